@@ -1,0 +1,24 @@
+"""The errors of hybridq: one base class, each subclass also its builtin counterpart.
+
+They live in `backends`, the package that imports nothing of the project, and are
+re-exported by `hybridq.errors`. A message says what was expected, what was given, and
+the remedy, in one line: the command line prints it as it is and exits with code 2.
+"""
+
+from __future__ import annotations
+
+
+class HybridqError(Exception):
+    """What the user gave cannot be used; the message is one line with a remedy."""
+
+
+class InvalidValueError(HybridqError, ValueError):
+    """A value is outside what is allowed."""
+
+
+class MissingFileError(HybridqError, FileNotFoundError):
+    """A file or folder that was named does not exist, or is not what it should be."""
+
+
+class UnavailableError(HybridqError, RuntimeError):
+    """Something outside the program is missing: an account, a network, a package."""

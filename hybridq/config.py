@@ -1,0 +1,210 @@
+"""What each command can be told: frozen pydantic models, one for each command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Config(BaseModel):
+    """Base of all configs: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class HeadConfig(Config):
+    """The classifier on top of the encoder's features."""
+
+    name: str = "pqc"
+    """One of `linear`, `mlp`, `mlp_residual`, `pqc`, `pqc_residual`."""
+    num_qubits: int = Field(4, ge=1, le=20)
+    """Qubits of the circuit, which is also the size of the reduced feature vector."""
+    num_layers: int = Field(2, ge=1)
+    """Repetitions of the trainable layer."""
+    encoding: str = "angle"
+    """How angles enter the circuit: `angle`, `zz` or `reupload`."""
+    ansatz: str = "real_amplitudes"
+    """The trainable circuit: `real_amplitudes`, `efficient_su2` or `strongly_entangling`."""
+    entanglement: str = "ring"
+    """Which qubits are entangled in a layer: `linear`, `ring`, `full` or `none`."""
+    init_std: float = Field(0.01, ge=0)
+    """Standard deviation of the initial circuit weights, in radians."""
+
+
+class AugmentConfig(Config):
+    """Random changes to a training image."""
+
+    crop_min: float = Field(0.4, gt=0, le=1)
+    """Smallest part of the image's area that a crop keeps."""
+    horizontal_flip: bool = True
+    """Mirror left and right, for half of the images."""
+    vertical_flip: bool = False
+    """Mirror up and down, for half of the images."""
+    rotation: float = Field(10.0, ge=0, le=180)
+    """Largest rotation to either side, in degrees."""
+    jitter: float = Field(0.4, ge=0, lt=1)
+    """Largest relative change of brightness and contrast (and saturation of colour images)."""
+    blur: float = Field(0.3, ge=0, le=1)
+    """Share of images that are blurred; images below 64 pixels never are."""
+    noise: float = Field(0.0, ge=0)
+    """Standard deviation of Gaussian noise, on a scale of 0 to 1, for half of the images."""
+    erase: float = Field(0.0, ge=0, le=1)
+    """Share of images in which a small rectangle is erased."""
+
+
+class RunConfig(Config):
+    """What every command that makes a run folder can be told."""
+
+    data: str = "phantom"
+    """A MedMNIST name, a folder, a `.npz` in MedMNIST's format, or `phantom`."""
+    data_root: Path | None = None
+    """Folder of named data sets; `HYBRIDQ_DATA` where it is not given."""
+    positive: str | None = None
+    """The class that sensitivity speaks of, by name; only for two classes."""
+    runs: Path = Path("runs")
+    """Folder in which the run folder is made."""
+    name: str | None = None
+    """Name of the run, part of its folder's name; the data set's where it is not given."""
+    seed: int = Field(0, ge=0)
+    """Seed of everything that is random in this run."""
+
+
+class ComputeConfig(Config):
+    """Where training runs."""
+
+    accelerator: str = "auto"
+    """Lightning's `accelerator`: `auto`, `cpu`, `gpu`, ..."""
+    devices: str = "1"
+    """Lightning's `devices`: how many, or which as `0,1`, or `auto`."""
+    num_nodes: int = Field(1, ge=1)
+    """Number of machines."""
+    strategy: str = "auto"
+    """Lightning's `strategy`: `auto`, `ddp`, ..."""
+    precision: str = "32-true"
+    """Lightning's `precision`, such as `32-true` or `bf16-mixed`; circuits stay in double."""
+
+
+class PretrainConfig(RunConfig):
+    """SimCLR pretraining of MobileNetV2 on the train split, without its labels."""
+
+    resume: Path | None = None
+    """A run folder to go on with; its own config counts, and other flags are refused."""
+    encoder: str = "none"
+    """Initial weights: `none`, `imagenet`, a run of `hybridq pretrain`, or its file."""
+    image_size: int | None = Field(None, ge=8)
+    """Input height and width in pixels; that of the data where it is not given."""
+    stem: Literal["auto", "stride1", "stride2"] = "auto"
+    """Stride of the first convolution; `auto` is stride1 below 64 pixels."""
+    epochs: int = Field(200, ge=1)
+    """Passes over the train split."""
+    batch_size: int = Field(128, ge=2)
+    """Images of a step (each gives two views), on each device."""
+    temperature: float = Field(0.2, gt=0)
+    """Temperature of NT-Xent, arXiv:2002.05709 equation 1."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Peak learning rate of AdamW."""
+    weight_decay: float = Field(1e-4, ge=0)
+    """Weight decay of AdamW."""
+    warmup_epochs: int = Field(10, ge=0)
+    """Epochs in which the learning rate grows linearly; cosine decay follows."""
+    hidden_dim: int = Field(512, ge=1)
+    """Width of the projection head's hidden layer."""
+    projection_dim: int = Field(128, ge=1)
+    """Length of the projected vectors that NT-Xent compares."""
+    checkpoint_every: int = Field(5, ge=1)
+    """Epochs between two checkpoints for `--resume`."""
+    augment: AugmentConfig = AugmentConfig()
+    """The random views."""
+    compute: ComputeConfig = ComputeConfig()
+    """Where it runs."""
+
+
+class FinetuneConfig(RunConfig):
+    """Supervised training of encoder and head on a fraction of the labels."""
+
+    resume: Path | None = None
+    """A run folder to go on with; its own config counts, and other flags are refused."""
+    encoder: str = "none"
+    """Initial weights: `none`, `imagenet`, a run of `hybridq pretrain`, or its file."""
+    image_size: int | None = Field(None, ge=8)
+    """Input size for `none` and `imagenet`; a pretrained encoder carries its own."""
+    stem: Literal["auto", "stride1", "stride2"] = "auto"
+    """Stride of the first convolution for `none` and `imagenet`; `auto` as in pretraining."""
+    freeze_encoder: bool = False
+    """Train the head alone, on features computed once and without augmentation."""
+    labels: float = Field(1.0, gt=0, le=1)
+    """Fraction of the train split's labels in use: stratified, whole groups."""
+    head: HeadConfig = HeadConfig()
+    """The classifier."""
+    backend: str = "aer_statevector"
+    """Backend of the quantum layer: a profile, then fields, as `aer_noisy,device=FakeTorino`."""
+    epochs: int = Field(60, ge=1)
+    """Most passes over the labelled images."""
+    min_steps: int = Field(0, ge=0)
+    """Least optimiser steps: with few labels the epochs are raised to reach it."""
+    batch_size: int = Field(64, ge=2)
+    """Images of a step."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Peak learning rate of the encoder."""
+    head_learning_rate: float = Field(1e-3, gt=0)
+    """Peak learning rate of the head's classical part."""
+    quantum_learning_rate: float = Field(1e-2, gt=0)
+    """Peak learning rate of the circuit's weights."""
+    weight_decay: float = Field(1e-2, ge=0)
+    """Weight decay of AdamW; circuit weights have none."""
+    class_weights: bool = True
+    """Weigh classes by the inverse of their frequency."""
+    patience: int = Field(0, ge=0)
+    """Epochs without a better validation AUC before it stops; 0 never stops early."""
+    checkpoint_every: int = Field(5, ge=1)
+    """Epochs between two checkpoints for `--resume`."""
+    augment: AugmentConfig = AugmentConfig(crop_min=0.7, jitter=0.2, blur=0.0)
+    """Random changes to the training images."""
+    compute: ComputeConfig = ComputeConfig()
+    """Where it runs."""
+
+
+class EvaluateConfig(Config):
+    """Figures of a fine-tuned run on a split it was not trained on."""
+
+    run: Path
+    """The run folder of `hybridq finetune`."""
+    data: str | None = None
+    """Other data of the same classes; that of the run where it is not given."""
+    data_root: Path | None = None
+    """Folder of named data sets; `HYBRIDQ_DATA` where it is not given."""
+    backend: str | None = None
+    """Another backend for the same weights; that of the run where it is not given."""
+    split: Literal["val", "test"] = "test"
+    """The split whose figures are reported; the threshold always comes from `val`."""
+    limit: int | None = Field(None, ge=2)
+    """Evaluate this many images only, drawn stratified; for slow backends."""
+    baselines: bool = True
+    """Also fit the majority class and two logistic regressions on the same labels."""
+    resamples: int = Field(2000, ge=100)
+    """Bootstrap resamples behind each 95% interval."""
+    runs: Path = Path("runs")
+    """Folder in which the run folder is made."""
+    name: str | None = None
+    """Name of the evaluation; the run's own name where it is not given."""
+    seed: int = Field(0, ge=0)
+    """Seed of the bootstrap and of the random-encoder baseline."""
+
+
+class PredictConfig(Config):
+    """Class probabilities for image files."""
+
+    run: Path
+    """The run folder of `hybridq finetune`."""
+    images: tuple[Path, ...]
+    """Image files, or folders of them."""
+    backend: str | None = None
+    """Another backend for the same weights; that of the run where it is not given."""
+    out: Path | None = None
+    """CSV file to write; standard output where it is not given."""
+    force: bool = False
+    """Replace the file if it exists."""
+    batch_size: int = Field(128, ge=1)
+    """Images at a time."""

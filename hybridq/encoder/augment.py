@@ -1,0 +1,88 @@
+"""Two random views of an image, batched, for grey and for colour medical images.
+
+The choice of augmentations follows SimCLR (Chen et al., arXiv:2002.05709, appendix A), with
+the colour part made mild: on medical images strong jitter destroys what carries the diagnosis,
+and images below 64 pixels lose their texture to blur.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hybridq.config import AugmentConfig
+
+
+class Augment(nn.Module):
+    """Random crop, flips, rotation, brightness and contrast, for each image on its own.
+
+    Args:
+        config: strengths; all are probabilities, factors or degrees as named there.
+        image_size: height and width of the result, in pixels.
+        mean: of each channel, on a scale of 0 to 1, subtracted from the result.
+        std: of each channel, by which the result is divided.
+        colour: whether the images are colour; hue and saturation of grey ones stay untouched.
+
+    Shape: uint8 `(batch, 1 or 3, height, width)` to float `(batch, 3, image_size, image_size)`,
+    normalised. Random numbers come from torch's global generator, so a caller
+    who wants them repeatable wraps the call in `hybridq.training.seeding.step_generator`.
+    """
+
+    def __init__(
+        self,
+        config: AugmentConfig,
+        *,
+        image_size: int,
+        mean: tuple[float, float, float],
+        std: tuple[float, float, float],
+        colour: bool,
+    ) -> None:
+        super().__init__()
+        import kornia.augmentation as kornia
+
+        steps: list[nn.Module] = [
+            kornia.RandomResizedCrop(
+                (image_size, image_size),
+                scale=(config.crop_min, 1.0),
+                ratio=(0.8, 1.25),
+                p=1.0,
+            )
+        ]
+        if config.horizontal_flip:
+            steps.append(kornia.RandomHorizontalFlip(p=0.5))
+        if config.vertical_flip:
+            steps.append(kornia.RandomVerticalFlip(p=0.5))
+        if config.rotation:
+            # The corners that a rotation uncovers are filled with the mirrored image.
+            steps.append(
+                kornia.RandomAffine(degrees=config.rotation, p=0.8, padding_mode="reflection")
+            )
+        if config.jitter:
+            steps.append(
+                kornia.ColorJiggle(
+                    brightness=config.jitter,
+                    contrast=config.jitter,
+                    saturation=config.jitter if colour else 0.0,
+                    hue=min(0.5, config.jitter / 8) if colour else 0.0,
+                    p=0.8,
+                )
+            )
+        if config.blur and image_size >= 64:
+            kernel = max(3, image_size // 16 * 2 + 1)
+            steps.append(kornia.RandomGaussianBlur((kernel, kernel), (0.1, 1.5), p=config.blur))
+        if config.noise:
+            steps.append(kornia.RandomGaussianNoise(std=config.noise, p=0.5))
+        if config.erase:
+            steps.append(kornia.RandomErasing(scale=(0.02, 0.15), p=config.erase))
+        self.steps = nn.Sequential(*steps)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.mean: Tensor
+        self.std: Tensor
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Return one random view of each image."""
+        images = (images.to(self.mean.dtype) / 255).expand(-1, 3, -1, -1)
+        return (self.steps(images) - self.mean) / self.std
+

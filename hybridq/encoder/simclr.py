@@ -1,0 +1,55 @@
+"""SimCLR: two views of an image are alike, views of different images are not.
+
+Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations",
+arXiv:2002.05709, Algorithm 1. Loss and projection head are lightly's.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class SimCLR(nn.Module):
+    """An encoder with a projection head and the NT-Xent loss.
+
+    Args:
+        backbone: maps images to features `(batch, in_features)`.
+        in_features: length of its features.
+        hidden_dim: width of the projection head's hidden layer.
+        projection_dim: length of the projected vectors.
+        temperature: of NT-Xent, equation 1.
+        gather: compare with the views of all processes; needs an initialised process group.
+        batch_norm: whether the projection head normalises over the batch, as published.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        *,
+        in_features: int,
+        hidden_dim: int,
+        projection_dim: int,
+        temperature: float,
+        gather: bool = False,
+        batch_norm: bool = True,
+    ) -> None:
+        super().__init__()
+        from lightly.loss import NTXentLoss
+        from lightly.models.modules.heads import SimCLRProjectionHead
+
+        self.backbone = backbone
+        self.projection: nn.Module = SimCLRProjectionHead(
+            in_features, hidden_dim, projection_dim, batch_norm=batch_norm
+        )
+        self.criterion: nn.Module = NTXentLoss(temperature=temperature, gather_distributed=gather)
+
+    def forward(self, views: tuple[Tensor, Tensor]) -> Tensor:
+        """NT-Xent of two views `(batch, 3, height, width)` each; a scalar.
+
+        Both views pass the network in one batch, so that batch norm sees both.
+        """
+        projected: Tensor = self.projection(self.backbone(torch.cat(views)))
+        first, second = projected.chunk(2)
+        loss: Tensor = self.criterion(first, second)
+        return loss

@@ -1,0 +1,12 @@
+"""The errors that hybridq raises for what a user can mend (see `backends.errors`)."""
+
+from __future__ import annotations
+
+from backends.errors import (
+    HybridqError,
+    InvalidValueError,
+    MissingFileError,
+    UnavailableError,
+)
+
+__all__ = ["HybridqError", "InvalidValueError", "MissingFileError", "UnavailableError"]

@@ -1,0 +1,169 @@
+"""Run folders: one for each command that computes something, never overwritten."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import re
+import shutil
+import subprocess
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from hybridq.config import Config
+from hybridq.errors import InvalidValueError, MissingFileError
+from hybridq.files import write_json
+
+PACKAGES = (
+    "hybridq-med",
+    "numpy",
+    "torch",
+    "torchvision",
+    "lightning",
+    "lightly",
+    "kornia",
+    "scikit-learn",
+    "qiskit",
+    "qiskit-aer",
+    "qiskit-machine-learning",
+    "qiskit-ibm-runtime",
+)
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+logger = logging.getLogger("hybridq")
+
+
+def create_run(runs: Path, command: str, name: str) -> Path:
+    """Make and return the new folder `runs/<command>/<time>-<name>`.
+
+    Raises:
+        InvalidValueError: if the folder cannot be made there.
+    """
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "run"
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for attempt in range(1000):
+        folder = runs / command / (f"{stamp}-{safe}" + (f"-{attempt}" if attempt else ""))
+        try:
+            folder.mkdir(parents=True, exist_ok=False)
+        except FileExistsError:
+            if not (runs / command).is_dir():
+                break
+            continue
+        except OSError as error:
+            raise InvalidValueError(
+                f"Expected a folder for runs that can be written to, got {str(runs)!r} "
+                f"({error.strerror}): choose another with --runs."
+            ) from error
+        return folder
+    raise InvalidValueError(
+        f"Expected a folder for runs, got {str(runs)!r}, in which none can be made: "
+        "choose another with --runs."
+    )
+
+
+def discard_if_empty(folder: Path) -> None:
+    """Remove a run folder in which no work has been kept, after a command failed early."""
+    kept = {"config.json", "environment.json", "log.txt"}
+    if folder.is_dir() and all(entry.name in kept for entry in folder.iterdir()):
+        shutil.rmtree(folder)
+
+
+def write_config(folder: Path, config: Config) -> None:
+    """Write the resolved config; `--config` takes it back."""
+    write_json(folder / "config.json", config.model_dump(mode="json"))
+
+
+def read_config(folder: Path, model: type[ConfigT], command: str) -> ConfigT:
+    """Read the config of a run of `command`.
+
+    Raises:
+        MissingFileError: if `folder` is no run folder.
+        InvalidValueError: if it is one of another command.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise MissingFileError(
+            f"Expected a run folder of `hybridq {command}`, got {str(folder)!r}, which "
+            f"{'has no config.json' if folder.is_dir() else 'is no folder'}: give the folder "
+            "that the command printed."
+        )
+    try:
+        return model.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise InvalidValueError(
+            f"Expected a run folder of `hybridq {command}`, got {str(folder)!r}, whose "
+            f"config.json is not one of that command: give a run of `hybridq {command}`."
+        ) from error
+
+
+def environment(**more: Any) -> dict[str, Any]:
+    """Versions, platform and commit, for `environment.json`."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "git_commit": _git_commit(),
+        "versions": versions,
+        **more,
+    }
+
+
+def _git_commit() -> str | None:
+    """The commit of the source tree this package runs from, or None for an installed one."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        result = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip() or None
+
+
+def write_environment(folder: Path, **more: Any) -> None:
+    """Write `environment.json`."""
+    write_json(folder / "environment.json", environment(**more))
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """Read `result.json` of a run folder.
+
+    Raises:
+        MissingFileError: if the run has not come to a result.
+    """
+    path = folder / "result.json"
+    if not path.is_file():
+        raise MissingFileError(
+            f"Expected a finished run, got {str(folder)!r} without result.json: finish it with "
+            "--resume."
+        )
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return result
+
+
+def log_to_file(folder: Path) -> logging.Handler:
+    """Also write hybridq's log to `log.txt` in the run folder; the caller removes the handler."""
+    handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    return handler

@@ -1,0 +1,204 @@
+"""What pretraining and fine-tuning share: the Lightning trainer and what it leaves on disk."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from hybridq.config import ComputeConfig
+from hybridq.errors import InvalidValueError, MissingFileError
+from hybridq.files import append_jsonl, atomic_path, read_jsonl, write_text
+
+logger = logging.getLogger("hybridq")
+
+CHECKPOINT = "last.ckpt"
+
+
+def is_first_rank() -> bool:
+    """Whether this process is the one that writes files."""
+    return int(getattr(rank_zero_only, "rank", 0) or 0) == 0
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint so that a kill leaves the old one or the new one, never half."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
+    ) -> None:
+        """Write `checkpoint` to `path`."""
+        with atomic_path(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+class MetricsFile(Callback):
+    """One JSON object for each epoch in `metrics.jsonl`, and a plain line in the log.
+
+    Rows of epochs that a resumed run does again are dropped first.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.path = None if folder is None else folder / "metrics.jsonl"
+        self._started = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the rows of the epochs before the one that starts."""
+        if self.path is None:
+            return
+        kept = [row for row in read_jsonl(self.path) if row["epoch"] < trainer.current_epoch]
+        write_text(self.path, "")
+        for row in kept:
+            append_jsonl(self.path, row)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the row of this epoch."""
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if self.path is None:
+            return
+        row: dict[str, Any] = {"epoch": trainer.current_epoch, **metrics}
+        row["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
+        row["seconds"] = round(time.perf_counter() - self._started, 3)
+        append_jsonl(self.path, row)
+        epochs = trainer.max_epochs or 1
+        number = trainer.current_epoch + 1
+        if number % max(1, epochs // 20) == 0 or number in (1, epochs):
+            figures = " ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+            logger.info("epoch %d/%d %s (%.1f s)", number, epochs, figures, row["seconds"])
+
+
+def make_trainer(
+    compute: ComputeConfig,
+    *,
+    epochs: int,
+    folder: Path | None,
+    checkpoint_every: int,
+    callbacks: list[Callback],
+) -> Trainer:
+    """A trainer that writes to `folder` alone; `folder` is None on all ranks but the first."""
+    _quiet()
+    checkpoint = ModelCheckpoint(
+        dirpath=None if folder is None else folder / "checkpoints",
+        filename=CHECKPOINT.removesuffix(".ckpt"),
+        every_n_epochs=checkpoint_every,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+    bar: list[Callback] = [RichProgressBar(leave=False)] if sys.stderr.isatty() else []
+    devices: int | str = int(compute.devices) if compute.devices.isdigit() else compute.devices
+    try:
+        return Trainer(
+            accelerator=compute.accelerator,
+            devices=devices,
+            num_nodes=compute.num_nodes,
+            strategy=compute.strategy,
+            precision=compute.precision,  # type: ignore[arg-type]
+            max_epochs=epochs,
+            logger=False,
+            plugins=[AtomicCheckpointIO()],
+            callbacks=[*callbacks, checkpoint, *bar],
+            enable_progress_bar=bool(bar),
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            log_every_n_steps=1,
+            default_root_dir=folder,
+        )
+    except (ValueError, RuntimeError, ImportError) as error:
+        reason = " ".join(str(error).split())
+        raise InvalidValueError(
+            "Expected --compute settings that Lightning can use here, got "
+            f"{compute.model_dump()}: {reason}"
+        ) from error
+
+
+def fit(trainer: Trainer, module: LightningModule, resume: Path | None) -> None:
+    """Train; an interrupt surfaces as KeyboardInterrupt whatever Lightning makes of it."""
+    checkpoint = None
+    if resume is not None:
+        path = resume / "checkpoints" / CHECKPOINT
+        if path.is_file():
+            checkpoint = str(path)
+            logger.info("resuming from %s", path)
+        else:
+            logger.info("no checkpoint in %s yet: starting from the first epoch", resume)
+    try:
+        trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit as stop:
+        raise KeyboardInterrupt from stop
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+
+
+def warmup_cosine(
+    optimizer: Optimizer, *, warmup_steps: int, total_steps: int
+) -> dict[str, Any]:
+    """Linear warm-up to the peak and cosine decay to zero, step by step, for Lightning."""
+    import math
+
+    def factor(step: int) -> float:
+        if step < warmup_steps:
+            return (step + 1) / warmup_steps
+        progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+    return {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
+
+
+def decay_groups(
+    module: nn.Module, *, learning_rate: float, weight_decay: float
+) -> list[dict[str, Any]]:
+    """Parameters to train in two groups: matrices with weight decay, vectors without."""
+    chosen = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    test: Callable[[nn.Parameter], bool] = lambda parameter: parameter.ndim > 1  # noqa: E731
+    return [
+        {
+            "params": [parameter for parameter in chosen if test(parameter)],
+            "lr": learning_rate,
+            "weight_decay": weight_decay,
+        },
+        {
+            "params": [parameter for parameter in chosen if not test(parameter)],
+            "lr": learning_rate,
+            "weight_decay": 0.0,
+        },
+    ]
+
+
+def resumed_folder(resume: Path) -> Path:
+    """The run folder to go on with.
+
+    Raises:
+        MissingFileError: if it is none.
+    """
+    if not (resume / "config.json").is_file():
+        raise MissingFileError(
+            f"Expected a run folder after --resume, got {str(resume)!r} without config.json: give "
+            "the folder that the command printed."
+        )
+    return resume
+
+
+def _quiet() -> None:
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists.*")
+    warnings.filterwarnings("ignore", message=".*GPU available but not used.*")

@@ -1,0 +1,195 @@
+"""SimCLR pretraining of the encoder on the train split, labels unseen."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from hybridq.config import PretrainConfig
+from hybridq.data import ImageData, load_data
+from hybridq.data.transforms import channel_statistics
+from hybridq.encoder.augment import Augment
+from hybridq.encoder.backbone import (
+    NUM_FEATURES,
+    Encoder,
+    EncoderSpec,
+    build_encoder,
+    choose_stem,
+    save_encoder,
+)
+from hybridq.encoder.simclr import SimCLR
+from hybridq.errors import InvalidValueError
+from hybridq.files import write_json
+from hybridq.runs import create_run, log_to_file, read_config, write_config, write_environment
+from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
+from hybridq.training.loop import (
+    MetricsFile,
+    decay_groups,
+    fit,
+    is_first_rank,
+    make_trainer,
+    resumed_folder,
+    warmup_cosine,
+)
+from hybridq.training.seeding import derive_seed, step_generator
+
+logger = logging.getLogger("hybridq")
+
+
+class PretrainModule(LightningModule):
+    """SimCLR on in-memory images, with the randomness of a step taken from where it stands."""
+
+    def __init__(self, config: PretrainConfig, encoder: Encoder, images: Tensor) -> None:
+        """Keep `images`, uint8 `(count, channels, height, width)`."""
+        super().__init__()
+        self.config = config
+        self.images = images
+        self.augment = Augment(
+            config.augment,
+            image_size=encoder.spec.image_size,
+            mean=encoder.spec.mean,
+            std=encoder.spec.std,
+            colour=images.shape[1] == 3,
+        )
+        self.encoder = encoder
+        with step_generator(config.seed, 1):
+            self.simclr = SimCLR(
+                encoder,
+                in_features=NUM_FEATURES,
+                hidden_dim=config.hidden_dim,
+                projection_dim=config.projection_dim,
+                temperature=config.temperature,
+            )
+
+    def setup(self, stage: str) -> None:
+        """Compare with the views of all processes where there are several."""
+        if self.trainer.world_size > 1:
+            self.simclr.criterion.gather_distributed = True
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Batches in the order of (seed, epoch)."""
+        batches = EpochBatches(
+            len(self.images),
+            self.config.batch_size,
+            seed=derive_seed(self.config.seed, 2),
+            rank=self.trainer.global_rank,
+            world_size=self.trainer.world_size,
+        )
+        labels = torch.zeros(len(self.images), dtype=torch.long)
+        return batch_loader(TensorPairs(self.images, labels), batches)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """NT-Xent of two fresh views of the batch."""
+        images = batch[0]
+        position = (self.config.seed, 3, self.current_epoch, batch_idx, self.global_rank)
+        with step_generator(*position):
+            loss: Tensor = self.simclr((self.augment(images), self.augment(images)))
+        self.log("loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(images))
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with warm-up and cosine decay."""
+        optimizer = torch.optim.AdamW(
+            decay_groups(
+                self.simclr,
+                learning_rate=self.config.learning_rate,
+                weight_decay=self.config.weight_decay,
+            )
+        )
+        steps = int(self.trainer.estimated_stepping_batches)
+        per_epoch = steps // self.config.epochs
+        warmup = min(self.config.warmup_epochs, self.config.epochs // 4) * per_epoch
+        schedule = warmup_cosine(optimizer, warmup_steps=warmup, total_steps=steps)
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+
+def pretrain(config: PretrainConfig) -> Path:
+    """Pretrain an encoder; return its run folder, with `encoder.safetensors` in it.
+
+    Raises:
+        HybridqError: if data, encoder or settings cannot be used; nothing is written then.
+        KeyboardInterrupt: when stopped; `--resume` goes on from the last checkpoint.
+    """
+    resume = config.resume
+    if resume is not None:
+        config = read_config(resumed_folder(resume), PretrainConfig, "pretrain")
+    data = load_data(config.data, data_root=config.data_root, splits=("train",))
+    encoder = initial_encoder(config, data)
+    images = torch.from_numpy(data.splits["train"].images).permute(0, 3, 1, 2).contiguous()
+    if len(images) < 2:
+        raise InvalidValueError(
+            f"Expected at least 2 training images, got {len(images)}: SimCLR compares images."
+        )
+    folder = resume
+    if folder is None and is_first_rank():
+        folder = create_run(config.runs, "pretrain", config.name or data.name)
+        write_config(folder, config)
+        write_environment(folder, seed=config.seed)
+    handler = log_to_file(folder) if folder is not None and is_first_rank() else None
+    try:
+        logger.info("run folder %s", folder)
+        logger.info(
+            "SimCLR on %d images of %s, %d px, %s stem",
+            len(images),
+            data.name,
+            encoder.spec.image_size,
+            encoder.spec.stem,
+        )
+        module = PretrainModule(config, encoder, images)
+        trainer = make_trainer(
+            config.compute,
+            epochs=config.epochs,
+            folder=folder,
+            checkpoint_every=config.checkpoint_every,
+            callbacks=[MetricsFile(folder if is_first_rank() else None)],
+        )
+        started = time.perf_counter()
+        fit(trainer, module, resume)
+        if folder is not None and trainer.is_global_zero:
+            save_encoder(encoder, folder / "encoder.safetensors")
+            write_json(
+                folder / "result.json",
+                {
+                    "loss": float(trainer.callback_metrics["loss"]),
+                    "epochs": config.epochs,
+                    "images": len(images),
+                    "seconds": round(time.perf_counter() - started, 1),
+                    "encoder": encoder.spec.model_dump(mode="json"),
+                },
+            )
+    except KeyboardInterrupt:
+        logger.warning("interrupted: go on with `hybridq pretrain --resume %s`", folder)
+        raise
+    finally:
+        if handler is not None:
+            logger.removeHandler(handler)
+            handler.close()
+    return Path(str(folder))
+
+
+def initial_encoder(config: PretrainConfig, data: ImageData) -> Encoder:
+    """The encoder that pretraining starts from, normalised for the images of `data`."""
+    images = data.splits["train"].images
+    size = config.image_size or min(images.shape[1:3])
+    mean, std = channel_statistics(images)
+    spec = EncoderSpec(
+        stem=choose_stem(config.stem, size), image_size=size, mean=mean, std=std
+    )
+    encoder = build_encoder(config.encoder, spec, seed=config.seed)
+    encoder.spec = encoder.spec.model_copy(
+        update={
+            "weights": f"simclr on {data.name}"
+            + ("" if encoder.spec.weights == "none" else f", from {encoder.spec.weights}"),
+            "data_licence": data.licence
+            if encoder.spec.data_licence == "none"
+            else f"{data.licence}; {encoder.spec.data_licence}",
+        }
+    )
+    return encoder
