@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from tyro.conf import OmitArgPrefixes, Positional, arg
 
 
 class Config(BaseModel):
@@ -17,7 +18,7 @@ class Config(BaseModel):
 class HeadConfig(Config):
     """The classifier on top of the encoder's features."""
 
-    name: str = "pqc"
+    name: Annotated[str, arg(name="head", prefix_name=False)] = "pqc"
     """One of `linear`, `mlp`, `mlp_residual`, `pqc`, `pqc_residual`."""
     num_qubits: int = Field(4, ge=1, le=20)
     """Qubits of the circuit, which is also the size of the reduced feature vector."""
@@ -36,7 +37,7 @@ class HeadConfig(Config):
 class AugmentConfig(Config):
     """Random changes to a training image."""
 
-    crop_min: float = Field(0.4, gt=0, le=1)
+    crop_min: float = Field(0.5, gt=0, le=1)
     """Smallest part of the image's area that a crop keeps."""
     horizontal_flip: bool = True
     """Mirror left and right, for half of the images."""
@@ -44,7 +45,7 @@ class AugmentConfig(Config):
     """Mirror up and down, for half of the images."""
     rotation: float = Field(10.0, ge=0, le=180)
     """Largest rotation to either side, in degrees."""
-    jitter: float = Field(0.4, ge=0, lt=1)
+    jitter: float = Field(0.2, ge=0, lt=1)
     """Largest relative change of brightness and contrast (and saturation of colour images)."""
     blur: float = Field(0.3, ge=0, le=1)
     """Share of images that are blurred; images below 64 pixels never are."""
@@ -117,7 +118,7 @@ class PretrainConfig(RunConfig):
     """Epochs between two checkpoints for `--resume`."""
     augment: AugmentConfig = AugmentConfig()
     """The random views."""
-    compute: ComputeConfig = ComputeConfig()
+    compute: OmitArgPrefixes[ComputeConfig] = ComputeConfig()
     """Where it runs."""
 
 
@@ -141,13 +142,11 @@ class FinetuneConfig(RunConfig):
     backend: str = "aer_statevector"
     """Backend of the quantum layer: a profile, then fields, as `aer_noisy,device=FakeTorino`."""
     epochs: int = Field(60, ge=1)
-    """Most passes over the labelled images."""
-    min_steps: int = Field(0, ge=0)
-    """Least optimiser steps: with few labels the epochs are raised to reach it."""
+    """Passes over the labelled images; the best one by validation AUC is kept."""
     batch_size: int = Field(64, ge=2)
     """Images of a step."""
     learning_rate: float = Field(1e-3, gt=0)
-    """Peak learning rate of the encoder."""
+    """Peak learning rate of the encoder, in a one-cycle schedule."""
     head_learning_rate: float = Field(1e-3, gt=0)
     """Peak learning rate of the head's classical part."""
     quantum_learning_rate: float = Field(1e-2, gt=0)
@@ -160,16 +159,16 @@ class FinetuneConfig(RunConfig):
     """Epochs without a better validation AUC before it stops; 0 never stops early."""
     checkpoint_every: int = Field(5, ge=1)
     """Epochs between two checkpoints for `--resume`."""
-    augment: AugmentConfig = AugmentConfig(crop_min=0.7, jitter=0.2, blur=0.0)
+    augment: AugmentConfig = AugmentConfig(crop_min=0.7, jitter=0.1, blur=0.0)
     """Random changes to the training images."""
-    compute: ComputeConfig = ComputeConfig()
+    compute: OmitArgPrefixes[ComputeConfig] = ComputeConfig()
     """Where it runs."""
 
 
 class EvaluateConfig(Config):
     """Figures of a fine-tuned run on a split it was not trained on."""
 
-    run: Path
+    run: Positional[Path]
     """The run folder of `hybridq finetune`."""
     data: str | None = None
     """Other data of the same classes; that of the run where it is not given."""
@@ -196,9 +195,9 @@ class EvaluateConfig(Config):
 class PredictConfig(Config):
     """Class probabilities for image files."""
 
-    run: Path
+    run: Positional[Path]
     """The run folder of `hybridq finetune`."""
-    images: tuple[Path, ...]
+    images: Positional[tuple[Path, ...]]
     """Image files, or folders of them."""
     backend: str | None = None
     """Another backend for the same weights; that of the run where it is not given."""
@@ -208,3 +207,56 @@ class PredictConfig(Config):
     """Replace the file if it exists."""
     batch_size: int = Field(128, ge=1)
     """Images at a time."""
+
+
+class DataListConfig(Config):
+    """The data sets that are known by name."""
+
+
+class DataFetchConfig(Config):
+    """Download a named data set, unless it is there already."""
+
+    name: Positional[str]
+    """A MedMNIST name, as `breastmnist` or `breastmnist,size=64`."""
+    data_root: Path | None = None
+    """Folder of named data sets; `HYBRIDQ_DATA` or a cache folder where it is not given."""
+
+
+class DataCheckConfig(Config):
+    """What is in a data set, and what is wrong with it."""
+
+    data: Positional[str]
+    """A MedMNIST name, a folder, a `.npz` in MedMNIST's format, or `phantom`."""
+    data_root: Path | None = None
+    """Folder of named data sets; `HYBRIDQ_DATA` where it is not given."""
+
+
+class BackendsListConfig(Config):
+    """The backend profiles that are known by name."""
+
+
+class BackendsShowConfig(Config):
+    """Every field of a backend profile."""
+
+    backend: Positional[str]
+    """A profile, then fields, as `aer_noisy,device=FakeTorino,shots=1024`."""
+
+
+class BackendsCheckConfig(Config):
+    """Prove by probe circuits what a backend profile claims."""
+
+    backend: Positional[str]
+    """A profile, then fields, as `aer_noisy,device=FakeTorino,shots=1024`."""
+
+
+class DemoConfig(Config):
+    """The whole job on generated images: pretrain, fine-tune, evaluate, switch backends."""
+
+    runs: Path = Path("runs")
+    """Folder in which the run folders are made."""
+    seed: int = Field(0, ge=0)
+    """Seed of images, training and backends."""
+    pretrain_epochs: int = Field(30, ge=1)
+    """Epochs of SimCLR."""
+    epochs: int = Field(20, ge=1)
+    """Epochs of fine-tuning."""

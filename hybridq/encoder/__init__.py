@@ -1,0 +1,1 @@
+"""The encoder: MobileNetV2 features, SimCLR and its augmentation."""

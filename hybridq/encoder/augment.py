@@ -59,7 +59,7 @@ class Augment(nn.Module):
             )
         if config.jitter:
             steps.append(
-                kornia.ColorJiggle(
+                kornia.ColorJitter(
                     brightness=config.jitter,
                     contrast=config.jitter,
                     saturation=config.jitter if colour else 0.0,
@@ -84,5 +84,5 @@ class Augment(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return one random view of each image."""
         images = (images.to(self.mean.dtype) / 255).expand(-1, 3, -1, -1)
-        return (self.steps(images) - self.mean) / self.std
-
+        views: Tensor = (self.steps(images) - self.mean) / self.std
+        return views

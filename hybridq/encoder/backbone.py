@@ -65,6 +65,7 @@ class Encoder(nn.Module):
         from torchvision.models import mobilenet_v2
 
         self.spec = spec
+        self.frozen = False
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(generator_seed)
             self.features: nn.Sequential = mobilenet_v2(weights=None).features
@@ -72,6 +73,11 @@ class Encoder(nn.Module):
             self.features[0][0].stride = (1, 1)
         # Depthwise convolutions on a CPU take about two thirds of the time in this layout.
         self.to(memory_format=torch.channels_last)
+
+    def train(self, mode: bool = True) -> Encoder:
+        """Switch to training mode, unless the encoder is frozen: its batch norm stays as it is."""
+        super().train(mode and not self.frozen)
+        return self
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images `(batch, 3, height, width)` to features `(batch, 1280)`."""
@@ -136,7 +142,9 @@ def _imagenet_encoder(spec: EncoderSpec) -> Encoder:
 
 def save_encoder(encoder: Encoder, path: Path) -> None:
     """Write the backbone, and nothing else, with its spec to a safetensors file."""
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()
+    }
     with atomic_path(path) as temporary:
         save_file(state, temporary, metadata={"encoder_spec": encoder.spec.model_dump_json()})
 

@@ -6,6 +6,8 @@ arXiv:2002.05709, Algorithm 1. Loss and projection head are lightly's.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -42,7 +44,11 @@ class SimCLR(nn.Module):
         self.projection: nn.Module = SimCLRProjectionHead(
             in_features, hidden_dim, projection_dim, batch_norm=batch_norm
         )
-        self.criterion: nn.Module = NTXentLoss(temperature=temperature, gather_distributed=gather)
+        self.criterion: Any = NTXentLoss(temperature=temperature, gather_distributed=gather)
+
+    def gather_views(self) -> None:
+        """From now on compare with the views of all processes."""
+        self.criterion.gather_distributed = True
 
     def forward(self, views: tuple[Tensor, Tensor]) -> Tensor:
         """NT-Xent of two views `(batch, 3, height, width)` each; a scalar.

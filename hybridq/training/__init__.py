@@ -1,0 +1,1 @@
+"""Training loops: SimCLR pretraining and supervised fine-tuning."""

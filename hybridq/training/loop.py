@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,9 +147,7 @@ def fit(trainer: Trainer, module: LightningModule, resume: Path | None) -> None:
         raise KeyboardInterrupt
 
 
-def warmup_cosine(
-    optimizer: Optimizer, *, warmup_steps: int, total_steps: int
-) -> dict[str, Any]:
+def warmup_cosine(optimizer: Optimizer, *, warmup_steps: int, total_steps: int) -> dict[str, Any]:
     """Linear warm-up to the peak and cosine decay to zero, step by step, for Lightning."""
     import math
 
@@ -163,22 +161,24 @@ def warmup_cosine(
 
 
 def decay_groups(
-    module: nn.Module, *, learning_rate: float, weight_decay: float
+    module: nn.Module,
+    *,
+    learning_rate: float,
+    weight_decay: float,
+    without: Sequence[nn.Parameter] = (),
 ) -> list[dict[str, Any]]:
     """Parameters to train in two groups: matrices with weight decay, vectors without."""
-    chosen = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    test: Callable[[nn.Parameter], bool] = lambda parameter: parameter.ndim > 1  # noqa: E731
+    left_out = {id(parameter) for parameter in without}
+    chosen = [
+        parameter
+        for parameter in module.parameters()
+        if parameter.requires_grad and id(parameter) not in left_out
+    ]
+    matrices = [parameter for parameter in chosen if parameter.ndim > 1]
+    vectors = [parameter for parameter in chosen if parameter.ndim <= 1]
     return [
-        {
-            "params": [parameter for parameter in chosen if test(parameter)],
-            "lr": learning_rate,
-            "weight_decay": weight_decay,
-        },
-        {
-            "params": [parameter for parameter in chosen if not test(parameter)],
-            "lr": learning_rate,
-            "weight_decay": 0.0,
-        },
+        {"params": matrices, "lr": learning_rate, "weight_decay": weight_decay},
+        {"params": vectors, "lr": learning_rate, "weight_decay": 0.0},
     ]
 
 

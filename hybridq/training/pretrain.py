@@ -71,7 +71,7 @@ class PretrainModule(LightningModule):
     def setup(self, stage: str) -> None:
         """Compare with the views of all processes where there are several."""
         if self.trainer.world_size > 1:
-            self.simclr.criterion.gather_distributed = True
+            self.simclr.gather_views()
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches in the order of (seed, epoch)."""
@@ -179,9 +179,7 @@ def initial_encoder(config: PretrainConfig, data: ImageData) -> Encoder:
     images = data.splits["train"].images
     size = config.image_size or min(images.shape[1:3])
     mean, std = channel_statistics(images)
-    spec = EncoderSpec(
-        stem=choose_stem(config.stem, size), image_size=size, mean=mean, std=std
-    )
+    spec = EncoderSpec(stem=choose_stem(config.stem, size), image_size=size, mean=mean, std=std)
     encoder = build_encoder(config.encoder, spec, seed=config.seed)
     encoder.spec = encoder.spec.model_copy(
         update={

@@ -1,0 +1,71 @@
+"""Fake devices by name."""
+
+from __future__ import annotations
+
+import inspect
+from functools import lru_cache
+
+from qiskit.providers import BackendV2
+
+from backends.errors import InvalidValueError
+from backends.words import nearest
+
+
+def _short(name: str) -> str:
+    """Reduce FakeJakartaV2, fake_jakarta and jakarta to one word."""
+    word = name.strip().lower().replace("_", "").replace("-", "")
+    return word.removeprefix("fake").removesuffix("v2")
+
+
+@lru_cache(maxsize=1)
+def _classes() -> dict[str, type[BackendV2]]:
+    """Collect the fake devices of qiskit-ibm-runtime by short name."""
+    from qiskit_ibm_runtime import fake_provider
+    from qiskit_ibm_runtime.fake_provider.fake_backend import FakeBackendV2
+
+    return {
+        _short(name): member
+        for name, member in inspect.getmembers(fake_provider, inspect.isclass)
+        if issubclass(member, FakeBackendV2) and name.startswith("Fake")
+    }
+
+
+@lru_cache(maxsize=8)
+def _open(short: str) -> BackendV2:
+    """Make one device, once."""
+    return _classes()[short]()
+
+
+def fake_device(name: str) -> BackendV2:
+    """Open a snapshot of an IBM device.
+
+    Args:
+        name: A class name such as FakeTorino or FakeJakartaV2; `fake_torino` and `torino`
+            are understood too.
+
+    Returns:
+        The device, shared by all who ask for it.
+
+    Raises:
+        InvalidValueError: If there is none of that name.
+    """
+    short = _short(name)
+    classes = _classes()
+    if short not in classes:
+        guess = nearest(short, classes)
+        remedy = f"did you mean {classes[guess].__name__}?" if guess else "try FakeTorino."
+        raise InvalidValueError(
+            f"Expected `device` to be one of the {len(classes)} fake devices, got {name!r}: "
+            f"{remedy}"
+        )
+    return _open(short)
+
+
+def calibration_date(backend: BackendV2) -> str | None:
+    """Read when a device was last calibrated, in ISO 8601, where it says so."""
+    properties = getattr(backend, "properties", None)
+    if not callable(properties):
+        return None
+    found = properties()
+    date = getattr(found, "last_update_date", None)
+    return None if date is None else str(getattr(date, "isoformat", lambda: date)())

@@ -1,0 +1,289 @@
+"""Engines: what stands behind an executable, one class for each way to run."""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from qiskit import QuantumCircuit
+from qiskit.primitives import BackendEstimatorV2
+from qiskit.primitives.base import BaseEstimatorV2
+from qiskit.providers import BackendV2
+from qiskit.quantum_info import SparsePauliOp
+from qiskit.transpiler import PassManager, Target
+from qiskit.transpiler.passes import Optimize1qGatesDecomposition
+from qiskit_aer import AerSimulator
+
+from backends.aer import ExactEstimator, Machine, MeasuringEstimator
+from backends.cut import CutBackend, cut_of
+from backends.devices import calibration_date
+from backends.isa import (
+    EXACT_BASIS,
+    PARAMETRIC_BASIS,
+    Prepared,
+    assemble,
+    compile_on_target,
+    compile_to_basis,
+    kept_for,
+)
+from backends.noise import (
+    Assignments,
+    device_assignments,
+    device_noise,
+    flip_matrix,
+    parametric_noise,
+    scale_assignment,
+)
+from backends.seeds import SeedSequenceCounter
+from backends.specs import Noisy, Statevector
+
+MOST_STATEVECTOR_QUBITS = 24
+MOST_DENSITY_QUBITS = 12
+
+
+class Engine(abc.ABC):
+    """Compiles circuits for one backend and runs PUBs on it.
+
+    Attributes:
+        num_qubits: The most qubits a logical circuit may have.
+        num_physical: Qubits an initial layout may name.
+        precision: Standard deviation aimed at, 1 / sqrt(shots); 0.0 when exact.
+        is_local: Whether everything runs in this process and can be copied.
+    """
+
+    num_qubits: int
+    num_physical: int
+    precision: float
+    is_local: bool = True
+
+    @property
+    def target(self) -> Target | None:
+        """The whole device's target; None where every pair of qubits is connected."""
+        return None
+
+    @property
+    @abc.abstractmethod
+    def estimator(self) -> BaseEstimatorV2:
+        """The primitive of the backend."""
+
+    @abc.abstractmethod
+    def prepare(
+        self,
+        circuit: QuantumCircuit,
+        observables: Sequence[SparsePauliOp],
+        initial_layout: Sequence[int] | None,
+    ) -> Prepared:
+        """Compile a checked logical circuit with its observables."""
+
+    def submit(self, pub: tuple[Any, ...], seed: int | None) -> Any:
+        """Send one PUB as one job; a seed replaces the job's own where shots are simulated."""
+        extra: dict[str, Any] = {} if seed is None else {"seed": seed}
+        return self.estimator.run([pub], precision=self.precision or None, **extra)
+
+    def describe(self) -> dict[str, Any]:
+        """Say what cannot be read from the spec, as JSON-safe values."""
+        return {}
+
+    def close(self) -> None:
+        """Let go of what is held open."""
+        return
+
+
+class AllToAllEngine(Engine):
+    """Simulators where every pair of qubits is connected: no device, no routing."""
+
+    def __init__(
+        self,
+        estimator: BaseEstimatorV2,
+        basis: Sequence[str],
+        num_qubits: int,
+        spec: Statevector | Noisy,
+    ) -> None:
+        """Make the engine.
+
+        Args:
+            estimator: Runs circuits in `basis`.
+            basis: Names of the gates circuits are compiled to.
+            num_qubits: The most qubits.
+            spec: Gives seed, shots and the transpiler's level.
+        """
+        self._estimator = estimator
+        self.num_qubits = self.num_physical = num_qubits
+        self.precision = precision_of(spec.shots)
+        self._basis = tuple(basis)
+        self._level = spec.optimization_level
+        self._seed = spec.seed
+
+    @property
+    def estimator(self) -> BaseEstimatorV2:
+        """The estimator on Aer."""
+        return self._estimator
+
+    def prepare(
+        self,
+        circuit: QuantumCircuit,
+        observables: Sequence[SparsePauliOp],
+        initial_layout: Sequence[int] | None,
+    ) -> Prepared:
+        """Compile; an initial layout renames the qubits, kept in ascending order."""
+        isa = compile_to_basis(
+            circuit, self._basis, optimization_level=self._level, seed=self._seed
+        )
+        ends = list(range(circuit.num_qubits))
+        if isa.layout is not None:
+            ends = list(isa.layout.final_index_layout(filter_ancillas=True))
+        if initial_layout is not None:
+            wide = QuantumCircuit(max(initial_layout) + 1)
+            isa = wide.compose(isa, list(initial_layout))
+            ends = [initial_layout[end] for end in ends]
+        return assemble(
+            isa,
+            ends,
+            qubits=sorted(ends),
+            observables=observables,
+            parameters=list(circuit.parameters),
+            mark=False,
+        )
+
+
+class DeviceEngine(Engine):
+    """A device snapshot's noise on Aer, cut to the qubits in use."""
+
+    def __init__(self, device: BackendV2, spec: Noisy) -> None:
+        """Make the engine of a device.
+
+        Args:
+            device: The whole device.
+            spec: Gives seed, shots, strength of the noise and the transpiler's level.
+        """
+        self.device = device
+        self.num_physical = int(device.target.num_qubits)
+        self.num_qubits = min(self.num_physical, MOST_DENSITY_QUBITS)
+        self.precision = precision_of(spec.shots)
+        self._estimator: BaseEstimatorV2 = MeasuringEstimator(
+            self.machine, shots=spec.shots, seed=spec.seed
+        )
+        self._spec = spec
+        self._machines: dict[tuple[int, ...], Machine] = {}
+
+    @property
+    def estimator(self) -> BaseEstimatorV2:
+        """The estimator on Aer."""
+        return self._estimator
+
+    def prepare(
+        self,
+        circuit: QuantumCircuit,
+        observables: Sequence[SparsePauliOp],
+        initial_layout: Sequence[int] | None,
+    ) -> Prepared:
+        """Compile for the whole device, then keep the qubits in use."""
+        isa, ends = compile_on_target(
+            circuit,
+            self.device.target,
+            optimization_level=self._spec.optimization_level,
+            seed=self._spec.seed,
+            initial_layout=initial_layout,
+        )
+        return assemble(
+            isa,
+            ends,
+            qubits=kept_for(isa, ends),
+            observables=observables,
+            parameters=list(circuit.parameters),
+        )
+
+    @property
+    def target(self) -> Target | None:
+        """The whole device's target."""
+        return self.device.target
+
+    def machine(self, circuit: QuantumCircuit) -> Machine:
+        """Get the simulator of the qubits a circuit runs on, made once for each cut."""
+        qubits = cut_of(circuit, self.num_physical)
+        if qubits not in self._machines:
+            cut = CutBackend(self.device, qubits)
+            scale = self._spec.noise_scale
+            simulator = AerSimulator(method="density_matrix", noise_model=device_noise(cut, scale))
+            self._machines[qubits] = Machine(
+                simulator, device_assignments(cut.target, scale), basis_change(cut.target)
+            )
+        return self._machines[qubits]
+
+    def describe(self) -> dict[str, Any]:
+        """Name the device and its calibration."""
+        return {"device": self.device.name, "calibration_date": calibration_date(self.device)}
+
+
+class AnyBackendEngine(DeviceEngine):
+    """Any ready Qiskit backend, run as it is through `BackendEstimatorV2`."""
+
+    def __init__(self, backend: BackendV2, *, shots: int, seed: int) -> None:
+        """Wrap a backend.
+
+        Args:
+            backend: The backend.
+            shots: Shots for one circuit, a count.
+            seed: Seed of the transpiler and, where the backend takes one, of the shots.
+        """
+        self.device = backend
+        self.num_qubits = self.num_physical = int(backend.num_qubits)
+        self.precision = precision_of(shots)
+        self._estimator = BackendEstimatorV2(
+            backend=backend, options={"default_precision": self.precision, "seed_simulator": seed}
+        )
+        self._spec = Noisy(device=backend.name or "backend", shots=shots, seed=seed)
+        self._seeds = SeedSequenceCounter(seed)
+
+    def submit(self, pub: tuple[Any, ...], seed: int | None) -> Any:
+        """Send one PUB, each job with its own seed."""
+        self._estimator.options.seed_simulator = self._seeds.next() if seed is None else seed
+        return self._estimator.run([pub], precision=self.precision)
+
+
+def statevector_engine(spec: Statevector) -> Engine:
+    """Make the engine of a noiseless simulator."""
+    estimator: BaseEstimatorV2
+    if spec.shots is None:
+        estimator = ExactEstimator()
+    else:
+        machine = Machine(AerSimulator(method="statevector"))
+        estimator = MeasuringEstimator(lambda _: machine, shots=spec.shots, seed=spec.seed)
+    return AllToAllEngine(estimator, EXACT_BASIS, MOST_STATEVECTOR_QUBITS, spec)
+
+
+def parametric_engine(spec: Noisy) -> Engine:
+    """Make the engine of a parametric noise model."""
+    rates = (spec.error_rate_1q or 0.0, spec.error_rate_2q or 0.0, spec.readout_error or 0.0)
+    simulator = AerSimulator(
+        method="density_matrix", noise_model=parametric_noise(*rates, spec.noise_scale)
+    )
+    matrix = scale_assignment(flip_matrix(rates[2]), spec.noise_scale)
+    everywhere: Assignments = dict.fromkeys(range(MOST_DENSITY_QUBITS), matrix)
+    machine = Machine(simulator, everywhere, basis_change(None))
+    estimator = MeasuringEstimator(lambda _: machine, shots=spec.shots, seed=spec.seed)
+    return AllToAllEngine(estimator, PARAMETRIC_BASIS, MOST_DENSITY_QUBITS, spec)
+
+
+def basis_change(target: Target | None) -> Callable[[QuantumCircuit], QuantumCircuit]:
+    """Make the rewriting of basis changes into a device's one-qubit gates.
+
+    Args:
+        target: The (cut) device; None means the basis of the parametric models.
+
+    Returns:
+        A function from circuits of one-qubit gates to circuits of the device's.
+    """
+    if target is None:
+        rewrite = Optimize1qGatesDecomposition(basis=list(PARAMETRIC_BASIS))
+    else:
+        rewrite = Optimize1qGatesDecomposition(target=target)
+    manager = PassManager([rewrite])
+    return lambda circuit: manager.run(circuit)
+
+
+def precision_of(shots: int | None) -> float:
+    """Convert shots into the standard deviation of an expectation value."""
+    return 0.0 if shots is None else 1.0 / math.sqrt(shots)

@@ -1,0 +1,335 @@
+"""The one thing the rest of the code sees of a backend."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from qiskit import QuantumCircuit
+from qiskit.primitives.base import BaseEstimatorV2
+from qiskit.providers import BackendV2
+from qiskit.transpiler import Target
+
+from backends.engine import (
+    AnyBackendEngine,
+    DeviceEngine,
+    Engine,
+    parametric_engine,
+    statevector_engine,
+)
+from backends.errors import InvalidValueError, UnavailableError
+from backends.isa import (
+    Observable,
+    Prepared,
+    check_layout,
+    clean_circuit,
+    coerce_observables,
+    fingerprint,
+)
+from backends.registry import override_spec, parse_backend, profile_name
+from backends.specs import IbmRuntime, Noisy, Spec
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+_PACKAGES = ("qiskit", "qiskit-aer", "qiskit-ibm-runtime")
+
+
+class Expvals(NamedTuple):
+    """Expectation values and their standard errors, each (batch, num_observables)."""
+
+    values: FloatArray
+    stds: FloatArray
+
+
+class Executable:
+    """A backend that is open: compiles circuits for it and runs batches, one job each.
+
+    Use it as a context manager, or call `close`. Simulators can be copied and pickled; the
+    copy opens the same spec anew.
+    """
+
+    def __init__(self, engine: Engine, spec: Spec | None, profile: str) -> None:
+        """Wrap an engine; use `open_backend` or `from_backend` instead.
+
+        Args:
+            engine: What runs the circuits.
+            spec: What it was opened from, if anything.
+            profile: The name it was asked for by.
+        """
+        self.spec = spec
+        self.profile = profile
+        self._engine = engine
+        self._cache: dict[str, Prepared] = {}
+        self._num_jobs = 0
+        self._closed = False
+
+    @classmethod
+    def from_backend(cls, backend: BackendV2, *, shots: int = 4096, seed: int = 0) -> Executable:
+        """Take any ready Qiskit backend.
+
+        A fake device is cut to the qubits in use, an IBM device runs through the runtime in
+        job mode, anything else through `BackendEstimatorV2`.
+
+        Args:
+            backend: The backend.
+            shots: Shots for one circuit, a count.
+            seed: Seed of the transpiler and of simulated shots.
+
+        Returns:
+            The executable.
+        """
+        from qiskit_ibm_runtime import IBMBackend
+        from qiskit_ibm_runtime.fake_provider.fake_backend import FakeBackendV2
+
+        engine: Engine
+        if isinstance(backend, IBMBackend):
+            from backends.ibm import HardwareEngine
+
+            engine = HardwareEngine(IbmRuntime(mode="job", shots=shots, seed=seed), backend)
+        elif isinstance(backend, FakeBackendV2):
+            engine = DeviceEngine(backend, Noisy(device=backend.name, shots=shots, seed=seed))
+        else:
+            engine = AnyBackendEngine(backend, shots=shots, seed=seed)
+        return cls(engine, None, str(backend.name))
+
+    def prepare(
+        self,
+        circuit: QuantumCircuit,
+        observables: Iterable[Observable] | Observable,
+        *,
+        initial_layout: Sequence[int] | None = None,
+    ) -> Prepared:
+        """Compile a circuit and lay its observables out; what was prepared before is kept.
+
+        Args:
+            circuit: A logical circuit without measurements in the middle.
+            observables: Hermitian operators on the logical qubits.
+            initial_layout: A physical qubit of the whole device for each logical qubit.
+
+        Returns:
+            The prepared circuit, for any number of batches.
+
+        Raises:
+            InvalidValueError: If the backend cannot take the circuit, an observable or the
+                layout.
+        """
+        self._check_open()
+        circuit = clean_circuit(circuit, self.num_qubits)
+        operators = coerce_observables(observables, circuit.num_qubits)
+        if initial_layout is not None:
+            initial_layout = check_layout(
+                initial_layout, circuit.num_qubits, self._engine.num_physical
+            )
+        key = fingerprint(circuit, operators, initial_layout)
+        if key not in self._cache:
+            self._cache[key] = self._engine.prepare(circuit, operators, initial_layout)
+        return self._cache[key]
+
+    def run(
+        self, prepared: Prepared, parameter_values: npt.ArrayLike, *, seed: int | None = None
+    ) -> Expvals:
+        """Run a batch as one broadcast PUB in one job.
+
+        Args:
+            prepared: From `prepare` of this executable.
+            parameter_values: (batch, num_parameters), radians, columns in the order of
+                `prepared.parameters`; (batch, 0) for a circuit without parameters.
+            seed: Seed of this job's simulated shots; by default the first job takes the
+                spec's seed and each later one derives its own.
+
+        Returns:
+            Values and standard errors, each (batch, num_observables).
+
+        Raises:
+            InvalidValueError: On a wrong shape or values that are not finite.
+        """
+        theta = _batch(parameter_values, prepared.num_parameters, "parameter_values")
+        return self._run_angles(prepared, prepared.angles(theta), seed)
+
+    def run_angles(
+        self, prepared: Prepared, angles: npt.ArrayLike, *, seed: int | None = None
+    ) -> Expvals:
+        """Run a batch of gate angles, as parameter-shift needs, as one PUB in one job.
+
+        Args:
+            prepared: From `prepare` of this executable.
+            angles: (batch, num_angles), radians, in the order of
+                `prepared.circuit.parameters`; see `prepared.angles`.
+            seed: As in `run`.
+
+        Returns:
+            Values and standard errors, each (batch, num_observables).
+
+        Raises:
+            InvalidValueError: On a wrong shape or values that are not finite.
+        """
+        return self._run_angles(prepared, _batch(angles, prepared.num_angles, "angles"), seed)
+
+    def _run_angles(self, prepared: Prepared, phi: FloatArray, seed: int | None) -> Expvals:
+        """Send the PUB and arrange the result as (batch, num_observables)."""
+        self._check_open()
+        if not np.isfinite(phi).all():
+            raise InvalidValueError("Expected finite gate angles, got nan or inf: check inputs.")
+        # A circuit without parameters broadcasts over a batch of empty rows.
+        pub = (prepared.circuit, prepared.column, phi)
+        self._num_jobs += 1
+        data = self._engine.submit(pub, seed).result()[0].data
+        values = np.asarray(data.evs, dtype=np.float64).T
+        stds = np.asarray(data.stds, dtype=np.float64).T
+        return Expvals(np.ascontiguousarray(values), np.ascontiguousarray(stds))
+
+    @property
+    def estimator(self) -> BaseEstimatorV2:
+        """The primitive itself: Aer's or IBM's."""
+        return self._engine.estimator
+
+    @property
+    def precision(self) -> float:
+        """Standard deviation of an expectation value: 1 / sqrt(shots), or 0.0 when exact."""
+        return self._engine.precision
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether values carry no shot noise."""
+        return self._engine.precision == 0.0
+
+    @property
+    def num_qubits(self) -> int:
+        """The most qubits a circuit may have here."""
+        return self._engine.num_qubits
+
+    @property
+    def target(self) -> Target | None:
+        """The whole device's target; None where every pair of qubits is connected."""
+        return self._engine.target
+
+    @property
+    def num_jobs(self) -> int:
+        """How many jobs `run` and `run_angles` have sent."""
+        return self._num_jobs
+
+    def describe(self) -> dict[str, Any]:
+        """Describe the backend for a run's record.
+
+        Returns:
+            JSON-safe values: profile, the spec's fields, device, calibration date, precision
+            and versions of the Qiskit packages. Never a secret.
+        """
+        fields = {} if self.spec is None else self.spec.model_dump(mode="json")
+        return {
+            "profile": self.profile,
+            "kind": "backend",
+            "engine": "ibm" if isinstance(self.spec, IbmRuntime) else "aer",
+            **fields,
+            "precision": self.precision,
+            "num_qubits": self.num_qubits,
+            "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+            **self._engine.describe(),
+        }
+
+    def close(self) -> None:
+        """Close sessions and batches; nothing can be run afterwards."""
+        if not self._closed:
+            self._closed = True
+            self._engine.close()
+
+    def __enter__(self) -> Self:
+        """Enter a `with` block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave a `with` block and close."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Show the profile and the size, never the account."""
+        return f"Executable({self.profile!r}, num_qubits={self.num_qubits})"
+
+    def __reduce__(self) -> tuple[Callable[..., Executable], tuple[Spec, str, int]]:
+        """Copy by opening the same spec anew."""
+        if self.spec is None or not self._engine.is_local:
+            raise TypeError(
+                f"Expected a simulator to copy or pickle, got {self.profile!r}: open it again."
+            )
+        return _reopen, (self.spec, self.profile, self._num_jobs)
+
+    def _check_open(self) -> None:
+        """Refuse work after `close`."""
+        if self._closed:
+            raise InvalidValueError(
+                f"Expected an open backend, got {self.profile!r} closed: open it again."
+            )
+
+
+def open_backend(backend: str | Spec, **overrides: Any) -> Executable:
+    """Open a backend.
+
+    Args:
+        backend: A profile's name, `name,field=value,...`, or a spec.
+        **overrides: Fields of the spec that win over all others.
+
+    Returns:
+        The open executable, to be used in a `with` block or closed.
+
+    Raises:
+        InvalidValueError: On an unknown name, field or device, or a value out of range.
+        UnavailableError: If an account or an engine is missing.
+    """
+    if isinstance(backend, str):
+        return _open(parse_backend(backend, **overrides), profile_name(backend))
+    return _open(override_spec(backend, **overrides), backend.kind)
+
+
+def _open(spec: Spec, profile: str) -> Executable:
+    """Choose the engine of a spec."""
+    if isinstance(spec, IbmRuntime):
+        from backends.ibm import HardwareEngine, RehearsalEngine
+
+        if spec.rehearse is not None:
+            return Executable(RehearsalEngine(spec), spec, profile)
+        return Executable(HardwareEngine(spec), spec, profile)
+    if spec.engine == "torch":
+        raise UnavailableError(
+            f"Expected `engine=aer` on backend {profile!r}, got 'torch', which is not part of "
+            "this version: leave `engine` out."
+        )
+    if isinstance(spec, Noisy):
+        if spec.device is None:
+            return Executable(parametric_engine(spec), spec, profile)
+        from backends.devices import fake_device
+
+        return Executable(DeviceEngine(fake_device(spec.device), spec), spec, profile)
+    return Executable(statevector_engine(spec), spec, profile)
+
+
+def _reopen(spec: Spec, profile: str, num_jobs: int) -> Executable:
+    """Open a copy."""
+    executable = _open(spec, profile)
+    executable._num_jobs = num_jobs
+    return executable
+
+
+def _batch(values: npt.ArrayLike, columns: int, name: str) -> FloatArray:
+    """Check an array to be (batch, columns) of finite numbers."""
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidValueError(
+            f"Expected `{name}` to be real numbers, got {type(values).__name__}: convert it."
+        ) from error
+    if array.ndim != 2 or array.shape[1] != columns or not len(array):
+        raise InvalidValueError(
+            f"Expected `{name}` of shape (batch, {columns}), got {array.shape}: give one row "
+            "for each point and one column for each parameter."
+        )
+    if not np.isfinite(array).all():
+        raise InvalidValueError(f"Expected finite `{name}`, got nan or inf: check the inputs.")
+    return array

@@ -1,0 +1,283 @@
+"""IBM hardware through qiskit-ibm-runtime, and its rehearsal on a fake device.
+
+Both compile for the device's target, check the result against it, and run the client-side
+`executor_estimator.Estimator` with the same options. That estimator measures every qubit of
+a circuit and checks no coupling, so both are done here: circuits are narrowed, and refused
+unless `is_isa_circuit` accepts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from qiskit import QuantumCircuit
+from qiskit.primitives.base import BaseEstimatorV2
+from qiskit.primitives.containers import EstimatorPubLike
+from qiskit.primitives.containers.estimator_pub import EstimatorPub
+from qiskit.providers import BackendV2
+from qiskit.quantum_info import SparsePauliOp
+from qiskit.transpiler import Target
+from qiskit_aer import AerSimulator
+from qiskit_ibm_runtime import Batch, Session
+from qiskit_ibm_runtime.executor_estimator import Estimator
+from qiskit_ibm_runtime.options_models.estimator import EstimatorOptions
+from qiskit_ibm_runtime.utils.utils import is_isa_circuit
+
+from backends.account import find_device, service_errors
+from backends.cut import CutBackend, cut_of
+from backends.devices import calibration_date, fake_device
+from backends.engine import MOST_DENSITY_QUBITS, Engine, precision_of
+from backends.errors import InvalidValueError
+from backends.isa import Prepared, assemble, compile_on_target, kept_for
+from backends.noise import device_noise
+from backends.seeds import SeedSequenceCounter
+from backends.specs import IbmRuntime
+
+
+def estimator_options(spec: IbmRuntime, *, seed: int | None = None) -> EstimatorOptions:
+    """Translate a spec into the options of IBM's estimator.
+
+    Args:
+        spec: The spec.
+        seed: Seed of a local simulation; hardware has none.
+
+    Returns:
+        Options with the exact number of shots.
+    """
+    options = EstimatorOptions(
+        default_shots=spec.shots,
+        default_precision=precision_of(spec.shots),
+        resilience_level=spec.resilience_level,
+        max_execution_time=spec.max_execution_time,
+    )
+    options.dynamical_decoupling.enable = spec.dynamical_decoupling
+    if seed is not None:
+        options.simulator.seed_simulator = seed
+    return options
+
+
+def check_isa(circuit: QuantumCircuit, target: Target) -> None:
+    """Refuse a circuit that the device would.
+
+    Raises:
+        InvalidValueError: If an instruction is not in the target.
+    """
+    complaint = is_isa_circuit(circuit, target)
+    if complaint:
+        raise InvalidValueError(
+            f"Expected a circuit in the device's instructions, got one that is not ({complaint}): "
+            "prepare it with this backend."
+        )
+
+
+class _RuntimeEngine(Engine):
+    """What hardware and rehearsal share: compiling, checking, narrowing."""
+
+    device: BackendV2
+    _spec: IbmRuntime
+
+    @property
+    def target(self) -> Target | None:
+        """The whole device's target."""
+        return self.device.target
+
+    def _compile(
+        self, circuit: QuantumCircuit, initial_layout: Sequence[int] | None
+    ) -> tuple[QuantumCircuit, tuple[int, ...]]:
+        """Transpile for the whole device and check the result."""
+        isa, ends = compile_on_target(
+            circuit,
+            self.device.target,
+            optimization_level=self._spec.optimization_level,
+            seed=self._spec.seed,
+            initial_layout=initial_layout,
+        )
+        check_isa(isa, self.device.target)
+        return isa, ends
+
+    def describe(self) -> dict[str, Any]:
+        """Name the device and its calibration."""
+        return {"device": self.device.name, "calibration_date": calibration_date(self.device)}
+
+
+class HardwareEngine(_RuntimeEngine):
+    """An IBM device, reached through an account.
+
+    Opening finds the device; the batch or session starts with the first job or the first
+    use of `estimator`, so that preparing costs nothing.
+    """
+
+    is_local = False
+
+    def __init__(self, spec: IbmRuntime, device: BackendV2 | None = None) -> None:
+        """Find the device.
+
+        Args:
+            spec: The spec.
+            device: A device that is open already; by default the account's.
+
+        Raises:
+            UnavailableError: If there is no account, or the service refuses it.
+        """
+        self._spec = spec
+        self.device = find_device(spec) if device is None else device
+        self.num_qubits = self.num_physical = int(self.device.target.num_qubits)
+        self.precision = precision_of(spec.shots)
+        self._mode: Batch | Session | None = None
+        self._runtime: BaseEstimatorV2 | None = None
+
+    @property
+    def estimator(self) -> BaseEstimatorV2:
+        """IBM's estimator, in the spec's mode."""
+        if self._runtime is None:
+            with service_errors(self._spec):
+                if self._spec.mode == "batch":
+                    self._mode = Batch(backend=self.device)
+                elif self._spec.mode == "session":
+                    self._mode = Session(backend=self.device)
+                self._runtime = Estimator(
+                    mode=self._mode or self.device, options=estimator_options(self._spec)
+                )
+        return self._runtime
+
+    def prepare(
+        self,
+        circuit: QuantumCircuit,
+        observables: Sequence[SparsePauliOp],
+        initial_layout: Sequence[int] | None,
+    ) -> Prepared:
+        """Compile for the device; keep its qubits' numbers, drop those above the last used."""
+        isa, ends = self._compile(circuit, initial_layout)
+        width = kept_for(isa, ends)[-1] + 1
+        prepared = assemble(
+            isa,
+            ends,
+            qubits=range(width),
+            observables=observables,
+            parameters=list(circuit.parameters),
+            mark=False,
+        )
+        check_isa(prepared.circuit, self.device.target)
+        return prepared
+
+    def submit(self, pub: tuple[Any, ...], seed: int | None) -> Any:
+        """Send one PUB as one job; hardware takes no seed."""
+        if seed is not None:
+            raise InvalidValueError(
+                f"Expected no `seed` on hardware, got {seed}: leave it out; only simulators "
+                "repeat their shots."
+            )
+        estimator = self.estimator
+        with service_errors(self._spec):
+            return estimator.run([pub])
+
+    def close(self) -> None:
+        """Close the batch or session, if one was started."""
+        if self._mode is not None:
+            with service_errors(self._spec):
+                self._mode.close()
+
+
+class RehearsalEngine(_RuntimeEngine):
+    """The hardware code path on a fake device, cut to the qubits in use."""
+
+    def __init__(self, spec: IbmRuntime) -> None:
+        """Open the fake device named by `spec.rehearse`."""
+        if spec.rehearse is None:
+            raise InvalidValueError(
+                "Expected `rehearse` to name a fake device, got none: try rehearse=FakeTorino."
+            )
+        self._spec = spec
+        self.device = fake_device(spec.rehearse)
+        self.num_physical = int(self.device.target.num_qubits)
+        self.num_qubits = min(self.num_physical, MOST_DENSITY_QUBITS)
+        self.precision = precision_of(spec.shots)
+        self._rehearsal = RehearsalEstimator(self.device, spec)
+
+    @property
+    def estimator(self) -> BaseEstimatorV2:
+        """IBM's estimator on the cut device."""
+        return self._rehearsal
+
+    def prepare(
+        self,
+        circuit: QuantumCircuit,
+        observables: Sequence[SparsePauliOp],
+        initial_layout: Sequence[int] | None,
+    ) -> Prepared:
+        """Compile as for hardware, then keep the qubits in use."""
+        isa, ends = self._compile(circuit, initial_layout)
+        prepared = assemble(
+            isa,
+            ends,
+            qubits=kept_for(isa, ends),
+            observables=observables,
+            parameters=list(circuit.parameters),
+        )
+        check_isa(prepared.circuit, self._rehearsal.cut(prepared.qubits)[0].target)
+        return prepared
+
+    def submit(self, pub: tuple[Any, ...], seed: int | None) -> Any:
+        """Run one PUB as one local job."""
+        return self._rehearsal.run([pub], seed=seed)
+
+
+class RehearsalEstimator(BaseEstimatorV2):  # type: ignore[misc]
+    """IBM's client-side estimator in local mode, on the cut a circuit was prepared for.
+
+    It gets a simulator that is built already: from a fake device it would build one for
+    every run.
+    """
+
+    def __init__(self, device: BackendV2, spec: IbmRuntime) -> None:
+        """Make the estimator of a fake device."""
+        self._device = device
+        self._spec = spec
+        self._seeds = SeedSequenceCounter(spec.seed)
+        self._cuts: dict[tuple[int, ...], tuple[CutBackend, AerSimulator]] = {}
+
+    def cut(self, qubits: Sequence[int]) -> tuple[CutBackend, AerSimulator]:
+        """Get the cut device and its simulator, made once."""
+        key = tuple(qubits)
+        if key not in self._cuts:
+            cut = CutBackend(self._device, key)
+            simulator = AerSimulator.from_backend(
+                cut,
+                method="density_matrix",
+                noise_model=device_noise(cut),
+                runtime_parameter_bind_enable=True,
+            )
+            self._cuts[key] = (cut, simulator)
+        return self._cuts[key]
+
+    def run(
+        self,
+        pubs: Iterable[EstimatorPubLike],
+        *,
+        precision: float | None = None,
+        seed: int | None = None,
+    ) -> Any:
+        """Run PUBs as one local job.
+
+        Args:
+            pubs: (circuit, observables, parameter values) each, all on the same qubits.
+            precision: Standard deviation asked for; the default is the spec's shots.
+            seed: Seed of this job's shots; the default is the next of the sequence.
+
+        Returns:
+            The local job.
+
+        Raises:
+            InvalidValueError: If the circuits were prepared for different qubits.
+        """
+        coerced = [EstimatorPub.coerce(pub) for pub in pubs]
+        cuts = {cut_of(pub.circuit, int(self._device.num_qubits)) for pub in coerced}
+        if len(cuts) != 1:
+            raise InvalidValueError(
+                f"Expected circuits on the same qubits in one job, got {len(cuts)} sets: "
+                "run them one by one."
+            )
+        _, simulator = self.cut(cuts.pop())
+        options = estimator_options(self._spec, seed=self._seeds.next() if seed is None else seed)
+        return Estimator(mode=simulator, options=options).run(coerced, precision=precision)

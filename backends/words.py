@@ -1,0 +1,21 @@
+"""Suggestions for misspelt words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """Find the choice closest to a word, whatever its case.
+
+    Args:
+        word: What was written.
+        choices: The words that exist.
+
+    Returns:
+        The closest choice, or None when nothing resembles the word.
+    """
+    by_lower = {choice.lower(): choice for choice in choices}
+    matches = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.5)
+    return by_lower[matches[0]] if matches else None

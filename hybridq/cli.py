@@ -1,0 +1,257 @@
+"""The command line: `hybridq COMMAND ...`.
+
+Exit codes: 0 done, 2 what the user gave is wrong (one line on standard error), 130 interrupted,
+1 anything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import logging
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+from pydantic import ValidationError
+
+from hybridq import __version__, config
+from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
+
+EXIT_WRONG_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its config, and the function `module:name` that takes it."""
+
+    model: type[config.Config]
+    function: str
+
+
+COMMANDS: dict[str, Command] = {
+    "data list": Command(config.DataListConfig, "hybridq.output:data_list"),
+    "data fetch": Command(config.DataFetchConfig, "hybridq.output:data_fetch"),
+    "data check": Command(config.DataCheckConfig, "hybridq.output:data_check"),
+    "pretrain": Command(config.PretrainConfig, "hybridq.output:run_pretrain"),
+    "finetune": Command(config.FinetuneConfig, "hybridq.output:run_finetune"),
+    "evaluate": Command(config.EvaluateConfig, "hybridq.output:run_evaluate"),
+    "predict": Command(config.PredictConfig, "hybridq.output:run_predict"),
+    "backends list": Command(config.BackendsListConfig, "hybridq.output:backends_list"),
+    "backends show": Command(config.BackendsShowConfig, "hybridq.output:backends_show"),
+    "backends check": Command(config.BackendsCheckConfig, "hybridq.output:backends_check"),
+    "demo": Command(config.DemoConfig, "hybridq.output:run_demo"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if not arguments or arguments[0] in ("-h", "--help"):
+            print(usage())
+            return 0 if arguments else EXIT_WRONG_INPUT
+        if arguments[0] == "--version":
+            print(f"hybridq {__version__}")
+            return 0
+        name, rest = find_command(arguments)
+        command = COMMANDS[name]
+        settings = parse(name, command.model, rest)
+        set_up_logging()
+        module, function = command.function.split(":")
+        code: int = getattr(importlib.import_module(module), function)(settings)
+    except HybridqError as error:
+        print(f"hybridq: error: {one_line(str(error))}", file=sys.stderr)
+        return EXIT_WRONG_INPUT
+    except KeyboardInterrupt:
+        print("hybridq: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone: nothing is left to say, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
+def usage() -> str:
+    """The text of `hybridq --help`."""
+    lines = [
+        "hybridq: few-label medical image classification with a quantum layer.",
+        "",
+        "usage: hybridq COMMAND [OPTIONS]       hybridq COMMAND --help tells each option",
+        "",
+    ]
+    for name, command in COMMANDS.items():
+        summary = (command.model.__doc__ or "").splitlines()[0]
+        lines.append(f"  {name:<16} {summary}")
+    lines += [
+        "",
+        "Options also come from --config FILE (TOML, or the config.json of a run); flags win.",
+        "A first try, about four minutes:   hybridq demo",
+        "Not a medical device.",
+    ]
+    return "\n".join(lines)
+
+
+def find_command(arguments: list[str]) -> tuple[str, list[str]]:
+    """The command's name and the arguments that are left.
+
+    Raises:
+        InvalidValueError: if there is no such command.
+    """
+    for length in (2, 1):
+        name = " ".join(arguments[:length])
+        if name in COMMANDS:
+            return name, arguments[length:]
+    group = [name for name in COMMANDS if name.startswith(arguments[0] + " ")]
+    if group and set(arguments[1:]) & {"-h", "--help"}:
+        for name in group:
+            print(f"hybridq {name:<16} {(COMMANDS[name].model.__doc__ or '').splitlines()[0]}")
+        raise SystemExit(0)
+    known = ", ".join(group or COMMANDS)
+    got = " ".join(arguments[: 2 if group else 1])
+    raise InvalidValueError(f"Expected one of the commands {known}, got {got!r}: see --help.")
+
+
+def parse(name: str, model: type[config.Config], arguments: list[str]) -> config.Config:
+    """Arguments and the file after `--config` as a config.
+
+    Raises:
+        InvalidValueError: if an option is unknown or its value is not allowed.
+        MissingFileError: if the file is missing.
+    """
+    file, rest = take_option(arguments, "--config")
+    default = None if file is None else read_config_file(model, Path(file))
+    resumes = [part for part in rest if part == "--resume" or part.startswith("--resume=")]
+    if resumes and len(rest) > (2 if resumes == ["--resume"] else 1):
+        raise InvalidValueError(
+            "Expected --resume RUN alone, got other options beside it: a resumed run goes on with "
+            "the config in its folder."
+        )
+    captured = io.StringIO()
+    width = os.environ.get("COLUMNS")
+    if not {"-h", "--help"} & set(rest):
+        os.environ["COLUMNS"] = "100000"
+    try:
+        with contextlib.redirect_stderr(captured):
+            parsed = tyro.cli(
+                model,
+                args=rest,
+                prog=f"hybridq {name}",
+                default=tyro.MISSING_NONPROP if default is None else default,
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise InvalidValueError(explain(captured.getvalue(), name)) from stop
+    finally:
+        if width is None:
+            os.environ.pop("COLUMNS", None)
+        else:
+            os.environ["COLUMNS"] = width
+    return parsed
+
+
+def take_option(arguments: list[str], option: str) -> tuple[str | None, list[str]]:
+    """Take `option VALUE` or `option=VALUE` out of the arguments."""
+    value, rest, waiting = None, [], False
+    for argument in arguments:
+        if waiting:
+            value, waiting = argument, False
+        elif argument == option:
+            waiting = True
+        elif argument.startswith(option + "="):
+            value = argument.removeprefix(option + "=")
+        else:
+            rest.append(argument)
+    if waiting:
+        raise InvalidValueError(f"Expected a value after {option}, got nothing: name a file.")
+    return value, rest
+
+
+def read_config_file(model: type[config.Config], path: Path) -> config.Config:
+    """Read a TOML or JSON file of options."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        values: dict[str, Any] = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise MissingFileError(
+            f"Expected a config file at {path}, got {error.strerror}: check --config."
+        ) from error
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InvalidValueError(
+            f"Expected TOML (or JSON, in a file named .json) in {path}, got {error}."
+        ) from error
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise InvalidValueError(f"{pydantic_line(error)} (in {path})") from error
+
+
+def pydantic_line(error: ValidationError) -> str:
+    """The first complaint of pydantic in one line."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"Expected known options, got `{place}`: see --help for the options there are."
+    if first["type"] == "missing":
+        return f"Expected a value for `{place}`, got none: give it."
+    return f"{first['msg']} for `{place}`, got {first.get('input')!r}."
+
+
+def explain(message: str, name: str) -> str:
+    """What tyro printed in a box, in one line."""
+    lines = [re.sub(r"[╭╮╰╯│─]+", " ", line).strip() for line in message.splitlines()]
+    lines = [line for line in lines if line and not line.startswith("For full helptext")]
+    text = " ".join(lines)
+    complaint = re.search(
+        r"validation errors? for \w+ (\S+) (.+?) \[type=\w+, input_value=(.+?), input_type", text
+    )
+    if complaint:
+        field, said, got = complaint.groups()
+        flag = "--" + field.replace("_", "-")
+        said = said.replace("Input should be", "Expected a value").replace("Value error, ", "")
+        return f"{said} for {flag}, got {got}: see hybridq {name} --help."
+    text = text.split("Argument helptext:")[0]
+    text = re.sub(
+        r"^(Value error|Parsing error|Required options|Unrecognized options)\s+", "", text
+    )
+    return f"{text.strip().rstrip('.')}: see hybridq {name} --help."
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks."""
+    return " ".join(text.split())
+
+
+def set_up_logging() -> None:
+    """Log of hybridq to standard error: rich on a terminal, plain lines elsewhere."""
+    logger = logging.getLogger("hybridq")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.logging import RichHandler
+
+        logger.addHandler(
+            RichHandler(console=Console(stderr=True), show_path=False, show_level=False)
+        )
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

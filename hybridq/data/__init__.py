@@ -1,0 +1,36 @@
+"""Medical images from named sets, folders, `.npz` files and a generator.
+
+`load_data` is the way in; `select_labels` chooses the few labels that fine-tuning sees. What needs
+torch (`prepare_images`, `channel_statistics`) is in `hybridq.data.transforms`.
+"""
+
+from __future__ import annotations
+
+from hybridq.data.catalogue import DataRow, fetch_data, list_data
+from hybridq.data.check import Finding, check_data
+from hybridq.data.dataset import SPLITS, UNLABELLED, ImageData, ImageSplit, Task
+from hybridq.data.medmnist import MEDMNIST, MedMnistSet
+from hybridq.data.phantom import make_phantom
+from hybridq.data.source import load_data, parse_source
+from hybridq.data.splits import labelled_mask, select_labels, split_by_group
+
+__all__ = [
+    "MEDMNIST",
+    "SPLITS",
+    "UNLABELLED",
+    "DataRow",
+    "Finding",
+    "ImageData",
+    "ImageSplit",
+    "MedMnistSet",
+    "Task",
+    "check_data",
+    "fetch_data",
+    "labelled_mask",
+    "list_data",
+    "load_data",
+    "make_phantom",
+    "parse_source",
+    "select_labels",
+    "split_by_group",
+]

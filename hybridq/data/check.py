@@ -1,0 +1,149 @@
+"""What `hybridq data check` reports: every fault of a data set, not only the first."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.data.dataset import SPLITS, UNLABELLED, ImageData, ImageSplit
+from hybridq.data.folder import scan_folder
+from hybridq.data.images import probe_image, read_image
+from hybridq.data.records import Record, check_records, class_names, complete_splits
+from hybridq.data.source import load_data, parse_source
+from hybridq.errors import HybridqError
+
+Level = Literal["info", "warning", "error"]
+Digests = dict[bytes, list[tuple[str, str]]]  # pixels -> (split, id) of the images with them
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        level: `error` means that the data set cannot be loaded as it is; `warning`, that figures
+            from it may mislead.
+        subject: what it is about: a split, `sizes`, `duplicate`, `fault` or `note`.
+        detail: a sentence or a list of counts.
+    """
+
+    level: Level
+    subject: str
+    detail: str
+
+
+def check_data(source: str, *, data_root: str | Path | None = None) -> list[Finding]:
+    """Look through a data set: classes, sizes, faults, and images that are in two splits.
+
+    Duplicates are images with the same pixels. Nothing is downloaded.
+
+    Args:
+        source: as for `load_data`.
+        data_root: as for `load_data`.
+
+    Returns:
+        The findings: counts first, then warnings and errors.
+
+    Raises:
+        InvalidValueError: if the source is not known.
+        MissingFileError: if there is nothing at the path, or no layout that can be read.
+    """
+    name, _ = parse_source(source)
+    if isinstance(name, Path) and name.is_dir():
+        return _check_folder(name)
+    findings: list[Finding] = []
+    digests: Digests = defaultdict(list)
+    sizes: Counter[tuple[int, ...]] = Counter()
+    faults: list[Finding] = []
+    notes: tuple[str, ...] = ()
+    for split in SPLITS:
+        try:
+            data = load_data(source, data_root=data_root, splits=(split,), download=False)
+        except HybridqError as error:
+            faults.append(Finding("error", "fault", str(error)))
+            continue
+        part = data.splits[split]
+        findings.append(Finding("info", split, _class_counts(data, part)))
+        sizes[part.images.shape[1:]] += len(part)
+        notes = data.notes
+        for index, image in enumerate(part.images):
+            digests[_digest(image)].append((split, part.ids[index]))
+    findings.append(_size_line(sizes))
+    findings += [Finding("info", "note", note) for note in notes]
+    return [*findings, *_duplicates(digests), *dict.fromkeys(faults)]
+
+
+def _check_folder(root: Path) -> list[Finding]:
+    problems: list[HybridqError] = []
+    records = scan_folder(root, problems.append)
+    check_records(root, records, problems.append)
+    notes: list[str] = []
+    if len(class_names(records)) > 1:
+        try:
+            records, notes = complete_splits(records)
+        except HybridqError as error:
+            problems.append(error)
+    digests: Digests = defaultdict(list)
+    sizes: Counter[tuple[int, ...]] = Counter()
+    for record in records:
+        try:
+            shape = probe_image(record.path)
+            image = read_image(record.path, channels=shape[2])
+        except HybridqError as error:
+            problems.append(error)
+            continue
+        sizes[shape] += 1
+        digests[_digest(image)].append((record.split or "unsplit", record.id))
+    findings = [*_record_counts(records), _size_line(sizes)]
+    findings += [Finding("info", "note", note) for note in notes]
+    findings += _duplicates(digests)
+    return findings + [Finding("error", "fault", str(problem)) for problem in problems]
+
+
+def _record_counts(records: Sequence[Record]) -> Iterator[Finding]:
+    for split in (*SPLITS, None):
+        labels = Counter(
+            record.label or "unlabelled" for record in records if record.split == split
+        )
+        if labels:
+            counts = ", ".join(f"{name} {count}" for name, count in sorted(labels.items()))
+            yield Finding("info", split or "unsplit", f"{labels.total()} images: {counts}")
+        elif split == "test" and records and records[0].split is not None:
+            yield Finding("warning", "test", "no images: no test figures can be made")
+
+
+def _class_counts(data: ImageData, part: ImageSplit) -> str:
+    if data.task == "multilabel":
+        totals = part.labels.sum(axis=0)
+    else:
+        known = part.labels[part.labels != UNLABELLED]
+        totals = np.bincount(known, minlength=data.num_classes)
+    counts = ", ".join(f"{n} {int(c)}" for n, c in zip(data.class_names, totals, strict=True))
+    return f"{len(part)} images: {counts}"
+
+
+def _size_line(sizes: Counter[tuple[int, ...]]) -> Finding:
+    parts = [f"{h} x {w} x {c}: {count}" for (h, w, c), count in sizes.most_common(5)]
+    if len(sizes) > 5:
+        parts.append(f"{len(sizes) - 5} more")
+    return Finding("info", "sizes", ", ".join(parts) or "none")
+
+
+def _digest(image: NDArray[np.uint8]) -> bytes:
+    return hashlib.sha256(
+        str(image.shape).encode() + np.ascontiguousarray(image).tobytes()
+    ).digest()
+
+
+def _duplicates(digests: Digests) -> Iterator[Finding]:
+    for places in digests.values():
+        if len({split for split, _ in places}) > 1:
+            where = ", ".join(f"{name} ({split})" for split, name in places)
+            yield Finding("warning", "duplicate", f"the same pixels in two splits: {where}")

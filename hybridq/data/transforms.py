@@ -1,0 +1,106 @@
+"""From stored images to what an encoder takes: scaled, resized, three channels, normalised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hybridq.errors import InvalidValueError
+
+Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
+
+
+def prepare_images(
+    images: NDArray[np.uint8] | Tensor,
+    *,
+    image_size: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> Tensor:
+    """Turn a batch of stored images into the input of an encoder.
+
+    Grey images are repeated to three channels, values are scaled to [0, 1], the image is resized
+    as a whole (bilinear, antialiased when it shrinks; small images are upsampled, never padded),
+    and each channel is normalised.
+
+    Args:
+        images: `(batch, height, width, channels)`, uint8, 1 or 3 channels.
+        image_size: side of the result in pixels.
+        mean: of the channels red, green, blue, on the scale [0, 1].
+        std: of the same channels, above 0.
+
+    Returns:
+        `(batch, 3, image_size, image_size)`, float32, on the device of `images`.
+
+    Raises:
+        InvalidValueError: if an argument has another shape or type.
+    """
+    batch = torch.as_tensor(images)
+    _check_images(tuple(batch.shape), batch.dtype == torch.uint8, batch.dtype)
+    if image_size < 1:
+        raise InvalidValueError(
+            f"Expected `image_size` of at least 1 pixel, got {image_size}: choose another."
+        )
+    if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+        raise InvalidValueError(
+            f"Expected 3 means and 3 standard deviations above 0, got {tuple(mean)} and "
+            f"{tuple(std)}: take those of `channel_statistics`."
+        )
+    pixels = batch.permute(0, 3, 1, 2).to(torch.float32) / 255
+    if pixels.shape[-2:] != (image_size, image_size):
+        pixels = torch.nn.functional.interpolate(
+            pixels,
+            size=(image_size, image_size),
+            mode="bilinear",
+            align_corners=False,
+            antialias=True,
+        )
+    centre = torch.tensor(list(mean), dtype=torch.float32, device=pixels.device).view(1, 3, 1, 1)
+    scale = torch.tensor(list(std), dtype=torch.float32, device=pixels.device).view(1, 3, 1, 1)
+    return (pixels - centre) / scale  # one grey channel is repeated by broadcasting
+
+
+def channel_statistics(images: NDArray[np.uint8]) -> Statistics:
+    """Mean and standard deviation of each channel over all pixels, on the scale [0, 1].
+
+    Computed exactly, from the histogram of each channel. Take them from the train split.
+
+    Args:
+        images: `(count, height, width, channels)`, uint8, 1 or 3 channels.
+
+    Returns:
+        The means and the standard deviations of red, green and blue; those of a grey image three
+        times. A standard deviation is at least 1/255, so that a flat channel can be normalised.
+
+    Raises:
+        InvalidValueError: if the images have another shape or type, or there are none.
+    """
+    _check_images(images.shape, images.dtype == np.uint8, images.dtype)
+    if not images.size:
+        raise InvalidValueError("Expected at least one image, got none: load the train split.")
+    levels = np.arange(256) / 255
+    means: list[float] = []
+    stds: list[float] = []
+    for channel in range(images.shape[-1]):
+        histogram = np.zeros(256)
+        for part in np.array_split(images[..., channel], max(1, len(images) // 4096)):
+            histogram += np.bincount(part.reshape(-1), minlength=256)
+        share = histogram / histogram.sum()
+        centre = float(share @ levels)
+        means.append(centre)
+        stds.append(max(float(np.sqrt(share @ (levels - centre) ** 2)), 1 / 255))
+    red, green, blue = (0, 0, 0) if len(means) == 1 else (0, 1, 2)
+    return (means[red], means[green], means[blue]), (stds[red], stds[green], stds[blue])
+
+
+def _check_images(shape: tuple[int, ...], is_uint8: bool, dtype: Any) -> None:
+    if len(shape) != 4 or shape[-1] not in (1, 3) or not is_uint8:
+        raise InvalidValueError(
+            f"Expected uint8 images of shape (batch, height, width, 1 or 3), got {dtype} of "
+            f"{shape}: pass the images of an ImageSplit."
+        )

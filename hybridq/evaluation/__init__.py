@@ -1,0 +1,1 @@
+"""Evaluation: figures of merit, intervals, baselines, pictures and predictions."""

@@ -1,0 +1,85 @@
+"""What a model has to beat: the majority class, raw pixels, and an untrained encoder.
+
+The logistic regressions' penalty is chosen on the validation split, from one grid for both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.evaluation.metrics import auc
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+"""Values of scikit-learn's C that are tried."""
+
+
+def majority_probs(labels: Ints, num_classes: int, count: int) -> Floats:
+    """The class frequencies of the training labels, for every image.
+
+    Returns `(count, num_classes)`.
+    """
+    if labels.ndim == 2:
+        frequency = labels.mean(axis=0)
+    else:
+        frequency = np.bincount(labels, minlength=num_classes) / len(labels)
+    return np.tile(frequency.astype(np.float64), (count, 1))
+
+
+class LogisticBaseline:
+    """Logistic regression on standardised inputs, balanced classes, C chosen on validation.
+
+    Args:
+        train: `(count, inputs)` and labels.
+        val: the same of the validation split.
+        num_classes: number of classes.
+    """
+
+    def __init__(
+        self, train: tuple[Floats, Ints], val: tuple[Floats, Ints], num_classes: int
+    ) -> None:
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.multiclass import OneVsRestClassifier
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        self.num_classes = num_classes
+        best = -np.inf
+        for penalty in PENALTIES:
+            model = LogisticRegression(C=penalty, max_iter=2000, class_weight="balanced")
+            if train[1].ndim == 2:
+                model = OneVsRestClassifier(model)
+            pipeline = make_pipeline(StandardScaler(), model).fit(*train)
+            score = auc(val[1], self._probs(pipeline, val[0]))
+            if score > best:
+                best, self._pipeline, self.penalty = score, pipeline, penalty
+
+    def probs(self, inputs: Floats) -> Floats:
+        """Probabilities `(count, num_classes)` of inputs `(count, inputs)`."""
+        return self._probs(self._pipeline, inputs)
+
+    def _probs(self, pipeline: Any, inputs: Floats) -> Floats:
+        probs: Floats = np.asarray(pipeline.predict_proba(inputs), dtype=np.float64)
+        return probs
+
+
+def pixel_inputs(images: NDArray[np.uint8], largest: int = 64) -> Floats:
+    """Raw pixels `(count, height * width * channels)` on a scale of 0 to 1.
+
+    Images larger than `largest` are averaged over whole blocks down to at most that side, to
+    keep the regression small.
+    """
+    step = -(-max(images.shape[1:3]) // largest)
+    if step > 1:
+        height, width = (side // step * step for side in images.shape[1:3])
+        cut = images[:, :height, :width].astype(np.float32)
+        count, _, _, channels = cut.shape
+        blocks = cut.reshape(count, height // step, step, width // step, step, channels)
+        images = blocks.mean(axis=(2, 4))
+    flat: Floats = images.reshape(len(images), -1).astype(np.float64) / 255
+    return flat

@@ -1,0 +1,260 @@
+"""Figures of a trained run on a split it was not trained on, on any backend."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from backends import Executable, open_backend
+from hybridq.checkpoint import ModelSpec, load_model, read_spec
+from hybridq.config import EvaluateConfig, FinetuneConfig
+from hybridq.data import ImageData, ImageSplit, load_data, select_labels
+from hybridq.data.transforms import prepare_images
+from hybridq.encoder.backbone import Encoder, EncoderSpec, random_encoder_like
+from hybridq.errors import InvalidValueError
+from hybridq.evaluation.baselines import LogisticBaseline, majority_probs, pixel_inputs
+from hybridq.evaluation.figures import save_figures
+from hybridq.evaluation.metrics import all_metrics, choose_threshold
+from hybridq.evaluation.statistics import stratified_bootstrap
+from hybridq.files import write_csv, write_json
+from hybridq.model import HybridClassifier, head_summary
+from hybridq.runs import (
+    create_run,
+    discard_if_empty,
+    log_to_file,
+    read_config,
+    write_config,
+    write_environment,
+)
+
+logger = logging.getLogger("hybridq")
+
+BATCH = 128
+
+Floats = NDArray[np.float64]
+
+
+def evaluate(config: EvaluateConfig) -> Path:
+    """Evaluate a run; return the folder of the evaluation, with `result.json` in it.
+
+    Raises:
+        HybridqError: if run, data or backend cannot be used; nothing is written then.
+    """
+    run = read_config(config.run, FinetuneConfig, "finetune")
+    spec = read_spec(config.run)
+    data = _data(config, run, spec)
+    backend_name = config.backend or run.backend
+    with open_backend(backend_name) as backend:
+        model, spec = load_model(config.run, backend=backend)
+        folder = create_run(
+            config.runs,
+            "evaluate",
+            config.name or f"{config.run.name}-{backend_name.split(',')[0]}",
+        )
+        handler = log_to_file(folder)
+        try:
+            write_config(folder, config)
+            write_environment(folder, seed=config.seed, backend=backend.describe())
+            logger.info("run folder %s", folder)
+            result = _evaluate(config, run, spec, data, model, backend, folder)
+            result["backend"] = {"name": backend_name, **backend.describe()}
+            write_json(folder / "result.json", _finite(result))
+        except BaseException:
+            discard_if_empty(folder)
+            raise
+        finally:
+            logger.removeHandler(handler)
+            handler.close()
+    return folder
+
+
+def _data(config: EvaluateConfig, run: FinetuneConfig, spec: ModelSpec) -> ImageData:
+    wanted = {"val", config.split} | ({"train"} if config.baselines else set())
+    data = load_data(
+        config.data or run.data,
+        data_root=config.data_root or run.data_root,
+        splits=tuple(name for name in ("train", "val", "test") if name in wanted),
+        positive=None if spec.positive is None else spec.class_names[spec.positive],
+    )
+    if data.class_names != spec.class_names:
+        raise InvalidValueError(
+            f"Expected data with the classes {', '.join(spec.class_names)}, got "
+            f"{', '.join(data.class_names)} in {data.name}: use data of the run's classes."
+        )
+    return data
+
+
+def _evaluate(
+    config: EvaluateConfig,
+    run: FinetuneConfig,
+    spec: ModelSpec,
+    data: ImageData,
+    model: HybridClassifier,
+    backend: Executable,
+    folder: Path,
+) -> dict[str, Any]:
+    started = time.perf_counter()
+    test = data.splits[config.split]
+    if config.limit is not None and config.limit < len(test):
+        fraction = config.limit / len(test)
+        kept = select_labels(
+            test, fraction, seed=config.seed, task=data.task, num_classes=data.num_classes
+        )
+        test = test.take(kept)
+    val = data.splits["val"]
+    multilabel = data.task == "multilabel"
+    val_probs = classify(model, val, spec.encoder, multilabel=multilabel)
+    probs = (
+        val_probs
+        if config.split == "val"
+        else classify(model, test, spec.encoder, multilabel=multilabel)
+    )
+    if config.split == "val" and len(test) != len(val):
+        probs = classify(model, test, spec.encoder, multilabel=multilabel)
+    write_predictions(folder / "predictions" / f"{config.split}.csv", test, probs, spec.class_names)
+
+    rows: dict[str, dict[str, Any]] = {}
+
+    def add(name: str, on_val: Floats, on_test: Floats) -> None:
+        threshold = 0.5
+        if data.positive is not None:
+            threshold = choose_threshold(val.labels == data.positive, on_val[:, data.positive])
+        metrics = all_metrics(
+            multilabel=multilabel,
+            positive=data.positive,
+            threshold=threshold,
+            num_classes=data.num_classes,
+        )
+        figures = stratified_bootstrap(
+            metrics, test.labels, on_test, resamples=config.resamples, seed=config.seed
+        )
+        rows[name] = {"threshold": threshold, "figures": figures}
+
+    add("model", val_probs, probs)
+    if config.baselines:
+        chosen = select_labels(
+            data.splits["train"],
+            run.labels,
+            seed=run.seed,
+            task=data.task,
+            num_classes=data.num_classes,
+        )
+        train = data.splits["train"].take(chosen)
+        for name, (on_val, on_test) in baseline_probs(
+            train, val, test, model.encoder, data.num_classes, config.seed
+        ).items():
+            add(name, on_val, on_test)
+    save_figures(
+        folder / "figures",
+        test.labels,
+        probs,
+        spec.class_names,
+        rows["model"]["threshold"],
+        data.positive,
+    )
+    return {
+        "run": str(config.run),
+        "data": data.name,
+        "split": config.split,
+        "images": len(test),
+        "labels": run.labels,
+        "train_seed": run.seed,
+        "head": spec.head.name,
+        "head_parameters": head_summary(model.head, spec.head.name),
+        "encoder_weights": spec.encoder.weights,
+        "class_names": list(spec.class_names),
+        "positive": None if data.positive is None else data.class_names[data.positive],
+        "interval": f"stratified bootstrap, 95%, {config.resamples} resamples of the images",
+        "model": rows.pop("model"),
+        "baselines": rows,
+        "notes": list(data.notes),
+        "circuit_jobs": backend.num_jobs,
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+
+
+@torch.inference_mode()
+def classify(model: nn.Module, split: ImageSplit, spec: EncoderSpec, *, multilabel: bool) -> Floats:
+    """Probabilities `(count, num_classes)` of the images of a split."""
+    parts = []
+    for start in range(0, len(split), BATCH):
+        logits = model(_prepare(split.images[start : start + BATCH], spec)).double()
+        parts.append(logits.sigmoid() if multilabel else logits.softmax(dim=1))
+        if len(split) > 4 * BATCH:
+            logger.info("%d of %d images", min(start + BATCH, len(split)), len(split))
+    probs: Floats = torch.cat(parts).numpy()
+    return probs
+
+
+def baseline_probs(
+    train: ImageSplit,
+    val: ImageSplit,
+    test: ImageSplit,
+    encoder: Encoder,
+    num_classes: int,
+    seed: int,
+) -> dict[str, tuple[Floats, Floats]]:
+    """Probabilities of the baselines on `val` and `test`, fitted on `train`."""
+    result = {
+        "majority": (
+            majority_probs(train.labels, num_classes, len(val)),
+            majority_probs(train.labels, num_classes, len(test)),
+        )
+    }
+    untrained = random_encoder_like(encoder, seed).eval()
+    inputs = {
+        "raw_pixels": [pixel_inputs(split.images) for split in (train, val, test)],
+        "random_encoder": [_features(untrained, split) for split in (train, val, test)],
+    }
+    for name, (on_train, on_val, on_test) in inputs.items():
+        model = LogisticBaseline((on_train, train.labels), (on_val, val.labels), num_classes)
+        result[name] = (model.probs(on_val), model.probs(on_test))
+    return result
+
+
+@torch.inference_mode()
+def _features(encoder: Encoder, split: ImageSplit) -> Floats:
+    parts = [
+        encoder(_prepare(split.images[start : start + BATCH], encoder.spec))
+        for start in range(0, len(split), BATCH)
+    ]
+    features: Floats = torch.cat(parts).double().numpy()
+    return features
+
+
+def _prepare(images: NDArray[np.uint8], spec: EncoderSpec) -> torch.Tensor:
+    return prepare_images(images, image_size=spec.image_size, mean=spec.mean, std=spec.std)
+
+
+def write_predictions(
+    path: Path, split: ImageSplit, probs: Floats, class_names: tuple[str, ...]
+) -> None:
+    """Write `id,label,prob_0,...`; the label of several is written as a string of 0 and 1."""
+    header = ["id", "label", *(f"prob_{index}" for index in range(len(class_names)))]
+    labels = [
+        "".join(str(value) for value in label) if np.ndim(label) else str(label)
+        for label in split.labels
+    ]
+    rows = [
+        [name, label, *(f"{value:.8g}" for value in row)]
+        for name, label, row in zip(split.ids, labels, probs, strict=True)
+    ]
+    write_csv(path, header, rows)
+
+
+def _finite(value: Any) -> Any:
+    """The same with NaN as None, since JSON has no NaN."""
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

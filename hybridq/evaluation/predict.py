@@ -1,0 +1,101 @@
+"""Class probabilities for image files."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from backends import open_backend
+from hybridq.checkpoint import load_model
+from hybridq.config import FinetuneConfig, PredictConfig
+from hybridq.data.images import is_image_file, read_image
+from hybridq.data.transforms import prepare_images
+from hybridq.errors import InvalidValueError, MissingFileError
+from hybridq.files import write_csv
+from hybridq.runs import read_config
+
+logger = logging.getLogger("hybridq")
+
+
+def predict(config: PredictConfig) -> None:
+    """Write `path,predicted,prob_<class>...` for each image, to a file or standard output.
+
+    Every image is read before anything is computed or written. The predicted class is the one of
+    the largest probability (for several labels, all of at least 0.5, joined by `+`); the threshold
+    that `hybridq evaluate` chooses on validation is not applied.
+
+    Raises:
+        HybridqError: if run, image or backend cannot be used; nothing is written then.
+    """
+    run = read_config(config.run, FinetuneConfig, "finetune")
+    if config.out is not None and config.out.exists() and not config.force:
+        raise InvalidValueError(
+            f"Expected a new file after --out, got {str(config.out)!r}, which exists: choose "
+            "another, or add --force."
+        )
+    paths = image_files(config.images)
+    with open_backend(config.backend or run.backend) as backend:
+        model, spec = load_model(config.run, backend=backend)
+        size = spec.encoder.image_size
+        images = [read_image(path, channels=3, image_size=size) for path in paths]
+        parts = []
+        with torch.inference_mode():
+            for start in range(0, len(images), config.batch_size):
+                batch: NDArray[np.uint8] = np.stack(images[start : start + config.batch_size])
+                inputs = prepare_images(
+                    batch, image_size=size, mean=spec.encoder.mean, std=spec.encoder.std
+                )
+                logits = model(inputs).double()
+                parts.append(
+                    logits.sigmoid() if spec.task == "multilabel" else logits.softmax(dim=1)
+                )
+                logger.info("%d of %d images", start + len(batch), len(images))
+    probs = torch.cat(parts).numpy()
+    header = ["path", "predicted", *(f"prob_{name}" for name in spec.class_names)]
+    rows = [
+        [str(path), predicted_name(row, spec.class_names, spec.task), *(f"{p:.8g}" for p in row)]
+        for path, row in zip(paths, probs, strict=True)
+    ]
+    if config.out is None:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+    else:
+        write_csv(config.out, header, rows)
+        logger.info("wrote %s", config.out)
+
+
+def predicted_name(probs: NDArray[np.float64], names: Sequence[str], task: str) -> str:
+    """The class of the largest probability, or all labels of at least 0.5."""
+    if task == "multilabel":
+        return "+".join(name for name, prob in zip(names, probs, strict=True) if prob >= 0.5)
+    return names[int(probs.argmax())]
+
+
+def image_files(paths: Sequence[Path]) -> list[Path]:
+    """The files named, and all images in the folders named, by name.
+
+    Raises:
+        MissingFileError: if one does not exist, or a folder has no images.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(entry for entry in path.rglob("*") if is_image_file(entry))
+            if not inside:
+                raise MissingFileError(
+                    f"Expected images in {path}, got none: name files or another folder."
+                )
+            files += inside
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise MissingFileError(f"Expected an image file, got {path}: there is no such file.")
+    return files

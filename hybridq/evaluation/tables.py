@@ -1,0 +1,43 @@
+"""Figures as plain text: aligned columns and values with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def evaluation_table(result: dict[str, Any]) -> str:
+    """The figures of an evaluation with their intervals, the baselines below the model."""
+    names = list(result["model"]["figures"])
+    rows = []
+    for label, entry in {result["head"]: result["model"], **result["baselines"]}.items():
+        rows.append([label, *(interval(entry["figures"][name]) for name in names)])
+    lines = [
+        f"{result['data']} {result['split']} split, {result['images']} images, "
+        f"{result['labels']:.0%} of the labels, backend {result['backend']['name']}",
+        table(["", *(name.replace("_", " ") for name in names)], rows),
+        f"({result['interval']}"
+        + (f"; positive class: {result['positive']}" if result["positive"] else "")
+        + ")",
+    ]
+    return "\n".join([*lines, *(f"Note: {note}" for note in result["notes"])])
+
+
+def interval(figure: dict[str, float | None]) -> str:
+    """A value and its interval, as `0.912 [0.871, 0.950]`."""
+    value, low, high = figure["value"], figure["low"], figure["high"]
+    if value is None or low is None or high is None:
+        return "undefined"
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Left-aligned columns under a header."""
+    grid = [list(header), *(list(row) for row in rows)]
+    widths = [max(len(row[column]) for row in grid) for column in range(len(header))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in grid
+    ]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines)

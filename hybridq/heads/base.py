@@ -1,0 +1,169 @@
+"""What every head has in common: features to angles, to expectation values, to logits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hybridq.errors import InvalidValueError
+from hybridq.quantum import ParametrizedCircuit, QuantumLayer, build_circuit, z_observables
+
+if TYPE_CHECKING:
+    from hybridq.config import HeadConfig
+    from hybridq.quantum import Executable
+
+MakeBlock = Callable[[torch.Generator], nn.Module]
+"""From a generator of initial weights to the block of a `BlockHead`."""
+
+
+class Head(nn.Module):
+    """Features `(batch, in_features)` to logits `(batch, num_classes)`, in three steps.
+
+    `forward` is `readout(features, expvals(angles(features)))`, so that the middle step, a pure
+    function of angles, can be computed elsewhere.
+
+    Attributes:
+        has_quantum: Whether the middle step is a circuit.
+    """
+
+    has_quantum: bool = False
+
+    def angles(self, features: Tensor) -> Tensor:
+        """Features to angles in radians, `(batch, num_qubits)`."""
+        raise NotImplementedError
+
+    def expvals(self, angles: Tensor) -> Tensor:
+        """Angles in radians to values in [-1, 1], `(batch, num_qubits)`."""
+        raise NotImplementedError
+
+    def readout(self, features: Tensor, expvals: Tensor) -> Tensor:
+        """Features and expectation values to logits, `(batch, num_classes)`."""
+        raise NotImplementedError
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features to logits: the composition of the three steps."""
+        return self.readout(features, self.expvals(self.angles(features)))
+
+
+class BlockHead(Head):
+    """A head whose angles go through a block: a circuit, or its classical control.
+
+    Args:
+        in_features: Size of the features.
+        num_qubits: Number of angles and of the block's outputs.
+        classifier: What gives the logits; made before the rest, so that heads of one seed and
+            one shape of classifier begin with the same one.
+        make_block: From a generator to a module of `(batch, num_qubits)` angles to
+            `(batch, num_qubits)` values in [-1, 1].
+        generator: Source of the initial weights.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        num_qubits: int,
+        classifier: nn.Linear,
+        make_block: MakeBlock,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.reducer = AngleReducer(in_features, num_qubits, generator)
+        self.block = make_block(generator)
+        self.has_quantum = isinstance(self.block, QuantumLayer)
+
+    def angles(self, features: Tensor) -> Tensor:
+        """Features to angles in radians, `(batch, num_qubits)`."""
+        angles: Tensor = self.reducer(features)
+        return angles
+
+    def expvals(self, angles: Tensor) -> Tensor:
+        """Angles in radians to values in [-1, 1], `(batch, num_qubits)`."""
+        expvals: Tensor = self.block(angles)
+        return expvals
+
+
+class AngleReducer(nn.Module):
+    """Features to angles: `pi/2 * tanh(W norm(h) + b)`, within (-pi/2, pi/2) radians.
+
+    `norm` is layer normalisation without parameters.
+
+    Args:
+        in_features: Size of the features.
+        num_qubits: Number of angles.
+        generator: Source of the initial weights.
+    """
+
+    def __init__(self, in_features: int, num_qubits: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.linear = make_linear(in_features, num_qubits, generator)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features `(batch, in_features)` to angles `(batch, num_qubits)`."""
+        normed = functional.layer_norm(features, features.shape[-1:])
+        angles: Tensor = math.pi / 2 * torch.tanh(self.linear(normed))
+        return angles
+
+
+def make_linear(
+    in_features: int, out_features: int, generator: torch.Generator, *, bias: bool = True
+) -> nn.Linear:
+    """A linear layer with torch's usual initialisation, drawn from `generator`.
+
+    Weight and bias are uniform within 1 / sqrt(in_features); the global random state is untouched.
+    """
+    linear = nn.Linear(in_features, out_features, bias=bias, device="meta").to_empty(device="cpu")
+    bound = 1 / math.sqrt(in_features)
+    with torch.no_grad():
+        for param in linear.parameters():
+            values = torch.rand(param.shape, generator=generator, device=generator.device)
+            param.copy_((2 * values - 1) * bound)
+    return linear
+
+
+def seeded(generator: torch.Generator | None) -> torch.Generator:
+    """The generator given, or a new one seeded with 0."""
+    return torch.Generator().manual_seed(0) if generator is None else generator
+
+
+def make_circuit(config: HeadConfig) -> ParametrizedCircuit:
+    """The circuit that the config describes."""
+    return build_circuit(
+        config.num_qubits,
+        encoding=config.encoding,
+        ansatz=config.ansatz,
+        num_layers=config.num_layers,
+        entanglement=config.entanglement,
+    )
+
+
+def quantum_block(config: HeadConfig, backend: Executable | None) -> MakeBlock:
+    """What makes the quantum layer of the config, measuring Z on each qubit.
+
+    Raises:
+        InvalidValueError: If there is no backend, or the config does not fit it.
+    """
+    if backend is None:
+        raise InvalidValueError(
+            f"Expected a backend for head {config.name!r}, got None: pass `backend=` what "
+            "`backends.open_backend` returns."
+        )
+    parts = make_circuit(config)
+
+    def make(generator: torch.Generator) -> QuantumLayer:
+        return QuantumLayer(
+            parts.circuit,
+            input_params=parts.input_params,
+            weight_params=parts.weight_params,
+            observables=z_observables(config.num_qubits),
+            backend=backend,
+            generator=generator,
+            init_std=config.init_std,
+        )
+
+    return make

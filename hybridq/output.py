@@ -1,0 +1,138 @@
+"""What each command prints: results to standard output, progress to the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hybridq.config import (
+    BackendsCheckConfig,
+    BackendsListConfig,
+    BackendsShowConfig,
+    DataCheckConfig,
+    DataFetchConfig,
+    DataListConfig,
+    DemoConfig,
+    EvaluateConfig,
+    FinetuneConfig,
+    PredictConfig,
+    PretrainConfig,
+)
+from hybridq.evaluation.tables import evaluation_table, table
+
+
+def run_pretrain(config: PretrainConfig) -> int:
+    """Pretrain, and print the run folder."""
+    from hybridq.training.pretrain import pretrain
+
+    print(pretrain(config))
+    return 0
+
+
+def run_finetune(config: FinetuneConfig) -> int:
+    """Fine-tune, and print the run folder."""
+    from hybridq.training.finetune import finetune
+
+    print(finetune(config))
+    return 0
+
+
+def run_evaluate(config: EvaluateConfig) -> int:
+    """Evaluate, and print the figures and the folder."""
+    from hybridq.evaluation.evaluate import evaluate
+    from hybridq.runs import read_result
+
+    folder = evaluate(config)
+    print(evaluation_table(read_result(folder)))
+    print(folder)
+    return 0
+
+
+def run_predict(config: PredictConfig) -> int:
+    """Predict; the CSV goes to standard output or a file."""
+    from hybridq.evaluation.predict import predict
+
+    predict(config)
+    return 0
+
+
+def run_demo(config: DemoConfig) -> int:
+    """Run the demo, which prints its own table."""
+    from hybridq.demo import demo
+
+    print(demo(config))
+    return 0
+
+
+def data_list(config: DataListConfig) -> int:
+    """Print the named data sets."""
+    from hybridq.data import list_data
+
+    rows = [
+        [
+            row.name,
+            row.task,
+            str(row.num_classes),
+            str(row.channels),
+            "/".join(str(count) for count in row.counts),
+            row.licence,
+            ", ".join(str(size) for size in row.local_sizes) or "-",
+        ]
+        for row in list_data()
+    ]
+    header = ["name", "task", "classes", "channels", "train/val/test", "licence", "here (px)"]
+    print(table(header, rows))
+    print("phantom is generated: phantom,size=32,count=600,balance=0.5,seed=0")
+    return 0
+
+
+def data_fetch(config: DataFetchConfig) -> int:
+    """Download a data set, and print its file."""
+    from hybridq.data import fetch_data
+
+    print(fetch_data(config.name, data_root=config.data_root))
+    return 0
+
+
+def data_check(config: DataCheckConfig) -> int:
+    """Print what is in a data set; exit code 2 if it cannot be used as it is."""
+    from hybridq.data import check_data
+
+    findings = check_data(config.data, data_root=config.data_root)
+    print(table(["level", "about", "finding"], [[f.level, f.subject, f.detail] for f in findings]))
+    return 2 if any(finding.level == "error" for finding in findings) else 0
+
+
+def backends_list(config: BackendsListConfig) -> int:
+    """Print the backend profiles."""
+    from backends import list_backends
+
+    rows = [[p.name, p.spec.kind, p.summary, p.source] for p in list_backends().values()]
+    print(table(["name", "kind", "what it is", "from"], rows))
+    return 0
+
+
+def backends_show(config: BackendsShowConfig) -> int:
+    """Print every field of a profile with its meaning."""
+    from backends import parse_backend
+
+    spec = parse_backend(config.backend)
+    values: dict[str, Any] = spec.model_dump(mode="json")
+    rows = [
+        [name, "none" if value is None else str(value), type(spec).model_fields[name].description]
+        for name, value in values.items()
+    ]
+    print(table(["field", "value", "meaning"], [[str(cell or "") for cell in row] for row in rows]))
+    return 0
+
+
+def backends_check(config: BackendsCheckConfig) -> int:
+    """Print the probes; exit code 1 if one fails."""
+    from backends import check_backend, parse_backend
+
+    report = check_backend(parse_backend(config.backend))
+    rows = [
+        ["ok" if probe.passed else "FAILED", probe.name, probe.expected, probe.measured]
+        for probe in report.probes
+    ]
+    print(table(["", "probe", "expected", "measured"], rows))
+    return 0 if report.passed else 1

@@ -1,0 +1,243 @@
+"""Parametrised circuits: an encoding of the inputs, then a trainable ansatz.
+
+Everything is named in three explicit dicts, `ENCODINGS`, `ANSAETZE` and `ENTANGLEMENTS`, and
+put together by `build_circuit`. All angles are in radians.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
+from qiskit.circuit.library import efficient_su2, real_amplitudes, z_feature_map, zz_feature_map
+from qiskit.quantum_info import SparsePauliOp
+
+from hybridq.errors import InvalidValueError
+from hybridq.quantum.names import look_up
+
+Pairs = list[tuple[int, int]]
+"""Which qubits are entangled: (control, target), in the order of the gates."""
+
+Entangler = Callable[[int, int], Pairs]
+"""From the number of qubits and the range (1 = nearest neighbours) to the pairs."""
+
+MAX_QUBITS = 20
+
+
+@dataclass(frozen=True)
+class ParametrizedCircuit:
+    """A circuit, and which of its parameters are inputs and which are weights.
+
+    Attributes:
+        circuit: The logical circuit, without measurements.
+        input_params: One parameter for each input, in the order of the input's columns.
+        weight_params: The trainable parameters, in the order of the weight vector.
+    """
+
+    circuit: QuantumCircuit
+    input_params: tuple[Parameter, ...]
+    weight_params: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How inputs enter the circuit.
+
+    Attributes:
+        build: From the number of qubits and the entanglement to a circuit with one parameter
+            for each qubit.
+        repeated: Whether it comes again before each trainable layer (data re-uploading).
+    """
+
+    build: Callable[[int, Entangler], QuantumCircuit]
+    repeated: bool = False
+
+
+def _linear(num_qubits: int, distance: int) -> Pairs:
+    """Each qubit with the one `distance` further on, without wrapping round."""
+    return [(i, i + distance) for i in range(num_qubits - distance)]
+
+
+def _ring(num_qubits: int, distance: int) -> Pairs:
+    """As `linear`, wrapping round; two qubits have one pair, which is not entangled twice."""
+    if num_qubits < 3:
+        return _linear(num_qubits, 1)
+    return [(i, (i + distance) % num_qubits) for i in range(num_qubits)]
+
+
+def _full(num_qubits: int, distance: int) -> Pairs:
+    """Every pair once, whatever the distance."""
+    return [(i, j) for i in range(num_qubits) for j in range(i + 1, num_qubits)]
+
+
+def _none(num_qubits: int, distance: int) -> Pairs:
+    """No pair: a product state."""
+    return []
+
+
+def _angle(num_qubits: int, entangler: Entangler) -> QuantumCircuit:
+    """RY(x_i) on qubit i."""
+    x = ParameterVector("x", num_qubits)
+    circuit = QuantumCircuit(num_qubits)
+    for qubit in range(num_qubits):
+        circuit.ry(x[qubit], qubit)
+    return circuit
+
+
+def _zz(num_qubits: int, entangler: Entangler) -> QuantumCircuit:
+    """The second-order feature map of Havlicek et al., arXiv:1804.11326, two repetitions.
+
+    P(2 x_i), and P(2 (pi - x_i)(pi - x_j)) on each entangled pair; one qubit has only the first.
+    """
+    pairs = entangler(num_qubits, 1)
+    if num_qubits == 1:
+        return z_feature_map(1)
+    return zz_feature_map(num_qubits, entanglement={1: [(i,) for i in range(num_qubits)], 2: pairs})
+
+
+def _two_local(
+    library: Callable[..., QuantumCircuit],
+    num_qubits: int,
+    num_layers: int,
+    entangler: Entangler,
+) -> list[QuantumCircuit]:
+    """A two-local circuit of Qiskit's library, cut into its layers (rotations, then CX).
+
+    Composed they are `library(num_qubits, reps=num_layers)`: the last layer also holds the final
+    rotations.
+    """
+    pairs = entangler(num_qubits, 1)
+    return [
+        library(
+            num_qubits,
+            reps=1,
+            entanglement=pairs,
+            skip_final_rotation_layer=layer < num_layers - 1,
+        )
+        for layer in range(num_layers)
+    ]
+
+
+def _real_amplitudes(
+    num_qubits: int, num_layers: int, entangler: Entangler
+) -> list[QuantumCircuit]:
+    """Layers of RY and CX: `num_qubits * (num_layers + 1)` weights."""
+    return _two_local(real_amplitudes, num_qubits, num_layers, entangler)
+
+
+def _efficient_su2(num_qubits: int, num_layers: int, entangler: Entangler) -> list[QuantumCircuit]:
+    """Layers of RY, RZ and CX: `2 * num_qubits * (num_layers + 1)` weights."""
+    return _two_local(efficient_su2, num_qubits, num_layers, entangler)
+
+
+def _strongly_entangling(
+    num_qubits: int, num_layers: int, entangler: Entangler
+) -> list[QuantumCircuit]:
+    """Schuld et al., arXiv:1804.00633, section IV: `3 * num_qubits * num_layers` weights.
+
+    Layer l is RZ RY RZ on each qubit, then a CX from qubit i to i + r, with the range
+    r = l mod (num_qubits - 1) + 1. The paper's circuit is the one with `ring` entanglement;
+    as there, a range of half the ring entangles each pair both ways (4 qubits, second layer).
+    """
+    layers = []
+    for layer in range(num_layers):
+        w = ParameterVector("w", 3 * num_qubits)
+        circuit = QuantumCircuit(num_qubits)
+        for qubit in range(num_qubits):
+            circuit.rz(w[3 * qubit], qubit)
+            circuit.ry(w[3 * qubit + 1], qubit)
+            circuit.rz(w[3 * qubit + 2], qubit)
+        for control, target in entangler(num_qubits, layer % max(num_qubits - 1, 1) + 1):
+            circuit.cx(control, target)
+        layers.append(circuit)
+    return layers
+
+
+ENTANGLEMENTS: dict[str, Entangler] = {
+    "linear": _linear,
+    "ring": _ring,
+    "full": _full,
+    "none": _none,
+}
+
+ENCODINGS: dict[str, Encoding] = {
+    "angle": Encoding(_angle),
+    "zz": Encoding(_zz),
+    "reupload": Encoding(_angle, repeated=True),
+}
+
+ANSAETZE: dict[str, Callable[[int, int, Entangler], list[QuantumCircuit]]] = {
+    "real_amplitudes": _real_amplitudes,
+    "efficient_su2": _efficient_su2,
+    "strongly_entangling": _strongly_entangling,
+}
+
+
+def _append(target: QuantumCircuit, part: QuantumCircuit, params: Sequence[Parameter]) -> None:
+    """Append `part`, its parameters (in its own order) replaced by `params`."""
+    values = dict(zip(part.parameters, params, strict=True))
+    target.compose(part.assign_parameters(values), inplace=True)
+
+
+def build_circuit(
+    num_qubits: int,
+    *,
+    encoding: str = "angle",
+    ansatz: str = "real_amplitudes",
+    num_layers: int = 2,
+    entanglement: str = "ring",
+) -> ParametrizedCircuit:
+    """Encoding, then `num_layers` trainable layers; one input for each qubit.
+
+    With `reupload` the encoding comes again before each trainable layer (Perez-Salinas et al.,
+    arXiv:1907.02085). The entanglement applies to the ansatz and to the `zz` encoding. `ring` on
+    two qubits is one pair, not the same pair twice.
+
+    Args:
+        num_qubits: From 1 to 20; also the number of inputs.
+        encoding: A name in `ENCODINGS`.
+        ansatz: A name in `ANSAETZE`.
+        num_layers: Trainable layers, at least 1.
+        entanglement: A name in `ENTANGLEMENTS`.
+
+    Returns:
+        The circuit, with inputs `x[i]` and weights `w[k]`, in radians.
+
+    Raises:
+        InvalidValueError: If a number is out of range or a name unknown.
+    """
+    if not 1 <= num_qubits <= MAX_QUBITS:
+        raise InvalidValueError(
+            f"Expected `num_qubits` between 1 and {MAX_QUBITS}, got {num_qubits}: "
+            "change `head.num_qubits`."
+        )
+    if num_layers < 1:
+        raise InvalidValueError(
+            f"Expected `num_layers` of at least 1, got {num_layers}: raise `head.num_layers`."
+        )
+    entangler = look_up("entanglement", entanglement, ENTANGLEMENTS)
+    chosen = look_up("encoding", encoding, ENCODINGS)
+    layers = look_up("ansatz", ansatz, ANSAETZE)(num_qubits, num_layers, entangler)
+
+    x = list(ParameterVector("x", num_qubits))
+    w = list(ParameterVector("w", sum(layer.num_parameters for layer in layers)))
+    circuit = QuantumCircuit(num_qubits, name=f"{encoding}-{ansatz}-{entanglement}")
+    used = 0
+    for index, layer in enumerate(layers):
+        if index == 0 or chosen.repeated:
+            _append(circuit, chosen.build(num_qubits, entangler), x)
+        _append(circuit, layer, w[used : used + layer.num_parameters])
+        used += layer.num_parameters
+    return ParametrizedCircuit(circuit, tuple(x), tuple(w))
+
+
+def z_observables(num_qubits: int) -> list[SparsePauliOp]:
+    """Pauli Z on each qubit, in the order of the qubits.
+
+    Qiskit's labels are little-endian: Z on qubit 0 of three is `IIZ`.
+    """
+    return [
+        SparsePauliOp.from_sparse_list([("Z", [qubit], 1.0)], num_qubits=num_qubits)
+        for qubit in range(num_qubits)
+    ]

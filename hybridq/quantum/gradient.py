@@ -1,0 +1,225 @@
+"""Expectation values on an executable, with the parameter-shift gradient in one job.
+
+For a gate exp(-i phi P / 2) with P*P = 1, df/dphi = (f(phi + pi/2) - f(phi - pi/2)) / 2 exactly
+(Mitarai et al., arXiv:1803.00745; Schuld et al., arXiv:1811.11184, eq. 14), also under noise that
+does not depend on phi. The shifted points of all gates and all samples are stacked into the rows
+of one array of parameter values, hence one broadcast PUB in one job.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from qiskit.quantum_info import SparsePauliOp
+from torch import Tensor
+
+from hybridq.quantum.phases import SplitCircuit
+
+if TYPE_CHECKING:
+    from backends import Executable
+
+FloatArray = NDArray[np.float64]
+
+
+class ShiftRule:
+    """Expectation values of a split circuit, and their derivatives by its plain angles.
+
+    Args:
+        split: The circuit and the map to its angles.
+        observables: What is measured.
+        executable: Where it runs; the circuit is prepared for it once, here.
+    """
+
+    def __init__(
+        self, split: SplitCircuit, observables: Sequence[SparsePauliOp], executable: Executable
+    ) -> None:
+        self.split = split
+        self.executable = executable
+        self.num_observables = len(observables)
+        self._prepared = executable.prepare(split.circuit, list(observables))
+        column = {param.name: index for index, param in enumerate(split.params)}
+        # the backend may have dropped an angle that no longer matters; its own order counts
+        self._columns = [column[param.name] for param in self._prepared.parameters]
+        kept = torch.zeros(len(split.params), dtype=torch.bool)
+        kept[self._columns] = True
+        self._on_inputs = split.phases.on_inputs & kept
+        self._on_weights = split.phases.on_weights & kept
+
+    def expvals(self, phi: Tensor) -> Tensor:
+        """Expectation values of a batch of angles, in one job; none for an empty batch.
+
+        Args:
+            phi: Angles of the gates in radians, `(batch, num_phases)`, double.
+
+        Returns:
+            `(batch, num_observables)`, double.
+        """
+        if len(phi) == 0:
+            return phi.new_zeros(0, self.num_observables)
+        points: FloatArray = phi.detach().numpy()[:, self._columns]
+        values = self.executable.run(self._prepared, np.ascontiguousarray(points)).values
+        return torch.from_numpy(np.array(values, dtype=np.float64))
+
+    def shifted(self, for_inputs: bool, for_weights: bool) -> Tensor:
+        """Which angles must be shifted for the gradients that are wanted.
+
+        Args:
+            for_inputs: Whether the gradient by the inputs is wanted.
+            for_weights: Whether the gradient by the weights is wanted.
+
+        Returns:
+            Indices of the angles, `(num_shifted,)`.
+        """
+        wanted = torch.zeros_like(self._on_inputs)
+        if for_inputs:
+            wanted |= self._on_inputs
+        if for_weights:
+            wanted |= self._on_weights
+        return wanted.nonzero().flatten()
+
+    def jacobian(self, phi: Tensor, angles: Tensor) -> Tensor:
+        """Derivatives by some of the angles, in one job; none if there is nothing to shift.
+
+        Args:
+            phi: Angles of the gates in radians, `(batch, num_phases)`, double.
+            angles: Indices of the angles to derive by, `(num_shifted,)`.
+
+        Returns:
+            `(batch, num_shifted, num_observables)`, per radian.
+        """
+        batch, count = len(phi), len(angles)
+        if batch == 0 or count == 0:
+            return phi.new_zeros(batch, count, self.num_observables)
+        shift = phi.new_zeros(count, phi.shape[1])
+        shift[torch.arange(count), angles] = math.pi / 2
+        points = phi.detach()[:, None, :] + torch.cat([shift, -shift])
+        values = self.expvals(points.flatten(0, 1)).view(batch, 2, count, self.num_observables)
+        return (values[:, 0] - values[:, 1]) / 2
+
+    def vjp(
+        self, inputs: Tensor, weights: Tensor, grad: Tensor, wanted: tuple[bool, bool]
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Gradient of `(grad * expvals).sum()` by inputs and weights, in one job at the most.
+
+        Args:
+            inputs: `(batch, num_inputs)`, radians, double.
+            weights: `(num_weights,)`, radians, double.
+            grad: `(batch, num_observables)`.
+            wanted: Whether the gradient by the inputs, and by the weights, is wanted.
+
+        Returns:
+            The two gradients, None where not wanted.
+        """
+        if not any(wanted):
+            return None, None
+        leaves = (
+            inputs.detach().requires_grad_(wanted[0]),
+            weights.detach().requires_grad_(wanted[1]),
+        )
+        with torch.enable_grad():
+            phi = self.split.phases(*leaves)
+        angles = self.shifted(*wanted)
+        grad_phi = torch.zeros_like(phi)
+        grad_phi[:, angles] = torch.einsum("bko,bo->bk", self.jacobian(phi, angles), grad)
+        return _chain(phi, grad_phi, leaves)
+
+    def jacobians(self, inputs: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Full Jacobians by inputs and weights, in one job.
+
+        Args:
+            inputs: `(batch, num_inputs)`, radians, double.
+            weights: `(num_weights,)`, radians, double.
+
+        Returns:
+            `(batch, num_observables, num_inputs)` and `(batch, num_observables, num_weights)`.
+        """
+        leaves = (
+            inputs.detach().requires_grad_(True),
+            weights.detach().expand(len(inputs), -1).clone().requires_grad_(True),
+        )
+        with torch.enable_grad():
+            phi = self.split.phases(*leaves)
+        angles = self.shifted(True, True)
+        jacobian = self.jacobian(phi, angles)
+        rows = []
+        for observable in range(self.num_observables):
+            grad_phi = torch.zeros_like(phi)
+            grad_phi[:, angles] = jacobian[:, :, observable]
+            rows.append(_chain(phi, grad_phi, leaves))
+        by_inputs, by_weights = zip(*rows, strict=True)
+        return torch.stack(by_inputs, dim=1), torch.stack(by_weights, dim=1)
+
+
+def _chain(phi: Tensor, grad_phi: Tensor, leaves: tuple[Tensor, Tensor]) -> tuple[Any, Any]:
+    """From the gradient by the angles to those by the leaves that want one, None for the others."""
+    wanted = [leaf for leaf in leaves if leaf.requires_grad]
+    found = iter(torch.autograd.grad(phi, wanted, grad_phi, retain_graph=True))
+    by_inputs, by_weights = (next(found) if leaf.requires_grad else None for leaf in leaves)
+    return by_inputs, by_weights
+
+
+class ExpvalsFunction(torch.autograd.Function):
+    """Expectation values as a torch function: one job forward, one backward.
+
+    Only gradients that are needed are computed: nothing runs for inputs or weights without
+    `requires_grad`. Differentiating twice raises a RuntimeError.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weights: Tensor, network: Any) -> Tensor:
+        """Inputs `(batch, num_inputs)` and weights `(num_weights,)` to expectation values.
+
+        Args:
+            ctx: What is kept for the gradient.
+            inputs: Radians, double.
+            weights: Radians, double.
+            network: The `ExecutableQNN` whose `forward` computes the values and whose `rule`
+                the gradient.
+
+        Returns:
+            `(batch, num_observables)`, double.
+        """
+        ctx.save_for_backward(inputs, weights)
+        ctx.rule = network.rule
+        return torch.from_numpy(network.forward(inputs.detach().numpy(), weights.detach().numpy()))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        """Gradients by inputs and weights, as far as they are needed."""
+        inputs, weights = ctx.saved_tensors
+        rule: ShiftRule = ctx.rule
+        wanted: tuple[bool, bool] = ctx.needs_input_grad[:2]
+        with torch.no_grad():
+            grads: list[Tensor | None] = list(rule.vjp(inputs, weights, grad, wanted))
+        if torch.is_grad_enabled():  # create_graph=True
+            grads = [
+                None if found is None else _NotTwice.apply(found, inputs, weights, grad)
+                for found in grads
+            ]
+        return grads[0], grads[1], None
+
+
+class _NotTwice(torch.autograd.Function):
+    """Passes a gradient on, and raises when it is itself to be differentiated.
+
+    torch's `once_differentiable` does not do it: where the incoming gradient is a constant it
+    returns one as well, and second derivatives are silently taken to be zero.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, found: Tensor, *origins: Tensor) -> Tensor:
+        """The gradient itself; `origins` are what it depends on."""
+        return found.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> NoReturn:
+        """Refuse."""
+        raise RuntimeError(
+            "Expected first derivatives of the quantum layer, got a second one: "
+            "leave `create_graph` out, or keep the layer's gradient out of the loss."
+        )

@@ -1,0 +1,159 @@
+"""The quantum layer: a torch module from angles to expectation values, on any backend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from qiskit.circuit import Parameter, QuantumCircuit
+from qiskit.quantum_info import SparsePauliOp
+from torch import Tensor, nn
+
+from hybridq.errors import InvalidValueError
+from hybridq.quantum.network import ExecutableConnector, ExecutableQNN
+
+if TYPE_CHECKING:
+    from backends import Executable
+
+
+class QuantumLayer(nn.Module):
+    """Expectation values of a circuit as a function of angles, with trainable circuit weights.
+
+    It computes in double precision, on the backend, and returns the dtype and device of its input.
+    A forward is one job, a backward one more, and nothing runs for tensors without
+    `requires_grad`. Second derivatives raise a RuntimeError. Its state is one tensor,
+    `connector.weight`.
+
+    Args:
+        circuit: The logical circuit, without measurements.
+        input_params: Its parameters that are inputs, in the order of the input's columns.
+        weight_params: Its trainable parameters; together they are all of its parameters.
+        observables: What is measured, one for each column of the output.
+        backend: Where it runs, from `backends.open_backend`.
+        generator: Source of the initial weights; one seeded with 0 if None. The global random
+            state is never touched.
+        init_std: Standard deviation of the initial weights, in radians.
+
+    Shape: angles in radians `(..., num_inputs)` to expectation values `(..., num_observables)`.
+
+    Attributes:
+        connector: The TorchConnector that holds the weight.
+
+    Raises:
+        InvalidValueError: If the parameters are not those of the circuit, an observable has
+            another number of qubits, or the circuit is too wide for the backend.
+    """
+
+    def __init__(
+        self,
+        circuit: QuantumCircuit,
+        *,
+        input_params: Sequence[Parameter],
+        weight_params: Sequence[Parameter],
+        observables: Sequence[SparsePauliOp],
+        backend: Executable,
+        generator: torch.Generator | None = None,
+        init_std: float = 0.01,
+    ) -> None:
+        super().__init__()
+        _check_observables(circuit, observables)
+        _check_width(circuit, backend)
+        generator = torch.Generator().manual_seed(0) if generator is None else generator
+        qnn = ExecutableQNN(
+            circuit=circuit,
+            input_params=input_params,
+            weight_params=weight_params,
+            observables=observables,
+            executable=backend,
+        )
+        initial = init_std * torch.randn(
+            len(weight_params), generator=generator, device=generator.device
+        )
+        self.connector = ExecutableConnector(qnn, initial.cpu())
+
+    @property
+    def qnn(self) -> ExecutableQNN:
+        """The EstimatorQNN behind the connector."""
+        qnn: ExecutableQNN = self.connector.neural_network
+        return qnn
+
+    @property
+    def weight(self) -> nn.Parameter:
+        """The trainable circuit weights in radians, `(num_weights,)`."""
+        return self.connector.weight
+
+    @property
+    def backend(self) -> Executable:
+        """Where the layer runs."""
+        return self.qnn.rule.executable
+
+    def use_backend(self, backend: Executable) -> None:
+        """Run on another backend from now on, with the very same weight tensor.
+
+        Raises:
+            InvalidValueError: If the circuit is too wide for it.
+        """
+        _check_width(self.qnn.circuit, backend)
+        self.qnn.use_backend(backend)
+
+    def forward(self, angles: Tensor) -> Tensor:
+        """Angles in radians `(..., num_inputs)` to expectation values `(..., num_observables)`.
+
+        Raises:
+            InvalidValueError: If the last dimension is not `num_inputs`, the dtype is not a
+                floating one, or an angle or a weight is NaN or infinite.
+        """
+        num_inputs = self.qnn.num_inputs
+        if angles.dim() == 0 or angles.shape[-1] != num_inputs:
+            raise InvalidValueError(
+                f"Expected angles of shape (..., {num_inputs}), got {tuple(angles.shape)}: "
+                "give one angle for each input of the circuit."
+            )
+        if not angles.is_floating_point():
+            raise InvalidValueError(
+                f"Expected floating-point angles, got {angles.dtype}: convert with `.float()`."
+            )
+        _check_finite("angles", angles)
+        _check_finite("circuit weights", self.weight)
+        lead = angles.shape[:-1]
+        expvals: Tensor = self.connector(angles.reshape(lead.numel(), num_inputs))
+        return expvals.to(angles.dtype).to(angles.device).reshape(*lead, expvals.shape[-1])
+
+    def extra_repr(self) -> str:
+        """Qubits, numbers of inputs, weights and outputs, and the backend."""
+        qnn = self.qnn
+        return (
+            f"num_qubits={qnn.circuit.num_qubits}, num_inputs={qnn.num_inputs}, "
+            f"num_weights={qnn.num_weights}, num_observables={qnn.output_shape[0]}, "
+            f"backend={self.backend!r}"
+        )
+
+
+def _check_finite(what: str, values: Tensor) -> None:
+    """Refuse NaN and infinity, before they reach a backend."""
+    finite = values.detach().isfinite()
+    if not finite.all():
+        raise InvalidValueError(
+            f"Expected finite {what}, got {int((~finite).sum())} NaN or infinite of "
+            f"{values.numel()}: lower the learning rate, or check the input for NaN."
+        )
+
+
+def _check_observables(circuit: QuantumCircuit, observables: Sequence[SparsePauliOp]) -> None:
+    """Refuse observables that do not fit the circuit."""
+    widths = {observable.num_qubits for observable in observables}
+    if widths != {circuit.num_qubits}:
+        raise InvalidValueError(
+            f"Expected observables on {circuit.num_qubits} qubits, got {sorted(widths)}: "
+            "build them for the circuit, for instance with `z_observables`."
+        )
+
+
+def _check_width(circuit: QuantumCircuit, backend: Executable) -> None:
+    """Refuse a circuit wider than the backend."""
+    if circuit.num_qubits > backend.num_qubits:
+        raise InvalidValueError(
+            f"Expected at most {backend.num_qubits} qubits on this backend, "
+            f"got {circuit.num_qubits}: lower `head.num_qubits` or take a larger backend."
+        )

@@ -1,0 +1,32 @@
+"""Look a name up in a dict of choices, and say what was meant when it is not there."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import TypeVar
+
+from hybridq.errors import InvalidValueError
+
+T = TypeVar("T")
+
+
+def look_up(kind: str, name: str, choices: Mapping[str, T]) -> T:
+    """Return `choices[name]`.
+
+    Args:
+        kind: What the name stands for, as a user would say it (`ansatz`).
+        name: The name given.
+        choices: The dict it is looked up in.
+
+    Returns:
+        The entry of that name.
+
+    Raises:
+        InvalidValueError: If there is none; the message lists the names and suggests the nearest.
+    """
+    if name in choices:
+        return choices[name]
+    near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.4)
+    remedy = f"did you mean {near[0]!r}?" if near else "use one of these names."
+    raise InvalidValueError(f"Expected {kind} one of {', '.join(choices)}, got {name!r}: {remedy}")

@@ -1,0 +1,389 @@
+"""Supervised training of encoder and head on a fraction of the labels.
+
+The test split is never read here: recipes are chosen on train and validation.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from backends import Executable, open_backend
+from hybridq.checkpoint import ModelSpec, save_model
+from hybridq.config import FinetuneConfig
+from hybridq.data import ImageData, ImageSplit, load_data, select_labels
+from hybridq.data.transforms import channel_statistics, prepare_images
+from hybridq.encoder.augment import Augment
+from hybridq.encoder.backbone import Encoder, EncoderSpec, build_encoder, choose_stem
+from hybridq.errors import InvalidValueError
+from hybridq.files import read_jsonl, write_json
+from hybridq.heads import num_trainable, quantum_parameters
+from hybridq.model import HybridClassifier, build_model, head_summary
+from hybridq.runs import create_run, log_to_file, read_config, write_config, write_environment
+from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
+from hybridq.training.loop import (
+    MetricsFile,
+    decay_groups,
+    fit,
+    is_first_rank,
+    make_trainer,
+    resumed_folder,
+)
+from hybridq.training.seeding import derive_seed, step_generator
+
+logger = logging.getLogger("hybridq")
+
+EVALUATION_BATCH = 128
+
+
+class FinetuneModule(LightningModule):
+    """Cross-entropy (or binary cross-entropy for several labels) on in-memory images."""
+
+    def __init__(
+        self, config: FinetuneConfig, model: HybridClassifier, train: ImageSplit, data: ImageData
+    ) -> None:
+        """Keep the labelled images of `train` and the validation split of `data`."""
+        super().__init__()
+        self.config = config
+        self.model = model
+        spec = model.encoder.spec
+        self.augment = Augment(
+            config.augment,
+            image_size=spec.image_size,
+            mean=spec.mean,
+            std=spec.std,
+            colour=train.images.shape[3] == 3,
+        )
+        self.multilabel = data.task == "multilabel"
+        self.binary = not self.multilabel and data.num_classes == 2
+        self.train_labels = torch.from_numpy(train.labels)
+        self.val_labels = torch.from_numpy(data.splits["val"].labels)
+        self.val_inputs = self._prepare(data.splits["val"])
+        self.train_inputs = (
+            self._prepare(train)
+            if config.freeze_encoder
+            else torch.from_numpy(train.images).permute(0, 3, 1, 2).contiguous()
+        )
+        self.criterion = loss_function(
+            self.train_labels, data.num_classes, weighted=config.class_weights
+        )
+        self.val_auc = auc_metric(data)
+
+    def _prepare(self, split: ImageSplit) -> Tensor:
+        """Normalised images, or their features if the encoder is frozen."""
+        spec = self.model.encoder.spec
+        parts = []
+        with torch.inference_mode():
+            for start in range(0, len(split), EVALUATION_BATCH):
+                part: Tensor = prepare_images(
+                    split.images[start : start + EVALUATION_BATCH],
+                    image_size=spec.image_size,
+                    mean=spec.mean,
+                    std=spec.std,
+                )
+                if self.config.freeze_encoder:
+                    part = self.model.encoder.eval()(part)
+                parts.append(part)
+        return torch.cat(parts).clone()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits `(batch, num_classes)` of images, or of features if the encoder is frozen."""
+        logits: Tensor = (
+            self.model.head(inputs) if self.config.freeze_encoder else self.model(inputs)
+        )
+        return logits
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Labelled batches in the order of (seed, epoch)."""
+        batches = EpochBatches(
+            len(self.train_inputs),
+            self.config.batch_size,
+            seed=derive_seed(self.config.seed, 2),
+            rank=self.trainer.global_rank,
+            world_size=self.trainer.world_size,
+        )
+        return batch_loader(TensorPairs(self.train_inputs, self.train_labels), batches)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """The validation split, whole on every rank."""
+        dataset = TensorPairs(self.val_inputs, self.val_labels)
+        order = list(range(len(dataset)))
+        batches = [
+            order[start : start + EVALUATION_BATCH]
+            for start in range(0, len(order), EVALUATION_BATCH)
+        ]
+        return batch_loader(dataset, batches)  # type: ignore[arg-type]
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of an augmented batch."""
+        inputs, labels = batch
+        with step_generator(self.config.seed, 3, self.current_epoch, batch_idx, self.global_rank):
+            if not self.config.freeze_encoder:
+                inputs = self.augment(inputs)
+            loss: Tensor = self.criterion(self(inputs).float(), labels)
+        self.log("loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(labels))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Loss and AUC of the validation split."""
+        inputs, labels = batch
+        logits = self(inputs).float()
+        loss = self.criterion(logits, labels)
+        scores = logits.sigmoid() if self.multilabel else logits.softmax(dim=1)
+        self.val_auc.update(scores[:, 1] if self.binary else scores, labels)
+        self.log("val_loss", loss, on_epoch=True, sync_dist=True, batch_size=len(labels))
+        self.log("val_auc", self.val_auc, on_epoch=True, batch_size=len(labels))
+
+    def configure_optimizers(self) -> Any:
+        """AdamW in one cycle, with learning rates for encoder, head and circuit weights.
+
+        Smith & Topin, arXiv:1708.07120.
+        """
+        config = self.config
+        groups = decay_groups(
+            self.model.encoder,
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+        )
+        circuit = quantum_parameters(self.model.head)
+        groups += decay_groups(
+            self.model.head,
+            learning_rate=config.head_learning_rate,
+            weight_decay=config.weight_decay,
+            without=circuit,
+        )
+        groups.append({"params": circuit, "lr": config.quantum_learning_rate, "weight_decay": 0.0})
+        groups = [group for group in groups if group["params"]]
+        optimizer = torch.optim.AdamW(groups)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            max_lr=[group["lr"] for group in groups],
+            total_steps=max(2, int(self.trainer.estimated_stepping_batches)),
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+class KeepBest(Callback):
+    """Writes the model whenever validation AUC rises, or validation loss falls at equal AUC."""
+
+    def __init__(self, folder: Path | None, model: HybridClassifier, spec: ModelSpec) -> None:
+        self.folder = folder
+        self.model = model
+        self.spec = spec
+        self.best: dict[str, float] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best epoch so far, for a resumed run."""
+        return dict(self.best)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the best epoch of a checkpoint."""
+        self.best = dict(state_dict)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare with the best epoch, and keep the better."""
+        now = {
+            "epoch": float(trainer.current_epoch),
+            "val_auc": float(trainer.callback_metrics["val_auc"]),
+            "val_loss": float(trainer.callback_metrics["val_loss"]),
+        }
+        if self.best and (now["val_auc"], -now["val_loss"]) <= (
+            self.best["val_auc"],
+            -self.best["val_loss"],
+        ):
+            return
+        self.best = now
+        if self.folder is not None and trainer.is_global_zero:
+            save_model(self.folder / "model", self.model, self.spec)
+
+
+def finetune(config: FinetuneConfig) -> Path:
+    """Train a classifier; return its run folder, with the best epoch's model in it.
+
+    Raises:
+        HybridqError: if data, encoder, head, backend or settings cannot be used; nothing is
+            written then.
+        KeyboardInterrupt: when stopped; `--resume` goes on from the last checkpoint.
+    """
+    resume = config.resume
+    if resume is not None:
+        config = read_config(resumed_folder(resume), FinetuneConfig, "finetune")
+    data = load_data(
+        config.data,
+        data_root=config.data_root,
+        splits=("train", "val"),
+        positive=config.positive,
+    )
+    chosen = select_labels(
+        data.splits["train"],
+        config.labels,
+        seed=config.seed,
+        task=data.task,
+        num_classes=data.num_classes,
+    )
+    train = data.splits["train"].take(chosen)
+    if len(train) < 2:
+        raise InvalidValueError(
+            f"Expected at least 2 labelled images, got {len(train)}: raise --labels."
+        )
+    with open_backend(config.backend) as backend:
+        model = initial_model(config, data, backend)
+        return _train(config, model, train, data, backend, resume)
+
+
+def _train(
+    config: FinetuneConfig,
+    model: HybridClassifier,
+    train: ImageSplit,
+    data: ImageData,
+    backend: Executable,
+    resume: Path | None,
+) -> Path:
+    module = FinetuneModule(config, model, train, data)
+    folder = resume
+    if folder is None and is_first_rank():
+        folder = create_run(
+            config.runs, "finetune", config.name or f"{data.name}-{config.head.name}"
+        )
+        write_config(folder, config)
+        write_environment(folder, seed=config.seed, backend=backend.describe())
+    handler = log_to_file(folder) if folder is not None and is_first_rank() else None
+    try:
+        logger.info("run folder %s", folder)
+        logger.info("%s", describe(config, model, train, data))
+        spec = ModelSpec(
+            encoder=model.encoder.spec,
+            head=config.head,
+            task=data.task,
+            class_names=data.class_names,
+            positive=data.positive,
+            data=data.name,
+            data_licence=data.licence,
+            labels=config.labels,
+            backend=config.backend,
+            seed=config.seed,
+        )
+        best = KeepBest(folder if is_first_rank() else None, model, spec)
+        callbacks: list[Callback] = [best, MetricsFile(folder if is_first_rank() else None)]
+        if config.patience:
+            callbacks.append(EarlyStopping("val_auc", mode="max", patience=config.patience))
+        trainer = make_trainer(
+            config.compute,
+            epochs=config.epochs,
+            folder=folder,
+            checkpoint_every=config.checkpoint_every,
+            callbacks=callbacks,
+        )
+        started = time.perf_counter()
+        fit(trainer, module, resume)
+        if folder is not None and trainer.is_global_zero:
+            result = {
+                "best": best.best,
+                "epochs": len(read_jsonl(folder / "metrics.jsonl")),
+                "labelled_images": len(train),
+                "trainable_parameters": num_trainable(model),
+                "head_parameters": num_trainable(model.head),
+                "circuit_jobs": backend.num_jobs,
+                "seconds": round(time.perf_counter() - started, 1),
+            }
+            write_json(folder / "result.json", result)
+            logger.info(
+                "best epoch %d: validation AUC %.4f; figures: hybridq evaluate %s",
+                best.best["epoch"] + 1,
+                best.best["val_auc"],
+                folder,
+            )
+    except KeyboardInterrupt:
+        logger.warning("interrupted: go on with `hybridq finetune --resume %s`", folder)
+        raise
+    finally:
+        if handler is not None:
+            logger.removeHandler(handler)
+            handler.close()
+    return Path(str(folder))
+
+
+def initial_model(config: FinetuneConfig, data: ImageData, backend: Executable) -> HybridClassifier:
+    """The model that training starts from."""
+    encoder = initial_encoder(config, data)
+    model = build_model(
+        encoder,
+        config.head,
+        data.num_classes,
+        backend=backend,
+        seed=derive_seed(config.seed, 1),
+    )
+    if config.freeze_encoder:
+        model.freeze_encoder()
+    return model
+
+
+def initial_encoder(config: FinetuneConfig, data: ImageData) -> Encoder:
+    """The encoder that training starts from; a pretrained one keeps its own input size."""
+    images = data.splits["train"].images
+    size = config.image_size or min(images.shape[1:3])
+    mean, std = channel_statistics(images)
+    spec = EncoderSpec(stem=choose_stem(config.stem, size), image_size=size, mean=mean, std=std)
+    return build_encoder(config.encoder, spec, seed=config.seed)
+
+
+def loss_function(labels: Tensor, num_classes: int, *, weighted: bool) -> nn.Module:
+    """Cross-entropy with classes weighed by the inverse of their frequency.
+
+    With several labels for an image: binary cross-entropy, positives weighed likewise, by at
+    most 20.
+    """
+    if labels.ndim == 2:
+        positive = labels.sum(dim=0).clamp(min=1).float()
+        weights = ((len(labels) - positive) / positive).clamp(max=20.0)
+        bce = nn.BCEWithLogitsLoss(pos_weight=weights if weighted else None)
+        return _FloatLabels(bce)
+    count = torch.bincount(labels, minlength=num_classes).float()
+    balance = len(labels) / (num_classes * count)
+    return nn.CrossEntropyLoss(weight=balance if weighted else None)
+
+
+class _FloatLabels(nn.Module):
+    """Gives a loss its labels as floats."""
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        value: Tensor = self.loss(logits, labels.to(logits.dtype))
+        return value
+
+
+def auc_metric(data: ImageData) -> Any:
+    """AUC of the validation split, as `hybridq.evaluation.metrics.auc` defines it."""
+    from torchmetrics.classification import BinaryAUROC, MulticlassAUROC, MultilabelAUROC
+
+    if data.task == "multilabel":
+        return MultilabelAUROC(num_labels=data.num_classes)
+    if data.num_classes == 2:
+        return BinaryAUROC()
+    return MulticlassAUROC(num_classes=data.num_classes)
+
+
+def describe(
+    config: FinetuneConfig, model: HybridClassifier, train: ImageSplit, data: ImageData
+) -> str:
+    """One line on what is about to be trained."""
+    encoder = "frozen" if config.freeze_encoder else "trained"
+    return (
+        f"{len(train)} labelled images of {data.name} ({', '.join(data.class_names)}), encoder "
+        f"{encoder} from {model.encoder.spec.weights}, head {config.head.name} "
+        f"({head_summary(model.head, config.head.name)}), backend {config.backend}"
+    )
