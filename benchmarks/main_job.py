@@ -1,0 +1,272 @@
+"""The main job with seeds: every figure of docs/results comes from this script.
+
+    python benchmarks/main_job.py --data breastmnist
+    python benchmarks/main_job.py --data ../shared/data/bccd_cells
+
+It runs `hybridq pretrain`, `finetune` and `evaluate` for each seed, label fraction, initial encoder
+and head, and writes `docs/results/NAME.csv` (a row for each evaluation and figure) and `NAME.md`
+(tables of means over seeds). Runs that are finished are not repeated, so it goes on where it was
+stopped; `--stage finetune` stops before the test split is read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import platform
+import statistics
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+SEEDS = (0, 1, 2)
+FIGURES = ("auc", "accuracy", "balanced_accuracy", "macro_f1", "calibration_error")
+OTHER_BACKENDS = ("fake_torino", "ibm_rehearsal")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Options of `hybridq pretrain` and, for each label fraction, of `hybridq finetune`.
+
+    Chosen on train and validation, then frozen.
+    """
+
+    pretrain: dict[str, Any]
+    finetune: dict[float, dict[str, Any]]
+
+
+RECIPES = {
+    "breastmnist": Recipe(
+        pretrain={"epochs": 120, "batch_size": 64},
+        finetune={0.1: {"epochs": 100, "batch_size": 32}, 1.0: {"epochs": 30}},
+    ),
+    "bccd_cells": Recipe(
+        pretrain={"epochs": 30, "batch_size": 64},
+        finetune={0.1: {"epochs": 40, "batch_size": 32}, 1.0: {"epochs": 10}},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: what is fine-tuned, from what, on how many labels."""
+
+    data: str
+    seed: int
+    labels: float
+    start: str
+    head: str
+
+    @property
+    def name(self) -> str:
+        """Name of its run folder."""
+        short = Path(self.data).name
+        return f"{short}-{self.labels:g}-{self.start}-{self.head}-s{self.seed}"
+
+
+def main() -> None:
+    """Read the arguments and run the stages."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", default="breastmnist")
+    parser.add_argument("--data-root", default=None)
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--stage", choices=("pretrain", "finetune", "evaluate"), default="evaluate")
+    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    args = parser.parse_args()
+    short = Path(args.data).name
+    recipe = RECIPES[short]
+    jobs = [
+        Job(args.data, seed, labels, start, head)
+        for seed in args.seeds
+        for labels in recipe.finetune
+        for start in ("simclr", "scratch")
+        for head in ("pqc", "mlp")
+    ]
+    options = {"data_root": args.data_root, "runs": args.runs}
+    with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
+        for future in [pool.submit(run_pretrain, args.data, s, options) for s in args.seeds]:
+            future.result()
+        if args.stage == "pretrain":
+            return
+        for future in [pool.submit(run_finetune, job, options) for job in jobs]:
+            future.result()
+        if args.stage == "finetune":
+            return
+        evaluations = [(job, backend) for job in jobs for backend in backends_of(job)]
+        futures = [pool.submit(run_evaluate, *one, options) for one in evaluations]
+        rows = [row for future in futures for row in future.result()]
+    write_results(short, rows, recipe, args.seeds)
+
+
+def backends_of(job: Job) -> tuple[str, ...]:
+    """Exact for all; noisy ones for the quantum head."""
+    return ("aer_statevector", *OTHER_BACKENDS) if job.head == "pqc" else ("aer_statevector",)
+
+
+def one_thread() -> None:
+    """Let this process compute on one core: several of them share the machine."""
+    import torch
+
+    from hybridq.cli import set_up_logging
+
+    torch.set_num_threads(1)
+    set_up_logging()
+    logging.getLogger("hybridq").setLevel(logging.WARNING)
+
+
+def finished(runs: Path, command: str, name: str) -> Path | None:
+    """The finished run folder of that name, if there is one."""
+    found = sorted((runs / command).glob(f"*-{name}/result.json"))
+    return found[-1].parent if found else None
+
+
+def run_pretrain(data: str, seed: int, options: dict[str, Any]) -> Path:
+    """SimCLR with one seed."""
+    one_thread()
+    from hybridq.config import PretrainConfig
+    from hybridq.training.pretrain import pretrain
+
+    short = Path(data).name
+    name = f"{short}-s{seed}"
+    done = finished(options["runs"], "pretrain", name)
+    return done or pretrain(
+        PretrainConfig(data=data, seed=seed, name=name, **RECIPES[short].pretrain, **options)
+    )
+
+
+def run_finetune(job: Job, options: dict[str, Any]) -> Path:
+    """Fine-tune one model."""
+    one_thread()
+    from hybridq.config import FinetuneConfig, HeadConfig
+    from hybridq.training.finetune import finetune
+
+    done = finished(options["runs"], "finetune", job.name)
+    if done:
+        return done
+    short = Path(job.data).name
+    encoder = "none"
+    if job.start == "simclr":
+        encoder = str(finished(options["runs"], "pretrain", f"{short}-s{job.seed}"))
+    return finetune(
+        FinetuneConfig(
+            data=job.data,
+            seed=job.seed,
+            name=job.name,
+            encoder=encoder,
+            labels=job.labels,
+            head=HeadConfig(name=job.head),
+            **RECIPES[short].finetune[job.labels],
+            **options,
+        )
+    )
+
+
+def run_evaluate(job: Job, backend: str, options: dict[str, Any]) -> list[dict[str, Any]]:
+    """Evaluate one model on one backend; return a row for each model and figure."""
+    one_thread()
+    from hybridq.config import EvaluateConfig
+    from hybridq.evaluation.evaluate import evaluate
+    from hybridq.runs import read_result
+
+    name = f"{job.name}-{backend}"
+    folder = finished(options["runs"], "evaluate", name)
+    if folder is None:
+        run = finished(options["runs"], "finetune", job.name)
+        if run is None:
+            raise FileNotFoundError(f"no finished run named {job.name}")
+        baselines = job.head == "mlp" and job.start == "simclr"
+        folder = evaluate(
+            EvaluateConfig(run=run, backend=backend, name=name, baselines=baselines, **options)
+        )
+    result = read_result(folder)
+    environment = json.loads((folder / "environment.json").read_text())
+    entries = {job.head: result["model"], **result["baselines"]}
+    return [
+        {
+            "model": model,
+            "start": job.start if model == job.head else "",
+            "labels": job.labels,
+            "seed": job.seed,
+            "backend": backend if model == "pqc" else "none",
+            "figure": figure,
+            **values,
+            "images": result["images"],
+            "commit": environment["git_commit"],
+        }
+        for model, entry in entries.items()
+        for figure, values in entry["figures"].items()
+    ]
+
+
+def write_results(short: str, rows: list[dict[str, Any]], recipe: Recipe, seeds: list[int]) -> None:
+    """Write the long CSV and the page of tables."""
+    from hybridq.files import write_csv, write_text
+    from hybridq.runs import environment
+
+    folder = Path(__file__).resolve().parent.parent / "docs" / "results"
+    header = list(rows[0])
+    write_csv(folder / f"{short}.csv", header, [[row[name] for name in header] for row in rows])
+    versions = environment()["versions"]
+    named = ", ".join(
+        f"{name} {versions[name]}" for name in ("torch", "qiskit", "qiskit-aer", "lightning")
+    )
+    lines = [
+        f"Mean over seeds {', '.join(map(str, seeds))}, with the lowest and the highest seed in "
+        "brackets; the bootstrap interval of each single evaluation is in "
+        f"`docs/results/{short}.csv`. Epoch and threshold are chosen on validation; the test "
+        f"split ({rows[0]['images']} images) was read once, with this recipe frozen:",
+        "",
+        f"- `hybridq pretrain` {options_text(recipe.pretrain)}",
+        *(
+            f"- `hybridq finetune --labels {labels:g}` {options_text(options)}"
+            for labels, options in recipe.finetune.items()
+        ),
+        "",
+    ]
+    for labels in sorted(recipe.finetune):
+        lines += [f"**{labels:.0%} of the labels**", "", *markdown(rows, labels), ""]
+    lines += [
+        f"Made by `python benchmarks/main_job.py --data {short}` on {platform.system()} "
+        f"{platform.machine()}, two processes of one thread; Python {platform.python_version()}, "
+        f"{named}.",
+        "",
+    ]
+    write_text(folder / f"{short}.md", "\n".join(lines))
+    print("\n".join(lines))
+
+
+def options_text(options: dict[str, Any]) -> str:
+    """Options as they are written on the command line."""
+    return " ".join(f"`--{name.replace('_', '-')} {value}`" for name, value in options.items())
+
+
+def markdown(rows: list[dict[str, Any]], labels: float) -> list[str]:
+    """One table: a line for each model, start and backend."""
+    titles = [figure.replace("_", " ").replace("auc", "AUC") for figure in FIGURES]
+    lines = [
+        "| model | encoder | backend | " + " | ".join(titles) + " |",
+        "|---" * (3 + len(FIGURES)) + "|",
+    ]
+    groups: dict[tuple[str, str, str], dict[str, list[float]]] = {}
+    for row in rows:
+        if row["labels"] == labels and row["value"] is not None:
+            key = (row["model"], row["start"], row["backend"])
+            groups.setdefault(key, {}).setdefault(row["figure"], []).append(row["value"])
+    for (model, start, backend), values in sorted(groups.items()):
+        cells = [
+            f"{statistics.mean(values[name]):.3f} ({min(values[name]):.3f}-{max(values[name]):.3f})"
+            for name in FIGURES
+        ]
+        lines.append(
+            f"| {model.replace('_', ' ')} | {start or '-'} | "
+            f"{'-' if backend == 'none' else backend} | " + " | ".join(cells) + " |"
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    main()
