@@ -234,9 +234,13 @@ def one_line(text: str) -> str:
 
 
 def set_up_logging() -> None:
-    """Log of hybridq to standard error: rich on a terminal, plain lines elsewhere."""
+    """Log of hybridq to standard error: rich on a terminal, plain lines elsewhere.
+
+    Of several processes of one training only the first, by `LOCAL_RANK` and `RANK`, tells.
+    """
     logger = logging.getLogger("hybridq")
-    logger.setLevel(logging.INFO)
+    first = os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("RANK", "0") == "0"
+    logger.setLevel(logging.INFO if first else logging.WARNING)
     logger.propagate = False
     for handler in list(logger.handlers):
         logger.removeHandler(handler)

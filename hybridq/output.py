@@ -22,17 +22,23 @@ from hybridq.evaluation.tables import evaluation_table, table
 
 def run_pretrain(config: PretrainConfig) -> int:
     """Pretrain, and print the run folder."""
+    from hybridq.training.loop import is_first_rank
     from hybridq.training.pretrain import pretrain
 
-    print(pretrain(config))
+    folder = pretrain(config)
+    if is_first_rank():
+        print(folder)
     return 0
 
 
 def run_finetune(config: FinetuneConfig) -> int:
     """Fine-tune, and print the run folder."""
     from hybridq.training.finetune import finetune
+    from hybridq.training.loop import is_first_rank
 
-    print(finetune(config))
+    folder = finetune(config)
+    if is_first_rank():
+        print(folder)
     return 0
 
 

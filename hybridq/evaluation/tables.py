@@ -7,15 +7,16 @@ from typing import Any
 
 
 def evaluation_table(result: dict[str, Any]) -> str:
-    """The figures of an evaluation with their intervals, the baselines below the model."""
-    names = list(result["model"]["figures"])
-    rows = []
-    for label, entry in {result["head"]: result["model"], **result["baselines"]}.items():
-        rows.append([label, *(interval(entry["figures"][name]) for name in names)])
+    """The figures of an evaluation with their intervals, the baselines beside the model."""
+    models = {result["head"]: result["model"], **result["baselines"]}
+    rows = [
+        [name.replace("_", " "), *(interval(entry["figures"][name]) for entry in models.values())]
+        for name in result["model"]["figures"]
+    ]
     lines = [
         f"{result['data']} {result['split']} split, {result['images']} images, "
         f"{result['labels']:.0%} of the labels, backend {result['backend']['name']}",
-        table(["", *(name.replace("_", " ") for name in names)], rows),
+        table(["", *(name.replace("_", " ") for name in models)], rows),
         f"({result['interval']}"
         + (f"; positive class: {result['positive']}" if result["positive"] else "")
         + ")",

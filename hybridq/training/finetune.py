@@ -36,6 +36,7 @@ from hybridq.training.loop import (
     is_first_rank,
     make_trainer,
     resumed_folder,
+    shared_folder,
 )
 from hybridq.training.seeding import derive_seed, step_generator
 
@@ -311,7 +312,7 @@ def _train(
         if handler is not None:
             logger.removeHandler(handler)
             handler.close()
-    return Path(str(folder))
+    return shared_folder(trainer, folder)
 
 
 def initial_model(config: FinetuneConfig, data: ImageData, backend: Executable) -> HybridClassifier:

@@ -109,6 +109,7 @@ def make_trainer(
             devices=devices,
             num_nodes=compute.num_nodes,
             strategy=compute.strategy,
+            sync_batchnorm=compute.accelerator != "cpu" and torch.cuda.is_available(),
             precision=compute.precision,  # type: ignore[arg-type]
             max_epochs=epochs,
             logger=False,
@@ -127,6 +128,11 @@ def make_trainer(
             "Expected --compute settings that Lightning can use here, got "
             f"{compute.model_dump()}: {reason}"
         ) from error
+
+
+def shared_folder(trainer: Trainer, folder: Path | None) -> Path:
+    """The run folder, which the first rank made, on every rank."""
+    return Path(trainer.strategy.broadcast(str(folder)))
 
 
 def fit(trainer: Trainer, module: LightningModule, resume: Path | None) -> None:

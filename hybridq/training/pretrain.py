@@ -36,6 +36,7 @@ from hybridq.training.loop import (
     is_first_rank,
     make_trainer,
     resumed_folder,
+    shared_folder,
     warmup_cosine,
 )
 from hybridq.training.seeding import derive_seed, step_generator
@@ -171,7 +172,7 @@ def pretrain(config: PretrainConfig) -> Path:
         if handler is not None:
             logger.removeHandler(handler)
             handler.close()
-    return Path(str(folder))
+    return shared_folder(trainer, folder)
 
 
 def initial_encoder(config: PretrainConfig, data: ImageData) -> Encoder:
