@@ -47,8 +47,7 @@ class ExactEstimator(EstimatorV2):  # type: ignore[misc]
 
     def _run_pub(self, pub: EstimatorPub) -> PubResult:
         labels, coefficients = coefficient_table(pub.observables)
-        points = _points(pub)
-        circuit = pub.circuit.copy()
+        circuit, points = _points(pub)
         for i, label in enumerate(labels):
             qubits = support(label)
             if qubits:
@@ -134,7 +133,7 @@ class MeasuringEstimator(BaseEstimatorV2):  # type: ignore[misc]
         labels, coefficients = coefficient_table(pub.observables)
         shots = None if self._shots is None else shots_of(pub.precision, self._shots)
         machine = self._machine_for(pub.circuit)
-        points = _points(pub)
+        circuit, points = _points(pub)
         values = np.zeros((len(points), len(coefficients)))
         variances = np.zeros_like(values)
         groups = []
@@ -144,7 +143,7 @@ class MeasuringEstimator(BaseEstimatorV2):  # type: ignore[misc]
                 continue
             values += coefficients[:, [labels.index(label) for label in group]].sum(axis=1)
         if groups:
-            circuits = [_measured(pub.circuit, group, machine, shots) for group in groups]
+            circuits = [_measured(circuit, group, machine, shots) for group in groups]
             width = max(measured_mask(group).bit_count() for group in groups)
             most = max(1, min(_MOST_POINTS, _MOST_PROBABILITIES >> width))
             for start, part in _chunks(points, most):
@@ -183,14 +182,18 @@ def sample_counts(
     return {int(outcome, 16): int(count) for outcome, count in data.counts.items()}
 
 
-def _points(pub: EstimatorPub) -> FloatArray:
-    """Flatten a PUB's parameter values to (points, parameters) in circuit order."""
-    values = pub.parameter_values
-    count = int(np.prod(values.shape, dtype=int))
-    if not pub.circuit.num_parameters:
-        return np.zeros((count, 0))
-    array = np.asarray(values.as_array(pub.circuit.parameters), dtype=np.float64)
-    return array.reshape(count, pub.circuit.num_parameters)
+def _points(pub: EstimatorPub) -> tuple[QuantumCircuit, FloatArray]:
+    """Copy a PUB's circuit and flatten its values to (points, parameters) in its order.
+
+    The copy has no global phase: it changes no expectation value, and Aer cannot bind it.
+    """
+    circuit = pub.circuit.copy()
+    circuit.global_phase = 0.0
+    count = int(np.prod(pub.parameter_values.shape, dtype=int))
+    if not circuit.num_parameters:
+        return circuit, np.zeros((count, 0))
+    array = np.asarray(pub.parameter_values.as_array(circuit.parameters), dtype=np.float64)
+    return circuit, array.reshape(count, circuit.num_parameters)
 
 
 def _chunks(points: FloatArray, most: int) -> Iterable[tuple[int, FloatArray]]:

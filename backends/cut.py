@@ -129,10 +129,10 @@ def keep_qubits(circuit: QuantumCircuit, qubits: Sequence[int]) -> QuantumCircui
         qubits: Indices to keep; qubit `qubits[i]` becomes qubit i.
 
     Returns:
-        A circuit of `len(qubits)` qubits.
+        A circuit of `len(qubits)` qubits, without the global phase.
     """
     position = {qubit: i for i, qubit in enumerate(qubits)}
-    kept = QuantumCircuit(QuantumRegister(len(qubits), "q"), global_phase=circuit.global_phase)
+    kept = QuantumCircuit(QuantumRegister(len(qubits), "q"))
     kept.name = circuit.name
     for instruction in circuit.data:
         indices = [circuit.find_bit(qubit).index for qubit in instruction.qubits]

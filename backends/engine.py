@@ -49,6 +49,7 @@ class Engine(abc.ABC):
     Attributes:
         num_qubits: The most qubits a logical circuit may have.
         num_physical: Qubits an initial layout may name.
+        made_for: What circuits are compiled for: the device, or the set of gates.
         precision: Standard deviation aimed at, 1 / sqrt(shots); 0.0 when exact.
         is_local: Whether everything runs in this process and can be copied.
     """
@@ -56,6 +57,7 @@ class Engine(abc.ABC):
     num_qubits: int
     num_physical: int
     precision: float
+    made_for: str
     is_local: bool = True
 
     @property
@@ -113,6 +115,7 @@ class AllToAllEngine(Engine):
         self.num_qubits = self.num_physical = num_qubits
         self.precision = precision_of(spec.shots)
         self._basis = tuple(basis)
+        self.made_for = f"any qubits, gates {' '.join(basis)}"
         self._level = spec.optimization_level
         self._seed = spec.seed
 
@@ -144,6 +147,7 @@ class AllToAllEngine(Engine):
             qubits=sorted(ends),
             observables=observables,
             parameters=list(circuit.parameters),
+            made_for=self.made_for,
             mark=False,
         )
 
@@ -159,6 +163,7 @@ class DeviceEngine(Engine):
             spec: Gives seed, shots, strength of the noise and the transpiler's level.
         """
         self.device = device
+        self.made_for = f"{device.name} on Aer"
         self.num_physical = int(device.target.num_qubits)
         self.num_qubits = min(self.num_physical, MOST_DENSITY_QUBITS)
         self.precision = precision_of(spec.shots)
@@ -193,6 +198,7 @@ class DeviceEngine(Engine):
             qubits=kept_for(isa, ends),
             observables=observables,
             parameters=list(circuit.parameters),
+            made_for=self.made_for,
         )
 
     @property
@@ -213,8 +219,13 @@ class DeviceEngine(Engine):
         return self._machines[qubits]
 
     def describe(self) -> dict[str, Any]:
-        """Name the device and its calibration."""
-        return {"device": self.device.name, "calibration_date": calibration_date(self.device)}
+        """Name the device, its calibration and how it is sampled."""
+        return {
+            "device": self.device.name,
+            "calibration_date": calibration_date(self.device),
+            "shots": self._spec.shots,
+            "seed": self._spec.seed,
+        }
 
 
 class AnyBackendEngine(DeviceEngine):
@@ -229,6 +240,7 @@ class AnyBackendEngine(DeviceEngine):
             seed: Seed of the transpiler and, where the backend takes one, of the shots.
         """
         self.device = backend
+        self.made_for = f"{backend.name} as it is"
         self.num_qubits = self.num_physical = int(backend.num_qubits)
         self.precision = precision_of(shots)
         self._estimator = BackendEstimatorV2(

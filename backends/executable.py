@@ -171,6 +171,11 @@ class Executable:
     def _run_angles(self, prepared: Prepared, phi: FloatArray, seed: int | None) -> Expvals:
         """Send the PUB and arrange the result as (batch, num_observables)."""
         self._check_open()
+        if prepared.made_for != self._engine.made_for:
+            raise InvalidValueError(
+                f"Expected a circuit prepared for {self._engine.made_for}, got one for "
+                f"{prepared.made_for}: call `prepare` of this backend."
+            )
         if not np.isfinite(phi).all():
             raise InvalidValueError("Expected finite gate angles, got nan or inf: check inputs.")
         # A circuit without parameters broadcasts over a batch of empty rows.
@@ -253,13 +258,13 @@ class Executable:
         """Show the profile and the size, never the account."""
         return f"Executable({self.profile!r}, num_qubits={self.num_qubits})"
 
-    def __reduce__(self) -> tuple[Callable[..., Executable], tuple[Spec, str, int]]:
+    def __reduce__(self) -> tuple[Callable[..., Executable], tuple[Spec, str]]:
         """Copy by opening the same spec anew."""
         if self.spec is None or not self._engine.is_local:
             raise TypeError(
                 f"Expected a simulator to copy or pickle, got {self.profile!r}: open it again."
             )
-        return _reopen, (self.spec, self.profile, self._num_jobs)
+        return _open, (self.spec, self.profile)
 
     def _check_open(self) -> None:
         """Refuse work after `close`."""
@@ -308,13 +313,6 @@ def _open(spec: Spec, profile: str) -> Executable:
 
         return Executable(DeviceEngine(fake_device(spec.device), spec), spec, profile)
     return Executable(statevector_engine(spec), spec, profile)
-
-
-def _reopen(spec: Spec, profile: str, num_jobs: int) -> Executable:
-    """Open a copy."""
-    executable = _open(spec, profile)
-    executable._num_jobs = num_jobs
-    return executable
 
 
 def _batch(values: npt.ArrayLike, columns: int, name: str) -> FloatArray:

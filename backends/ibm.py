@@ -97,8 +97,13 @@ class _RuntimeEngine(Engine):
         return isa, ends
 
     def describe(self) -> dict[str, Any]:
-        """Name the device and its calibration."""
-        return {"device": self.device.name, "calibration_date": calibration_date(self.device)}
+        """Name the device, its calibration and how it is sampled."""
+        return {
+            "device": self.device.name,
+            "calibration_date": calibration_date(self.device),
+            "shots": self._spec.shots,
+            "seed": self._spec.seed,
+        }
 
 
 class HardwareEngine(_RuntimeEngine):
@@ -122,6 +127,7 @@ class HardwareEngine(_RuntimeEngine):
         """
         self._spec = spec
         self.device = find_device(spec) if device is None else device
+        self.made_for = f"{self.device.name} through the runtime"
         self.num_qubits = self.num_physical = int(self.device.target.num_qubits)
         self.precision = precision_of(spec.shots)
         self._mode: Batch | Session | None = None
@@ -156,6 +162,7 @@ class HardwareEngine(_RuntimeEngine):
             qubits=range(width),
             observables=observables,
             parameters=list(circuit.parameters),
+            made_for=self.made_for,
             mark=False,
         )
         check_isa(prepared.circuit, self.device.target)
@@ -190,6 +197,7 @@ class RehearsalEngine(_RuntimeEngine):
             )
         self._spec = spec
         self.device = fake_device(spec.rehearse)
+        self.made_for = f"{self.device.name} in rehearsal"
         self.num_physical = int(self.device.target.num_qubits)
         self.num_qubits = min(self.num_physical, MOST_DENSITY_QUBITS)
         self.precision = precision_of(spec.shots)
@@ -214,6 +222,7 @@ class RehearsalEngine(_RuntimeEngine):
             qubits=kept_for(isa, ends),
             observables=observables,
             parameters=list(circuit.parameters),
+            made_for=self.made_for,
         )
         check_isa(prepared.circuit, self._rehearsal.cut(prepared.qubits)[0].target)
         return prepared

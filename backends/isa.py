@@ -45,6 +45,7 @@ class Prepared:
         qubits: The physical qubit behind each qubit of those circuits, ascending.
         layout: For each logical qubit, the qubit of those circuits where it ends.
         column: The observables as a column (O, 1), to broadcast against a batch.
+        made_for: What it was compiled for; other backends refuse it.
     """
 
     circuit: QuantumCircuit
@@ -55,6 +56,7 @@ class Prepared:
     qubits: tuple[int, ...]
     layout: tuple[int, ...]
     column: ObservablesArray
+    made_for: str
 
     @property
     def num_parameters(self) -> int:
@@ -227,6 +229,7 @@ def assemble(
     qubits: Sequence[int],
     observables: Sequence[SparsePauliOp],
     parameters: Sequence[Parameter],
+    made_for: str,
     mark: bool = True,
 ) -> Prepared:
     """Put a prepared circuit together from the transpiled one.
@@ -237,6 +240,7 @@ def assemble(
         qubits: The physical qubits to keep, ascending.
         observables: Operators on the logical qubits.
         parameters: Logical parameters in column order.
+        made_for: What the circuit is compiled for.
         mark: Whether to note the physical qubits in the circuits' metadata.
 
     Returns:
@@ -258,6 +262,7 @@ def assemble(
         qubits=tuple(qubits),
         layout=layout,
         column=ObservablesArray([[observable] for observable in laid_out]),
+        made_for=made_for,
     )
 
 

@@ -14,7 +14,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    TypeAdapter,
     ValidationError,
     field_serializer,
     model_validator,
@@ -165,9 +164,6 @@ class IbmRuntime(_SpecBase):
 
 Spec: TypeAlias = Statevector | Noisy | IbmRuntime
 
-_ADAPTER: TypeAdapter[Statevector | Noisy | IbmRuntime] = TypeAdapter(
-    Annotated[Statevector | Noisy | IbmRuntime, Field(discriminator="kind")]
-)
 _KINDS: dict[str, type[Statevector] | type[Noisy] | type[IbmRuntime]] = {
     "statevector": Statevector,
     "noisy": Noisy,
@@ -199,7 +195,7 @@ def build_spec(fields: Mapping[str, Any], *, name: str) -> Spec:
         if field not in known:
             raise InvalidValueError(_unknown_field(name, field, known))
     try:
-        return _ADAPTER.validate_python(dict(fields))
+        return _KINDS[kind].model_validate(dict(fields))
     except ValidationError as error:
         raise InvalidValueError(_message(error, fields, name)) from error
 
@@ -220,7 +216,7 @@ def _unknown_field(name: str, field: str, known: list[str]) -> str:
 def _message(error: ValidationError, fields: Mapping[str, Any], name: str) -> str:
     """Turn the first complaint of pydantic into one line: expected, got, remedy."""
     first = error.errors(include_url=False, include_context=False)[0]
-    where = [str(part) for part in first["loc"] if part not in _KINDS]
+    where = [str(part) for part in first["loc"]]
     text = first["msg"].removeprefix("Value error, ").replace("\n", " ")
     if not where:
         return f"Backend {name!r}: {text}"

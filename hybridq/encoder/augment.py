@@ -75,6 +75,7 @@ class Augment(nn.Module):
         if config.erase:
             steps.append(kornia.RandomErasing(scale=(0.02, 0.15), p=config.erase))
         self.steps = nn.Sequential(*steps)
+        self.colour = colour
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.mean: Tensor
@@ -84,5 +85,7 @@ class Augment(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return one random view of each image."""
         images = (images.to(self.mean.dtype) / 255).expand(-1, 3, -1, -1)
-        views: Tensor = (self.steps(images) - self.mean) / self.std
-        return views
+        views: Tensor = self.steps(images)
+        if not self.colour:  # noise differs between channels; a grey image has only one
+            views = views[:, :1]
+        return (views - self.mean) / self.std

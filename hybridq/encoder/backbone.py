@@ -115,6 +115,9 @@ def build_encoder(weights: str, spec: EncoderSpec, *, seed: int = 0) -> Encoder:
 
 
 def _imagenet_encoder(spec: EncoderSpec) -> Encoder:
+    from http.client import HTTPException
+    from pickle import UnpicklingError
+
     from torchvision.models import MobileNet_V2_Weights
 
     spec = spec.model_copy(
@@ -129,7 +132,7 @@ def _imagenet_encoder(spec: EncoderSpec) -> Encoder:
     chosen = MobileNet_V2_Weights.IMAGENET1K_V2
     try:
         state = chosen.get_state_dict(progress=True, check_hash=True)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, HTTPException, EOFError, UnpicklingError) as error:
         raise UnavailableError(
             f"Expected ImageNet weights from {chosen.url}, got {type(error).__name__}: download "
             f"that file into {torch.hub.get_dir()}/checkpoints, or use --encoder none."

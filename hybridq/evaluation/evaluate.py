@@ -111,12 +111,8 @@ def _evaluate(
     val = data.splits["val"]
     multilabel = data.task == "multilabel"
     val_probs = classify(model, val, spec.encoder, multilabel=multilabel)
-    probs = (
-        val_probs
-        if config.split == "val"
-        else classify(model, test, spec.encoder, multilabel=multilabel)
-    )
-    if config.split == "val" and len(test) != len(val):
+    probs = val_probs
+    if test is not val:
         probs = classify(model, test, spec.encoder, multilabel=multilabel)
     write_predictions(folder / "predictions" / f"{config.split}.csv", test, probs, spec.class_names)
 

@@ -97,7 +97,10 @@ def choose_threshold(positive: NDArray[np.bool_], scores: Floats) -> float:
     """Threshold on the score with the best balanced accuracy; predicted positive from there up.
 
     The middle between two neighbouring scores is taken, and among equals the one nearest to 0.5.
+    It is 0.5 where a class has no image to choose by.
     """
+    if positive.all() or not positive.any():
+        return 0.5
     values = np.unique(scores)
     candidates = np.concatenate(([values[0]], (values[:-1] + values[1:]) / 2))
     found = scores[None, :] >= candidates[:, None]

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import json
+import pickle
+import socket
+import traceback
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit_ibm_runtime import Batch, Session
+from qiskit_ibm_runtime.exceptions import IBMRuntimeError
+from qiskit_ibm_runtime.executor_estimator import Estimator
+
+from backends import Executable, IbmRuntime, open_backend
+from backends.cut import mark_cut
+from backends.devices import fake_device
+from backends.errors import InvalidValueError, UnavailableError
+from backends.ibm import HardwareEngine, check_isa, estimator_options
+
+SECRET = "a-very-secret-token"
+EMPTY = np.zeros((1, 0))
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Fail on any attempt to reach a host."""
+
+    def refuse(*_args, **_kwargs):
+        raise AssertionError("a host was contacted")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture
+def small():
+    circuit = QuantumCircuit(2)
+    circuit.ry(0.6, 0)
+    circuit.cx(0, 1)
+    return circuit
+
+
+def test_without_an_account_one_line_names_three_ways(no_network, tmp_path):
+    with pytest.raises(UnavailableError) as caught:
+        open_backend("ibm", service_options={"filename": str(tmp_path / "none.json")})
+    message = str(caught.value)
+    assert "\n" not in message
+    for way in ("save_account", "QISKIT_IBM_TOKEN", "service_options"):
+        assert way in message
+
+
+class StubService:
+    """Stands in for QiskitRuntimeService: remembers its arguments, knows one device."""
+
+    given: ClassVar[dict] = {}
+    error: Exception | None = None
+    saved: ClassVar[dict] = {}
+
+    def __init__(self, **options):
+        type(self).given = options
+        if self.error is not None:
+            raise self.error
+
+    def backend(self, name):
+        type(self).given["asked"] = name
+        return fake_device("manila")
+
+    def least_busy(self, **filters):
+        type(self).given["filters"] = filters
+        return fake_device("manila")
+
+    @classmethod
+    def saved_accounts(cls, filename=None):
+        return cls.saved
+
+
+@pytest.fixture
+def service(monkeypatch):
+    monkeypatch.setattr("backends.account.QiskitRuntimeService", StubService)
+    monkeypatch.setattr(StubService, "error", None)
+    monkeypatch.setattr(StubService, "saved", {})
+    return StubService
+
+
+def test_service_options_are_forwarded_verbatim(service):
+    def resolve(*_):
+        return "http://127.0.0.1:1/api/v1"
+
+    options = {"token": SECRET, "url_resolver": resolve, "proxies": {"urls": {"http": "u:p@h"}}}
+    executable = open_backend("ibm", service_options=options)
+    assert {k: service.given[k] for k in options} == options
+    assert service.given["filters"] == {"operational": True, "simulator": False}
+    record = json.dumps(executable.describe())
+    assert SECRET not in record + repr(executable) + repr(executable.spec)
+    assert "u:p@h" not in record
+    open_backend("ibm,device=ibm_manila")
+    assert service.given["asked"] == "ibm_manila"
+    with pytest.raises(TypeError):
+        pickle.dumps(executable)
+
+
+@pytest.mark.parametrize("where", ["options", "environment", "file", "nested"])
+def test_errors_of_the_service_never_show_a_secret(where, service, monkeypatch):
+    service.error = IBMRuntimeError(f"401: token {SECRET}\nwas refused")
+    options = {}
+    if where == "options":
+        options = {"token": SECRET}
+    elif where == "nested":
+        options = {"proxies": {"password": SECRET, "urls": [1]}}
+    elif where == "environment":
+        monkeypatch.setenv("QISKIT_IBM_TOKEN", SECRET)
+    else:
+        monkeypatch.setattr(service, "saved", {"default": {"token": SECRET}})
+    with pytest.raises(UnavailableError) as caught:
+        open_backend("ibm", service_options=options)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert SECRET not in str(caught.value)
+    assert "***" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_harmless_causes_are_kept_and_sessions_explained(service):
+    service.error = IBMRuntimeError('{"code":1352}')
+    with pytest.raises(UnavailableError, match="mode=batch") as caught:
+        open_backend("ibm")
+    assert caught.value.__cause__ is service.error
+
+
+def test_options_say_what_the_spec_says():
+    spec = IbmRuntime(
+        shots=1000, resilience_level=2, dynamical_decoupling=True, max_execution_time=77
+    )
+    options = estimator_options(spec, seed=5)
+    assert options.default_shots == 1000
+    assert options.resilience_level == 2
+    assert options.dynamical_decoupling.enable
+    assert options.max_execution_time == 77
+    assert options.simulator.seed_simulator == 5
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("batch", Batch), ("session", Session), ("job", None)])
+def test_hardware_path_on_a_local_device(mode, kind, small):
+    """What runs on hardware, given a fake device instead of an account's."""
+    spec = IbmRuntime(mode=mode, shots=1024, resilience_level=0)
+    engine = HardwareEngine(spec, fake_device("manila"))
+    with Executable(engine, spec, "ibm") as executable:
+        prepared = executable.prepare(small, ["IZ", "ZI"], initial_layout=[2, 1])
+        # Narrowed to the last qubit in use, with the device's own numbers.
+        assert prepared.circuit.num_qubits == 3
+        assert prepared.layout == (2, 1)
+        assert engine._mode is None
+        values = executable.run(prepared, EMPTY).values[0]
+        np.testing.assert_allclose(values, [np.cos(0.6)] * 2, atol=0.25)
+        assert isinstance(executable.estimator, Estimator)
+        assert engine._mode is None if kind is None else type(engine._mode) is kind
+        with pytest.raises(InvalidValueError, match="no `seed` on hardware"):
+            executable.run(prepared, EMPTY, seed=1)
+    if mode != "job":
+        assert not engine._mode._active
+
+
+def test_isa_check_refuses_uncoupled_gates():
+    circuit = QuantumCircuit(3)
+    circuit.cx(0, 2)
+    with pytest.raises(InvalidValueError, match="instructions"):
+        check_isa(circuit, fake_device("manila").target)
+
+
+def test_rehearsal_needs_no_account_and_repeats(no_network, small):
+    values = []
+    for _ in range(2):
+        with open_backend("ibm_rehearsal", shots=512) as executable:
+            prepared = executable.prepare(small, ["IZ", "ZI"])
+            values.append([executable.run(prepared, EMPTY).values for _ in range(2)])
+    np.testing.assert_array_equal(values[0], values[1])
+    assert not np.array_equal(values[0][0], values[0][1])
+
+
+def test_mitigation_helps(small):
+    """Level 0 shows the device's readout error, 1 removes it, 2 extrapolates gate noise."""
+    errors = {}
+    for level in (0, 1, 2):
+        with open_backend(
+            "ibm_rehearsal", rehearse="FakeManilaV2", resilience_level=level, shots=4096
+        ) as executable:
+            prepared = executable.prepare(small, ["IZ", "ZI"], initial_layout=[0, 1])
+            batch = 2 if level == 2 else 6
+            values = executable.run(prepared, np.zeros((batch, 0))).values
+            errors[level] = np.abs(values.mean(axis=0) - np.cos(0.6)).mean()
+    assert errors[0] > 0.03
+    assert errors[1] < errors[0] / 1.5
+    assert errors[2] < errors[0] / 1.5
+
+
+def test_level_zero_rehearsal_equals_the_noisy_simulator(small):
+    """Two independent paths to the same shots on the same cut device."""
+    results = []
+    for name in ("ibm_rehearsal,resilience_level=0", "fake_torino"):
+        with open_backend(name, shots=3000) as executable:
+            prepared = executable.prepare(small, ["IZ", "ZI"])
+            results.append((prepared.qubits, executable.run(prepared, EMPTY)))
+    assert results[0][0] == results[1][0]
+    difference = results[0][1].values - results[1][1].values
+    assert np.abs(difference).max() < 6 * 2**0.5 / 3000**0.5
+
+
+def test_rehearsal_with_decoupling_runs(small):
+    with open_backend("ibm_rehearsal", dynamical_decoupling=True, shots=256) as executable:
+        prepared = executable.prepare(small, "IZ")
+        assert abs(executable.run(prepared, EMPTY).values[0, 0] - np.cos(0.6)) < 0.4
+
+
+def test_rehearsal_refuses_mixed_cuts(small):
+    with open_backend("ibm_rehearsal", shots=64) as executable:
+        one = executable.prepare(small, "IZ", initial_layout=[0, 1])
+        two = executable.prepare(small, "IZ", initial_layout=[1, 2])
+        pubs = [(p.isa_circuit, p.observables[0]) for p in (one, two)]
+        with pytest.raises(InvalidValueError, match="same qubits"):
+            executable.estimator.run(pubs)
+
+
+def test_marks_survive_in_metadata(small):
+    assert mark_cut(small, [3, 5]).metadata == {"kept_qubits": [3, 5]}

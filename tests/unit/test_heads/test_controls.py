@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from backends import open_backend
+from hybridq.config import HeadConfig
+from hybridq.errors import InvalidValueError
+from hybridq.heads import CONTROLS, build_head, match_counts, match_summary, num_trainable
+from hybridq.quantum import ANSAETZE, ENCODINGS, ENTANGLEMENTS
+
+FEATURES = 1280
+
+
+@pytest.fixture(scope="module")
+def exact():
+    return open_backend("aer_statevector")
+
+
+@pytest.mark.parametrize("ansatz", ANSAETZE)
+@pytest.mark.parametrize("num_qubits", [2, 4, 8])
+@pytest.mark.parametrize(("quantum", "control"), CONTROLS.items())
+def test_counts_are_within_one_percent(quantum, control, num_qubits, ansatz, exact):
+    for encoding, entanglement in itertools.product(ENCODINGS, ENTANGLEMENTS):
+        config = HeadConfig(
+            num_qubits=num_qubits,
+            ansatz=ansatz,
+            encoding=encoding,
+            entanglement=entanglement,
+            num_layers=1,
+        )
+        heads = [
+            build_head(FEATURES, 2, config.model_copy(update={"name": name}), backend=exact)
+            for name in (quantum, control)
+        ]
+        counts = [num_trainable(head) for head in heads]
+        assert counts[1] == pytest.approx(counts[0], rel=0.01)
+        assert match_counts(heads[1]) == (counts[1], counts[0])
+
+
+@pytest.mark.parametrize("num_layers", [1, 2, 3, 10])
+def test_the_width_is_the_best_there_is(num_layers):
+    config = HeadConfig(name="mlp", num_layers=num_layers)
+    head = build_head(FEATURES, 2, config)
+    own, quantum = match_counts(head)
+    width = head.block.hidden.out_features
+    for other in {max(1, width - 1), width + 1}:
+        assert abs(own - quantum) <= abs(own + (other - width) * 9 - quantum)
+
+
+def test_summary():
+    head = build_head(FEATURES, 2, HeadConfig(name="mlp"))
+    assert match_summary(head) == "control 5147 parameters, quantum head 5146"
+    head.requires_grad_(False)
+    assert num_trainable(head) == 0
+    assert match_summary(head) == "control 5147 parameters, quantum head 5146"
+    with pytest.raises(InvalidValueError, match="Expected a control head, got LinearHead"):
+        match_summary(build_head(FEATURES, 2, HeadConfig(name="linear")))
+
+
+@pytest.mark.parametrize(("quantum", "control"), CONTROLS.items())
+def test_one_seed_gives_both_the_same_reducer_and_readout(quantum, control, exact):
+    states = [
+        build_head(16, 2, HeadConfig(name=name), backend=exact).state_dict()
+        for name in (quantum, control)
+    ]
+    shared = {key for key in states[0] if not key.startswith("block.")}
+    assert shared == {key for key in states[1] if not key.startswith("block.")}
+    assert all(states[0][key].equal(states[1][key]) for key in shared)

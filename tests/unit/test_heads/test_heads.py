@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from backends import open_backend
+from hybridq.config import HeadConfig
+from hybridq.errors import InvalidValueError
+from hybridq.heads import HEADS, build_head, quantum_layers, quantum_parameters
+from hybridq.quantum import QuantumLayer
+
+QUANTUM = ["pqc", "pqc_residual"]
+BLOCK = [name for name in HEADS if name != "linear"]
+FEATURES, CLASSES = 24, 3
+
+
+@pytest.fixture
+def exact():
+    return open_backend("aer_statevector")
+
+
+@pytest.fixture
+def features():
+    return torch.randn(5, FEATURES, generator=torch.Generator().manual_seed(0))
+
+
+def make(name, backend, seed=0, **kwargs):
+    config = HeadConfig(name=name, **{"num_qubits": 3, "num_layers": 1, **kwargs})
+    generator = torch.Generator().manual_seed(seed)
+    return build_head(FEATURES, CLASSES, config, backend=backend, generator=generator)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_forwards_trains_saves_and_loads(name, exact, features, tmp_path):
+    head = make(name, exact)
+    optimizer = torch.optim.SGD(head.parameters(), lr=0.5)
+    labels = torch.tensor([0, 1, 2, 0, 1])
+    losses = []
+    for _ in range(3):
+        loss = torch.nn.functional.cross_entropy(head(features), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    for param_name, param in head.named_parameters():
+        assert param.grad is not None, param_name
+        assert param.grad.abs().max() > 0, param_name
+
+    logits = head(features).detach()
+    assert logits.shape == (5, CLASSES)
+    assert logits.dtype == features.dtype
+    save_file(head.state_dict(), tmp_path / "head.safetensors")
+    other = make(name, open_backend("aer_statevector"), seed=1)
+    assert not torch.equal(other(features), logits)
+    other.load_state_dict(load_file(tmp_path / "head.safetensors"))
+    assert torch.equal(other(features), logits)
+    assert torch.equal(copy.deepcopy(head)(features), logits)
+
+
+@pytest.mark.parametrize("name", BLOCK)
+def test_forward_is_the_composition_of_the_steps(name, exact, features):
+    head = make(name, exact)
+    angles = head.angles(features)
+    expvals = head.expvals(angles)
+    assert angles.shape == expvals.shape == (5, 3)
+    assert angles.abs().max() < math.pi / 2
+    assert expvals.abs().max() <= 1
+    assert torch.equal(head.readout(features, expvals), head(features))
+    assert head.has_quantum == (name in QUANTUM)
+
+
+@pytest.mark.parametrize("name", BLOCK)
+def test_angles_do_not_depend_on_the_scale_of_the_features(name, exact, features):
+    head = make(name, exact)
+    scaled = head.angles(100 * features + 7)
+    torch.testing.assert_close(scaled, head.angles(features), atol=1e-4, rtol=0)
+
+
+def test_linear_head_has_no_steps(features):
+    head = make("linear", None)
+    assert not head.has_quantum
+    for step in (head.angles, head.expvals, lambda x: head.readout(x, x)):
+        with pytest.raises(InvalidValueError, match="got 'linear'"):
+            step(features)
+
+
+@pytest.mark.parametrize("name", ["pqc_residual", "mlp_residual"])
+def test_residual_heads_begin_as_the_linear_head(name, exact, features):
+    head = make(name, exact)
+    assert head.alpha.item() == 0
+    assert torch.equal(head(features), make("linear", None)(features))
+    head(features).square().sum().backward()
+    assert head.alpha.grad.abs() > 0
+    with torch.no_grad():
+        head.alpha.fill_(0.5)
+    assert not torch.equal(head(features), make("linear", None)(features))
+
+
+def test_residual_formula(exact, features):
+    head = make("pqc_residual", exact)
+    with torch.no_grad():
+        head.alpha.fill_(0.3)
+    z = head.expvals(head.angles(features))
+    expected = head.classifier(features + 0.3 * z @ head.expand.weight.T)
+    torch.testing.assert_close(head(features), expected)
+
+
+@pytest.mark.parametrize("name", QUANTUM)
+def test_one_job_forward_and_one_backward(name, exact, features):
+    head = make(name, exact)
+    logits = head(features)
+    assert exact.num_jobs == 1
+    logits.sum().backward()
+    assert exact.num_jobs == 2
+    head.requires_grad_(False)
+    head.classifier.requires_grad_(True)
+    head(features).sum().backward()
+    assert exact.num_jobs == 3
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_initial_weights_come_from_the_generator_alone(name, exact):
+    state = torch.random.get_rng_state()
+    first, again, other = (make(name, exact, seed) for seed in (0, 0, 1))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    for key, value in first.state_dict().items():
+        assert torch.equal(value, again.state_dict()[key])
+        if value.dim():
+            assert not torch.equal(value, other.state_dict()[key])
+    config = HeadConfig(name=name, num_qubits=3)
+    default = [build_head(4, 2, config, backend=exact).state_dict() for _ in range(2)]
+    assert all(torch.equal(default[0][key], default[1][key]) for key in default[0])
+
+
+def test_linear_layers_begin_as_those_of_torch():
+    weight = make("linear", None).classifier.weight
+    bound = 1 / math.sqrt(FEATURES)
+    assert weight.abs().max() <= bound
+    assert weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.2)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_quantum_parameters_are_the_circuit_weights(name, exact):
+    head = make(name, exact)
+    layers = [part for part in head.modules() if isinstance(part, QuantumLayer)]
+    assert quantum_layers(head) == layers
+    assert len(layers) == (name in QUANTUM)
+    assert [id(param) for param in quantum_parameters(head)] == [id(x.weight) for x in layers]
+
+
+def test_config_reaches_the_circuit(exact):
+    head = make("pqc", exact, num_layers=2, init_std=0.0, ansatz="efficient_su2")
+    (weight,) = quantum_parameters(head)
+    assert torch.equal(weight.detach(), torch.zeros(18))
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "words"),
+    [
+        ({"name": "pqq"}, "did you mean 'pqc'?"),
+        ({"ansatz": "strong"}, "did you mean 'strongly_entangling'?"),
+        ({"num_qubits": 6}, "at most 5 qubits on this backend, got 6"),
+    ],
+)
+def test_bad_configs(kwargs, words):
+    backend = open_backend("fake_manila")
+    with pytest.raises(InvalidValueError) as caught:
+        make(**{"name": "pqc", "backend": backend, **kwargs})
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", QUANTUM)
+def test_quantum_heads_need_a_backend(name):
+    with pytest.raises(InvalidValueError, match=f"backend for head '{name}', got None"):
+        make(name, None)
+
+
+def test_sizes_are_at_least_one():
+    for sizes, word in (((0, 2), "in_features"), ((4, 0), "num_classes")):
+        with pytest.raises(InvalidValueError, match=f"`{word}` of at least 1, got 0"):
+            build_head(*sizes, HeadConfig(name="linear"))

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
+from qiskit.quantum_info import Operator
+
+from hybridq.errors import InvalidValueError
+from hybridq.quantum import build_circuit
+from hybridq.quantum.phases import ROTATIONS, split_circuit
+
+
+def assert_same_unitary(circuit, inputs, weights, x, w):
+    split = split_circuit(circuit, inputs, weights)
+    phi = split.phases(torch.tensor([x], dtype=torch.float64), torch.tensor(w))[0].numpy()
+    plain = split.circuit.assign_parameters(dict(zip(split.params, phi, strict=True)))
+    values = dict(zip([*inputs, *weights], [*x, *w], strict=True))
+    assert Operator(plain).equiv(Operator(circuit.assign_parameters(values)), atol=1e-10)
+    return split
+
+
+def test_every_parametrised_gate_has_one_plain_parameter_of_its_own():
+    parts = build_circuit(3, encoding="zz", ansatz="efficient_su2")
+    split = split_circuit(parts.circuit, parts.input_params, parts.weight_params)
+    found = [
+        item.operation.params[0]
+        for item in split.circuit.data
+        if item.name in ROTATIONS and isinstance(item.operation.params[0], Parameter)
+    ]
+    assert found == list(split.params) == list(split.circuit.parameters)
+    assert not split.circuit.global_phase
+
+
+def test_gates_without_a_two_term_rule_are_decomposed():
+    x, w = Parameter("x"), ParameterVector("w", 3)
+    circuit = QuantumCircuit(3, global_phase=w[0])
+    circuit.u(x, w[0], x * w[1], 0)
+    circuit.crx(x.sin() * w[2], 0, 1)
+    circuit.cp(w[1] / 2 - x, 1, 2)
+    circuit.cu(x, w[0], w[1], w[2], 2, 0)
+    circuit.rzx(w[2] ** 2, 0, 2)
+    circuit.ry(0.3, 1)
+    assert_same_unitary(circuit, [x], list(w), [0.7], [0.4, -1.1, 2.2])
+
+
+def test_rotations_that_follow_one_another_become_one():
+    x, w = ParameterVector("x", 2), ParameterVector("w", 3)
+    circuit = QuantumCircuit(2)
+    circuit.ry(x[0], 0)
+    circuit.ry(w[0], 0)
+    circuit.rzz(x[1], 0, 1)
+    circuit.rzz(w[1], 0, 1)
+    circuit.rz(w[2], 1)
+    circuit.rzz(w[2], 0, 1)
+    split = assert_same_unitary(circuit, list(x), list(w), [0.3, 0.9], [0.4, -1.1, 2.2])
+    assert len(split.params) == 4
+    assert split.phases.on_inputs.tolist() == [True, True, False, False]
+    assert split.phases.on_weights.tolist() == [True, True, True, True]
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    x=st.lists(st.floats(-7, 7), min_size=2, max_size=2),
+    w=st.lists(st.floats(-7, 7), min_size=2, max_size=2),
+)
+def test_expressions_are_evaluated_as_qiskit_does(x, w):
+    a, b = ParameterVector("a", 2), ParameterVector("b", 2)
+    expressions = [
+        2 * (np.pi - a[0]) * (np.pi - a[1]),
+        a[0] * 0.1 - b[1] / 3 + 1.23456789012345678,
+        (a[1] * b[0]).sin() + b[1].cos() * b[0] ** 2,
+        (a[0] ** 2 + 1).log() + (b[0] / 4).exp(),
+        b[1],
+    ]
+    circuit = QuantumCircuit(1)
+    for index, expression in enumerate(expressions):
+        getattr(circuit, ("rx", "ry")[index % 2])(expression, 0)
+    split = split_circuit(circuit, list(a), list(b))
+    inputs = torch.tensor([x, [0.0, 0.0]], dtype=torch.float64)
+    phi = split.phases(inputs, torch.tensor(w, dtype=torch.float64))
+    values = dict(zip([*a, *b], [*x, *w], strict=True))
+    expected = [
+        float(expression.bind({k: values[k] for k in expression.parameters}))
+        for expression in expressions
+    ]
+    np.testing.assert_allclose(phi[0].numpy(), expected, rtol=1e-13, atol=1e-13)
+
+
+def test_phases_are_differentiable_and_can_be_pickled():
+    parts = build_circuit(3, encoding="zz")
+    split = split_circuit(parts.circuit, parts.input_params, parts.weight_params)
+    inputs = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(9, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(split.phases, (inputs, weights))
+    again = pickle.loads(pickle.dumps(split.phases))
+    assert torch.equal(again(inputs, weights), split.phases(inputs, weights))
+
+
+def test_refuses_a_circuit_whose_parameters_are_not_those_given():
+    parts = build_circuit(2)
+    with pytest.raises(InvalidValueError, match=r"difference in \['w\[5\]'\]"):
+        split_circuit(parts.circuit, parts.input_params, parts.weight_params[:-1])
+    with pytest.raises(InvalidValueError, match="each once"):
+        split_circuit(
+            parts.circuit, parts.input_params, [*parts.weight_params, *parts.input_params]
+        )
+    with pytest.raises(InvalidValueError, match="at least one"):
+        split_circuit(QuantumCircuit(1), [], [])
+
+
+def test_refuses_measurements():
+    circuit = build_circuit(2).circuit.copy()
+    parts = build_circuit(2)
+    circuit.measure_all()
+    with pytest.raises(InvalidValueError, match="remove measurements"):
+        split_circuit(circuit, parts.input_params, parts.weight_params)
