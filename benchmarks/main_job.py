@@ -44,8 +44,11 @@ RECIPES = {
         finetune={0.1: {"epochs": 100, "batch_size": 32}, 1.0: {"epochs": 30}},
     ),
     "bccd_cells": Recipe(
-        pretrain={"epochs": 30, "batch_size": 64},
-        finetune={0.1: {"epochs": 40, "batch_size": 32}, 1.0: {"epochs": 10}},
+        pretrain={"epochs": 30, "batch_size": 64, "image_size": 32, "stem": "stride2"},
+        finetune={
+            0.1: {"epochs": 40, "batch_size": 32, "image_size": 32, "stem": "stride2"},
+            1.0: {"epochs": 10, "image_size": 32, "stem": "stride2"},
+        },
     ),
 }
 

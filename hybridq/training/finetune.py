@@ -20,9 +20,9 @@ from backends import Executable, open_backend
 from hybridq.checkpoint import ModelSpec, save_model
 from hybridq.config import FinetuneConfig
 from hybridq.data import ImageData, ImageSplit, load_data, select_labels
-from hybridq.data.transforms import channel_statistics, prepare_images
+from hybridq.data.transforms import prepare_images
 from hybridq.encoder.augment import Augment
-from hybridq.encoder.backbone import Encoder, EncoderSpec, build_encoder, choose_stem
+from hybridq.encoder.initial import encoder_for
 from hybridq.errors import InvalidValueError
 from hybridq.files import read_jsonl, write_json
 from hybridq.heads import num_trainable, quantum_parameters
@@ -317,7 +317,13 @@ def _train(
 
 def initial_model(config: FinetuneConfig, data: ImageData, backend: Executable) -> HybridClassifier:
     """The model that training starts from."""
-    encoder = initial_encoder(config, data)
+    encoder = encoder_for(
+        data.splits["train"].images,
+        config.encoder,
+        image_size=config.image_size,
+        stem=config.stem,
+        seed=config.seed,
+    )
     model = build_model(
         encoder,
         config.head,
@@ -328,15 +334,6 @@ def initial_model(config: FinetuneConfig, data: ImageData, backend: Executable) 
     if config.freeze_encoder:
         model.freeze_encoder()
     return model
-
-
-def initial_encoder(config: FinetuneConfig, data: ImageData) -> Encoder:
-    """The encoder that training starts from; a pretrained one keeps its own input size."""
-    images = data.splits["train"].images
-    size = config.image_size or min(images.shape[1:3])
-    mean, std = channel_statistics(images)
-    spec = EncoderSpec(stem=choose_stem(config.stem, size), image_size=size, mean=mean, std=std)
-    return build_encoder(config.encoder, spec, seed=config.seed)
 
 
 def loss_function(labels: Tensor, num_classes: int, *, weighted: bool) -> nn.Module:

@@ -14,16 +14,13 @@ from torch.utils.data import DataLoader
 
 from hybridq.config import PretrainConfig
 from hybridq.data import ImageData, load_data
-from hybridq.data.transforms import channel_statistics
 from hybridq.encoder.augment import Augment
 from hybridq.encoder.backbone import (
     NUM_FEATURES,
     Encoder,
-    EncoderSpec,
-    build_encoder,
-    choose_stem,
     save_encoder,
 )
+from hybridq.encoder.initial import encoder_for
 from hybridq.encoder.simclr import SimCLR
 from hybridq.errors import InvalidValueError
 from hybridq.files import write_json
@@ -177,11 +174,13 @@ def pretrain(config: PretrainConfig) -> Path:
 
 def initial_encoder(config: PretrainConfig, data: ImageData) -> Encoder:
     """The encoder that pretraining starts from, normalised for the images of `data`."""
-    images = data.splits["train"].images
-    size = config.image_size or min(images.shape[1:3])
-    mean, std = channel_statistics(images)
-    spec = EncoderSpec(stem=choose_stem(config.stem, size), image_size=size, mean=mean, std=std)
-    encoder = build_encoder(config.encoder, spec, seed=config.seed)
+    encoder = encoder_for(
+        data.splits["train"].images,
+        config.encoder,
+        image_size=config.image_size,
+        stem=config.stem,
+        seed=config.seed,
+    )
     encoder.spec = encoder.spec.model_copy(
         update={
             "weights": f"simclr on {data.name}"
