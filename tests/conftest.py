@@ -1,0 +1,163 @@
+"""Tiny data sets, tiny trained runs, and walls between the tests and the machine they run on."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+PHANTOM = "phantom,size=16,count=40"
+
+
+@pytest.fixture(scope="session")
+def data_root():
+    """The folder of real data sets; the test is skipped where there is none."""
+    given = os.environ.get("HYBRIDQ_DATA")
+    path = Path(given) if given else Path(__file__).parents[2] / "shared" / "data"
+    if not (path / "medmnist").is_dir() and not any(path.glob("*.npz")):
+        pytest.skip("no real data: set HYBRIDQ_DATA, or put it at ../shared/data")
+    return path.resolve()
+
+
+@pytest.fixture
+def isolated(monkeypatch, tmp_path):
+    """An empty working folder and home; no account, profile, data or log handler from outside."""
+    for name in (
+        "HYBRIDQ_DATA",
+        "HYBRIDQ_PROFILES",
+        "QISKIT_IBM_TOKEN",
+        "QISKIT_IBM_INSTANCE",
+        "QISKIT_IBM_CHANNEL",
+        "QISKIT_IBM_URL",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    home = tmp_path / "home"
+    work = tmp_path / "work"
+    home.mkdir()
+    work.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    monkeypatch.chdir(work)
+    logger = logging.getLogger("hybridq")
+    kept = (list(logger.handlers), logger.level, logger.propagate)
+    yield work
+    logger.handlers[:], logger.level, logger.propagate = kept
+
+
+@pytest.fixture(scope="session")
+def single_thread():
+    """One torch thread, so that sums are taken in the same order in every process."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def tree():
+    """A function that lists every file and folder below a path, with the bytes of each file."""
+
+    def listing(root):
+        return {
+            str(path.relative_to(root)): path.read_bytes() if path.is_file() else None
+            for path in sorted(Path(root).rglob("*"))
+        }
+
+    return listing
+
+
+@pytest.fixture(scope="session")
+def pretrained(tmp_path_factory, single_thread):
+    """The run folder of two epochs of SimCLR on 24 images."""
+    from hybridq.config import PretrainConfig
+    from hybridq.training.pretrain import pretrain
+
+    return pretrain(
+        PretrainConfig(data=PHANTOM, runs=tmp_path_factory.mktemp("runs"), epochs=2, batch_size=8)
+    )
+
+
+@pytest.fixture(scope="session")
+def finetuned(tmp_path_factory, single_thread):
+    """The run folder of two epochs of a linear head and the whole encoder."""
+    from hybridq.config import FinetuneConfig, HeadConfig
+    from hybridq.training.finetune import finetune
+
+    return finetune(
+        FinetuneConfig(
+            data=PHANTOM,
+            runs=tmp_path_factory.mktemp("runs"),
+            head=HeadConfig(name="linear"),
+            epochs=2,
+            batch_size=8,
+        )
+    )
+
+
+@pytest.fixture(scope="session")
+def finetuned_pqc(tmp_path_factory, pretrained):
+    """The run folder of two epochs of a two-qubit head on the frozen `pretrained` encoder."""
+    from hybridq.config import FinetuneConfig, HeadConfig
+    from hybridq.training.finetune import finetune
+
+    return finetune(
+        FinetuneConfig(
+            data=PHANTOM,
+            runs=tmp_path_factory.mktemp("runs"),
+            encoder=str(pretrained),
+            head=HeadConfig(name="pqc", num_qubits=2, num_layers=1, init_std=0.5),
+            freeze_encoder=True,
+            epochs=2,
+            batch_size=8,
+        )
+    )
+
+
+@pytest.fixture
+def save_npz(tmp_path):
+    """Write an `.npz` in MedMNIST's form; keywords replace arrays, None removes one."""
+
+    def write(name="own.npz", *, size=16, classes=2, labels=None, **changes):
+        rng = np.random.default_rng(0)
+        arrays = {}
+        for split, count in (("train", 24), ("val", 12), ("test", 12)):
+            images = rng.integers(0, 256, (count, size, size), dtype=np.uint8)
+            arrays[f"{split}_images"] = images
+            if labels is None:
+                arrays[f"{split}_labels"] = (np.arange(count) % classes).astype(np.uint8)[:, None]
+            else:
+                drawn = rng.random((count, labels)) < 0.4
+                drawn[0], drawn[1] = True, False
+                arrays[f"{split}_labels"] = drawn.astype(np.uint8)
+        arrays.update(changes)
+        path = tmp_path / name
+        np.savez(path, **{key: value for key, value in arrays.items() if value is not None})
+        return path
+
+    return write
+
+
+@pytest.fixture
+def save_folder(tmp_path):
+    """Write a folder `split/class/*.png`, classes told apart by their brightness."""
+
+    def write(name="cells", *, classes=("dark", "grey", "light"), size=16, counts=(6, 3, 4)):
+        rng = np.random.default_rng(1)
+        root = tmp_path / name
+        for split, count in zip(("train", "val", "test"), counts, strict=True):
+            for level, label in enumerate(classes):
+                folder = root / split / label
+                folder.mkdir(parents=True)
+                for index in range(count):
+                    low = 40 + 60 * level
+                    pixels = rng.integers(low, low + 60, (size, size), dtype=np.uint8)
+                    Image.fromarray(pixels).save(folder / f"{index}.png")
+        return root
+
+    return write

@@ -1,0 +1,205 @@
+"""The documentation tells the truth: its code runs, its commands parse, its names are complete."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from backends import IbmRuntime, Noisy, Statevector, list_backends
+from backends.specs import build_spec
+from hybridq import cli
+from hybridq.config import FinetuneConfig
+from hybridq.data import MEDMNIST
+from hybridq.heads import CONTROLS, HEADS
+
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+GUIDES = [path for path in sorted((ROOT / "docs").glob("*.md")) if path.name != "results.md"]
+PAGES = [README, ROOT / "CONTRIBUTING.md", *GUIDES]
+
+LONG = {
+    "pretrain": ["--epochs", "1"],
+    "finetune": ["--epochs", "1"],
+    "evaluate": ["--resamples", "100"],
+}
+PHANTOM = "phantom,size=16,count=40"
+
+pytestmark = pytest.mark.usefixtures("isolated")
+
+
+def blocks(path: Path, *languages: str) -> list[str]:
+    """The fenced blocks of a page in one of the languages."""
+    found = re.findall(r"^```(\w+)[^\n]*\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S)
+    return [body for language, body in found if language in languages]
+
+
+def commands(path: Path) -> list[tuple[str | None, list[str], str]]:
+    """The `hybridq` lines of a page: the shell variable they set, arguments, comment."""
+    found = []
+    for line in "".join(blocks(path, "sh")).splitlines():
+        text, _, comment = line.partition("#")
+        match = re.fullmatch(r"(?:(\w+)=\$\()?hybridq (.*?)\)?", text.strip())
+        if match:
+            found.append((match[1], shlex.split(match[2]), comment.strip()))
+    return found
+
+
+def parse(arguments: list[str]) -> object:
+    """What the command line makes of the arguments."""
+    name, rest = cli.find_command(arguments)
+    return cli.parse(name, cli.COMMANDS[name].model, rest)
+
+
+def python_blocks() -> list[object]:
+    pages = (README, ROOT / "docs" / "quickstart.md", ROOT / "docs" / "backends.md")
+    return [
+        pytest.param(body, id=f"{page.stem}-{number}")
+        for page in pages
+        for number, body in enumerate(blocks(page, "python"))
+    ]
+
+
+@pytest.mark.parametrize("body", python_blocks())
+def test_python_blocks_run(body, capsys):
+    exec(compile(body, "<block>", "exec"), {"__name__": "block"})
+    assert capsys.readouterr().out
+
+
+def test_readme_block_gives_the_same_weights_on_both_backends():
+    space: dict = {"__name__": "block"}
+    exec(compile(blocks(README, "python")[0], "<block>", "exec"), space)
+    assert space["expvals"].shape == space["noisy_expvals"].shape == (8, 4)
+    assert space["angles"].grad.abs().sum() > 0
+    assert len(space["layer"].weight) == 12  # as its comment says
+    assert 0 < (space["expvals"] - space["noisy_expvals"]).abs().max() < 0.5
+
+
+def test_quickstart_block_counts_its_jobs_rightly():
+    body = blocks(ROOT / "docs" / "quickstart.md", "python")[0]
+    assert "ten jobs" in body
+    space: dict = {"__name__": "block"}
+    exec(compile(body, "<block>", "exec"), space)
+    assert space["backend"].num_jobs == 10
+
+
+def write_images(folder: Path) -> None:
+    """Tiny images as the README's manifest lists them, by its own header."""
+    header = blocks(README, "text")[0].splitlines()[0]
+    assert header == "path,label,group,split"
+    (folder / "images").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    lines = [header]
+    for number in range(24):
+        name = f"images/p{number:03d}.png"
+        Image.fromarray(rng.integers(0, 256, (16, 16), dtype=np.uint8)).save(folder / name)
+        split = ("train", "train", "val", "test")[number // 2 % 4]
+        lines.append(f"{name},{('benign', 'malignant')[number % 2]},p{number:03d},{split}")
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
+
+
+def test_readme_commands_run(capsys):
+    write_images(Path("my_images"))
+    pixels = np.random.default_rng(1).integers(0, 256, (20, 24), dtype=np.uint8)
+    variables: dict[str, str] = {}
+    lines = commands(README)
+    assert len(lines) >= 15
+    for variable, written, comment in lines:
+        arguments = [
+            variables.get(word[1:], "missing-run") if word.startswith("$") else word
+            for word in written
+        ]
+        parse(arguments)
+        if comment.startswith("needs"):
+            continue
+        arguments = [PHANTOM if word in MEDMNIST else word for word in arguments]
+        for word in arguments:
+            if word.endswith(".png"):
+                Image.fromarray(pixels).save(word)
+        code = cli.main([*arguments, *LONG.get(arguments[0], [])])
+        captured = capsys.readouterr()
+        assert code == 0, (arguments, captured.err)
+        if variable is not None:
+            variables[variable] = captured.out.strip()
+            assert Path(variables[variable], "result.json").is_file(), captured.out
+    rows = Path("predictions.csv").read_text().splitlines()
+    assert rows[0] == "path,predicted,prob_no lesion,prob_lesion"
+    assert len(rows) == 3
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_parse(page):
+    Path("finetune.toml").write_text(blocks(ROOT / "docs" / "commands.md", "toml")[0])
+    for _, arguments, _ in commands(page):
+        parse([word.lstrip("$") for word in arguments])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_toml_blocks_are_valid(page):
+    for body in blocks(page, "toml"):
+        fields = tomllib.loads(body)
+        if "kind" in fields:
+            assert fields.pop("summary")
+            build_spec(fields, name="block")
+        else:
+            FinetuneConfig.model_validate(fields)
+
+
+def test_make_targets_and_files_that_are_named_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for target in re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", text, re.M):
+            assert re.search(rf"^{''.join(target)}:", makefile, re.M), (page.name, target)
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+            assert (page.parent / link).exists(), (page.name, link)
+        for named in re.findall(r"`((?:hybridq|backends|tests|docs|benchmarks)/[\w/.]+)`", text):
+            assert "NAME" in named or (ROOT / named).exists(), (page.name, named)
+
+
+def test_every_name_is_in_the_docs():
+    text = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
+    for name in list_backends():
+        assert f"`{name}`" in text["backends.md"], name
+        assert f"`{name}`" in text["README.md"], name
+    for kind in (Statevector, Noisy, IbmRuntime):
+        for field in kind.model_fields:
+            assert f"`{field}`" in text["backends.md"] or field == "kind", field
+    for name in [*HEADS, *CONTROLS, *CONTROLS.values()]:
+        assert f"| `{name}` |" in text["commands.md"], name
+    for name in cli.COMMANDS:
+        assert f"`hybridq {name}" in text["commands.md"], name
+    for name in MEDMNIST:
+        assert f"`{name}`" in text["data.md"], name
+
+
+def test_results_have_their_places():
+    text = README.read_text(encoding="utf-8")
+    assert text.count("<!-- results:") == text.count("<!-- /results -->")
+    for name in ("breastmnist", "bccd_cells"):
+        assert f"<!-- results:{name} -->" in text
+        assert (ROOT / "docs" / "results" / f"{name}.md").is_file()
+        assert f"results/{name}.md" in (ROOT / "docs" / "results.md").read_text()
+
+
+@pytest.mark.slow
+def test_documentation_builds_without_a_warning(tmp_path):
+    pytest.importorskip("furo")
+    options = ["-q", "-W", "--keep-going", "-b", "html", "-d", tmp_path / "trees"]
+    result = subprocess.run(
+        [sys.executable, "-m", "sphinx", *options, ROOT / "docs", tmp_path / "html"],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "html" / "api" / "backends.html").is_file()
