@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from backends.errors import InvalidValueError, MissingFileError
+from backends.secrets import PUBLIC
 from backends.specs import RATE_FIELDS, IbmRuntime, Noisy, Spec, Statevector, build_spec
 from backends.words import nearest
 
@@ -68,9 +69,11 @@ def parse_backend(text: str, **overrides: Any) -> Spec:
         The validated spec.
 
     Raises:
-        InvalidValueError: On an unknown profile or field, or a value out of range.
+        InvalidValueError: On an unknown profile or field, a value out of range, or a service
+            option in the text that could be a secret.
     """
     name, written = _split(text)
+    refuse_written_secrets(written)
     fields = _fields_of(name)
     changes = _merged(written, overrides)
     if fields.get("kind") == "noisy":
@@ -105,6 +108,24 @@ def override_spec(spec: Spec, **overrides: Any) -> Spec:
 def profile_name(text: str) -> str:
     """Take the profile's name out of `name,field=value,...`."""
     return _split(text)[0]
+
+
+def refuse_written_secrets(written: Mapping[str, Any]) -> None:
+    """Refuse service options in a text that may be secret: texts land in logs and run folders.
+
+    Raises:
+        InvalidValueError: Naming the option, never its value.
+    """
+    options = written.get("service_options")
+    if options is None:
+        return
+    hidden = sorted(set(options) - PUBLIC) if isinstance(options, Mapping) else ["service_options"]
+    if hidden:
+        raise InvalidValueError(
+            f"Expected no secret in a backend's text, which is logged and recorded, got "
+            f"{hidden[0]!r}: save the account with QiskitRuntimeService.save_account, or put the "
+            "option into a profile of your own."
+        )
 
 
 def refuse_torch_on_aer(name: str, spec: Spec) -> None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_PUBLIC = frozenset(
+PUBLIC = frozenset(
     {"channel", "filename", "name", "region", "plans_preference", "private_endpoint", "verify"}
 )
 _SECRET_ENVIRONMENT = ("QISKIT_IBM_TOKEN", "QISKIT_IBM_RUNTIME_API_TOKEN")
@@ -24,7 +24,7 @@ def public_options(options: Mapping[str, Any]) -> dict[str, Any]:
         A JSON-safe copy of the harmless ones; any other option is left out.
     """
     plain = (str, int, float, bool)
-    return {k: v for k, v in options.items() if k in _PUBLIC and isinstance(v, plain)}
+    return {k: v for k, v in options.items() if k in PUBLIC and isinstance(v, plain)}
 
 
 def redact(text: str, options: Mapping[str, Any]) -> str:
@@ -40,7 +40,7 @@ def redact(text: str, options: Mapping[str, Any]) -> str:
     """
     secrets = {os.environ.get(name, "") for name in _SECRET_ENVIRONMENT}
     for key, value in options.items():
-        if key not in _PUBLIC:
+        if key not in PUBLIC:
             secrets.update(_strings(value))
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET:

@@ -29,25 +29,33 @@ OTHER_BACKENDS = ("fake_torino", "ibm_rehearsal")
 
 @dataclass(frozen=True)
 class Recipe:
-    """Options of `hybridq pretrain` and, for each label fraction, of `hybridq finetune`.
+    """Options of `hybridq pretrain`, and of `hybridq finetune` by label fraction and encoder.
 
     Chosen on train and validation, then frozen.
     """
 
     pretrain: dict[str, Any]
-    finetune: dict[float, dict[str, Any]]
+    finetune: dict[tuple[float, str], dict[str, Any]]
 
 
+SMALL: dict[str, Any] = {"image_size": 32, "stem": "stride2"}
 RECIPES = {
     "breastmnist": Recipe(
         pretrain={"epochs": 120, "batch_size": 64},
-        finetune={0.1: {"epochs": 100, "batch_size": 32}, 1.0: {"epochs": 30}},
+        finetune={
+            (0.1, "simclr"): {"epochs": 100, "freeze_encoder": True},
+            (0.1, "scratch"): {"epochs": 60, "batch_size": 32},
+            (1.0, "simclr"): {"epochs": 30},
+            (1.0, "scratch"): {"epochs": 30},
+        },
     ),
     "bccd_cells": Recipe(
-        pretrain={"epochs": 30, "batch_size": 64, "image_size": 32, "stem": "stride2"},
+        pretrain={"epochs": 30, "batch_size": 64, **SMALL},
         finetune={
-            0.1: {"epochs": 40, "batch_size": 32, "image_size": 32, "stem": "stride2"},
-            1.0: {"epochs": 10, "image_size": 32, "stem": "stride2"},
+            (0.1, "simclr"): {"epochs": 100, "freeze_encoder": True, **SMALL},
+            (0.1, "scratch"): {"epochs": 40, "batch_size": 32, **SMALL},
+            (1.0, "simclr"): {"epochs": 10, **SMALL},
+            (1.0, "scratch"): {"epochs": 10, **SMALL},
         },
     ),
 }
@@ -85,8 +93,7 @@ def main() -> None:
     jobs = [
         Job(args.data, seed, labels, start, head)
         for seed in args.seeds
-        for labels in recipe.finetune
-        for start in ("simclr", "scratch")
+        for labels, start in recipe.finetune
         for head in ("pqc", "mlp")
     ]
     options = {"data_root": args.data_root, "runs": args.runs}
@@ -162,7 +169,7 @@ def run_finetune(job: Job, options: dict[str, Any]) -> Path:
             encoder=encoder,
             labels=job.labels,
             head=HeadConfig(name=job.head),
-            **RECIPES[short].finetune[job.labels],
+            **RECIPES[short].finetune[job.labels, job.start],
             **options,
         )
     )
@@ -225,12 +232,12 @@ def write_results(short: str, rows: list[dict[str, Any]], recipe: Recipe, seeds:
         "",
         f"- `hybridq pretrain` {options_text(recipe.pretrain)}",
         *(
-            f"- `hybridq finetune --labels {labels:g}` {options_text(options)}"
-            for labels, options in recipe.finetune.items()
+            f"- `hybridq finetune --labels {labels:g}`, {start}: {options_text(options)}"
+            for (labels, start), options in recipe.finetune.items()
         ),
         "",
     ]
-    for labels in sorted(recipe.finetune):
+    for labels in sorted({labels for labels, _ in recipe.finetune}):
         lines += [f"**{labels:.0%} of the labels**", "", *markdown(rows, labels), ""]
     lines += [
         f"Made by `python benchmarks/main_job.py --data {short}` on {platform.system()} "
@@ -244,7 +251,11 @@ def write_results(short: str, rows: list[dict[str, Any]], recipe: Recipe, seeds:
 
 def options_text(options: dict[str, Any]) -> str:
     """Options as they are written on the command line."""
-    return " ".join(f"`--{name.replace('_', '-')} {value}`" for name, value in options.items())
+    words = []
+    for name, value in options.items():
+        flag = "--" + name.replace("_", "-")
+        words.append(f"`{flag}`" if value is True else f"`{flag} {value}`")
+    return " ".join(words)
 
 
 def markdown(rows: list[dict[str, Any]], labels: float) -> list[str]:

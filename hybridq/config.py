@@ -212,6 +212,9 @@ class PredictConfig(Config):
 class DataListConfig(Config):
     """The data sets that are known by name."""
 
+    data_root: Path | None = None
+    """Folder of named data sets; `HYBRIDQ_DATA` or a cache folder where it is not given."""
+
 
 class DataFetchConfig(Config):
     """Download a named data set, unless it is there already."""
@@ -255,7 +258,7 @@ class DemoConfig(Config):
     runs: Path = Path("runs")
     """Folder in which the run folders are made."""
     seed: int = Field(0, ge=0)
-    """Seed of images, training and backends."""
+    """Seed of images and training."""
     pretrain_epochs: int = Field(30, ge=1)
     """Epochs of SimCLR."""
     epochs: int = Field(20, ge=1)

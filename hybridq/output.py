@@ -83,7 +83,7 @@ def data_list(config: DataListConfig) -> int:
             row.licence,
             ", ".join(str(size) for size in row.local_sizes) or "-",
         ]
-        for row in list_data()
+        for row in list_data(config.data_root)
     ]
     header = ["name", "task", "classes", "channels", "train/val/test", "licence", "here (px)"]
     print(table(header, rows))

@@ -83,8 +83,11 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
     """The files named, and all images in the folders named, by name.
 
     Raises:
+        InvalidValueError: if none is named.
         MissingFileError: if one does not exist, or a folder has no images.
     """
+    if not paths:
+        raise InvalidValueError("Expected image files or folders after the run, got none.")
     files: list[Path] = []
     for path in paths:
         if path.is_dir():

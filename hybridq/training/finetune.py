@@ -23,11 +23,18 @@ from hybridq.data import ImageData, ImageSplit, load_data, select_labels
 from hybridq.data.transforms import prepare_images
 from hybridq.encoder.augment import Augment
 from hybridq.encoder.initial import encoder_for
-from hybridq.errors import InvalidValueError
+from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.files import read_jsonl, write_json
 from hybridq.heads import num_trainable, quantum_parameters
 from hybridq.model import HybridClassifier, build_model, head_summary
-from hybridq.runs import create_run, log_to_file, read_config, write_config, write_environment
+from hybridq.runs import (
+    create_run,
+    discard_if_empty,
+    log_to_file,
+    read_config,
+    write_config,
+    write_environment,
+)
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.loop import (
     MetricsFile,
@@ -305,6 +312,10 @@ def _train(
                 best.best["val_auc"],
                 folder,
             )
+    except HybridqError:
+        if folder is not None and resume is None:
+            discard_if_empty(folder)
+        raise
     except KeyboardInterrupt:
         logger.warning("interrupted: go on with `hybridq finetune --resume %s`", folder)
         raise

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from hybridq.config import ComputeConfig
 from hybridq.errors import InvalidValueError, MissingFileError
-from hybridq.files import append_jsonl, atomic_path, read_jsonl, write_text
+from hybridq.files import append_jsonl, atomic_path, read_jsonl, write_jsonl
 
 logger = logging.getLogger("hybridq")
 
@@ -60,9 +61,7 @@ class MetricsFile(Callback):
         if self.path is None:
             return
         kept = [row for row in read_jsonl(self.path) if row["epoch"] < trainer.current_epoch]
-        write_text(self.path, "")
-        for row in kept:
-            append_jsonl(self.path, row)
+        write_jsonl(self.path, kept)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
@@ -122,11 +121,11 @@ def make_trainer(
             log_every_n_steps=1,
             default_root_dir=folder,
         )
-    except (ValueError, RuntimeError, ImportError) as error:
+    except (TypeError, ValueError, RuntimeError, ImportError) as error:
         reason = " ".join(str(error).split())
         raise InvalidValueError(
-            "Expected --compute settings that Lightning can use here, got "
-            f"{compute.model_dump()}: {reason}"
+            "Expected --accelerator, --devices, --num-nodes, --strategy and --precision that "
+            f"Lightning can use here, got {compute.model_dump()}: {reason}"
         ) from error
 
 
@@ -141,6 +140,7 @@ def fit(trainer: Trainer, module: LightningModule, resume: Path | None) -> None:
     if resume is not None:
         path = resume / "checkpoints" / CHECKPOINT
         if path.is_file():
+            _check_readable(path)
             checkpoint = str(path)
             logger.info("resuming from %s", path)
         else:
@@ -151,6 +151,16 @@ def fit(trainer: Trainer, module: LightningModule, resume: Path | None) -> None:
         raise KeyboardInterrupt from stop
     if trainer.interrupted:
         raise KeyboardInterrupt
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        torch.load(path, map_location="meta", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, UnpicklingError) as error:
+        raise InvalidValueError(
+            f"Expected a checkpoint in {path}, got a damaged file ({type(error).__name__}): remove "
+            "it to start from the first epoch."
+        ) from error
 
 
 def warmup_cosine(optimizer: Optimizer, *, warmup_steps: int, total_steps: int) -> dict[str, Any]:

@@ -22,9 +22,16 @@ from hybridq.encoder.backbone import (
 )
 from hybridq.encoder.initial import encoder_for
 from hybridq.encoder.simclr import SimCLR
-from hybridq.errors import InvalidValueError
-from hybridq.files import write_json
-from hybridq.runs import create_run, log_to_file, read_config, write_config, write_environment
+from hybridq.errors import HybridqError, InvalidValueError
+from hybridq.files import read_jsonl, write_json
+from hybridq.runs import (
+    create_run,
+    discard_if_empty,
+    log_to_file,
+    read_config,
+    write_config,
+    write_environment,
+)
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.loop import (
     MetricsFile,
@@ -155,13 +162,17 @@ def pretrain(config: PretrainConfig) -> Path:
             write_json(
                 folder / "result.json",
                 {
-                    "loss": float(trainer.callback_metrics["loss"]),
+                    "loss": read_jsonl(folder / "metrics.jsonl")[-1]["loss"],
                     "epochs": config.epochs,
                     "images": len(images),
                     "seconds": round(time.perf_counter() - started, 1),
                     "encoder": encoder.spec.model_dump(mode="json"),
                 },
             )
+    except HybridqError:
+        if folder is not None and resume is None:
+            discard_if_empty(folder)
+        raise
     except KeyboardInterrupt:
         logger.warning("interrupted: go on with `hybridq pretrain --resume %s`", folder)
         raise
