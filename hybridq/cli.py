@@ -132,7 +132,7 @@ def parse(name: str, model: type[config.Config], arguments: list[str]) -> config
     file, rest = take_option(arguments, "--config")
     default = None if file is None else read_config_file(model, Path(file))
     resumes = [part for part in rest if part == "--resume" or part.startswith("--resume=")]
-    if resumes and len(rest) > (2 if resumes == ["--resume"] else 1):
+    if resumes and (file is not None or len(rest) > (2 if resumes == ["--resume"] else 1)):
         raise InvalidValueError(
             "Expected --resume RUN alone, got other options beside it: a resumed run goes on with "
             "the config in its folder."

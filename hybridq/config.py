@@ -10,9 +10,11 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 
 
 class Config(BaseModel):
-    """Base of all configs: frozen, and an unknown field is an error."""
+    """Base of all configs: frozen; an unknown field is an error, and so is an infinite number."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class HeadConfig(Config):
@@ -26,8 +28,8 @@ class HeadConfig(Config):
     """Repetitions of the trainable layer."""
     encoding: str = "angle"
     """How angles enter the circuit: `angle`, `zz` or `reupload`."""
-    ansatz: str = "real_amplitudes"
-    """The trainable circuit: `real_amplitudes`, `efficient_su2` or `strongly_entangling`."""
+    ansatz: str = "ry_cz"
+    """The trainable part: `ry_cz`, `real_amplitudes`, `efficient_su2`, `strongly_entangling`."""
     entanglement: str = "ring"
     """Which qubits are entangled in a layer: `linear`, `ring`, `full` or `none`."""
     init_std: float = Field(0.01, ge=0)
@@ -68,7 +70,7 @@ class RunConfig(Config):
     """Folder in which the run folder is made."""
     name: str | None = None
     """Name of the run, part of its folder's name; the data set's where it is not given."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     """Seed of everything that is random in this run."""
 
 
@@ -188,7 +190,7 @@ class EvaluateConfig(Config):
     """Folder in which the run folder is made."""
     name: str | None = None
     """Name of the evaluation; the run's own name where it is not given."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     """Seed of the bootstrap and of the random-encoder baseline."""
 
 
@@ -257,7 +259,7 @@ class DemoConfig(Config):
 
     runs: Path = Path("runs")
     """Folder in which the run folders are made."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     """Seed of images and training."""
     pretrain_epochs: int = Field(30, ge=1)
     """Epochs of SimCLR."""

@@ -34,6 +34,8 @@ def majority_probs(labels: Ints, num_classes: int, count: int) -> Floats:
 class LogisticBaseline:
     """Logistic regression on standardised inputs, balanced classes, C chosen on validation.
 
+    Where validation has one class only, and so no AUC, the smallest C is kept.
+
     Args:
         train: `(count, inputs)` and labels.
         val: the same of the validation split.
@@ -49,14 +51,14 @@ class LogisticBaseline:
         from sklearn.preprocessing import StandardScaler
 
         self.num_classes = num_classes
-        best = -np.inf
+        best: float | None = None
         for penalty in PENALTIES:
             model = LogisticRegression(C=penalty, max_iter=2000, class_weight="balanced")
             if train[1].ndim == 2:
                 model = OneVsRestClassifier(model)
             pipeline = make_pipeline(StandardScaler(), model).fit(*train)
             score = auc(val[1], self._probs(pipeline, val[0]))
-            if score > best:
+            if best is None or score > best:
                 best, self._pipeline, self.penalty = score, pipeline, penalty
 
     def probs(self, inputs: Floats) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,14 +82,14 @@ def _data(config: EvaluateConfig, run: FinetuneConfig, spec: ModelSpec) -> Image
         config.data or run.data,
         data_root=config.data_root or run.data_root,
         splits=tuple(name for name in ("train", "val", "test") if name in wanted),
-        positive=None if spec.positive is None else spec.class_names[spec.positive],
     )
-    if data.class_names != spec.class_names:
+    if (data.task, data.class_names) != (spec.task, spec.class_names):
         raise InvalidValueError(
-            f"Expected data with the classes {', '.join(spec.class_names)}, got "
-            f"{', '.join(data.class_names)} in {data.name}: use data of the run's classes."
+            f"Expected {spec.task} data with the classes {', '.join(spec.class_names)}, got "
+            f"{data.task} data with {', '.join(data.class_names)} in {data.name}: use data of the "
+            "run's classes."
         )
-    return data
+    return replace(data, positive=spec.positive)
 
 
 def _evaluate(
@@ -232,14 +233,17 @@ def _prepare(images: NDArray[np.uint8], spec: EncoderSpec) -> torch.Tensor:
 def write_predictions(
     path: Path, split: ImageSplit, probs: Floats, class_names: tuple[str, ...]
 ) -> None:
-    """Write `id,label,prob_0,...`; the label of several is written as a string of 0 and 1."""
+    """Write `id,label,prob_0,...`; the label of several is written as a string of 0 and 1.
+
+    Probabilities are written in full, so that every figure can be computed again from the file.
+    """
     header = ["id", "label", *(f"prob_{index}" for index in range(len(class_names)))]
     labels = [
         "".join(str(value) for value in label) if np.ndim(label) else str(label)
         for label in split.labels
     ]
     rows = [
-        [name, label, *(f"{value:.8g}" for value in row)]
+        [name, label, *(repr(float(value)) for value in row)]
         for name, label, row in zip(split.ids, labels, probs, strict=True)
     ]
     write_csv(path, header, rows)

@@ -35,24 +35,26 @@ def predict(config: PredictConfig) -> None:
         HybridqError: if run, image or backend cannot be used; nothing is written then.
     """
     run = read_config(config.run, FinetuneConfig, "finetune")
-    if config.out is not None and config.out.exists() and not config.force:
-        raise InvalidValueError(
-            f"Expected a new file after --out, got {str(config.out)!r}, which exists: choose "
-            "another, or add --force."
-        )
+    if config.out is not None:
+        _check_out(config.out, force=config.force)
     paths = image_files(config.images)
     with open_backend(config.backend or run.backend) as backend:
         model, spec = load_model(config.run, backend=backend)
-        size = spec.encoder.image_size
-        images = [read_image(path, channels=3, image_size=size) for path in paths]
+        # Resized by `prepare_images`, as `hybridq evaluate` does, so that both agree.
+        images = [
+            prepare_images(
+                np.stack([read_image(path, channels=3)]),
+                image_size=spec.encoder.image_size,
+                mean=spec.encoder.mean,
+                std=spec.encoder.std,
+            )
+            for path in paths
+        ]
         parts = []
         with torch.inference_mode():
             for start in range(0, len(images), config.batch_size):
-                batch: NDArray[np.uint8] = np.stack(images[start : start + config.batch_size])
-                inputs = prepare_images(
-                    batch, image_size=size, mean=spec.encoder.mean, std=spec.encoder.std
-                )
-                logits = model(inputs).double()
+                batch = torch.cat(images[start : start + config.batch_size])
+                logits = model(batch).double()
                 parts.append(
                     logits.sigmoid() if spec.task == "multilabel" else logits.softmax(dim=1)
                 )
@@ -72,6 +74,20 @@ def predict(config: PredictConfig) -> None:
         logger.info("wrote %s", config.out)
 
 
+def _check_out(path: Path, *, force: bool) -> None:
+    if path.exists() and not force:
+        raise InvalidValueError(
+            f"Expected a new file after --out, got {str(path)!r}, which exists: choose another, "
+            "or add --force."
+        )
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if path.is_dir() or not above.is_dir():
+        raise InvalidValueError(
+            f"Expected a file after --out, got {str(path)!r}, which "
+            f"{'is a folder' if path.is_dir() else f'lies below the file {above}'}: choose another."
+        )
+
+
 def predicted_name(probs: NDArray[np.float64], names: Sequence[str], task: str) -> str:
     """The class of the largest probability, or all labels of at least 0.5."""
     if task == "multilabel":
@@ -84,10 +100,12 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
 
     Raises:
         InvalidValueError: if none is named.
-        MissingFileError: if one does not exist, or a folder has no images.
+        MissingFileError: if there is none, one does not exist, or a folder has no images.
     """
     if not paths:
         raise InvalidValueError("Expected image files or folders after the run, got none.")
+    if not paths:
+        raise MissingFileError("Expected images after the run, got none: name files or a folder.")
     files: list[Path] = []
     for path in paths:
         if path.is_dir():

@@ -89,9 +89,10 @@ class BlockHead(Head):
 
 
 class AngleReducer(nn.Module):
-    """Features to angles: `pi/2 * tanh(W norm(h) + b)`, within (-pi/2, pi/2) radians.
+    """Features to angles: `pi/2 * (1 + tanh(W norm(h) + b))`, within (0, pi) radians.
 
-    `norm` is layer normalisation without parameters.
+    `norm` is layer normalisation without parameters. Over this range `<Z> = cos(angle)` after an
+    RY is one to one and steepest in the middle; around 0 it would be even and flat there.
 
     Args:
         in_features: Size of the features.
@@ -106,7 +107,7 @@ class AngleReducer(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Features `(batch, in_features)` to angles `(batch, num_qubits)`."""
         normed = functional.layer_norm(features, features.shape[-1:])
-        angles: Tensor = math.pi / 2 * torch.tanh(self.linear(normed))
+        angles: Tensor = math.pi / 2 * (1 + torch.tanh(self.linear(normed)))
         return angles
 
 

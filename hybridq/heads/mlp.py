@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class ControlBlock(nn.Module):
-    """`z = tanh(a + W2 tanh(W1 a + b1) + b2)`, within (-1, 1) like expectation values.
+    """`z = tanh(u + W2 tanh(W1 u + b1) + b2)` with `u = angles - pi/2`, as z within (-1, 1).
 
     The hidden width is the one, of at least 1, whose number of parameters,
     `width * (2 * num_qubits + 1) + num_qubits`, is nearest to that of the circuit.
 
     Args:
-        num_qubits: Size of a and of z.
+        num_qubits: Number of angles and size of z.
         num_circuit_weights: Trainable weights of the circuit it stands in for.
         generator: Source of the initial weights.
 
@@ -43,7 +44,8 @@ class ControlBlock(nn.Module):
 
     def forward(self, angles: Tensor) -> Tensor:
         """Angles in radians to values in (-1, 1)."""
-        return torch.tanh(angles + self.out(torch.tanh(self.hidden(angles))))
+        centred = angles - math.pi / 2
+        return torch.tanh(centred + self.out(torch.tanh(self.hidden(centred))))
 
 
 def control_block(config: HeadConfig) -> MakeBlock:

@@ -8,9 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
-from qiskit.circuit.library import efficient_su2, real_amplitudes, z_feature_map, zz_feature_map
+from qiskit.circuit.library import (
+    efficient_su2,
+    n_local,
+    real_amplitudes,
+    z_feature_map,
+    zz_feature_map,
+)
 from qiskit.quantum_info import SparsePauliOp
 
 from hybridq.errors import InvalidValueError
@@ -102,7 +109,7 @@ def _two_local(
     num_layers: int,
     entangler: Entangler,
 ) -> list[QuantumCircuit]:
-    """A two-local circuit of Qiskit's library, cut into its layers (rotations, then CX).
+    """A two-local circuit of Qiskit's library, cut into its layers (rotations, then entanglers).
 
     Composed they are `library(num_qubits, reps=num_layers)`: the last layer also holds the final
     rotations.
@@ -117,6 +124,16 @@ def _two_local(
         )
         for layer in range(num_layers)
     ]
+
+
+def _ry_cz(num_qubits: int, num_layers: int, entangler: Entangler) -> list[QuantumCircuit]:
+    """Layers of RY and CZ, native to IBM's Heron: `num_qubits * (num_layers + 1)` weights.
+
+    With weights near 0 it passes `<Z>` of each encoded qubit through, where CX would turn it into
+    a product over several qubits (Heisenberg picture: CZ commutes with Z).
+    """
+    library = partial(n_local, rotation_blocks="ry", entanglement_blocks="cz")
+    return _two_local(library, num_qubits, num_layers, entangler)
 
 
 def _real_amplitudes(
@@ -168,6 +185,7 @@ ENCODINGS: dict[str, Encoding] = {
 }
 
 ANSAETZE: dict[str, Callable[[int, int, Entangler], list[QuantumCircuit]]] = {
+    "ry_cz": _ry_cz,
     "real_amplitudes": _real_amplitudes,
     "efficient_su2": _efficient_su2,
     "strongly_entangling": _strongly_entangling,
@@ -184,7 +202,7 @@ def build_circuit(
     num_qubits: int,
     *,
     encoding: str = "angle",
-    ansatz: str = "real_amplitudes",
+    ansatz: str = "ry_cz",
     num_layers: int = 2,
     entanglement: str = "ring",
 ) -> ParametrizedCircuit:

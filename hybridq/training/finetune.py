@@ -268,8 +268,6 @@ def _train(
         write_environment(folder, seed=config.seed, backend=backend.describe())
     handler = log_to_file(folder) if folder is not None and is_first_rank() else None
     try:
-        logger.info("run folder %s", folder)
-        logger.info("%s", describe(config, model, train, data))
         spec = ModelSpec(
             encoder=model.encoder.spec,
             head=config.head,
@@ -293,6 +291,8 @@ def _train(
             checkpoint_every=config.checkpoint_every,
             callbacks=callbacks,
         )
+        logger.info("run folder %s", folder)
+        logger.info("%s", describe(config, model, train, data))
         started = time.perf_counter()
         fit(trainer, module, resume)
         if folder is not None and trainer.is_global_zero:

@@ -139,14 +139,6 @@ def pretrain(config: PretrainConfig) -> Path:
         write_environment(folder, seed=config.seed)
     handler = log_to_file(folder) if folder is not None and is_first_rank() else None
     try:
-        logger.info("run folder %s", folder)
-        logger.info(
-            "SimCLR on %d images of %s, %d px, %s stem",
-            len(images),
-            data.name,
-            encoder.spec.image_size,
-            encoder.spec.stem,
-        )
         module = PretrainModule(config, encoder, images)
         trainer = make_trainer(
             config.compute,
@@ -154,6 +146,14 @@ def pretrain(config: PretrainConfig) -> Path:
             folder=folder,
             checkpoint_every=config.checkpoint_every,
             callbacks=[MetricsFile(folder if is_first_rank() else None)],
+        )
+        logger.info("run folder %s", folder)
+        logger.info(
+            "SimCLR on %d images of %s, %d px, %s stem",
+            len(images),
+            data.name,
+            encoder.spec.image_size,
+            encoder.spec.stem,
         )
         started = time.perf_counter()
         fit(trainer, module, resume)

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
 from qiskit.circuit import ParameterVector, QuantumCircuit
-from qiskit.circuit.library import efficient_su2, real_amplitudes, zz_feature_map
+from qiskit.circuit.library import efficient_su2, n_local, real_amplitudes, zz_feature_map
 from qiskit.quantum_info import Operator, SparsePauliOp, Statevector
 
 from hybridq.errors import InvalidValueError
 from hybridq.quantum import ANSAETZE, ENCODINGS, ENTANGLEMENTS, build_circuit, z_observables
 
 ALL = list(itertools.product(ENCODINGS, ANSAETZE, ENTANGLEMENTS))
+
+RY_CZ = partial(n_local, rotation_blocks="ry", entanglement_blocks="cz")
 
 
 def bound(circuit: QuantumCircuit, params: list, values: np.ndarray) -> Operator:
@@ -35,7 +38,9 @@ def test_parameters_are_exactly_inputs_and_weights(encoding, ansatz, entanglemen
     assert len(parts.input_params) == num_qubits
     assert len(set(given)) == len(given)
     assert set(given) == set(parts.circuit.parameters)
-    per_qubit = {"real_amplitudes": 4, "efficient_su2": 8, "strongly_entangling": 9}[ansatz]
+    per_qubit = {"ry_cz": 4, "real_amplitudes": 4, "efficient_su2": 8, "strongly_entangling": 9}[
+        ansatz
+    ]
     assert len(parts.weight_params) == per_qubit * num_qubits
 
 
@@ -52,7 +57,9 @@ def test_parameters_are_exactly_inputs_and_weights(encoding, ansatz, entanglemen
 )
 def test_entanglements(name, num_qubits, pairs):
     assert ENTANGLEMENTS[name](num_qubits, 1) == pairs
-    circuit = build_circuit(num_qubits, entanglement=name, num_layers=2).circuit
+    circuit = build_circuit(
+        num_qubits, ansatz="real_amplitudes", entanglement=name, num_layers=2
+    ).circuit
     drawn = [
         tuple(circuit.find_bit(qubit).index for qubit in item.qubits)
         for item in circuit.data
@@ -62,7 +69,8 @@ def test_entanglements(name, num_qubits, pairs):
 
 
 @pytest.mark.parametrize(
-    ("ansatz", "library"), [("real_amplitudes", real_amplitudes), ("efficient_su2", efficient_su2)]
+    ("ansatz", "library"),
+    [("real_amplitudes", real_amplitudes), ("efficient_su2", efficient_su2), ("ry_cz", RY_CZ)],
 )
 @pytest.mark.parametrize("encoding", ["angle", "zz"])
 def test_equal_to_the_circuits_of_qiskit(ansatz, library, encoding):
@@ -131,3 +139,14 @@ def test_errors_are_one_line_with_a_remedy(kwargs, words):
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in words)
+
+
+def test_ry_cz_passes_each_encoded_qubit_through_where_its_weights_are_zero():
+    parts = build_circuit(4, encoding="angle", ansatz="ry_cz", num_layers=2)
+    angles = np.array([0.3, 1.1, 1.9, 2.8])
+    values = dict(zip(parts.input_params, angles, strict=True)) | dict.fromkeys(
+        parts.weight_params, 0.0
+    )
+    state = Statevector(parts.circuit.assign_parameters(values))
+    found = [state.expectation_value(z).real for z in z_observables(4)]
+    assert found == pytest.approx(np.cos(angles), abs=1e-12)
