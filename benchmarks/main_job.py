@@ -45,8 +45,8 @@ RECIPES = {
         finetune={
             (0.1, "simclr"): {"epochs": 100, "freeze_encoder": True},
             (0.1, "scratch"): {"epochs": 60, "batch_size": 32},
-            (1.0, "simclr"): {"epochs": 30},
-            (1.0, "scratch"): {"epochs": 30},
+            (1.0, "simclr"): {"epochs": 30, "learning_rate": 3e-4},
+            (1.0, "scratch"): {"epochs": 60},
         },
     ),
     "bccd_cells": Recipe(
@@ -54,8 +54,8 @@ RECIPES = {
         finetune={
             (0.1, "simclr"): {"epochs": 100, "freeze_encoder": True, **SMALL},
             (0.1, "scratch"): {"epochs": 40, "batch_size": 32, **SMALL},
-            (1.0, "simclr"): {"epochs": 10, **SMALL},
-            (1.0, "scratch"): {"epochs": 10, **SMALL},
+            (1.0, "simclr"): {"epochs": 10, "learning_rate": 3e-4, **SMALL},
+            (1.0, "scratch"): {"epochs": 20, **SMALL},
         },
     ),
 }

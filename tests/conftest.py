@@ -24,7 +24,7 @@ def data_root():
 
 
 @pytest.fixture
-def isolated(monkeypatch, tmp_path):
+def isolated(monkeypatch, tmp_path, tmp_path_factory):
     """An empty working folder and home; no account, profile, data or log handler from outside."""
     for name in (
         "HYBRIDQ_DATA",
@@ -41,6 +41,7 @@ def isolated(monkeypatch, tmp_path):
     work.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path_factory.getbasetemp() / "matplotlib"))
     monkeypatch.chdir(work)
     logger = logging.getLogger("hybridq")
     kept = (list(logger.handlers), logger.level, logger.propagate)
@@ -137,6 +138,7 @@ def save_npz(tmp_path):
                 arrays[f"{split}_labels"] = drawn.astype(np.uint8)
         arrays.update(changes)
         path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
         np.savez(path, **{key: value for key, value in arrays.items() if value is not None})
         return path
 
