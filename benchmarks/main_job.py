@@ -45,8 +45,8 @@ RECIPES = {
         finetune={
             (0.1, "simclr"): {"epochs": 100, "freeze_encoder": True},
             (0.1, "scratch"): {"epochs": 60, "batch_size": 32},
-            (1.0, "simclr"): {"epochs": 30, "learning_rate": 3e-4},
-            (1.0, "scratch"): {"epochs": 60},
+            (1.0, "simclr"): {"epochs": 20, "learning_rate": 3e-4},
+            (1.0, "scratch"): {"epochs": 30},
         },
     ),
     "bccd_cells": Recipe(
