@@ -24,6 +24,8 @@ from typing import Any
 
 SEEDS = (0, 1, 2)
 FIGURES = ("auc", "accuracy", "balanced_accuracy", "macro_f1", "calibration_error")
+README_FIGURES = ("auc", "balanced_accuracy")
+TITLES = {"breastmnist": "BreastMNIST", "bccd_cells": "Blood cells (BCCD)"}
 OTHER_BACKENDS = ("fake_torino", "ibm_rehearsal")
 
 
@@ -50,12 +52,12 @@ RECIPES = {
         },
     ),
     "bccd_cells": Recipe(
-        pretrain={"epochs": 30, "batch_size": 64, **SMALL},
+        pretrain={"epochs": 20, "batch_size": 64, **SMALL},
         finetune={
             (0.1, "simclr"): {"epochs": 100, "freeze_encoder": True, **SMALL},
             (0.1, "scratch"): {"epochs": 40, "batch_size": 32, **SMALL},
-            (1.0, "simclr"): {"epochs": 10, "learning_rate": 3e-4, **SMALL},
-            (1.0, "scratch"): {"epochs": 20, **SMALL},
+            (1.0, "simclr"): {"epochs": 6, "learning_rate": 3e-4, **SMALL},
+            (1.0, "scratch"): {"epochs": 12, **SMALL},
         },
     ),
 }
@@ -224,7 +226,12 @@ def write_results(short: str, rows: list[dict[str, Any]], recipe: Recipe, seeds:
     named = ", ".join(
         f"{name} {versions[name]}" for name in ("torch", "qiskit", "qiskit-aer", "lightning")
     )
+    tables = []
+    for labels in sorted({labels for labels, _ in recipe.finetune}):
+        tables += [f"**{labels:.0%} of the labels**", "", *markdown(rows, labels, FIGURES), ""]
     lines = [
+        f"# {TITLES[short]}",
+        "",
         f"Mean over seeds {', '.join(map(str, seeds))}, with the lowest and the highest seed in "
         "brackets; the bootstrap interval of each single evaluation is in "
         f"`docs/results/{short}.csv`. Epoch and threshold are chosen on validation; the test "
@@ -237,8 +244,7 @@ def write_results(short: str, rows: list[dict[str, Any]], recipe: Recipe, seeds:
         ),
         "",
     ]
-    for labels in sorted({labels for labels, _ in recipe.finetune}):
-        lines += [f"**{labels:.0%} of the labels**", "", *markdown(rows, labels), ""]
+    lines += tables
     lines += [
         f"Made by `python benchmarks/main_job.py --data {short}` on {platform.system()} "
         f"{platform.machine()}, two processes of one thread; Python {platform.python_version()}, "
@@ -246,7 +252,24 @@ def write_results(short: str, rows: list[dict[str, Any]], recipe: Recipe, seeds:
         "",
     ]
     write_text(folder / f"{short}.md", "\n".join(lines))
+    update_readme(short, rows, sorted({labels for labels, _ in recipe.finetune}))
     print("\n".join(lines))
+
+
+def update_readme(short: str, rows: list[dict[str, Any]], fractions: list[float]) -> None:
+    """Put the short tables between the marks in README.md."""
+    from hybridq.files import write_text
+
+    path = Path(__file__).resolve().parent.parent / "README.md"
+    text = path.read_text(encoding="utf-8")
+    begin, end = f"<!-- results:{short} -->\n", "<!-- /results -->"
+    before, rest = text.split(begin)
+    _, after = rest.split(end, maxsplit=1)
+    tables = ""
+    for labels in fractions:
+        table = "\n".join(markdown(rows, labels, README_FIGURES))
+        tables += f"\n{labels:.0%} of the labels:\n\n{table}\n"
+    write_text(path, f"{before}{begin}{tables}\n{end}{after}")
 
 
 def options_text(options: dict[str, Any]) -> str:
@@ -258,12 +281,12 @@ def options_text(options: dict[str, Any]) -> str:
     return " ".join(words)
 
 
-def markdown(rows: list[dict[str, Any]], labels: float) -> list[str]:
+def markdown(rows: list[dict[str, Any]], labels: float, figures: tuple[str, ...]) -> list[str]:
     """One table: a line for each model, start and backend."""
-    titles = [figure.replace("_", " ").replace("auc", "AUC") for figure in FIGURES]
+    titles = [figure.replace("_", " ").replace("auc", "AUC") for figure in figures]
     lines = [
         "| model | encoder | backend | " + " | ".join(titles) + " |",
-        "|---" * (3 + len(FIGURES)) + "|",
+        "|---" * (3 + len(figures)) + "|",
     ]
     groups: dict[tuple[str, str, str], dict[str, list[float]]] = {}
     for row in rows:
@@ -273,7 +296,7 @@ def markdown(rows: list[dict[str, Any]], labels: float) -> list[str]:
     for (model, start, backend), values in sorted(groups.items()):
         cells = [
             f"{statistics.mean(values[name]):.3f} ({min(values[name]):.3f}-{max(values[name]):.3f})"
-            for name in FIGURES
+            for name in figures
         ]
         lines.append(
             f"| {model.replace('_', ' ')} | {start or '-'} | "
