@@ -1,0 +1,381 @@
+"""A trained run evaluated and used for prediction, on its own backend and on others."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+
+from backends import open_backend
+from hybridq.checkpoint import load_model
+from hybridq.config import EvaluateConfig, FinetuneConfig, HeadConfig, PredictConfig
+from hybridq.data import load_data
+from hybridq.data.transforms import prepare_images
+from hybridq.evaluation import evaluate as evaluate_module
+from hybridq.evaluation import predict as predict_module
+from hybridq.evaluation.evaluate import evaluate
+from hybridq.evaluation.predict import predict
+from hybridq.evaluation.tables import evaluation_table
+from hybridq.runs import read_result
+from hybridq.training.finetune import finetune
+
+pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
+
+PHANTOM = "phantom,size=16,count=40"  # 10 images to test on
+
+
+def evaluated(run: Path, **changes) -> Path:
+    fields = {"resamples": 100, "baselines": False, **changes}
+    return evaluate(EvaluateConfig(run=run, **fields))
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def probs_of(folder: Path, split: str = "test") -> np.ndarray:
+    rows = read_csv(folder / "predictions" / f"{split}.csv")
+    return np.array([[float(v) for k, v in row.items() if k.startswith("prob_")] for row in rows])
+
+
+def files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def exact_evaluation(finetuned_pqc, tmp_path_factory):
+    """The evaluation of the two-qubit run on its own backend, with baselines."""
+    runs = tmp_path_factory.mktemp("runs")
+    return evaluate(EvaluateConfig(run=finetuned_pqc, runs=runs, resamples=100))
+
+
+def test_the_folder_of_an_evaluation(exact_evaluation, finetuned_pqc):
+    names = {path.name for path in exact_evaluation.iterdir()}
+    assert names == {
+        "config.json", "environment.json", "log.txt", "result.json", "predictions", "figures",
+    }  # fmt: skip
+    pictures = {path.name for path in (exact_evaluation / "figures").iterdir()}
+    assert pictures == {"roc.png", "reliability.png", "confusion.png"}
+    for path in (exact_evaluation / "figures").iterdir():
+        with Image.open(path) as image:
+            image.verify()
+    result = read_result(exact_evaluation)
+    assert result["run"] == str(finetuned_pqc)
+    assert result["backend"]["name"] == "aer_statevector"
+    assert result["backend"]["engine"] == "aer"
+    assert set(result["baselines"]) == {"majority", "raw_pixels", "random_encoder"}
+    assert result["baselines"]["majority"]["figures"]["auc"]["value"] == 0.5
+    assert result["positive"] == "lesion"
+    assert result["circuit_jobs"] > 0
+    text = evaluation_table(result)
+    assert all(name in text for name in ("pqc", "majority", "raw pixels", "random encoder"))
+
+
+def test_predictions_and_figures_agree(exact_evaluation):
+    rows = read_csv(exact_evaluation / "predictions" / "test.csv")
+    assert list(rows[0]) == ["id", "label", "prob_0", "prob_1"]
+    test = load_data(PHANTOM, splits=("test",)).splits["test"]
+    assert [row["id"] for row in rows] == list(test.ids)
+    assert [int(row["label"]) for row in rows] == test.labels.tolist()
+    probs = probs_of(exact_evaluation)
+    np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-7)
+    model = read_result(exact_evaluation)["model"]
+    figures = model["figures"]
+    assert figures["auc"]["value"] == pytest.approx(roc_auc_score(test.labels, probs[:, 1]))
+    found = probs[:, 1] >= model["threshold"]
+    lesion = test.labels == 1
+    assert figures["sensitivity"]["value"] == pytest.approx(found[lesion].mean())
+    assert figures["specificity"]["value"] == pytest.approx((~found[~lesion]).mean())
+    for name, figure in figures.items():
+        assert figure["low"] <= figure["high"], name
+
+
+def test_the_run_itself_is_not_touched(finetuned_pqc):
+    before = files(finetuned_pqc)
+    folder = evaluated(finetuned_pqc)
+    assert files(finetuned_pqc) == before
+    again = evaluated(finetuned_pqc)
+    assert folder != again
+    assert (folder / "predictions" / "test.csv").read_bytes() == (
+        again / "predictions" / "test.csv"
+    ).read_bytes()
+    without_time = [
+        {k: v for k, v in read_result(f).items() if k != "seconds"} for f in (folder, again)
+    ]
+    assert without_time[0] == without_time[1]
+
+
+@pytest.mark.parametrize(
+    ("backend", "within"),
+    [
+        ("aer_statevector", 1e-7),
+        ("aer_shots,shots=4096", 0.1),
+        ("aer_noisy,device=FakeManilaV2,shots=4096", 0.3),
+        ("fake_manila,shots=4096", 0.3),
+        ("fake_manila,noise_scale=0,shots=none", 1e-6),
+        ("ibm_rehearsal,shots=512", 0.3),
+    ],
+)
+def test_another_backend_with_the_same_weights(finetuned_pqc, exact_evaluation, backend, within):
+    """Near the exact probabilities: noise moves them, and another model would be far off."""
+    exact = probs_of(exact_evaluation)
+    folder = evaluated(finetuned_pqc, backend=backend)
+    probs = probs_of(folder)
+    assert np.abs(probs - exact).max() <= within
+    if "shots=none" not in backend and backend != "aer_statevector":
+        assert np.abs(probs - exact).max() > 1e-6  # it did run there
+    result = read_result(folder)
+    assert result["backend"]["name"] == backend
+    environment = json.loads((folder / "environment.json").read_text())
+    assert environment["backend"]["profile"] == backend.split(",")[0]
+
+
+def prepared(images: np.ndarray, spec) -> torch.Tensor:
+    return prepare_images(images, image_size=spec.image_size, mean=spec.mean, std=spec.std)
+
+
+def test_more_noise_moves_the_expectation_values_further(finetuned_pqc):
+    """Depolarising noise shrinks every |<Z>|, so logits move towards the readout's bias."""
+    test = load_data(PHANTOM, splits=("test",)).splits["test"]
+    sizes = []
+    for rate in (0.0, 0.02, 0.1):
+        with open_backend(
+            f"depolarizing,error_rate_2q={rate},error_rate_1q=0,shots=none"
+        ) as backend:
+            model, spec = load_model(finetuned_pqc, backend=backend)
+            with torch.no_grad():
+                angles = model.angles(model.features(prepared(test.images, spec.encoder)))
+                sizes.append(model.expvals(angles).abs().mean().item())
+    assert sizes[0] > sizes[1] > sizes[2]
+
+
+def test_limit_draws_fewer_images(finetuned):
+    folder = evaluated(finetuned, limit=4)
+    rows = read_csv(folder / "predictions" / "test.csv")
+    assert len(rows) == read_result(folder)["images"] == 4
+    assert {row["label"] for row in rows} == {"0", "1"}
+    whole = {r["id"]: r for r in read_csv(evaluated(finetuned) / "predictions" / "test.csv")}
+    for row in rows:
+        assert float(row["prob_1"]) == pytest.approx(float(whole[row["id"]]["prob_1"]), abs=1e-6)
+
+
+@pytest.mark.parametrize("limit", [None, 4])
+def test_the_validation_split(finetuned, limit):
+    folder = evaluated(finetuned, split="val", limit=limit)
+    rows = read_csv(folder / "predictions" / "val.csv")
+    assert len(rows) == (limit or 6)
+    assert all(row["id"].startswith("val_") for row in rows)
+
+
+def test_other_data_of_the_same_classes(finetuned):
+    own, other = evaluated(finetuned), evaluated(finetuned, data="phantom,size=16,count=40,seed=9")
+    assert read_csv(own / "predictions" / "test.csv") != read_csv(
+        other / "predictions" / "test.csv"
+    )
+
+
+def test_an_evaluation_that_fails_leaves_nothing(finetuned, monkeypatch):
+    def fail(*_args, **_kwargs):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(evaluate_module, "classify", fail)
+    with pytest.raises(RuntimeError, match="boom"):
+        evaluated(finetuned)
+    assert list(Path("runs/evaluate").iterdir()) == []
+
+
+def test_a_validation_split_of_one_class(save_npz, tmp_path):
+    """Nothing to choose a threshold or a penalty by; the figures are those of the test split."""
+    path = save_npz(val_labels=np.zeros((12, 1), np.uint8))
+    run = finetune(
+        FinetuneConfig(
+            data=str(path),
+            runs=tmp_path,
+            head=HeadConfig(name="linear"),
+            epochs=1,
+            freeze_encoder=True,
+        )
+    )
+    result = read_result(evaluated(run, baselines=True))
+    assert result["model"]["threshold"] == 0.5
+    assert result["model"]["figures"]["auc"]["value"] is not None
+
+
+@pytest.mark.parametrize("kind", ["multilabel", "multiclass"])
+def test_other_tasks(save_npz, save_folder, tmp_path, kind):
+    source = save_npz("chest.npz", labels=14) if kind == "multilabel" else save_folder()
+    run = finetune(
+        FinetuneConfig(
+            data=str(source), runs=tmp_path, head=HeadConfig(name="mlp"), epochs=1, batch_size=6
+        )
+    )
+    folder = evaluated(run, baselines=True)
+    result = read_result(folder)
+    assert result["positive"] is None
+    assert "sensitivity" not in result["model"]["figures"]
+    assert len(result["baselines"]) == 3
+    test = load_data(str(source), splits=("test",)).splits["test"]
+    rows = read_csv(folder / "predictions" / "test.csv")
+    probs = probs_of(folder)
+    expected = roc_auc_score(test.labels, probs, multi_class="ovr", average="macro")
+    assert result["model"]["figures"]["auc"]["value"] == pytest.approx(expected)
+    if kind == "multilabel":
+        assert [row["label"] for row in rows] == ["".join(map(str, row)) for row in test.labels]
+        assert not (folder / "figures" / "confusion.png").exists()
+        picture = tmp_path / "one.png"
+        Image.fromarray(test.images[0, ..., 0]).save(picture)
+        predict(PredictConfig(run=run, images=(picture,), out=tmp_path / "out.csv"))
+        (row,) = read_csv(tmp_path / "out.csv")
+        found = [float(row[f"prob_{k}"]) for k in range(14)]
+        np.testing.assert_allclose(found, probs[0], atol=1e-6)
+        assert row["predicted"] == "+".join(str(k) for k in range(14) if found[k] >= 0.5)
+    else:
+        assert (folder / "figures" / "confusion.png").is_file()
+
+
+# Prediction of image files.
+
+
+def write_test_images(folder: Path, source: str = PHANTOM) -> list[Path]:
+    """The test split as PNG files, in its order."""
+    folder.mkdir()
+    paths = []
+    for index, image in enumerate(load_data(source, splits=("test",)).splits["test"].images):
+        paths.append(folder / f"{index:03}.png")
+        Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(paths[-1])
+    return paths
+
+
+def predicted_probs(path: Path) -> np.ndarray:
+    return np.array([[float(v) for v in list(row.values())[2:]] for row in read_csv(path)])
+
+
+@pytest.mark.parametrize("batch_size", [3, 128])
+def test_predictions_of_files_are_those_of_the_evaluation(
+    finetuned_pqc, exact_evaluation, batch_size
+):
+    paths = write_test_images(Path("images"))
+    predict(
+        PredictConfig(
+            run=finetuned_pqc,
+            images=(Path("images"),),
+            out=Path("a/out.csv"),
+            batch_size=batch_size,
+        )
+    )
+    rows = read_csv(Path("a/out.csv"))
+    assert list(rows[0]) == ["path", "predicted", "prob_no lesion", "prob_lesion"]
+    assert [row["path"] for row in rows] == [str(path) for path in paths]
+    found = predicted_probs(Path("a/out.csv"))
+    np.testing.assert_allclose(found, probs_of(exact_evaluation), atol=1e-6)
+    names = np.array(["no lesion", "lesion"])
+    assert [row["predicted"] for row in rows] == names[found.argmax(axis=1)].tolist()
+    assert not list(Path("a").glob("*.part"))
+
+
+@pytest.mark.parametrize("image_size", [24, 12])
+def test_predictions_are_those_of_the_evaluation_where_images_are_resized(image_size):
+    run = finetune(
+        FinetuneConfig(
+            data=PHANTOM,
+            runs=Path("runs"),
+            image_size=image_size,
+            epochs=2,
+            batch_size=8,
+            head=HeadConfig(name="linear"),
+            learning_rate=1e-2,
+        )
+    )
+    write_test_images(Path("images"))
+    predict(PredictConfig(run=run, images=(Path("images"),), out=Path("out.csv")))
+    np.testing.assert_allclose(
+        predicted_probs(Path("out.csv")), probs_of(evaluated(run)), atol=1e-6
+    )
+
+
+def test_predictions_are_those_of_the_evaluation_on_a_folder(save_folder):
+    """Files as they lie in the folder that was evaluated, on another backend, too."""
+    root = save_folder(size=20)
+    run = finetune(
+        FinetuneConfig(
+            data=str(root),
+            runs=Path("runs"),
+            epochs=1,
+            batch_size=6,
+            head=HeadConfig(name="pqc", num_qubits=2, num_layers=1, init_std=1.0),
+        )
+    )
+    for backend in (None, "fake_manila,shots=none"):
+        folder = evaluated(run, backend=backend)
+        out = Path(f"{backend}.csv".replace(",", "-"))
+        predict(PredictConfig(run=run, images=(root / "test",), out=out, backend=backend))
+        paths = [Path(row["path"]) for row in read_csv(out)]
+        ids = [row["id"] for row in read_csv(folder / "predictions" / "test.csv")]
+        assert [path.relative_to(root).as_posix() for path in paths] == ids
+        np.testing.assert_allclose(predicted_probs(out), probs_of(folder), atol=1e-6)
+
+
+def test_colour_files_of_any_size_and_kind(finetuned):
+    rng = np.random.default_rng(0)
+    Path("images").mkdir()
+    pixels = rng.integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save("images/colour.png")
+    Image.fromarray(pixels[:9, :50, 0]).save("images/grey.bmp")
+    Image.fromarray(pixels[..., 0].astype(np.uint16) * 257).save("images/deep.png")
+    Image.fromarray(pixels[..., 0]).save("images/deep8.png")
+    predict(PredictConfig(run=finetuned, images=(Path("images"),), out=Path("out.csv")))
+    rows = {Path(row["path"]).stem: row for row in read_csv(Path("out.csv"))}
+    assert len(rows) == 4
+    assert rows["deep"]["prob_lesion"] == rows["deep8"]["prob_lesion"]
+
+
+def test_nothing_is_computed_before_all_images_are_read(finetuned, monkeypatch):
+    paths = write_test_images(Path("images"))
+    paths[-1].write_bytes(b"damaged")
+
+    def never(*_args, **_kwargs):
+        raise AssertionError("computed")
+
+    monkeypatch.setattr(predict_module.torch, "cat", never)
+    with pytest.raises(ValueError, match=r"009\.png"):
+        predict(PredictConfig(run=finetuned, images=(Path("images"),), out=Path("out.csv")))
+    assert not Path("out.csv").exists()
+
+
+# Real data.
+
+
+def test_breastmnist(data_root):
+    """Malignant is label 0: sensitivity is the share of malignant images that are found."""
+    if not (data_root / "medmnist" / "breastmnist.npz").is_file():
+        pytest.skip("no breastmnist.npz in the data folder")
+    run = finetune(
+        FinetuneConfig(
+            data="breastmnist",
+            data_root=data_root,
+            runs=Path("runs"),
+            labels=0.1,
+            epochs=1,
+            head=HeadConfig(name="linear"),
+            freeze_encoder=True,
+        )
+    )
+    folder = evaluated(run)
+    result = read_result(folder)
+    assert result["positive"] == "malignant"
+    assert any("near-duplicate" in note for note in result["notes"])
+    rows = read_csv(folder / "predictions" / "test.csv")
+    assert len(rows) == 156
+    malignant = np.array([row["label"] == "0" for row in rows])
+    assert malignant.sum() == 42
+    found = probs_of(folder)[:, 0] >= result["model"]["threshold"]
+    figures = result["model"]["figures"]
+    assert figures["sensitivity"]["value"] == pytest.approx(found[malignant].mean())
+    assert figures["specificity"]["value"] == pytest.approx((~found[~malignant]).mean())

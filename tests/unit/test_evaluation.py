@@ -1,0 +1,445 @@
+"""Figures of merit against scikit-learn and against loops; intervals against what they promise."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as peer
+
+from hybridq.evaluation import metrics
+from hybridq.evaluation.baselines import LogisticBaseline, majority_probs, pixel_inputs
+from hybridq.evaluation.evaluate import write_predictions
+from hybridq.evaluation.predict import predicted_name
+from hybridq.evaluation.statistics import stratified_bootstrap
+from hybridq.evaluation.tables import interval, table
+
+SEEDS = st.integers(0, 2**32 - 1)
+GRIDS = st.sampled_from([None, 4, 20])  # scores rounded to a grid have ties
+
+
+def draw(seed: int, count: int, classes: int, grid: int | None):
+    """Labels with every class in them, and probabilities, perhaps with ties."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.concatenate([np.arange(classes), rng.integers(0, classes, count)]))
+    scores = rng.random((len(labels), classes)) + 0.3 * (labels[:, None] == np.arange(classes))
+    if grid is not None:
+        scores = np.ceil(scores * grid)
+    return labels, scores / scores.sum(axis=1, keepdims=True)
+
+
+def draw_many(seed: int, count: int, labels: int, grid: int | None):
+    """Several labels for each image, each with both values."""
+    rng = np.random.default_rng(seed)
+    truth = (rng.random((count + 2, labels)) < 0.4).astype(np.int64)
+    truth[0], truth[1] = 0, 1
+    probs = np.clip(rng.random(truth.shape) * 0.8 + 0.2 * truth, 0, 1)
+    return truth, probs if grid is None else np.round(probs * grid) / grid
+
+
+# Against scikit-learn.
+
+
+@given(SEEDS, st.integers(0, 60), GRIDS)
+def test_binary_auc(seed, count, grid):
+    labels, probs = draw(seed, count, 2, grid)
+    expected = peer.roc_auc_score(labels, probs[:, 1])
+    assert metrics.auc(labels, probs) == pytest.approx(expected, abs=1e-12)
+    flipped = metrics.binary_auc(labels == 0, probs[:, 1])
+    assert flipped == pytest.approx(1 - expected, abs=1e-12)
+
+
+@given(SEEDS, st.integers(0, 60), st.integers(3, 6), GRIDS)
+def test_multiclass_auc(seed, count, classes, grid):
+    labels, probs = draw(seed, count, classes, grid)
+    expected = peer.roc_auc_score(labels, probs, multi_class="ovr", average="macro")
+    assert metrics.auc(labels, probs) == pytest.approx(expected, abs=1e-12)
+
+
+@given(SEEDS, st.integers(0, 60), st.integers(2, 14), GRIDS)
+def test_multilabel_auc(seed, count, number, grid):
+    labels, probs = draw_many(seed, count, number, grid)
+    expected = peer.roc_auc_score(labels, probs, average="macro")
+    assert metrics.auc(labels, probs) == pytest.approx(expected, abs=1e-12)
+
+
+@given(SEEDS, st.integers(1, 60), st.integers(2, 6))
+def test_figures_of_predicted_classes(seed, count, classes):
+    rng = np.random.default_rng(seed)
+    labels, predicted = rng.integers(0, classes, (2, count))
+    assert metrics.accuracy(labels, predicted) == pytest.approx(
+        peer.accuracy_score(labels, predicted)
+    )
+    recalls = peer.recall_score(
+        labels, predicted, labels=np.unique(labels), average="macro", zero_division=0
+    )
+    assert metrics.balanced_accuracy(labels, predicted) == pytest.approx(recalls)
+    assert metrics.macro_f1(labels, predicted, classes) == pytest.approx(
+        peer.f1_score(labels, predicted, average="macro", zero_division=0)
+    )
+
+
+@given(SEEDS, st.integers(0, 60), st.integers(2, 14))
+def test_figures_of_several_labels(seed, count, number):
+    labels, probs = draw_many(seed, count, number, None)
+    predicted = metrics.predict_labels(probs, multilabel=True, positive=None, threshold=0.5)
+    assert metrics.accuracy(labels, predicted) == pytest.approx(
+        1 - peer.hamming_loss(labels, predicted)
+    )
+    assert metrics.macro_f1(labels, predicted, number) == pytest.approx(
+        peer.f1_score(labels, predicted, average="macro", zero_division=0)
+    )
+    expected = np.mean(
+        [peer.balanced_accuracy_score(labels[:, k], predicted[:, k]) for k in range(number)]
+    )
+    assert metrics.balanced_accuracy(labels, predicted) == pytest.approx(expected)
+
+
+@given(SEEDS, st.integers(0, 40), st.floats(0.05, 0.95), st.sampled_from([0, 1]))
+def test_sensitivity_and_specificity_speak_of_the_positive_class(seed, count, threshold, positive):
+    labels, probs = draw(seed, count, 2, None)
+    compute = metrics.all_metrics(
+        multilabel=False, positive=positive, threshold=threshold, num_classes=2
+    )
+    figures = compute(labels, probs)
+    found = probs[:, positive] >= threshold
+    matrix = peer.confusion_matrix(labels == positive, found, labels=[False, True])
+    (right_negative, false_positive), (missed, hit) = matrix
+    assert figures["sensitivity"] == pytest.approx(hit / (hit + missed))
+    assert figures["specificity"] == pytest.approx(
+        right_negative / (right_negative + false_positive)
+    )
+    both = (figures["sensitivity"] + figures["specificity"]) / 2
+    assert figures["balanced_accuracy"] == pytest.approx(both)
+    assert figures["accuracy"] == pytest.approx((hit + right_negative) / len(labels))
+
+
+def test_sensitivity_of_breastmnist_is_that_of_malignant():
+    """Its label 0 is malignant: a model that calls everything label 0 finds every cancer."""
+    from hybridq.data import MEDMNIST
+
+    entry = MEDMNIST["breastmnist"]
+    assert entry.positive is not None
+    assert entry.class_names[entry.positive] == "malignant"
+    labels = np.array([0, 1, 1, 1])
+    probs = np.tile([0.9, 0.1], (4, 1))
+    compute = metrics.all_metrics(
+        multilabel=False, positive=entry.positive, threshold=0.5, num_classes=2
+    )
+    figures = compute(labels, probs)
+    assert (figures["sensitivity"], figures["specificity"]) == (1.0, 0.0)
+
+
+def test_figures_that_are_not_defined():
+    ones = np.ones(4, dtype=np.int64)
+    probs = np.tile([0.4, 0.6], (4, 1))
+    assert math.isnan(metrics.auc(ones, probs))
+    figures = metrics.all_metrics(multilabel=False, positive=0, threshold=0.5, num_classes=2)(
+        ones, probs
+    )
+    assert math.isnan(figures["sensitivity"])
+    assert figures["specificity"] == 1.0
+    three = np.array([0, 1, 0, 1])
+    scores = np.random.default_rng(0).random((4, 3))
+    expected = np.mean([peer.roc_auc_score(three == k, scores[:, k]) for k in (0, 1)])
+    assert metrics.auc(three, scores) == pytest.approx(expected)  # without the class that is absent
+
+
+# Against loops.
+
+
+def calibration_loop(confidence, right, bins):
+    """Guo et al., equation 3, written out: bin m is ((m - 1) / M, m / M]."""
+    total = 0.0
+    for m in range(1, bins + 1):
+        inside = [
+            i
+            for i, c in enumerate(confidence)
+            if (m - 1) / bins < c <= m / bins or (m == 1 and c == 0)
+        ]
+        if inside:
+            accuracy = sum(right[i] for i in inside) / len(inside)
+            mean = sum(confidence[i] for i in inside) / len(inside)
+            total += len(inside) / len(confidence) * abs(accuracy - mean)
+    return total
+
+
+@given(SEEDS, st.integers(0, 60), st.integers(2, 5), st.sampled_from([1, 10, 15]))
+def test_calibration_error(seed, count, classes, bins):
+    labels, probs = draw(seed, count, classes, None)
+    right = [row.argmax() == label for row, label in zip(probs, labels, strict=True)]
+    expected = calibration_loop([row.max() for row in probs], right, bins)
+    found = metrics.expected_calibration_error(labels, probs, bins)
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+@given(SEEDS, st.integers(0, 40), st.integers(2, 14))
+def test_calibration_error_of_several_labels(seed, count, number):
+    labels, probs = draw_many(seed, count, number, None)
+    flat = list(zip(labels.ravel(), probs.ravel(), strict=True))
+    expected = calibration_loop(
+        [max(p, 1 - p) for _, p in flat], [(p >= 0.5) == (y == 1) for y, p in flat], 15
+    )
+    found = metrics.expected_calibration_error(labels, probs)
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_calibration_error_of_known_cases():
+    labels = np.array([0] * 8 + [1] * 2)
+    assert metrics.expected_calibration_error(
+        labels, np.tile([0.8, 0.2], (10, 1))
+    ) == pytest.approx(0.0, abs=1e-12)
+    assert metrics.expected_calibration_error(
+        labels, np.tile([1.0, 0.0], (10, 1))
+    ) == pytest.approx(0.2)
+
+
+@given(SEEDS, st.integers(0, 30), GRIDS)
+def test_threshold_is_the_best_of_all(seed, count, grid):
+    labels, probs = draw(seed, count, 2, grid)
+    positive, scores = labels == 1, probs[:, 1]
+
+    def balance(threshold):
+        found = scores >= threshold
+        return (found[positive].mean() + (~found[~positive]).mean()) / 2
+
+    chosen = metrics.choose_threshold(positive, scores)
+    every = [*scores, *(scores + 1e-9), 0.0, 1.0 + 1e-9]
+    assert balance(chosen) == pytest.approx(max(balance(t) for t in every), abs=1e-12)
+
+
+def test_threshold_of_known_cases():
+    positive = np.array([False, False, True, True])
+    assert metrics.choose_threshold(positive, np.array([0.1, 0.2, 0.6, 0.9])) == pytest.approx(0.4)
+    # Two thresholds are as good; the one nearer to 0.5 is taken.
+    positive = np.array([False, True, False, True])
+    chosen = metrics.choose_threshold(positive, np.array([0.1, 0.2, 0.55, 0.65]))
+    assert chosen == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("value", [False, True])
+def test_threshold_where_a_class_is_missing(value):
+    """Nothing can be chosen then: a half, as without a validation split."""
+    found = metrics.choose_threshold(np.full(4, value), np.array([0.1, 0.2, 0.3, 0.4]))
+    assert found == 0.5
+
+
+@given(SEEDS, st.integers(1, 30), st.integers(2, 5))
+def test_predicted_classes(seed, count, classes):
+    probs = np.random.default_rng(seed).random((count, classes))
+    largest = metrics.predict_labels(probs, multilabel=False, positive=None, threshold=0.9)
+    assert largest.tolist() == [int(np.argmax(row)) for row in probs]
+    if classes == 2:
+        for positive in (0, 1):
+            found = metrics.predict_labels(
+                probs, multilabel=False, positive=positive, threshold=0.3
+            )
+            assert found.tolist() == [
+                positive if row[positive] >= 0.3 else 1 - positive for row in probs
+            ]
+
+
+# The bootstrap.
+
+
+def share_right(labels, probs):
+    return {"share": float((probs.argmax(axis=1) == labels).mean())}
+
+
+def test_intervals_cover_what_they_promise():
+    """A proportion of known chance: about 95 of 100 intervals hold it, 50 of 100 at that level."""
+    rng = np.random.default_rng(0)
+    chance, count, repeats = 0.7, 120, 300
+    held = {0.95: 0, 0.5: 0}
+    for repeat in range(repeats):
+        right = rng.random(count) < chance
+        labels = np.zeros(count, dtype=np.int64)
+        probs = np.where(right[:, None], [[1.0, 0.0]], [[0.0, 1.0]])
+        for level in held:
+            found = stratified_bootstrap(
+                share_right, labels, probs, resamples=150, seed=repeat, level=level
+            )["share"]
+            held[level] += found["low"] <= chance <= found["high"]
+    # Three standard deviations of a binomial, and what few resamples and a discrete share cost.
+    assert 0.895 <= held[0.95] / repeats <= 0.985
+    assert 0.40 <= held[0.5] / repeats <= 0.62
+
+
+def test_strata_keep_their_sizes():
+    labels = np.repeat([0, 1, 2], [7, 1, 12])
+    probs = np.random.default_rng(0).random((20, 3))
+    seen = []
+
+    def watch(drawn, _probs):
+        seen.append(np.bincount(drawn, minlength=3).tolist())
+        return {"a": 0.0}
+
+    stratified_bootstrap(watch, labels, probs, resamples=50, seed=0)
+    assert seen == [[7, 1, 12]] * 51
+
+
+def test_labels_and_probabilities_are_drawn_together():
+    labels = np.repeat([0, 1], 10)
+    probs = np.stack([np.arange(20.0), labels], axis=1)
+
+    def together(drawn, drawn_probs):
+        assert (drawn_probs[:, 1] == drawn).all()
+        assert len(set(drawn_probs[:, 0])) < 20 or (drawn_probs == probs).all()
+        return {"a": 0.0}
+
+    stratified_bootstrap(together, labels, probs, resamples=50, seed=0)
+
+
+def test_the_seed_makes_the_interval():
+    labels, probs = draw(0, 40, 2, None)
+
+    def run(seed):
+        return stratified_bootstrap(share_right, labels, probs, resamples=100, seed=seed)
+
+    assert run(1) == run(1)
+    assert run(1) != run(2)
+
+
+def test_undefined_draws_are_left_out():
+    labels = np.zeros((6, 1), dtype=np.int64)
+    labels[0] = 1  # some resamples have no positive
+    probs = np.random.default_rng(0).random((6, 1))
+
+    def one(drawn, drawn_probs):
+        return {"auc": metrics.auc(drawn, drawn_probs), "never": float("nan")}
+
+    found = stratified_bootstrap(one, labels, probs, resamples=100, seed=0)
+    assert found["auc"]["low"] <= found["auc"]["value"] <= found["auc"]["high"]
+    assert all(math.isnan(value) for value in found["never"].values())
+
+
+@settings(max_examples=15)
+@given(SEEDS)
+def test_the_interval_is_that_of_the_quantiles(seed):
+    labels, probs = draw(seed, 30, 2, None)
+    draws = []
+
+    def watch(drawn, drawn_probs):
+        draws.append(share_right(drawn, drawn_probs)["share"])
+        return {"share": draws[-1]}
+
+    found = stratified_bootstrap(watch, labels, probs, resamples=100, seed=1, level=0.8)["share"]
+    assert found["value"] == draws[0]
+    low, high = np.quantile(draws[1:], [0.1, 0.9])
+    assert (found["low"], found["high"]) == pytest.approx((low, high))
+
+
+# Baselines.
+
+
+def test_the_majority_class_has_an_auc_of_a_half():
+    train = np.array([0, 0, 1, 2, 2, 2])
+    probs = majority_probs(train, 3, 9)
+    assert probs[0].tolist() == pytest.approx([2 / 6, 1 / 6, 3 / 6])
+    test = np.arange(9) % 3
+    assert metrics.auc(test, probs) == 0.5
+    predicted = metrics.predict_labels(probs, multilabel=False, positive=None, threshold=0.5)
+    assert set(predicted.tolist()) == {2}
+    two = majority_probs(np.array([0, 1, 1]), 2, 4)
+    threshold = metrics.choose_threshold(np.array([True, False] * 2), two[:, 0])
+    compute = metrics.all_metrics(multilabel=False, positive=0, threshold=threshold, num_classes=2)
+    figures = compute(np.array([0, 1, 0, 1]), two)
+    assert (figures["auc"], figures["balanced_accuracy"]) == (0.5, 0.5)
+
+
+def test_the_majority_of_several_labels():
+    probs = majority_probs(np.array([[1, 0], [1, 1], [0, 0], [1, 0]]), 2, 3)
+    assert probs.tolist() == [[0.75, 0.25]] * 3
+
+
+def test_the_logistic_baseline_is_scikit_learns_best_on_validation():
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    rng = np.random.default_rng(0)
+    labels = {split: rng.integers(0, 2, 60) for split in ("train", "val", "test")}
+    inputs = {k: rng.standard_normal((60, 30)) + 0.4 * v[:, None] for k, v in labels.items()}
+    found = LogisticBaseline((inputs["train"], labels["train"]), (inputs["val"], labels["val"]), 2)
+    scaler = StandardScaler().fit(inputs["train"])
+    scores = {}
+    for penalty in (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0):
+        model = LogisticRegression(C=penalty, max_iter=2000, class_weight="balanced")
+        model.fit(scaler.transform(inputs["train"]), labels["train"])
+        probs = model.predict_proba(scaler.transform(inputs["val"]))[:, 1]
+        scores[penalty] = (peer.roc_auc_score(labels["val"], probs), model)
+    best = max(score for score, _ in scores.values())
+    assert scores[found.penalty][0] == best
+    expected = scores[found.penalty][1].predict_proba(scaler.transform(inputs["test"]))
+    np.testing.assert_allclose(found.probs(inputs["test"]), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_logistic_baseline_has_a_column_for_each_class(classes):
+    rng = np.random.default_rng(0)
+    labels = np.arange(30) % classes
+    inputs = rng.standard_normal((30, 5))
+    baseline = LogisticBaseline((inputs, labels), (inputs, labels), classes)
+    probs = baseline.probs(inputs)
+    assert probs.shape == (30, classes)
+    np.testing.assert_allclose(probs.sum(axis=1), 1)
+
+
+def test_the_logistic_baseline_of_several_labels_with_one_never_there():
+    rng = np.random.default_rng(0)
+    labels = (rng.random((30, 3)) < 0.5).astype(np.int64)
+    labels[:, 2] = 0
+    inputs = rng.standard_normal((30, 5))
+    with pytest.warns(UserWarning, match="is present in all training examples"):
+        baseline = LogisticBaseline((inputs, labels), (inputs, labels), 3)
+    probs = baseline.probs(inputs)
+    assert probs.shape == (30, 3)
+    assert (probs[:, 2] == 0).all()
+
+
+@pytest.mark.parametrize(("size", "step"), [(28, 1), (64, 1), (65, 2), (224, 4)])
+def test_pixels_are_averaged_in_whole_blocks(size, step):
+    images = np.random.default_rng(0).integers(0, 256, (2, size, size, 1), dtype=np.uint8)
+    found = pixel_inputs(images)
+    side = size // step
+    expected = np.empty((2, side, side))
+    for row in range(side):
+        for column in range(side):
+            block = images[:, row * step : (row + 1) * step, column * step : (column + 1) * step, 0]
+            expected[:, row, column] = block.reshape(2, -1).astype(float).mean(axis=1) / 255
+    np.testing.assert_allclose(found, expected.reshape(2, -1), atol=1e-6)
+
+
+# What is written.
+
+
+def test_predictions_of_several_labels(tmp_path):
+    from hybridq.data import ImageSplit
+
+    split = ImageSplit(
+        images=np.zeros((2, 4, 4, 1), np.uint8),
+        labels=np.array([[0, 1, 0], [1, 1, 1]]),
+        ids=("a", "b,c"),
+    )
+    probs = np.array([[0.25, 0.5, 1 / 3], [1.0, 0.0, 1e-12]])
+    write_predictions(tmp_path / "test.csv", split, probs, ("x", "y", "z"))
+    assert (tmp_path / "test.csv").read_text().splitlines() == [
+        "id,label,prob_0,prob_1,prob_2",
+        "a,010,0.25,0.5,0.3333333333333333",
+        '"b,c",111,1.0,0.0,1e-12',
+    ]
+
+
+def test_predicted_name():
+    names = ("a", "b", "c")
+    assert predicted_name(np.array([0.2, 0.5, 0.3]), names, "multiclass") == "b"
+    assert predicted_name(np.array([0.5, 0.49, 0.9]), names, "multilabel") == "a+c"
+    assert predicted_name(np.array([0.1, 0.1, 0.1]), names, "multilabel") == ""
+
+
+def test_tables():
+    assert table(["a", "bb"], [["ccc", "d"]]).splitlines() == ["a    bb", "---  --", "ccc  d"]
+    assert interval({"value": 0.5, "low": 0.25, "high": 0.75}) == "0.500 [0.250, 0.750]"
+    assert interval({"value": None, "low": None, "high": None}) == "undefined"

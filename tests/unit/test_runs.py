@@ -1,0 +1,130 @@
+"""Run folders: names, uniqueness, and what they say about the run."""
+
+from __future__ import annotations
+
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hybridq import runs
+from hybridq.config import EvaluateConfig, FinetuneConfig, HeadConfig, PretrainConfig
+from hybridq.errors import InvalidValueError, MissingFileError
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("breastmnist-pqc", "breastmnist-pqc"),
+        ("../../etc/passwd", "etc_passwd"),
+        ("a b\tc\n", "a_b_c"),
+        ("$(rm -rf x);'", "rm_-rf_x"),
+        ("..", "run"),
+        ("", "run"),
+        ("été/ö", "t"),
+    ],
+)
+def test_names_are_sanitised(tmp_path, name, safe):
+    folder = runs.create_run(tmp_path, "pretrain", name)
+    assert folder.is_dir()
+    assert folder.parent == tmp_path / "pretrain"
+    assert re.fullmatch(r"\d{8}-\d{6}-" + re.escape(safe), folder.name)
+
+
+@given(st.text(max_size=60))
+def test_every_name_gives_a_folder_inside(tmp_path_factory, name):
+    root = tmp_path_factory.mktemp("runs")
+    folder = runs.create_run(root, "pretrain", name)
+    assert folder.resolve().parent == (root / "pretrain").resolve()
+    assert re.fullmatch(r"[A-Za-z0-9._-]+", folder.name)
+
+
+def test_a_folder_is_never_given_twice(tmp_path):
+    """Also when many processes start in the same second."""
+    with ThreadPoolExecutor(16) as pool:
+        made = list(pool.map(lambda _: runs.create_run(tmp_path, "pretrain", "x"), range(64)))
+    assert len(set(made)) == 64
+    assert {path.name for path in (tmp_path / "pretrain").iterdir()} == {p.name for p in made}
+
+
+def test_an_existing_folder_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs.time, "strftime", lambda *_: "20300101-000000")
+    taken = tmp_path / "pretrain" / "20300101-000000-x"
+    taken.mkdir(parents=True)
+    (taken / "result.json").write_text("precious")
+    folder = runs.create_run(tmp_path, "pretrain", "x")
+    assert folder.name == "20300101-000000-x-1"
+    assert (taken / "result.json").read_text() == "precious"
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_no_folder_can_be_made_in_a_file(tmp_path, place):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InvalidValueError, match="--runs"):
+        runs.create_run(tmp_path / place, "pretrain", "x")
+
+
+def test_config_round_trip(tmp_path):
+    config = FinetuneConfig(
+        labels=0.1,
+        runs=Path("some/runs"),
+        data_root=Path("data"),
+        head=HeadConfig(name="mlp", num_qubits=3),
+        seed=4,
+    )
+    runs.write_config(tmp_path, config)
+    assert runs.read_config(tmp_path, FinetuneConfig, "finetune") == config
+    assert json.loads((tmp_path / "config.json").read_text())["head"]["name"] == "mlp"
+
+
+def test_config_of_another_command(tmp_path):
+    runs.write_config(tmp_path, PretrainConfig())
+    with pytest.raises(InvalidValueError, match="hybridq finetune"):
+        runs.read_config(tmp_path, FinetuneConfig, "finetune")
+    with pytest.raises(InvalidValueError, match="hybridq evaluate"):
+        runs.read_config(tmp_path, EvaluateConfig, "evaluate")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe\x00", b'{"epochs": 0}'])
+def test_config_that_cannot_be_read(tmp_path, content):
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(InvalidValueError, match=re.escape(str(tmp_path))):
+        runs.read_config(tmp_path, PretrainConfig, "pretrain")
+
+
+@pytest.mark.parametrize("place", [".", "none", "file"])
+def test_no_run_folder(tmp_path, place):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(MissingFileError, match="Expected a run folder"):
+        runs.read_config(tmp_path / place, PretrainConfig, "pretrain")
+
+
+def test_environment_says_what_ran(tmp_path):
+    runs.write_environment(tmp_path, seed=3)
+    found = json.loads((tmp_path / "environment.json").read_text())
+    assert found["seed"] == 3
+    assert found["versions"].keys() == set(runs.PACKAGES)
+    assert "not installed" not in found["versions"].values()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}", found["time"])
+
+
+def test_discard_removes_a_folder_without_work_alone(tmp_path):
+    early, late = tmp_path / "early", tmp_path / "late"
+    for folder in (early, late):
+        folder.mkdir()
+        for name in ("config.json", "environment.json", "log.txt"):
+            (folder / name).write_text("x")
+    (late / "metrics.jsonl").write_text("x")
+    for folder in (early, late, tmp_path / "none"):
+        runs.discard_if_empty(folder)
+    assert not early.exists()
+    assert len(list(late.iterdir())) == 4
+
+
+def test_result_of_an_unfinished_run(tmp_path):
+    with pytest.raises(MissingFileError, match="--resume"):
+        runs.read_result(tmp_path)

@@ -1,0 +1,782 @@
+"""Training: what is optimised, how it is weighed, what is kept, and going on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Callback
+from sklearn.metrics import roc_auc_score
+from sklearn.utils.class_weight import compute_class_weight
+from torch import nn
+
+from backends import open_backend
+from hybridq.checkpoint import load_model, read_spec
+from hybridq.config import ComputeConfig, FinetuneConfig, HeadConfig, PretrainConfig
+from hybridq.data import load_data, select_labels
+from hybridq.encoder.backbone import load_encoder
+from hybridq.errors import InvalidValueError, MissingFileError
+from hybridq.files import read_jsonl
+from hybridq.heads import quantum_parameters
+from hybridq.training import finetune as finetune_module
+from hybridq.training import loop as loop_module
+from hybridq.training import pretrain as pretrain_module
+from hybridq.training.batches import EpochBatches, TensorPairs, batch_loader
+from hybridq.training.finetune import (
+    FinetuneModule,
+    auc_metric,
+    finetune,
+    initial_model,
+    loss_function,
+)
+from hybridq.training.loop import MetricsFile, decay_groups, warmup_cosine
+from hybridq.training.pretrain import PretrainModule, pretrain
+
+pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
+
+PHANTOM = "phantom,size=16,count=40"  # 24 images to train on: 3 steps of 8
+PQC = HeadConfig(name="pqc", num_qubits=2, num_layers=1)
+
+
+# Batches.
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 24, 25])
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+@pytest.mark.parametrize("drop_last", [True, False])
+def test_every_rank_has_its_own_images(count, world_size, drop_last):
+    if count < world_size:
+        pytest.skip("fewer images than processes")
+    ranks = [
+        EpochBatches(count, 4, seed=1, rank=r, world_size=world_size, drop_last=drop_last)
+        for r in range(world_size)
+    ]
+    drawn = [list(batches) for batches in ranks]
+    assert len({len(batches) for batches in drawn}) == 1  # no rank waits for another
+    assert all(len(own) == len(batches) for own, batches in zip(drawn, ranks, strict=True))
+    seen = [index for own in drawn for batch in own for index in batch]
+    assert len(seen) == len(set(seen))
+    assert set(seen) <= set(range(count))
+    if not drop_last:
+        assert len(seen) == count // world_size * world_size
+    sizes = {len(batch) for own in drawn for batch in own}
+    if drop_last and count // world_size >= 4:
+        assert sizes == {4}
+
+
+def test_the_order_follows_from_seed_and_epoch():
+    def order(seed, epoch):
+        batches = EpochBatches(24, 8, seed=seed)
+        batches.set_epoch(epoch)
+        return list(batches)
+
+    assert order(0, 1) == order(0, 1)
+    assert order(0, 1) != order(0, 2)
+    assert order(0, 1) != order(1, 1)
+    assert sorted(index for batch in order(0, 5) for index in batch) == list(range(24))
+
+
+def test_a_loader_hands_over_whole_batches():
+    inputs, labels = torch.arange(10.0)[:, None], torch.arange(10)
+    loader = batch_loader(TensorPairs(inputs, labels), EpochBatches(10, 4, seed=0))
+    for found, label in loader:
+        assert found.shape == (4, 1)
+        assert torch.equal(found[:, 0].long(), label)
+
+
+# Losses and optimisers.
+
+
+def test_class_weights_are_scikit_learns_balanced():
+    labels = np.array([0] * 7 + [1] * 2 + [2] * 11)
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
+    loss = loss_function(torch.from_numpy(labels), 3, weighted=True)
+    np.testing.assert_allclose(loss.weight.numpy(), expected, rtol=1e-6)
+    assert loss_function(torch.from_numpy(labels), 3, weighted=False).weight is None
+
+
+def test_positives_of_several_labels_are_weighed_by_what_they_lack():
+    labels = torch.zeros(100, 3, dtype=torch.long)
+    labels[:25, 0] = 1
+    labels[0, 1] = 1  # 99 to 1, which is capped; the third label never occurs
+    loss = loss_function(labels, 3, weighted=True)
+    assert loss.loss.pos_weight.tolist() == [3.0, 20.0, 20.0]
+    logits = torch.randn(100, 3, generator=torch.Generator().manual_seed(0))
+    weight = torch.tensor([3.0, 20.0, 20.0])
+    softplus = nn.functional.softplus
+    terms = labels * weight * softplus(-logits) + (1 - labels) * softplus(logits)
+    assert loss(logits, labels).item() == pytest.approx(terms.mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("freeze", [False, True])
+@pytest.mark.parametrize("head", ["linear", "mlp", "pqc", "pqc_residual"])
+def test_every_parameter_is_in_one_group(head, freeze):
+    config = FinetuneConfig(
+        data=PHANTOM,
+        head=HeadConfig(name=head, num_qubits=2, num_layers=1),
+        freeze_encoder=freeze,
+        learning_rate=1e-3,
+        head_learning_rate=2e-3,
+        quantum_learning_rate=3e-2,
+        weight_decay=0.07,
+    )
+    data = load_data(PHANTOM, splits=("train", "val"))
+    with open_backend(config.backend) as backend:
+        model = initial_model(config, data, backend)
+    module = FinetuneModule(config, model, data.splits["train"], data)
+    module.trainer = type("Fake", (), {"estimated_stepping_batches": 30})()
+    groups = module.configure_optimizers()["optimizer"].param_groups
+    inside = [id(parameter) for group in groups for parameter in group["params"]]
+    trainable = {id(p) for p in module.parameters() if p.requires_grad}
+    assert len(inside) == len(set(inside))
+    assert set(inside) == trainable
+    encoder = {id(p) for p in model.encoder.parameters()}
+    assert bool(encoder & trainable) is not freeze
+    circuit = {id(p) for p in quantum_parameters(model.head)}
+    assert bool(circuit) is head.startswith("pqc")
+    for group in groups:
+        for parameter in group["params"]:
+            if id(parameter) in circuit:
+                expected = (3e-2, 0.0)
+            else:
+                rate = 1e-3 if id(parameter) in encoder else 2e-3
+                expected = (rate, 0.07 if parameter.ndim > 1 else 0.0)
+            assert (group["max_lr"], group["weight_decay"]) == pytest.approx(expected)
+
+
+def test_decay_groups_split_by_dimension():
+    module = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    module[1].weight.requires_grad_(False)
+    matrices, vectors = decay_groups(module, learning_rate=1.0, weight_decay=0.5)
+    assert [p.shape for p in matrices["params"]] == [(2, 3)]
+    assert [p.shape for p in vectors["params"]] == [(2,), (2,)]
+    assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.5, 0.0)
+
+
+def test_warm_up_and_cosine():
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
+    schedule = warmup_cosine(optimizer, warmup_steps=4, total_steps=10)["scheduler"]
+    rates = []
+    for _ in range(11):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    expected = [2 * k / 4 for k in (1, 2, 3, 4)]
+    expected += [1 + np.cos(np.pi * k / 6) for k in range(7)]
+    assert rates == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+def test_validation_auc_is_that_of_the_report(task, save_npz):
+    from hybridq.evaluation.metrics import auc
+
+    source = {
+        "binary": PHANTOM,
+        "multiclass": str(save_npz("three.npz", classes=3)),
+        "multilabel": str(save_npz("many.npz", labels=4)),
+    }[task]
+    data = load_data(source, splits=("train", "val"))
+    assert data.task == task
+    labels = data.splits["val"].labels
+    probs = np.random.default_rng(0).random((len(labels), data.num_classes))
+    probs = probs if task == "multilabel" else probs / probs.sum(axis=1, keepdims=True)
+    metric = auc_metric(data)
+    scores = torch.from_numpy(probs[:, 1] if task == "binary" else probs)
+    for part in np.array_split(np.arange(len(labels)), 3):
+        metric.update(scores[part], torch.from_numpy(labels[part]))
+    assert float(metric.compute()) == pytest.approx(auc(labels, probs), abs=1e-6)
+
+
+# Going on where it stopped.
+
+
+class Stop(BaseException):
+    """A kill: nothing may catch it."""
+
+
+def stop_at(monkeypatch, module_class, step, error):
+    """Raise `error` in the training step with this number, counted from now."""
+    original = module_class.training_step
+    calls = []
+
+    def training_step(self, batch, batch_idx):
+        calls.append(batch_idx)
+        if len(calls) == step + 1:
+            raise error
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(module_class, "training_step", training_step)
+    return calls
+
+
+def only_run(runs: Path, command: str) -> Path:
+    (folder,) = (runs / command).iterdir()
+    return folder
+
+
+def rows_without_time(folder: Path) -> list[dict[str, float]]:
+    return [
+        {name: value for name, value in row.items() if name != "seconds"}
+        for row in read_jsonl(folder / "metrics.jsonl")
+    ]
+
+
+def pretraining(runs: Path, **changes) -> PretrainConfig:
+    fields = {"epochs": 4, "batch_size": 8, "checkpoint_every": 1, "warmup_epochs": 1, **changes}
+    return PretrainConfig(data=PHANTOM, runs=runs, **fields)
+
+
+@pytest.fixture(scope="module")
+def whole_pretraining(tmp_path_factory, single_thread):
+    return pretrain(pretraining(tmp_path_factory.mktemp("whole")))
+
+
+def test_pretraining_leaves_a_whole_run_folder(whole_pretraining):
+    names = {path.name for path in whole_pretraining.iterdir()}
+    assert names == {
+        "config.json", "environment.json", "metrics.jsonl", "log.txt", "result.json",
+        "checkpoints", "encoder.safetensors",
+    }  # fmt: skip
+    rows = read_jsonl(whole_pretraining / "metrics.jsonl")
+    assert [row["epoch"] for row in rows] == [0, 1, 2, 3]
+    assert all(np.isfinite(row["loss"]) for row in rows)
+    result = json.loads((whole_pretraining / "result.json").read_text())
+    assert result["loss"] == rows[-1]["loss"]
+    assert result["images"] == 24
+    encoder = load_encoder(whole_pretraining)
+    images = load_data(PHANTOM, splits=("train",)).splits["train"].images / 255
+    assert encoder.spec.image_size == 16
+    assert encoder.spec.stem == "stride1"
+    assert encoder.spec.mean == pytest.approx([images.mean()] * 3)
+    assert encoder.spec.std == pytest.approx([images.std()] * 3)
+    assert encoder.spec.weights == "simclr on phantom"
+    assert "free of rights" in encoder.spec.data_licence
+    checkpoint = torch.load(whole_pretraining / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["epoch"] == 3
+
+
+def test_pretraining_changes_the_weights(whole_pretraining):
+    from hybridq.encoder.backbone import Encoder
+
+    trained = load_encoder(whole_pretraining)
+    start = Encoder(trained.spec, generator_seed=0)
+    moved = [
+        not torch.equal(a, b) for a, b in zip(trained.parameters(), start.parameters(), strict=True)
+    ]
+    assert all(moved)
+
+
+@pytest.mark.parametrize(
+    ("step", "every", "error"),
+    [(7, 1, KeyboardInterrupt()), (4, 1, RuntimeError("boom")), (10, 2, Stop())],
+    ids=repr,
+)
+def test_pretraining_goes_on_where_it_stopped(
+    whole_pretraining, tmp_path, monkeypatch, step, every, error
+):
+    config = pretraining(tmp_path, checkpoint_every=every)
+    with monkeypatch.context() as patch:
+        stop_at(patch, PretrainModule, step, error)
+        with pytest.raises(type(error)):
+            pretrain(config)
+    folder = only_run(tmp_path, "pretrain")
+    assert not (folder / "encoder.safetensors").exists()
+    assert len(read_jsonl(folder / "metrics.jsonl")) == step // 3
+    with monkeypatch.context() as patch:
+        calls = stop_at(patch, PretrainModule, 1000, Stop())
+        assert pretrain(PretrainConfig(resume=folder)) == folder
+    assert len(calls) == 12 - step // 3 // every * every * 3  # nothing before the checkpoint again
+    expected = (whole_pretraining / "encoder.safetensors").read_bytes()
+    assert (folder / "encoder.safetensors").read_bytes() == expected
+    assert rows_without_time(folder) == rows_without_time(whole_pretraining)
+    assert not list(folder.rglob("*.part"))
+    assert only_run(tmp_path, "pretrain") == folder
+
+
+def test_pretraining_stopped_before_its_first_checkpoint(whole_pretraining, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(patch, PretrainModule, 0, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(pretraining(tmp_path))
+    folder = only_run(tmp_path, "pretrain")
+    pretrain(PretrainConfig(resume=folder))
+    expected = (whole_pretraining / "encoder.safetensors").read_bytes()
+    assert (folder / "encoder.safetensors").read_bytes() == expected
+
+
+def test_pretraining_stopped_while_it_writes_a_checkpoint(whole_pretraining, tmp_path, monkeypatch):
+    """Half a file is written and the process dies: the checkpoint before it still counts."""
+    original = torch.save
+    calls = []
+
+    def half(checkpoint, path):
+        calls.append(path)
+        if len(calls) < 3:
+            return original(checkpoint, path)
+        Path(path).write_bytes(b"half a checkpoint")
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop_module.torch, "save", half)
+        with pytest.raises(Stop):
+            pretrain(pretraining(tmp_path))
+    folder = only_run(tmp_path, "pretrain")
+    assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 1
+    pretrain(PretrainConfig(resume=folder))
+    expected = (whole_pretraining / "encoder.safetensors").read_bytes()
+    assert (folder / "encoder.safetensors").read_bytes() == expected
+    assert rows_without_time(folder) == rows_without_time(whole_pretraining)
+
+
+def test_pretraining_stopped_after_its_last_checkpoint(whole_pretraining, tmp_path, monkeypatch):
+    """All epochs are done, the encoder is not yet written."""
+
+    def dies(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pretrain_module, "save_encoder", dies)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(pretraining(tmp_path))
+    folder = only_run(tmp_path, "pretrain")
+    pretrain(PretrainConfig(resume=folder))
+    expected = (whole_pretraining / "encoder.safetensors").read_bytes()
+    assert (folder / "encoder.safetensors").read_bytes() == expected
+    assert rows_without_time(folder) == rows_without_time(whole_pretraining)
+    result = json.loads((folder / "result.json").read_text())
+    assert result["loss"] == rows_without_time(folder)[-1]["loss"]
+
+
+def test_rows_of_metrics_outlive_a_kill_while_they_are_sorted_out(tmp_path, monkeypatch):
+    """A resumed run drops the rows it does again; a kill then must not drop the others."""
+    rows = [{"epoch": epoch, "loss": 1.0} for epoch in range(4)]
+    for row in rows:
+        loop_module.append_jsonl(tmp_path / "metrics.jsonl", row)
+    trainer = type("Fake", (), {"current_epoch": 3})()
+
+    def dies(*_):
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.replace", dies)
+        patch.setattr(loop_module, "append_jsonl", dies)
+        with pytest.raises(Stop):
+            MetricsFile(tmp_path).on_train_start(trainer, None)
+    assert read_jsonl(tmp_path / "metrics.jsonl")[:3] == rows[:3]
+    MetricsFile(tmp_path).on_train_start(trainer, None)
+    assert read_jsonl(tmp_path / "metrics.jsonl") == rows[:3]
+
+
+def test_a_message_names_resume(tmp_path, monkeypatch, caplog):
+    logging.getLogger("hybridq").propagate = True
+    stop_at(monkeypatch, PretrainModule, 1, KeyboardInterrupt())
+    with caplog.at_level(logging.INFO, "hybridq"), pytest.raises(KeyboardInterrupt):
+        pretrain(pretraining(tmp_path))
+    folder = only_run(tmp_path, "pretrain")
+    assert f"hybridq pretrain --resume {folder}" in caplog.text
+    assert f"--resume {folder}" in (folder / "log.txt").read_text()
+
+
+def test_pretraining_follows_from_its_seed_alone(whole_pretraining, tmp_path):
+    """Neither the state of the global generators nor the day matters; the seed does."""
+    torch.manual_seed(99)
+    again = pretrain(pretraining(tmp_path / "a"))
+    other = pretrain(pretraining(tmp_path / "b", seed=1))
+    whole = (whole_pretraining / "encoder.safetensors").read_bytes()
+    assert (again / "encoder.safetensors").read_bytes() == whole
+    assert (other / "encoder.safetensors").read_bytes() != whole
+
+
+def test_pretraining_sees_the_train_split_alone(save_npz):
+    """Validation and test are missing, or poison: it does not matter."""
+    absent = dict.fromkeys(
+        [f"{split}_{kind}" for split in ("val", "test") for kind in ("images", "labels")]
+    )
+    garbage = {
+        "val_images": np.array([["poison"]]),
+        "val_labels": np.array([-5.0]),
+        "test_images": np.array([{"a": 1}], dtype=object),
+        "test_labels": np.array([object()]),
+    }
+    encoders = []
+    for name, changes in (("a/own.npz", absent), ("b/own.npz", garbage), ("c/own.npz", {})):
+        path = save_npz(name, **changes)
+        run = pretrain(PretrainConfig(data=str(path), runs=Path("runs"), epochs=1, batch_size=8))
+        encoders.append((run / "encoder.safetensors").read_bytes())
+    assert encoders[0] == encoders[1] == encoders[2]
+
+
+def test_pretraining_does_not_use_labels(save_npz, tmp_path):
+    labels = np.zeros((24, 1), np.uint8)
+    labels[:3] = 1
+    encoders = []
+    for index, changes in enumerate(({}, {"train_labels": labels})):
+        path = save_npz(f"{index}/own.npz", **changes)
+        run = pretrain(PretrainConfig(data=str(path), runs=tmp_path, epochs=1, batch_size=8))
+        encoders.append((run / "encoder.safetensors").read_bytes())
+    assert encoders[0] == encoders[1]
+
+
+def test_pretraining_goes_on_from_an_encoder(pretrained, tmp_path):
+    run = pretrain(
+        PretrainConfig(data=PHANTOM, runs=tmp_path, encoder=str(pretrained), epochs=1, batch_size=8)
+    )
+    assert load_encoder(run).spec.weights == "simclr on phantom, from simclr on phantom"
+
+
+# Fine-tuning.
+
+
+def finetuning(runs: Path, **changes) -> FinetuneConfig:
+    fields = {"head": PQC, "epochs": 4, "batch_size": 8, "checkpoint_every": 1, **changes}
+    return FinetuneConfig(data=PHANTOM, runs=runs, **fields)
+
+
+@pytest.fixture(scope="module")
+def whole_finetuning(tmp_path_factory, single_thread):
+    return finetune(finetuning(tmp_path_factory.mktemp("whole")))
+
+
+def model_bytes(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (folder / "model").iterdir()}
+
+
+def test_finetuning_leaves_a_whole_run_folder(whole_finetuning):
+    names = {path.name for path in whole_finetuning.iterdir()}
+    assert names == {
+        "config.json", "environment.json", "metrics.jsonl", "log.txt", "result.json",
+        "checkpoints", "model",
+    }  # fmt: skip
+    model = {path.name for path in (whole_finetuning / "model").iterdir()}
+    assert model == {"model.safetensors", "config.json", "MODEL_CARD.md"}
+    card = (whole_finetuning / "model" / "MODEL_CARD.md").read_text()
+    for words in ("Not a medical device", "phantom", "aer_statevector", "lesion", "free of rights"):
+        assert words in card
+    spec = read_spec(whole_finetuning)
+    assert spec.class_names == ("no lesion", "lesion")
+    assert (spec.task, spec.positive, spec.backend, spec.seed) == (
+        "binary", 1, "aer_statevector", 0,
+    )  # fmt: skip
+    environment = json.loads((whole_finetuning / "environment.json").read_text())
+    assert environment["backend"]["engine"] == "aer"
+    result = json.loads((whole_finetuning / "result.json").read_text())
+    assert result["labelled_images"] == 24
+    assert result["circuit_jobs"] > 0
+    assert [row["epoch"] for row in read_jsonl(whole_finetuning / "metrics.jsonl")] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("step", "every"), [(0, 1), (7, 1), (10, 3)])
+def test_finetuning_goes_on_where_it_stopped(whole_finetuning, tmp_path, monkeypatch, step, every):
+    with monkeypatch.context() as patch:
+        stop_at(patch, FinetuneModule, step, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            finetune(finetuning(tmp_path, checkpoint_every=every))
+    folder = only_run(tmp_path, "finetune")
+    assert finetune(FinetuneConfig(resume=folder)) == folder
+    assert model_bytes(folder) == model_bytes(whole_finetuning)
+    assert rows_without_time(folder) == rows_without_time(whole_finetuning)
+    results = [json.loads((run / "result.json").read_text()) for run in (folder, whole_finetuning)]
+    assert results[0]["best"] == results[1]["best"]
+
+
+def test_finetuning_resumed_when_it_was_done_changes_nothing(whole_finetuning, tmp_path):
+    folder = finetune(finetuning(tmp_path))
+    before = model_bytes(folder), rows_without_time(folder)
+    finetune(FinetuneConfig(resume=folder))
+    assert (model_bytes(folder), rows_without_time(folder)) == before
+    result = json.loads((folder / "result.json").read_text())
+    assert result["best"] == json.loads((whole_finetuning / "result.json").read_text())["best"]
+
+
+def test_early_stopping_is_resumed(pretrained, tmp_path, monkeypatch):
+    """The count of epochs without a better AUC goes on, too."""
+    config = finetuning(
+        tmp_path / "a",
+        encoder=str(pretrained),
+        head=HeadConfig(name="linear"),
+        freeze_encoder=True,
+        epochs=30,
+        patience=3,
+    )
+    whole = finetune(config)
+    rows = read_jsonl(whole / "metrics.jsonl")
+    assert len(rows) < 30
+    aucs = [row["val_auc"] for row in rows]
+    best = int(np.argmax(aucs))
+    assert len(rows) == best + 1 + 3
+    with monkeypatch.context() as patch:
+        stop_at(patch, FinetuneModule, 3 * (len(rows) - 1) + 1, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            finetune(config.model_copy(update={"runs": tmp_path / "b"}))
+    folder = only_run(tmp_path / "b", "finetune")
+    finetune(FinetuneConfig(resume=folder))
+    assert rows_without_time(folder) == rows_without_time(whole)
+    assert model_bytes(folder) == model_bytes(whole)
+
+
+def validation_probs(model, spec, split) -> np.ndarray:
+    """Probabilities in single precision, as in training: after a few steps many are tied."""
+    pixels = torch.from_numpy(split.images).permute(0, 3, 1, 2) / 255
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (spec.encoder.mean, spec.encoder.std))
+    with torch.no_grad():
+        logits = model((pixels - mean) / std)
+    return (logits.sigmoid() if spec.task == "multilabel" else logits.softmax(dim=1)).numpy()
+
+
+def best_row(rows):
+    return max(rows, key=lambda row: (row["val_auc"], -row["val_loss"], -row["epoch"]))
+
+
+def test_the_model_kept_is_that_of_the_best_epoch(pretrained, tmp_path):
+    run = finetune(
+        finetuning(
+            tmp_path,
+            encoder=str(pretrained),
+            head=HeadConfig(name="linear"),
+            epochs=6,
+            learning_rate=1e-2,
+            head_learning_rate=1e-2,
+            seed=1,
+        )
+    )
+    rows = read_jsonl(run / "metrics.jsonl")
+    best = best_row(rows)
+    result = json.loads((run / "result.json").read_text())["best"]
+    assert result == {name: best[name] for name in ("epoch", "val_auc", "val_loss")}
+    assert best["epoch"] != rows[-1]["epoch"]  # or the last epoch would pass for the best
+    model, spec = load_model(run, backend=None)
+    val = load_data(PHANTOM, splits=("val",)).splits["val"]
+    probs = validation_probs(model, spec, val)
+    assert roc_auc_score(val.labels, probs[:, 1]) == pytest.approx(best["val_auc"], abs=1e-6)
+    train = load_data(PHANTOM, splits=("train",)).splits["train"].labels
+    weights = compute_class_weight("balanced", classes=np.arange(2), y=train)[val.labels]
+    losses = -np.log(probs[np.arange(len(val)), val.labels])
+    expected = (weights * losses).sum() / weights.sum()
+    assert expected == pytest.approx(best["val_loss"], rel=1e-4)
+
+
+def test_the_loss_of_a_row_is_the_mean_of_its_steps(tmp_path, monkeypatch):
+    original = FinetuneModule.training_step
+    losses = []
+
+    def training_step(self, batch, batch_idx):
+        loss = original(self, batch, batch_idx)
+        losses.append(loss.item())
+        return loss
+
+    monkeypatch.setattr(FinetuneModule, "training_step", training_step)
+    run = finetune(finetuning(tmp_path, head=HeadConfig(name="linear"), epochs=2))
+    rows = read_jsonl(run / "metrics.jsonl")
+    assert [row["loss"] for row in rows] == pytest.approx(
+        [np.mean(losses[:3]), np.mean(losses[3:])], rel=1e-5
+    )
+
+
+def test_heads_differ_between_seeds_alone():
+    data = load_data(PHANTOM, splits=("train", "val"))
+    with open_backend("aer_statevector") as backend:
+        weights = [
+            initial_model(
+                FinetuneConfig(data=PHANTOM, head=PQC, seed=seed), data, backend
+            ).head.state_dict()
+            for seed in (0, 0, 1)
+        ]
+    for name, value in weights[0].items():
+        assert torch.equal(value, weights[1][name]), name
+        assert not torch.equal(value, weights[2][name]), name
+
+
+def test_a_frozen_encoder_is_not_changed_and_not_called(pretrained, tmp_path, monkeypatch):
+    before = load_encoder(pretrained).state_dict()
+    calls = []
+
+    class Watch(Callback):
+        def on_train_start(self, trainer, pl_module):
+            pl_module.model.encoder.register_forward_hook(lambda *_: calls.append(1))
+            pl_module.augment.register_forward_hook(lambda *_: calls.append(2))
+
+    original = finetune_module.make_trainer
+
+    def make_trainer(*args, callbacks, **kwargs):
+        return original(*args, callbacks=[*callbacks, Watch()], **kwargs)
+
+    monkeypatch.setattr(finetune_module, "make_trainer", make_trainer)
+    run = finetune(finetuning(tmp_path, encoder=str(pretrained), freeze_encoder=True))
+    assert calls == []
+    model, spec = load_model(run, backend=open_backend("aer_statevector"))
+    for name, value in model.encoder.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert spec.encoder == load_encoder(pretrained).spec
+    result = json.loads((run / "result.json").read_text())
+    assert result["trainable_parameters"] == result["head_parameters"]
+
+
+def test_an_encoder_that_is_not_frozen_is_trained(pretrained, tmp_path):
+    run = finetune(
+        finetuning(tmp_path, encoder=str(pretrained), head=HeadConfig(name="linear"), epochs=1)
+    )
+    model, _ = load_model(run, backend=None)
+    before = load_encoder(pretrained).state_dict()
+    assert not torch.equal(
+        model.encoder.state_dict()["features.0.0.weight"], before["features.0.0.weight"]
+    )
+
+
+def test_finetuning_never_reads_the_test_split(save_npz, tmp_path):
+    path = save_npz(
+        test_images=np.array([{"a": 1}], dtype=object), test_labels=np.array(["poison"])
+    )
+    finetune(
+        FinetuneConfig(
+            data=str(path), runs=tmp_path, head=HeadConfig(name="linear"), epochs=1, batch_size=8
+        )
+    )
+
+
+def test_finetuning_uses_the_labels_it_is_given(tmp_path, monkeypatch):
+    """A quarter of the labels: 6 of 24 images, both classes, the same whatever the head."""
+    seen = []
+    original = finetune_module.FinetuneModule.__init__
+
+    def watch(self, config, model, train, data):
+        seen.append(train.ids)
+        original(self, config, model, train, data)
+
+    monkeypatch.setattr(FinetuneModule, "__init__", watch)
+    for name in ("linear", "mlp"):
+        head = HeadConfig(name=name, num_qubits=2)
+        run = finetune(finetuning(tmp_path, labels=0.25, head=head, epochs=1))
+        assert json.loads((run / "result.json").read_text())["labelled_images"] == 6
+    train = load_data(PHANTOM, splits=("train",)).splits["train"]
+    chosen = select_labels(train, 0.25, seed=0, task="binary", num_classes=2)
+    assert seen[0] == seen[1] == tuple(train.ids[index] for index in chosen)
+    assert set(train.labels[chosen]) == {0, 1}
+
+
+def test_a_reloaded_model_gives_the_same_logits(whole_finetuning, tmp_path, monkeypatch):
+    """What was kept in memory and what is read back, on the exact simulator, bit for bit."""
+    kept = {}
+    original = finetune_module.save_model
+    images = torch.randn(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+    def save_model(folder, model, spec):
+        original(folder, model, spec)
+        model.eval()
+        with torch.no_grad():
+            kept["logits"] = model(images)
+        model.train()
+
+    monkeypatch.setattr(finetune_module, "save_model", save_model)
+    run = finetune(finetuning(tmp_path))
+    with open_backend("aer_statevector") as backend:
+        model, _ = load_model(run, backend=backend)
+        with torch.no_grad():
+            assert torch.equal(model(images), kept["logits"])
+            again, _ = load_model(run, backend=backend)
+            assert torch.equal(again(images), kept["logits"])
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert model_bytes(run) == model_bytes(whole_finetuning)
+
+
+def test_several_labels(save_npz, pretrained, tmp_path):
+    path = save_npz("chest.npz", labels=14)
+    run = finetune(
+        FinetuneConfig(
+            data=str(path),
+            runs=tmp_path,
+            encoder=str(pretrained),
+            head=HeadConfig(name="mlp"),
+            epochs=2,
+            batch_size=8,
+        )
+    )
+    spec = read_spec(run)
+    assert (spec.task, len(spec.class_names), spec.positive) == ("multilabel", 14, None)
+    rows = read_jsonl(run / "metrics.jsonl")
+    model, spec = load_model(run, backend=None)
+    val = load_data(str(path), splits=("val",)).splits["val"]
+    probs = validation_probs(model, spec, val)
+    assert probs.shape == (12, 14)
+    expected = roc_auc_score(val.labels, probs, average="macro")
+    assert expected == pytest.approx(best_row(rows)["val_auc"], abs=1e-6)
+
+
+def test_a_folder_with_three_classes(save_folder, pretrained, tmp_path):
+    root = save_folder()
+    run = finetune(
+        FinetuneConfig(
+            data=str(root),
+            runs=tmp_path,
+            encoder=str(pretrained),
+            head=PQC,
+            epochs=2,
+            batch_size=6,
+        )
+    )
+    spec = read_spec(run)
+    assert (spec.task, spec.class_names) == ("multiclass", ("dark", "grey", "light"))
+    with open_backend("aer_statevector") as backend:
+        model, spec = load_model(run, backend=backend)
+        val = load_data(str(root), splits=("val",)).splits["val"]
+        probs = validation_probs(model, spec, val)
+    expected = roc_auc_score(val.labels, probs, multi_class="ovr", average="macro")
+    rows = read_jsonl(run / "metrics.jsonl")
+    assert expected == pytest.approx(best_row(rows)["val_auc"], abs=1e-6)
+
+
+def test_a_run_folder_is_never_overwritten(tmp_path):
+    config = finetuning(tmp_path, head=HeadConfig(name="linear"), epochs=1)
+    first = finetune(config)
+    before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
+    second = finetune(config)
+    assert first != second
+    assert {path: path.read_bytes() for path in first.rglob("*") if path.is_file()} == before
+
+
+# Nothing is written for wrong input.
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"accelerator": "abacus"},
+        {"precision": "7-bit"},
+        {"devices": "x"},
+        {"strategy": "hope"},
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("command", ["pretrain", "finetune"])
+def test_settings_that_lightning_cannot_use(tmp_path, tree, command, changes):
+    compute = ComputeConfig(**{"accelerator": "cpu", **changes})
+    runs = tmp_path / "runs"
+    train, config = (pretrain, pretraining) if command == "pretrain" else (finetune, finetuning)
+    with pytest.raises(InvalidValueError, match="Lightning") as info:
+        train(config(runs, compute=compute))
+    assert "\n" not in str(info.value)
+    assert [path for path in tree(tmp_path) if path.endswith(".json")] == []
+
+
+def test_resume_of_another_commands_run(pretrained, tmp_path):
+    with pytest.raises(InvalidValueError, match="hybridq finetune"):
+        finetune(FinetuneConfig(resume=pretrained))
+    with pytest.raises(MissingFileError, match="--resume"):
+        pretrain(PretrainConfig(resume=tmp_path / "none"))
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04 cut"])
+def test_a_damaged_checkpoint(tmp_path, monkeypatch, content):
+    with monkeypatch.context() as patch:
+        stop_at(patch, PretrainModule, 4, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(pretraining(tmp_path))
+    folder = only_run(tmp_path, "pretrain")
+    (folder / "checkpoints" / "last.ckpt").write_bytes(content)
+    with pytest.raises(InvalidValueError, match=r"last\.ckpt") as info:
+        pretrain(PretrainConfig(resume=folder))
+    assert "\n" not in str(info.value)
+    assert (folder / "metrics.jsonl").exists()
