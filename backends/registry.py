@@ -119,7 +119,12 @@ def refuse_written_secrets(written: Mapping[str, Any]) -> None:
     options = written.get("service_options")
     if options is None:
         return
-    hidden = sorted(set(options) - PUBLIC) if isinstance(options, Mapping) else ["service_options"]
+    if not isinstance(options, Mapping):
+        raise InvalidValueError(
+            "Expected `service_options` to be a table, got one value: name the option, as in "
+            "service_options.filename=account.json."
+        )
+    hidden = sorted(set(options) - PUBLIC)
     if hidden:
         raise InvalidValueError(
             f"Expected no secret in a backend's text, which is logged and recorded, got "

@@ -232,9 +232,10 @@ def write_results(short: str, rows: list[dict[str, Any]], recipe: Recipe, seeds:
     lines = [
         f"# {TITLES[short]}",
         "",
-        f"Mean over seeds {', '.join(map(str, seeds))}, with the lowest and the highest seed in "
-        "brackets; the bootstrap interval of each single evaluation is in "
-        f"`docs/results/{short}.csv`. Epoch and threshold are chosen on validation; the test "
+        f"Mean over seeds {', '.join(map(str, seeds))}; in round brackets the lowest and the "
+        "highest seed; in square brackets the 95% stratified-bootstrap interval over the test "
+        "images, its ends averaged over the seeds (each single one is in "
+        f"`docs/results/{short}.csv`). Epoch and threshold are chosen on validation; the test "
         f"split ({rows[0]['images']} images) was read once, with this recipe frozen:",
         "",
         f"- `hybridq pretrain` {options_text(recipe.pretrain)}",
@@ -288,21 +289,26 @@ def markdown(rows: list[dict[str, Any]], labels: float, figures: tuple[str, ...]
         "| model | encoder | backend | " + " | ".join(titles) + " |",
         "|---" * (3 + len(figures)) + "|",
     ]
-    groups: dict[tuple[str, str, str], dict[str, list[float]]] = {}
+    groups: dict[tuple[str, str, str], dict[str, list[dict[str, Any]]]] = {}
     for row in rows:
         if row["labels"] == labels and row["value"] is not None:
             key = (row["model"], row["start"], row["backend"])
-            groups.setdefault(key, {}).setdefault(row["figure"], []).append(row["value"])
-    for (model, start, backend), values in sorted(groups.items()):
-        cells = [
-            f"{statistics.mean(values[name]):.3f} ({min(values[name]):.3f}-{max(values[name]):.3f})"
-            for name in figures
-        ]
+            groups.setdefault(key, {}).setdefault(row["figure"], []).append(row)
+    for (model, start, backend), found in sorted(groups.items()):
+        cells = [cell(found[name]) for name in figures]
         lines.append(
             f"| {model.replace('_', ' ')} | {start or '-'} | "
             f"{'-' if backend == 'none' else backend} | " + " | ".join(cells) + " |"
         )
     return lines
+
+
+def cell(rows: list[dict[str, Any]]) -> str:
+    """Mean over seeds, the lowest and highest seed, and the mean ends of their intervals."""
+    values = [row["value"] for row in rows]
+    low, high = (statistics.mean(row[end] for row in rows) for end in ("low", "high"))
+    middle = statistics.mean(values)
+    return f"{middle:.3f} ({min(values):.3f}-{max(values):.3f}) [{low:.2f}, {high:.2f}]"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
+
+# Seconds are not what the tests are about, and a machine may be busy; the same examples every time.
+settings.register_profile("hybridq", deadline=None, derandomize=True)
+settings.load_profile("hybridq")
 
 PHANTOM = "phantom,size=16,count=40"
 

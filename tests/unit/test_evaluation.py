@@ -197,6 +197,13 @@ def test_calibration_error_of_known_cases():
     ) == pytest.approx(0.2)
 
 
+def test_the_upper_edge_belongs_to_a_bin_of_the_calibration_error():
+    """Of four bins: 0.5 alone in (0.25, 0.5], and 0.6 with 0.75 in (0.5, 0.75]."""
+    probs = np.array([[0.5, 0.5], [0.6, 0.4], [0.75, 0.25]])
+    found = metrics.expected_calibration_error(np.array([0, 1, 0]), probs, 4)
+    assert found == pytest.approx((abs(0.5 - 1) + abs(0.6 + 0.75 - 1)) / 3)
+
+
 @given(SEEDS, st.integers(0, 30), GRIDS)
 def test_threshold_is_the_best_of_all(seed, count, grid):
     labels, probs = draw(seed, count, 2, grid)
