@@ -94,6 +94,11 @@ def build_model(
     return HybridClassifier(encoder, head)
 
 
+def probabilities(logits: Tensor, *, multilabel: bool) -> Tensor:
+    """Logits `(batch, num_classes)` to probabilities: of each label by itself, or of one class."""
+    return logits.sigmoid() if multilabel else logits.softmax(dim=1)
+
+
 def head_summary(head: Head, name: str) -> str:
     """How many parameters a head has, and how a control matches its quantum head."""
     if name in CONTROLS.values():

@@ -9,6 +9,8 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -161,9 +163,14 @@ def read_result(folder: Path) -> dict[str, Any]:
     return result
 
 
-def log_to_file(folder: Path) -> logging.Handler:
-    """Also write hybridq's log to `log.txt` in the run folder; the caller removes the handler."""
+@contextmanager
+def log_to_file(folder: Path) -> Iterator[None]:
+    """Inside, also write hybridq's log to `log.txt` in the run folder."""
     handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)
-    return handler
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()

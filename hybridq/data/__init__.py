@@ -12,7 +12,12 @@ from hybridq.data.dataset import SPLITS, UNLABELLED, ImageData, ImageSplit, Task
 from hybridq.data.medmnist import MEDMNIST, MedMnistSet
 from hybridq.data.phantom import make_phantom
 from hybridq.data.source import load_data, parse_source
-from hybridq.data.splits import labelled_mask, select_labels, split_by_group
+from hybridq.data.splits import (
+    labelled_mask,
+    labelled_subset,
+    select_labels,
+    split_by_group,
+)
 
 __all__ = [
     "MEDMNIST",
@@ -27,6 +32,7 @@ __all__ = [
     "check_data",
     "fetch_data",
     "labelled_mask",
+    "labelled_subset",
     "list_data",
     "load_data",
     "make_phantom",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.data.dataset import UNLABELLED, ImageSplit, Task
+from hybridq.data.dataset import UNLABELLED, ImageData, ImageSplit, Task
 from hybridq.errors import InvalidValueError
 
 _CANDIDATES = 8  # groups compared at each step of a proportional order
@@ -21,6 +21,18 @@ def labelled_mask(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which images have a label: `(count,)` booleans."""
     known: NDArray[np.bool_] = np.all(labels.reshape(len(labels), -1) != UNLABELLED, axis=1)
     return known
+
+
+def labelled_subset(data: ImageData, split: str, fraction: float, *, seed: int) -> ImageSplit:
+    """The images of a split whose labels may be seen: those of `select_labels`.
+
+    Training and the baselines it is compared with call this with the same seed, and so see the
+    same labels.
+    """
+    images = data.splits[split]
+    return images.take(
+        select_labels(images, fraction, seed=seed, task=data.task, num_classes=data.num_classes)
+    )
 
 
 def select_labels(

@@ -11,13 +11,16 @@ import json
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hybridq.data.transforms import prepare_images
 from hybridq.errors import InvalidValueError, MissingFileError, UnavailableError
 from hybridq.files import atomic_path
 
@@ -73,6 +76,11 @@ class Encoder(nn.Module):
             self.features[0][0].stride = (1, 1)
         # Depthwise convolutions on a CPU take about two thirds of the time in this layout.
         self.to(memory_format=torch.channels_last)
+
+    def prepare(self, images: NDArray[np.uint8]) -> Tensor:
+        """Images `(batch, height, width, 1 or 3)`, uint8, as this encoder wants them."""
+        spec = self.spec
+        return prepare_images(images, image_size=spec.image_size, mean=spec.mean, std=spec.std)
 
     def train(self, mode: bool = True) -> Encoder:
         """Switch to training mode, unless the encoder is frozen: its batch norm stays as it is."""

@@ -11,21 +11,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from backends import Executable, open_backend
 from hybridq.checkpoint import ModelSpec, load_model, read_spec
 from hybridq.config import EvaluateConfig, FinetuneConfig
-from hybridq.data import ImageData, ImageSplit, load_data, select_labels
-from hybridq.data.transforms import prepare_images
-from hybridq.encoder.backbone import Encoder, EncoderSpec, random_encoder_like
+from hybridq.data import ImageData, ImageSplit, labelled_subset, load_data
+from hybridq.encoder.backbone import Encoder, random_encoder_like
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.baselines import LogisticBaseline, majority_probs, pixel_inputs
 from hybridq.evaluation.figures import save_figures
 from hybridq.evaluation.metrics import all_metrics, choose_threshold
 from hybridq.evaluation.statistics import stratified_bootstrap
 from hybridq.files import write_csv, write_json
-from hybridq.model import HybridClassifier, head_summary
+from hybridq.model import HybridClassifier, head_summary, probabilities
 from hybridq.runs import (
     create_run,
     discard_if_empty,
@@ -59,20 +57,17 @@ def evaluate(config: EvaluateConfig) -> Path:
             "evaluate",
             config.name or f"{config.run.name}-{backend_name.split(',')[0]}",
         )
-        handler = log_to_file(folder)
-        try:
-            write_config(folder, config)
-            write_environment(folder, seed=config.seed, backend=backend.describe())
-            logger.info("run folder %s", folder)
-            result = _evaluate(config, run, spec, data, model, backend, folder)
-            result["backend"] = {"name": backend_name, **backend.describe()}
-            write_json(folder / "result.json", _finite(result))
-        except BaseException:
-            discard_if_empty(folder)
-            raise
-        finally:
-            logger.removeHandler(handler)
-            handler.close()
+        with log_to_file(folder):
+            try:
+                write_config(folder, config)
+                write_environment(folder, seed=config.seed, backend=backend.describe())
+                logger.info("run folder %s", folder)
+                result = _evaluate(config, run, spec, data, model, backend, folder)
+                result["backend"] = {"name": backend_name, **backend.describe()}
+                write_json(folder / "result.json", _finite(result))
+            except BaseException:
+                discard_if_empty(folder)
+                raise
     return folder
 
 
@@ -104,17 +99,13 @@ def _evaluate(
     started = time.perf_counter()
     test = data.splits[config.split]
     if config.limit is not None and config.limit < len(test):
-        fraction = config.limit / len(test)
-        kept = select_labels(
-            test, fraction, seed=config.seed, task=data.task, num_classes=data.num_classes
-        )
-        test = test.take(kept)
+        test = labelled_subset(data, config.split, config.limit / len(test), seed=config.seed)
     val = data.splits["val"]
     multilabel = data.task == "multilabel"
-    val_probs = classify(model, val, spec.encoder, multilabel=multilabel)
+    val_probs = classify(model, val, multilabel=multilabel)
     probs = val_probs
     if test is not val:
-        probs = classify(model, test, spec.encoder, multilabel=multilabel)
+        probs = classify(model, test, multilabel=multilabel)
     write_predictions(folder / "predictions" / f"{config.split}.csv", test, probs, spec.class_names)
 
     rows: dict[str, dict[str, Any]] = {}
@@ -136,14 +127,7 @@ def _evaluate(
 
     add("model", val_probs, probs)
     if config.baselines:
-        chosen = select_labels(
-            data.splits["train"],
-            run.labels,
-            seed=run.seed,
-            task=data.task,
-            num_classes=data.num_classes,
-        )
-        train = data.splits["train"].take(chosen)
+        train = labelled_subset(data, "train", run.labels, seed=run.seed)
         for name, (on_val, on_test) in baseline_probs(
             train, val, test, model.encoder, data.num_classes, config.seed
         ).items():
@@ -178,12 +162,12 @@ def _evaluate(
 
 
 @torch.inference_mode()
-def classify(model: nn.Module, split: ImageSplit, spec: EncoderSpec, *, multilabel: bool) -> Floats:
+def classify(model: HybridClassifier, split: ImageSplit, *, multilabel: bool) -> Floats:
     """Probabilities `(count, num_classes)` of the images of a split."""
     parts = []
     for start in range(0, len(split), BATCH):
-        logits = model(_prepare(split.images[start : start + BATCH], spec)).double()
-        parts.append(logits.sigmoid() if multilabel else logits.softmax(dim=1))
+        logits = model(model.encoder.prepare(split.images[start : start + BATCH])).double()
+        parts.append(probabilities(logits, multilabel=multilabel))
         if len(split) > 4 * BATCH:
             logger.info("%d of %d images", min(start + BATCH, len(split)), len(split))
     probs: Floats = torch.cat(parts).numpy()
@@ -219,15 +203,11 @@ def baseline_probs(
 @torch.inference_mode()
 def _features(encoder: Encoder, split: ImageSplit) -> Floats:
     parts = [
-        encoder(_prepare(split.images[start : start + BATCH], encoder.spec))
+        encoder(encoder.prepare(split.images[start : start + BATCH]))
         for start in range(0, len(split), BATCH)
     ]
     features: Floats = torch.cat(parts).double().numpy()
     return features
-
-
-def _prepare(images: NDArray[np.uint8], spec: EncoderSpec) -> torch.Tensor:
-    return prepare_images(images, image_size=spec.image_size, mean=spec.mean, std=spec.std)
 
 
 def write_predictions(

@@ -16,9 +16,9 @@ from backends import open_backend
 from hybridq.checkpoint import load_model
 from hybridq.config import FinetuneConfig, PredictConfig
 from hybridq.data.images import is_image_file, read_image
-from hybridq.data.transforms import prepare_images
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.files import write_csv
+from hybridq.model import probabilities
 from hybridq.runs import read_config
 
 logger = logging.getLogger("hybridq")
@@ -40,24 +40,14 @@ def predict(config: PredictConfig) -> None:
     paths = image_files(config.images)
     with open_backend(config.backend or run.backend) as backend:
         model, spec = load_model(config.run, backend=backend)
-        # Resized by `prepare_images`, as `hybridq evaluate` does, so that both agree.
-        images = [
-            prepare_images(
-                np.stack([read_image(path, channels=3)]),
-                image_size=spec.encoder.image_size,
-                mean=spec.encoder.mean,
-                std=spec.encoder.std,
-            )
-            for path in paths
-        ]
+        # Resized by the encoder, as `hybridq evaluate` does, so that both agree.
+        images = [model.encoder.prepare(read_image(path, channels=3)[np.newaxis]) for path in paths]
         parts = []
         with torch.inference_mode():
             for start in range(0, len(images), config.batch_size):
                 batch = torch.cat(images[start : start + config.batch_size])
                 logits = model(batch).double()
-                parts.append(
-                    logits.sigmoid() if spec.task == "multilabel" else logits.softmax(dim=1)
-                )
+                parts.append(probabilities(logits, multilabel=spec.task == "multilabel"))
                 logger.info("%d of %d images", start + len(batch), len(images))
     probs = torch.cat(parts).numpy()
     header = ["path", "predicted", *(f"prob_{name}" for name in spec.class_names)]
@@ -100,12 +90,10 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
 
     Raises:
         InvalidValueError: if none is named.
-        MissingFileError: if there is none, one does not exist, or a folder has no images.
+        MissingFileError: if one does not exist, or a folder has no images.
     """
     if not paths:
         raise InvalidValueError("Expected image files or folders after the run, got none.")
-    if not paths:
-        raise MissingFileError("Expected images after the run, got none: name files or a folder.")
     files: list[Path] = []
     for path in paths:
         if path.is_dir():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ MakeBlock = Callable[[torch.Generator], nn.Module]
 """From a generator of initial weights to the block of a `BlockHead`."""
 
 
-class Head(nn.Module):
+class Head(nn.Module, ABC):
     """Features `(batch, in_features)` to logits `(batch, num_classes)`, in three steps.
 
     `forward` is `readout(features, expvals(angles(features)))`, so that the middle step, a pure
@@ -33,17 +34,17 @@ class Head(nn.Module):
 
     has_quantum: bool = False
 
+    @abstractmethod
     def angles(self, features: Tensor) -> Tensor:
         """Features to angles in radians, `(batch, num_qubits)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def expvals(self, angles: Tensor) -> Tensor:
         """Angles in radians to values in [-1, 1], `(batch, num_qubits)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def readout(self, features: Tensor, expvals: Tensor) -> Tensor:
         """Features and expectation values to logits, `(batch, num_classes)`."""
-        raise NotImplementedError
 
     def forward(self, features: Tensor) -> Tensor:
         """Features to logits: the composition of the three steps."""

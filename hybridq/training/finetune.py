@@ -19,22 +19,14 @@ from torch.utils.data import DataLoader
 from backends import Executable, open_backend
 from hybridq.checkpoint import ModelSpec, save_model
 from hybridq.config import FinetuneConfig
-from hybridq.data import ImageData, ImageSplit, load_data, select_labels
-from hybridq.data.transforms import prepare_images
+from hybridq.data import ImageData, ImageSplit, labelled_subset, load_data
 from hybridq.encoder.augment import Augment
 from hybridq.encoder.initial import encoder_for
-from hybridq.errors import HybridqError, InvalidValueError
+from hybridq.errors import InvalidValueError
 from hybridq.files import read_jsonl, write_json
 from hybridq.heads import num_trainable, quantum_parameters
-from hybridq.model import HybridClassifier, build_model, head_summary
-from hybridq.runs import (
-    create_run,
-    discard_if_empty,
-    log_to_file,
-    read_config,
-    write_config,
-    write_environment,
-)
+from hybridq.model import HybridClassifier, build_model, head_summary, probabilities
+from hybridq.runs import read_config
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.loop import (
     MetricsFile,
@@ -44,6 +36,7 @@ from hybridq.training.loop import (
     make_trainer,
     resumed_folder,
     shared_folder,
+    training_run,
 )
 from hybridq.training.seeding import derive_seed, step_generator
 
@@ -87,16 +80,10 @@ class FinetuneModule(LightningModule):
 
     def _prepare(self, split: ImageSplit) -> Tensor:
         """Normalised images, or their features if the encoder is frozen."""
-        spec = self.model.encoder.spec
         parts = []
         with torch.inference_mode():
             for start in range(0, len(split), EVALUATION_BATCH):
-                part: Tensor = prepare_images(
-                    split.images[start : start + EVALUATION_BATCH],
-                    image_size=spec.image_size,
-                    mean=spec.mean,
-                    std=spec.std,
-                )
+                part = self.model.encoder.prepare(split.images[start : start + EVALUATION_BATCH])
                 if self.config.freeze_encoder:
                     part = self.model.encoder.eval()(part)
                 parts.append(part)
@@ -145,7 +132,7 @@ class FinetuneModule(LightningModule):
         inputs, labels = batch
         logits = self(inputs).float()
         loss = self.criterion(logits, labels)
-        scores = logits.sigmoid() if self.multilabel else logits.softmax(dim=1)
+        scores = probabilities(logits, multilabel=self.multilabel)
         self.val_auc.update(scores[:, 1] if self.binary else scores, labels)
         self.log("val_loss", loss, on_epoch=True, sync_dist=True, batch_size=len(labels))
         self.log("val_auc", self.val_auc, on_epoch=True, batch_size=len(labels))
@@ -233,14 +220,7 @@ def finetune(config: FinetuneConfig) -> Path:
         splits=("train", "val"),
         positive=config.positive,
     )
-    chosen = select_labels(
-        data.splits["train"],
-        config.labels,
-        seed=config.seed,
-        task=data.task,
-        num_classes=data.num_classes,
-    )
-    train = data.splits["train"].take(chosen)
+    train = labelled_subset(data, "train", config.labels, seed=config.seed)
     if len(train) < 2:
         raise InvalidValueError(
             f"Expected at least 2 labelled images, got {len(train)}: raise --labels."
@@ -259,15 +239,13 @@ def _train(
     resume: Path | None,
 ) -> Path:
     module = FinetuneModule(config, model, train, data)
-    folder = resume
-    if folder is None and is_first_rank():
-        folder = create_run(
-            config.runs, "finetune", config.name or f"{data.name}-{config.head.name}"
-        )
-        write_config(folder, config)
-        write_environment(folder, seed=config.seed, backend=backend.describe())
-    handler = log_to_file(folder) if folder is not None and is_first_rank() else None
-    try:
+    with training_run(
+        config,
+        "finetune",
+        f"{data.name}-{config.head.name}",
+        resume=resume,
+        backend=backend.describe(),
+    ) as folder:
         spec = ModelSpec(
             encoder=model.encoder.spec,
             head=config.head,
@@ -312,17 +290,6 @@ def _train(
                 best.best["val_auc"],
                 folder,
             )
-    except HybridqError:
-        if folder is not None and resume is None:
-            discard_if_empty(folder)
-        raise
-    except KeyboardInterrupt:
-        logger.warning("interrupted: go on with `hybridq finetune --resume %s`", folder)
-        raise
-    finally:
-        if handler is not None:
-            logger.removeHandler(handler)
-            handler.close()
     return shared_folder(trainer, folder)
 
 

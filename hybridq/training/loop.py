@@ -7,7 +7,8 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -21,9 +22,10 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from hybridq.config import ComputeConfig
-from hybridq.errors import InvalidValueError, MissingFileError
+from hybridq.config import ComputeConfig, RunConfig
+from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 from hybridq.files import append_jsonl, atomic_path, read_jsonl, write_jsonl
+from hybridq.runs import create_run, discard_if_empty, log_to_file, write_config, write_environment
 
 logger = logging.getLogger("hybridq")
 
@@ -196,6 +198,39 @@ def decay_groups(
         {"params": matrices, "lr": learning_rate, "weight_decay": weight_decay},
         {"params": vectors, "lr": learning_rate, "weight_decay": 0.0},
     ]
+
+
+@contextmanager
+def training_run(
+    config: RunConfig, command: str, name: str, *, resume: Path | None, **environment: Any
+) -> Iterator[Path | None]:
+    """The run folder of a training, made (or gone on with) and logged to by the first rank.
+
+    Yields the folder, None on the other ranks unless it is resumed. A new folder in which no work
+    has been kept is removed when what the user gave turns out to be wrong.
+
+    Args:
+        config: gives the place, the name and the seed.
+        command: `pretrain` or `finetune`.
+        name: of the run, where the config gives none.
+        resume: the folder to go on with, or None for a new one.
+        **environment: more for `environment.json`.
+    """
+    folder = resume
+    if folder is None and is_first_rank():
+        folder = create_run(config.runs, command, config.name or name)
+        write_config(folder, config)
+        write_environment(folder, seed=config.seed, **environment)
+    with log_to_file(folder) if folder is not None and is_first_rank() else nullcontext():
+        try:
+            yield folder
+        except HybridqError:
+            if folder is not None and resume is None:
+                discard_if_empty(folder)
+            raise
+        except KeyboardInterrupt:
+            logger.warning("interrupted: go on with `hybridq %s --resume %s`", command, folder)
+            raise
 
 
 def resumed_folder(resume: Path) -> Path:

@@ -22,16 +22,9 @@ from hybridq.encoder.backbone import (
 )
 from hybridq.encoder.initial import encoder_for
 from hybridq.encoder.simclr import SimCLR
-from hybridq.errors import HybridqError, InvalidValueError
+from hybridq.errors import InvalidValueError
 from hybridq.files import read_jsonl, write_json
-from hybridq.runs import (
-    create_run,
-    discard_if_empty,
-    log_to_file,
-    read_config,
-    write_config,
-    write_environment,
-)
+from hybridq.runs import read_config
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.loop import (
     MetricsFile,
@@ -41,6 +34,7 @@ from hybridq.training.loop import (
     make_trainer,
     resumed_folder,
     shared_folder,
+    training_run,
     warmup_cosine,
 )
 from hybridq.training.seeding import derive_seed, step_generator
@@ -132,13 +126,7 @@ def pretrain(config: PretrainConfig) -> Path:
         raise InvalidValueError(
             f"Expected at least 2 training images, got {len(images)}: SimCLR compares images."
         )
-    folder = resume
-    if folder is None and is_first_rank():
-        folder = create_run(config.runs, "pretrain", config.name or data.name)
-        write_config(folder, config)
-        write_environment(folder, seed=config.seed)
-    handler = log_to_file(folder) if folder is not None and is_first_rank() else None
-    try:
+    with training_run(config, "pretrain", data.name, resume=resume) as folder:
         module = PretrainModule(config, encoder, images)
         trainer = make_trainer(
             config.compute,
@@ -169,17 +157,6 @@ def pretrain(config: PretrainConfig) -> Path:
                     "encoder": encoder.spec.model_dump(mode="json"),
                 },
             )
-    except HybridqError:
-        if folder is not None and resume is None:
-            discard_if_empty(folder)
-        raise
-    except KeyboardInterrupt:
-        logger.warning("interrupted: go on with `hybridq pretrain --resume %s`", folder)
-        raise
-    finally:
-        if handler is not None:
-            logger.removeHandler(handler)
-            handler.close()
     return shared_folder(trainer, folder)
 
 
