@@ -41,7 +41,7 @@ def predict(config: PredictConfig) -> None:
     with open_backend(config.backend or run.backend) as backend:
         model, spec = load_model(config.run, backend=backend)
         # Resized by the encoder, as `hybridq evaluate` does, so that both agree.
-        images = [model.encoder.prepare(read_image(path, channels=3)[np.newaxis]) for path in paths]
+        images = [model.encoder.prepare(np.stack([read_image(path, channels=3)])) for path in paths]
         parts = []
         with torch.inference_mode():
             for start in range(0, len(images), config.batch_size):
