@@ -144,12 +144,14 @@ class FinetuneConfig(RunConfig):
     backend: str = "aer_statevector"
     """Backend of the quantum layer: a profile, then fields, as `aer_noisy,device=FakeTorino`."""
     epochs: int = Field(60, ge=1)
-    """Passes over the labelled images; the best one by validation AUC is kept."""
+    """Passes over the labelled images."""
+    keep: Literal["last", "best"] = "last"
+    """The epoch whose model is kept: the last, or the best by validation AUC."""
     batch_size: int = Field(64, ge=2)
     """Images of a step."""
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(3e-3, gt=0)
     """Peak learning rate of the encoder, in a one-cycle schedule."""
-    head_learning_rate: float = Field(1e-3, gt=0)
+    head_learning_rate: float = Field(5e-3, gt=0)
     """Peak learning rate of the head's classical part."""
     quantum_learning_rate: float = Field(1e-2, gt=0)
     """Peak learning rate of the circuit's weights."""
@@ -158,7 +160,7 @@ class FinetuneConfig(RunConfig):
     class_weights: bool = True
     """Weigh classes by the inverse of their frequency."""
     patience: int = Field(0, ge=0)
-    """Epochs without a better validation AUC before it stops; 0 never stops early."""
+    """With `--keep best`: epochs without a better validation AUC before it stops; 0: never."""
     checkpoint_every: int = Field(5, ge=1)
     """Epochs between two checkpoints for `--resume`."""
     augment: AugmentConfig = AugmentConfig(crop_min=0.7, jitter=0.1, blur=0.0)

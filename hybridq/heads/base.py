@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from hybridq.errors import InvalidValueError
 from hybridq.quantum import ParametrizedCircuit, QuantumLayer, build_circuit, z_observables
@@ -90,10 +89,12 @@ class BlockHead(Head):
 
 
 class AngleReducer(nn.Module):
-    """Features to angles: `pi/2 * (1 + tanh(W norm(h) + b))`, within (0, pi) radians.
+    """Features to angles: `pi/2 * (1 + tanh(norm(W h)))`, within (0, pi) radians.
 
-    `norm` is layer normalisation without parameters. Over this range `<Z> = cos(angle)` after an
-    RY is one to one and steepest in the middle; around 0 it would be even and flat there.
+    `norm` is batch normalisation (Ioffe & Szegedy, arXiv:1502.03167) without parameters: it keeps
+    tanh from saturating, whatever the scale and the mean of the features. Over this range
+    `<Z> = cos(angle)` after an RY is one to one and steepest in the middle; around 0 it would be
+    even and flat there.
 
     Args:
         in_features: Size of the features.
@@ -103,12 +104,12 @@ class AngleReducer(nn.Module):
 
     def __init__(self, in_features: int, num_qubits: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.linear = make_linear(in_features, num_qubits, generator)
+        self.linear = make_linear(in_features, num_qubits, generator, bias=False)
+        self.norm = nn.BatchNorm1d(num_qubits, affine=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """Features `(batch, in_features)` to angles `(batch, num_qubits)`."""
-        normed = functional.layer_norm(features, features.shape[-1:])
-        angles: Tensor = math.pi / 2 * (1 + torch.tanh(self.linear(normed)))
+        angles: Tensor = math.pi / 2 * (1 + torch.tanh(self.norm(self.linear(features))))
         return angles
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -169,42 +169,60 @@ class FinetuneModule(LightningModule):
         }
 
 
-class KeepBest(Callback):
-    """Writes the model whenever validation AUC rises, or validation loss falls at equal AUC."""
+class KeepModel(Callback):
+    """Writes the model of the last epoch, or of the best by validation AUC, then loss.
 
-    def __init__(self, folder: Path | None, model: HybridClassifier, spec: ModelSpec) -> None:
+    Args:
+        folder: the run folder; None on a rank that writes nothing.
+        model: what is trained.
+        spec: what is written beside its weights.
+        keep: `last`, or `best`.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        model: HybridClassifier,
+        spec: ModelSpec,
+        keep: Literal["last", "best"],
+    ) -> None:
         self.folder = folder
         self.model = model
         self.spec = spec
-        self.best: dict[str, float] = {}
+        self.keep = keep
+        self.kept: dict[str, float] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """The best epoch so far, for a resumed run."""
-        return dict(self.best)
+        """Figures of the epoch kept so far, for a resumed run."""
+        return dict(self.kept)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the best epoch of a checkpoint."""
-        self.best = dict(state_dict)
+        """Take over the figures of a checkpoint."""
+        self.kept = dict(state_dict)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Compare with the best epoch, and keep the better."""
+        """Write the model if this is the epoch to keep."""
         now = {
             "epoch": float(trainer.current_epoch),
             "val_auc": float(trainer.callback_metrics["val_auc"]),
             "val_loss": float(trainer.callback_metrics["val_loss"]),
         }
-        if self.best and (now["val_auc"], -now["val_loss"]) <= (
-            self.best["val_auc"],
-            -self.best["val_loss"],
-        ):
+        if self.keep == "last":
+            wanted = trainer.current_epoch + 1 == trainer.max_epochs
+        else:
+            wanted = not self.kept or (now["val_auc"], -now["val_loss"]) > (
+                self.kept["val_auc"],
+                -self.kept["val_loss"],
+            )
+        if not wanted:
             return
-        self.best = now
+        self.kept = now
         if self.folder is not None and trainer.is_global_zero:
             save_model(self.folder / "model", self.model, self.spec)
 
 
 def finetune(config: FinetuneConfig) -> Path:
-    """Train a classifier; return its run folder, with the best epoch's model in it.
+    """Train a classifier; return its run folder, with the model kept in it.
 
     Raises:
         HybridqError: if data, encoder, head, backend or settings cannot be used; nothing is
@@ -214,6 +232,11 @@ def finetune(config: FinetuneConfig) -> Path:
     resume = config.resume
     if resume is not None:
         config = read_config(resumed_folder(resume), FinetuneConfig, "finetune")
+    if config.patience and config.keep == "last":
+        raise InvalidValueError(
+            "Expected --keep best with --patience, got --keep last: the last epoch is only worth "
+            "keeping when the learning rate has come down."
+        )
     data = load_data(
         config.data,
         data_root=config.data_root,
@@ -258,8 +281,8 @@ def _train(
             backend=config.backend,
             seed=config.seed,
         )
-        best = KeepBest(folder if is_first_rank() else None, model, spec)
-        callbacks: list[Callback] = [best, MetricsFile(folder if is_first_rank() else None)]
+        keeper = KeepModel(folder if is_first_rank() else None, model, spec, config.keep)
+        callbacks: list[Callback] = [keeper, MetricsFile(folder if is_first_rank() else None)]
         if config.patience:
             callbacks.append(EarlyStopping("val_auc", mode="max", patience=config.patience))
         trainer = make_trainer(
@@ -275,7 +298,7 @@ def _train(
         fit(trainer, module, resume)
         if folder is not None and trainer.is_global_zero:
             result = {
-                "best": best.best,
+                "kept": keeper.kept,
                 "epochs": len(read_jsonl(folder / "metrics.jsonl")),
                 "labelled_images": len(train),
                 "trainable_parameters": num_trainable(model),
@@ -285,9 +308,9 @@ def _train(
             }
             write_json(folder / "result.json", result)
             logger.info(
-                "best epoch %d: validation AUC %.4f; figures: hybridq evaluate %s",
-                best.best["epoch"] + 1,
-                best.best["val_auc"],
+                "kept epoch %d: validation AUC %.4f; figures: hybridq evaluate %s",
+                keeper.kept["epoch"] + 1,
+                keeper.kept["val_auc"],
                 folder,
             )
     return shared_folder(trainer, folder)

@@ -480,7 +480,7 @@ def test_finetuning_goes_on_where_it_stopped(whole_finetuning, tmp_path, monkeyp
     assert model_bytes(folder) == model_bytes(whole_finetuning)
     assert rows_without_time(folder) == rows_without_time(whole_finetuning)
     results = [json.loads((run / "result.json").read_text()) for run in (folder, whole_finetuning)]
-    assert results[0]["best"] == results[1]["best"]
+    assert results[0]["kept"] == results[1]["kept"]
 
 
 def test_finetuning_resumed_when_it_was_done_changes_nothing(whole_finetuning, tmp_path):
@@ -489,7 +489,7 @@ def test_finetuning_resumed_when_it_was_done_changes_nothing(whole_finetuning, t
     finetune(FinetuneConfig(resume=folder))
     assert (model_bytes(folder), rows_without_time(folder)) == before
     result = json.loads((folder / "result.json").read_text())
-    assert result["best"] == json.loads((whole_finetuning / "result.json").read_text())["best"]
+    assert result["kept"] == json.loads((whole_finetuning / "result.json").read_text())["kept"]
 
 
 def test_early_stopping_is_resumed(pretrained, tmp_path, monkeypatch):
@@ -500,6 +500,7 @@ def test_early_stopping_is_resumed(pretrained, tmp_path, monkeypatch):
         head=HeadConfig(name="linear"),
         freeze_encoder=True,
         epochs=30,
+        keep="best",
         patience=3,
     )
     whole = finetune(config)
@@ -531,32 +532,40 @@ def best_row(rows):
     return max(rows, key=lambda row: (row["val_auc"], -row["val_loss"], -row["epoch"]))
 
 
-def test_the_model_kept_is_that_of_the_best_epoch(pretrained, tmp_path):
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_the_model_kept_is_that_of_the_epoch_asked_for(pretrained, tmp_path, keep):
     run = finetune(
         finetuning(
             tmp_path,
             encoder=str(pretrained),
             head=HeadConfig(name="linear"),
-            epochs=6,
+            epochs=7,
+            keep=keep,
             learning_rate=1e-2,
             head_learning_rate=1e-2,
             seed=1,
         )
     )
     rows = read_jsonl(run / "metrics.jsonl")
-    best = best_row(rows)
-    result = json.loads((run / "result.json").read_text())["best"]
-    assert result == {name: best[name] for name in ("epoch", "val_auc", "val_loss")}
-    assert best["epoch"] != rows[-1]["epoch"]  # or the last epoch would pass for the best
+    assert best_row(rows)["epoch"] != rows[-1]["epoch"]  # or one would pass for the other
+    kept = best_row(rows) if keep == "best" else rows[-1]
+    result = json.loads((run / "result.json").read_text())["kept"]
+    assert result == {name: kept[name] for name in ("epoch", "val_auc", "val_loss")}
     model, spec = load_model(run, backend=None)
     val = load_data(PHANTOM, splits=("val",)).splits["val"]
     probs = validation_probs(model, spec, val)
-    assert roc_auc_score(val.labels, probs[:, 1]) == pytest.approx(best["val_auc"], abs=1e-6)
+    assert roc_auc_score(val.labels, probs[:, 1]) == pytest.approx(kept["val_auc"], abs=1e-6)
     train = load_data(PHANTOM, splits=("train",)).splits["train"].labels
     weights = compute_class_weight("balanced", classes=np.arange(2), y=train)[val.labels]
     losses = -np.log(probs[np.arange(len(val)), val.labels])
     expected = (weights * losses).sum() / weights.sum()
-    assert expected == pytest.approx(best["val_loss"], rel=1e-4)
+    assert expected == pytest.approx(kept["val_loss"], rel=1e-4)
+
+
+def test_patience_is_refused_where_the_last_epoch_is_kept(tmp_path):
+    with pytest.raises(InvalidValueError, match="--keep best with --patience"):
+        finetune(finetuning(tmp_path, patience=3))
+    assert not (tmp_path / "finetune").exists()
 
 
 def test_the_loss_of_a_row_is_the_mean_of_its_steps(tmp_path, monkeypatch):
@@ -579,15 +588,16 @@ def test_the_loss_of_a_row_is_the_mean_of_its_steps(tmp_path, monkeypatch):
 def test_heads_differ_between_seeds_alone():
     data = load_data(PHANTOM, splits=("train", "val"))
     with open_backend("aer_statevector") as backend:
-        weights = [
+        heads = [
             initial_model(
                 FinetuneConfig(data=PHANTOM, head=PQC, seed=seed), data, backend
-            ).head.state_dict()
+            ).head
             for seed in (0, 0, 1)
         ]
-    for name, value in weights[0].items():
-        assert torch.equal(value, weights[1][name]), name
-        assert not torch.equal(value, weights[2][name]), name
+    for name, value in heads[0].state_dict().items():
+        assert torch.equal(value, heads[1].state_dict()[name]), name
+    for name, value in heads[0].named_parameters():
+        assert not torch.equal(value, heads[2].get_parameter(name)), name
 
 
 def test_a_frozen_encoder_is_not_changed_and_not_called(pretrained, tmp_path, monkeypatch):
@@ -702,7 +712,7 @@ def test_several_labels(save_npz, pretrained, tmp_path):
     probs = validation_probs(model, spec, val)
     assert probs.shape == (12, 14)
     expected = roc_auc_score(val.labels, probs, average="macro")
-    assert expected == pytest.approx(best_row(rows)["val_auc"], abs=1e-6)
+    assert expected == pytest.approx(rows[-1]["val_auc"], abs=1e-6)
 
 
 def test_a_folder_with_three_classes(save_folder, pretrained, tmp_path):

@@ -51,10 +51,10 @@ def test_the_width_is_the_best_there_is(num_layers):
 
 def test_summary():
     head = build_head(FEATURES, 2, HeadConfig(name="mlp"))
-    assert match_summary(head) == "control 5147 parameters, quantum head 5146"
+    assert match_summary(head) == "control 5143 parameters, quantum head 5142"
     head.requires_grad_(False)
     assert num_trainable(head) == 0
-    assert match_summary(head) == "control 5147 parameters, quantum head 5146"
+    assert match_summary(head) == "control 5143 parameters, quantum head 5142"
     with pytest.raises(InvalidValueError, match="Expected a control head, got LinearHead"):
         match_summary(build_head(FEATURES, 2, HeadConfig(name="linear")))
 

@@ -123,6 +123,25 @@ def test_one_job_forward_and_one_backward(name, exact, features):
     assert exact.num_jobs == 3
 
 
+@pytest.mark.parametrize(("scale", "mean"), [(1.0, 0.0), (0.1, 0.2), (30.0, 1000.0)])
+def test_angles_spread_whatever_the_features_scale_and_mean(scale, mean):
+    head = make("mlp", None)
+    drawn = torch.randn(256, FEATURES, generator=torch.Generator().manual_seed(3))
+    angles = head.angles(mean + scale * drawn)
+    normed = torch.atanh(angles * 2 / math.pi - 1)
+    torch.testing.assert_close(normed.mean(dim=0), torch.zeros(3), atol=2e-2, rtol=0)
+    torch.testing.assert_close(normed.std(dim=0), torch.ones(3), atol=2e-2, rtol=0)
+    assert 0 < angles.min() < math.pi / 4 < 3 * math.pi / 4 < angles.max() < math.pi
+
+
+def test_angles_of_an_image_do_not_depend_on_the_others_in_evaluation(features):
+    head = make("mlp", None)
+    head.angles(features)
+    head.eval()
+    alone = torch.cat([head.angles(row[None]) for row in features])
+    torch.testing.assert_close(head.angles(features), alone)
+
+
 @pytest.mark.parametrize("name", HEADS)
 def test_initial_weights_come_from_the_generator_alone(name, exact):
     state = torch.random.get_rng_state()
@@ -130,6 +149,7 @@ def test_initial_weights_come_from_the_generator_alone(name, exact):
     assert torch.equal(torch.random.get_rng_state(), state)
     for key, value in first.state_dict().items():
         assert torch.equal(value, again.state_dict()[key])
+    for key, value in first.named_parameters():
         if value.dim():
             assert not torch.equal(value, other.state_dict()[key])
     config = HeadConfig(name=name, num_qubits=3)
