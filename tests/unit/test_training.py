@@ -589,9 +589,7 @@ def test_heads_differ_between_seeds_alone():
     data = load_data(PHANTOM, splits=("train", "val"))
     with open_backend("aer_statevector") as backend:
         heads = [
-            initial_model(
-                FinetuneConfig(data=PHANTOM, head=PQC, seed=seed), data, backend
-            ).head
+            initial_model(FinetuneConfig(data=PHANTOM, head=PQC, seed=seed), data, backend).head
             for seed in (0, 0, 1)
         ]
     for name, value in heads[0].state_dict().items():
