@@ -25,13 +25,17 @@ PATIENCE = 240.0  # seconds, for machines that are busy
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
-    """Start `hybridq` with one thread, so that it computes what this process does."""
+    """Start `hybridq` with one thread, so that it computes what this process does.
+
+    A shell that starts the tests in the background lets its children ignore Ctrl-C: undone here.
+    """
     return subprocess.Popen(
         [sys.executable, "-m", "hybridq.cli", *arguments],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
