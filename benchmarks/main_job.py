@@ -240,7 +240,7 @@ def write_results(short: str, rows: list[dict[str, Any]], recipe: Recipe, seeds:
         "images, its ends averaged over the seeds (each single one is in "
         f"`docs/results/{short}.csv`). The last epoch's model is evaluated, with a threshold "
         f"chosen on validation. The test split ({rows[0]['images']} images) was read once with "
-        "this recipe, which was frozen before; [log.md](log.md) counts the reads:",
+        "this recipe, which was frozen before; `docs/results/log.md` counts the reads:",
         "",
         f"- `hybridq pretrain` {options_text(recipe.pretrain)}",
         *(
