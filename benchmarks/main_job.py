@@ -52,12 +52,12 @@ RECIPES = {
         },
     ),
     "bccd_cells": Recipe(
-        pretrain={"epochs": 20, "batch_size": 64, **SMALL},
+        pretrain={"epochs": 60, **SMALL},
         finetune={
-            (0.1, "simclr"): {"epochs": 100, "freeze_encoder": True, **SMALL},
-            (0.1, "scratch"): {"epochs": 40, "batch_size": 32, **SMALL},
-            (1.0, "simclr"): {"epochs": 6, "learning_rate": 3e-4, **SMALL},
-            (1.0, "scratch"): {"epochs": 12, **SMALL},
+            (0.1, "simclr"): {"epochs": 60, "batch_size": 32, **SMALL},
+            (0.1, "scratch"): {"epochs": 60, "batch_size": 32, **SMALL},
+            (1.0, "simclr"): {"epochs": 30, "batch_size": 32, "learning_rate": 1e-3, **SMALL},
+            (1.0, "scratch"): {"epochs": 30, "batch_size": 32, "learning_rate": 1e-3, **SMALL},
         },
     ),
 }

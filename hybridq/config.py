@@ -263,7 +263,7 @@ class DemoConfig(Config):
     """Folder in which the run folders are made."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of images and training."""
-    pretrain_epochs: int = Field(30, ge=1)
+    pretrain_epochs: int = Field(20, ge=1)
     """Epochs of SimCLR."""
-    epochs: int = Field(20, ge=1)
+    epochs: int = Field(30, ge=1)
     """Epochs of fine-tuning."""

@@ -19,7 +19,7 @@ BACKENDS = ("aer_statevector", "fake_torino", "ibm_rehearsal")
 
 def demo(config: DemoConfig) -> str:
     """Pretrain, fine-tune `pqc` and its control, evaluate on three backends; return a table."""
-    data = f"phantom,size=32,count=500,seed={config.seed}"
+    data = f"phantom,size=32,count=700,seed={config.seed}"
     logger.info("step 1 of 3: SimCLR on the unlabelled training images")
     encoder = pretrain(
         PretrainConfig(
@@ -33,7 +33,7 @@ def demo(config: DemoConfig) -> str:
     )
     rows = []
     for step, head in ((2, "pqc"), (3, "mlp")):
-        logger.info("step %d of 3: fine-tune head %s on half of the labels", step, head)
+        logger.info("step %d of 3: fine-tune head %s", step, head)
         run = finetune(
             FinetuneConfig(
                 data=data,
@@ -41,7 +41,6 @@ def demo(config: DemoConfig) -> str:
                 name=f"demo-{head}",
                 seed=config.seed,
                 encoder=str(encoder),
-                labels=0.5,
                 head=HeadConfig(name=head),
                 epochs=config.epochs,
                 batch_size=32,
