@@ -284,7 +284,7 @@ def options_text(options: dict[str, Any]) -> str:
     for name, value in options.items():
         flag = "--" + name.replace("_", "-")
         words.append(f"`{flag}`" if value is True else f"`{flag} {value}`")
-    return " ".join(words)
+    return " ".join(words) or "with its defaults"
 
 
 def markdown(rows: list[dict[str, Any]], labels: float, figures: tuple[str, ...]) -> list[str]:
