@@ -97,9 +97,9 @@ class PretrainConfig(RunConfig):
     encoder: str = "none"
     """Initial weights: `none`, `imagenet`, a run of `hybridq pretrain`, or its file."""
     image_size: int | None = Field(None, ge=8)
-    """Input height and width in pixels; that of the data where it is not given."""
+    """Input height and width in pixels; that of the data, or twice that below 64 pixels."""
     stem: Literal["auto", "stride1", "stride2"] = "auto"
-    """Stride of the first convolution; `auto` is stride1 below 64 pixels."""
+    """Stride of the first convolution; `auto` is stride2, or that of the initial weights."""
     epochs: int = Field(200, ge=1)
     """Passes over the train split."""
     batch_size: int = Field(128, ge=2)

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from hybridq.config import AugmentConfig
 
+SMALLEST_BLURRED = 64
+"""Side in pixels, before any enlargement, below which images are not blurred."""
+
 
 class Augment(nn.Module):
     """Random crop, flips, rotation, brightness and contrast, for each image on its own.
@@ -67,9 +70,11 @@ class Augment(nn.Module):
                     p=0.8,
                 )
             )
-        if config.blur and image_size >= 64:
+        self.blur: nn.Module | None = None
+        if config.blur:
             kernel = max(3, image_size // 16 * 2 + 1)
-            steps.append(kornia.RandomGaussianBlur((kernel, kernel), (0.1, 1.5), p=config.blur))
+            self.blur = kornia.RandomGaussianBlur((kernel, kernel), (0.1, 1.5), p=config.blur)
+            steps.append(self.blur)
         if config.noise:
             steps.append(kornia.RandomGaussianNoise(std=config.noise, p=0.5))
         if config.erase:
@@ -84,8 +89,11 @@ class Augment(nn.Module):
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """Return one random view of each image."""
-        images = (images.to(self.mean.dtype) / 255).expand(-1, 3, -1, -1)
-        views: Tensor = self.steps(images)
+        small = min(images.shape[-2:]) < SMALLEST_BLURRED
+        views = (images.to(self.mean.dtype) / 255).expand(-1, 3, -1, -1)
+        for step in self.steps:
+            if not (small and step is self.blur):
+                views = step(views)
         if not self.colour:  # noise differs between channels; a grey image has only one
             views = views[:, :1]
         return (views - self.mean) / self.std

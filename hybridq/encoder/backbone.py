@@ -93,13 +93,6 @@ class Encoder(nn.Module):
         return functional.adaptive_avg_pool2d(self.features(images), 1).flatten(1)
 
 
-def choose_stem(stem: str, image_size: int) -> Stem:
-    """`stride1` below 64 pixels where `stem` is `auto`: measured in docs/decisions."""
-    if stem == "auto":
-        return "stride1" if image_size < 64 else "stride2"
-    return "stride1" if stem == "stride1" else "stride2"
-
-
 def build_encoder(weights: str, spec: EncoderSpec, *, seed: int = 0) -> Encoder:
     """Make an encoder with `weights`.
 

@@ -6,8 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.data.transforms import channel_statistics
-from hybridq.encoder.backbone import Encoder, EncoderSpec, build_encoder, choose_stem
+from hybridq.encoder.backbone import Encoder, EncoderSpec, Stem, build_encoder
 from hybridq.errors import InvalidValueError
+
+SMALL_SIDE = 64
+"""Side in pixels below which images are enlarged."""
 
 
 def encoder_for(
@@ -17,18 +20,19 @@ def encoder_for(
 
     Args:
         images: training images `(count, height, width, channels)`; they give the normalisation
-            and, where `image_size` is None, the input size.
+            and, where `image_size` is None, the input size (see `input_size`).
         weights: `none`, `imagenet`, or a run folder or file, which carries its own input size.
         image_size: input height and width in pixels, or None.
-        stem: `auto`, `stride1` or `stride2`.
+        stem: `stride1`, `stride2`, or `auto`: that of `weights`, else stride2.
         seed: of random weights.
 
     Raises:
         HybridqError: if the weights cannot be used, or were made for another input than asked for.
     """
-    size = image_size or min(images.shape[1:3])
+    size = image_size or input_size(min(images.shape[1:3]), stem)
     mean, std = channel_statistics(images)
-    spec = EncoderSpec(stem=choose_stem(stem, size), image_size=size, mean=mean, std=std)
+    chosen: Stem = "stride1" if stem == "stride1" else "stride2"
+    spec = EncoderSpec(stem=chosen, image_size=size, mean=mean, std=std)
     encoder = build_encoder(weights, spec, seed=seed)
     for name, asked, own in (
         ("image_size", image_size, encoder.spec.image_size),
@@ -40,3 +44,13 @@ def encoder_for(
                 f"{asked}: leave it out, or pretrain with it."
             )
     return encoder
+
+
+def input_size(side: int, stem: str) -> int:
+    """Side in pixels at which an encoder takes images of `side` pixels.
+
+    MobileNetV2 halves the resolution five times, which leaves of an image below 64 pixels hardly
+    a position. Such an image is enlarged to twice its side, unless a stem of stride 1 does what
+    the enlargement is for. Which is better was measured: docs/decisions/0004.
+    """
+    return 2 * side if side < SMALL_SIDE and stem != "stride1" else side

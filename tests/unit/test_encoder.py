@@ -18,11 +18,11 @@ from hybridq.encoder.backbone import (
     Encoder,
     EncoderSpec,
     build_encoder,
-    choose_stem,
     load_encoder,
     random_encoder_like,
     save_encoder,
 )
+from hybridq.encoder.initial import encoder_for
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError, UnavailableError
 
 pytestmark = pytest.mark.usefixtures("isolated")
@@ -114,18 +114,36 @@ def test_the_weights_do_not_depend_on_the_global_generator():
 
 
 @pytest.mark.parametrize(
-    ("asked", "size", "stem"),
+    ("side", "asked", "size", "stem"),
     [
-        ("auto", 16, "stride1"),
-        ("auto", 63, "stride1"),
-        ("auto", 64, "stride2"),
-        ("auto", 224, "stride2"),
-        ("stride1", 224, "stride1"),
-        ("stride2", 28, "stride2"),
+        (16, "auto", 32, "stride2"),
+        (63, "auto", 126, "stride2"),
+        (64, "auto", 64, "stride2"),
+        (224, "auto", 224, "stride2"),
+        (28, "stride1", 28, "stride1"),
+        (28, "stride2", 56, "stride2"),
+        (224, "stride1", 224, "stride1"),
     ],
 )
-def test_choose_stem(asked, size, stem):
-    assert choose_stem(asked, size) == stem
+def test_small_images_are_enlarged_unless_the_stem_does_it(side, asked, size, stem):
+    data = np.zeros((2, side, side + 1, 1), np.uint8)
+    spec = encoder_for(data, "none", image_size=None, stem=asked, seed=0).spec
+    assert (spec.image_size, spec.stem) == (size, stem)
+
+
+def test_a_given_input_size_is_kept():
+    data = np.zeros((2, 28, 28, 1), np.uint8)
+    spec = encoder_for(data, "none", image_size=28, stem="auto", seed=0).spec
+    assert (spec.image_size, spec.stem) == (28, "stride2")
+
+
+def test_the_stem_and_size_of_given_weights_are_kept(tmp_path):
+    save_encoder(Encoder(SPEC), tmp_path / "encoder.safetensors")
+    data = np.zeros((2, 28, 28, 1), np.uint8)
+    spec = encoder_for(
+        data, str(tmp_path / "encoder.safetensors"), image_size=None, stem="auto", seed=0
+    ).spec
+    assert (spec.image_size, spec.stem) == (SPEC.image_size, SPEC.stem)
 
 
 def test_a_frozen_encoder_keeps_its_batch_norm_through_training():

@@ -13,6 +13,7 @@ from lightning.pytorch import Callback
 from sklearn.metrics import roc_auc_score
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
+from torchvision.transforms.v2.functional import resize
 
 from backends import open_backend
 from hybridq.checkpoint import load_model, read_spec
@@ -249,8 +250,8 @@ def test_pretraining_leaves_a_whole_run_folder(whole_pretraining):
     assert result["images"] == 24
     encoder = load_encoder(whole_pretraining)
     images = load_data(PHANTOM, splits=("train",)).splits["train"].images / 255
-    assert encoder.spec.image_size == 16
-    assert encoder.spec.stem == "stride1"
+    assert encoder.spec.image_size == 32
+    assert encoder.spec.stem == "stride2"
     assert encoder.spec.mean == pytest.approx([images.mean()] * 3)
     assert encoder.spec.std == pytest.approx([images.std()] * 3)
     assert encoder.spec.weights == "simclr on phantom"
@@ -522,6 +523,7 @@ def test_early_stopping_is_resumed(pretrained, tmp_path, monkeypatch):
 def validation_probs(model, spec, split) -> np.ndarray:
     """Probabilities in single precision, as in training: after a few steps many are tied."""
     pixels = torch.from_numpy(split.images).permute(0, 3, 1, 2) / 255
+    pixels = resize(pixels, [spec.encoder.image_size] * 2, antialias=True)
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (spec.encoder.mean, spec.encoder.std))
     with torch.no_grad():
         logits = model((pixels - mean) / std)
