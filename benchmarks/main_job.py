@@ -45,7 +45,12 @@ RECIPES = {
     "breastmnist": Recipe(
         pretrain={},
         finetune={
-            (0.1, "simclr"): {"epochs": 100, "batch_size": 32, "learning_rate": 1e-4},
+            (0.1, "simclr"): {
+                "freeze_encoder": True,
+                "epochs": 10,
+                "batch_size": 32,
+                "head_learning_rate": 1e-2,
+            },
             (0.1, "scratch"): {"epochs": 100, "batch_size": 32},
             (1.0, "simclr"): {},
             (1.0, "scratch"): {},
@@ -171,6 +176,7 @@ def run_finetune(job: Job, options: dict[str, Any]) -> Path:
             seed=job.seed,
             name=job.name,
             encoder=encoder,
+            backend="aer_statevector",
             labels=job.labels,
             head=HeadConfig(name=job.head),
             **RECIPES[short].finetune[job.labels, job.start],
