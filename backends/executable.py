@@ -192,6 +192,22 @@ class Executable:
         return self._engine.estimator
 
     @property
+    def engine(self) -> str:
+        """Who computes the quantum layer's values: `aer`, `ibm`, or `torch`.
+
+        `run` and `estimator` of an executable with `torch` are Aer's, with the same values; the
+        torch engine is in `hybridq.quantum`.
+        """
+        if isinstance(self.spec, IbmRuntime):
+            return "ibm"
+        return "aer" if self.spec is None else self.spec.engine
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a simulator in this process, which can be copied and pickled."""
+        return self.spec is not None and self._engine.is_local
+
+    @property
     def precision(self) -> float:
         """Standard deviation of an expectation value: 1 / sqrt(shots), or 0.0 when exact."""
         return self._engine.precision
@@ -227,8 +243,8 @@ class Executable:
         return {
             "profile": self.profile,
             "kind": "backend",
-            "engine": "ibm" if isinstance(self.spec, IbmRuntime) else "aer",
             **fields,
+            "engine": self.engine,
             "precision": self.precision,
             "num_qubits": self.num_qubits,
             "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
@@ -260,7 +276,7 @@ class Executable:
 
     def __reduce__(self) -> tuple[Callable[..., Executable], tuple[Spec, str]]:
         """Copy by opening the same spec anew."""
-        if self.spec is None or not self._engine.is_local:
+        if self.spec is None or not self.is_local:
             raise TypeError(
                 f"Expected a simulator to copy or pickle, got {self.profile!r}: open it again."
             )
@@ -301,12 +317,12 @@ def _open(spec: Spec, profile: str) -> Executable:
         if spec.rehearse is not None:
             return Executable(RehearsalEngine(spec), spec, profile)
         return Executable(HardwareEngine(spec), spec, profile)
-    if spec.engine == "torch":
-        raise UnavailableError(
-            f"Expected `engine=aer` on backend {profile!r}, got 'torch', which is not part of "
-            "this version: leave `engine` out."
-        )
     if isinstance(spec, Noisy):
+        if spec.engine == "torch":
+            raise UnavailableError(
+                f"Expected `engine=aer` on the noisy backend {profile!r}, got 'torch', which "
+                "computes without noise in this version: leave `engine` out."
+            )
         if spec.device is None:
             return Executable(parametric_engine(spec), spec, profile)
         from backends.devices import fake_device

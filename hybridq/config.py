@@ -141,7 +141,7 @@ class FinetuneConfig(RunConfig):
     """Fraction of the train split's labels in use: stratified, whole groups."""
     head: HeadConfig = HeadConfig()
     """The classifier."""
-    backend: str = "aer_statevector"
+    backend: str = "statevector"
     """Backend of the quantum layer: a profile, then fields, as `aer_noisy,device=FakeTorino`."""
     epochs: int = Field(60, ge=1)
     """Passes over the labelled images."""

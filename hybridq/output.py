@@ -133,12 +133,17 @@ def backends_show(config: BackendsShowConfig) -> int:
 
 def backends_check(config: BackendsCheckConfig) -> int:
     """Print the probes; exit code 1 if one fails."""
-    from backends import check_backend, parse_backend
+    from backends import check_executable, open_backend
 
-    report = check_backend(parse_backend(config.backend))
+    with open_backend(config.backend) as executable:
+        probes = list(check_executable(executable).probes)
+        if executable.engine == "torch":
+            from hybridq.quantum.checks import check_torch_engine
+
+            probes += check_torch_engine(executable)
     rows = [
         ["ok" if probe.passed else "FAILED", probe.name, probe.expected, probe.measured]
-        for probe in report.probes
+        for probe in probes
     ]
     print(table(["", "probe", "expected", "measured"], rows))
-    return 0 if report.passed else 1
+    return 0 if all(probe.passed for probe in probes) else 1

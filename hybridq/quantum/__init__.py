@@ -12,9 +12,11 @@ from hybridq.quantum.circuits import (
     build_circuit,
     z_observables,
 )
+from hybridq.quantum.estimator import ReverseEstimatorGradient, TorchEstimator
 from hybridq.quantum.layer import QuantumLayer
 from hybridq.quantum.names import look_up
 from hybridq.quantum.network import ExecutableConnector, ExecutableQNN
+from hybridq.quantum.statevector import StatevectorEngine
 
 if TYPE_CHECKING:
     from backends import Executable as Executable
@@ -27,6 +29,9 @@ __all__ = [
     "ExecutableQNN",
     "ParametrizedCircuit",
     "QuantumLayer",
+    "ReverseEstimatorGradient",
+    "StatevectorEngine",
+    "TorchEstimator",
     "build_circuit",
     "look_up",
     "z_observables",

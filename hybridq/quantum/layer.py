@@ -21,9 +21,13 @@ class QuantumLayer(nn.Module):
     """Expectation values of a circuit as a function of angles, with trainable circuit weights.
 
     It computes in double precision, on the backend, and returns the dtype and device of its input.
-    A forward is one job, a backward one more, and nothing runs for tensors without
-    `requires_grad`. Second derivatives raise a RuntimeError. Its state is one tensor,
-    `connector.weight`.
+    On the torch engine it is an ordinary torch function, on the device of its input, with
+    derivatives of any order. On any other backend a forward is one job, a backward one more,
+    nothing runs for tensors without `requires_grad`, and second derivatives raise a RuntimeError.
+    Its state is one tensor, `connector.weight`.
+
+    It can be copied, and pickled where the backend is a simulator. A pickle made on a remote
+    backend leaves the connection out, with a warning: call `use_backend` on what is read from it.
 
     Args:
         circuit: The logical circuit, without measurements.
@@ -41,8 +45,8 @@ class QuantumLayer(nn.Module):
         connector: The TorchConnector that holds the weight.
 
     Raises:
-        InvalidValueError: If the parameters are not those of the circuit, an observable has
-            another number of qubits, or the circuit is too wide for the backend.
+        InvalidValueError: If the parameters are not those of the circuit or there are none, an
+            observable has another number of qubits, or the circuit is too wide for the backend.
     """
 
     def __init__(
@@ -57,6 +61,10 @@ class QuantumLayer(nn.Module):
         init_std: float = 0.01,
     ) -> None:
         super().__init__()
+        if not circuit.num_parameters:
+            raise InvalidValueError(
+                "Expected a circuit with parameters, got one without: give it inputs or weights."
+            )
         _check_observables(circuit, observables)
         _check_width(circuit, backend)
         generator = torch.Generator().manual_seed(0) if generator is None else generator
@@ -85,7 +93,11 @@ class QuantumLayer(nn.Module):
 
     @property
     def backend(self) -> Executable:
-        """Where the layer runs."""
+        """Where the layer runs.
+
+        Raises:
+            UnavailableError: If the layer comes from a pickle that left the connection out.
+        """
         return self.qnn.rule.executable
 
     def use_backend(self, backend: Executable) -> None:
@@ -126,7 +138,7 @@ class QuantumLayer(nn.Module):
         return (
             f"num_qubits={qnn.circuit.num_qubits}, num_inputs={qnn.num_inputs}, "
             f"num_weights={qnn.num_weights}, num_observables={qnn.output_shape[0]}, "
-            f"backend={self.backend!r}"
+            f"backend={self.backend if qnn.is_connected else None!r}"
         )
 
 

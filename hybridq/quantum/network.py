@@ -2,14 +2,14 @@
 
 The stock classes send one PUB for each observable and one for each shift of each sample, without
 the precision, compute in single precision, register the weight twice, and derive by what is
-frozen. These subclasses keep the interfaces and replace how values and gradients are computed
-(see `gradient`).
+frozen. These subclasses keep the interfaces and replace how values and gradients are computed:
+by jobs (see `gradient`) or on the torch engine (see `reverse`).
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,19 +22,28 @@ from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor, nn
 
+from hybridq.errors import UnavailableError
+from hybridq.quantum.estimator import ReverseEstimatorGradient, TorchEstimator
 from hybridq.quantum.gradient import ExpvalsFunction, ShiftRule
 from hybridq.quantum.phases import split_circuit
+from hybridq.quantum.reverse import ReverseRule, torch_dtype
 
 if TYPE_CHECKING:
     from backends import Executable
 
 FloatArray = NDArray[np.float64]
 
+logger = logging.getLogger("hybridq")
+
+_MADE_ANEW = ("estimator", "gradient", "_rule")
+
 
 class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
-    """An EstimatorQNN whose forward and backward are one broadcast PUB each, in one job.
+    """An EstimatorQNN whose values and gradients come from an executable, in as few jobs as can be.
 
-    Input gradients are always on. The precision is the executable's, not a default of its own.
+    Where the executable's engine is `torch` there are no jobs, and the derivative is torch's own;
+    elsewhere a forward and a backward are one broadcast PUB each, in one job. Input gradients are
+    always on. The precision is the executable's, not a default of its own.
 
     Args:
         circuit: The logical circuit.
@@ -42,9 +51,6 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
         weight_params: Its trainable parameters.
         observables: What is measured.
         executable: Where it runs.
-
-    Attributes:
-        rule: Values and gradients on the executable in use.
     """
 
     def __init__(
@@ -64,20 +70,90 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
             input_params=input_params,
             weight_params=weight_params,
             input_gradients=True,
-            default_precision=executable.precision,
         )
-        self.rule = ShiftRule(self._split, list(observables), executable)
+        self.use_backend(executable)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a backend; a pickle leaves a remote one out."""
+        return self._rule is not None
+
+    @property
+    def rule(self) -> ShiftRule | ReverseRule:
+        """Values and gradients on the executable in use.
+
+        Raises:
+            UnavailableError: If the network comes from a pickle that left the connection out.
+        """
+        if self._rule is None:
+            raise UnavailableError(
+                "Expected a quantum layer with a backend, got one from a pickle, which leaves "
+                "out the connection to a remote backend: call `use_backend` first."
+            )
+        return self._rule
 
     def use_backend(self, executable: Executable) -> None:
         """Run on another executable from now on."""
-        self.rule = ShiftRule(self._split, self._observables, executable)
-        self.estimator = executable.estimator
-        self.gradient = ParamShiftEstimatorGradient(executable.estimator)
+        on_torch = executable.engine == "torch"
+        kind = ReverseRule if on_torch else ShiftRule
+        self._rule: ShiftRule | ReverseRule | None = kind(
+            self._split, self._observables, executable
+        )
         self._default_precision = executable.precision
+        if on_torch:
+            dtype = torch_dtype(executable)
+            self.estimator = TorchEstimator(dtype=dtype)
+            self.gradient = ReverseEstimatorGradient(dtype=dtype)
+        else:
+            self.estimator = executable.estimator
+            self.gradient = ParamShiftEstimatorGradient(executable.estimator)
+
+    def expvals(self, inputs: Tensor, weights: Tensor) -> Tensor:
+        """Expectation values as a torch function.
+
+        Args:
+            inputs: `(batch, num_inputs)`, radians.
+            weights: `(num_weights,)`, radians.
+
+        Returns:
+            `(batch, num_observables)`, double, on the device of the inputs if the engine is
+            `torch`, else on the CPU.
+        """
+        rule = self.rule
+        if isinstance(rule, ShiftRule) or inputs.device.type == "mps":  # which has no double
+            inputs, weights = inputs.cpu(), weights.cpu()
+        inputs, weights = inputs.double(), weights.double()
+        if isinstance(rule, ReverseRule):
+            return rule.values(inputs, weights.to(inputs.device))
+        values: Tensor = ExpvalsFunction.apply(inputs, weights, self)
+        return values
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything that cannot be made anew, and no connection to a remote backend."""
+        state = {name: value for name, value in self.__dict__.items() if name not in _MADE_ANEW}
+        executable = None if self._rule is None else self._rule.executable
+        if executable is not None and not executable.is_local:
+            logger.warning(
+                "the pickle leaves out the connection to backend %r: call `use_backend` on what "
+                "is read from it",
+                executable.profile,
+            )
+            executable = None
+        return {**state, "executable": executable}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over a state, and make the rest anew where there is a backend."""
+        executable = state.pop("executable")
+        self.__dict__.update(state)
+        self._rule = None
+        if executable is not None:
+            self.use_backend(executable)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ExecutableQNN:
         """A copy that shares the executable and the circuits, none of which it changes."""
-        return copy(self)
+        twin = self.__class__.__new__(self.__class__)
+        twin.__dict__.update(self.__dict__)
+        return twin
 
     def _forward(self, input_data: FloatArray | None, weights: FloatArray | None) -> FloatArray:
         phi = self._split.phases(*self._tensors(input_data, weights))
@@ -121,8 +197,9 @@ class ExecutableConnector(TorchConnector):  # type: ignore[misc]
         return weight
 
     def forward(self, input_data: Tensor) -> Tensor:
-        """Angles `(batch, num_inputs)` on any device to expectation values on the CPU, double."""
-        inputs = input_data.cpu().double()
-        weights = self.weight.cpu().double()
-        values: Tensor = ExpvalsFunction.apply(inputs, weights, self.neural_network)
-        return values
+        """Angles `(batch, num_inputs)` to expectation values `(batch, num_observables)`, double.
+
+        They are on the device of the angles if the engine is `torch`, else on the CPU.
+        """
+        network: ExecutableQNN = self.neural_network
+        return network.expvals(input_data, self.weight)

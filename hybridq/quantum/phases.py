@@ -110,21 +110,22 @@ class PhaseMap:
         """Angles of the gates, differentiable.
 
         Args:
-            inputs: `(batch, num_inputs)`, double, on the CPU.
-            weights: `(num_weights,)` or `(batch, num_weights)`, double, on the CPU.
+            inputs: `(batch, num_inputs)`, double.
+            weights: `(num_weights,)` or `(batch, num_weights)`, double, on the same device.
 
         Returns:
             phi in radians, `(batch, num_phases)`.
         """
         theta = torch.cat([inputs, weights.expand(len(inputs), -1)], dim=1)
-        phi = theta @ self._matrix.T + self._offset
+        phi = theta @ self._matrix.to(theta.device).T + self._offset.to(theta.device)
         if not self._rows:
             return phi
         values = [
             _compiled(symbols, formula)(*(theta[:, index] for index in columns))
             for columns, symbols, formula in self._formulas
         ]
-        return phi.index_copy(1, torch.tensor(self._rows), torch.stack(values, dim=1))
+        rows = torch.tensor(self._rows, device=phi.device)
+        return phi.index_copy(1, rows, torch.stack(values, dim=1))
 
 
 def _formula(expression: ParameterExpression) -> Any:
@@ -223,9 +224,9 @@ def _check_parameters(
             f"Expected a circuit without classical bits, got {circuit.num_clbits}: "
             "remove measurements and control flow."
         )
-    if len(set(given)) != len(given) or set(given) != set(circuit.parameters) or not given:
+    if len(set(given)) != len(given) or set(given) != set(circuit.parameters):
         names = sorted(param.name for param in set(given) ^ set(circuit.parameters))
         raise InvalidValueError(
             "Expected `input_params` and `weight_params` to be the circuit's parameters, "
-            f"each once and at least one, got a difference in {names}: name all of them."
+            f"each once, got a difference in {names}: name all of them."
         )

@@ -544,11 +544,23 @@ def test_a_profile_of_ones_own(run):
     assert "9" in out
 
 
-def test_backends_check(run, monkeypatch):
-    code, out, _ = run("backends", "check", "aer_statevector")
+@pytest.mark.parametrize("backend", ["aer_statevector", "statevector", "statevector,dtype=float32"])
+def test_backends_check(run, backend):
+    code, out, _ = run("backends", "check", backend)
     assert code == 0, out
     assert "ok" in out
     assert "FAILED" not in out
+    assert ("gradients of the shipped circuits" in out) == backend.startswith("statevector")
+
+
+def test_backends_check_finds_a_wrong_engine(run, monkeypatch):
+    from hybridq.quantum.statevector import StatevectorEngine
+
+    right = StatevectorEngine.__call__
+    monkeypatch.setattr(StatevectorEngine, "__call__", lambda *a: right(*a) * (1 + 1e-9))
+    code, out, _ = run("backends", "check", "statevector")
+    assert code == 1
+    assert "FAILED" in out
 
 
 def test_backends_check_fails_with_code_1(run, monkeypatch):
@@ -559,7 +571,7 @@ def test_backends_check_fails_with_code_1(run, monkeypatch):
 
     probe = types.SimpleNamespace(passed=False, name="order", expected="0.5", measured="0.4")
     report = types.SimpleNamespace(passed=False, probes=[probe])
-    monkeypatch.setattr(backends, "check_backend", lambda _spec: report)
+    monkeypatch.setattr(backends, "check_executable", lambda _executable: report)
     code, out, _ = run("backends", "check", "aer_statevector")
     assert code == 1
     assert out.splitlines()[2].split() == ["FAILED", "order", "0.5", "0.4"]

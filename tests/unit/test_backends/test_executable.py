@@ -233,9 +233,22 @@ def test_specs_open_too():
     assert open_backend(IbmRuntime(rehearse="manila")).describe()["device"] == "fake_manila"
 
 
-def test_torch_engine_is_not_here_yet():
-    with pytest.raises(UnavailableError, match="not part of this version"):
+def test_the_torch_engine_computes_without_noise():
+    with pytest.raises(UnavailableError, match="leave `engine` out"):
         open_backend("fake_manila", engine="torch")
+
+
+def test_the_engine_is_recorded(problem):
+    circuit, observables, points, exact = problem
+    names = {"aer_statevector": "aer", "statevector": "torch", "fake_manila": "aer"}
+    for name, engine in {**names, "ibm_rehearsal": "ibm"}.items():
+        executable = open_backend(name)
+        assert executable.engine == executable.describe()["engine"] == engine
+        assert executable.is_local
+    statevector = open_backend("statevector")  # whose own `run` is Aer's, and exact
+    assert statevector.is_exact
+    values = statevector.run(statevector.prepare(circuit, observables), points).values
+    np.testing.assert_allclose(values, exact, rtol=0, atol=1e-12)
 
 
 @pytest.mark.filterwarnings("ignore:.*no QubitProperties")

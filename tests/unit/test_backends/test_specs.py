@@ -16,7 +16,7 @@ from backends.registry import override_spec
 ROOT = Path(__file__).parents[3]
 SHIPPED = {
     *("aer_statevector", "aer_shots", "aer_noisy", "fake_torino", "fake_marrakesh"),
-    *("fake_manila", "depolarizing", "ibm", "ibm_rehearsal"),
+    *("fake_manila", "depolarizing", "ibm", "ibm_rehearsal", "statevector"),
 }
 SECRET = "a-very-secret-token"
 
@@ -86,6 +86,10 @@ def test_rates_replace_a_profiles_device_and_the_reverse():
         ("aer_noisy,device=FakeTorino,error_rate_1q=0.1", "got both"),
         ("aer_noisy,device=none", "got neither"),
         ("aer_noisy,engine=torch", "engine=aer"),
+        ("statevector,shots=100", "take `aer_shots`"),
+        ("statevector,engine=aer,dtype=float32", "take `statevector`"),
+        ("aer_statevector,dtype=float32", "take `statevector`"),
+        ("statevector,dtype=float16", "dtype"),
         ("ibm,shots=none", "`shots`"),
         ("ibm,resilience_level=3", "0, 1 or 2"),
         ("ibm,mode=bulk", "`mode`"),

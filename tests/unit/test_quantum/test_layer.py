@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 import torch
+from qiskit.circuit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import EstimatorQNN
@@ -174,6 +175,9 @@ def test_bad_weights_are_refused_before_any_job(make_layer, exact):
 def test_what_does_not_fit_is_refused(make_layer, exact):
     parts = build_circuit(7)
     arguments = {"input_params": parts.input_params, "weight_params": parts.weight_params}
+    nothing = {"input_params": [], "weight_params": [], "observables": z_observables(1)}
+    with pytest.raises(InvalidValueError, match="circuit with parameters"):
+        QuantumLayer(QuantumCircuit(1), backend=exact, **nothing)
     with pytest.raises(InvalidValueError, match=r"observables on 7 qubits, got \[2\]"):
         QuantumLayer(parts.circuit, observables=[SparsePauliOp("ZZ")], backend=exact, **arguments)
     small = open_backend("fake_manila")

@@ -109,8 +109,15 @@ def test_refuses_a_circuit_whose_parameters_are_not_those_given():
         split_circuit(
             parts.circuit, parts.input_params, [*parts.weight_params, *parts.input_params]
         )
-    with pytest.raises(InvalidValueError, match="at least one"):
-        split_circuit(QuantumCircuit(1), [], [])
+
+
+def test_a_circuit_without_parameters_has_no_angles():
+    circuit = QuantumCircuit(1)
+    circuit.h(0)
+    split = split_circuit(circuit, [], [])
+    assert split.params == ()
+    phi = split.phases(torch.zeros(3, 0, dtype=torch.float64), torch.zeros(0, dtype=torch.float64))
+    assert phi.shape == (3, 0)
 
 
 def test_refuses_measurements():

@@ -1,0 +1,64 @@
+"""Proving that the torch engine computes what Aer computes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from backends import Probe, open_backend
+from hybridq.quantum.circuits import ANSAETZE, ENCODINGS, build_circuit, z_observables
+from hybridq.quantum.layer import QuantumLayer
+
+if TYPE_CHECKING:
+    from backends import Executable
+
+_NUM_QUBITS = 4
+_BATCH = 3
+
+
+def check_torch_engine(executable: Executable) -> list[Probe]:
+    """Compare values and gradients of the shipped circuits with Aer's.
+
+    Args:
+        executable: An open backend whose engine is `torch`.
+
+    Returns:
+        Two answers: on expectation values, and on gradients by parameter shift.
+    """
+    single = getattr(executable.spec, "dtype", "float64") == "float32"
+    within = 1e-5 if single else 1e-10
+    errors = np.zeros(2)
+    with open_backend("aer_statevector") as aer:
+        for encoding in ENCODINGS:
+            for ansatz in ANSAETZE:
+                found = [_run(encoding, ansatz, backend) for backend in (executable, aer)]
+                worst = [float((a - b).abs().max()) for a, b in zip(*found, strict=True)]
+                errors = np.maximum(errors, worst)
+    names = ("values of the shipped circuits", "gradients of the shipped circuits")
+    return [
+        Probe(name, bool(error <= within), f"Aer's within {within:g}", f"off by {error:.2g}")
+        for name, error in zip(names, errors, strict=True)
+    ]
+
+
+def _run(encoding: str, ansatz: str, backend: Executable) -> tuple[torch.Tensor, torch.Tensor]:
+    """Values, and the gradients by angles and weights in one row."""
+    parts = build_circuit(_NUM_QUBITS, encoding=encoding, ansatz=ansatz)
+    generator = torch.Generator().manual_seed(0)
+    layer = QuantumLayer(
+        parts.circuit,
+        input_params=parts.input_params,
+        weight_params=parts.weight_params,
+        observables=z_observables(_NUM_QUBITS),
+        backend=backend,
+        generator=generator,
+        init_std=1.0,
+    ).double()
+    angles = torch.randn(_BATCH, _NUM_QUBITS, generator=generator, dtype=torch.float64)
+    angles.requires_grad_()
+    values = layer(angles)
+    values.square().sum().backward()
+    gradients = [leaf.grad for leaf in (angles, layer.weight) if leaf.grad is not None]
+    return values.detach(), torch.cat([gradient.flatten() for gradient in gradients])

@@ -1,0 +1,139 @@
+"""An exact, batched, differentiable simulator of parametrised circuits in torch.
+
+A circuit is sorted into blocks once (`blocks`); for each batch the matrices of all single-qubit
+gates are made together (`local_gates`), the first of them make a product state, and each further
+block is one or a few operations on all states of the batch. A circuit of real gates keeps its
+states real. Gradients are torch's own, of any order. A batch whose intermediate states would take
+more than the memory allowed is cut into chunks, which the backward pass computes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from qiskit.quantum_info import SparsePauliOp
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from hybridq.errors import InvalidValueError
+from hybridq.quantum.blocks import (
+    DenseBlock,
+    DiagonalBlock,
+    LocalBlock,
+    MonomialBlock,
+    PauliBlock,
+    is_real,
+    make_blocks,
+)
+from hybridq.quantum.local_gates import LocalGates
+from hybridq.quantum.operations import (
+    Dense,
+    Diagonal,
+    Local,
+    Monomial,
+    Operation,
+    PauliRotation,
+)
+from hybridq.quantum.pauli_sums import PauliSums
+from hybridq.quantum.phases import SplitCircuit
+
+MEMORY = 512 * 2**20
+"""Bytes of intermediate states above which a batch is cut into chunks."""
+
+
+class StatevectorEngine:
+    """Exact expectation values of a circuit as a torch function of its angles.
+
+    Args:
+        split: The circuit, and which of its angles depend on inputs.
+        observables: What is measured: Pauli sums with real coefficients.
+        same_weights: Whether angles that no input enters are the same in all rows; then what
+            they alone determine is computed once.
+        dtype: Precision, `torch.float64` or `torch.float32`.
+        memory: Bytes that the intermediate states of one chunk may take; a single sample is
+            computed whatever it takes.
+
+    Raises:
+        InvalidValueError: If an instruction is not unitary, a coefficient not real, or the dtype
+            another.
+    """
+
+    def __init__(
+        self,
+        split: SplitCircuit,
+        observables: Sequence[SparsePauliOp],
+        *,
+        same_weights: bool = True,
+        dtype: torch.dtype = torch.float64,
+        memory: int = MEMORY,
+    ) -> None:
+        if dtype not in (torch.float64, torch.float32):
+            raise InvalidValueError(
+                f"Expected dtype torch.float64 or torch.float32, got {dtype}: take one of them."
+            )
+        self.num_observables = len(observables)
+        num_qubits: int = split.circuit.num_qubits
+        shared = [same_weights and not varies for varies in split.phases.on_inputs.tolist()]
+        blocks = make_blocks(split.circuit, split.params)
+        local = [block for block in blocks if isinstance(block, LocalBlock)]
+        self._real_dtype = dtype
+        self._dtype = dtype if is_real(blocks) else _complex(dtype)
+        self._gates = LocalGates(local, num_qubits, shared)
+        groups = iter(self._gates.groups)
+        self._steps: list[Operation] = []
+        for block in blocks[1:]:
+            if isinstance(block, LocalBlock):
+                self._steps.append(Local(next(groups)))
+            elif isinstance(block, DiagonalBlock):
+                self._steps.append(Diagonal(block, num_qubits, shared))
+            elif isinstance(block, MonomialBlock):
+                self._steps.append(Monomial(block))
+            elif isinstance(block, PauliBlock):
+                self._steps.append(PauliRotation(block, num_qubits, shared))
+            elif isinstance(block, DenseBlock):
+                self._steps.append(Dense(block, num_qubits))
+        self._sums = PauliSums(observables)
+        stored = 3 + sum(step.stored for step in self._steps)
+        self._chunk = max(1, memory // (stored * self._dtype.itemsize * 2**num_qubits))
+
+    def __call__(self, phi: Tensor) -> Tensor:
+        """Expectation values of a batch of angles.
+
+        Args:
+            phi: Angles of the gates in radians, `(batch, num_phases)`, double; with
+                `same_weights`, those that no input enters are the same in all rows.
+
+        Returns:
+            `(batch, num_observables)`, double.
+        """
+        if len(phi) <= self._chunk:
+            return self._expvals(phi)
+        if not (torch.is_grad_enabled() and phi.requires_grad):
+            return torch.cat([self._expvals(part) for part in torch.split(phi, self._chunk)])
+        parts = [
+            checkpoint(self._expvals, part, use_reentrant=False, preserve_rng_state=False)
+            for part in torch.split(phi, self._chunk)
+        ]
+        return torch.cat(parts)
+
+    def states(self, phi: Tensor) -> Tensor:
+        """Amplitudes `(2**n, 1 or batch)`, up to a global phase; qubit 0 is the lowest bit.
+
+        There is one column if no input enters the circuit.
+        """
+        columns = phi.T.contiguous()
+        matrices = self._gates(columns, self._dtype)
+        states = matrices.state()
+        for step in self._steps:
+            states = step(states, columns, matrices)
+        return states
+
+    def _expvals(self, phi: Tensor) -> Tensor:
+        if len(phi) == 0:
+            return phi.sum() * phi.new_zeros(0, self.num_observables)
+        return self._sums(self.states(phi)).double().expand(len(phi), -1)
+
+
+def _complex(dtype: torch.dtype) -> torch.dtype:
+    return torch.complex128 if dtype == torch.float64 else torch.complex64
