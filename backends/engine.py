@@ -52,6 +52,7 @@ class Engine(abc.ABC):
         made_for: What circuits are compiled for: the device, or the set of gates.
         precision: Standard deviation aimed at, 1 / sqrt(shots); 0.0 when exact.
         is_local: Whether everything runs in this process and can be copied.
+        computed_by: Who computes: `aer`, `ibm`, or `backend` for a ready one of another kind.
     """
 
     num_qubits: int
@@ -59,6 +60,7 @@ class Engine(abc.ABC):
     precision: float
     made_for: str
     is_local: bool = True
+    computed_by: str = "aer"
 
     @property
     def target(self) -> Target | None:
@@ -230,6 +232,8 @@ class DeviceEngine(Engine):
 
 class AnyBackendEngine(DeviceEngine):
     """Any ready Qiskit backend, run as it is through `BackendEstimatorV2`."""
+
+    computed_by = "backend"
 
     def __init__(self, backend: BackendV2, *, shots: int, seed: int) -> None:
         """Wrap a backend.

@@ -116,7 +116,7 @@ class Executable:
             InvalidValueError: If the backend cannot take the circuit, an observable or the
                 layout.
         """
-        self._check_open()
+        self.check_open()
         circuit = clean_circuit(circuit, self.num_qubits)
         operators = coerce_observables(observables, circuit.num_qubits)
         if initial_layout is not None:
@@ -170,7 +170,7 @@ class Executable:
 
     def _run_angles(self, prepared: Prepared, phi: FloatArray, seed: int | None) -> Expvals:
         """Send the PUB and arrange the result as (batch, num_observables)."""
-        self._check_open()
+        self.check_open()
         if prepared.made_for != self._engine.made_for:
             raise InvalidValueError(
                 f"Expected a circuit prepared for {self._engine.made_for}, got one for "
@@ -193,14 +193,15 @@ class Executable:
 
     @property
     def engine(self) -> str:
-        """Who computes the quantum layer's values: `aer`, `ibm`, or `torch`.
+        """Who computes the quantum layer's values: `aer`, `ibm`, `torch`, or `backend`.
 
-        `run` and `estimator` of an executable with `torch` are Aer's, with the same values; the
-        torch engine is in `hybridq.quantum`.
+        `run` and `estimator` of an executable with `torch` are Aer's, which agree within the
+        precision of `dtype`; the torch engine is in `hybridq.quantum`. `backend` is a ready
+        backend of another kind.
         """
-        if isinstance(self.spec, IbmRuntime):
-            return "ibm"
-        return "aer" if self.spec is None else self.spec.engine
+        if getattr(self.spec, "engine", None) == "torch":
+            return "torch"
+        return self._engine.computed_by
 
     @property
     def is_local(self) -> bool:
@@ -275,15 +276,22 @@ class Executable:
         return f"Executable({self.profile!r}, num_qubits={self.num_qubits})"
 
     def __reduce__(self) -> tuple[Callable[..., Executable], tuple[Spec, str]]:
-        """Copy by opening the same spec anew."""
+        """Copy by opening the same spec anew, without what may be secret in it."""
         if self.spec is None or not self.is_local:
             raise TypeError(
                 f"Expected a simulator to copy or pickle, got {self.profile!r}: open it again."
             )
-        return _open, (self.spec, self.profile)
+        spec = self.spec
+        if isinstance(spec, IbmRuntime):  # a rehearsal, which asks no service
+            spec = spec.model_copy(update={"service_options": {}})
+        return _open, (spec, self.profile)
 
-    def _check_open(self) -> None:
-        """Refuse work after `close`."""
+    def check_open(self) -> None:
+        """Refuse work after `close`.
+
+        Raises:
+            InvalidValueError: If it is closed.
+        """
         if self._closed:
             raise InvalidValueError(
                 f"Expected an open backend, got {self.profile!r} closed: open it again."

@@ -74,6 +74,7 @@ def check_isa(circuit: QuantumCircuit, target: Target) -> None:
 class _RuntimeEngine(Engine):
     """What hardware and rehearsal share: compiling, checking, narrowing."""
 
+    computed_by = "ibm"
     device: BackendV2
     _spec: IbmRuntime
 

@@ -15,12 +15,14 @@ Amplitudes are numbered as in Qiskit: qubit 0 is the lowest bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import Parameter, ParameterExpression, QuantumCircuit
+from qiskit.circuit.library import UnitaryGate
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Operator
 
@@ -30,6 +32,7 @@ ComplexArray = NDArray[np.complex128]
 IntArray = NDArray[np.int64]
 
 _TINY = 1e-15  # below it, an entry of a gate's matrix is a rounding error
+_MOST_BY_MATRIX = 5  # qubits of a gate that is taken by its matrix
 _SKIPPED = frozenset({"barrier", "delay", "id", "global_phase"})
 _LOCAL = frozenset({"rx", "ry", "rz", "p"})
 _PAULIS = {"rxx": "XX", "ryy": "YY", "rzx": "XZ"}  # as Qiskit labels: the last letter is qubit 0's
@@ -160,17 +163,37 @@ def make_blocks(circuit: QuantumCircuit, params: Sequence[Parameter]) -> list[Bl
     """
     column = {param: index for index, param in enumerate(params)}
     blocks: list[Block] = [LocalBlock()]
-    for item in circuit.data:
-        operation = item.operation
-        if operation.name in _SKIPPED:
-            continue
-        qubits = tuple(circuit.find_bit(qubit).index for qubit in item.qubits)
-        given = operation.params[0] if operation.params else None
+    for operation, qubits in _elementary(circuit, tuple(range(circuit.num_qubits))):
+        angles: list[Any] = list(getattr(operation, "params", ()))
+        given = angles[0] if angles else None
         if isinstance(given, ParameterExpression) and given.parameters:
             _add_rotation(blocks, operation.name, qubits, column[next(iter(given.parameters))])
         else:
             _add_constant(blocks, _matrix(operation), qubits, circuit.num_qubits)
     return _with_diagonals(blocks)
+
+
+def _elementary(
+    circuit: QuantumCircuit, places: tuple[int, ...]
+) -> Iterator[tuple[Any, tuple[int, ...]]]:
+    """The operations, and the qubits of the whole circuit they are on.
+
+    An operation that is defined by a circuit and not by a matrix, or whose matrix would be large,
+    is taken apart: as Aer does with it, and without a matrix of `4**k` entries.
+    """
+    for item in circuit.data:
+        operation = item.operation
+        if operation.name in _SKIPPED:
+            continue
+        qubits = tuple(places[circuit.find_bit(qubit).index] for qubit in item.qubits)
+        definition = getattr(operation, "definition", None)
+        by_matrix = hasattr(operation, "__array__") and (
+            len(qubits) <= _MOST_BY_MATRIX or isinstance(operation, UnitaryGate)
+        )
+        if definition is None or by_matrix:
+            yield operation, qubits
+        else:
+            yield from _elementary(definition, qubits)
 
 
 def is_real(blocks: Sequence[Block]) -> bool:

@@ -18,14 +18,14 @@ from qiskit.quantum_info.operators.base_operator import BaseOperator
 from qiskit_machine_learning.gradients import BaseEstimatorGradient, EstimatorGradientResult
 from torch import Tensor
 
+from backends.engine import MOST_STATEVECTOR_QUBITS
 from backends.isa import clean_circuit, coerce_observables, fingerprint
-from hybridq.quantum.circuits import MAX_QUBITS
 from hybridq.quantum.phases import split_circuit
 from hybridq.quantum.statevector import StatevectorEngine
 
 FloatArray = NDArray[np.float64]
 
-_MOST_KEPT = 64
+_MOST_KEPT = 16
 
 
 class TorchEstimator(BaseEstimatorV2):  # type: ignore[misc]
@@ -152,18 +152,20 @@ class Functions:
                 depends on those that are the same in all rows is computed once. None: each may
                 differ, and have its own gradient.
         """
-        circuit = clean_circuit(circuit, MAX_QUBITS)
+        circuit = clean_circuit(circuit, MOST_STATEVECTOR_QUBITS)
         operators = coerce_observables(observables, circuit.num_qubits)
         same = np.zeros(circuit.num_parameters, dtype=bool)
         if points is not None and len(points):
             same = (points == points[:1]).all(axis=0)
         key = (fingerprint(circuit, operators, None), same.tobytes())
-        if key not in self._made:
-            self._made[key] = _Function(circuit, operators, same, self._dtype)
-            if len(self._made) > _MOST_KEPT:
-                self._made.popitem(last=False)
-        self._made.move_to_end(key)
-        return self._made[key]
+        # each step is atomic: jobs run in threads of their own
+        function = self._made.pop(key, None)
+        if function is None:
+            function = _Function(circuit, operators, same, self._dtype)
+        self._made[key] = function
+        while len(self._made) > _MOST_KEPT:
+            self._made.popitem(last=False)
+        return function
 
 
 class _Function:

@@ -52,6 +52,7 @@ class LocalGates:
 
     Attributes:
         groups: For each block but the first its groups, from qubit 0 upwards.
+        stored: How many numbers autograd keeps for a sample, about.
     """
 
     def __init__(
@@ -72,6 +73,13 @@ class LocalGates:
                     self._rotations[shared_angles[factor.angle]].append(factor)
                 elif factor not in self._constants:
                     self._constants.append(factor)
+
+        longest = max((len(run) for run in self._runs[False]), default=0)
+        self.stored = 8 * (len(self._rotations[False]) + longest * len(self._runs[False])) + sum(
+            2 * len(members) * 4**size
+            for (shared, size), members in self._members.items()
+            if not shared
+        )
 
     def _is_shared(self, run: Sequence[Factor]) -> bool:
         return all(not isinstance(f, Rotation) or self._shared_angles[f.angle] for f in run)

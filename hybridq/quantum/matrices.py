@@ -56,17 +56,20 @@ def multiply_each(matrices: Tensor | None, rows: Tensor, size: int) -> Tensor:
 class _SharedProduct(torch.autograd.Function):
     """`matrix @ views[i]` for all i: torch's own broadcasting would copy the states first."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, matrix: Tensor, views: Tensor) -> Tensor:
-        ctx.save_for_backward(matrix, views)
+    def forward(matrix: Tensor, views: Tensor) -> Tensor:
         return torch.bmm(matrix.expand(len(views), -1, -1), views)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:
         matrix, views = ctx.saved_tensors
-        by_matrix = by_views = None
+        by_matrix = None
         if ctx.needs_input_grad[0]:
             by_matrix = torch.bmm(grad, views.mH).sum(dim=0)
-        if ctx.needs_input_grad[1]:
-            by_views = _SharedProduct.apply(matrix.mH, grad)
-        return by_matrix, by_views
+        return by_matrix, _SharedProduct.apply(matrix.mH, grad)

@@ -122,9 +122,9 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
         rule = self.rule
         if isinstance(rule, ShiftRule) or inputs.device.type == "mps":  # which has no double
             inputs, weights = inputs.cpu(), weights.cpu()
-        inputs, weights = inputs.double(), weights.double()
+        inputs, weights = inputs.double(), weights.to(inputs.device).double()
         if isinstance(rule, ReverseRule):
-            return rule.values(inputs, weights.to(inputs.device))
+            return rule.values(inputs, weights)
         values: Tensor = ExpvalsFunction.apply(inputs, weights, self)
         return values
 

@@ -17,6 +17,7 @@ from hybridq.quantum.blocks import DenseBlock, DiagonalBlock, MonomialBlock, Pau
 from hybridq.quantum.local_gates import Group, Matrices
 from hybridq.quantum.matrices import multiply_each, multiply_shared
 from hybridq.quantum.permute import permute
+from hybridq.quantum.signs import signs
 
 
 class Operation(Protocol):
@@ -55,24 +56,30 @@ class Local:
 
 
 class Diagonal:
-    """exp(-i/2 sum_k phi_k Z_k), for each basis state one factor."""
+    """exp(-i/2 sum_k phi_k Z_k), for each basis state one factor.
+
+    The sign of each Z_k is that of the upper qubits times that of the lower ones.
+    """
 
     stored = 4
 
     def __init__(self, block: DiagonalBlock, num_qubits: int, shared: Sequence[bool]) -> None:
-        index = torch.arange(2**num_qubits)
+        num_low = num_qubits // 2
         self._parts = []
         for kind in (True, False):
             terms = [term for term in block.terms if shared[term[1]] == kind]
             if terms:
-                signs = torch.stack([_sign(index & mask, num_qubits) for mask, _ in terms], dim=1)
-                self._parts.append((kind, [angle for _, angle in terms], signs))
+                masks = [mask for mask, _ in terms]
+                high = signs(num_qubits - num_low, [mask >> num_low for mask in masks])
+                low = signs(num_low, [mask & (1 << num_low) - 1 for mask in masks])
+                self._parts.append((kind, [angle for _, angle in terms], high.T, low))
 
     def __call__(self, states: Tensor, phi: Tensor, matrices: Matrices) -> Tensor:
         """The states afterwards."""
-        for shared, angles, signs in self._parts:
-            chosen = phi[angles, :1] if shared else phi[angles]
-            theta = signs.to(phi) @ (chosen / 2)
+        for shared, angles, high, low in self._parts:
+            chosen = (phi[angles, :1] if shared else phi[angles]) / 2
+            lows = (low.to(phi)[:, :, None] * chosen[:, None]).flatten(1)
+            theta = (high.to(phi) @ lows).view(-1, chosen.shape[1])
             states = states * torch.complex(theta.cos(), -theta.sin()).to(states.dtype)
         return states
 
@@ -83,10 +90,10 @@ class Monomial:
     stored = 2
 
     def __init__(self, block: MonomialBlock) -> None:
-        source = torch.from_numpy(block.source)
+        source = torch.from_numpy(block.source).int()
         self._permutation = None
         if (block.source != range(len(source))).any():
-            self._permutation = (source, source.argsort())
+            self._permutation = (source, source.argsort().int())
         self._factor = None
         if (block.factor != 1).any():
             self._factor = torch.from_numpy(block.factor)[:, None]
@@ -109,9 +116,9 @@ class PauliRotation:
     def __init__(self, block: PauliBlock, num_qubits: int, shared: Sequence[bool]) -> None:
         self._shared = shared[block.angle]
         self._angle = block.angle
-        self._index = torch.arange(2**num_qubits) ^ block.x
+        self._index = torch.arange(2**num_qubits, dtype=torch.int32) ^ block.x
         turn = -1j * 1j ** (block.x & block.z).bit_count()
-        self._factor = (turn * _sign(self._index & block.z, num_qubits))[:, None]
+        self._factor = (turn * signs(num_qubits, [block.z])[0, self._index])[:, None]
 
     def __call__(self, states: Tensor, phi: Tensor, matrices: Matrices) -> Tensor:
         """The states afterwards."""
@@ -144,11 +151,3 @@ def _like(values: Tensor, states: Tensor) -> Tensor:
     """Constants in the states' dtype and on their device; real ones lose no imaginary part."""
     values = values if states.is_complex() or not values.is_complex() else values.real
     return values.to(states)
-
-
-def _sign(index: Tensor, num_qubits: int) -> Tensor:
-    """(-1)**parity of each index, int8."""
-    parity = torch.zeros_like(index)
-    for bit in range(num_qubits):
-        parity ^= index >> bit & 1
-    return (1 - 2 * parity).to(torch.int8)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from hybridq.errors import InvalidValueError
 from hybridq.quantum.permute import permute
+from hybridq.quantum.signs import signs
 
 _MOST_LOW = 10  # qubits of the second product
 
@@ -25,6 +26,9 @@ class PauliSums:
 
     Args:
         observables: Pauli sums with real coefficients, on `n` qubits each.
+
+    Attributes:
+        stored: How many states' worth of memory autograd keeps for it, about.
 
     Raises:
         InvalidValueError: If a coefficient is not real.
@@ -42,6 +46,7 @@ class PauliSums:
                     z, torch.zeros(self.num_observables, dtype=torch.float64)
                 )
                 row[column] += sign * value
+        self.stored = 2 + sum(x != 0 for x, _ in terms)
         num_low = min(self.num_qubits, _MOST_LOW)
         self._parts = [
             _Part(x, odd, rows, self.num_qubits, num_low) for (x, odd), rows in terms.items()
@@ -106,20 +111,11 @@ class _Part:
         bits = (1 << num_low) - 1
         lows = sorted({z & bits for z in rows})
         highs = sorted({z >> num_low for z in rows})
-        self.low = _signs(num_low, lows)
-        self.high = _signs(num_qubits - num_low, highs)
+        self.low = signs(num_low, lows)
+        self.high = signs(num_qubits - num_low, highs)
         self.picked = torch.tensor(
             [highs.index(z >> num_low) * len(lows) + lows.index(z & bits) for z in rows]
         )
-
-
-def _signs(num_qubits: int, masks: Sequence[int]) -> Tensor:
-    """(-1)**parity(j & mask), `(len(masks), 2**num_qubits)`, double."""
-    index = torch.arange(2**num_qubits) & torch.tensor(masks)[:, None]
-    parity = torch.zeros_like(index)
-    for bit in range(num_qubits):
-        parity ^= index >> bit & 1
-    return (1 - 2 * parity).double()
 
 
 def _strings(observable: SparsePauliOp) -> list[tuple[int, int, float]]:
@@ -129,7 +125,7 @@ def _strings(observable: SparsePauliOp) -> list[tuple[int, int, float]]:
     if abs(coefficients.imag).max(initial=0.0) > 1e-12:
         raise InvalidValueError(
             "Expected observables with real coefficients, got a complex one: "
-            "an expectation value is real for Hermitian operators only."
+            "make them real, as an expectation value is for Hermitian operators only."
         )
 
     def bits(row: Sequence[bool]) -> int:

@@ -26,10 +26,15 @@ def permute(states: Tensor, source: Tensor, inverse: Tensor) -> Tensor:
 
 
 class _Permute(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, states: Tensor, source: Tensor, inverse: Tensor) -> Tensor:
-        ctx.save_for_backward(source, inverse)
+    def forward(states: Tensor, source: Tensor, inverse: Tensor) -> Tensor:
         return states.index_select(0, source)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs[1:])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:

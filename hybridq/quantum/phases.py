@@ -211,7 +211,8 @@ def split_circuit(
 
 def _is_free(operation: Any) -> bool:
     """Whether the operation has an angle that is not a number."""
-    return any(isinstance(p, ParameterExpression) and p.parameters for p in operation.params)
+    params = getattr(operation, "params", ())
+    return any(isinstance(p, ParameterExpression) and p.parameters for p in params)
 
 
 def _check_parameters(

@@ -56,17 +56,20 @@ class ReverseRule:
         Returns:
             `(batch, num_observables)`, double.
         """
+        self.executable.check_open()
         return self._engine(self.split.phases(inputs, weights))
 
     def expvals(self, phi: Tensor) -> Tensor:
         """Expectation values of a batch of angles, without a gradient.
 
         Args:
-            phi: Angles of the gates in radians, `(batch, num_phases)`, double.
+            phi: Angles of the gates in radians, `(batch, num_phases)`, double; those that no
+                input enters are the same in all rows.
 
         Returns:
             `(batch, num_observables)`, double.
         """
+        self.executable.check_open()
         with torch.no_grad():
             return self._engine(phi)
 
@@ -84,6 +87,7 @@ class ReverseRule:
             inputs.detach().requires_grad_(True),
             weights.detach().expand(len(inputs), -1).clone().requires_grad_(True),
         )
+        self.executable.check_open()
         with torch.enable_grad():
             values = self._engine_of_rows(self.split.phases(*leaves))
         rows = [

@@ -4,17 +4,18 @@ A circuit is sorted into blocks once (`blocks`); for each batch the matrices of 
 gates are made together (`local_gates`), the first of them make a product state, and each further
 block is one or a few operations on all states of the batch. A circuit of real gates keeps its
 states real. Gradients are torch's own, of any order. A batch whose intermediate states would take
-more than the memory allowed is cut into chunks, which the backward pass computes again.
+more than the memory allowed is cut into chunks, which the backward pass computes again; the graph
+of a second derivative is not bounded in this way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from hybridq.errors import InvalidValueError
 from hybridq.quantum.blocks import (
@@ -56,7 +57,7 @@ class StatevectorEngine:
 
     Raises:
         InvalidValueError: If an instruction is not unitary, a coefficient not real, or the dtype
-            another.
+            another; if there is no observable, or one of another number of qubits.
     """
 
     def __init__(
@@ -74,6 +75,12 @@ class StatevectorEngine:
             )
         self.num_observables = len(observables)
         num_qubits: int = split.circuit.num_qubits
+        widths = sorted({observable.num_qubits for observable in observables})
+        if widths != [num_qubits]:
+            raise InvalidValueError(
+                f"Expected at least one observable, each on {num_qubits} qubits, got widths "
+                f"{widths}: build them for the circuit, for instance with `z_observables`."
+            )
         shared = [same_weights and not varies for varies in split.phases.on_inputs.tolist()]
         blocks = make_blocks(split.circuit, split.params)
         local = [block for block in blocks if isinstance(block, LocalBlock)]
@@ -94,8 +101,9 @@ class StatevectorEngine:
             elif isinstance(block, DenseBlock):
                 self._steps.append(Dense(block, num_qubits))
         self._sums = PauliSums(observables)
-        stored = 3 + sum(step.stored for step in self._steps)
-        self._chunk = max(1, memory // (stored * self._dtype.itemsize * 2**num_qubits))
+        stored = 1 + self._sums.stored + sum(step.stored for step in self._steps)
+        numbers = stored * 2**num_qubits + self._gates.stored
+        self._chunk = max(1, memory // (numbers * self._dtype.itemsize))
 
     def __call__(self, phi: Tensor) -> Tensor:
         """Expectation values of a batch of angles.
@@ -109,13 +117,8 @@ class StatevectorEngine:
         """
         if len(phi) <= self._chunk:
             return self._expvals(phi)
-        if not (torch.is_grad_enabled() and phi.requires_grad):
-            return torch.cat([self._expvals(part) for part in torch.split(phi, self._chunk)])
-        parts = [
-            checkpoint(self._expvals, part, use_reentrant=False, preserve_rng_state=False)
-            for part in torch.split(phi, self._chunk)
-        ]
-        return torch.cat(parts)
+        values: Tensor = _InChunks.apply(phi, self._expvals, self._chunk)
+        return values
 
     def states(self, phi: Tensor) -> Tensor:
         """Amplitudes `(2**n, 1 or batch)`, up to a global phase; qubit 0 is the lowest bit.
@@ -130,9 +133,36 @@ class StatevectorEngine:
         return states
 
     def _expvals(self, phi: Tensor) -> Tensor:
+        linked = phi[:, :0].sum()  # 0, so that there is a gradient where no angle matters
         if len(phi) == 0:
-            return phi.sum() * phi.new_zeros(0, self.num_observables)
-        return self._sums(self.states(phi)).double().expand(len(phi), -1)
+            return phi.new_zeros(0, self.num_observables) + linked
+        return self._sums(self.states(phi)).double().expand(len(phi), -1) + linked
+
+
+class _InChunks(torch.autograd.Function):
+    """A function of rows, chunk by chunk; the backward pass computes each chunk again."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, function: Callable[[Tensor], Tensor], size: int) -> Tensor:
+        ctx.save_for_backward(rows)
+        ctx.function = function
+        ctx.size = size
+        return torch.cat([function(part) for part in torch.split(rows, size)])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (rows,) = ctx.saved_tensors
+        twice = torch.is_grad_enabled()  # create_graph=True
+        found: list[Tensor] = []
+        with torch.enable_grad():
+            for part, part_grad in zip(
+                torch.split(rows, ctx.size), torch.split(grad, ctx.size), strict=True
+            ):
+                leaf = part if twice else part.detach().requires_grad_()
+                found += torch.autograd.grad(
+                    ctx.function(leaf), leaf, part_grad, create_graph=twice
+                )
+        return torch.cat(found), None, None
 
 
 def _complex(dtype: torch.dtype) -> torch.dtype:

@@ -68,7 +68,7 @@ def test_the_folder_of_an_evaluation(exact_evaluation, finetuned_pqc):
             image.verify()
     result = read_result(exact_evaluation)
     assert result["run"] == str(finetuned_pqc)
-    assert result["backend"]["name"] == "aer_statevector"
+    assert result["backend"]["name"] == "statevector"
     assert result["backend"]["engine"] == "aer"
     assert set(result["baselines"]) == {"majority", "raw_pixels", "random_encoder"}
     assert result["baselines"]["majority"]["figures"]["auc"]["value"] == 0.5

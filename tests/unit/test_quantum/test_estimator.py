@@ -85,6 +85,17 @@ def test_several_circuits_and_none_of_a_parameter():
     assert values[1] == values[2] == pytest.approx([np.cos(0.4)], abs=1e-14)
 
 
+def test_many_jobs_at_once_share_few_functions(circuit):
+    estimator = TorchEstimator()
+    values = points(circuit)
+    jobs = [
+        estimator.run([(circuit, {"ZZZ": scale, "XII": 1.0}, values)]) for scale in range(1, 60)
+    ]
+    found = np.array([float(job.result()[0].data.evs) for job in jobs])
+    np.testing.assert_allclose(np.diff(found), found[1] - found[0], rtol=0, atol=1e-12)
+    assert len(estimator._functions._made) <= 16
+
+
 def test_what_cannot_be_estimated_is_refused():
     middle = QuantumCircuit(2, 1)
     middle.h(0)
@@ -92,8 +103,8 @@ def test_what_cannot_be_estimated_is_refused():
     middle.h(0)
     with pytest.raises(InvalidValueError, match="measurements in the middle"):
         TorchEstimator().run([(middle, "ZZ")]).result()
-    with pytest.raises(InvalidValueError, match="1 to 20 qubits, got 21"):
-        TorchEstimator().run([(QuantumCircuit(21), "Z" * 21)]).result()
+    with pytest.raises(InvalidValueError, match="1 to 24 qubits, got 25"):
+        TorchEstimator().run([(QuantumCircuit(25), "Z" * 25)]).result()
     with pytest.raises(ValueError):
         TorchEstimator().run([(QuantumCircuit(2), "Z")])
 

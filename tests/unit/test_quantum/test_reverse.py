@@ -15,7 +15,7 @@ from qiskit_machine_learning.neural_networks import EstimatorQNN
 from safetensors.torch import load_file, save_file
 
 from backends import open_backend
-from hybridq.errors import UnavailableError
+from hybridq.errors import InvalidValueError, UnavailableError
 from hybridq.quantum import ReverseEstimatorGradient, TorchEstimator
 
 CIRCUITS = [
@@ -127,17 +127,31 @@ def test_a_pickle_leaves_a_remote_connection_out_and_says_so(
 ):
     layer = make_layer(2, exact)
     expected = layer(random_angles(3, 2))
-    monkeypatch.setattr(exact, "_engine", SimpleNamespace(is_local=False, secret=lambda: "s3cret"))
+    monkeypatch.setattr(exact, "_engine", SimpleNamespace(is_local=False, computed_by="ibm"))
     with caplog.at_level(logging.WARNING, "hybridq"):
         text = pickle.dumps(layer)
     assert "leaves out the connection to backend 'aer_statevector'" in caplog.text
-    assert b"s3cret" not in text
     again = pickle.loads(text)
     assert "backend=None" in repr(again)
     with pytest.raises(UnavailableError, match="call `use_backend` first"):
         again(random_angles(3, 2))
     again.use_backend(open_backend("aer_statevector"))
     assert torch.equal(again(random_angles(3, 2)), expected)
+
+
+def test_a_pickle_of_a_rehearsal_holds_no_service_options(make_layer):
+    options = {"token": "a-very-secret-token", "instance": "mine"}
+    rehearsal = open_backend("ibm_rehearsal", service_options=options)
+    text = pickle.dumps(make_layer(2, rehearsal)) + pickle.dumps(rehearsal)
+    assert b"secret" not in text
+    assert pickle.loads(pickle.dumps(rehearsal)).spec.rehearse == rehearsal.spec.rehearse
+
+
+def test_a_closed_backend_computes_nothing(make_layer, random_angles, on_torch):
+    layer = make_layer(2, on_torch)
+    on_torch.close()
+    with pytest.raises(InvalidValueError, match="closed"):
+        layer(random_angles(1, 2))
 
 
 def test_an_empty_batch(make_layer, random_angles, on_torch):

@@ -11,8 +11,16 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from qiskit import transpile
 from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
-from qiskit.circuit.library import UnitaryGate, get_standard_gate_name_mapping
-from qiskit.quantum_info import SparsePauliOp, random_unitary
+from qiskit.circuit.library import (
+    PauliEvolutionGate,
+    PauliGate,
+    PermutationGate,
+    QFTGate,
+    UnitaryGate,
+    XGate,
+    get_standard_gate_name_mapping,
+)
+from qiskit.quantum_info import SparsePauliOp, random_clifford, random_unitary
 from qiskit.quantum_info import Statevector as QiskitStatevector
 from qiskit_aer import AerSimulator
 
@@ -20,15 +28,15 @@ from backends import open_backend
 from hybridq.errors import InvalidValueError
 from hybridq.quantum import build_circuit, z_observables
 from hybridq.quantum.gradient import ShiftRule
+from hybridq.quantum.matrices import multiply_shared
 from hybridq.quantum.phases import split_circuit
 from hybridq.quantum.statevector import StatevectorEngine
 
 NOT_UNITARY = {"measure", "reset", "delay"}
-GATES = {
-    name: gate
-    for name, gate in get_standard_gate_name_mapping().items()
-    if name not in NOT_UNITARY and gate.num_qubits <= 4
+EVERY_GATE = {
+    name: gate for name, gate in get_standard_gate_name_mapping().items() if name not in NOT_UNITARY
 }
+GATES = {name: gate for name, gate in EVERY_GATE.items() if gate.num_qubits <= 4}
 
 
 @dataclass(frozen=True)
@@ -124,9 +132,94 @@ def aer_values(problem, inputs, weights):
     return np.array([[s.expectation_value(o).real for o in problem.observables] for s in states])
 
 
-def test_the_random_circuits_have_every_standard_gate():
-    every = set(get_standard_gate_name_mapping()) - NOT_UNITARY
-    assert set(GATES) >= {n for n in every if get_standard_gate_name_mapping()[n].num_qubits <= 4}
+def prepared_circuit(num_qubits):
+    """Every amplitude of its state is different."""
+    circuit = QuantumCircuit(num_qubits)
+    for qubit in range(num_qubits):
+        circuit.ry(0.4 + 0.3 * qubit, qubit)
+        circuit.rx(1.1 - 0.2 * qubit, qubit)
+    return circuit
+
+
+def assert_state_is_qiskits(circuit, inputs=(), values=()):
+    split = split_circuit(circuit, list(inputs), [])
+    engine = StatevectorEngine(split, z_observables(circuit.num_qubits))
+    phi = split.phases(
+        torch.tensor([values], dtype=torch.float64), torch.zeros(0, dtype=torch.float64)
+    )
+    bound = circuit.assign_parameters(dict(zip(inputs, values, strict=True)))
+    overlap = np.vdot(QiskitStatevector(bound).data, engine.states(phi)[:, 0].numpy())
+    assert abs(overlap) == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(EVERY_GATE))
+def test_each_standard_gate(name):
+    gate = EVERY_GATE[name]
+    for qubits in (range(gate.num_qubits), reversed(range(1, gate.num_qubits + 1))):
+        numbers = [0.3 + 0.5 * place for place in range(len(gate.params))]
+        constant = prepared_circuit(gate.num_qubits + 1)
+        constant.append(type(gate)(*numbers), [*qubits])
+        assert_state_is_qiskits(constant)
+        if numbers:
+            params = ParameterVector("t", len(numbers))
+            free = prepared_circuit(gate.num_qubits + 1)
+            free.append(type(gate)(*params), [*range(gate.num_qubits)])
+            assert_state_is_qiskits(free, list(params), numbers)
+
+
+@pytest.mark.parametrize("free", [False, True])
+def test_operations_that_are_made_of_others(free):
+    """Composite, controlled on zero, permuting, Clifford and Trotterised operations."""
+    t = Parameter("t")
+    inner = prepared_circuit(2)
+    inner.cx(0, 1)
+    inner.rz(0.3, 1)
+    circuit = prepared_circuit(4)
+    circuit.append(inner.to_gate(), [3, 1])
+    circuit.append(inner.to_gate().control(1, ctrl_state=0), [0, 2, 3])
+    circuit.append(XGate().control(3, ctrl_state=5), [0, 2, 3, 1])
+    circuit.append(PermutationGate([2, 0, 3, 1]), range(4))
+    circuit.append(PauliGate("XZY"), [3, 0, 2])
+    circuit.append(QFTGate(3), [0, 3, 1])
+    circuit.append(random_clifford(2, seed=1), [1, 2])
+    circuit.append(UnitaryGate(random_unitary(8, seed=2)), [3, 0, 1])
+    evolution = SparsePauliOp(["XX", "ZI", "IY"], [0.3, 0.4, -0.2])
+    circuit.append(PauliEvolutionGate(evolution, time=t if free else 0.7), [2, 0])
+    # Aer and a circuit's simulation run the product formula, not the exponential
+    circuit = circuit.decompose(gates_to_decompose="PauliEvolution")
+    assert_state_is_qiskits(circuit, [t] if free else [], [0.7] if free else [])
+
+
+def test_an_evolution_is_its_product_formula_whether_its_time_is_a_number_or_not():
+    t = Parameter("t")
+    gate = PauliEvolutionGate(SparsePauliOp(["XX", "ZI", "IY"], [0.9, 0.8, -0.7]), time=t)
+    found = []
+    for fixed in (False, True):
+        circuit = prepared_circuit(2)
+        circuit.append(gate, [0, 1])
+        params = [t]
+        if fixed:
+            circuit, params = circuit.assign_parameters({t: 0.7}), []
+        split = split_circuit(circuit, params, [])
+        engine = StatevectorEngine(split, z_observables(2))
+        inputs = torch.full((1, len(params)), 0.7, dtype=torch.float64)
+        found.append(engine(split.phases(inputs, torch.zeros(0, dtype=torch.float64))))
+    torch.testing.assert_close(*found, rtol=0, atol=1e-12)
+
+
+def test_a_wide_gate_of_a_circuit_needs_no_matrix():
+    inner = prepared_circuit(16)
+    for qubit in range(15):
+        inner.cx(qubit, qubit + 1)
+    t = Parameter("t")
+    circuit = QuantumCircuit(16)
+    circuit.append(inner.to_gate(), range(16))
+    circuit.append(QFTGate(16), range(16))
+    circuit.ry(t, 0)
+    split = split_circuit(circuit, [t], [])
+    engine = StatevectorEngine(split, z_observables(16), dtype=torch.float32)
+    values = engine(split.phases(torch.ones(1, 1).double(), torch.zeros(0).double()))
+    assert values.isfinite().all()
 
 
 @MANY
@@ -263,6 +356,74 @@ def test_closed_forms():
     torch.testing.assert_close(values, expected, rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize(("label", "gate"), [("Y", "ry"), ("Z", "rz"), ("I", "rx")])
+def test_there_is_a_gradient_where_no_angle_matters(label, gate):
+    t = Parameter("t")
+    circuit = QuantumCircuit(1)
+    getattr(circuit, gate)(t, 0)
+    split = split_circuit(circuit, [t], [])
+    engine = StatevectorEngine(split, [SparsePauliOp(label)])
+    inputs = torch.ones(2, 1, dtype=torch.float64, requires_grad=True)
+    values = engine(split.phases(inputs, torch.zeros(0, dtype=torch.float64)))
+    values.sum().backward()
+    assert torch.equal(inputs.grad, torch.zeros(2, 1, dtype=torch.float64))
+
+
+def test_a_second_derivative_through_chunks():
+    whole, split, inputs, weights = engine_of(4, encoding="reupload")
+    parts, *_ = engine_of(4, encoding="reupload", memory=5000)
+    assert parts._chunk < 7 <= whole._chunk
+    found = []
+    for engine in (whole, parts):
+        values = engine(split.phases(inputs, weights)).square().sum()
+        grads = torch.autograd.grad(values, (inputs, weights), create_graph=True)
+        size = sum(grad.square().sum() for grad in grads)
+        found.append(torch.autograd.grad(size, (inputs, weights)))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
+@pytest.mark.parametrize(("low", "columns"), [(0, 1), (0, 9), (2, 3), (3, 2), (1, 4)])
+def test_products_with_a_shared_matrix(dtype, low, columns):
+    """Each of its paths: few columns, one view, several views."""
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(4, 4, dtype=dtype, generator=generator)
+    states = torch.randn(2**5, columns, dtype=dtype, generator=generator)
+    whole = torch.kron(torch.eye(2 ** (3 - low), dtype=dtype), matrix)
+    whole = torch.kron(whole, torch.eye(2**low, dtype=dtype))
+    product = multiply_shared(matrix, states, low)
+    torch.testing.assert_close(product, whole @ states, rtol=0, atol=1e-12)
+    leaves = (matrix.requires_grad_(), states.requires_grad_())
+    assert torch.autograd.gradcheck(lambda m, s: multiply_shared(m, s, low), leaves)
+    assert torch.autograd.gradgradcheck(lambda m, s: multiply_shared(m, s, low), leaves)
+
+
+def test_transforms_of_torch_func():
+    engine, split, inputs, weights = engine_of(5)
+
+    def loss(given):
+        return engine(split.phases(inputs.detach(), given)).square().sum()
+
+    expected = torch.autograd.grad(loss(weights), weights)[0]
+    torch.testing.assert_close(torch.func.grad(loss)(weights.detach()), expected)
+    hessian = torch.autograd.functional.hessian(loss, weights.detach())
+    torch.testing.assert_close(torch.func.hessian(loss)(weights.detach()), hessian)
+
+
+def test_gradients_in_single_precision():
+    parts = build_circuit(4, ansatz="strongly_entangling", encoding="reupload")
+    split = split_circuit(parts.circuit, parts.input_params, parts.weight_params)
+    _, _, inputs, weights = engine_of(4, ansatz="strongly_entangling")
+    found = []
+    for dtype in (torch.float64, torch.float32):
+        engine = StatevectorEngine(split, z_observables(4), dtype=dtype)
+        values = engine(split.phases(inputs, weights))
+        found.append(torch.autograd.grad(values.sum(), (inputs, weights)))
+    for double, single in zip(*found, strict=True):
+        assert 0 < (double - single).abs().max() < 1e-4
+
+
 def test_an_empty_batch_has_no_values():
     engine, split, inputs, weights = engine_of(2)
     values = engine(split.phases(inputs[:0], weights))
@@ -285,6 +446,9 @@ def test_what_cannot_be_simulated_is_refused():
         StatevectorEngine(split, [SparsePauliOp("Z", 1j)])
     with pytest.raises(InvalidValueError, match="float64"):
         StatevectorEngine(split, z_observables(1), dtype=torch.float16)
+    for observables in ([], z_observables(2)):
+        with pytest.raises(InvalidValueError, match="each on 1 qubits"):
+            StatevectorEngine(split, observables)
 
 
 MEMORY = """
@@ -297,7 +461,10 @@ def step(qubits, layers, batch, ansatz):
     split = split_circuit(parts.circuit, parts.input_params, parts.weight_params)
     inputs = torch.rand(batch, qubits, dtype=torch.float64).requires_grad_()
     weights = torch.rand(len(parts.weight_params), dtype=torch.float64).requires_grad_()
-    values = StatevectorEngine(split, z_observables(qubits))(split.phases(inputs, weights))
+    engine = StatevectorEngine(split, z_observables(qubits))
+    values = engine(split.phases(inputs, weights))
+    if qubits == 14:
+        assert batch > 2 * engine._chunk
     values.sum().backward()
     assert values.isfinite().all() and weights.grad.isfinite().all() and inputs.grad.any()
 def peak():  # bytes; Linux counts in KiB
@@ -311,7 +478,7 @@ print(peak() - before)
 
 
 @pytest.mark.parametrize("ansatz", ["ry_cz", "strongly_entangling"])
-@pytest.mark.parametrize(("qubits", "batch"), [(16, 32), (20, 1)])
+@pytest.mark.parametrize(("qubits", "batch"), [(14, 1024), (16, 32), (20, 1)])
 def test_memory_is_bounded(qubits, batch, ansatz):
     command = [sys.executable, "-c", MEMORY, str(qubits), str(batch), ansatz]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)

@@ -1,0 +1,111 @@
+"""What does the quantum head cost in a fine-tuning step?
+
+    python benchmarks/training_step.py
+
+One step at 64 pixels and batch 32 (MobileNetV2 and head forward, cross-entropy, backward, AdamW),
+with each head in turn, interleaved in one process. The table goes to
+`docs/results/training_step.csv` and `.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+from timing import Step, interleave, machine, quartiles, versions
+from torch import nn
+
+from backends import open_backend
+from hybridq.config import HeadConfig
+from hybridq.encoder.backbone import EncoderSpec, build_encoder
+from hybridq.model import build_model
+
+RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
+ARMS = {
+    "linear": ("linear", "statevector"),
+    "mlp": ("mlp", "statevector"),
+    "pqc on statevector": ("pqc", "statevector"),
+    "pqc_residual on statevector": ("pqc_residual", "statevector"),
+    "pqc on aer_statevector": ("pqc", "aer_statevector"),
+}
+
+
+def make_step(head: str, backend: str, image_size: int, batch: int) -> Step:
+    """A training step with one head."""
+    spec = EncoderSpec(image_size=image_size)
+    model = build_model(
+        build_encoder("none", spec, seed=0),
+        HeadConfig(name=head),
+        2,
+        backend=open_backend(backend),
+        seed=0,
+    ).train()
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(batch, 3, image_size, image_size, generator=generator)
+    labels = torch.arange(batch) % 2
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+
+    return step
+
+
+def main() -> None:
+    """Measure and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--image-size", type=int, default=64)
+    parser.add_argument("--batch-size", type=int, default=32)
+    args = parser.parse_args()
+    from hybridq.files import write_csv, write_text
+
+    rows: list[dict[str, Any]] = []
+    for threads in args.threads:
+        torch.set_num_threads(threads)
+        steps = {
+            name: make_step(*arm, args.image_size, args.batch_size) for name, arm in ARMS.items()
+        }
+        taken = interleave(steps, rounds=args.rounds, seconds=60)
+        base = quartiles(taken["linear"])[1]
+        for name in ARMS:
+            low, middle, high = quartiles(taken[name])
+            ratios = [a / b for a, b in zip(taken[name], taken["linear"], strict=False)]
+            rows.append(
+                {
+                    "head": name,
+                    "threads": threads,
+                    "ms": round(1e3 * middle, 2),
+                    "ms_low": round(1e3 * low, 2),
+                    "ms_high": round(1e3 * high, 2),
+                    "ratio_of_medians": round(middle / base, 4),
+                    "median_ratio": round(quartiles(ratios)[1], 4),
+                    "rounds": len(taken[name]),
+                }
+            )
+    write_csv(RESULTS / "training_step.csv", list(rows[0]), [list(row.values()) for row in rows])
+    lines = [
+        "| head | threads | step (quartiles) | against `linear` |",
+        "|---|---|---|---|",
+        *(
+            f"| {r['head']} | {r['threads']} | {r['ms']:.1f} ms ({r['ms_low']:.1f}-"
+            f"{r['ms_high']:.1f}) | {r['ratio_of_medians']:.3f} |"
+            for r in rows
+        ),
+        "",
+        f"Medians of {args.rounds} interleaved steps at {args.image_size} px, batch "
+        f"{args.batch_size}. Made by `python benchmarks/training_step.py` on {machine()}; "
+        f"{versions('torch', 'qiskit', 'qiskit-aer')}.",
+        "",
+    ]
+    write_text(RESULTS / "training_step.md", "\n".join(lines))
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
