@@ -64,7 +64,7 @@ def measure(num_qubits: int, batch: int, ansatz: str, threads: int) -> dict[str,
     layer = layer_of(num_qubits)
     compiled = time.perf_counter() - begun
     seconds = [step(layer, batch)]
-    while len(seconds) < 20 and sum(seconds) < 5:
+    while len(seconds) < 20 and sum(seconds) < 2:
         seconds.append(step(layer, batch))
     return {
         "qubits": num_qubits,
