@@ -249,11 +249,19 @@ def test_values_equal_aers_and_gradients_parameter_shift_and_differences(problem
     for mine, theirs in zip(found, expected_grads, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-8)
 
-    direction = [torch.ones_like(leaf) for leaf in leaves]
-    slope = sum(float((g * d).sum()) for g, d in zip(found, direction, strict=True))
+    rng = np.random.default_rng(len(problem.circuit.data))
+    along_inputs = rng.uniform(-1, 1, problem.inputs.shape)
+    along_weights = rng.uniform(-1, 1, problem.weights.shape)
+    along = [torch.from_numpy(one) for one in (along_inputs, along_weights) if one.size]
+    slope = sum(float((g * one).sum()) for g, one in zip(found, along, strict=True))
     step = 1e-5
     ends = [
-        aer_values(problem, problem.inputs + s * step, problem.weights + s * step) for s in (1, -1)
+        aer_values(
+            problem,
+            problem.inputs + sign * step * along_inputs,
+            problem.weights + sign * step * along_weights,
+        )
+        for sign in (1, -1)
     ]
     difference = float(((ends[0] - ends[1]) / (2 * step) * grad.numpy()).sum())
     assert slope == pytest.approx(difference, abs=1e-6)
