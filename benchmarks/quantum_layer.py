@@ -205,10 +205,8 @@ def summary(rows: list[dict[str, Any]]) -> list[str]:
     """A line for each circuit: ours, and the fastest mode of each package."""
     packages = ("PennyLane", "TorchQuantum", "TensorCircuit")
     header = [
-        *("qubits, layers, batch", "ansatz", "threads", "ours, float64", "ours, float32"),
-        *(f"{name} (best)" for name in packages),
-        *("fastest peer / ours", "TensorCircuit on JAX, jitted, and ours beside it"),
-        "stock Qiskit / ours",
+        *("size", "ansatz", "ours: double, single", "fastest peer / ours (double)", *packages),
+        *("TensorCircuit on JAX; ours beside it", "stock Qiskit / ours"),
     ]
     lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     cases = dict.fromkeys(
@@ -230,11 +228,10 @@ def summary(rows: list[dict[str, Any]]) -> list[str]:
         cells = [
             ", ".join(map(str, case[:3])),
             f"`{case[3]}`",
-            str(case[4]),
-            *(f"{ours[dtype]:.2f} ms" for dtype in ("float64", "float32")),
-            *(f"{row['ms']:.1f} ms ({row['mode']}, {row['dtype']})" for row in others),
-            f"{fastest / min(ours.values()):.1f} ({fastest / ours['float64']:.1f} in float64)",
-            f"{jax['ms']:.2f} ms ({jax['dtype']}), {min(beside):.2f} ms",
+            f"{ours['float64']:.1f}, {ours['float32']:.1f}",
+            f"{fastest / min(ours.values()):.1f} ({fastest / ours['float64']:.1f})",
+            *(f"{row['ms']:.1f}" for row in others),
+            f"{jax['ms']:.1f}; {min(beside):.1f}",
             f"{stock[0] / max(beside):.0f}" if stock else "-",
         ]
         lines.append("| " + " | ".join(cells) + " |")
@@ -307,8 +304,10 @@ def main() -> None:
     lines = [
         *summary(rows),
         "",
-        "Medians of forward and backward together, interleaved; the last two columns are from a "
-        "second process. Made by "
+        "Milliseconds of forward and backward together, medians of interleaved calls, each package "
+        "in its fastest mode and precision; size is qubits, layers, batch; "
+        f"{' or '.join(map(str, args.threads))} threads; the last two columns are from a second "
+        "process. Made by "
         f"`python benchmarks/quantum_layer.py` on {machine()}; {versions(*PACKAGES, *PEERS)}. "
         "`docs/results/quantum_layer.csv` holds each mode, with quartiles.",
         "",
