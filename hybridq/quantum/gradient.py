@@ -138,10 +138,7 @@ class ShiftRule:
         Returns:
             `(batch, num_observables, num_inputs)` and `(batch, num_observables, num_weights)`.
         """
-        leaves = (
-            inputs.detach().requires_grad_(True),
-            weights.detach().expand(len(inputs), -1).clone().requires_grad_(True),
-        )
+        leaves = leaves_of_rows(inputs, weights)
         with torch.enable_grad():
             phi = self.split.phases(*leaves)
         angles = self.shifted(True, True)
@@ -153,6 +150,12 @@ class ShiftRule:
             rows.append(_chain(phi, grad_phi, leaves))
         by_inputs, by_weights = zip(*rows, strict=True)
         return torch.stack(by_inputs, dim=1), torch.stack(by_weights, dim=1)
+
+
+def leaves_of_rows(inputs: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Inputs, and weights of their own for each of their rows, to derive by."""
+    rows = weights.detach().expand(len(inputs), -1).clone()
+    return inputs.detach().requires_grad_(True), rows.requires_grad_(True)
 
 
 def _chain(phi: Tensor, grad_phi: Tensor, leaves: tuple[Tensor, Tensor]) -> tuple[Any, Any]:

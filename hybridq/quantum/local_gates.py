@@ -67,13 +67,20 @@ class LocalGates:
             self._add_run(blocks[0].runs.get(qubit, [])) for qubit in reversed(range(num_qubits))
         ]
         self.groups = [self._grouped(block, num_qubits) for block in blocks[1:]]
-        for runs in self._runs.values():
-            for factor in (factor for run in runs for factor in run):
-                if isinstance(factor, Rotation):
-                    self._rotations[shared_angles[factor.angle]].append(factor)
-                elif factor not in self._constants:
-                    self._constants.append(factor)
-
+        factors = [factor for runs in self._runs.values() for run in runs for factor in run]
+        for factor in dict.fromkeys(factors):
+            if isinstance(factor, Rotation):
+                self._rotations[shared_angles[factor.angle]].append(factor)
+            elif factor not in self._constants:
+                self._constants.append(factor)
+        # where each factor is in the bank: constants, shared rotations, rotations of each sample
+        bank = [*self._constants, *self._rotations[True], *self._rotations[False]]
+        place = {factor: index for index, factor in enumerate(bank)}
+        self._places = {
+            shared: [[place[factor] for factor in run] for run in runs]
+            for shared, runs in self._runs.items()
+            if runs
+        }
         longest = max((len(run) for run in self._runs[False]), default=0)
         self.stored = 8 * (len(self._rotations[False]) + longest * len(self._runs[False])) + sum(
             2 * len(members) * 4**size
@@ -125,20 +132,13 @@ class LocalGates:
         """
         constants = torch.tensor(self._constants, dtype=torch.complex128, device=phi.device)
         bank = {True: _as(constants.view(1, -1, 2, 2), dtype)}
-        place: dict[Factor, int] = {factor: i for i, factor in enumerate(self._constants)}
-        for shared in (True, False):
-            rotations = list(dict.fromkeys(self._rotations[shared]))
+        for shared, rotations in self._rotations.items():
             before = bank[True]
             if not shared:
                 before = before.expand(phi.shape[1], -1, -1, -1)
-            place.update({factor: before.shape[1] + i for i, factor in enumerate(rotations)})
             made = _rotate(phi[:, :1] if shared else phi, rotations, dtype)
             bank[shared] = torch.cat([before, made], dim=1) if rotations else before
-        runs = {
-            shared: _multiply(bank[shared], [[place[f] for f in run] for run in found])
-            for shared, found in self._runs.items()
-            if found
-        }
+        runs = {shared: _multiply(bank[shared], found) for shared, found in self._places.items()}
         joined = {
             (shared, size): _join(runs[shared], members)
             for (shared, size), members in self._members.items()

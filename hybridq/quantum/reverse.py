@@ -10,6 +10,7 @@ import torch
 from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor
 
+from hybridq.quantum.gradient import leaves_of_rows
 from hybridq.quantum.phases import SplitCircuit
 from hybridq.quantum.statevector import StatevectorEngine
 
@@ -83,11 +84,8 @@ class ReverseRule:
         Returns:
             `(batch, num_observables, num_inputs)` and `(batch, num_observables, num_weights)`.
         """
-        leaves = (
-            inputs.detach().requires_grad_(True),
-            weights.detach().expand(len(inputs), -1).clone().requires_grad_(True),
-        )
         self.executable.check_open()
+        leaves = leaves_of_rows(inputs, weights)
         with torch.enable_grad():
             values = self._engine_of_rows(self.split.phases(*leaves))
         rows = [

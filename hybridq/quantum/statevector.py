@@ -84,7 +84,6 @@ class StatevectorEngine:
         shared = [same_weights and not varies for varies in split.phases.on_inputs.tolist()]
         blocks = make_blocks(split.circuit, split.params)
         local = [block for block in blocks if isinstance(block, LocalBlock)]
-        self._real_dtype = dtype
         self._dtype = dtype if is_real(blocks) else _complex(dtype)
         self._gates = LocalGates(local, num_qubits, shared)
         groups = iter(self._gates.groups)
