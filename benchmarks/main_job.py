@@ -25,7 +25,11 @@ from typing import Any
 SEEDS = (0, 1, 2)
 FIGURES = ("auc", "accuracy", "balanced_accuracy", "macro_f1", "calibration_error")
 README_FIGURES = ("auc", "balanced_accuracy")
-TITLES = {"breastmnist": "BreastMNIST", "bccd_cells": "Blood cells (BCCD)"}
+TITLES = {
+    "breastmnist": "BreastMNIST",
+    "bccd_cells": "Blood cells (BCCD)",
+    "pneumoniamnist": "PneumoniaMNIST",
+}
 OTHER_BACKENDS = ("fake_torino", "ibm_rehearsal")
 
 
@@ -65,6 +69,10 @@ RECIPES = {
             (1.0, "scratch"): {"epochs": 30, "batch_size": 32, "learning_rate": 1e-3, **SMALL},
         },
     ),
+    "pneumoniamnist": Recipe(  # short, for the noise study: not tuned
+        pretrain={"epochs": 15, "warmup_epochs": 2},
+        finetune={(0.1, "simclr"): {"epochs": 30, "batch_size": 32}},
+    ),
 }
 
 
@@ -95,6 +103,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     parser.add_argument("--labels", type=float, nargs="+", help="fractions; those of the recipe")
+    parser.add_argument("--starts", nargs="+", help="simclr, scratch; those of the recipe")
     args = parser.parse_args()
     short = Path(args.data).name
     recipe = RECIPES[short]
@@ -102,7 +111,8 @@ def main() -> None:
         Job(args.data, seed, labels, start, head)
         for seed in args.seeds
         for labels, start in recipe.finetune
-        if args.labels is None or labels in args.labels
+        if (args.labels is None or labels in args.labels)
+        and (args.starts is None or start in args.starts)
         for head in ("pqc", "mlp")
     ]
     options = {"data_root": args.data_root, "runs": args.runs}
