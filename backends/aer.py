@@ -21,6 +21,7 @@ from qiskit.primitives.containers import DataBin, EstimatorPubLike
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.quantum_info import Pauli, PauliList
 from qiskit_aer import AerSimulator
+from qiskit_aer.noise import NoiseModel
 from qiskit_aer.primitives import EstimatorV2
 
 from backends.noise import Assignments, apply_assignments
@@ -79,6 +80,12 @@ class Machine:
     assignments: Assignments = field(default_factory=dict)
     to_basis: Callable[[QuantumCircuit], QuantumCircuit] = lambda circuit: circuit
 
+    @property
+    def noise_model(self) -> NoiseModel:
+        """The simulator's noise model, an ideal one where it has none."""
+        model = self.simulator.options.noise_model
+        return NoiseModel() if model is None else model
+
 
 class MeasuringEstimator(BaseEstimatorV2):  # type: ignore[misc]
     """Expectation values from measured distributions, sampled or exact.
@@ -98,7 +105,7 @@ class MeasuringEstimator(BaseEstimatorV2):  # type: ignore[misc]
             shots: Shots for one circuit unless `run` gives a precision; None is exact.
             seed: Seed of the first job; later jobs derive theirs from it.
         """
-        self._machine_for = machine_for
+        self.machine_for = machine_for
         self._shots = shots
         self._seeds = SeedSequenceCounter(seed)
 
@@ -132,12 +139,12 @@ class MeasuringEstimator(BaseEstimatorV2):  # type: ignore[misc]
     def _run_pub(self, pub: EstimatorPub, seed: int) -> PubResult:
         labels, coefficients = coefficient_table(pub.observables)
         shots = None if self._shots is None else shots_of(pub.precision, self._shots)
-        machine = self._machine_for(pub.circuit)
+        machine = self.machine_for(pub.circuit)
         circuit, points = _points(pub)
         values = np.zeros((len(points), len(coefficients)))
         variances = np.zeros_like(values)
         groups = []
-        for group in _groups(labels):
+        for group in commuting_groups(labels):
             if measured_mask(group):
                 groups.append(group)
                 continue
@@ -202,17 +209,23 @@ def _chunks(points: FloatArray, most: int) -> Iterable[tuple[int, FloatArray]]:
         yield start, points[start : start + most]
 
 
-def _groups(labels: Sequence[str]) -> list[list[str]]:
+def commuting_groups(labels: Sequence[str]) -> list[list[str]]:
     """Group Pauli labels that can be measured together, qubit by qubit."""
     grouped = PauliList(list(labels)).group_commuting(qubit_wise=True)
     return sorted(sorted(group.to_labels()) for group in grouped)
 
 
-def _measured(
-    circuit: QuantumCircuit, group: Sequence[str], machine: Machine, shots: int | None
-) -> QuantumCircuit:
-    """Append the basis change and the measurement of a group of terms."""
-    n = circuit.num_qubits
+def measurement_basis(group: Sequence[str], machine: Machine) -> QuantumCircuit:
+    """Write the gates, in the machine's basis, after which reading all qubits measures a group.
+
+    Args:
+        group: Pauli labels that commute qubit by qubit.
+        machine: Where they are measured.
+
+    Returns:
+        A circuit on all qubits, empty where only Z is measured.
+    """
+    n = len(group[0])
     change = QuantumCircuit(n)
     for qubit in range(n):
         letters = {label[n - 1 - qubit] for label in group} - {"I"}
@@ -220,11 +233,16 @@ def _measured(
             change.sdg(qubit)
         if letters and letters != {"Z"}:
             change.h(qubit)
-    if change.data:
-        change = machine.to_basis(change)
-    measured = circuit.compose(change, circuit.qubits)
+    return machine.to_basis(change) if change.data else change
+
+
+def _measured(
+    circuit: QuantumCircuit, group: Sequence[str], machine: Machine, shots: int | None
+) -> QuantumCircuit:
+    """Append the basis change and the measurement of a group of terms."""
+    measured = circuit.compose(measurement_basis(group, machine), circuit.qubits)
     mask = measured_mask(group)
-    qubits = [qubit for qubit in range(n) if mask >> qubit & 1]
+    qubits = [qubit for qubit in range(circuit.num_qubits) if mask >> qubit & 1]
     if shots is None:
         measured.save_probabilities(qubits, label="probabilities")
         return measured

@@ -17,8 +17,9 @@ from qiskit.transpiler.passes import Optimize1qGatesDecomposition
 from qiskit_aer import AerSimulator
 
 from backends.aer import ExactEstimator, Machine, MeasuringEstimator
-from backends.cut import CutBackend, cut_of
+from backends.cut import CutBackend, cut_of, cut_target
 from backends.devices import calibration_date
+from backends.errors import UnavailableError
 from backends.isa import (
     EXACT_BASIS,
     PARAMETRIC_BASIS,
@@ -85,6 +86,19 @@ class Engine(abc.ABC):
         """Send one PUB as one job; a seed replaces the job's own where shots are simulated."""
         extra: dict[str, Any] = {} if seed is None else {"seed": seed}
         return self.estimator.run([pub], precision=self.precision or None, **extra)
+
+    def machine(self, circuit: QuantumCircuit) -> Machine:
+        """Get the simulator of a prepared circuit, with its noise model.
+
+        Raises:
+            UnavailableError: If the engine is not one of ours on Aer.
+        """
+        if isinstance(self.estimator, MeasuringEstimator):
+            return self.estimator.machine_for(circuit)
+        raise UnavailableError(
+            f"Expected a simulator with shots or noise, got {self.made_for}: it has no noise "
+            "model of its own."
+        )
 
     def describe(self) -> dict[str, Any]:
         """Say what cannot be read from the spec, as JSON-safe values."""
@@ -194,14 +208,20 @@ class DeviceEngine(Engine):
             seed=self._spec.seed,
             initial_layout=initial_layout,
         )
+        qubits = kept_for(isa, ends)
         return assemble(
             isa,
             ends,
-            qubits=kept_for(isa, ends),
+            qubits=qubits,
             observables=observables,
             parameters=list(circuit.parameters),
             made_for=self.made_for,
+            timing=self._timing(qubits),
         )
+
+    def _timing(self, qubits: Sequence[int]) -> Target | None:
+        """Where to read how long gates take; None leaves the circuit unscheduled."""
+        return cut_target(self.device.target, qubits)
 
     @property
     def target(self) -> Target | None:
@@ -252,6 +272,10 @@ class AnyBackendEngine(DeviceEngine):
         )
         self._spec = Noisy(device=backend.name or "backend", shots=shots, seed=seed)
         self._seeds = SeedSequenceCounter(seed)
+
+    def _timing(self, qubits: Sequence[int]) -> Target | None:
+        """The backend keeps its own time."""
+        return None
 
     def submit(self, pub: tuple[Any, ...], seed: int | None) -> Any:
         """Send one PUB, each job with its own seed."""

@@ -14,6 +14,7 @@ from qiskit.primitives.base import BaseEstimatorV2
 from qiskit.providers import BackendV2
 from qiskit.transpiler import Target
 
+from backends.aer import Machine
 from backends.engine import (
     AnyBackendEngine,
     DeviceEngine,
@@ -21,7 +22,7 @@ from backends.engine import (
     parametric_engine,
     statevector_engine,
 )
-from backends.errors import InvalidValueError, UnavailableError
+from backends.errors import InvalidValueError
 from backends.isa import (
     Observable,
     Prepared,
@@ -186,6 +187,15 @@ class Executable:
         stds = np.asarray(data.stds, dtype=np.float64).T
         return Expvals(np.ascontiguousarray(values), np.ascontiguousarray(stds))
 
+    def machine(self, prepared: Prepared) -> Machine:
+        """Get the simulator of a prepared circuit, with the noise model on its qubits.
+
+        Raises:
+            UnavailableError: If the backend is not a sampled or noisy simulator on Aer.
+        """
+        self.check_open()
+        return self._engine.machine(prepared.circuit)
+
     @property
     def estimator(self) -> BaseEstimatorV2:
         """The primitive itself: Aer's or IBM's."""
@@ -326,11 +336,6 @@ def _open(spec: Spec, profile: str) -> Executable:
             return Executable(RehearsalEngine(spec), spec, profile)
         return Executable(HardwareEngine(spec), spec, profile)
     if isinstance(spec, Noisy):
-        if spec.engine == "torch":
-            raise UnavailableError(
-                f"Expected `engine=aer` on the noisy backend {profile!r}, got 'torch', which "
-                "computes without noise in this version: leave `engine` out."
-            )
         if spec.device is None:
             return Executable(parametric_engine(spec), spec, profile)
         from backends.devices import fake_device

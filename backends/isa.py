@@ -14,7 +14,8 @@ from qiskit.circuit import ControlFlowOp, Parameter
 from qiskit.exceptions import QiskitError
 from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.quantum_info import Pauli, SparsePauliOp
-from qiskit.transpiler import Target, generate_preset_pass_manager
+from qiskit.transpiler import PassManager, Target, TranspilerError, generate_preset_pass_manager
+from qiskit.transpiler.passes import ALAPScheduleAnalysis, PadDelay
 
 from backends.angles import AngleMap, split_angles
 from backends.cut import keep_qubits, mark_cut, used_qubits
@@ -230,6 +231,7 @@ def assemble(
     observables: Sequence[SparsePauliOp],
     parameters: Sequence[Parameter],
     made_for: str,
+    timing: Target | None = None,
     mark: bool = True,
 ) -> Prepared:
     """Put a prepared circuit together from the transpiled one.
@@ -241,12 +243,16 @@ def assemble(
         observables: Operators on the logical qubits.
         parameters: Logical parameters in column order.
         made_for: What the circuit is compiled for.
+        timing: Where to read how long gates take, on the kept qubits; with it, idle qubits get
+            delays.
         mark: Whether to note the physical qubits in the circuits' metadata.
 
     Returns:
         The prepared circuit.
     """
     narrow = keep_qubits(isa, qubits)
+    if timing is not None:
+        narrow = with_delays(narrow, timing)
     if mark:
         mark_cut(narrow, qubits)
     position = {qubit: i for i, qubit in enumerate(qubits)}
@@ -264,6 +270,29 @@ def assemble(
         column=ObservablesArray([[observable] for observable in laid_out]),
         made_for=made_for,
     )
+
+
+def with_delays(circuit: QuantumCircuit, target: Target) -> QuantumCircuit:
+    """Start each gate as late as possible, and fill the time that a qubit waits with a delay.
+
+    Args:
+        circuit: An ISA circuit.
+        target: Its device, with the duration of each of its gates.
+
+    Returns:
+        The same circuit with delays, during which a noise model lets qubits relax.
+
+    Raises:
+        InvalidValueError: If the device does not say how long a gate takes.
+    """
+    manager = PassManager([ALAPScheduleAnalysis(target=target), PadDelay(target=target)])
+    try:
+        return manager.run(circuit)
+    except TranspilerError as error:
+        raise InvalidValueError(
+            f"Expected a device that says how long its gates take, got one that does not "
+            f"({' '.join(str(error.message).split())}): take another snapshot."
+        ) from error
 
 
 def kept_for(isa: QuantumCircuit, ends: Sequence[int]) -> tuple[int, ...]:

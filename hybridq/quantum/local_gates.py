@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from hybridq.quantum.blocks import Factor, LocalBlock, Rotation
+from hybridq.quantum.matrices import join_runs, multiply_runs
 
 _MOST_JOINED = {True: 4, False: 3}  # qubits of a matrix that the batch shares, and of others
 _GENERATORS = {
@@ -138,9 +139,11 @@ class LocalGates:
                 before = before.expand(phi.shape[1], -1, -1, -1)
             made = _rotate(phi[:, :1] if shared else phi, rotations, dtype)
             bank[shared] = torch.cat([before, made], dim=1) if rotations else before
-        runs = {shared: _multiply(bank[shared], found) for shared, found in self._places.items()}
+        runs = {
+            shared: multiply_runs(bank[shared], found) for shared, found in self._places.items()
+        }
         joined = {
-            (shared, size): _join(runs[shared], members)
+            (shared, size): join_runs(runs[shared], members)
             for (shared, size), members in self._members.items()
         }
         return Matrices([runs[shared][:, index] for shared, index in self._first], joined)
@@ -185,23 +188,3 @@ def _rotate(phi: Tensor, rotations: Sequence[Rotation], dtype: torch.dtype) -> T
     generators = torch.tensor(axes, device=phi.device, dtype=torch.complex128).view(-1, 2, 2)
     identity = torch.eye(2, dtype=dtype, device=phi.device)
     return half.cos().to(dtype) * identity + half.sin().to(dtype) * _as(generators, dtype)
-
-
-def _multiply(bank: Tensor, runs: Sequence[Sequence[int]]) -> Tensor:
-    """Products of the runs' matrices, the first to act on the right."""
-    longest = max(len(run) for run in runs)
-    padded = [[*run, *[0] * (longest - len(run))] for run in runs]
-    product = bank[:, [run[0] for run in padded]]
-    for step in range(1, longest):
-        product = bank[:, [run[step] for run in padded]] @ product
-    return product
-
-
-def _join(runs: Tensor, members: Sequence[Sequence[int]]) -> Tensor:
-    """Kronecker products of the members, the highest qubit first."""
-    product = runs[:, [rows[0] for rows in members]]
-    for place in range(1, len(members[0])):
-        factor = runs[:, [rows[place] for rows in members]]
-        product = product[:, :, :, None, :, None] * factor[:, :, None, :, None, :]
-        product = product.flatten(2, 3).flatten(3, 4)
-    return product

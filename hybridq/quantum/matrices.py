@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -51,6 +52,42 @@ def multiply_each(matrices: Tensor | None, rows: Tensor, size: int) -> Tensor:
     if matrices is None:
         return view.flatten(1)
     return torch.bmm(matrices.expand(len(rows), -1, -1), view).flatten(1)
+
+
+def multiply_runs(bank: Tensor, runs: Sequence[Sequence[int]]) -> Tensor:
+    """Products of the runs' matrices, the first to act on the right.
+
+    Args:
+        bank: `(1 or batch, matrices, size, size)`; the first of them is the identity.
+        runs: For each run, which of the matrices.
+
+    Returns:
+        `(1 or batch, runs, size, size)`.
+    """
+    longest = max(len(run) for run in runs)
+    padded = [[*run, *[0] * (longest - len(run))] for run in runs]
+    product = bank[:, [run[0] for run in padded]]
+    for step in range(1, longest):
+        product = bank[:, [run[step] for run in padded]] @ product
+    return product
+
+
+def join_runs(runs: Tensor, members: Sequence[Sequence[int]]) -> Tensor:
+    """Kronecker products of the members, the highest qubit first.
+
+    Args:
+        runs: `(1 or batch, runs, size, size)`.
+        members: For each product, which of the runs.
+
+    Returns:
+        `(1 or batch, products, size**k, size**k)`, with k members each.
+    """
+    product = runs[:, [rows[0] for rows in members]]
+    for place in range(1, len(members[0])):
+        factor = runs[:, [rows[place] for rows in members]]
+        product = product[:, :, :, None, :, None] * factor[:, :, None, :, None, :]
+        product = product.flatten(2, 3).flatten(3, 4)
+    return product
 
 
 class _SharedProduct(torch.autograd.Function):

@@ -22,11 +22,13 @@ from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor, nn
 
+from backends.specs import Noisy
 from hybridq.errors import UnavailableError
 from hybridq.quantum.estimator import ReverseEstimatorGradient, TorchEstimator
 from hybridq.quantum.gradient import ExpvalsFunction, ShiftRule
+from hybridq.quantum.noisy import NoisyRule
 from hybridq.quantum.phases import split_circuit
-from hybridq.quantum.reverse import ReverseRule, torch_dtype
+from hybridq.quantum.reverse import ReverseRule, TorchRule, torch_dtype
 
 if TYPE_CHECKING:
     from backends import Executable
@@ -79,7 +81,7 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
         return self._rule is not None
 
     @property
-    def rule(self) -> ShiftRule | ReverseRule:
+    def rule(self) -> ShiftRule | TorchRule:
         """Values and gradients on the executable in use.
 
         Raises:
@@ -94,13 +96,13 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
 
     def use_backend(self, executable: Executable) -> None:
         """Run on another executable from now on."""
-        on_torch = executable.engine == "torch"
-        kind = ReverseRule if on_torch else ShiftRule
-        self._rule: ShiftRule | ReverseRule | None = kind(
-            self._split, self._observables, executable
-        )
+        noisy = isinstance(executable.spec, Noisy)
+        kind: type[ShiftRule | ReverseRule | NoisyRule] = ShiftRule
+        if executable.engine == "torch":
+            kind = NoisyRule if noisy else ReverseRule
+        self._rule: ShiftRule | TorchRule | None = kind(self._split, self._observables, executable)
         self._default_precision = executable.precision
-        if on_torch:
+        if kind is ReverseRule:
             dtype = torch_dtype(executable)
             self.estimator = TorchEstimator(dtype=dtype)
             self.gradient = ReverseEstimatorGradient(dtype=dtype)
@@ -123,7 +125,7 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
         if isinstance(rule, ShiftRule) or inputs.device.type == "mps":  # which has no double
             inputs, weights = inputs.cpu(), weights.cpu()
         inputs, weights = inputs.double(), weights.to(inputs.device).double()
-        if isinstance(rule, ReverseRule):
+        if isinstance(rule, TorchRule):
             return rule.values(inputs, weights)
         values: Tensor = ExpvalsFunction.apply(inputs, weights, self)
         return values

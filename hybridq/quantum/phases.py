@@ -101,7 +101,7 @@ class PhaseMap:
                 self._offset[row] = float(formula.subs(dict.fromkeys(symbols, 0)))
             else:
                 self._rows.append(row)
-                _check_functions(formula)
+                check_functions(formula)
                 self._formulas.append((columns, tuple(symbols), formula))
         self.on_inputs = uses[:, : self.num_inputs].any(dim=1)
         self.on_weights = uses[:, self.num_inputs :].any(dim=1)
@@ -121,7 +121,7 @@ class PhaseMap:
         if not self._rows:
             return phi
         values = [
-            _compiled(symbols, formula)(*(theta[:, index] for index in columns))
+            compiled_formula(symbols, formula)(*(theta[:, index] for index in columns))
             for columns, symbols, formula in self._formulas
         ]
         rows = torch.tensor(self._rows, device=phi.device)
@@ -135,7 +135,7 @@ def _formula(expression: ParameterExpression) -> Any:
     return formula.xreplace(exact)
 
 
-def _check_functions(formula: Any) -> None:
+def check_functions(formula: Any) -> None:
     """Refuse functions that torch has no counterpart of here."""
     unknown = sorted(
         {type(part).__name__ for part in formula.atoms(sympy.Function)} - set(_FUNCTIONS)
@@ -148,7 +148,7 @@ def _check_functions(formula: Any) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _compiled(symbols: tuple[Any, ...], formula: Any) -> Callable[..., Tensor]:
+def compiled_formula(symbols: tuple[Any, ...], formula: Any) -> Callable[..., Tensor]:
     """A torch function of one tensor for each symbol; kept apart so that a map can be pickled."""
     function: Callable[..., Tensor] = sympy.lambdify(symbols, formula, modules=[_FUNCTIONS])
     return function

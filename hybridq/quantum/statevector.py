@@ -10,8 +10,7 @@ of a second derivative is not bounded in this way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from qiskit.quantum_info import SparsePauliOp
@@ -27,6 +26,7 @@ from hybridq.quantum.blocks import (
     is_real,
     make_blocks,
 )
+from hybridq.quantum.chunks import MEMORY, in_chunks
 from hybridq.quantum.local_gates import LocalGates
 from hybridq.quantum.operations import (
     Dense,
@@ -38,9 +38,6 @@ from hybridq.quantum.operations import (
 )
 from hybridq.quantum.pauli_sums import PauliSums
 from hybridq.quantum.phases import SplitCircuit
-
-MEMORY = 512 * 2**20
-"""Bytes of intermediate states above which a batch is cut into chunks."""
 
 
 class StatevectorEngine:
@@ -114,10 +111,7 @@ class StatevectorEngine:
         Returns:
             `(batch, num_observables)`, double.
         """
-        if len(phi) <= self._chunk:
-            return self._expvals(phi)
-        values: Tensor = _InChunks.apply(phi, self._expvals, self._chunk)
-        return values
+        return in_chunks(self._expvals, phi, self._chunk)
 
     def states(self, phi: Tensor) -> Tensor:
         """Amplitudes `(2**n, 1 or batch)`, up to a global phase; qubit 0 is the lowest bit.
@@ -136,32 +130,6 @@ class StatevectorEngine:
         if len(phi) == 0:
             return phi.new_zeros(0, self.num_observables) + linked
         return self._sums(self.states(phi)).double().expand(len(phi), -1) + linked
-
-
-class _InChunks(torch.autograd.Function):
-    """A function of rows, chunk by chunk; the backward pass computes each chunk again."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, function: Callable[[Tensor], Tensor], size: int) -> Tensor:
-        ctx.save_for_backward(rows)
-        ctx.function = function
-        ctx.size = size
-        return torch.cat([function(part) for part in torch.split(rows, size)])
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (rows,) = ctx.saved_tensors
-        twice = torch.is_grad_enabled()  # create_graph=True
-        found: list[Tensor] = []
-        with torch.enable_grad():
-            for part, part_grad in zip(
-                torch.split(rows, ctx.size), torch.split(grad, ctx.size), strict=True
-            ):
-                leaf = part if twice else part.detach().requires_grad_()
-                found += torch.autograd.grad(
-                    ctx.function(leaf), leaf, part_grad, create_graph=twice
-                )
-        return torch.cat(found), None, None
 
 
 def _complex(dtype: torch.dtype) -> torch.dtype:
