@@ -51,6 +51,12 @@ def estimator_options(spec: IbmRuntime, *, seed: int | None = None) -> Estimator
         resilience_level=spec.resilience_level,
         max_execution_time=spec.max_execution_time,
     )
+    # What is None is left to the resilience level.
+    options.resilience.measure_mitigation = spec.measure_mitigation
+    options.resilience.zne_mitigation = spec.zne_mitigation
+    options.twirling.enable_gates = spec.gate_twirling
+    options.twirling.enable_measure = spec.measure_twirling
+    # In rehearsal, too, pulses and delays are inserted; idling is noisy only in the delays.
     options.dynamical_decoupling.enable = spec.dynamical_decoupling
     if seed is not None:
         options.simulator.seed_simulator = seed
@@ -255,7 +261,7 @@ class RehearsalEstimator(BaseEstimatorV2):  # type: ignore[misc]
             simulator = AerSimulator.from_backend(
                 cut,
                 method="density_matrix",
-                noise_model=device_noise(cut),
+                noise_model=device_noise(cut, self._spec.noise_scale),
                 runtime_parameter_bind_enable=True,
             )
             self._cuts[key] = (cut, simulator)
