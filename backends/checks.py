@@ -11,17 +11,17 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from backends.claims import claims_gate_noise, claims_noise, claims_phase_noise
 from backends.executable import Executable, open_backend
 from backends.probes import (
     Probe,
     ask_closed_forms,
     ask_gate_noise,
     ask_mapping,
+    ask_phase_noise,
     ask_readout,
     ask_repeats,
     ask_shot_noise,
-    claims_gate_noise,
-    claims_noise,
 )
 from backends.specs import Spec
 
@@ -89,6 +89,8 @@ def check_executable(executable: Executable) -> CheckReport:
     questions.append(ask_repeats if executable.is_exact else ask_shot_noise)
     if spec is not None and claims_noise(spec):
         questions.append(ask_readout)
-        if claims_gate_noise(spec):
+        if claims_gate_noise(spec) and executable.num_qubits > 1:
             questions.append(ask_gate_noise)
+        if claims_phase_noise(spec) and executable.num_qubits > 1:
+            questions.append(ask_phase_noise)
     return CheckReport(executable.profile, tuple(ask(executable) for ask in questions))

@@ -1,4 +1,4 @@
-"""Fake devices by name."""
+"""Snapshots of devices: fake devices by name, saved calibrations by file."""
 
 from __future__ import annotations
 
@@ -41,14 +41,19 @@ def fake_device(name: str) -> BackendV2:
 
     Args:
         name: A class name such as FakeTorino or FakeJakartaV2; `fake_torino` and `torino`
-            are understood too.
+            are understood too. What ends in .json is a file of `save_calibration`.
 
     Returns:
-        The device, shared by all who ask for it.
+        The device; a fake one is shared by all who ask for it, a file is read anew.
 
     Raises:
-        InvalidValueError: If there is none of that name.
+        InvalidValueError: If there is none of that name, or the file is damaged.
+        MissingFileError: If the file cannot be read.
     """
+    if name.endswith(".json"):
+        from backends.calibration import load_calibration
+
+        return load_calibration(name)
     short = _short(name)
     classes = _classes()
     if short not in classes:

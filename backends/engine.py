@@ -19,7 +19,7 @@ from qiskit_aer import AerSimulator
 from backends.aer import ExactEstimator, Machine, MeasuringEstimator
 from backends.cut import CutBackend, cut_of, cut_target
 from backends.devices import calibration_date
-from backends.errors import UnavailableError
+from backends.errors import InvalidValueError, UnavailableError
 from backends.isa import (
     EXACT_BASIS,
     PARAMETRIC_BASIS,
@@ -29,14 +29,8 @@ from backends.isa import (
     compile_to_basis,
     kept_for,
 )
-from backends.noise import (
-    Assignments,
-    device_assignments,
-    device_noise,
-    flip_matrix,
-    parametric_noise,
-    scale_assignment,
-)
+from backends.noise import device_assignments, device_noise
+from backends.parametric import parametric_assignments, parametric_noise
 from backends.seeds import SeedSequenceCounter
 from backends.specs import Noisy, Statevector
 
@@ -118,6 +112,8 @@ class AllToAllEngine(Engine):
         basis: Sequence[str],
         num_qubits: int,
         spec: Statevector | Noisy,
+        *,
+        keep_numbers: bool = False,
     ) -> None:
         """Make the engine.
 
@@ -126,8 +122,11 @@ class AllToAllEngine(Engine):
             basis: Names of the gates circuits are compiled to.
             num_qubits: The most qubits.
             spec: Gives seed, shots and the transpiler's level.
+            keep_numbers: Whether qubits keep the numbers of an initial layout, because they
+                differ; else only those in use are kept.
         """
         self._estimator = estimator
+        self._keep_numbers = keep_numbers
         self.num_qubits = self.num_physical = num_qubits
         self.precision = precision_of(spec.shots)
         self._basis = tuple(basis)
@@ -160,7 +159,7 @@ class AllToAllEngine(Engine):
         return assemble(
             isa,
             ends,
-            qubits=sorted(ends),
+            qubits=range(max(ends) + 1) if self._keep_numbers else sorted(ends),
             observables=observables,
             parameters=list(circuit.parameters),
             made_for=self.made_for,
@@ -295,16 +294,24 @@ def statevector_engine(spec: Statevector) -> Engine:
 
 
 def parametric_engine(spec: Noisy) -> Engine:
-    """Make the engine of a parametric noise model."""
-    rates = (spec.error_rate_1q or 0.0, spec.error_rate_2q or 0.0, spec.readout_error or 0.0)
-    simulator = AerSimulator(
-        method="density_matrix", noise_model=parametric_noise(*rates, spec.noise_scale)
-    )
-    matrix = scale_assignment(flip_matrix(rates[2]), spec.noise_scale)
-    everywhere: Assignments = dict.fromkeys(range(MOST_DENSITY_QUBITS), matrix)
-    machine = Machine(simulator, everywhere, basis_change(None))
+    """Make the engine of a parametric noise model.
+
+    Raises:
+        InvalidValueError: If readout error is listed for more qubits than can be simulated.
+    """
+    listed = spec.num_listed_qubits
+    num_qubits = MOST_DENSITY_QUBITS if listed is None else listed
+    if num_qubits > MOST_DENSITY_QUBITS:
+        raise InvalidValueError(
+            f"Expected readout error for at most {MOST_DENSITY_QUBITS} qubits, got {num_qubits} "
+            "probabilities: shorten the list."
+        )
+    simulator = AerSimulator(method="density_matrix", noise_model=parametric_noise(spec))
+    machine = Machine(simulator, parametric_assignments(spec, num_qubits), basis_change(None))
     estimator = MeasuringEstimator(lambda _: machine, shots=spec.shots, seed=spec.seed)
-    return AllToAllEngine(estimator, PARAMETRIC_BASIS, MOST_DENSITY_QUBITS, spec)
+    return AllToAllEngine(
+        estimator, PARAMETRIC_BASIS, num_qubits, spec, keep_numbers=listed is not None
+    )
 
 
 def basis_change(target: Target | None) -> Callable[[QuantumCircuit], QuantumCircuit]:

@@ -21,7 +21,6 @@ from qiskit.transpiler import Target
 from qiskit_aer import AerSimulator
 from qiskit_ibm_runtime import Batch, Session
 from qiskit_ibm_runtime.executor_estimator import Estimator
-from qiskit_ibm_runtime.options_models.estimator import EstimatorOptions
 from qiskit_ibm_runtime.utils.utils import is_isa_circuit
 
 from backends.account import find_device, service_errors
@@ -29,32 +28,11 @@ from backends.cut import CutBackend, cut_of
 from backends.devices import calibration_date, fake_device
 from backends.engine import MOST_DENSITY_QUBITS, Engine, precision_of
 from backends.errors import InvalidValueError
+from backends.ibm_options import estimator_options
 from backends.isa import Prepared, assemble, compile_on_target, kept_for
 from backends.noise import device_noise
 from backends.seeds import SeedSequenceCounter
 from backends.specs import IbmRuntime
-
-
-def estimator_options(spec: IbmRuntime, *, seed: int | None = None) -> EstimatorOptions:
-    """Translate a spec into the options of IBM's estimator.
-
-    Args:
-        spec: The spec.
-        seed: Seed of a local simulation; hardware has none.
-
-    Returns:
-        Options with the exact number of shots.
-    """
-    options = EstimatorOptions(
-        default_shots=spec.shots,
-        default_precision=precision_of(spec.shots),
-        resilience_level=spec.resilience_level,
-        max_execution_time=spec.max_execution_time,
-    )
-    options.dynamical_decoupling.enable = spec.dynamical_decoupling
-    if seed is not None:
-        options.simulator.seed_simulator = seed
-    return options
 
 
 def check_isa(circuit: QuantumCircuit, target: Target) -> None:
@@ -241,7 +219,7 @@ class RehearsalEstimator(BaseEstimatorV2):  # type: ignore[misc]
     """
 
     def __init__(self, device: BackendV2, spec: IbmRuntime) -> None:
-        """Make the estimator of a fake device."""
+        """Make the estimator of a device."""
         self._device = device
         self._spec = spec
         self._seeds = SeedSequenceCounter(spec.seed)
@@ -255,7 +233,7 @@ class RehearsalEstimator(BaseEstimatorV2):  # type: ignore[misc]
             simulator = AerSimulator.from_backend(
                 cut,
                 method="density_matrix",
-                noise_model=device_noise(cut),
+                noise_model=device_noise(cut, self._spec.noise_scale),
                 runtime_parameter_bind_enable=True,
             )
             self._cuts[key] = (cut, simulator)

@@ -1,4 +1,4 @@
-"""Noise models: those of a device snapshot, parametric ones, and their strength."""
+"""Noise of a device snapshot, and the strength of channels and readout errors."""
 
 from __future__ import annotations
 
@@ -16,11 +16,8 @@ from qiskit_aer.noise import (
     QuantumError,
     ReadoutError,
     RelaxationNoisePass,
-    depolarizing_error,
 )
 from qiskit_aer.noise.device import basic_device_gate_errors, basic_device_readout_errors
-
-from backends.isa import PARAMETRIC_BASIS
 
 Assignments: TypeAlias = dict[int, npt.NDArray[np.float64]]
 """For some qubits the matrix A[true, read], (2, 2), of the probabilities of reading."""
@@ -70,38 +67,20 @@ def device_assignments(target: Target, scale: float = 1.0) -> Assignments:
     }
 
 
-def parametric_noise(
-    error_rate_1q: float, error_rate_2q: float, readout_error: float, scale: float = 1.0
-) -> NoiseModel:
-    """Make a model of depolarising gates and flipped bits.
-
-    A gate with rate p becomes (1 - p) rho + p I / 2^n. Noise sits on sx, x and cx; rz is
-    virtual and has none, and circuits are transpiled to exactly these gates.
+def flip_matrix(
+    prob_meas1_prep0: float, prob_meas0_prep1: float | None = None
+) -> npt.NDArray[np.float64]:
+    """Write the assignment matrix A[true, read], (2, 2), of the probabilities of misreading.
 
     Args:
-        error_rate_1q: p of sx and x, a probability.
-        error_rate_2q: p of cx, a probability.
-        readout_error: Probability of reading a bit flipped.
-        scale: Strength, a factor.
+        prob_meas1_prep0: Probability of reading 1 for a prepared 0.
+        prob_meas0_prep1: Probability of reading 0 for a prepared 1; by default the same.
 
     Returns:
-        The noise model, the same on all qubits.
+        The matrix; its rows sum to 1.
     """
-    model = NoiseModel(basis_gates=list(PARAMETRIC_BASIS))
-    rate_1q, rate_2q = scale_rate(error_rate_1q, scale), scale_rate(error_rate_2q, scale)
-    if rate_1q > 0.0:
-        model.add_all_qubit_quantum_error(depolarizing_error(rate_1q, 1), ["sx", "x"])
-    if rate_2q > 0.0:
-        model.add_all_qubit_quantum_error(depolarizing_error(rate_2q, 2), ["cx"])
-    matrix = scale_assignment(flip_matrix(readout_error), scale)
-    if matrix[0, 1] > 0.0:
-        model.add_all_qubit_readout_error(ReadoutError(matrix))
-    return model
-
-
-def flip_matrix(probability: float) -> npt.NDArray[np.float64]:
-    """Write the assignment matrix, (2, 2), of a bit flipped with some probability."""
-    return np.array([[1 - probability, probability], [probability, 1 - probability]])
+    zero = prob_meas0_prep1 if prob_meas0_prep1 is not None else prob_meas1_prep0
+    return np.array([[1 - prob_meas1_prep0, prob_meas1_prep0], [zero, 1 - zero]])
 
 
 def scale_rate(rate: float, scale: float) -> float:
@@ -126,15 +105,15 @@ def scale_channel(error: QuantumError, scale: float) -> QuantumError:
     """
     if error.ideal() or scale == 1.0:
         return error
-    return QuantumError(_kraus(_powered(np.asarray(SuperOp(error).data), scale)))
+    return channel_error(SuperOp(_powered(np.asarray(SuperOp(error).data), scale)))
 
 
-def _kraus(matrix: npt.NDArray[np.complex128]) -> Kraus:
-    """Write a superoperator as Kraus operators, keeping the weak ones.
+def channel_error(channel: SuperOp) -> QuantumError:
+    """Write a channel as an error of Aer, keeping its weak Kraus operators.
 
     Qiskit's own conversion drops eigenvalues of the Choi matrix below 1e-8.
     """
-    choi = np.asarray(Choi(SuperOp(matrix)).data)
+    choi = np.asarray(Choi(channel).data)
     weights, vectors = np.linalg.eigh((choi + choi.conj().T) / 2.0)
     dim = round(np.sqrt(len(choi)))
     operators = [
@@ -142,7 +121,7 @@ def _kraus(matrix: npt.NDArray[np.complex128]) -> Kraus:
         for weight, vector in zip(weights, vectors.T, strict=True)
         if weight > 1e-15
     ]
-    return Kraus(operators)
+    return QuantumError(Kraus(operators))
 
 
 def _powered(matrix: npt.NDArray[np.number[Any]], scale: float) -> npt.NDArray[np.complex128]:

@@ -13,9 +13,10 @@ from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import Target
 
+from backends.claims import claims_noise, is_mitigated, readout_contrast
 from backends.executable import Executable
 from backends.isa import Prepared
-from backends.specs import IbmRuntime, Noisy, Spec
+from backends.specs import IbmRuntime
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 _EXACT = 1e-9
@@ -23,6 +24,7 @@ _SIGMAS = 6.0
 _MAPPING_ANGLES = (0.3, 1.2, 1.9, 2.8)
 _POINTS = 96
 _PAIRS = (20, 80, 320)
+_ODD_PAIRS = (21, 83, 331)
 
 
 @dataclass(frozen=True)
@@ -40,23 +42,6 @@ class Probe:
     passed: bool
     expected: str
     measured: str
-
-
-def claims_noise(spec: Spec) -> bool:
-    """Whether a spec claims any noise of gates or readout."""
-    if isinstance(spec, Noisy):
-        rates = (spec.error_rate_1q, spec.error_rate_2q, spec.readout_error)
-        return spec.noise_scale > 0.0 and (not spec.is_parametric or any(rates))
-    return isinstance(spec, IbmRuntime)
-
-
-def claims_gate_noise(spec: Spec) -> bool:
-    """Whether a spec claims noise of two-qubit gates that mitigation leaves in."""
-    if isinstance(spec, IbmRuntime):
-        return spec.resilience_level < 2
-    if isinstance(spec, Noisy) and claims_noise(spec):
-        return not spec.is_parametric or bool(spec.error_rate_2q)
-    return False
 
 
 def _single_z(num_qubits: int) -> list[SparsePauliOp]:
@@ -120,7 +105,8 @@ def ask_closed_forms(executable: Executable) -> Probe:
     last = np.sin(t) * np.cos(u) + 0.5 * np.cos(u)
     wanted = np.stack([np.cos(t), np.cos(u) * np.cos(t), last], axis=1)
     worst = float(np.abs(executable.run(prepared, theta).values - wanted).max())
-    margin = max(_EXACT, 1.5 * _SIGMAS * executable.precision)
+    factor = 6.0 if is_mitigated(executable.spec) else 1.5
+    margin = max(_EXACT, factor * _SIGMAS * executable.precision)
     return Probe("closed forms", worst <= margin, f"within {margin:.2g}", f"off by {worst:.2g}")
 
 
@@ -141,7 +127,7 @@ def ask_repeats(executable: Executable) -> Probe:
 
 def ask_shot_noise(executable: Executable) -> Probe:
     """Measure the spread of <Z> on the equator against 1 / sqrt(shots)."""
-    mitigated = isinstance(executable.spec, IbmRuntime) and executable.spec.resilience_level > 0
+    mitigated = is_mitigated(executable.spec)
     points = 32 if mitigated else _POINTS
     result = executable.run(_equator(executable), np.full((points, 1), np.pi / 2))
     spread = float(np.std(result.values, axis=0, ddof=1).mean()) / executable.precision
@@ -169,7 +155,8 @@ def ask_readout(executable: Executable) -> Probe:
     n = min(len(_MAPPING_ANGLES), executable.num_qubits)
     prepared = executable.prepare(QuantumCircuit(n), _single_z(n))
     values, margins = _means(executable, prepared)
-    wanted = np.array([_contrast(executable, prepared, q) for q in range(n)])
+    physical = [prepared.qubits[place] for place in prepared.layout]
+    wanted = np.array([readout_contrast(executable.spec, executable.target, q) for q in physical])
     if isinstance(executable.spec, IbmRuntime):
         # Mitigation leaves a bias, and hardware drifts away from its calibration.
         margins = margins + (0.01 if executable.spec.rehearse is not None else 0.1)
@@ -182,48 +169,25 @@ def ask_readout(executable: Executable) -> Probe:
     )
 
 
-def _contrast(executable: Executable, prepared: Prepared, qubit: int) -> float:
-    """Predict <Z> of a qubit in |0> from the claimed probability of reading 1."""
-    spec, target = executable.spec, executable.target
-    if isinstance(spec, IbmRuntime) and spec.resilience_level > 0:
-        return 1.0
-    if target is None:
-        zero = one = float(getattr(spec, "readout_error", None) or 0.0)
-    else:
-        place = (prepared.qubits[prepared.layout[qubit]],)
-        measured = target["measure"][place]
-        zero = float(getattr(measured, "prob_meas1_prep0", measured.error) or 0.0)
-        one = float(getattr(measured, "prob_meas0_prep1", measured.error) or 0.0)
-    # One application maps <Z> to shift + shrink <Z>; strengths between are mixtures.
-    shrink, shift = 1.0 - zero - one, one - zero
-    scale = spec.noise_scale if isinstance(spec, Noisy) else 1.0
-    value = 1.0
-    rest = scale - math.floor(scale)
-    value += rest * (shift + shrink * value - value)
-    for _ in range(math.floor(scale)):
-        value = shift + shrink * value
-    return value
-
-
 def ask_gate_noise(executable: Executable) -> Probe:
-    """Repeat a two-qubit gate that does nothing in the end, and see |<Z>| fall."""
-    start, _ = shallow = _magnitude(executable, 0)
+    """Repeat a two-qubit gate that does nothing in the end, and see -<Z> of |1> fall."""
+    start, spread = _excitation(executable, 0)
     on_hardware = isinstance(executable.spec, IbmRuntime) and executable.spec.rehearse is None
     for pairs in _PAIRS[:1] if on_hardware else _PAIRS:
-        end, margin = _magnitude(executable, pairs)
-        margin = max(math.hypot(shallow[1], margin), 1e-6)
+        end, margin = _excitation(executable, pairs)
+        margin = max(math.hypot(spread, margin), 1e-6)
         if start - end > margin:
             break
     return Probe(
         "gate noise",
         start - end > margin,
-        f"|<Z>| to fall by more than {margin:.2g} over {2 * pairs} two-qubit gates",
+        f"-<Z> to fall by more than {margin:.2g} over {2 * pairs} two-qubit gates",
         f"a fall of {start - end:.2g} (from {start:.4f})",
     )
 
 
-def _magnitude(executable: Executable, pairs: int) -> tuple[float, float]:
-    """Measure |<Z>| after pairs of cx that cancel, and what it may be off by."""
+def _excitation(executable: Executable, pairs: int) -> tuple[float, float]:
+    """Measure -<Z> of the control in |1> after pairs of cx that cancel, and its margin."""
     circuit = QuantumCircuit(2)
     circuit.x([0, 1])
     for _ in range(2 * pairs):
@@ -232,7 +196,40 @@ def _magnitude(executable: Executable, pairs: int) -> tuple[float, float]:
     circuit.barrier()
     prepared = executable.prepare(circuit, "IZ", initial_layout=_pair(executable.target))
     means, margins = _means(executable, prepared)
-    return abs(float(means[0])), float(margins[0])
+    return -float(means[0]), float(margins[0])
+
+
+def ask_phase_noise(executable: Executable) -> Probe:
+    """Repeat a two-qubit gate on a control in (|0> + |1>) / sqrt(2), and see its <X> move.
+
+    Dephasing shrinks <X>. The angles of a coherent over-rotation add up and turn it, as
+    cos(g angle) for g gates: it may also come back, but not at all of the depths.
+    """
+    start, spread = _coherence(executable, 0)
+    for pairs in _ODD_PAIRS:
+        end, margin = _coherence(executable, pairs)
+        margin = max(math.hypot(spread, margin), 1e-6)
+        if abs(start - end) > margin:
+            break
+    return Probe(
+        "phase noise",
+        abs(start - end) > margin,
+        f"<X> to move by more than {margin:.2g} over {2 * pairs} two-qubit gates",
+        f"a move of {end - start:.2g} (from {start:.4f})",
+    )
+
+
+def _coherence(executable: Executable, pairs: int) -> tuple[float, float]:
+    """Measure <X> of the control after pairs of cx that cancel, and what it may be off by."""
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    for _ in range(2 * pairs):
+        circuit.barrier()
+        circuit.cx(0, 1)
+    circuit.barrier()
+    prepared = executable.prepare(circuit, "IX", initial_layout=_pair(executable.target))
+    means, margins = _means(executable, prepared)
+    return float(means[0]), float(margins[0])
 
 
 def _pair(target: Target | None) -> tuple[int, ...]:

@@ -7,56 +7,19 @@ of its own. Nothing here imports Qiskit.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_serializer,
-    model_validator,
-)
+from pydantic import Field, ValidationError, field_serializer, model_validator
 
 from backends.errors import InvalidValueError
+from backends.fields import Choice, OptionalName, Shots, SpecBase
+from backends.noisy import RATE_FIELDS as RATE_FIELDS
+from backends.noisy import Noisy as Noisy
 from backends.secrets import public_options
 from backends.words import nearest
 
-RATE_FIELDS = ("error_rate_1q", "error_rate_2q", "readout_error")
 
-
-def _none_word(value: object) -> object:
-    """Read the word "none" as None (TOML and the command line have no null)."""
-    return None if isinstance(value, str) and value.strip().lower() == "none" else value
-
-
-_Shots: TypeAlias = Annotated[int, Field(ge=1, le=10_000_000)]
-_Name: TypeAlias = Annotated[str, Field(min_length=1)]
-_Probability: TypeAlias = Annotated[float, Field(ge=0.0, le=1.0)]
-_FlipProbability: TypeAlias = Annotated[float, Field(ge=0.0, le=0.5)]
-Shots: TypeAlias = Annotated[_Shots | None, BeforeValidator(_none_word)]
-OptionalName: TypeAlias = Annotated[_Name | None, BeforeValidator(_none_word)]
-Rate: TypeAlias = Annotated[_Probability | None, BeforeValidator(_none_word)]
-ReadoutRate: TypeAlias = Annotated[_FlipProbability | None, BeforeValidator(_none_word)]
-
-
-class _SpecBase(BaseModel):
-    """What all kinds share."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,
-        allow_inf_nan=False,
-    )
-
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    """Seed of the transpiler and of simulated shots, an integer."""
-
-
-class Statevector(_SpecBase):
+class Statevector(SpecBase):
     """A noiseless simulator."""
 
     kind: Literal["statevector"] = "statevector"
@@ -86,57 +49,7 @@ class Statevector(_SpecBase):
         return self
 
 
-class Noisy(_SpecBase):
-    """A simulator with the noise of a device snapshot, or with a parametric noise model.
-
-    Give a `device` or error rates, not both. `noise_scale` s always yields valid channels:
-    a depolarising rate p becomes 1 - (1 - p)^s; any other channel E, and each readout
-    assignment matrix, is applied floor(s) times and then mixed as (1 - f) identity + f E with
-    f the remainder; for delays, T1 and T2 are divided by s.
-    """
-
-    kind: Literal["noisy"] = "noisy"
-    """Kind of backend (the word that tells specs apart)."""
-    engine: Literal["aer", "torch"] = "aer"
-    """Who computes: Qiskit Aer, or the package's own torch engine."""
-    shots: Shots = 4096
-    """Shots for one circuit, a count; none means exact expectation values."""
-    device: OptionalName = None
-    """Name of a fake device, such as FakeTorino (also fake_torino, torino)."""
-    error_rate_1q: Rate = None
-    """Depolarising rate of one-qubit gates (sx, x; rz is virtual), a probability."""
-    error_rate_2q: Rate = None
-    """Depolarising rate of the two-qubit gate (cx), a probability."""
-    readout_error: ReadoutRate = None
-    """Probability that a measured bit is read flipped, from 0 to 0.5."""
-    noise_scale: float = Field(default=1.0, ge=0.0, le=100.0)
-    """Strength of the noise, a factor: 0 is none, 1 the device or the rates as given."""
-    optimization_level: int = Field(default=3, ge=0, le=3)
-    """Effort of the transpiler, a level from 0 to 3."""
-
-    @property
-    def is_parametric(self) -> bool:
-        """Whether the noise is given by rates, not by a device."""
-        return self.device is None
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        """Refuse both sources of noise, and neither."""
-        rates = [name for name in RATE_FIELDS if getattr(self, name) is not None]
-        if self.device is not None and rates:
-            raise ValueError(
-                f"Expected `device` or error rates, got both (`device` and `{rates[0]}`): "
-                "give `device`, or the rates alone."
-            )
-        if self.device is None and not rates:
-            raise ValueError(
-                "Expected `device` or error rates, got neither: give `device=FakeTorino`, "
-                "or one of `error_rate_1q`, `error_rate_2q`, `readout_error`."
-            )
-        return self
-
-
-class IbmRuntime(_SpecBase):
+class IbmRuntime(SpecBase):
     """IBM hardware through qiskit-ibm-runtime, or a rehearsal of it on a fake device.
 
     The account comes from the client's own sources or from `service_options`; there is no
@@ -149,13 +62,23 @@ class IbmRuntime(_SpecBase):
     device: OptionalName = None
     """Name of an IBM device, such as ibm_torino; none means the least busy one."""
     rehearse: OptionalName = None
-    """Name of a fake device to rehearse on, without an account; none means real hardware."""
+    """A fake device, or a saved calibration (.json), to rehearse on; none is real hardware."""
+    noise_scale: float = Field(default=1.0, ge=0.0, le=100.0)
+    """Strength of a rehearsal's noise, a factor: 0 is none, 1 the device."""
     mode: Literal["batch", "session", "job"] = "batch"
     """Execution mode: a batch, a session (paid plans only) or single jobs."""
     shots: int = Field(default=4096, ge=1, le=10_000_000)
     """Shots for one circuit, a count."""
     resilience_level: Literal[0, 1, 2] = 1
     """Error mitigation: 0 none, 1 readout (TREX), 2 also twirling and extrapolation (ZNE)."""
+    measure_mitigation: Choice = None
+    """Whether readout error is mitigated (TREX); none means what `resilience_level` says."""
+    zne_mitigation: Choice = None
+    """Whether to extrapolate to zero noise (ZNE); none means what `resilience_level` says."""
+    gate_twirling: Choice = None
+    """Whether two-qubit gates are twirled; none means what `resilience_level` says."""
+    measure_twirling: Choice = None
+    """Whether measurements are twirled; none means what `resilience_level` says."""
     dynamical_decoupling: bool = False
     """Whether idle qubits get decoupling pulses."""
     max_execution_time: int = Field(default=600, ge=1, le=10_800)
@@ -164,6 +87,26 @@ class IbmRuntime(_SpecBase):
     """Effort of the transpiler, a level from 0 to 3."""
     service_options: dict[str, Any] = Field(default_factory=dict, repr=False)
     """Arguments handed verbatim to QiskitRuntimeService, such as filename or instance."""
+
+    @property
+    def mitigates_readout(self) -> bool:
+        """Whether TREX is on."""
+        return _chosen(self.measure_mitigation, self.resilience_level >= 1)
+
+    @property
+    def extrapolates(self) -> bool:
+        """Whether ZNE is on."""
+        return _chosen(self.zne_mitigation, self.resilience_level == 2)
+
+    @property
+    def twirls_gates(self) -> bool:
+        """Whether two-qubit gates are twirled."""
+        return _chosen(self.gate_twirling, self.resilience_level == 2)
+
+    @property
+    def twirls_measurements(self) -> bool:
+        """Whether measurements are twirled, which TREX needs."""
+        return _chosen(self.measure_twirling, self.resilience_level >= 1) or self.mitigates_readout
 
     @field_serializer("service_options")
     def _only_public(self, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,6 +120,31 @@ class IbmRuntime(_SpecBase):
         if isinstance(data, dict) and str(data.get("resilience_level")) in {"0", "1", "2"}:
             return {**data, "resilience_level": int(data["resilience_level"])}
         return data
+
+    @model_validator(mode="after")
+    def _scaled_in_rehearsal(self) -> Self:
+        """Refuse to scale the noise of real hardware."""
+        if self.rehearse is None and self.noise_scale != 1.0:
+            raise ValueError(
+                f"Expected `noise_scale=1` on real hardware, got {self.noise_scale:g}: give "
+                "`rehearse=FakeTorino`, or leave `noise_scale` out."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _twirled_for_trex(self) -> Self:
+        """Refuse TREX without the twirling it is made of, which the client would turn on."""
+        if self.mitigates_readout and self.measure_twirling is False:
+            raise ValueError(
+                "Expected `measure_twirling` on with readout mitigation, which needs it, got "
+                "false: leave it out, or give `measure_mitigation=false`."
+            )
+        return self
+
+
+def _chosen(choice: bool | None, by_level: bool) -> bool:
+    """Take what was chosen, or else what the resilience level says."""
+    return by_level if choice is None else choice
 
 
 Spec: TypeAlias = Statevector | Noisy | IbmRuntime

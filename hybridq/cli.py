@@ -49,6 +49,7 @@ COMMANDS: dict[str, Command] = {
     "backends list": Command(config.BackendsListConfig, "hybridq.output:backends_list"),
     "backends show": Command(config.BackendsShowConfig, "hybridq.output:backends_show"),
     "backends check": Command(config.BackendsCheckConfig, "hybridq.output:backends_check"),
+    "backends save": Command(config.BackendsSaveConfig, "hybridq.output:backends_save"),
     "demo": Command(config.DemoConfig, "hybridq.output:run_demo"),
 }
 

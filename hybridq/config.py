@@ -256,6 +256,17 @@ class BackendsCheckConfig(Config):
     """A profile, then fields, as `aer_noisy,device=FakeTorino,shots=1024`."""
 
 
+class BackendsSaveConfig(Config):
+    """Save the calibration of the device behind a backend."""
+
+    backend: Positional[str]
+    """A backend with a device, as `ibm,device=ibm_fez` or `fake_torino`."""
+    out: Path
+    """JSON file to write, for `device=FILE.json` and `rehearse=FILE.json`."""
+    force: bool = False
+    """Replace the file if it exists."""
+
+
 class DemoConfig(Config):
     """The whole job on generated images: pretrain, fine-tune, evaluate, switch backends."""
 

@@ -7,6 +7,7 @@ from typing import Any
 from hybridq.config import (
     BackendsCheckConfig,
     BackendsListConfig,
+    BackendsSaveConfig,
     BackendsShowConfig,
     DataCheckConfig,
     DataFetchConfig,
@@ -17,6 +18,7 @@ from hybridq.config import (
     PredictConfig,
     PretrainConfig,
 )
+from hybridq.errors import InvalidValueError
 from hybridq.evaluation.tables import evaluation_table, table
 
 
@@ -147,3 +149,17 @@ def backends_check(config: BackendsCheckConfig) -> int:
     ]
     print(table(["", "probe", "expected", "measured"], rows))
     return 0 if all(probe.passed for probe in probes) else 1
+
+
+def backends_save(config: BackendsSaveConfig) -> int:
+    """Save a device's calibration, and print the file."""
+    from backends import parse_backend
+    from backends.calibration import calibrated_device, save_calibration
+
+    if config.out.exists() and not config.force:
+        raise InvalidValueError(
+            f"Expected a new file after --out, got {str(config.out)!r}, which exists: choose "
+            "another, or add --force."
+        )
+    print(save_calibration(calibrated_device(parse_backend(config.backend)), config.out))
+    return 0

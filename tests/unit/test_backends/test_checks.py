@@ -35,6 +35,21 @@ def failed(report):
         "depolarizing,shots=none",
         "aer_noisy,readout_error=0.05",
         "aer_noisy,error_rate_2q=0.01,shots=none",
+        "thermal",
+        "thermal,noise_scale=100,shots=none",
+        "coherent",
+        "coherent,shots=none",
+        "aer_noisy,over_rotation_2q=0.15707963267948966,shots=none",
+        "aer_noisy,over_rotation_1q=0.02",
+        "aer_noisy,t2_us=80",
+        "aer_noisy,phase_damping=0.001",
+        "aer_noisy,amplitude_damping=0.01,shots=none",
+        "aer_noisy,prob_meas1_prep0=0.01/0.05,noise_scale=2.5,shots=none",
+        "aer_noisy,prob_meas0_prep1=0.05/0.02/0.01/0.1/0.2",
+        "ibm_rehearsal,noise_scale=2,rehearse=fake_manila,measure_mitigation=false",
+        "ibm_rehearsal,noise_scale=0,rehearse=fake_manila,zne_mitigation=true",
+        "ibm_rehearsal,rehearse=fake_manila,measure_mitigation=false,measure_twirling=false",
+        "ibm_rehearsal,rehearse=fake_manila,resilience_level=0,gate_twirling=true",
         "ibm_rehearsal",
         "ibm_rehearsal,resilience_level=0,rehearse=fake_manila",
     ],
@@ -99,6 +114,23 @@ def test_missing_gate_noise_is_caught(shots, monkeypatch):
 
     monkeypatch.setattr(DeviceEngine, "machine", silent)
     assert failed(check_backend("fake_manila", shots=shots)) == {"gate noise"}
+
+
+@pytest.mark.parametrize(
+    ("name", "probes"),
+    [("coherent", {"phase noise"}), ("thermal", {"gate noise", "phase noise"})],
+)
+@pytest.mark.parametrize("shots", [None, 4096])
+def test_missing_parametric_gate_noise_is_caught(name, probes, shots, monkeypatch):
+    monkeypatch.setattr("backends.parametric.gate_channels", lambda *_: [])
+    assert failed(check_backend(name, shots=shots)) == probes
+
+
+def test_over_rotation_is_no_population_noise():
+    """A state of the basis does not show it, so only the coherence is asked for."""
+    names = {probe.name for probe in check_backend("coherent,shots=none").probes}
+    assert "phase noise" in names
+    assert "gate noise" not in names
 
 
 def test_missing_readout_error_is_caught(monkeypatch):

@@ -4,20 +4,24 @@ import json
 import pickle
 import socket
 import traceback
+import warnings
 from typing import ClassVar
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from qiskit import QuantumCircuit
 from qiskit_ibm_runtime import Batch, Session
 from qiskit_ibm_runtime.exceptions import IBMRuntimeError
-from qiskit_ibm_runtime.executor_estimator import Estimator
+from qiskit_ibm_runtime.executor_estimator import Estimator, prepare
+from qiskit_ibm_runtime.executor_estimator.finalize_options import finalize_estimator_options
 
 from backends import Executable, IbmRuntime, open_backend
 from backends.cut import mark_cut
 from backends.devices import fake_device
 from backends.errors import InvalidValueError, UnavailableError
 from backends.ibm import HardwareEngine, check_isa, estimator_options
+from backends.registry import parse_backend
 
 SECRET = "a-very-secret-token"
 EMPTY = np.zeros((1, 0))
@@ -139,6 +143,91 @@ def test_options_say_what_the_spec_says():
     assert options.dynamical_decoupling.enable
     assert options.max_execution_time == 77
     assert options.simulator.seed_simulator == 5
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+@pytest.mark.parametrize("choice", [None, True, False])
+def test_named_mitigation_is_what_the_client_does(level, choice):
+    """What a spec says is on is what IBM's own client finds on."""
+    for field in ("measure_mitigation", "zne_mitigation", "gate_twirling", "measure_twirling"):
+        if field == "measure_twirling" and choice is False and level > 0:
+            continue  # refused: TREX needs it
+        spec = IbmRuntime(resilience_level=level, **{field: choice})
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            options = finalize_estimator_options(estimator_options(spec))
+        assert options.resilience.measure_mitigation == spec.mitigates_readout
+        assert options.resilience.zne_mitigation == spec.extrapolates
+        assert options.twirling.enable_gates == spec.twirls_gates
+        assert options.twirling.enable_measure == spec.twirls_measurements
+        if choice is not None and field != "measure_twirling":
+            on = {
+                "measure_mitigation": spec.mitigates_readout,
+                "zne_mitigation": spec.extrapolates,
+                "gate_twirling": spec.twirls_gates,
+            }
+            assert on[field] is choice
+
+
+def test_mitigation_is_read_from_text():
+    spec = parse_backend(
+        "ibm,measure_mitigation=true,zne_mitigation=false,gate_twirling=none,measure_twirling=True"
+    )
+    assert spec.measure_mitigation is True
+    assert spec.zne_mitigation is False
+    assert spec.gate_twirling is None
+    assert spec.measure_twirling is True
+
+
+def test_only_rehearsals_scale_their_noise():
+    with pytest.raises(ValidationError, match="real hardware"):
+        IbmRuntime(noise_scale=2.0)
+    assert IbmRuntime(noise_scale=2.0, rehearse="FakeTorino").noise_scale == 2.0
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 2.5])
+def test_a_rehearsal_has_the_noise_of_the_simulator(scale, small):
+    """Without mitigation the same as `noisy` on the same device, at every strength."""
+    found = []
+    for name in ("ibm_rehearsal,resilience_level=0,rehearse=fake_manila", "fake_manila"):
+        with open_backend(name, shots=20_000, noise_scale=scale) as executable:
+            prepared = executable.prepare(small, ["IZ", "ZI", "XX"], initial_layout=[1, 2])
+            found.append(executable.run(prepared, EMPTY).values)
+    assert np.abs(found[0] - found[1]).max() < 6 * (2 / 20_000) ** 0.5
+    if scale == 0.0:
+        wanted = [np.cos(0.6), np.cos(0.6), np.sin(0.6)]
+        np.testing.assert_allclose(found[0][0], wanted, atol=0.05)
+
+
+def test_decoupling_pulses_are_inserted_in_rehearsal(monkeypatch):
+    """An idle qubit gets pulses and delays; its idling is noisy only then."""
+    counts = {}
+    apply = prepare.apply_dynamical_decoupling
+
+    def spy(**given):
+        program = apply(**given)
+        counts.update(program.items[0].circuit.count_ops())
+        return program
+
+    monkeypatch.setattr(prepare, "apply_dynamical_decoupling", spy)
+    circuit = QuantumCircuit(3)
+    circuit.h(0)
+    for _ in range(6):
+        circuit.cx(1, 2)
+        circuit.barrier([1, 2])
+    circuit.barrier()
+    circuit.h(0)
+    means = []
+    for decoupled in (False, True):
+        with open_backend(
+            "ibm_rehearsal,resilience_level=0,rehearse=fake_manila,shots=20000",
+            dynamical_decoupling=decoupled,
+        ) as executable:
+            prepared = executable.prepare(circuit, "IIZ", initial_layout=[0, 1, 2])
+            means.append(executable.run(prepared, EMPTY).values[0, 0])
+    assert counts["x"] == 2
+    assert counts["delay"] >= 3
+    assert means[1] < means[0]
 
 
 @pytest.mark.parametrize(("mode", "kind"), [("batch", Batch), ("session", Session), ("job", None)])

@@ -16,7 +16,8 @@ from backends.registry import override_spec
 ROOT = Path(__file__).parents[3]
 SHIPPED = {
     *("aer_statevector", "aer_shots", "aer_noisy", "fake_torino", "fake_marrakesh"),
-    *("fake_manila", "depolarizing", "ibm", "ibm_rehearsal", "statevector"),
+    *("fake_manila", "depolarizing", "thermal", "coherent"),
+    *("ibm", "ibm_rehearsal", "statevector"),
 }
 SECRET = "a-very-secret-token"
 
