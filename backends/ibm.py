@@ -18,7 +18,6 @@ from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.providers import BackendV2
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import Target
-from qiskit_aer import AerSimulator
 from qiskit_ibm_runtime import Batch, Session
 from qiskit_ibm_runtime.executor_estimator import Estimator
 from qiskit_ibm_runtime.utils.utils import is_isa_circuit
@@ -31,6 +30,7 @@ from backends.errors import InvalidValueError
 from backends.ibm_options import estimator_options
 from backends.isa import Prepared, assemble, compile_on_target, kept_for
 from backends.noise import device_noise
+from backends.scheduled import ScheduledSimulator
 from backends.seeds import SeedSequenceCounter
 from backends.specs import IbmRuntime
 
@@ -223,14 +223,14 @@ class RehearsalEstimator(BaseEstimatorV2):  # type: ignore[misc]
         self._device = device
         self._spec = spec
         self._seeds = SeedSequenceCounter(spec.seed)
-        self._cuts: dict[tuple[int, ...], tuple[CutBackend, AerSimulator]] = {}
+        self._cuts: dict[tuple[int, ...], tuple[CutBackend, ScheduledSimulator]] = {}
 
-    def cut(self, qubits: Sequence[int]) -> tuple[CutBackend, AerSimulator]:
+    def cut(self, qubits: Sequence[int]) -> tuple[CutBackend, ScheduledSimulator]:
         """Get the cut device and its simulator, made once."""
         key = tuple(qubits)
         if key not in self._cuts:
             cut = CutBackend(self._device, key)
-            simulator = AerSimulator.from_backend(
+            simulator = ScheduledSimulator.from_backend(
                 cut,
                 method="density_matrix",
                 noise_model=device_noise(cut, self._spec.noise_scale),

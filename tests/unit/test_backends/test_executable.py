@@ -233,9 +233,16 @@ def test_specs_open_too():
     assert open_backend(IbmRuntime(rehearse="manila")).describe()["device"] == "fake_manila"
 
 
-def test_the_torch_engine_computes_without_noise():
-    with pytest.raises(UnavailableError, match="leave `engine` out"):
-        open_backend("fake_manila", engine="torch")
+def test_only_simulators_of_ours_have_a_machine(problem):
+    circuit, observables, *_ = problem
+    with open_backend("fake_manila", engine="torch", shots=None) as executable:
+        assert executable.engine == executable.describe()["engine"] == "torch"
+        prepared = executable.prepare(circuit, observables)
+        assert "cx" in executable.machine(prepared).noise_model.noise_instructions
+    with open_backend("aer_statevector") as executable:
+        prepared = executable.prepare(circuit, observables)
+        with pytest.raises(UnavailableError, match="no noise model"):
+            executable.machine(prepared)
 
 
 def test_the_engine_is_recorded(problem):

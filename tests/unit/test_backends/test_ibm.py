@@ -313,3 +313,32 @@ def test_rehearsal_refuses_mixed_cuts(small):
 
 def test_marks_survive_in_metadata(small):
     assert mark_cut(small, [3, 5]).metadata == {"kept_qubits": [3, 5]}
+
+
+def test_qubits_that_wait_relax_in_rehearsal_too():
+    """Without mitigation a rehearsal samples what the noisy simulator computes, delays included."""
+    circuit = QuantumCircuit(4)
+    circuit.x(2)
+    circuit.cx(2, 3)  # qubit 3 then waits, excited, for the others
+    for turn in range(10):
+        circuit.cx(0, 1)
+        circuit.ry(0.05 * turn, 1)
+        circuit.cx(1, 2)
+    circuit.cx(2, 3)
+    labels, layout = ["ZZII", "IZZI", "IIZZ"], [62, 63, 64, 65]
+    options = {"rehearse": "FakeSherbrooke", "resilience_level": 0, "shots": 40_000}
+    with open_backend("aer_noisy", device="FakeSherbrooke", shots=None) as exact:
+        prepared = exact.prepare(circuit, labels, initial_layout=layout)
+        expected = exact.run(prepared, np.zeros((1, 0))).values[0]
+        timeless = prepared.circuit.copy_empty_like()
+        for item in prepared.circuit.data:
+            if item.operation.name != "delay":
+                timeless.append(item)
+        job = exact.estimator.run([(timeless, prepared.column)])
+        without = job.result()[0].data.evs[:, ...].ravel()
+    with open_backend("ibm_rehearsal", **options) as rehearsal:
+        prepared = rehearsal.prepare(circuit, labels, initial_layout=layout)
+        values = rehearsal.run(prepared, np.zeros((1, 0))).values[0]
+    margin = 4 * np.sqrt((1 - expected**2) / 40_000)
+    assert (np.abs(values - expected) < margin).all()
+    assert (np.abs(without - expected) > 2 * margin).any()

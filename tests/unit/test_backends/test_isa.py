@@ -31,7 +31,7 @@ def test_angles_are_plain_and_affine(problem):
                 value
                 for instruction in prepared.circuit.data
                 for value in instruction.operation.params
-                if not isinstance(value, float)
+                if not isinstance(value, float | int)  # constant angles, and times to wait
             ]
             assert all(isinstance(angle, Parameter) for angle in angles)
             assert list(prepared.circuit.parameters) == angles

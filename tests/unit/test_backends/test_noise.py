@@ -18,7 +18,7 @@ from backends import open_backend
 from backends.aer import sample_counts
 from backends.cut import CutBackend, keep_qubits
 from backends.devices import fake_device
-from backends.isa import compile_on_target, kept_for
+from backends.isa import compile_on_target, kept_for, with_delays
 from backends.noise import (
     apply_assignments,
     device_assignments,
@@ -55,14 +55,15 @@ def test_cut_counts_equal_the_full_devices(num_qubits, full_torino):
         gates(num_qubits), device.target, optimization_level=3, seed=11, initial_layout=None
     )
     qubits = kept_for(isa, ends)
-    measured = isa.copy()
+    measured = with_delays(isa, device.target)
     # Only the kept qubits are measured, in ascending order.
     measured.add_register(ClassicalRegister(len(qubits)))
     measured.measure(qubits, range(len(qubits)))
     expected = full_torino.run(measured, shots=2000, seed_simulator=11).result().get_counts()
     cut = CutBackend(device, qubits)
     simulator = AerSimulator(method="density_matrix", noise_model=device_noise(cut))
-    counts = sample_counts(simulator, keep_qubits(isa, qubits), shots=2000, seed=11)
+    timed = with_delays(keep_qubits(isa, qubits), cut.target)
+    counts = sample_counts(simulator, timed, shots=2000, seed=11)
     assert counts == {int(word, 2): count for word, count in expected.items()}
     # And the backend itself gives the expectation values of these counts.
     with open_backend("fake_torino", shots=2000, seed=11) as executable:
@@ -224,6 +225,12 @@ def test_exact_noise_matches_a_density_matrix_by_hand():
         for instruction in measured.data:
             where = tuple(measured.find_bit(q).index for q in instruction.qubits)
             if instruction.operation.name == "barrier":
+                continue
+            if instruction.operation.name == "delay":
+                seconds = instruction.operation.duration * cut.target.dt
+                times = cut.target.qubit_properties[where[0]]
+                wait = relaxation(times.t1, min(times.t2, 2 * times.t1), seconds)
+                state = state.evolve(SuperOp(wait), list(where))
                 continue
             state = state.evolve(instruction.operation, list(where))
             error = model._local_quantum_errors.get(instruction.operation.name, {}).get(where)
