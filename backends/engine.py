@@ -36,6 +36,8 @@ from backends.specs import Noisy, Statevector
 
 MOST_STATEVECTOR_QUBITS = 24
 MOST_DENSITY_QUBITS = 12
+MOST_QUICK_DENSITY_QUBITS = 8
+MOST_TRAJECTORY_QUBITS = 20
 
 
 class Engine(abc.ABC):
@@ -180,7 +182,7 @@ class DeviceEngine(Engine):
         self.device = device
         self.made_for = f"{device.name} on Aer"
         self.num_physical = int(device.target.num_qubits)
-        self.num_qubits = min(self.num_physical, MOST_DENSITY_QUBITS)
+        self.num_qubits = min(self.num_physical, most_noisy_qubits(spec.shots))
         self.precision = precision_of(spec.shots)
         self._estimator: BaseEstimatorV2 = MeasuringEstimator(
             self.machine, shots=spec.shots, seed=spec.seed
@@ -233,7 +235,8 @@ class DeviceEngine(Engine):
         if qubits not in self._machines:
             cut = CutBackend(self.device, qubits)
             scale = self._spec.noise_scale
-            simulator = AerSimulator(method="density_matrix", noise_model=device_noise(cut, scale))
+            method = noisy_method(len(qubits), self._spec.shots)
+            simulator = AerSimulator(method=method, noise_model=device_noise(cut, scale))
             self._machines[qubits] = Machine(
                 simulator, device_assignments(cut.target, scale), basis_change(cut.target)
             )
@@ -300,18 +303,39 @@ def parametric_engine(spec: Noisy) -> Engine:
         InvalidValueError: If readout error is listed for more qubits than can be simulated.
     """
     listed = spec.num_listed_qubits
-    num_qubits = MOST_DENSITY_QUBITS if listed is None else listed
-    if num_qubits > MOST_DENSITY_QUBITS:
+    most = most_noisy_qubits(spec.shots)
+    num_qubits = most if listed is None else listed
+    if num_qubits > most:
         raise InvalidValueError(
-            f"Expected readout error for at most {MOST_DENSITY_QUBITS} qubits, got {num_qubits} "
+            f"Expected readout error for at most {most} qubits, got {num_qubits} "
             "probabilities: shorten the list."
         )
-    simulator = AerSimulator(method="density_matrix", noise_model=parametric_noise(spec))
-    machine = Machine(simulator, parametric_assignments(spec, num_qubits), basis_change(None))
-    estimator = MeasuringEstimator(lambda _: machine, shots=spec.shots, seed=spec.seed)
+    model = parametric_noise(spec)
+    assignments = parametric_assignments(spec, num_qubits)
+    to_basis = basis_change(None)
+    machines = {
+        method: Machine(AerSimulator(method=method, noise_model=model), assignments, to_basis)
+        for method in ("density_matrix", "statevector")
+    }
+
+    def machine_for(circuit: QuantumCircuit) -> Machine:
+        return machines[noisy_method(circuit.num_qubits, spec.shots)]
+
+    estimator = MeasuringEstimator(machine_for, shots=spec.shots, seed=spec.seed)
     return AllToAllEngine(
         estimator, PARAMETRIC_BASIS, num_qubits, spec, keep_numbers=listed is not None
     )
+
+
+def most_noisy_qubits(shots: int | None) -> int:
+    """The most qubits with noise: exactly, or sampled."""
+    return MOST_DENSITY_QUBITS if shots is None else MOST_TRAJECTORY_QUBITS
+
+
+def noisy_method(num_qubits: int, shots: int | None) -> str:
+    """Aer's method: the density matrix if exact or small, else a trajectory for each shot."""
+    small = shots is None or num_qubits <= MOST_QUICK_DENSITY_QUBITS
+    return "density_matrix" if small else "statevector"
 
 
 def basis_change(target: Target | None) -> Callable[[QuantumCircuit], QuantumCircuit]:

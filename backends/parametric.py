@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from qiskit.circuit import Delay, Instruction
 from qiskit.circuit.library import RXGate, RZXGate
-from qiskit.quantum_info import Kraus, Operator, SuperOp
+from qiskit.quantum_info import Kraus, SuperOp
 from qiskit.utils.units import apply_prefix
 from qiskit_aer.noise import (
     LocalNoisePass,
@@ -48,10 +48,9 @@ def parametric_noise(spec: Noisy) -> NoiseModel:
     """
     model = NoiseModel(basis_gates=list(PARAMETRIC_BASIS))
     for names, num_qubits in ((["sx", "x"], 1), (["cx"], 2)):
-        channels = gate_channels(spec, num_qubits)
-        if channels:
-            total = reduce(SuperOp.compose, channels)
-            model.add_all_qubit_quantum_error(channel_error(total), names)
+        errors = gate_errors(spec, num_qubits)
+        if errors:
+            model.add_all_qubit_quantum_error(reduce(QuantumError.compose, errors), names)
     if spec.num_listed_qubits is None:
         matrix = _assignment(spec, 0)
         if not np.array_equal(matrix, np.eye(2)):
@@ -78,8 +77,10 @@ def parametric_assignments(spec: Noisy, num_qubits: int) -> Assignments:
     return {qubit: _assignment(spec, qubit) for qubit in range(num_qubits)}
 
 
-def gate_channels(spec: Noisy, num_qubits: int) -> list[SuperOp]:
-    """List the channels after a gate, each scaled, in the order in which they act.
+def gate_errors(spec: Noisy, num_qubits: int) -> list[QuantumError]:
+    """List the errors after a gate, each scaled, in the order in which they act.
+
+    Each is in Aer's own form (depolarising a mixture of Pauli gates), which trajectories need.
 
     Args:
         spec: The spec.
@@ -96,19 +97,19 @@ def gate_channels(spec: Noisy, num_qubits: int) -> list[SuperOp]:
     seconds = spec.gate_times_ns[num_qubits - 1] * 1e-9
     damping = scale_rate(spec.amplitude_damping or 0.0, scale)
     dephasing = scale_rate(spec.phase_damping or 0.0, scale)
-    channels = []
+    errors = []
     if scale * angle:
         rotation = RXGate if one else RZXGate
-        channels.append(SuperOp(Operator(rotation(math.sqrt(scale) * angle))))
+        errors.append(QuantumError(rotation(math.sqrt(scale) * angle)))
     if depolarising:
-        channels.append(SuperOp(depolarizing_error(depolarising, num_qubits)))
+        errors.append(depolarizing_error(depolarising, num_qubits))
     if scale * seconds and spec.relaxes:
-        channels.append(_on_each(relaxation(spec, seconds), num_qubits))
+        errors.append(_on_each(relaxation(spec, seconds), num_qubits))
     if damping:
-        channels.append(_on_each(amplitude_damping(damping), num_qubits))
+        errors.append(_on_each(amplitude_damping(damping), num_qubits))
     if dephasing:
-        channels.append(_on_each(phase_damping(dephasing), num_qubits))
-    return channels
+        errors.append(_on_each(phase_damping(dephasing), num_qubits))
+    return errors
 
 
 def amplitude_damping(probability: float) -> SuperOp:
@@ -144,9 +145,10 @@ def relaxation(spec: Noisy, seconds: float) -> SuperOp:
     return decay.compose(phase_damping(-math.expm1(-time_us * pure)))
 
 
-def _on_each(channel: SuperOp, num_qubits: int) -> SuperOp:
+def _on_each(channel: SuperOp, num_qubits: int) -> QuantumError:
     """Let a one-qubit channel act on each qubit of a gate."""
-    return channel if num_qubits == 1 else channel.tensor(channel)
+    error = channel_error(channel)
+    return error if num_qubits == 1 else error.tensor(error)
 
 
 def _assignment(spec: Noisy, qubit: int) -> npt.NDArray[np.float64]:

@@ -122,7 +122,7 @@ def test_missing_gate_noise_is_caught(shots, monkeypatch):
 )
 @pytest.mark.parametrize("shots", [None, 4096])
 def test_missing_parametric_gate_noise_is_caught(name, probes, shots, monkeypatch):
-    monkeypatch.setattr("backends.parametric.gate_channels", lambda *_: [])
+    monkeypatch.setattr("backends.parametric.gate_errors", lambda *_: [])
     assert failed(check_backend(name, shots=shots)) == probes
 
 

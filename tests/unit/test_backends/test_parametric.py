@@ -25,7 +25,7 @@ from qiskit_aer.noise import (
 
 from backends import Noisy, open_backend
 from backends.errors import InvalidValueError
-from backends.parametric import gate_channels, parametric_noise
+from backends.parametric import gate_errors, parametric_noise
 from backends.registry import parse_backend
 from hybridq import cli
 
@@ -75,8 +75,8 @@ def xs(k, num_qubits=1):
 def total(spec, num_qubits):
     """The whole channel after a gate."""
     channel = SuperOp(np.eye(4**num_qubits))
-    for part in gate_channels(spec, num_qubits):
-        channel = channel.compose(part)
+    for part in gate_errors(spec, num_qubits):
+        channel = channel.compose(SuperOp(part))
     return channel
 
 
@@ -185,14 +185,18 @@ def test_over_rotation_adds_up(k):
 def test_over_rotation_is_about_the_axis_of_cx():
     """It is RZX on (control, target), and commutes with cx; on one qubit it is RX."""
     spec = Noisy(over_rotation_2q=0.2)
-    (channel,) = gate_channels(spec, 2)
-    np.testing.assert_allclose(channel.data, SuperOp(Operator(RZXGate(0.2))).data, atol=1e-14)
+    (channel,) = gate_errors(spec, 2)
+    np.testing.assert_allclose(
+        SuperOp(channel).data, SuperOp(Operator(RZXGate(0.2))).data, atol=1e-14
+    )
     cx = QuantumCircuit(2)
     cx.cx(0, 1)
     commutator = Operator(cx) @ Operator(RZXGate(0.2)) - Operator(RZXGate(0.2)) @ Operator(cx)
     assert np.abs(commutator.data).max() < 1e-14
-    (single,) = gate_channels(Noisy(over_rotation_1q=0.2), 1)
-    np.testing.assert_allclose(single.data, SuperOp(Operator(RXGate(0.2))).data, atol=1e-14)
+    (single,) = gate_errors(Noisy(over_rotation_1q=0.2), 1)
+    np.testing.assert_allclose(
+        SuperOp(single).data, SuperOp(Operator(RXGate(0.2))).data, atol=1e-14
+    )
 
 
 def infidelity(spec, num_qubits):
@@ -223,7 +227,7 @@ def test_relaxation_is_scaled_exactly_and_agrees_with_aer(scale):
     for t1, t2 in ((50.0, 70.0), (50.0, 30.0), (50.0, 100.0)):
         spec = Noisy(t1_us=t1, t2_us=t2, gate_time_1q_ns=900.0, noise_scale=scale)
         if scale == 0.0:
-            assert gate_channels(spec, 1) == []
+            assert gate_errors(spec, 1) == []
             continue
         expected = SuperOp(thermal_relaxation_error(t1 / scale, t2 / scale, 0.9))
         np.testing.assert_allclose(total(spec, 1).data, expected.data, atol=1e-12)
@@ -395,7 +399,7 @@ def test_lists_on_the_command_line_and_in_toml(tmp_path):
         ("aer_noisy,device=FakeTorino,t1_us=50", "got both"),
         ("aer_noisy,device=FakeTorino,over_rotation_2q=0.1", "got both"),
         ("aer_noisy,device=FakeTorino,prob_meas0_prep1=0.1", "got both"),
-        ("aer_noisy,prob_meas1_prep0=" + "/".join(["0.1"] * 13), "at most 12 qubits"),
+        ("aer_noisy,prob_meas1_prep0=" + "/".join(["0.1"] * 21), "at most 20 qubits"),
         ("ibm,noise_scale=2", "real hardware"),
         ("ibm_rehearsal,measure_mitigation=perhaps", "`measure_mitigation`"),
         ("ibm_rehearsal,measure_twirling=false", "measure_mitigation=false"),
@@ -407,3 +411,27 @@ def test_mistakes_exit_with_two_and_one_line(text, words, capsys):
     assert words in said
     assert said.startswith("hybridq: error: ")
     assert "\n" not in said
+
+
+@pytest.mark.parametrize("backend", ["depolarizing,error_rate_1q=none", "fake_torino"])
+def test_wide_circuits_are_sampled_by_trajectories(backend):
+    """Nine qubits are read one by one: readout and the errors of one cx by closed forms."""
+    circuit = QuantumCircuit(9)
+    circuit.x(0)
+    circuit.cx(0, 1)
+    labels = ["I" * 8 + "Z", "I" * 7 + "ZI"]
+    with open_backend(backend, shots=20_000) as executable:
+        assert executable.num_qubits == 20
+        prepared = executable.prepare(circuit, labels)
+        assert executable.machine(prepared).simulator.options.method == "statevector"
+        sampled = executable.run(prepared, np.zeros((1, 0)))
+    narrow = QuantumCircuit(2)
+    narrow.x(0)
+    narrow.cx(0, 1)
+    qubits = [prepared.qubits[place] for place in prepared.layout[:2]]
+    with open_backend(backend, shots=None) as executable:
+        assert executable.num_qubits == 12
+        layout = qubits if backend == "fake_torino" else None
+        few = executable.prepare(narrow, ["IZ", "ZI"], initial_layout=layout)
+        exact = executable.run(few, np.zeros((1, 0))).values[0]
+    assert (np.abs(sampled.values[0] - exact) < 4 * sampled.stds[0] + 1e-3).all()
