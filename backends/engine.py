@@ -134,7 +134,7 @@ class AllToAllEngine(Engine):
         self._basis = tuple(basis)
         self.made_for = f"any qubits, gates {' '.join(basis)}"
         self._level = spec.optimization_level
-        self._seed = spec.seed
+        self._seed = spec.compiler_seed
 
     @property
     def estimator(self) -> BaseEstimatorV2:
@@ -206,7 +206,7 @@ class DeviceEngine(Engine):
             circuit,
             self.device.target,
             optimization_level=self._spec.optimization_level,
-            seed=self._spec.seed,
+            seed=self._spec.compiler_seed,
             initial_layout=initial_layout,
         )
         qubits = kept_for(isa, ends)

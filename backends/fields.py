@@ -46,6 +46,8 @@ Time: TypeAlias = Annotated[_Time | None, BeforeValidator(_none_word)]
 GateTime: TypeAlias = Annotated[_GateTime | None, BeforeValidator(_none_word)]
 Angle: TypeAlias = Annotated[_Angle | None, BeforeValidator(_none_word)]
 Choice: TypeAlias = Annotated[bool | None, BeforeValidator(_none_word)]
+_Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
+OptionalSeed: TypeAlias = Annotated[_Seed | None, BeforeValidator(_none_word)]
 
 
 class SpecBase(BaseModel):
@@ -60,4 +62,11 @@ class SpecBase(BaseModel):
     )
 
     seed: int = Field(default=0, ge=0, lt=2**32)
-    """Seed of the transpiler and of simulated shots, an integer."""
+    """Seed of simulated shots, and of the transpiler unless it has its own, an integer."""
+    transpiler_seed: OptionalSeed = None
+    """Seed of the transpiler, an integer; none means `seed`."""
+
+    @property
+    def compiler_seed(self) -> int:
+        """The seed circuits are compiled with: the same layout whatever the seed of the shots."""
+        return self.seed if self.transpiler_seed is None else self.transpiler_seed

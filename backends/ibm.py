@@ -69,7 +69,7 @@ class _RuntimeEngine(Engine):
             circuit,
             self.device.target,
             optimization_level=self._spec.optimization_level,
-            seed=self._spec.seed,
+            seed=self._spec.compiler_seed,
             initial_layout=initial_layout,
         )
         check_isa(isa, self.device.target)

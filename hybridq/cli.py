@@ -46,6 +46,7 @@ COMMANDS: dict[str, Command] = {
     "finetune": Command(config.FinetuneConfig, "hybridq.output:run_finetune"),
     "evaluate": Command(config.EvaluateConfig, "hybridq.output:run_evaluate"),
     "predict": Command(config.PredictConfig, "hybridq.output:run_predict"),
+    "study noise": Command(config.NoiseStudyConfig, "hybridq.output:run_noise_study"),
     "backends list": Command(config.BackendsListConfig, "hybridq.output:backends_list"),
     "backends show": Command(config.BackendsShowConfig, "hybridq.output:backends_show"),
     "backends check": Command(config.BackendsCheckConfig, "hybridq.output:backends_check"),

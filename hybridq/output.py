@@ -15,6 +15,7 @@ from hybridq.config import (
     DemoConfig,
     EvaluateConfig,
     FinetuneConfig,
+    NoiseStudyConfig,
     PredictConfig,
     PretrainConfig,
 )
@@ -162,4 +163,14 @@ def backends_save(config: BackendsSaveConfig) -> int:
             "another, or add --force."
         )
     print(save_calibration(calibrated_device(parse_backend(config.backend)), config.out))
+    return 0
+
+
+def run_noise_study(config: NoiseStudyConfig) -> int:
+    """Run a noise study, and print its summary and folder."""
+    from hybridq.studies.noise import noise_study, summary_table
+
+    folder = noise_study(config)
+    print(summary_table(folder))
+    print(folder)
     return 0

@@ -104,6 +104,20 @@ def read_config(folder: Path, model: type[ConfigT], command: str) -> ConfigT:
         ) from error
 
 
+def resumed_folder(resume: Path) -> Path:
+    """The run folder to go on with.
+
+    Raises:
+        MissingFileError: if it is none.
+    """
+    if not (resume / "config.json").is_file():
+        raise MissingFileError(
+            f"Expected a run folder after --resume, got {str(resume)!r} without config.json: give "
+            "the folder that the command printed."
+        )
+    return resume
+
+
 def environment(**more: Any) -> dict[str, Any]:
     """Versions, platform and commit, for `environment.json`."""
     versions = {}

@@ -73,18 +73,36 @@ def evaluate(config: EvaluateConfig) -> Path:
 
 def _data(config: EvaluateConfig, run: FinetuneConfig, spec: ModelSpec) -> ImageData:
     wanted = {"val", config.split} | ({"train"} if config.baselines else set())
-    data = load_data(
-        config.data or run.data,
-        data_root=config.data_root or run.data_root,
+    return data_for(
+        run,
+        spec,
+        data=config.data,
+        data_root=config.data_root,
         splits=tuple(name for name in ("train", "val", "test") if name in wanted),
     )
-    if (data.task, data.class_names) != (spec.task, spec.class_names):
+
+
+def data_for(
+    run: FinetuneConfig,
+    spec: ModelSpec,
+    *,
+    data: str | None,
+    data_root: Path | None,
+    splits: tuple[str, ...],
+) -> ImageData:
+    """Load the data of a run, or other data of the same classes, with its positive class.
+
+    Raises:
+        InvalidValueError: if the classes are others than those of the model.
+    """
+    loaded = load_data(data or run.data, data_root=data_root or run.data_root, splits=splits)
+    if (loaded.task, loaded.class_names) != (spec.task, spec.class_names):
         raise InvalidValueError(
             f"Expected {spec.task} data with the classes {', '.join(spec.class_names)}, got "
-            f"{data.task} data with {', '.join(data.class_names)} in {data.name}: use data of the "
-            "run's classes."
+            f"{loaded.task} data with {', '.join(loaded.class_names)} in {loaded.name}: use data "
+            "of the run's classes."
         )
-    return replace(data, positive=spec.positive)
+    return replace(loaded, positive=spec.positive)
 
 
 def _evaluate(
@@ -97,9 +115,7 @@ def _evaluate(
     folder: Path,
 ) -> dict[str, Any]:
     started = time.perf_counter()
-    test = data.splits[config.split]
-    if config.limit is not None and config.limit < len(test):
-        test = labelled_subset(data, config.split, config.limit / len(test), seed=config.seed)
+    test = limited_split(data, config.split, config.limit, seed=config.seed)
     val = data.splits["val"]
     multilabel = data.task == "multilabel"
     val_probs = classify(model, val, multilabel=multilabel)
@@ -111,9 +127,7 @@ def _evaluate(
     rows: dict[str, dict[str, Any]] = {}
 
     def add(name: str, on_val: Floats, on_test: Floats) -> None:
-        threshold = 0.5
-        if data.positive is not None:
-            threshold = choose_threshold(val.labels == data.positive, on_val[:, data.positive])
+        threshold = threshold_for(data, on_val)
         metrics = all_metrics(
             multilabel=multilabel,
             positive=data.positive,
@@ -159,6 +173,21 @@ def _evaluate(
         "circuit_jobs": backend.num_jobs,
         "seconds": round(time.perf_counter() - started, 1),
     }
+
+
+def limited_split(data: ImageData, split: str, limit: int | None, *, seed: int) -> ImageSplit:
+    """A split, or so many images of it, drawn stratified."""
+    whole = data.splits[split]
+    if limit is None or limit >= len(whole):
+        return whole
+    return labelled_subset(data, split, limit / len(whole), seed=seed)
+
+
+def threshold_for(data: ImageData, on_val: Floats) -> float:
+    """The threshold on the positive class that validation chooses; 0.5 where there is none."""
+    if data.positive is None:
+        return 0.5
+    return choose_threshold(data.splits["val"].labels == data.positive, on_val[:, data.positive])
 
 
 @torch.inference_mode()

@@ -26,15 +26,15 @@ from hybridq.errors import InvalidValueError
 from hybridq.files import read_jsonl, write_json
 from hybridq.heads import num_trainable, quantum_parameters
 from hybridq.model import HybridClassifier, build_model, head_summary, probabilities
-from hybridq.runs import read_config
+from hybridq.runs import read_config, resumed_folder
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
+from hybridq.training.curriculum import NoiseCurriculum, read_curriculum
 from hybridq.training.loop import (
     MetricsFile,
     decay_groups,
     fit,
     is_first_rank,
     make_trainer,
-    resumed_folder,
     shared_folder,
     training_run,
 )
@@ -282,7 +282,13 @@ def _train(
             seed=config.seed,
         )
         keeper = KeepModel(folder if is_first_rank() else None, model, spec, config.keep)
+        stages = None
+        if config.noise_curriculum is not None:
+            scales = read_curriculum(config.noise_curriculum, backend, config.epochs)
+            stages = NoiseCurriculum(model, backend, scales)
         callbacks: list[Callback] = [keeper, MetricsFile(folder if is_first_rank() else None)]
+        if stages is not None:
+            callbacks.append(stages)
         if config.patience:
             callbacks.append(EarlyStopping("val_auc", mode="max", patience=config.patience))
         trainer = make_trainer(
@@ -295,7 +301,11 @@ def _train(
         logger.info("run folder %s", folder)
         logger.info("%s", describe(config, model, train, data))
         started = time.perf_counter()
-        fit(trainer, module, resume)
+        try:
+            fit(trainer, module, resume)
+        finally:
+            if stages is not None:
+                stages.close()
         if folder is not None and trainer.is_global_zero:
             result = {
                 "kept": keeper.kept,
@@ -303,7 +313,7 @@ def _train(
                 "labelled_images": len(train),
                 "trainable_parameters": num_trainable(model),
                 "head_parameters": num_trainable(model.head),
-                "circuit_jobs": backend.num_jobs,
+                "circuit_jobs": backend.num_jobs + (0 if stages is None else stages.num_jobs),
                 "seconds": round(time.perf_counter() - started, 1),
             }
             write_json(folder / "result.json", result)

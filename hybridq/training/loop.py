@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from hybridq.config import ComputeConfig, RunConfig
-from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
+from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.files import append_jsonl, atomic_path, read_jsonl, write_jsonl
 from hybridq.runs import create_run, discard_if_empty, log_to_file, write_config, write_environment
 
@@ -231,20 +231,6 @@ def training_run(
         except KeyboardInterrupt:
             logger.warning("interrupted: go on with `hybridq %s --resume %s`", command, folder)
             raise
-
-
-def resumed_folder(resume: Path) -> Path:
-    """The run folder to go on with.
-
-    Raises:
-        MissingFileError: if it is none.
-    """
-    if not (resume / "config.json").is_file():
-        raise MissingFileError(
-            f"Expected a run folder after --resume, got {str(resume)!r} without config.json: give "
-            "the folder that the command printed."
-        )
-    return resume
 
 
 def _quiet() -> None:

@@ -24,7 +24,7 @@ from hybridq.encoder.initial import encoder_for
 from hybridq.encoder.simclr import SimCLR
 from hybridq.errors import InvalidValueError
 from hybridq.files import read_jsonl, write_json
-from hybridq.runs import read_config
+from hybridq.runs import read_config, resumed_folder
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.loop import (
     MetricsFile,
@@ -32,7 +32,6 @@ from hybridq.training.loop import (
     fit,
     is_first_rank,
     make_trainer,
-    resumed_folder,
     shared_folder,
     training_run,
     warmup_cosine,

@@ -1,0 +1,1 @@
+"""Studies: many trained models under many conditions, as one table."""

@@ -1,0 +1,171 @@
+"""The noise study: trained models under many kinds and strengths of noise, as one table."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from hybridq.config import NoiseStudyConfig
+from hybridq.errors import HybridqError
+from hybridq.evaluation.evaluate import limited_split
+from hybridq.files import append_jsonl, read_jsonl, write_csv, write_json, write_jsonl
+from hybridq.runs import (
+    create_run,
+    discard_if_empty,
+    log_to_file,
+    read_config,
+    resumed_folder,
+    write_config,
+    write_environment,
+)
+from hybridq.studies.noise_figures import flip_table, save_noise_figures
+from hybridq.studies.noise_grid import Grid, Pair, pair_with_controls, read_grid
+from hybridq.studies.noise_unit import Unit, measure, study_data
+from hybridq.studies.pool import run_units
+from hybridq.studies.summary import summarise
+
+logger = logging.getLogger("hybridq")
+
+UNITS = "units.jsonl"
+
+
+def noise_study(config: NoiseStudyConfig) -> Path:
+    """Run a study, or go on with one; return its folder.
+
+    It holds `study.csv` (a row for each setting and model), `summary.csv` (means over the models
+    with intervals), `flips.csv` (which images change their class) and `figures/`.
+
+    Raises:
+        HybridqError: If a run, its data, or a setting cannot be used; nothing is written then.
+        KeyboardInterrupt: When stopped; `--resume` goes on with what is left.
+    """
+    resume = config.resume
+    if resume is not None:
+        config = read_config(resumed_folder(resume), NoiseStudyConfig, "study noise")
+    grid = read_grid(config)
+    pairs = pair_with_controls(config.models)
+    study_data(pairs[0].run, config)
+    folder = resume or create_run(config.runs, "study", config.name or f"noise-{_name(pairs)}")
+    with log_to_file(folder):
+        try:
+            if resume is None:
+                absolute = tuple(model.resolve() for model in config.models)
+                config = config.model_copy(update={"models": absolute})
+                write_config(folder, config)
+                write_environment(folder, seed=config.seed)
+            logger.info("study folder %s", folder)
+            _run(config, grid, pairs, folder)
+        except HybridqError:
+            discard_if_empty(folder)
+            raise
+        except KeyboardInterrupt:
+            logger.warning("interrupted: go on with `hybridq study noise --resume %s`", folder)
+            raise
+    return folder
+
+
+def _name(pairs: Sequence[Pair]) -> str:
+    return pairs[0].spec.data.split(",")[0]
+
+
+def _run(config: NoiseStudyConfig, grid: Grid, pairs: Sequence[Pair], folder: Path) -> None:
+    units = [
+        Unit(pair.run.resolve(), pair.control.resolve(), device, scale, grid, config)
+        for pair in pairs
+        for device in grid.devices
+        for scale in grid.noise_scales
+    ]
+    finished = {row["unit"]: row["rows"] for row in read_jsonl(folder / UNITS)}
+    # without a last line that a kill has cut short
+    write_jsonl(folder / UNITS, [{"unit": unit, "rows": rows} for unit, rows in finished.items()])
+    missing = [unit for unit in units if unit.key not in finished]
+    logger.info(
+        "%d models, %d settings each, %d of %d units of work to do",
+        len(pairs),
+        len(grid.points()) * len(grid.devices) * len(grid.noise_scales),
+        len(missing),
+        len(units),
+    )
+    bar = tqdm(total=len(units), initial=len(units) - len(missing), disable=None, unit="unit")
+    with bar:
+        for unit, rows in run_units(measure, missing, workers=config.workers, ray=config.ray):
+            append_jsonl(folder / UNITS, {"unit": unit.key, "rows": _finite(rows)})
+            finished[unit.key] = _finite(rows)
+            bar.update()
+            if bar.disable and len(finished) % max(1, len(units) // 20) == 0:
+                logger.info("%d of %d units", len(finished), len(units))
+    _write(config, pairs, folder, [row for unit in units for row in finished[unit.key]])
+
+
+def _write(
+    config: NoiseStudyConfig, pairs: Sequence[Pair], folder: Path, found: list[dict[str, Any]]
+) -> None:
+    """Write tables and figures from all rows."""
+    flipped = [row["flipped"] for row in found]
+    rows = [
+        {
+            name: math.nan if value is None and name not in ("shots", "calibration_date") else value
+            for name, value in row.items()
+            if name != "flipped"
+        }
+        for row in found
+    ]
+    _, data = study_data(pairs[0].run, config)
+    split = limited_split(data, config.split, config.limit, seed=config.seed)
+    summary = summarise(rows)
+    for name, table in (("study", rows), ("summary", summary)):
+        header = list(table[0])
+        cells = [[_cell(row[column], column) for column in header] for row in table]
+        write_csv(folder / f"{name}.csv", header, cells)
+    write_csv(folder / "flips.csv", *flip_table(rows, flipped, list(split.ids), split.labels))
+    figures = save_noise_figures(
+        folder / "figures",
+        rows,
+        flipped=flipped,
+        ids=list(split.ids),
+        labels=split.labels,
+        images=split.images,
+        class_names=data.class_names,
+    )
+    write_json(
+        folder / "result.json",
+        {
+            "data": data.name,
+            "split": config.split,
+            "images": len(split),
+            "models": [
+                {"run": pair.run.name, "control": pair.control.name, "seed": pair.spec.seed}
+                for pair in pairs
+            ],
+            "grid": asdict(read_grid(config)),
+            "rows": len(rows),
+            "figures": [path.name for path in figures],
+            "notes": list(data.notes),
+        },
+    )
+
+
+def _cell(value: Any, column: str) -> str:
+    """A value in full; no shots are `none`, what is unknown is empty."""
+    if value is None:
+        return "none" if column == "shots" else ""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else repr(value)
+    return str(value)
+
+
+def _finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with NaN as None, since JSON has no NaN."""
+    return [
+        {
+            name: None if isinstance(value, float) and math.isnan(value) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]

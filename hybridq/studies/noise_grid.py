@@ -1,0 +1,187 @@
+"""What a noise study asks: its settings, and which trained models it asks about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from backends.devices import fake_device
+from hybridq.checkpoint import ModelSpec, read_spec
+from hybridq.config import NoiseStudyConfig
+from hybridq.errors import InvalidValueError
+from hybridq.heads import CONTROLS
+from hybridq.quantum import look_up
+
+T = TypeVar("T")
+
+BY_SCALE = "zne_by_scale"
+REHEARSED: dict[str, dict[str, bool]] = {
+    "trex": {"measure_mitigation": True},
+    "zne": {"zne_mitigation": True},
+    "dd": {"dynamical_decoupling": True},
+    "trex+zne": {"measure_mitigation": True, "zne_mitigation": True},
+}
+"""Mitigation by IBM's estimator, as fields of a rehearsal at resilience level 0."""
+
+MITIGATIONS = ("none", *REHEARSED, BY_SCALE)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The settings of a study; every combination is one.
+
+    Attributes:
+        devices: Fake devices, or saved calibrations.
+        noise_scales: Strengths, factors.
+        shots: Counts; None is exact.
+        mitigations: Names in `MITIGATIONS`.
+        repeats: Draws of the shots for each setting that has shots.
+    """
+
+    devices: tuple[str, ...]
+    noise_scales: tuple[float, ...]
+    shots: tuple[int | None, ...]
+    mitigations: tuple[str, ...]
+    repeats: int
+
+    def points(self) -> list[tuple[int | None, str, int]]:
+        """Shots, mitigation and repeat of each setting on one device at one noise scale."""
+        return [
+            (shots, mitigation, repeat)
+            for shots in self.shots
+            for mitigation in self.mitigations
+            for repeat in range(1 if shots is None else self.repeats)
+        ]
+
+
+def read_grid(config: NoiseStudyConfig) -> Grid:
+    """Read the lists of a config.
+
+    Raises:
+        InvalidValueError: If an entry is no number, unknown or twice there, or the mitigation
+            needs shots and there are none.
+    """
+    grid = Grid(
+        devices=_entries("device", config.device, _device),
+        noise_scales=_entries("noise-scale", config.noise_scale, _scale),
+        shots=_entries("shots", config.shots, _count),
+        mitigations=_entries("mitigation", config.mitigation, _mitigation),
+        repeats=config.repeats,
+    )
+    if grid.shots == (None,):  # no estimator extrapolates exact values: we do, and say so
+        named = (BY_SCALE if name == "zne" else name for name in grid.mitigations)
+        grid = replace(grid, mitigations=tuple(dict.fromkeys(named)))
+    sampled = [name for name in grid.mitigations if name in REHEARSED]
+    if None in grid.shots and sampled:
+        raise InvalidValueError(
+            f"Expected shots with --mitigation {sampled[0]}, which IBM's estimator does, got "
+            f"`none` in --shots {config.shots}: give counts alone, or take {BY_SCALE}."
+        )
+    return grid
+
+
+def _entries(option: str, text: str, read: Callable[[str], T]) -> tuple[T, ...]:
+    words = [word.strip() for word in text.split(",")]
+    entries = tuple(read(word) for word in words)
+    if len(set(entries)) != len(entries):
+        raise InvalidValueError(
+            f"Expected each entry of --{option} once, got {text!r}: remove the double one."
+        )
+    return entries
+
+
+def _device(word: str) -> str:
+    fake_device(word)
+    return word
+
+
+def _scale(word: str) -> float:
+    try:
+        scale = float(word)
+    except ValueError:
+        scale = -1.0
+    if not 0.0 <= scale <= 100.0:
+        raise InvalidValueError(
+            f"Expected --noise-scale of numbers from 0 to 100, got {word!r}: write 0,0.5,1,2."
+        )
+    return scale
+
+
+def _count(word: str) -> int | None:
+    if word.lower() == "none":
+        return None
+    if not word.isdecimal() or not 1 <= int(word) <= 10_000_000:
+        raise InvalidValueError(
+            f"Expected --shots of counts from 1 to 10000000, or `none`, got {word!r}: write "
+            "none,1024,4096."
+        )
+    return int(word)
+
+
+def _mitigation(word: str) -> str:
+    return look_up("mitigation", word, {name: name for name in MITIGATIONS})
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A trained quantum model, and the classical control trained like it.
+
+    Attributes:
+        run: Run folder of the quantum model.
+        control: Run folder of its control.
+        spec: What the quantum model is.
+    """
+
+    run: Path
+    control: Path
+    spec: ModelSpec
+
+
+def pair_with_controls(models: tuple[Path, ...]) -> list[Pair]:
+    """Find for each quantum model its control among the models.
+
+    Raises:
+        MissingFileError: If a folder has no model.
+        InvalidValueError: If there is no quantum model, a control is missing, or the models are
+            of different data.
+    """
+    specs = {run: read_spec(run) for run in dict.fromkeys(models)}
+    quantum = {run: spec for run, spec in specs.items() if spec.head.name in CONTROLS}
+    if not quantum:
+        raise InvalidValueError(
+            f"Expected at least one run with a head of {', '.join(CONTROLS)}, got "
+            f"{len(specs)} without: give run folders of `hybridq finetune`."
+        )
+    pairs = []
+    for run, spec in quantum.items():
+        wanted = _likeness(spec, CONTROLS[spec.head.name])
+        found = [one for one, other in specs.items() if _likeness(other) == wanted]
+        if not found:
+            raise InvalidValueError(
+                f"Expected beside {str(run)!r} a run of its control, with head "
+                f"{CONTROLS[spec.head.name]}, the same data, labels and seed, got none: train it "
+                f"with `hybridq finetune --config {run / 'config.json'} --head "
+                f"{CONTROLS[spec.head.name]}`, and give it too."
+            )
+        pairs.append(Pair(run, found[-1], spec))
+    names = [pair.run.name for pair in pairs]
+    if len(set(names)) != len(names):
+        raise InvalidValueError(
+            f"Expected run folders of different names, got {max(names, key=names.count)!r} twice: "
+            "rename one, for the table tells them apart by name."
+        )
+    classes = {(pair.spec.data, pair.spec.class_names) for pair in pairs}
+    if len(classes) != 1:
+        several = ", ".join(sorted({pair.spec.data for pair in pairs}))
+        raise InvalidValueError(
+            f"Expected models of one data set in a study, got {several}: make a study of each."
+        )
+    return pairs
+
+
+def _likeness(spec: ModelSpec, head: str | None = None) -> tuple[object, ...]:
+    """What a model and its control have in common, and the name of the head."""
+    name = spec.head.name if head is None else head
+    return (name, spec.data, spec.class_names, spec.labels, spec.seed, spec.head.num_qubits)

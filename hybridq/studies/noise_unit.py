@@ -1,0 +1,259 @@
+"""One trained model on one device at one noise scale: what a worker of a noise study computes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from backends import Executable, open_backend
+from hybridq.checkpoint import load_model, read_spec
+from hybridq.config import FinetuneConfig, NoiseStudyConfig
+from hybridq.data import ImageData
+from hybridq.evaluation.evaluate import BATCH, classify, data_for, limited_split, threshold_for
+from hybridq.evaluation.metrics import all_metrics, predict_labels
+from hybridq.evaluation.statistics import Metrics
+from hybridq.model import HybridClassifier, probabilities
+from hybridq.runs import read_config
+from hybridq.studies.noise_grid import BY_SCALE, REHEARSED, Grid
+
+Floats = NDArray[np.float64]
+
+FIGURES = ("auc", "balanced_accuracy", "accuracy", "calibration_error")
+COMPARED = ("auc", "balanced_accuracy", "calibration_error")
+MARGIN_QUANTILES = (5, 25, 50, 75, 95)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What one worker computes at a time.
+
+    Attributes:
+        run: Run folder of the quantum model.
+        control: Run folder of its control.
+        device: A fake device, or a saved calibration.
+        noise_scale: Strength of the noise, a factor.
+        grid: The other settings.
+        config: Of the study.
+    """
+
+    run: Path
+    control: Path
+    device: str
+    noise_scale: float
+    grid: Grid
+    config: NoiseStudyConfig
+
+    @property
+    def key(self) -> str:
+        """Its name in the study's folder."""
+        return f"{self.run.name} {self.device} {self.noise_scale:g}"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model without noise, and its control.
+
+    Attributes:
+        model: The quantum model.
+        features: Of the images, `(images, num_features)`.
+        angles: Radians, `(images, num_qubits)`.
+        expvals: Without noise, `(images, num_qubits)`.
+        labels: Of the images.
+        metrics: Figures of the model from labels and probabilities.
+        decide: From the model's probabilities to predicted labels.
+        multilabel: Whether an image may have several labels.
+        probs: Without noise, `(images, num_classes)`.
+        fixed: The columns that are the same in all rows.
+    """
+
+    model: HybridClassifier
+    features: Tensor
+    angles: Tensor
+    expvals: Tensor
+    labels: NDArray[np.int64]
+    metrics: Metrics
+    decide: Callable[[Floats], NDArray[np.int64]]
+    multilabel: bool
+    probs: Floats
+    fixed: dict[str, Any]
+
+
+def measure(unit: Unit) -> list[dict[str, Any]]:
+    """A row for each setting of a unit, with the indices of the images that flip as `flipped`."""
+    loaded = load(unit.run, unit.control, unit.config)
+    rows = []
+    for shots, mitigation, repeat in unit.grid.points():
+        seed = _seed(unit, shots, mitigation, repeat)
+        expvals, described = noisy_expvals(loaded, unit, shots, mitigation, seed)
+        probs = _probs(loaded, expvals)
+        figures = loaded.metrics(loaded.labels, probs)
+        flips = loaded.decide(probs) != loaded.decide(loaded.probs)
+        flips = flips.any(axis=1) if flips.ndim == 2 else flips
+        margins = np.percentile(true_margins(loaded.labels, probs), MARGIN_QUANTILES)
+        rows.append(
+            {
+                **loaded.fixed,
+                "device": unit.device,
+                "calibration_date": described.get("calibration_date"),
+                "noise_scale": unit.noise_scale,
+                "shots": shots,
+                "mitigation": mitigation,
+                "repeat": repeat,
+                "engine": described["engine"],
+                **{name: figures[name] for name in FIGURES},
+                "flips": float(flips.mean()),
+                "rms_error": float((expvals - loaded.expvals).square().mean().sqrt()),
+                **{
+                    f"margin_p{share:02d}": float(value)
+                    for share, value in zip(MARGIN_QUANTILES, margins, strict=True)
+                },
+                "flipped": np.flatnonzero(flips).tolist(),
+            }
+        )
+    return rows
+
+
+@lru_cache(maxsize=4)
+@torch.inference_mode()
+def load(run: Path, control: Path, config: NoiseStudyConfig) -> Loaded:
+    """Load a model and its control, and compute what noise does not change."""
+    finetuned, data = study_data(run, config)
+    split = limited_split(data, config.split, config.limit, seed=config.seed)
+    multilabel = data.task == "multilabel"
+
+    def metrics_for(model: HybridClassifier) -> tuple[Metrics, float]:
+        threshold = threshold_for(data, classify(model, data.splits["val"], multilabel=multilabel))
+        metrics = all_metrics(
+            multilabel=multilabel,
+            positive=data.positive,
+            threshold=threshold,
+            num_classes=data.num_classes,
+        )
+        return metrics, threshold
+
+    classical, _ = load_model(control, backend=None)
+    control_metrics, _ = metrics_for(classical)
+    beside = control_metrics(split.labels, classify(classical, split, multilabel=multilabel))
+    with open_backend("statevector") as exact:
+        model, spec = load_model(run, backend=exact)
+        metrics, threshold = metrics_for(model)
+        features = torch.cat(
+            [
+                model.features(model.encoder.prepare(split.images[start : start + BATCH]))
+                for start in range(0, len(split), BATCH)
+            ]
+        )
+        angles = model.angles(features).double()
+        expvals = model.expvals(angles)
+    probs = probabilities(
+        model.readout(features, expvals.to(features.dtype)).double(), multilabel=multilabel
+    ).numpy()
+    noiseless = metrics(split.labels, probs)
+    return Loaded(
+        model=model,
+        features=features,
+        angles=angles,
+        expvals=expvals,
+        labels=split.labels,
+        metrics=metrics,
+        decide=partial(
+            predict_labels, multilabel=multilabel, positive=data.positive, threshold=threshold
+        ),
+        multilabel=multilabel,
+        probs=probs,
+        fixed={
+            "run": run.name,
+            "control_run": control.name,
+            "data": data.name,
+            "split": config.split,
+            "images": len(split),
+            "head": spec.head.name,
+            "seed": finetuned.seed,
+            **{f"noiseless_{name}": noiseless[name] for name in COMPARED},
+            **{f"control_{name}": beside[name] for name in COMPARED},
+        },
+    )
+
+
+def study_data(run: Path, config: NoiseStudyConfig) -> tuple[FinetuneConfig, ImageData]:
+    """The config of a run, and its validation split with the split of the study.
+
+    Raises:
+        HybridqError: If the run or its data cannot be read.
+    """
+    finetuned = read_config(run, FinetuneConfig, "finetune")
+    splits = ("val",) if config.split == "val" else ("val", config.split)
+    data = data_for(
+        finetuned, read_spec(run), data=config.data, data_root=config.data_root, splits=splits
+    )
+    return finetuned, data
+
+
+@torch.inference_mode()
+def noisy_expvals(
+    loaded: Loaded, unit: Unit, shots: int | None, mitigation: str, seed: int
+) -> tuple[Tensor, dict[str, Any]]:
+    """Expectation values `(images, num_qubits)` under noise, and a description of the backend.
+
+    `none` is computed on the torch engine, mitigation by name in a rehearsal with IBM's estimator,
+    and `zne_by_scale` is the quadratic through the values at one, two and three times the noise
+    scale, at 0 (Temme, Bravyi & Gambetta, arXiv:1612.02058): an extrapolation over the model of
+    the noise, which no device offers.
+    """
+    common = {"shots": shots, "seed": seed, "transpiler_seed": unit.config.seed}
+
+    def run(backend: Executable) -> tuple[Tensor, dict[str, Any]]:
+        with backend:
+            loaded.model.use_backend(backend)
+            return loaded.model.expvals(loaded.angles), backend.describe()
+
+    if mitigation in REHEARSED:
+        options = {"resilience_level": 0, "rehearse": unit.device, **REHEARSED[mitigation]}
+        scaled = {"noise_scale": unit.noise_scale, **common}
+        return run(open_backend("ibm_rehearsal", **options, **scaled))
+    values = []
+    for factor in (1, 2, 3) if mitigation == BY_SCALE else (1,):
+        options = {"device": unit.device, "noise_scale": factor * unit.noise_scale}
+        scaled = {**common, "seed": (seed + factor - 1) % 2**32}
+        one, described = run(open_backend("fake_torino", engine="torch", **options, **scaled))
+        values.append(one)
+    if mitigation == BY_SCALE:
+        return 3 * values[0] - 3 * values[1] + values[2], described
+    return values[0], described
+
+
+def true_margins(labels: NDArray[np.int64], probs: Floats) -> Floats:
+    """Probability of the true class less the largest other one, of each image, from -1 to 1.
+
+    With several labels for an image it is `(2 y - 1)(2 p - 1)` of each label.
+    """
+    if labels.ndim == 2:
+        margins: Floats = ((2 * labels - 1) * (2 * probs - 1)).ravel()
+        return margins
+    rows = np.arange(len(labels))
+    others = probs.copy()
+    others[rows, labels] = -np.inf
+    return np.asarray(probs[rows, labels] - others.max(axis=1), dtype=np.float64)
+
+
+def _probs(loaded: Loaded, expvals: Tensor) -> Floats:
+    with torch.inference_mode():
+        logits = loaded.model.readout(loaded.features, expvals.to(loaded.features.dtype))
+        probs: Floats = probabilities(logits.double(), multilabel=loaded.multilabel).numpy()
+    return probs
+
+
+def _seed(unit: Unit, shots: int | None, mitigation: str, repeat: int) -> int:
+    """A seed of its own for each setting, whatever else is in the grid."""
+    words = (unit.config.seed, unit.key, shots, mitigation, repeat)
+    digest = hashlib.sha256("|".join(map(str, words)).encode()).digest()
+    return int.from_bytes(digest[:4], "big")

@@ -1,0 +1,99 @@
+"""Independent units of work over processes of this machine, or over a Ray cluster."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from importlib.util import find_spec
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+from hybridq.errors import UnavailableError
+
+Unit = TypeVar("Unit")
+Result = TypeVar("Result")
+
+
+def run_units(
+    function: Callable[[Unit], Result], units: Sequence[Unit], *, workers: int, ray: str | None
+) -> Iterator[tuple[Unit, Result]]:
+    """Run a function on each unit; yield units with their results as they are finished.
+
+    Args:
+        function: A function of a module, of one unit; what it needs it loads itself.
+        units: What it is called with; they can be pickled.
+        workers: Processes of one thread each; 1 computes in this process.
+        ray: Address of a Ray cluster, or `local` for one of its own on this machine; None for
+            processes. Paths in the units then have to be the same on all its machines.
+
+    Raises:
+        UnavailableError: If there is no Ray, or no cluster at that address.
+    """
+    if ray is not None:
+        yield from _on_ray(function, units, ray)
+    elif workers == 1 or len(units) < 2:
+        for unit in units:
+            yield unit, function(unit)
+    else:
+        yield from _in_processes(function, units, workers)
+
+
+def _in_processes(
+    function: Callable[[Unit], Result], units: Sequence[Unit], workers: int
+) -> Iterator[tuple[Unit, Result]]:
+    # a fresh interpreter, since the threads of torch and Aer do not survive a fork
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
+    try:
+        running: dict[Future[Result], Unit] = {pool.submit(function, unit): unit for unit in units}
+        while running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield running.pop(future), future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """Compute on one thread, and leave Ctrl-C to the process that waits."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _on_ray(
+    function: Callable[[Unit], Result], units: Sequence[Unit], address: str
+) -> Iterator[tuple[Unit, Result]]:
+    if find_spec("ray") is None:
+        raise UnavailableError(
+            "Expected Ray for --ray, got none installed: install it with "
+            "`pip install 'hybridq-med[ray]'`."
+        )
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it reports to no one
+    import ray
+
+    options: dict[str, Any] = {"log_to_driver": False}
+    if address == "local":
+        options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    try:
+        ray.init(address=address, **options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UnavailableError(
+            f"Expected a Ray cluster at {address!r}, got {' '.join(str(error).split())[:200]}: "
+            "check --ray."
+        ) from error
+    try:
+        remote = ray.remote(num_cpus=1)(function)
+        running = {remote.remote(unit): unit for unit in units}
+        while running:
+            done, _ = ray.wait(list(running), num_returns=1)
+            try:
+                result = ray.get(done[0])
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from error  # what the function raised
+            yield running.pop(done[0]), result
+    finally:
+        ray.shutdown()

@@ -1,0 +1,91 @@
+"""Training under noise whose strength changes from stage to stage."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from backends import Executable, Noisy, open_backend
+from hybridq.errors import InvalidValueError
+from hybridq.model import HybridClassifier
+
+logger = logging.getLogger("hybridq")
+
+
+def read_curriculum(text: str, backend: Executable, epochs: int) -> tuple[float, ...]:
+    """Read the noise scales of the stages.
+
+    Args:
+        text: Factors joined by commas.
+        backend: What is trained on; its own noise scale does not count.
+        epochs: Passes over the labelled images.
+
+    Raises:
+        InvalidValueError: If an entry is no number from 0 to 100, the backend has no noise to
+            scale, or there are more stages than epochs.
+    """
+    if not isinstance(backend.spec, Noisy):
+        raise InvalidValueError(
+            f"Expected a noisy backend with --noise-curriculum, got {backend.profile!r}: take "
+            "--backend fake_torino,engine=torch,shots=none."
+        )
+    try:
+        scales = tuple(float(word) for word in text.split(","))
+    except ValueError:
+        scales = ()
+    if not scales or not all(0.0 <= scale <= 100.0 for scale in scales) or len(scales) > epochs:
+        raise InvalidValueError(
+            f"Expected --noise-curriculum of 1 to {epochs} factors from 0 to 100 (no more stages "
+            f"than epochs), got {text!r}: write 0,0.5,1."
+        )
+    return scales
+
+
+class NoiseCurriculum(Callback):
+    """Opens the backend anew at each stage, at that stage's noise scale.
+
+    Stages are equally long: epoch e of E is in stage floor(e n / E) of n, so that a resumed run
+    is in the right one.
+
+    Args:
+        model: What is trained.
+        backend: An open noisy backend, whose other fields stay.
+        scales: The noise scales of the stages.
+    """
+
+    def __init__(
+        self, model: HybridClassifier, backend: Executable, scales: tuple[float, ...]
+    ) -> None:
+        self.model = model
+        self.backend = backend
+        self.scales = scales
+        self.opened: dict[float, Executable] = {}
+        self._stack = ExitStack()
+        self._now: float | None = None
+
+    @property
+    def num_jobs(self) -> int:
+        """Jobs of all stages."""
+        return sum(executable.num_jobs for executable in self.opened.values())
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Change the backend where a stage begins."""
+        epochs = trainer.max_epochs or 1
+        scale = self.scales[
+            min(trainer.current_epoch * len(self.scales) // epochs, len(self.scales) - 1)
+        ]
+        if scale == self._now or self.backend.spec is None:
+            return
+        if scale not in self.opened:
+            opened = open_backend(self.backend.spec, noise_scale=scale)
+            self.opened[scale] = self._stack.enter_context(opened)
+        logger.info("noise scale %g from epoch %d", scale, trainer.current_epoch + 1)
+        self.model.use_backend(self.opened[scale])
+        self._now = scale
+
+    def close(self) -> None:
+        """Let the model run on its own backend again, and close those of the stages."""
+        self.model.use_backend(self.backend)
+        self._stack.close()
