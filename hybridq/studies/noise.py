@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 import math
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from tqdm import tqdm
 from hybridq.config import NoiseStudyConfig
 from hybridq.errors import HybridqError
 from hybridq.evaluation.evaluate import limited_split
+from hybridq.evaluation.tables import interval, table
 from hybridq.files import append_jsonl, read_jsonl, write_csv, write_json, write_jsonl
 from hybridq.runs import (
     create_run,
@@ -119,9 +121,9 @@ def _write(
     _, data = study_data(pairs[0].run, config)
     split = limited_split(data, config.split, config.limit, seed=config.seed)
     summary = summarise(rows)
-    for name, table in (("study", rows), ("summary", summary)):
-        header = list(table[0])
-        cells = [[_cell(row[column], column) for column in header] for row in table]
+    for name, lines in (("study", rows), ("summary", summary)):
+        header = list(lines[0])
+        cells = [[_cell(line[column], column) for column in header] for line in lines]
         write_csv(folder / f"{name}.csv", header, cells)
     write_csv(folder / "flips.csv", *flip_table(rows, flipped, list(split.ids), split.labels))
     figures = save_noise_figures(
@@ -169,3 +171,47 @@ def _finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def summary_table(folder: Path) -> str:
+    """The figures of a study without mitigation, and of each mitigation, as text.
+
+    Args:
+        folder: What `noise_study` returned.
+    """
+    with (folder / "summary.csv").open(newline="", encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    settings: dict[tuple[str, ...], dict[str, dict[str, str]]] = {}
+    for row in found:
+        setting = tuple(row[name] for name in ("device", "noise_scale", "shots", "mitigation"))
+        settings.setdefault(setting, {})[row["figure"]] = row
+    shown = ("auc", "balanced_accuracy", "flips", "rms_error")
+    rows = [
+        [*setting, *(_mean(figures[name]) for name in shown), _against_control(figures["auc"])]
+        for setting, figures in settings.items()
+    ]
+    header = ["device", "scale", "shots", "mitigation", "AUC", "balanced accuracy", "flips"]
+    seeds = max(int(row["seeds"]) for row in found)
+    return "\n".join(
+        [
+            table([*header, "RMS error", "AUC less control's"], rows),
+            f"(means over {seeds} models with 95% Student-t intervals over their seeds)",
+        ]
+    )
+
+
+def _mean(row: dict[str, str]) -> str:
+    if not row["mean"]:
+        return "undefined"
+    if not row["low"]:
+        return f"{float(row['mean']):.3f}"
+    return interval(
+        {"value": float(row["mean"]), "low": float(row["low"]), "high": float(row["high"])}
+    )
+
+
+def _against_control(row: dict[str, str]) -> str:
+    """The difference of a model's AUC from that of its control, paired by seed."""
+    low, high = row["minus_control_low"], row["minus_control_high"]
+    ends = f" [{float(low):+.3f}, {float(high):+.3f}]" if low and high else ""
+    return f"{float(row['minus_control'] or 'nan'):+.3f}{ends}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from importlib.util import find_spec
@@ -72,6 +73,7 @@ def _on_ray(
             "Expected Ray for --ray, got none installed: install it with "
             "`pip install 'hybridq-med[ray]'`."
         )
+    _knock(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it reports to no one
     import ray
 
@@ -97,3 +99,20 @@ def _on_ray(
             yield running.pop(done[0]), result
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Refuse an address where no one listens: Ray itself would try for minutes.
+
+    Raises:
+        UnavailableError: If `host:port`, or `ray://host:port`, cannot be connected to.
+    """
+    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    if not separator or not port.isdecimal():
+        return  # `local` and `auto`
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, OverflowError) as error:
+        raise UnavailableError(
+            f"Expected a Ray cluster at {address!r}, got no answer ({error}): check --ray."
+        ) from error

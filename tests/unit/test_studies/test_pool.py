@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from hybridq.errors import InvalidValueError, UnavailableError
+from hybridq.studies.pool import run_units
+
+
+def square(number):
+    return number**2, os.getpid()
+
+
+def refuse(number):
+    if number == 2:
+        raise InvalidValueError("Expected another number, got 2: take 3.")
+    return number
+
+
+def sleep_long(number):
+    if number:
+        time.sleep(60)
+    return number
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_unit_once(workers):
+    found = dict(run_units(square, list(range(7)), workers=workers, ray=None))
+    assert {unit: value for unit, (value, _) in found.items()} == {n: n**2 for n in range(7)}
+    processes = {process for _, process in found.values()}
+    if workers == 1:
+        assert processes == {os.getpid()}
+    else:
+        assert os.getpid() not in processes
+        assert len(processes) <= 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_a_worker_raises_arrives(workers):
+    with pytest.raises(InvalidValueError, match="got 2"):
+        list(run_units(refuse, [1, 2, 3], workers=workers, ray=None))
+
+
+def test_no_ray(monkeypatch):
+    monkeypatch.setattr("hybridq.studies.pool.find_spec", lambda name: None)
+    with pytest.raises(UnavailableError, match=r"hybridq-med\[ray\]"):
+        list(run_units(square, [1], workers=1, ray="local"))
+
+
+def test_no_cluster_at_the_address():
+    pytest.importorskip("ray")
+    with pytest.raises(UnavailableError, match="check --ray"):
+        list(run_units(square, [1], workers=1, ray="127.0.0.1:1"))
+
+
+def test_a_local_ray_cluster():
+    pytest.importorskip("ray")
+    found = dict(run_units(square, [1, 2, 3], workers=1, ray="local"))
+    assert {unit: value for unit, (value, _) in found.items()} == {1: 1, 2: 4, 3: 9}
+    assert os.getpid() not in {process for _, process in found.values()}
+    with pytest.raises(InvalidValueError, match="got 2"):
+        list(run_units(refuse, [1, 2, 3], workers=1, ray="local"))
