@@ -1,0 +1,1 @@
+"""Studies of trained models, each over a grid of settings."""
