@@ -30,11 +30,12 @@ def intervals_by(rows: Sequence[Row], key: str, name: str) -> dict[Any, SeedInte
     return {value: found for value, found in every.items() if found.seeds}
 
 
-def where_text(rows: Sequence[Row]) -> str:
-    """What a title says of the data: set, split and number of seeds."""
+def where_text(rows: Sequence[Row], *, intervals: bool = False) -> str:
+    """What a title says of the data: set, split, seeds and, if wanted, what the intervals are."""
     data, split = (", ".join(sorted({row[key] for row in rows})) for key in ("data", "split"))
     seeds = len({row["seed"] for row in rows})
-    return f"{data}, {split} split, {seeds} seed{'s' if seeds > 1 else ''}"
+    over = ", 95 % intervals over seeds" if intervals and seeds > 1 else ""
+    return f"{data}, {split} split, {seeds} seed{'s' if seeds > 1 else ''}{over}"
 
 
 def shots_text(shots: int | None) -> str:

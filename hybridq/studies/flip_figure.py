@@ -42,11 +42,11 @@ def draw_flips(
     order = np.argsort(-shares, kind="stable")
     shown = [int(k) for k in order[:GALLERY] if shares[k] > 0]
     noisy = f"{len(flipped)} noisy evaluation{'s' if len(flipped) > 1 else ''}"
-    figure.suptitle(f"Images whose predicted class flips in {noisy}\n{where}", fontsize=12)
+    figure.suptitle(f"Images whose predicted class flips, over {noisy}\n{where}", fontsize=12)
     if not shown:
-        figure.set_size_inches(7, 2.5)
+        figure.set_size_inches(7, 1.6)
         text = f"No image flips: all {len(ids)} keep the noiseless model's class."
-        figure.text(0.5, 0.4, text, ha="center", va="center", fontsize=11)
+        figure.text(0.5, 0.3, text, ha="center", va="center", fontsize=11)
         return
     columns, lines = min(COLUMNS, len(shown)), -(-len(shown) // COLUMNS)
     figure.set_size_inches(1.75 * columns + 5, max(2.2 * lines, 3) + 0.8)
@@ -55,7 +55,7 @@ def draw_flips(
         axes = gallery.add_subplot(lines, columns, position + 1)
         axes.imshow(images[k].squeeze(), cmap="gray", vmin=0, vmax=255)
         axes.set_axis_off()
-        title = f"{_short(ids[k])}\n{_short(class_names[labels[k]])}\n{shares[k]:.0%}"
+        title = f"{_short(ids[k])}\n{_short(class_names[labels[k]])}\n{shares[k]:.1%}"
         axes.set_title(title, fontsize=8)
     _bars(bars, shares[order])
 

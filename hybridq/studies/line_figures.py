@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GREY = "#555555"
+PALE, MIDDLE = "#cce3f0", "#84b9d9"
 INNER, OUTER = "25 to 75 % of the images", "5 to 95 % of the images"
 SCALE_LABEL = "noise scale (1 = the device)"
 
@@ -52,7 +53,7 @@ def draw_scale(figure: Figure, rows: Sequence[Row]) -> None:
         axes.set_xlabel(SCALE_LABEL)
         axes.set_xlim(min(0, *scales) - 0.15, max(scales) + 0.15)
     shots = shots_text(rows[0]["shots"])
-    _entitle(figure, f"Figures of merit against noise, {shots}\n{where_text(rows)}")
+    _entitle(figure, f"Figures of merit against noise, {shots}\n{where_text(rows, intervals=True)}")
 
 
 def draw_shots(figure: Figure, rows: Sequence[Row]) -> None:
@@ -80,8 +81,8 @@ def draw_shots(figure: Figure, rows: Sequence[Row]) -> None:
         axes.set_xticks(ticks, names)
         axes.minorticks_off()
         axes.set_xlim(ticks[0] / 1.6, ticks[-1] * 1.6)
-    scale = rows[0]["noise_scale"]
-    _entitle(figure, f"Figures of merit against shots, noise scale {scale:g}\n{where_text(rows)}")
+    title = f"Figures of merit against shots, noise scale {rows[0]['noise_scale']:g}"
+    _entitle(figure, f"{title}\n{where_text(rows, intervals=True)}")
 
 
 def draw_margin(figure: Figure, rows: Sequence[Row]) -> None:
@@ -109,15 +110,14 @@ def _quantiles(axes: Axes, device: _Device) -> None:
     by_name = {name: intervals_by(device.rows, "noise_scale", name) for name in MARGINS}
     scales = sorted(by_name["margin_p50"])
     p05, p25, p50, p75, p95 = ([by_name[name][scale].mean for scale in scales] for name in MARGINS)
-    colour = COLOURS[0]
     if len(scales) == 1:
-        axes.vlines(scales, p05, p95, color=colour, alpha=0.4, linewidth=3, label=OUTER)
-        axes.vlines(scales, p25, p75, color=colour, alpha=0.6, linewidth=9, label=INNER)
+        axes.vlines(scales, p05, p95, color=PALE, linewidth=4, label=OUTER)
+        axes.vlines(scales, p25, p75, color=MIDDLE, linewidth=10, label=INNER)
         axes.plot(scales, p50, "o", color="black", label="median")
         axes.set_xlim(scales[0] - 0.5, scales[0] + 0.5)
     else:
-        axes.fill_between(scales, p05, p95, color=colour, alpha=0.2, linewidth=0, label=OUTER)
-        axes.fill_between(scales, p25, p75, color=colour, alpha=0.35, linewidth=0, label=INNER)
+        axes.fill_between(scales, p05, p95, color=PALE, linewidth=0, label=OUTER)
+        axes.fill_between(scales, p25, p75, color=MIDDLE, linewidth=0, label=INNER)
         axes.plot(scales, p50, "o-", color="black", markersize=4, label="median")
 
 
