@@ -1,1 +1,1 @@
-"""Studies: many trained models under many conditions, as one table."""
+"""Studies of trained models, each over a grid of settings."""

@@ -26,11 +26,11 @@ from hybridq.runs import (
     write_config,
     write_environment,
 )
-from hybridq.studies.noise_figures import flip_table, save_noise_figures
+from hybridq.studies.noise_figures import save_noise_figures
 from hybridq.studies.noise_grid import Grid, Pair, pair_with_controls, read_grid
 from hybridq.studies.noise_unit import Unit, measure, study_data
 from hybridq.studies.pool import run_units
-from hybridq.studies.summary import summarise
+from hybridq.studies.summary import flip_table, summarise
 
 logger = logging.getLogger("hybridq")
 

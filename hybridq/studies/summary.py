@@ -1,0 +1,176 @@
+"""Summaries of a noise study's table: means over training seeds, and which images flip."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+Row = Mapping[str, Any]
+
+PAIRED = ("auc", "balanced_accuracy", "calibration_error")
+MARGINS = ("margin_p05", "margin_p25", "margin_p50", "margin_p75", "margin_p95")
+MERITS = (*PAIRED, "accuracy", "flips", "rms_error", *MARGINS)
+
+
+@dataclass(frozen=True)
+class SeedInterval:
+    """A mean over training seeds with its Student-t interval.
+
+    Attributes:
+        mean: over the seeds; NaN if no value is defined.
+        low: lower end of the interval; NaN with fewer than two seeds.
+        high: upper end, likewise.
+        seeds: number of seeds with a defined value.
+        left_out: number of rows left out because their value is NaN.
+    """
+
+    mean: float
+    low: float
+    high: float
+    seeds: int
+    left_out: int
+
+
+def seed_interval(
+    rows: Sequence[Row], name: str, *, minus: str | None = None, level: float = 0.95
+) -> SeedInterval:
+    """The mean of a figure over the seeds of `rows`, with its interval.
+
+    Rows of one seed are averaged first, since repeats of one model are no independent seeds.
+    The interval `mean +- t * s / sqrt(seeds)` has `t` of `seeds - 1` degrees of freedom and `s`
+    the standard deviation between the seeds' averages (Student, Biometrika 6 (1908) 1). It
+    speaks of models trained from another seed and tested on the same images, not of other
+    images.
+
+    Args:
+        rows: of the table.
+        name: key of the figure; NaN leaves the row out.
+        minus: key of the figure to take from it row by row, for a paired difference.
+        level: coverage of the interval.
+    """
+    by_seed: dict[int, list[float]] = defaultdict(list)
+    for row in rows:
+        number = row[name] - (row[minus] if minus else 0)
+        if not math.isnan(number):
+            by_seed[row["seed"]].append(number)
+    left_out = len(rows) - sum(map(len, by_seed.values()))
+    seeds = len(by_seed)
+    if not seeds:
+        return SeedInterval(math.nan, math.nan, math.nan, 0, left_out)
+    averages = np.array([np.mean(numbers) for numbers in by_seed.values()])
+    mean = float(averages.mean())
+    if seeds == 1:
+        return SeedInterval(mean, math.nan, math.nan, 1, left_out)
+    spread = float(averages.std(ddof=1)) / math.sqrt(seeds)
+    half = float(stdtrit(seeds - 1, (1 + level) / 2)) * spread
+    return SeedInterval(mean, mean - half, mean + half, seeds, left_out)
+
+
+def shots_order(shots: int | None) -> float:
+    """A key that sorts exact values (None) after every number of shots."""
+    return math.inf if shots is None else shots
+
+
+def mitigation_order(mitigation: str) -> tuple[bool, str]:
+    """A key that sorts `none` before the named mitigations."""
+    return mitigation != "none", mitigation
+
+
+def summarise(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """One dict for each setting and figure of merit, sorted by setting.
+
+    A setting is a device, noise scale, number of shots (None is exact) and mitigation. The
+    intervals are those of `seed_interval`: 95 %, over the training seeds, repeats averaged
+    first. They tell how far another seed's model could differ on the same images, not how far
+    other images could.
+
+    Args:
+        rows: of the table, one for each setting, trained model and repeat.
+
+    Returns:
+        Dicts with the setting (`device`, `noise_scale`, `shots`, `mitigation`), `figure` (its
+        name), `mean`, `low`, `high`, `seeds` and `left_out` (rows whose value is NaN). For
+        `auc`, `balanced_accuracy` and `calibration_error` also the paired differences, each
+        model's value minus its own noiseless one (`minus_noiseless`) and minus its control's
+        (`minus_control`), with `_low`, `_high`, `_seeds` and `_left_out` after their names.
+        What is undefined or, for other figures, not compared is None.
+    """
+    settings: dict[tuple[str, float, int | None, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        key = (row["device"], row["noise_scale"], row["shots"], row["mitigation"])
+        settings[key].append(row)
+    ordered = sorted(settings, key=lambda s: (*s[:2], shots_order(s[2]), mitigation_order(s[3])))
+    result = []
+    for setting in ordered:
+        named = dict(zip(("device", "noise_scale", "shots", "mitigation"), setting, strict=True))
+        result += [{**named, **_figure(settings[setting], name)} for name in MERITS]
+    return result
+
+
+def _figure(rows: Sequence[Row], name: str) -> dict[str, Any]:
+    figure = {"figure": name, **_fields(seed_interval(rows, name))}
+    for other in ("noiseless", "control"):
+        pair: dict[str, Any] = dict.fromkeys(("mean", "low", "high", "seeds", "left_out"))
+        if name in PAIRED:
+            pair = _fields(seed_interval(rows, name, minus=f"{other}_{name}"))
+        minus = f"minus_{other}"
+        figure[minus] = pair.pop("mean")
+        figure |= {f"{minus}_{field}": value for field, value in pair.items()}
+    return figure
+
+
+def _fields(interval: SeedInterval) -> dict[str, Any]:
+    return {key: None if math.isnan(value) else value for key, value in vars(interval).items()}
+
+
+def flip_shares(flipped: Sequence[Sequence[int]], count: int) -> NDArray[np.float64]:
+    """The share of the settings in which each image flips.
+
+    Args:
+        flipped: for each setting and model, the indices of the images whose predicted class
+            differs from the noiseless model's; not empty.
+        count: number of images.
+
+    Returns:
+        `(count,)`, each from 0 to 1.
+    """
+    times = np.zeros(count)
+    for indices in flipped:
+        times[np.asarray(indices, dtype=np.int64)] += 1
+    return times / len(flipped)
+
+
+def flip_table(
+    rows: Sequence[Row],
+    flipped: Sequence[Sequence[int]],
+    ids: Sequence[str],
+    labels: NDArray[np.int64],
+) -> tuple[list[str], list[list[Any]]]:
+    """For each image, the share of the settings without mitigation in which it flips.
+
+    Args:
+        rows: of the table.
+        flipped: for each row, the indices of the images that flip.
+        ids: of the images.
+        labels: `(images,)` true classes.
+
+    Returns:
+        A header (`id`, `label`, and `flipped_at_S` for each noise scale `S`) and one row for
+        each image; a share is over the devices, shots, models and repeats at that scale.
+    """
+    by_scale: dict[float, list[Sequence[int]]] = defaultdict(list)
+    for row, indices in zip(rows, flipped, strict=True):
+        if row["mitigation"] == "none":
+            by_scale[row["noise_scale"]].append(indices)
+    scales = sorted(by_scale)
+    shares = [flip_shares(by_scale[scale], len(ids)).tolist() for scale in scales]
+    header = ["id", "label", *(f"flipped_at_{scale:g}" for scale in scales)]
+    columns = zip(ids, labels.tolist(), *shares, strict=True)
+    return header, [list(line) for line in columns]
