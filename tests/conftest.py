@@ -125,6 +125,25 @@ def finetuned_pqc(tmp_path_factory, pretrained):
     )
 
 
+@pytest.fixture(scope="session")
+def finetuned_control(tmp_path_factory, pretrained):
+    """The run folder of the classical control of `finetuned_pqc`."""
+    from hybridq.config import FinetuneConfig, HeadConfig
+    from hybridq.training.finetune import finetune
+
+    return finetune(
+        FinetuneConfig(
+            data=PHANTOM,
+            runs=tmp_path_factory.mktemp("runs"),
+            encoder=str(pretrained),
+            head=HeadConfig(name="mlp", num_qubits=2, num_layers=1),
+            freeze_encoder=True,
+            epochs=2,
+            batch_size=8,
+        )
+    )
+
+
 @pytest.fixture
 def save_npz(tmp_path):
     """Write an `.npz` in MedMNIST's form; keywords replace arrays, None removes one."""

@@ -84,8 +84,11 @@ def _run(config: NoiseStudyConfig, grid: Grid, pairs: Sequence[Pair], folder: Pa
         for scale in grid.noise_scales
     ]
     finished = {row["unit"]: row["rows"] for row in read_jsonl(folder / UNITS)}
-    # without a last line that a kill has cut short
-    write_jsonl(folder / UNITS, [{"unit": unit, "rows": rows} for unit, rows in finished.items()])
+    if finished:  # without a last line that a kill has cut short
+        lines = [{"unit": unit, "rows": rows} for unit, rows in finished.items()]
+        write_jsonl(folder / UNITS, lines)
+    elif (folder / UNITS).exists():
+        (folder / UNITS).unlink()
     missing = [unit for unit in units if unit.key not in finished]
     logger.info(
         "%d models, %d settings each, %d of %d units of work to do",

@@ -1,0 +1,260 @@
+"""A noise study on two tiny trained models: its table against other routes to the same figures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hybridq import cli
+from hybridq.config import EvaluateConfig, NoiseStudyConfig
+from hybridq.evaluation.evaluate import evaluate
+from hybridq.evaluation.metrics import auc
+from hybridq.files import read_jsonl, write_jsonl
+from hybridq.runs import read_result
+from hybridq.studies.noise import noise_study, summary_table
+from hybridq.studies.noise_unit import true_margins
+
+pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
+
+DEVICE = "FakeManilaV2"
+TABLES = ("study.csv", "summary.csv", "flips.csv")
+
+
+@pytest.fixture
+def models(finetuned_pqc, finetuned_control):
+    return (finetuned_pqc, finetuned_control)
+
+
+def study(models, **changes):
+    fields = {"device": DEVICE, "noise_scale": "0,1,3", "shots": "none,100", "workers": 1}
+    return noise_study(NoiseStudyConfig(models=models, **{**fields, **changes}))
+
+
+def table(folder, name="study.csv"):
+    with (folder / name).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def tables(folder):
+    return [(folder / name).read_bytes() for name in TABLES]
+
+
+def evaluated(run, **changes):
+    folder = evaluate(EvaluateConfig(run=run, resamples=100, baselines=False, **changes))
+    with (folder / "predictions" / "test.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    probs = np.array([[float(row["prob_0"]), float(row["prob_1"])] for row in rows])
+    return read_result(folder)["model"], np.array([int(row["label"]) for row in rows]), probs
+
+
+def test_rows_equal_evaluations_on_aer(models):
+    """Exact rows are what `hybridq evaluate` finds on Aer's density matrix; the control too."""
+    folder = study(models)
+    rows = {(row["noise_scale"], row["shots"]): row for row in table(folder)}
+    assert len(rows) == 6
+    model, labels, noiseless = evaluated(models[0], backend="aer_statevector")
+    _, _, noisy = evaluated(models[0], backend=f"aer_noisy,device={DEVICE},shots=none")
+    _, _, control = evaluated(models[1])
+    still, moved = rows["0.0", "none"], rows["1.0", "none"]
+    assert float(still["flips"]) == 0.0
+    assert float(still["rms_error"]) < 1e-12
+    assert float(still["auc"]) == pytest.approx(model["figures"]["auc"]["value"], abs=1e-12)
+    assert float(moved["auc"]) == pytest.approx(auc(labels, noisy), abs=1e-12)
+    margins = np.where(labels == 1, 1, -1) * (noisy[:, 1] - noisy[:, 0])
+    assert float(moved["margin_p50"]) == pytest.approx(np.median(margins), abs=1e-5)
+    threshold = model["threshold"]
+    flips = (noisy[:, 1] >= threshold) != (noiseless[:, 1] >= threshold)
+    assert float(moved["flips"]) == pytest.approx(flips.mean())
+    for row in rows.values():
+        assert float(row["control_auc"]) == pytest.approx(auc(labels, control), abs=1e-12)
+        assert float(row["noiseless_auc"]) == float(still["auc"])
+        assert row["calibration_date"].startswith("20")
+        assert row["engine"] == "torch"
+    errors = [float(rows[scale, "none"]["rms_error"]) for scale in ("0.0", "1.0", "3.0")]
+    assert errors == sorted(errors)
+    assert 0.03 < float(rows["0.0", "100"]["rms_error"]) < 0.12  # about 1 / sqrt(100)
+    names = {path.name for path in (folder / "figures").iterdir()}
+    assert {"scale.png", "shots.png", "flips.png", "margin.png"} <= names
+    text = summary_table(folder)
+    assert DEVICE in text
+    assert "AUC less control's" in text
+
+
+def test_mitigation_by_name(models):
+    """Readout mitigation brings the values nearer, and each row says who computed it."""
+    folder = study(
+        models,
+        noise_scale="1",
+        shots="3000",
+        mitigation="none,trex,zne,dd,zne_by_scale",
+        limit=6,
+    )
+    rows = {row["mitigation"]: row for row in table(folder)}
+    engines = {name: row["engine"] for name, row in rows.items()}
+    assert engines == {
+        "none": "torch",
+        "trex": "ibm",
+        "zne": "ibm",
+        "dd": "ibm",
+        "zne_by_scale": "torch",
+    }
+    errors = {name: float(row["rms_error"]) for name, row in rows.items()}
+    assert errors["trex"] < 0.8 * errors["none"]
+    assert errors["dd"] > errors["trex"]
+    assert all(int(row["images"]) == 6 for row in rows.values())
+    assert (folder / "figures" / "mitigation.png").is_file()
+
+
+def test_extrapolation_over_the_scale_is_named_as_such(models):
+    folder = study(models, noise_scale="0.5", shots="none", mitigation="none,zne")
+    rows = {row["mitigation"]: row for row in table(folder)}
+    assert set(rows) == {"none", "zne_by_scale"}
+    # a quadratic through three scales leaves the third order of the error
+    assert float(rows["zne_by_scale"]["rms_error"]) < 0.2 * float(rows["none"]["rms_error"])
+
+
+def test_repeats_are_draws_of_the_shots(models):
+    folder = study(models, noise_scale="1", shots="none,50", repeats=3)
+    rows = table(folder)
+    assert [(row["shots"], row["repeat"]) for row in rows] == [
+        ("none", "0"),
+        ("50", "0"),
+        ("50", "1"),
+        ("50", "2"),
+    ]
+    assert len({row["rms_error"] for row in rows}) == 4
+
+
+def test_a_setting_does_not_depend_on_the_others(models):
+    few = table(study(models, noise_scale="3", shots="100"))
+    many = table(study(models))
+    assert few == [row for row in many if (row["noise_scale"], row["shots"]) == ("3.0", "100")]
+
+
+def test_processes_and_ray_give_the_same_tables(models):
+    pytest.importorskip("ray")
+    one = study(models)
+    assert tables(study(models, workers=2)) == tables(one)
+    assert tables(study(models, ray="local")) == tables(one)
+
+
+@pytest.mark.parametrize("cut", [0, 17])
+def test_a_stopped_study_goes_on(models, cut):
+    folder = study(models)
+    whole = tables(folder)
+    lines = read_jsonl(folder / "units.jsonl")
+    write_jsonl(folder / "units.jsonl", lines[:1])
+    with (folder / "units.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(lines[1])[:cut])  # cut short by a kill
+    for name in (*TABLES, "result.json"):
+        (folder / name).unlink()
+    assert noise_study(NoiseStudyConfig(resume=folder)) == folder
+    assert tables(folder) == whole
+    assert len(read_jsonl(folder / "units.jsonl")) == len(lines)
+
+
+def test_killed_and_resumed(models):
+    """A real process, killed without warning."""
+    command = [sys.executable, "-m", "hybridq.cli", "study", "noise"]
+    options = ["--device", DEVICE, "--noise-scale", "0,0.5,1,1.5,2,2.5,3", "--shots", "none,100"]
+    arguments = [*map(str, models), *options, "--workers", "1"]
+    process = subprocess.Popen(
+        [*command, *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 240
+    folder = None
+    try:
+        while time.monotonic() < deadline and process.poll() is None:
+            found = [path for path in Path("runs/study").glob("*/units.jsonl") if read_jsonl(path)]
+            if found:
+                folder = found[0].parent
+                process.send_signal(signal.SIGKILL)
+                break
+            time.sleep(0.01)
+    finally:
+        process.kill()
+        process.wait()
+    assert folder is not None
+    assert len(read_jsonl(folder / "units.jsonl")) < 7
+    noise_study(NoiseStudyConfig(resume=folder))
+    whole = study(models, noise_scale="0,0.5,1,1.5,2,2.5,3")
+    assert tables(folder) == tables(whole)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--noise-scale", "0,x"], "numbers from 0 to 100"),
+        (["--noise-scale", "-1"], "numbers from 0 to 100"),
+        (["--noise-scale", "1,1.0"], "each entry of --noise-scale once"),
+        (["--shots", "0"], "counts from 1"),
+        (["--shots", "many"], "counts from 1"),
+        (["--device", "FakeTurin"], "did you mean FakeTorino?"),
+        (["--mitigation", "tres"], "did you mean 'trex'?"),
+        (["--mitigation", "trex"], "Expected shots with --mitigation trex"),
+        (["--data", "phantom,size=16,count=3"], "Expected"),
+        (["--workers", "0"], "--workers"),
+        (["--ray", "127.0.0.1:1"], "check --ray"),
+    ],
+)
+def test_bad_settings_are_one_line(models, options, message, capsys, tmp_path, tree):
+    before = tree(tmp_path)
+    assert cli.main(["study", "noise", *map(str, models), *options]) == 2
+    error = capsys.readouterr().err
+    line = error.strip().splitlines()[-1]
+    assert line.startswith("hybridq: error: ")
+    assert message in line
+    assert {name for name in tree(tmp_path) if "study/" in name} <= set(before)
+
+
+def test_a_missing_control_is_named(models, capsys):
+    assert cli.main(["study", "noise", str(models[0])]) == 2
+    error = capsys.readouterr().err
+    assert "--head mlp" in error
+    assert cli.main(["study", "noise", str(models[1])]) == 2
+    assert "head of pqc" in capsys.readouterr().err
+    assert cli.main(["study", "noise", "nowhere"]) == 2
+    assert cli.main(["study", "noise"]) == 2
+
+
+def test_margins_of_several_classes_and_labels():
+    probs = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]])
+    np.testing.assert_allclose(true_margins(np.array([0, 1]), probs), [0.2, -0.5])
+    labels = np.array([[1, 0], [0, 1]])
+    found = true_margins(labels, np.array([[0.9, 0.2], [0.6, 0.5]]))
+    np.testing.assert_allclose(found, [0.8, 0.6, -0.2, 0.0], atol=1e-12)
+
+
+def test_several_classes(save_folder, pretrained):
+    from hybridq.config import FinetuneConfig, HeadConfig
+    from hybridq.training.finetune import finetune
+
+    data = str(save_folder())
+    runs = tuple(
+        finetune(
+            FinetuneConfig(
+                data=data,
+                encoder=str(pretrained),
+                freeze_encoder=True,
+                head=HeadConfig(name=head, num_qubits=2, num_layers=1),
+                epochs=1,
+                batch_size=8,
+            )
+        )
+        for head in ("pqc", "mlp")
+    )
+    rows = table(study(runs, noise_scale="1", shots="none"))
+    assert len(rows) == 1
+    assert 0 <= float(rows[0]["auc"]) <= 1
