@@ -10,7 +10,9 @@ from hybridq.studies.summary import Row, SeedInterval, seed_interval
 
 LABELS = {
     "auc": "AUC",
-    "balanced_accuracy": "balanced accuracy",
+    "balanced_accuracy": "balanced accuracy,\nthreshold kept",
+    "adapted_balanced_accuracy": "balanced accuracy,\nthreshold chosen anew",
+    "calibration_error": "calibration error",
     "flips": "share of images that flip",
     "rms_error": "RMS error of expectation values",
 }

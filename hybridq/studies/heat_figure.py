@@ -48,8 +48,8 @@ def _references(rows: Sequence[Row], name: str) -> str:
     if name not in PAIRED:
         return ""
     means = {
-        "noiseless": seed_interval(rows, f"noiseless_{name}").mean,
-        "classical control": seed_interval(rows, f"control_{name}").mean,
+        "noiseless": seed_interval(rows, f"noiseless_{PAIRED[name]}").mean,
+        "classical control": seed_interval(rows, f"control_{PAIRED[name]}").mean,
     }
     known = [f"{who} {mean:.3f}" for who, mean in means.items() if not math.isnan(mean)]
     return "\n" + ", ".join(known)

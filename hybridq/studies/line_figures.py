@@ -46,7 +46,9 @@ def draw_scale(figure: Figure, rows: Sequence[Row]) -> None:
             shift = 0.15 * device.shift if len(scales) == 1 else 0
             _series(axes, {scale + shift: points[scale] for scale in points}, device)
         if 0 not in scales:
-            noiseless = seed_interval(rows, f"noiseless_{name}").mean if name in PAIRED else 0
+            noiseless = 0.0
+            if name in PAIRED:
+                noiseless = seed_interval(rows, f"noiseless_{PAIRED[name]}").mean
             if not math.isnan(noiseless):
                 axes.plot(0, noiseless, "*", color="black", markersize=10, label="noiseless")
         _finish(axes, rows, name)
@@ -73,7 +75,7 @@ def draw_shots(figure: Figure, rows: Sequence[Row]) -> None:
             if None in points:
                 _series(axes, {right * apart: points[None]}, device)
         if name in PAIRED:
-            noiseless = seed_interval(rows, f"noiseless_{name}")
+            noiseless = seed_interval(rows, f"noiseless_{PAIRED[name]}")
             if noiseless.seeds:
                 axes.axhline(noiseless.mean, color="black", linestyle=":", label="noiseless")
         _finish(axes, rows, name)
@@ -156,11 +158,13 @@ def _series(axes: Axes, points: Mapping[float, SeedInterval], device: _Device) -
 
 
 def _panels(figure: Figure, names: Sequence[str]) -> Iterator[tuple[Axes, str]]:
-    columns = 2 if len(names) == 4 else len(names)
-    lines = len(names) // columns
+    columns = 2 if len(names) == 4 else min(3, len(names))
+    lines = -(-len(names) // columns)
     figure.set_size_inches(max(4.6 * columns, 6), 3.5 * lines + 1)
     grid = figure.subplots(lines, columns, squeeze=False)
-    for axes, name in zip(grid.flat, names, strict=True):
+    for axes in grid.flat[len(names) :]:
+        axes.remove()
+    for axes, name in zip(grid.flat, names, strict=False):
         axes.set_ylabel(LABELS[name])
         axes.grid(alpha=0.25)
         yield axes, name
@@ -169,7 +173,7 @@ def _panels(figure: Figure, names: Sequence[str]) -> Iterator[tuple[Axes, str]]:
 def _finish(axes: Axes, rows: Sequence[Row], name: str) -> None:
     """The control's line and band, where there is one, and the ends of the axis of shares."""
     if name in PAIRED:
-        control = seed_interval(rows, f"control_{name}")
+        control = seed_interval(rows, f"control_{PAIRED[name]}")
         if control.seeds:
             axes.axhline(
                 control.mean, color=GREY, linestyle="--", zorder=1, label="classical control"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ from torch import Tensor
 from backends import Executable, open_backend
 from hybridq.checkpoint import load_model, read_spec
 from hybridq.config import FinetuneConfig, NoiseStudyConfig
-from hybridq.data import ImageData
+from hybridq.data import ImageData, ImageSplit
 from hybridq.evaluation.evaluate import BATCH, classify, data_for, limited_split, threshold_for
-from hybridq.evaluation.metrics import all_metrics, predict_labels
+from hybridq.evaluation.metrics import all_metrics, balanced_accuracy, predict_labels
 from hybridq.evaluation.statistics import Metrics
 from hybridq.model import HybridClassifier, probabilities
 from hybridq.runs import read_config
@@ -27,7 +26,13 @@ from hybridq.studies.noise_grid import BY_SCALE, REHEARSED, Grid
 
 Floats = NDArray[np.float64]
 
-FIGURES = ("auc", "balanced_accuracy", "accuracy", "calibration_error")
+FIGURES = (
+    "auc",
+    "balanced_accuracy",
+    "adapted_balanced_accuracy",
+    "accuracy",
+    "calibration_error",
+)
 COMPARED = ("auc", "balanced_accuracy", "calibration_error")
 MARGIN_QUANTILES = (5, 25, 50, 75, 95)
 
@@ -60,45 +65,68 @@ class Unit:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model without noise, and its control.
+    """A model without noise, its control, and what of both noise does not change.
 
     Attributes:
         model: The quantum model.
-        features: Of the images, `(images, num_features)`.
-        angles: Radians, `(images, num_qubits)`.
-        expvals: Without noise, `(images, num_qubits)`.
-        labels: Of the images.
-        metrics: Figures of the model from labels and probabilities.
-        decide: From the model's probabilities to predicted labels.
-        multilabel: Whether an image may have several labels.
-        probs: Without noise, `(images, num_classes)`.
+        data: Its validation split, and the split of the study.
+        split: The images of the study.
+        features: Of the validation images and then those of the study, `(images, num_features)`.
+        angles: Likewise, radians, `(images, num_qubits)`.
+        expvals: Likewise, without noise, `(images, num_qubits)`.
+        threshold: On the positive class's probability, chosen on validation without noise.
+        predicted: Labels of the study's images without noise.
         fixed: The columns that are the same in all rows.
     """
 
     model: HybridClassifier
+    data: ImageData
+    split: ImageSplit
     features: Tensor
     angles: Tensor
     expvals: Tensor
-    labels: NDArray[np.int64]
-    metrics: Metrics
-    decide: Callable[[Floats], NDArray[np.int64]]
-    multilabel: bool
-    probs: Floats
+    threshold: float
+    predicted: NDArray[np.int64]
     fixed: dict[str, Any]
+
+    def of_study(self, values: Any) -> Any:
+        """The study's part of what is listed for all images."""
+        return values[len(self.data.splits["val"]) :]
+
+    def probs(self, expvals: Tensor) -> tuple[Floats, Floats]:
+        """Probabilities of the validation images and of the study's from expectation values."""
+        with torch.inference_mode():
+            logits = self.model.readout(self.features, expvals.to(self.features.dtype)).double()
+            multilabel = self.data.task == "multilabel"
+            probs = probabilities(logits, multilabel=multilabel).numpy()
+        return probs[: len(self.data.splits["val"])], self.of_study(probs)
+
+    def decide(self, probs: Floats, threshold: float) -> NDArray[np.int64]:
+        """Predicted labels."""
+        return predict_labels(
+            probs,
+            multilabel=self.data.task == "multilabel",
+            positive=self.data.positive,
+            threshold=threshold,
+        )
 
 
 def measure(unit: Unit) -> list[dict[str, Any]]:
     """A row for each setting of a unit, with the indices of the images that flip as `flipped`."""
     loaded = load(unit.run, unit.control, unit.config)
+    labels = loaded.split.labels
     rows = []
     for shots, mitigation, repeat in unit.grid.points():
         seed = _seed(unit, shots, mitigation, repeat)
         expvals, described = noisy_expvals(loaded, unit, shots, mitigation, seed)
-        probs = _probs(loaded, expvals)
-        figures = loaded.metrics(loaded.labels, probs)
-        flips = loaded.decide(probs) != loaded.decide(loaded.probs)
+        on_val, probs = loaded.probs(expvals)
+        figures = _metrics(loaded.data, loaded.threshold)(labels, probs)
+        adapted = loaded.decide(probs, threshold_for(loaded.data, on_val))
+        figures["adapted_balanced_accuracy"] = balanced_accuracy(labels, adapted)
+        flips = loaded.decide(probs, loaded.threshold) != loaded.predicted
         flips = flips.any(axis=1) if flips.ndim == 2 else flips
-        margins = np.percentile(true_margins(loaded.labels, probs), MARGIN_QUANTILES)
+        error = loaded.of_study(expvals) - loaded.of_study(loaded.expvals)
+        margins = np.percentile(true_margins(labels, probs), MARGIN_QUANTILES)
         rows.append(
             {
                 **loaded.fixed,
@@ -111,7 +139,7 @@ def measure(unit: Unit) -> list[dict[str, Any]]:
                 "engine": described["engine"],
                 **{name: figures[name] for name in FIGURES},
                 "flips": float(flips.mean()),
-                "rms_error": float((expvals - loaded.expvals).square().mean().sqrt()),
+                "rms_error": float(error.square().mean().sqrt()),
                 **{
                     f"margin_p{share:02d}": float(value)
                     for share, value in zip(MARGIN_QUANTILES, margins, strict=True)
@@ -128,48 +156,32 @@ def load(run: Path, control: Path, config: NoiseStudyConfig) -> Loaded:
     """Load a model and its control, and compute what noise does not change."""
     finetuned, data = study_data(run, config)
     split = limited_split(data, config.split, config.limit, seed=config.seed)
+    val = data.splits["val"]
     multilabel = data.task == "multilabel"
-
-    def metrics_for(model: HybridClassifier) -> tuple[Metrics, float]:
-        threshold = threshold_for(data, classify(model, data.splits["val"], multilabel=multilabel))
-        metrics = all_metrics(
-            multilabel=multilabel,
-            positive=data.positive,
-            threshold=threshold,
-            num_classes=data.num_classes,
-        )
-        return metrics, threshold
-
     classical, _ = load_model(control, backend=None)
-    control_metrics, _ = metrics_for(classical)
-    beside = control_metrics(split.labels, classify(classical, split, multilabel=multilabel))
+    threshold = threshold_for(data, classify(classical, val, multilabel=multilabel))
+    beside = _metrics(data, threshold)(
+        split.labels, classify(classical, split, multilabel=multilabel)
+    )
     with open_backend("statevector") as exact:
         model, spec = load_model(run, backend=exact)
-        metrics, threshold = metrics_for(model)
         features = torch.cat(
             [
-                model.features(model.encoder.prepare(split.images[start : start + BATCH]))
-                for start in range(0, len(split), BATCH)
+                model.features(model.encoder.prepare(part.images[start : start + BATCH]))
+                for part in (val, split)
+                for start in range(0, len(part), BATCH)
             ]
         )
         angles = model.angles(features).double()
         expvals = model.expvals(angles)
-    probs = probabilities(
-        model.readout(features, expvals.to(features.dtype)).double(), multilabel=multilabel
-    ).numpy()
-    noiseless = metrics(split.labels, probs)
-    return Loaded(
-        model=model,
-        features=features,
-        angles=angles,
-        expvals=expvals,
-        labels=split.labels,
-        metrics=metrics,
-        decide=partial(
-            predict_labels, multilabel=multilabel, positive=data.positive, threshold=threshold
-        ),
-        multilabel=multilabel,
-        probs=probs,
+    loaded = Loaded(model, data, split, features, angles, expvals, 0.5, split.labels, {})
+    on_val, probs = loaded.probs(expvals)
+    threshold = threshold_for(data, on_val)
+    noiseless = _metrics(data, threshold)(split.labels, probs)
+    return replace(
+        loaded,
+        threshold=threshold,
+        predicted=loaded.decide(probs, threshold),
         fixed={
             "run": run.name,
             "control_run": control.name,
@@ -181,6 +193,15 @@ def load(run: Path, control: Path, config: NoiseStudyConfig) -> Loaded:
             **{f"noiseless_{name}": noiseless[name] for name in COMPARED},
             **{f"control_{name}": beside[name] for name in COMPARED},
         },
+    )
+
+
+def _metrics(data: ImageData, threshold: float) -> Metrics:
+    return all_metrics(
+        multilabel=data.task == "multilabel",
+        positive=data.positive,
+        threshold=threshold,
+        num_classes=data.num_classes,
     )
 
 
@@ -243,13 +264,6 @@ def true_margins(labels: NDArray[np.int64], probs: Floats) -> Floats:
     others = probs.copy()
     others[rows, labels] = -np.inf
     return np.asarray(probs[rows, labels] - others.max(axis=1), dtype=np.float64)
-
-
-def _probs(loaded: Loaded, expvals: Tensor) -> Floats:
-    with torch.inference_mode():
-        logits = loaded.model.readout(loaded.features, expvals.to(loaded.features.dtype))
-        probs: Floats = probabilities(logits.double(), multilabel=loaded.multilabel).numpy()
-    return probs
 
 
 def _seed(unit: Unit, shots: int | None, mitigation: str, repeat: int) -> int:

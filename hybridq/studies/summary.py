@@ -14,7 +14,13 @@ from scipy.special import stdtrit
 
 Row = Mapping[str, Any]
 
-PAIRED = ("auc", "balanced_accuracy", "calibration_error")
+PAIRED = {
+    "auc": "auc",
+    "balanced_accuracy": "balanced_accuracy",
+    "adapted_balanced_accuracy": "balanced_accuracy",
+    "calibration_error": "calibration_error",
+}
+"""Figures that are compared, and what they are compared with, after `noiseless_` and `control_`."""
 MARGINS = ("margin_p05", "margin_p25", "margin_p50", "margin_p75", "margin_p95")
 MERITS = (*PAIRED, "accuracy", "flips", "rms_error", *MARGINS)
 
@@ -97,7 +103,7 @@ def summarise(rows: Sequence[Row]) -> list[dict[str, Any]]:
     Returns:
         Dicts with the setting (`device`, `noise_scale`, `shots`, `mitigation`), `figure` (its
         name), `mean`, `low`, `high`, `seeds` and `left_out` (rows whose value is NaN). For
-        `auc`, `balanced_accuracy` and `calibration_error` also the paired differences, each
+        the figures of `PAIRED` also the paired differences, each
         model's value minus its own noiseless one (`minus_noiseless`) and minus its control's
         (`minus_control`), with `_low`, `_high`, `_seeds` and `_left_out` after their names.
         What is undefined or, for other figures, not compared is None.
@@ -119,7 +125,7 @@ def _figure(rows: Sequence[Row], name: str) -> dict[str, Any]:
     for other in ("noiseless", "control"):
         pair: dict[str, Any] = dict.fromkeys(("mean", "low", "high", "seeds", "left_out"))
         if name in PAIRED:
-            pair = _fields(seed_interval(rows, name, minus=f"{other}_{name}"))
+            pair = _fields(seed_interval(rows, name, minus=f"{other}_{PAIRED[name]}"))
         minus = f"minus_{other}"
         figure[minus] = pair.pop("mean")
         figure |= {f"{minus}_{field}": value for field, value in pair.items()}

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from hybridq.studies.noise_figures import save_noise_figures
+from hybridq.studies.summary import PAIRED
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -41,11 +42,15 @@ def study(
                 "mitigation": mitigation,
                 "auc": 0.9 - error,
                 "balanced_accuracy": 0.8 - error,
+                "adapted_balanced_accuracy": 0.8 - error / 2,
+                "calibration_error": error / 3,
                 "flips": error,
                 "rms_error": error,
                 **{f"margin_p{q:02d}": q / 100 - error for q in (5, 25, 50, 75, 95)},
                 "noiseless_auc": 0.9,
                 "noiseless_balanced_accuracy": 0.8,
+                "noiseless_calibration_error": 0.02,
+                "control_calibration_error": 0.03 + 0.001 * seed,
                 "control_auc": 0.85 + 0.01 * seed,
                 "control_balanced_accuracy": 0.75 + 0.01 * seed,
                 **changes,
@@ -108,7 +113,9 @@ def test_a_full_grid_has_every_picture(tmp_path, classes, channels):
 def test_scale_shows_exact_means_and_the_control(tmp_path, figures):
     rows = study()
     save(tmp_path, rows)
-    auc, balanced, flips, rms = figures["scale"].axes
+    auc, balanced, adapted, calibration, flips, rms = figures["scale"].axes
+    assert adapted.get_ylabel().endswith("chosen anew")
+    assert calibration.get_ylabel() == "calibration error"
     for axes, name in ((auc, "auc"), (balanced, "balanced_accuracy"), (rms, "rms_error")):
         for device in DEVICES:
             expected = [
@@ -147,7 +154,7 @@ def test_a_device_without_exact_values_is_not_dropped(tmp_path, figures):
 def test_without_scale_zero_the_noiseless_mean_is_marked(tmp_path, figures):
     save(tmp_path, study(scales=(0.5, 2.0)))
     heights = [line(axes, "noiseless").get_ydata()[0] for axes in figures["scale"].axes]
-    assert heights == pytest.approx([0.9, 0.8, 0, 0])
+    assert heights == pytest.approx([0.9, 0.8, 0.8, 0.02, 0, 0])
     assert line(figures["scale"].axes[0], "noiseless").get_xdata()[0] == 0
     assert "noise scale 0.5" in figures["shots"].get_suptitle()
 
@@ -202,7 +209,9 @@ def test_undefined_figures_leave_no_empty_panel(tmp_path, figures):
     assert save(tmp_path, rows) == ALL
     labels = [axes.get_ylabel() for axes in figures["scale"].axes]
     assert labels == [
-        "balanced accuracy",
+        "balanced accuracy,\nthreshold kept",
+        "balanced accuracy,\nthreshold chosen anew",
+        "calibration error",
         "share of images that flip",
         "RMS error of expectation values",
     ]
@@ -210,7 +219,7 @@ def test_undefined_figures_leave_no_empty_panel(tmp_path, figures):
 
 
 def test_what_is_undefined_is_not_drawn(tmp_path):
-    names = ("auc", "balanced_accuracy", "flips", "rms_error")
+    names = (*PAIRED, "flips", "rms_error")
     margins = [f"margin_p{q:02d}" for q in (5, 25, 50, 75, 95)]
     rows = study(**dict.fromkeys((*names, *margins), math.nan))
     assert save(tmp_path, rows) == ["flips.png"]

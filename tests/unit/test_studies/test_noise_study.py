@@ -93,7 +93,7 @@ def test_mitigation_by_name(models):
     """Readout mitigation brings the values nearer, and each row says who computed it."""
     folder = study(
         models,
-        noise_scale="1",
+        noise_scale="5",
         shots="3000",
         mitigation="none,trex,zne,dd,zne_by_scale",
         limit=6,

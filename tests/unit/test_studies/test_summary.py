@@ -17,7 +17,9 @@ VALUES = [0.81, 0.86, 0.79, 0.90]
 def row(**changes):
     """A row of the table: every figure 0.5, every reference 0.5."""
     figures = dict.fromkeys(MERITS, 0.5)
-    references = {f"{who}_{name}": 0.5 for who in ("noiseless", "control") for name in PAIRED}
+    references = {
+        f"{who}_{name}": 0.5 for who in ("noiseless", "control") for name in PAIRED.values()
+    }
     setting = {"device": "A", "noise_scale": 1.0, "shots": None, "mitigation": "none", "seed": 0}
     return {**setting, **figures, **references, **changes}
 
@@ -47,7 +49,7 @@ def test_differences_are_paired_by_model(other, figure):
     # A reference that moves with the value: unpaired intervals would be much wider.
     against = [value + 0.05 + 0.001 * k for k, value in enumerate(VALUES)]
     pairs = enumerate(zip(VALUES, against, strict=True))
-    rows = [row(seed=k, **{figure: a, f"{other}_{figure}": b}) for k, (a, b) in pairs]
+    rows = [row(seed=k, **{figure: a, f"{other}_{PAIRED[figure]}": b}) for k, (a, b) in pairs]
     found = find(rows, figure)
     differences = np.subtract(VALUES, against)
     prefix = f"minus_{other}"
