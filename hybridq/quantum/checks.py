@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from backends import Probe, open_backend
+from backends import Noisy, Probe, open_backend
 from hybridq.quantum.circuits import ANSAETZE, ENCODINGS, build_circuit, z_observables
 from hybridq.quantum.layer import QuantumLayer
 
@@ -28,18 +28,24 @@ def check_torch_engine(executable: Executable) -> list[Probe]:
         Two answers: on expectation values, and on gradients by parameter shift.
     """
     single = getattr(executable.spec, "dtype", "float64") == "float32"
-    within = 1e-5 if single else 1e-10
+    within = (1e-5, 1e-5) if single else (1e-10, 1e-10)
+    ours, reference = executable, open_backend("aer_statevector")
+    if isinstance(executable.spec, Noisy):
+        # both exact; on some devices Aer leaves out Kraus operators as weak as 1e-9
+        within = (1e-8, 1e-6)
+        ours = open_backend(executable.spec, shots=None)
+        reference = open_backend(executable.spec, shots=None, engine="aer")
     errors = np.zeros(2)
-    with open_backend("aer_statevector") as aer:
+    with reference as aer:
         for encoding in ENCODINGS:
             for ansatz in ANSAETZE:
-                found = [_run(encoding, ansatz, backend) for backend in (executable, aer)]
+                found = [_run(encoding, ansatz, backend) for backend in (ours, aer)]
                 worst = [float((a - b).abs().max()) for a, b in zip(*found, strict=True)]
                 errors = np.maximum(errors, worst)
     names = ("values of the shipped circuits", "gradients of the shipped circuits")
     return [
-        Probe(name, bool(error <= within), f"Aer's within {within:g}", f"off by {error:.2g}")
-        for name, error in zip(names, errors, strict=True)
+        Probe(name, bool(error <= most), f"Aer's within {most:g}", f"off by {error:.2g}")
+        for name, error, most in zip(names, errors, within, strict=True)
     ]
 
 

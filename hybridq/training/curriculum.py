@@ -14,18 +14,26 @@ from hybridq.model import HybridClassifier
 logger = logging.getLogger("hybridq")
 
 
-def read_curriculum(text: str, backend: Executable, epochs: int) -> tuple[float, ...]:
+def read_curriculum(
+    text: str, model: HybridClassifier, backend: Executable, epochs: int
+) -> tuple[float, ...]:
     """Read the noise scales of the stages.
 
     Args:
         text: Factors joined by commas.
+        model: What is trained.
         backend: What is trained on; its own noise scale does not count.
         epochs: Passes over the labelled images.
 
     Raises:
-        InvalidValueError: If an entry is no number from 0 to 100, the backend has no noise to
-            scale, or there are more stages than epochs.
+        InvalidValueError: If an entry is no number from 0 to 100, the head has no circuit, the
+            backend no noise to scale, or there are more stages than epochs.
     """
+    if not model.head.has_quantum:
+        raise InvalidValueError(
+            "Expected a quantum head with --noise-curriculum, got a classical one, which no noise "
+            "touches: take --head pqc, or leave the curriculum out."
+        )
     if not isinstance(backend.spec, Noisy):
         raise InvalidValueError(
             f"Expected a noisy backend with --noise-curriculum, got {backend.profile!r}: take "

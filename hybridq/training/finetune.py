@@ -284,7 +284,7 @@ def _train(
         keeper = KeepModel(folder if is_first_rank() else None, model, spec, config.keep)
         stages = None
         if config.noise_curriculum is not None:
-            scales = read_curriculum(config.noise_curriculum, backend, config.epochs)
+            scales = read_curriculum(config.noise_curriculum, model, backend, config.epochs)
             stages = NoiseCurriculum(model, backend, scales)
         callbacks: list[Callback] = [keeper, MetricsFile(folder if is_first_rank() else None)]
         if stages is not None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback
+from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
@@ -23,10 +24,12 @@ from hybridq.encoder.backbone import load_encoder
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.files import read_jsonl
 from hybridq.heads import quantum_parameters
+from hybridq.model import HybridClassifier
 from hybridq.training import finetune as finetune_module
 from hybridq.training import loop as loop_module
 from hybridq.training import pretrain as pretrain_module
 from hybridq.training.batches import EpochBatches, TensorPairs, batch_loader
+from hybridq.training.curriculum import NoiseCurriculum
 from hybridq.training.finetune import (
     FinetuneModule,
     auc_metric,
@@ -798,3 +801,83 @@ def test_a_damaged_checkpoint(tmp_path, monkeypatch, content):
         pretrain(PretrainConfig(resume=folder))
     assert "\n" not in str(info.value)
     assert (folder / "metrics.jsonl").exists()
+
+
+NOISY = "fake_manila,engine=torch,shots=none"
+
+
+def curriculum_run(tmp_path, pretrained, **changes):
+    fields = {
+        "data": PHANTOM,
+        "encoder": str(pretrained),
+        "freeze_encoder": True,
+        "head": HeadConfig(name="pqc", num_qubits=2, num_layers=1, init_std=0.5),
+        "backend": NOISY,
+        "noise_curriculum": "0,2,4",
+        "epochs": 6,
+        "batch_size": 8,
+        "checkpoint_every": 1,
+        "runs": tmp_path,
+    }
+    return finetune(FinetuneConfig(**{**fields, **changes}))
+
+
+def test_a_curriculum_trains_each_stage_at_its_noise_scale(tmp_path, pretrained, monkeypatch):
+    scales = []
+    used = HybridClassifier.use_backend
+
+    def record(model, backend):
+        scales.append(backend.spec.noise_scale)
+        used(model, backend)
+
+    monkeypatch.setattr(HybridClassifier, "use_backend", record)
+    staged = curriculum_run(tmp_path, pretrained)
+    assert scales == [0.0, 2.0, 4.0, 1.0]  # and its own again at the end
+    constant = curriculum_run(tmp_path, pretrained, noise_curriculum="3")
+    direct = curriculum_run(
+        tmp_path, pretrained, noise_curriculum=None, backend=f"{NOISY},noise_scale=3"
+    )
+    weights = [load_file(run / "model" / "model.safetensors") for run in (constant, direct, staged)]
+    key = "head.block.connector.weight"
+    assert torch.equal(weights[0][key], weights[1][key])
+    assert not torch.equal(weights[0][key], weights[2][key])
+
+
+def test_a_curriculum_goes_on_in_its_stage(tmp_path, pretrained, monkeypatch):
+    whole = curriculum_run(tmp_path / "whole", pretrained)
+    stop = NoiseCurriculum.on_train_epoch_start
+
+    def interrupted(self, trainer, module):
+        if trainer.current_epoch == 3:
+            raise KeyboardInterrupt
+        stop(self, trainer, module)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NoiseCurriculum, "on_train_epoch_start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            curriculum_run(tmp_path / "cut", pretrained)
+    (folder,) = (tmp_path / "cut" / "finetune").iterdir()
+    finetune(FinetuneConfig(resume=folder))
+    for one, other in zip(
+        load_file(whole / "model" / "model.safetensors").values(),
+        load_file(folder / "model" / "model.safetensors").values(),
+        strict=True,
+    ):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"backend": "statevector"}, "noisy backend"),
+        ({"head": HeadConfig(name="linear")}, "quantum head"),
+        ({"noise_curriculum": "0,x"}, "factors from 0 to 100"),
+        ({"noise_curriculum": ""}, "factors from 0 to 100"),
+        ({"noise_curriculum": "1,-1"}, "factors from 0 to 100"),
+        ({"noise_curriculum": "0,1,2,3,4,5,6"}, "no more stages than epochs"),
+    ],
+)
+def test_a_curriculum_that_cannot_be(tmp_path, pretrained, changes, message):
+    with pytest.raises(InvalidValueError, match=message):
+        curriculum_run(tmp_path, pretrained, **changes)
+    assert not any((tmp_path / "finetune").glob("*"))
