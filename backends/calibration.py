@@ -196,7 +196,10 @@ def load_calibration(path: str | Path) -> SnapshotBackend:
             QasmBackendConfiguration.from_dict(configuration),
             BackendProperties.from_dict(content["properties"]),
         )
-    except (LookupError, TypeError, ValueError, AttributeError, QiskitError) as error:
+    except (
+        *(LookupError, TypeError, ValueError, ArithmeticError, AttributeError),
+        QiskitError,
+    ) as error:
         raise InvalidValueError(
             f"Expected a whole calibration in {str(path)!r}, got a damaged one "
             f"({type(error).__name__}: {' '.join(str(error).split())}): {remedy}"

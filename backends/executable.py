@@ -15,6 +15,7 @@ from qiskit.providers import BackendV2
 from qiskit.transpiler import Target
 
 from backends.aer import Machine
+from backends.calibration import SnapshotBackend
 from backends.engine import (
     AnyBackendEngine,
     DeviceEngine,
@@ -32,6 +33,7 @@ from backends.isa import (
     fingerprint,
 )
 from backends.registry import override_spec, parse_backend, profile_name
+from backends.seeds import SeedSequenceCounter
 from backends.specs import IbmRuntime, Noisy, Spec
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
@@ -65,14 +67,15 @@ class Executable:
         self._engine = engine
         self._cache: dict[str, Prepared] = {}
         self._num_jobs = 0
+        self._seeds = SeedSequenceCounter(0 if spec is None else spec.seed)
         self._closed = False
 
     @classmethod
     def from_backend(cls, backend: BackendV2, *, shots: int = 4096, seed: int = 0) -> Executable:
         """Take any ready Qiskit backend.
 
-        A fake device is cut to the qubits in use, an IBM device runs through the runtime in
-        job mode, anything else through `BackendEstimatorV2`.
+        A fake device or a saved calibration is cut to the qubits in use, an IBM device runs
+        through the runtime in job mode, anything else through `BackendEstimatorV2`.
 
         Args:
             backend: The backend.
@@ -90,7 +93,7 @@ class Executable:
             from backends.ibm import HardwareEngine
 
             engine = HardwareEngine(IbmRuntime(mode="job", shots=shots, seed=seed), backend)
-        elif isinstance(backend, FakeBackendV2):
+        elif isinstance(backend, FakeBackendV2 | SnapshotBackend):
             engine = DeviceEngine(backend, Noisy(device=backend.name, shots=shots, seed=seed))
         else:
             engine = AnyBackendEngine(backend, shots=shots, seed=seed)
@@ -195,6 +198,10 @@ class Executable:
         """
         self.check_open()
         return self._engine.machine(prepared.circuit)
+
+    def next_seed(self) -> int:
+        """Take the next seed for shots that are drawn outside, as the torch engine does."""
+        return self._seeds.next()
 
     @property
     def estimator(self) -> BaseEstimatorV2:

@@ -33,7 +33,7 @@ def estimator_options(spec: IbmRuntime, *, seed: int | None = None) -> Estimator
     ):
         if choice is not None:
             setattr(group, name, choice)
-    # In rehearsal, too, pulses and delays are inserted; idling is noisy only in the delays.
+    # In rehearsal, too, pulses and delays are inserted; memoryless noise is not refocused.
     options.dynamical_decoupling.enable = spec.dynamical_decoupling
     if seed is not None:
         options.simulator.seed_simulator = seed

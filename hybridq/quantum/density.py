@@ -103,8 +103,9 @@ def check_width(num_qubits: int) -> None:
     """
     if num_qubits > MOST_QUBITS:
         raise InvalidValueError(
-            f"Expected at most {MOST_QUBITS} qubits with `engine=torch` and noise, got "
-            f"{num_qubits}: leave `engine` out, and Aer samples trajectories."
+            f"Expected at most {MOST_QUBITS} qubits, compiled for the device, with `engine=torch` "
+            f"and noise, got {num_qubits}: take fewer qubits or --head.entanglement linear, which "
+            "needs none beside its own, or leave `engine` out and let Aer sample trajectories."
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 import torch
@@ -189,18 +189,14 @@ class _Size:
         self.stored = longest * len(steps) * 16**num_qubits
 
     def __call__(self, phi: Tensor, runs: Tensor) -> Tensor:
-        bank = self._lasts(phi) if any(map(any, self._chosen)) else None
-        product = None
+        parts = []
+        bank = self._lasts(phi)
         for members, chosen in zip(self._members, self._chosen, strict=True):
             if any(map(any, members)):
-                joined = join_runs(runs, members)
-                product = joined if product is None else joined @ product
-            if bank is not None and any(chosen):
-                lasts = bank[:, chosen]
-                product = lasts if product is None else lasts @ product
-        if product is None:
-            raise ValueError("a step without a channel")
-        return product
+                parts.append(join_runs(runs, members))
+            if any(chosen):
+                parts.append(bank[:, chosen])
+        return reduce(lambda before, after: after @ before, parts)
 
 
 class _Bank:

@@ -10,7 +10,6 @@ import torch
 from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor
 
-from backends.seeds import SeedSequenceCounter
 from hybridq.quantum.channels import circuit_channels
 from hybridq.quantum.compiled import CompiledAngles
 from hybridq.quantum.density import DensityEngine, check_width
@@ -54,7 +53,6 @@ class NoisyRule(TorchRule):
         self._groups = measured_groups(prepared.column, machine)
         self._observables = torch.stack([group.means for group in self._groups]).sum(dim=0)
         self._shots: int | None = getattr(executable.spec, "shots", None)
-        self._seeds = SeedSequenceCounter(getattr(executable.spec, "seed", 0))
 
     @cached_property
     def _engine(self) -> DensityEngine:
@@ -73,7 +71,7 @@ class NoisyRule(TorchRule):
         values = engine(angles, self._observables.to(phi))
         if self._shots is None:
             return values
-        generator = torch.Generator().manual_seed(self._seeds.next())
+        generator = torch.Generator().manual_seed(self.executable.next_seed())
         noise = shot_noise(self._covariances(engine, angles), self._shots, generator)
         return values + noise.to(phi)
 

@@ -67,6 +67,7 @@ def draw_shots(figure: Figure, rows: Sequence[Row]) -> None:
     names = [*(f"{shots:,}" for shots in finite), *(["exact"] if exact else [])]
     for axes, name in _panels(figure, defined(rows, LABELS)):
         axes.set_xscale("log")
+        axes.set_xlim(ticks[0] / 1.6, ticks[-1] * 1.6)
         for device in _devices(rows):
             points = intervals_by(device.rows, "shots", name)
             apart = 1.3**device.shift
@@ -82,7 +83,6 @@ def draw_shots(figure: Figure, rows: Sequence[Row]) -> None:
         axes.set_xlabel("shots")
         axes.set_xticks(ticks, names)
         axes.minorticks_off()
-        axes.set_xlim(ticks[0] / 1.6, ticks[-1] * 1.6)
     title = f"Figures of merit against shots, noise scale {rows[0]['noise_scale']:g}"
     _entitle(figure, f"{title}\n{where_text(rows, intervals=True)}")
 

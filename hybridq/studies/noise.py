@@ -28,7 +28,7 @@ from hybridq.runs import (
 )
 from hybridq.studies.noise_figures import save_noise_figures
 from hybridq.studies.noise_grid import Grid, Pair, pair_with_controls, read_grid
-from hybridq.studies.noise_unit import Unit, measure, study_data
+from hybridq.studies.noise_unit import Unit, check_devices, measure, study_data
 from hybridq.studies.pool import run_units
 from hybridq.studies.summary import flip_table, summarise
 
@@ -53,23 +53,41 @@ def noise_study(config: NoiseStudyConfig) -> Path:
     grid = read_grid(config)
     pairs = pair_with_controls(config.models)
     study_data(pairs[0].run, config)
+    check_devices(pairs[0].spec.head, grid)
     folder = resume or create_run(config.runs, "study", config.name or f"noise-{_name(pairs)}")
     with log_to_file(folder):
         try:
             if resume is None:
-                absolute = tuple(model.resolve() for model in config.models)
-                config = config.model_copy(update={"models": absolute})
+                config = _absolute(config)
                 write_config(folder, config)
                 write_environment(folder, seed=config.seed)
             logger.info("study folder %s", folder)
             _run(config, grid, pairs, folder)
         except HybridqError:
-            discard_if_empty(folder)
+            if resume is None:
+                discard_if_empty(folder)
             raise
         except KeyboardInterrupt:
             logger.warning("interrupted: go on with `hybridq study noise --resume %s`", folder)
             raise
     return folder
+
+
+def _absolute(config: NoiseStudyConfig) -> NoiseStudyConfig:
+    """The config with its paths made absolute: `--resume` may be called from another folder."""
+    devices = [
+        str(Path(word.strip()).resolve()) if word.strip().endswith(".json") else word.strip()
+        for word in config.device.split(",")
+    ]
+    changes: dict[str, object] = {
+        "models": tuple(model.resolve() for model in config.models),
+        "device": ",".join(devices),
+    }
+    if config.data is not None and Path(config.data).exists():
+        changes["data"] = str(Path(config.data).resolve())
+    if config.data_root is not None:
+        changes["data_root"] = config.data_root.resolve()
+    return config.model_copy(update=changes)
 
 
 def _name(pairs: Sequence[Pair]) -> str:
@@ -78,7 +96,7 @@ def _name(pairs: Sequence[Pair]) -> str:
 
 def _run(config: NoiseStudyConfig, grid: Grid, pairs: Sequence[Pair], folder: Path) -> None:
     units = [
-        Unit(pair.run.resolve(), pair.control.resolve(), device, scale, grid, config)
+        Unit(pair.run, pair.control, device, scale, grid, config)
         for pair in pairs
         for device in grid.devices
         for scale in grid.noise_scales
@@ -194,11 +212,11 @@ def summary_table(folder: Path) -> str:
         for setting, figures in settings.items()
     ]
     header = ["device", "scale", "shots", "mitigation", "AUC", "balanced accuracy", "adapted"]
-    seeds = max(int(row["seeds"]) for row in found)
+    models = max(int(row["seeds"]) for row in found)
     return "\n".join(
         [
             table([*header, "flips", "RMS error", "AUC less control's"], rows),
-            f"(means over {seeds} models with 95% Student-t intervals over their seeds; adapted: "
+            f"(means over {models} models with 95% Student-t intervals over their seeds; adapted: "
             "balanced accuracy with the threshold chosen anew under the noise, on validation)",
         ]
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +24,8 @@ REHEARSED: dict[str, dict[str, bool]] = {
     "trex+zne": {"measure_mitigation": True, "zne_mitigation": True},
 }
 """Mitigation by IBM's estimator, as fields of a rehearsal at resilience level 0."""
+
+MOST_SCALE = 100.0
 
 MITIGATIONS = ("none", *REHEARSED, BY_SCALE)
 
@@ -73,6 +75,11 @@ def read_grid(config: NoiseStudyConfig) -> Grid:
     if grid.shots == (None,):  # no estimator extrapolates exact values: we do, and say so
         named = (BY_SCALE if name == "zne" else name for name in grid.mitigations)
         grid = replace(grid, mitigations=tuple(dict.fromkeys(named)))
+    if BY_SCALE in grid.mitigations and 3 * max(grid.noise_scales) > MOST_SCALE:
+        raise InvalidValueError(
+            f"Expected --noise-scale up to {MOST_SCALE / 3:g} with {BY_SCALE}, which looks at "
+            f"three times the scale, got {max(grid.noise_scales):g}: lower it."
+        )
     sampled = [name for name in grid.mitigations if name in REHEARSED]
     if None in grid.shots and sampled:
         raise InvalidValueError(
@@ -102,7 +109,7 @@ def _scale(word: str) -> float:
         scale = float(word)
     except ValueError:
         scale = -1.0
-    if not 0.0 <= scale <= 100.0:
+    if not 0.0 <= scale <= MOST_SCALE:
         raise InvalidValueError(
             f"Expected --noise-scale of numbers from 0 to 100, got {word!r}: write 0,0.5,1,2."
         )
@@ -147,41 +154,45 @@ def pair_with_controls(models: tuple[Path, ...]) -> list[Pair]:
         InvalidValueError: If there is no quantum model, a control is missing, or the models are
             of different data.
     """
-    specs = {run: read_spec(run) for run in dict.fromkeys(models)}
+    specs = {run: read_spec(run) for run in dict.fromkeys(run.resolve() for run in models)}
     quantum = {run: spec for run, spec in specs.items() if spec.head.name in CONTROLS}
     if not quantum:
         raise InvalidValueError(
             f"Expected at least one run with a head of {', '.join(CONTROLS)}, got "
             f"{len(specs)} without: give run folders of `hybridq finetune`."
         )
+    _check_alike(quantum)
     pairs = []
     for run, spec in quantum.items():
-        wanted = _likeness(spec, CONTROLS[spec.head.name])
-        found = [one for one, other in specs.items() if _likeness(other) == wanted]
-        if not found:
+        wanted = CONTROLS[spec.head.name]
+        found = [one for one, other in specs.items() if _likeness(other) == _likeness(spec, wanted)]
+        if len(found) != 1:
             raise InvalidValueError(
-                f"Expected beside {str(run)!r} a run of its control, with head "
-                f"{CONTROLS[spec.head.name]}, the same data, labels and seed, got none: train it "
-                f"with `hybridq finetune --config {run / 'config.json'} --head "
-                f"{CONTROLS[spec.head.name]}`, and give it too."
+                f"Expected beside {str(run)!r} one run of its control, with head {wanted}, the "
+                f"same data, labels and seed, got {len(found)}: train it with `hybridq finetune "
+                f"--config {run / 'config.json'} --head {wanted}`, and give that one too."
             )
-        pairs.append(Pair(run, found[-1], spec))
-    names = [pair.run.name for pair in pairs]
-    if len(set(names)) != len(names):
-        raise InvalidValueError(
-            f"Expected run folders of different names, got {max(names, key=names.count)!r} twice: "
-            "rename one, for the table tells them apart by name."
-        )
-    classes = {(pair.spec.data, pair.spec.class_names) for pair in pairs}
-    if len(classes) != 1:
-        several = ", ".join(sorted({pair.spec.data for pair in pairs}))
-        raise InvalidValueError(
-            f"Expected models of one data set in a study, got {several}: make a study of each."
-        )
+        pairs.append(Pair(run, found[0], spec))
     return pairs
+
+
+def _check_alike(quantum: Mapping[Path, ModelSpec]) -> None:
+    """Refuse models that a table of means over seeds would mix up."""
+    kinds = {
+        (spec.data, spec.class_names, spec.labels, spec.head, spec.encoder.weights)
+        for spec in quantum.values()
+    }
+    seeds = [spec.seed for spec in quantum.values()]
+    if len(kinds) != 1 or len(set(seeds)) != len(seeds):
+        what = "one seed twice" if len(kinds) == 1 else "different ones"
+        raise InvalidValueError(
+            f"Expected quantum models that differ by their seed alone (data, labels, head and "
+            f"encoder alike, each seed once), got {what}: make a study of each kind."
+        )
 
 
 def _likeness(spec: ModelSpec, head: str | None = None) -> tuple[object, ...]:
     """What a model and its control have in common, and the name of the head."""
     name = spec.head.name if head is None else head
-    return (name, spec.data, spec.class_names, spec.labels, spec.seed, spec.head.num_qubits)
+    trained = (spec.data, spec.class_names, spec.labels, spec.seed, spec.encoder.weights)
+    return (name, spec.head.num_qubits, *trained)

@@ -13,13 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from backends import Executable, open_backend
+from backends import Executable, Noisy, open_backend
 from hybridq.checkpoint import load_model, read_spec
-from hybridq.config import FinetuneConfig, NoiseStudyConfig
+from hybridq.config import FinetuneConfig, HeadConfig, NoiseStudyConfig
 from hybridq.data import ImageData, ImageSplit
 from hybridq.evaluation.evaluate import BATCH, classify, data_for, limited_split, threshold_for
 from hybridq.evaluation.metrics import all_metrics, balanced_accuracy, predict_labels
 from hybridq.evaluation.statistics import Metrics
+from hybridq.heads.base import quantum_block
 from hybridq.model import HybridClassifier, probabilities
 from hybridq.runs import read_config
 from hybridq.studies.noise_grid import BY_SCALE, REHEARSED, Grid
@@ -60,7 +61,7 @@ class Unit:
     @property
     def key(self) -> str:
         """Its name in the study's folder."""
-        return f"{self.run.name} {self.device} {self.noise_scale:g}"
+        return f"{self.run.name} {self.device} {self.noise_scale:.12g}"
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def measure(unit: Unit) -> list[dict[str, Any]]:
         rows.append(
             {
                 **loaded.fixed,
-                "device": unit.device,
+                "device": device_name(unit.device),
                 "calibration_date": described.get("calibration_date"),
                 "noise_scale": unit.noise_scale,
                 "shots": shots,
@@ -205,6 +206,26 @@ def _metrics(data: ImageData, threshold: float) -> Metrics:
     )
 
 
+def check_devices(head: HeadConfig, grid: Grid) -> None:
+    """Refuse a device on which the head cannot be computed, before any work is done.
+
+    Raises:
+        InvalidValueError: If the device is too small, or the compiled circuit too wide.
+    """
+    for device in grid.devices:
+        with open_backend(_spec(device), shots=None) as backend:
+            quantum_block(head, backend)(torch.Generator())
+
+
+def device_name(device: str) -> str:
+    """A fake device's name, or that of a calibration's file without its folder."""
+    return Path(device).stem if device.endswith(".json") else device
+
+
+def _spec(device: str) -> Noisy:
+    return Noisy(device=device, engine="torch")
+
+
 def study_data(run: Path, config: NoiseStudyConfig) -> tuple[FinetuneConfig, ImageData]:
     """The config of a run, and its validation split with the split of the study.
 
@@ -243,9 +264,8 @@ def noisy_expvals(
         return run(open_backend("ibm_rehearsal", **options, **scaled))
     values = []
     for factor in (1, 2, 3) if mitigation == BY_SCALE else (1,):
-        options = {"device": unit.device, "noise_scale": factor * unit.noise_scale}
-        scaled = {**common, "seed": (seed + factor - 1) % 2**32}
-        one, described = run(open_backend("fake_torino", engine="torch", **options, **scaled))
+        scaled = {"noise_scale": factor * unit.noise_scale, "seed": (seed + factor - 1) % 2**32}
+        one, described = run(open_backend(_spec(unit.device), **{**common, **scaled}))
         values.append(one)
     if mitigation == BY_SCALE:
         return 3 * values[0] - 3 * values[1] + values[2], described

@@ -177,6 +177,6 @@ def flip_table(
             by_scale[row["noise_scale"]].append(indices)
     scales = sorted(by_scale)
     shares = [flip_shares(by_scale[scale], len(ids)).tolist() for scale in scales]
-    header = ["id", "label", *(f"flipped_at_{scale:g}" for scale in scales)]
+    header = ["id", "label", *(f"flipped_at_{scale:.12g}" for scale in scales)]
     columns = zip(ids, labels.tolist(), *shares, strict=True)
     return header, [list(line) for line in columns]

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from backends import Executable, Noisy, open_backend
+from backends.seeds import derive_seed
 from hybridq.errors import InvalidValueError
 from hybridq.model import HybridClassifier
 
@@ -69,9 +70,9 @@ class NoiseCurriculum(Callback):
         self.model = model
         self.backend = backend
         self.scales = scales
-        self.opened: dict[float, Executable] = {}
+        self.opened: dict[int, Executable] = {}
         self._stack = ExitStack()
-        self._now: float | None = None
+        self._now: int | None = None
 
     @property
     def num_jobs(self) -> int:
@@ -80,18 +81,17 @@ class NoiseCurriculum(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Change the backend where a stage begins."""
-        epochs = trainer.max_epochs or 1
-        scale = self.scales[
-            min(trainer.current_epoch * len(self.scales) // epochs, len(self.scales) - 1)
-        ]
-        if scale == self._now or self.backend.spec is None:
+        stage = trainer.current_epoch * len(self.scales) // (trainer.max_epochs or 1)
+        spec = self.backend.spec
+        if stage == self._now or spec is None:
             return
-        if scale not in self.opened:
-            opened = open_backend(self.backend.spec, noise_scale=scale)
-            self.opened[scale] = self._stack.enter_context(opened)
-        logger.info("noise scale %g from epoch %d", scale, trainer.current_epoch + 1)
-        self.model.use_backend(self.opened[scale])
-        self._now = scale
+        # one layout for all stages, and shots of its own for each
+        seeds = {"seed": derive_seed(spec.seed, stage), "transpiler_seed": spec.compiler_seed}
+        opened = open_backend(spec, noise_scale=self.scales[stage], **seeds)
+        self.opened[stage] = self._stack.enter_context(opened)
+        logger.info("noise scale %g from epoch %d", self.scales[stage], trainer.current_epoch + 1)
+        self.model.use_backend(opened)
+        self._now = stage
 
     def close(self) -> None:
         """Let the model run on its own backend again, and close those of the stages."""

@@ -237,6 +237,11 @@ def finetune(config: FinetuneConfig) -> Path:
             "Expected --keep best with --patience, got --keep last: the last epoch is only worth "
             "keeping when the learning rate has come down."
         )
+    if config.noise_curriculum is not None and config.keep == "best":
+        raise InvalidValueError(
+            "Expected --keep last with --noise-curriculum, got --keep best: validation is under "
+            "the noise of the stage, and the best would be one of the least noise."
+        )
     data = load_data(
         config.data,
         data_root=config.data_root,

@@ -871,6 +871,7 @@ def test_a_curriculum_goes_on_in_its_stage(tmp_path, pretrained, monkeypatch):
     [
         ({"backend": "statevector"}, "noisy backend"),
         ({"head": HeadConfig(name="linear")}, "quantum head"),
+        ({"keep": "best"}, "--keep last"),
         ({"noise_curriculum": "0,x"}, "factors from 0 to 100"),
         ({"noise_curriculum": ""}, "factors from 0 to 100"),
         ({"noise_curriculum": "1,-1"}, "factors from 0 to 100"),

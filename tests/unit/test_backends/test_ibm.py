@@ -200,7 +200,7 @@ def test_a_rehearsal_has_the_noise_of_the_simulator(scale, small):
 
 
 def test_decoupling_pulses_are_inserted_in_rehearsal(monkeypatch):
-    """An idle qubit gets pulses and delays; its idling is noisy only then."""
+    """An idle qubit gets pulses and delays, which do not help against memoryless noise."""
     counts = {}
     apply = prepare.apply_dynamical_decoupling
 

@@ -341,6 +341,17 @@ def test_shots_have_the_covariance_of_aers_and_the_exact_gradient():
     assert (sampled.mean(dim=0) - exact[0]).abs().max() < error
 
 
+def test_layers_on_one_backend_draw_their_own_shots():
+    angles = torch.zeros(4, 4, dtype=torch.float64)
+    with open_backend("fake_manila", engine="torch", shots=50) as backend:
+        one, other = layer(backend), layer(backend)
+        first, second = one(angles), other(angles)
+        one.use_backend(backend)
+        assert (
+            len({tuple(v.detach().flatten().tolist()) for v in (first, second, one(angles))}) == 3
+        )
+
+
 def test_shot_noise_scales_with_the_shots():
     covariance = torch.tensor([[1.0, 0.6], [0.6, 0.5]], dtype=torch.float64).expand(20_000, 2, 2)
     noise = shot_noise(covariance, 25, torch.Generator().manual_seed(0))

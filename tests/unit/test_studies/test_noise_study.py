@@ -14,14 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backends.calibration import save_calibration
+from backends.devices import fake_device
 from hybridq import cli
-from hybridq.config import EvaluateConfig, NoiseStudyConfig
+from hybridq.config import EvaluateConfig, FinetuneConfig, HeadConfig, NoiseStudyConfig
+from hybridq.errors import UnavailableError
 from hybridq.evaluation.evaluate import evaluate
 from hybridq.evaluation.metrics import auc
 from hybridq.files import read_jsonl, write_jsonl
-from hybridq.runs import read_result
+from hybridq.runs import read_config, read_result
 from hybridq.studies.noise import noise_study, summary_table
 from hybridq.studies.noise_unit import true_margins
+from hybridq.training.finetune import finetune
 
 pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
 
@@ -109,7 +113,7 @@ def test_mitigation_by_name(models):
     }
     errors = {name: float(row["rms_error"]) for name, row in rows.items()}
     assert errors["trex"] < 0.8 * errors["none"]
-    assert errors["dd"] > errors["trex"]
+    assert errors["dd"] > 0.9 * errors["none"]  # memoryless noise is not refocused
     assert all(int(row["images"]) == 6 for row in rows.values())
     assert (folder / "figures" / "mitigation.png").is_file()
 
@@ -229,6 +233,63 @@ def test_a_missing_control_is_named(models, capsys):
     assert cli.main(["study", "noise"]) == 2
 
 
+def test_models_that_a_mean_over_seeds_would_mix_up(models, capsys, tmp_path):
+    """Another head of the same seed, a second control, and one run given twice."""
+    run = read_config(models[0], FinetuneConfig, "finetune")
+    options = run.model_copy(update={"runs": tmp_path / "more"})
+    head = run.head.model_copy(update={"num_layers": 2})
+    deeper = finetune(options.model_copy(update={"head": head}))
+    assert cli.main(["study", "noise", *map(str, models), str(deeper)]) == 2
+    assert "differ by their seed alone" in capsys.readouterr().err
+    control = finetune(
+        options.model_copy(update={"head": run.head.model_copy(update={"name": "mlp"})})
+    )
+    assert cli.main(["study", "noise", *map(str, models), str(control)]) == 2
+    assert "one run of its control" in capsys.readouterr().err
+    again = Path(os.path.relpath(models[0]))
+    folder = study((*models, again), noise_scale="1,1.0000001", shots="none")
+    assert len({row["noise_scale"] for row in table(folder)}) == 2
+
+
+def test_a_device_too_small_is_found_before_any_work(models, capsys, tmp_path):
+    options = ["--device", f"{DEVICE},FakeArmonkV2", "--shots", "none"]
+    assert cli.main(["study", "noise", *map(str, models), *options]) == 2
+    assert "at most 1 qubits" in capsys.readouterr().err
+    options = ["--noise-scale", "0,50", "--shots", "none", "--mitigation", "zne_by_scale"]
+    assert cli.main(["study", "noise", *map(str, models), *options]) == 2
+    assert "up to 33.3333" in capsys.readouterr().err
+    assert not list(Path().rglob("units.jsonl"))
+
+
+def test_a_saved_calibration_and_a_resume_from_another_folder(models, monkeypatch, tmp_path):
+    save_calibration(fake_device("manila"), "mine.json")
+    folder = study(models, device="mine.json", noise_scale="1", shots="none").resolve()
+    same = table(study(models, noise_scale="1", shots="none"))[0]
+    row = table(folder)[0]
+    assert row["device"] == "mine"
+    assert float(row["auc"]) == float(same["auc"])
+    assert float(row["rms_error"]) == pytest.approx(float(same["rms_error"]), rel=1e-6)
+    before = tables(folder)
+    (folder / "study.csv").unlink()
+    monkeypatch.chdir(tmp_path)
+    assert noise_study(NoiseStudyConfig(resume=folder)) == folder
+    assert tables(folder) == before
+
+
+def test_a_resume_that_fails_keeps_the_folder(models):
+    folder = study(models, noise_scale="1", shots="none")
+    (folder / "units.jsonl").unlink()
+    for path in folder.rglob("*"):
+        if path.is_file() and path.name not in ("config.json", "environment.json", "log.txt"):
+            path.unlink()
+    (folder / "figures").rmdir()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "ray": "127.0.0.1:1"}))
+    with pytest.raises(UnavailableError):
+        noise_study(NoiseStudyConfig(resume=folder))
+    assert (folder / "config.json").is_file()
+
+
 def test_margins_of_several_classes_and_labels():
     probs = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]])
     np.testing.assert_allclose(true_margins(np.array([0, 1]), probs), [0.2, -0.5])
@@ -238,9 +299,6 @@ def test_margins_of_several_classes_and_labels():
 
 
 def test_several_classes(save_folder, pretrained):
-    from hybridq.config import FinetuneConfig, HeadConfig
-    from hybridq.training.finetune import finetune
-
     data = str(save_folder())
     runs = tuple(
         finetune(
