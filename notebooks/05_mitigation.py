@@ -40,8 +40,8 @@ parts = build_circuit(4, encoding="angle", ansatz="ry_cz", num_layers=2)
 inputs = torch.from_numpy(np.random.default_rng(0).uniform(0, np.pi, (INPUTS, 4)))
 
 
-def outputs(profile, points=inputs, **fields):
-    """Outputs of the layer on a backend, `(inputs, 4)`, and the seconds they took."""
+def outputs(profile, points=inputs, repeats=1, **fields):
+    """Outputs of the layer on a backend, `(repeats, inputs, 4)`, and the seconds of one repeat."""
     with open_backend(profile, **fields) as backend, torch.no_grad():
         layer = QuantumLayer(
             parts.circuit,
@@ -53,8 +53,8 @@ def outputs(profile, points=inputs, **fields):
             init_std=1.0,
         )
         started = time.perf_counter()
-        values = layer(points).numpy()
-        return values, time.perf_counter() - started
+        values = np.stack([layer(points).numpy() for _ in range(repeats)])
+        return values, (time.perf_counter() - started) / repeats
 
 
 def rms(differences):
@@ -62,7 +62,7 @@ def rms(differences):
     return float(np.sqrt(np.mean(np.square(differences))))
 
 
-truth, _ = outputs("statevector")
+truth = outputs("statevector")[0][0]
 print(f"{truth.size} true values, from {truth.min():.2f} to {truth.max():.2f}")
 
 # %% [markdown]
@@ -76,7 +76,7 @@ print(f"{truth.size} true values, from {truth.min():.2f} to {truth.max():.2f}")
 # - **TREX + ZNE** is both.
 # - **DD**, dynamical decoupling, puts pulses on qubits that wait.
 #
-# Each is run several times with different seeds. That separates two kinds of error: the *systematic*
+# Each is run several times, with new shots each time. That separates two kinds of error: the *systematic*
 # one is what the mean of all runs is off by, and more shots do not help against it; the *scatter* is
 # how much one run differs from another, and falls with more shots.
 
@@ -90,11 +90,7 @@ METHODS = {
 }
 
 
-def rehearse(points=inputs, **fields):
-    """Outputs in rehearsal on the snapshot of ibm_torino, without mitigation unless asked for."""
-    return outputs(
-        "ibm_rehearsal", points, rehearse="FakeTorino", resilience_level=0, shots=SHOTS, **fields
-    )
+SNAPSHOT = {"rehearse": "FakeTorino", "resilience_level": 0, "shots": SHOTS}  # level 0: none
 
 
 results = {}
@@ -102,13 +98,14 @@ for scale in SCALES:
     print(f"noise {scale:g} times that of the snapshot")
     print(f"{'method':12} {'RMS error':>10} {'systematic':>11} {'scatter':>9} {'seconds':>8}")
     for method, fields in METHODS.items():
-        runs = [rehearse(noise_scale=scale, seed=seed, **fields) for seed in range(REPEATS)]
-        values = np.stack([run[0] for run in runs])
+        values, seconds = outputs(
+            "ibm_rehearsal", repeats=REPEATS, noise_scale=scale, **SNAPSHOT, **fields
+        )
         scatter = float(np.sqrt(values.var(axis=0, ddof=1).mean()))
         # The mean of the runs still scatters a little, which is no systematic error.
         off = rms(values.mean(axis=0) - truth) ** 2 - scatter**2 / REPEATS
         row = {"total": rms(values - truth), "systematic": np.sqrt(max(0.0, off))}
-        row |= {"scatter": scatter, "seconds": np.mean([run[1] for run in runs])}
+        row |= {"scatter": scatter, "seconds": seconds}
         results[scale, method] = {**row, "values": values[0]}
         print(
             f"{method:12} {row['total']:10.4f} {row['systematic']:11.4f} {row['scatter']:9.4f}"
@@ -174,7 +171,7 @@ plt.show()
 if TWIRLED_INPUTS:
     few, true = inputs[:TWIRLED_INPUTS], truth[:TWIRLED_INPUTS]
     for label, fields in (("without", {}), ("with", {"gate_twirling": True})):
-        values, seconds = rehearse(few, **fields)
+        values, seconds = outputs("ibm_rehearsal", few, **SNAPSHOT, **fields)
         print(f"{label:7} gate twirling: RMS error {rms(values - true):.4f}, {seconds:.1f} s")
 else:
     print("left out in the short version")
@@ -198,7 +195,7 @@ else:
 strengths = np.array([1.0, 2.0, 3.0])
 grid = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0])
 scaled = {
-    s: outputs("fake_torino", engine="torch", shots=None, noise_scale=float(s))[0] for s in grid
+    s: outputs("fake_torino", engine="torch", shots=None, noise_scale=float(s))[0][0] for s in grid
 }
 measured = np.stack([scaled[s].ravel() for s in strengths])
 fits = {
