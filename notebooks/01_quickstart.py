@@ -50,9 +50,9 @@ runs = Path(scratch.name) / "runs"
 # %% [markdown]
 # ## The images
 #
-# They are generated on the spot: grey and speckled as in ultrasound. An image with a lesion holds a
-# dark, irregular region, taller than wide, with a shadow below it. Most of the others hold a dark
-# region as well, but smooth and wide. They stand for no organ and no patient.
+# They are generated on the spot: grey and speckled as in ultrasound. An image with a lesion holds
+# a dark, irregular region, taller than wide, with a shadow below it. Most of the others hold a
+# dark region as well, but smooth and wide. They stand for no organ and no patient.
 
 # %%
 data = load_data(DATA)
@@ -74,12 +74,13 @@ plt.show()
 # ## Pretrain and fine-tune
 #
 # `pretrain` trains a MobileNetV2 by SimCLR: two random views of one image should get similar
-# features. It sees no labels. `finetune` then trains that encoder together with a head: `pqc`, which
-# holds a quantum circuit of four qubits, or `mlp`, its control, which holds a small classical network
-# of about as many parameters in its place. Each call makes a run folder and returns it.
+# features. It sees no labels. `finetune` then trains that encoder together with a head: `pqc`,
+# which holds a quantum circuit of four qubits, or `mlp`, its control, which holds a small
+# classical network of about as many parameters in its place. Each call makes a run folder and
+# returns it.
 #
-# To keep this short, the network takes the images at their 32 pixels, where the package would enlarge
-# them, and SimCLR trains far too briefly to help.
+# To keep this short, the network takes the images at their 32 pixels, where the package would
+# enlarge them, and SimCLR trains far too briefly to help.
 
 # %%
 mild = AugmentConfig(crop_min=0.9, rotation=0.0, blur=0.0)
@@ -133,8 +134,8 @@ plt.show()
 # ## Evaluate, with intervals
 #
 # `evaluate` reads the test images, which training never sees. The brackets hold 95% intervals over
-# those images. Three baselines stand beside the model: always the larger class, a logistic regression
-# on the raw pixels, and one on the features of an untrained encoder.
+# those images. Three baselines stand beside the model: always the larger class, a logistic
+# regression on the raw pixels, and one on the features of an untrained encoder.
 
 
 # %%
@@ -173,8 +174,8 @@ plt.show()
 # %% [markdown]
 # ## Classify some images
 #
-# `predict` takes image files, and writes one row for each with the probabilities of the classes. Six
-# test images are saved as files first.
+# `predict` takes image files, and writes one row for each with the probabilities of the classes.
+# Six test images are saved as files first.
 
 # %%
 folder = Path(scratch.name) / "images"
@@ -206,9 +207,10 @@ plt.show()
 # %% [markdown]
 # ## The way through the model
 #
-# The encoder makes 1280 features from an image, a linear layer makes four angles from them, one for
-# each qubit, the circuit makes four expectation values from the angles, and a linear readout makes
-# the classes' scores from those. Here are the angles and the expectation values of the test images.
+# The encoder makes 1280 features from an image, a linear layer makes four angles from them, one
+# for each qubit, the circuit makes four expectation values from the angles, and a linear readout
+# makes the classes' scores from those. Here are the angles and the expectation values of the test
+# images.
 
 # %%
 with open_backend("statevector") as backend:
@@ -245,18 +247,23 @@ plt.show()
 # %% [markdown]
 # ## Other backends
 #
-# The weights stay, the place where the circuit runs changes. `aer_statevector` is the exact simulator
-# of Qiskit. `fake_torino` has the noise of a calibration of the 133-qubit device ibm_torino and 4096
-# shots. `ibm_rehearsal` is the code path of IBM hardware, readout mitigation included, on the
-# simulated device. With an account, `ibm` would be the device itself. The control has no circuit, and
-# gives the same everywhere.
+# The weights stay, the place where the circuit runs changes. `aer_statevector` is the exact
+# simulator of Qiskit. `fake_torino` has the noise of a calibration of the 133-qubit device
+# ibm_torino and 4096 shots. `ibm_rehearsal` is the code path of IBM hardware, readout mitigation
+# included, on the simulated device. With an account, `ibm` would be the device itself. The control
+# has no circuit, and gives the same everywhere.
 
 # %%
 print("profiles:", ", ".join(list_backends()))
 print()
 names = ("statevector", "aer_statevector", "fake_torino", "ibm_rehearsal")
-switched = {name: results["pqc"] if name == "statevector" else evaluated("pqc", name) for name in names}
-everything = {**{f"pqc on {name}": result for name, result in switched.items()}, "mlp": results["mlp"]}
+switched = {
+    name: results["pqc"] if name == "statevector" else evaluated("pqc", name) for name in names
+}
+everything = {
+    **{f"pqc on {name}": result for name, result in switched.items()},
+    "mlp": results["mlp"],
+}
 rows = [
     [name, *(interval(result["model"]["figures"][what]) for what in ("auc", "balanced_accuracy"))]
     for name, result in everything.items()
@@ -281,11 +288,12 @@ scratch.cleanup()
 # %% [markdown]
 # ## What this shows, and what it does not
 #
-# - All parts work together, and a trained model moves between backends with the weights it has. Here
-#   noise and shots change the AUC by far less than the width of an interval.
-# - It is no evidence for a quantum advantage, nor against one. The images are generated, there is one
-#   seed, and the control of the same size is trained beside the quantum head: what either of them is
-#   ahead by is within the intervals.
-# - Nor is it evidence for the networks: a logistic regression on the raw pixels stands in the table,
-#   and on these images a network has to train for longer than this to be clearly better.
-# - The interval is about the test images only. How far training itself scatters, only more seeds show.
+# - All parts work together, and a trained model moves between backends with the weights it has.
+#   Here noise and shots change the AUC by far less than the width of an interval.
+# - It is no evidence for a quantum advantage, nor against one. The images are generated, there is
+#   one seed, and the control of the same size is trained beside the quantum head: what either of
+#   them is ahead by is within the intervals.
+# - Nor is it evidence for the networks: a logistic regression on the raw pixels stands in the
+#   table, and on these images a network has to train for longer than this to be clearly better.
+# - The interval is about the test images only. How far training itself scatters, only more seeds
+#   show.

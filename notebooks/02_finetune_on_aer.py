@@ -159,8 +159,8 @@ plt.show()
 #
 # Now the same fine-tuning twice, with the same seed: once with every circuit on Aer, once on the
 # torch engine. The images are generated, and the encoder is frozen with random weights, so that
-# only the head is trained and an epoch is quick. The third run is the classical control, `mlp`: the
-# same head with a small classical network of about as many parameters in place of the circuit.
+# only the head is trained and an epoch is quick. The third run is the classical control, `mlp`:
+# the same head with a small classical network of about as many parameters in place of the circuit.
 
 
 # %%
@@ -197,9 +197,9 @@ for what in ("loss", "val_loss", "val_auc"):
 
 # %%
 styles = {
-    "Aer": dict(color=BLUE, lw=5, alpha=0.35),
-    "torch engine": dict(color=BLUE, lw=1.5),
-    "classical control": dict(color=ORANGE, lw=1.5, ls="--"),
+    "Aer": {"color": BLUE, "lw": 5, "alpha": 0.35},
+    "torch engine": {"color": BLUE, "lw": 1.5},
+    "classical control": {"color": ORANGE, "lw": 1.5, "ls": "--"},
 }
 
 
@@ -261,10 +261,10 @@ plt.show()
 
 # %%
 styles = {
-    "exact": dict(color=BLUE, lw=1.5),
-    f"{SHOTS[0]} shots": dict(color=GREEN, lw=1.5, marker="o", ms=3),
-    "1024 shots": dict(color=GREY, lw=1.5, marker="s", ms=3),
-    "classical control": dict(color=ORANGE, lw=1.5, ls="--"),
+    "exact": {"color": BLUE, "lw": 1.5},
+    f"{SHOTS[0]} shots": {"color": GREEN, "lw": 1.5, "marker": "o", "ms": 3},
+    "1024 shots": {"color": GREY, "lw": 1.5, "marker": "s", "ms": 3},
+    "classical control": {"color": ORANGE, "lw": 1.5, "ls": "--"},
 }
 plot_curves(sampled, styles, "Training from shots")
 scratch.cleanup()
@@ -276,7 +276,7 @@ scratch.cleanup()
 #   the same seed. Aer is the reference, the torch engine is the one to train on.
 # - Gradients from shots scatter as statistics says. Training bears that well here, since the
 #   scatter averages out over the samples of a batch and over the steps.
-# - The AUC says nothing about the circuit. The encoder is random, the images are generated and few,
-#   there is one seed, and the classical control of the same size runs beside it: a demonstration
-#   that the parts work, and no evidence for or against a quantum layer.
+# - The AUC says nothing about the circuit. The encoder is random, the images are generated and
+#   few, there is one seed, and the classical control of the same size runs beside it: a
+#   demonstration that the parts work, and no evidence for or against a quantum layer.
 # - Times are of this machine and four qubits; each further qubit doubles the state.

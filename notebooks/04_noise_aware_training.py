@@ -35,10 +35,10 @@ BLUE, ORANGE, GREEN, GREY = "#2a6f97", "#e07a5f", "#3d8361", "#8d99ae"
 # %% [markdown]
 # ## Images and features
 #
-# The images are generated: grey and speckled like ultrasound, half of them with a lesion. An encoder
-# is trained on one set of them, with all its labels. Then it is frozen, and the heads below learn
-# from a second set of images, of which each of them gets few labels. That way a head trains in a
-# second, and can be trained many times.
+# The images are generated: grey and speckled like ultrasound, half of them with a lesion. An
+# encoder is trained on one set of them, with all its labels. Then it is frozen, and the heads
+# below learn from a second set of images, of which each of them gets few labels. That way a head
+# trains in a second, and can be trained many times.
 
 # %%
 with tempfile.TemporaryDirectory() as folder:
@@ -86,9 +86,9 @@ plt.show()
 #   were endless shots, and their gradients.
 # - **noise-aware, 4 times**: the same with noise four times as strong.
 #
-# The **classical control** has a small classical network of as nearly as possible as many parameters
-# in place of the circuit. It has no noise. Each kind of head is trained several times, each time
-# with other initial weights and other labelled images, the same for all kinds.
+# The **classical control** has a small classical network of as nearly as possible as many
+# parameters in place of the circuit. It has no noise. Each kind of head is trained several times,
+# each time with other initial weights and other labelled images, the same for all kinds.
 
 # %%
 NOISY = "fake_torino,engine=torch,shots=none,noise_scale={:g}"
@@ -146,9 +146,9 @@ plt.show()
 # ## Tested under noise
 #
 # Now every trained head runs at each strength of the noise: 0 is none, 1 is the device's. Two
-# figures tell different things. The *AUC* asks whether images with a lesion get a higher score than
-# those without. It does not change when all scores shrink alike. The *cross-entropy* asks whether the
-# probabilities are right, and does notice.
+# figures tell different things. The *AUC* asks whether images with a lesion get a higher score
+# than those without. It does not change when all scores shrink alike. The *cross-entropy* asks
+# whether the probabilities are right, and does notice.
 
 
 # %%
@@ -200,8 +200,8 @@ plt.show()
 
 # %% [markdown]
 # The bands show how much seeds differ from each other, which is far more than the ways of training
-# differ. Seeds can be compared in pairs, though: the same initial weights, the same labels, one head
-# trained with noise and one without.
+# differ. Seeds can be compared in pairs, though: the same initial weights, the same labels, one
+# head trained with noise and one without.
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.4))
@@ -234,8 +234,8 @@ for kind in ("noise-aware", "noise-aware, 4 times"):
 # ## Why so little
 #
 # Noise draws expectation values towards 0, nearly by the same factor for all images. What follows
-# the circuit is a linear readout with a threshold. Its weights can make up for a common factor, and
-# the order of the scores does not depend on it.
+# the circuit is a linear readout with a threshold. Its weights can make up for a common factor,
+# and the order of the scores does not depend on it.
 
 # %%
 head = heads["noiseless", SEEDS[0]]

@@ -68,17 +68,17 @@ print(f"{truth.size} true values, from {truth.min():.2f} to {truth.max():.2f}")
 # %% [markdown]
 # ## The methods
 #
-# - **TREX** measures how often outcomes are read wrongly, and divides that out. It corrects readout
-#   error only.
+# - **TREX** measures how often outcomes are read wrongly, and divides that out. It corrects
+#   readout error only.
 # - **ZNE** runs each circuit three times, with the two-qubit gates once, three and five times as
 #   noisy (a gate, its inverse and the gate again do the same as the gate, at more noise), and
 #   extrapolates to no noise. It corrects gate error only.
 # - **TREX + ZNE** is both.
 # - **DD**, dynamical decoupling, puts pulses on qubits that wait.
 #
-# Each is run several times, with new shots each time. That separates two kinds of error: the *systematic*
-# one is what the mean of all runs is off by, and more shots do not help against it; the *scatter* is
-# how much one run differs from another, and falls with more shots.
+# Each is run several times, with new shots each time. That separates two kinds of error: the
+# *systematic* one is what the mean of all runs is off by, and more shots do not help against it;
+# the *scatter* is how much one run differs from another, and falls with more shots.
 
 # %%
 METHODS = {
@@ -155,17 +155,19 @@ plt.show()
 # %% [markdown]
 # ## What it costs
 #
-# With 4096 shots for a circuit, ZNE runs each circuit at three noise levels, so it takes three times
-# the shots. TREX spreads the same shots over circuits with randomly flipped outcomes and adds a
-# calibration, which is shared by all inputs of a job. On a device both are paid for in time.
+# With 4096 shots for a circuit, ZNE runs each circuit at three noise levels, so it takes three
+# times the shots. TREX spreads the same shots over circuits with randomly flipped outcomes and
+# adds a calibration, which is shared by all inputs of a job. On a device both are paid for in
+# time.
 #
-# The other price is scatter. Extrapolation multiplies errors: a straight line through the values at
-# 1, 3 and 5 times the noise puts weights of 23/24, 8/24 and -7/24 on them to arrive at 0, and the
-# alternative, an exponential, scatters more where a value is near 0. Compare the grey bars.
+# The other price is scatter. Extrapolation multiplies errors: a straight line through the values
+# at 1, 3 and 5 times the noise puts weights of 23/24, 8/24 and -7/24 on them to arrive at 0, and
+# the alternative, an exponential, scatters more where a value is near 0. Compare the grey bars.
 #
-# **Gate twirling** surrounds two-qubit gates with random Pauli gates. It turns coherent errors into
-# random ones. The snapshot has no coherent errors, so it has nothing to do here; and since every
-# randomisation is a circuit of its own, it is slow in a simulation. It is tried on a few inputs.
+# **Gate twirling** surrounds two-qubit gates with random Pauli gates. It turns coherent errors
+# into random ones. The snapshot has no coherent errors, so it has nothing to do here; and since
+# every randomisation is a circuit of its own, it is slow in a simulation. It is tried on a few
+# inputs.
 
 # %%
 if TWIRLED_INPUTS:
@@ -181,15 +183,15 @@ else:
 # what drifted before the pulse drifts back after it. That needs noise with a memory. The simulated
 # relaxation has none (it is Markovian): what is lost in one moment has no relation to what is lost
 # in the next, and pulses cannot bring it back. They add gates with errors of their own, and the
-# waiting is simulated only where decoupling writes it down as delays. So DD can only look worse here
-# than it is. Whether it helps on a device has to be measured on the device.
+# waiting is simulated only where decoupling writes it down as delays. So DD can only look worse
+# here than it is. Whether it helps on a device has to be measured on the device.
 #
 # ## Extrapolation without shots
 #
 # How good can extrapolation be? The package's torch engine computes noisy values exactly, at any
-# strength of the noise. Here *all* noise of the snapshot, readout included, is made 1, 2 and 3 times
-# as strong, and the values are extrapolated to 0. This is a calculation, not a method for hardware:
-# a device cannot turn up its noise so evenly, and gate folding does not touch readout.
+# strength of the noise. Here *all* noise of the snapshot, readout included, is made 1, 2 and 3
+# times as strong, and the values are extrapolated to 0. This is a calculation, not a method for
+# hardware: a device cannot turn up its noise so evenly, and gate folding does not touch readout.
 
 # %%
 strengths = np.array([1.0, 2.0, 3.0])
@@ -229,12 +231,12 @@ plt.show()
 # %% [markdown]
 # ## What this shows, and what it does not
 #
-# - Of this circuit's error under the snapshot's noise, readout is the larger part, and TREX removes
-#   most of it. ZNE removes gate error; the two together leave the least.
-# - What remains is not much more than the scatter of the shots, so that more shots would be the next
-#   step. At four times the noise a systematic error remains.
-# - A classical block of the same size in place of the circuit has none of these errors and needs no
-#   mitigation: everything here is the cost of using a device, to be set against a use that has
+# - Of this circuit's error under the snapshot's noise, readout is the larger part, and TREX
+#   removes most of it. ZNE removes gate error; the two together leave the least.
+# - What remains is not much more than the scatter of the shots, so that more shots would be the
+#   next step. At four times the noise a systematic error remains.
+# - A classical block of the same size in place of the circuit has none of these errors and needs
+#   no mitigation: everything here is the cost of using a device, to be set against a use that has
 #   not been shown. Nothing in this notebook is evidence for an advantage of a quantum layer.
 # - It shows nothing of what the snapshot leaves out: drift, crosstalk, leakage, coherent errors.
 #   Where decoupling and twirling help on hardware, it is against those. The numbers are of one
