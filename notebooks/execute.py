@@ -58,6 +58,7 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, *, seconds: float | N
             None if deadline is None else max(1, int(deadline - time.monotonic()))
         ),
         record_timing=False,
+        coalesce_streams=True,
         resources={"metadata": {"path": str(folder)}},
     )
     client.execute(env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, python_path()))})
