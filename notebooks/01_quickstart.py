@@ -175,7 +175,8 @@ plt.show()
 # ## Classify some images
 #
 # `predict` takes image files, and writes one row for each with the probabilities of the classes.
-# Six test images are saved as files first.
+# The first three test images of each class are saved as files here, whatever the model makes of
+# them. With so modest an AUC it has to be wrong often.
 
 # %%
 folder = Path(scratch.name) / "images"
@@ -289,11 +290,11 @@ scratch.cleanup()
 # ## What this shows, and what it does not
 #
 # - All parts work together, and a trained model moves between backends with the weights it has.
-#   Here noise and shots change the AUC by far less than the width of an interval.
-# - It is no evidence for a quantum advantage, nor against one. The images are generated, there is
-#   one seed, and the control of the same size is trained beside the quantum head: what either of
-#   them is ahead by is within the intervals.
-# - Nor is it evidence for the networks: a logistic regression on the raw pixels stands in the
-#   table, and on these images a network has to train for longer than this to be clearly better.
+#   Noise and shots change the AUC here by far less than the width of an interval.
+# - It is no evidence for a quantum advantage. In this run the classical control of the same size
+#   is ahead of the quantum head. Nor does one run prove the opposite: the images are generated,
+#   there is one seed, and so short a training ends differently with another.
+# - Nor is it evidence for the networks: a logistic regression on the raw pixels is level with the
+#   better of them. On these images a network has to train for longer than this to be ahead.
 # - The interval is about the test images only. How far training itself scatters, only more seeds
 #   show.
