@@ -25,11 +25,11 @@ from hybridq.quantum import QuantumLayer, build_circuit, z_observables
 from hybridq.training.finetune import finetune
 
 FAST = os.environ.get("HYBRIDQ_FAST") == "1"  # short, for the tests: nothing is learnt
-ENCODER_IMAGES, ENCODER_EPOCHS = (60, 1) if FAST else (2400, 16)
-IMAGES = 60 if FAST else 400
-EPOCHS = 2 if FAST else 12
+ENCODER_IMAGES, ENCODER_EPOCHS = (60, 1) if FAST else (3000, 20)
+IMAGES = 60 if FAST else 1000
+EPOCHS = 2 if FAST else 16
 SHOTS = (64, 1024) if FAST else (64, 256, 1024, 4096)
-REPEATS = 2 if FAST else 10
+REPEATS = 2 if FAST else 6
 BATCH = 8 if FAST else 32
 
 plt.rcParams.update({"figure.dpi": 85, "axes.grid": True, "grid.alpha": 0.3})
@@ -158,9 +158,9 @@ plt.show()
 #
 # Now the same fine-tuning twice, with the same seed: once with every circuit on Aer, once on the
 # torch engine. The images are generated. The encoder is trained first, on other images, and then
-# frozen, so that only the head is trained and an epoch is quick. The third run is the classical
-# control, `mlp`: the same head with a small classical network of about as many parameters in place
-# of the circuit.
+# frozen, so that only the head is trained, on a quarter of the labels, and an epoch is quick. The
+# third run is the classical control, `mlp`: the same head with a small classical network of about
+# as many parameters in place of the circuit.
 
 # %%
 runs = Path(scratch.name)
@@ -191,6 +191,7 @@ def train(head, backend):
             encoder=str(encoder),
             head=HeadConfig(name=head, init_std=0.5),
             freeze_encoder=True,
+            labels=0.25,
             backend=backend,
             epochs=EPOCHS,
             batch_size=BATCH,

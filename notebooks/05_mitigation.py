@@ -168,9 +168,9 @@ plt.show()
 # the alternative, an exponential, scatters more where a value is near 0. Compare the grey bars.
 #
 # **Gate twirling** surrounds two-qubit gates with random Pauli gates. It turns coherent errors
-# into random ones. The snapshot has no coherent errors, so it has nothing to do here; and since
-# every randomisation is a circuit of its own, it is slow in a simulation. It is tried on a few
-# inputs.
+# into random ones. The snapshot has no coherent errors, so it has nothing to do here, and the
+# added gates bring a little error of their own. Since every randomisation is a circuit of its own,
+# it is slower in a simulation. It is tried on some of the inputs.
 
 # %%
 if TWIRLED_INPUTS:
