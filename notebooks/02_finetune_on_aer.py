@@ -296,7 +296,7 @@ scratch.cleanup()
 #   the same seed. Aer is the reference, the torch engine is the one to train on.
 # - Gradients from shots scatter as statistics says. Training bears that well here, since the
 #   scatter averages out over the samples of a batch and over the steps.
-# - The AUC says nothing about the circuit. The images are generated and few, there is one seed,
-#   and the classical control of the same size runs beside it: a demonstration that the parts work,
-#   and no evidence for or against a quantum layer.
+# - The AUC says nothing about the circuit. There are 150 generated validation images and one seed,
+#   the curves differ by a few hundredths, and the classical control of the same size runs beside
+#   them: a demonstration that the parts work, and no evidence for or against a quantum layer.
 # - Times are of this machine and four qubits; each further qubit doubles the state.
