@@ -10,7 +10,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint
 # Each test process computes on one core; the processes share the machine between them.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test test-all lint docs clean
+.PHONY: demo test test-all lint docs notebooks clean
 
 demo: $(VENV)/.package
 	$(BIN)/hybridq demo
@@ -30,6 +30,11 @@ lint: $(VENV)/.test
 docs: $(VENV)/.test
 	$(BIN)/sphinx-build -W -b html docs docs/_build/html
 
+# Runs every notebook in full, writes its outputs in place, and leaves the pairs in step.
+notebooks: $(VENV)/.notebooks
+	$(BIN)/jupytext --sync notebooks/[0-9]*.py
+	OMP_NUM_THREADS=1 $(BIN)/python notebooks/execute.py
+
 $(VENV)/.python:
 	@test -n "$(PYTHON)" || { echo "Expected Python 3.11, 3.12 or 3.13 on the PATH, got none:" \
 		"install one, or name it with PYTHON=..." >&2; exit 2; }
@@ -42,6 +47,10 @@ $(VENV)/.package: $(VENV)/.python pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.python pyproject.toml constraints.txt
 	$(INSTALL) --editable ".[test]"
+	touch $@ $(VENV)/.package
+
+$(VENV)/.notebooks: $(VENV)/.python pyproject.toml constraints.txt
+	$(INSTALL) --editable ".[notebooks]"
 	touch $@ $(VENV)/.package
 
 clean:

@@ -28,7 +28,9 @@ DATA = f"phantom,size=32,count={60 if FAST else 700}"
 PRETRAIN_EPOCHS = 1 if FAST else 15
 EPOCHS = 2 if FAST else 25
 SEEDS = (0, 1) if FAST else (0, 1, 2)
-DEVICES = ("FakeManilaV2", "FakeTorino") if FAST else ("FakeManilaV2", "FakeSherbrooke", "FakeTorino")
+DEVICES = (
+    ("FakeManilaV2", "FakeTorino") if FAST else ("FakeManilaV2", "FakeSherbrooke", "FakeTorino")
+)
 SCALES = (0, 1, 3) if FAST else (0, 0.5, 1, 2, 3, 4)
 SHOTS = ("none", "100") if FAST else ("none", "64", "256", "1024", "4096")
 
@@ -50,7 +52,12 @@ models = []
 for seed in SEEDS:
     encoder = pretrain(
         PretrainConfig(
-            data=DATA, runs=scratch, seed=seed, epochs=PRETRAIN_EPOCHS, warmup_epochs=1, batch_size=64
+            data=DATA,
+            runs=scratch,
+            seed=seed,
+            epochs=PRETRAIN_EPOCHS,
+            warmup_epochs=1,
+            batch_size=64,
         )
     )
     for head in ("pqc", "mlp"):
