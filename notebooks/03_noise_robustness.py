@@ -198,8 +198,7 @@ plt.show()
 # ## Which images flip
 #
 # The images that change their class in the most settings, and, on the right, all images in the
-# order of how often they do. They are those near the threshold: noise does not pick its victims at
-# random.
+# order of how often they do: some in many settings, most in none.
 
 # %%
 with (folder / "flips.csv").open(newline="") as file:
@@ -228,6 +227,6 @@ plt.show()
 #   is no argument for a circuit.
 # - The noise is that of a model made from calibration data: errors without memory, the same for
 #   every run. Crosstalk, drift and leakage are not in it, so a real device is worse than scale 1.
-#   The guide "What fake devices leave out" says more.
+#   The guide "What fake devices leave out" in the documentation says more.
 # - A few seeds of generated images are a demonstration. The study on medical images, with
-#   intervals, is in the documentation under "Results: noise".
+#   intervals, is in the documentation under "Measured".
