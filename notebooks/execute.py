@@ -30,7 +30,6 @@ def read_script(path: Path) -> nbformat.NotebookNode:
     notebook = jupytext.read(path, fmt="py:percent")
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"
-        cell["metadata"] = {}
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook["metadata"] = {"kernelspec": kernel, "language_info": {"name": "python"}}
     notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
@@ -63,8 +62,6 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, *, seconds: float | N
     )
     client.execute(env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, python_path()))})
     notebook["metadata"] = metadata
-    for cell in notebook.cells:
-        cell["metadata"] = {}
 
 
 def python_path() -> list[str]:
