@@ -100,13 +100,23 @@ def split_angles(
                 if not values[i].parameters:
                     values[i] = float(values[i])
                     continue
-                fresh = Parameter(f"phi_{len(found):06d}")
+                fresh = _angle(len(found))
                 found.append(values[i])
                 values[i] = fresh
             operation = operation.to_mutable()
             operation.params = values
         plain.append(operation, instruction.qubits, instruction.clbits, copy=False)
     return plain, _map_of(found, parameters)
+
+
+@lru_cache(maxsize=4096)
+def _angle(index: int) -> Parameter:
+    """Make the parameter of an angle, the same one in all circuits.
+
+    IBM's client remembers the boxes it has tagged for as long as the process lives, by their
+    parameters among others, and gives up at the thirteenth that looks the same but is not equal.
+    """
+    return Parameter(f"phi_{index:06d}")
 
 
 def _map_of(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
 from qiskit_ibm_runtime import Batch, Session
 from qiskit_ibm_runtime.exceptions import IBMRuntimeError
 from qiskit_ibm_runtime.executor_estimator import Estimator, prepare
@@ -342,3 +343,21 @@ def test_qubits_that_wait_relax_in_rehearsal_too():
     margin = 4 * np.sqrt((1 - expected**2) / 40_000)
     assert (np.abs(values - expected) < margin).all()
     assert (np.abs(without - expected) > 2 * margin).any()
+
+
+def test_rehearsals_opened_one_after_the_other_share_what_the_client_remembers():
+    """The client keeps the boxes of ZNE in a cache of the process, and fails at the 13th twin."""
+    from samplomatic.transpiler.passes.add_tags import AddTags
+
+    circuit = QuantumCircuit(2)
+    angle = ParameterVector("t", 1)
+    circuit.ry(angle[0], 0)
+    circuit.cx(0, 1)
+    sizes = []
+    for _ in range(2):
+        with open_backend(
+            "ibm_rehearsal,resilience_level=0,zne_mitigation=true,shots=64"
+        ) as executable:
+            executable.run(executable.prepare(circuit, "ZZ"), [[0.3]])
+        sizes.append(len(AddTags._REFS))
+    assert sizes[0] == sizes[1] > 0
