@@ -149,19 +149,19 @@ class StepMatrices:
         self._runs.append([self._singles.add(channel) for channel in run])
         return len(self._runs) - 1
 
-    def __call__(self, phi: Tensor) -> list[Tensor]:
-        """For each number of qubits the matrices, `(batch, steps, 4**k, 4**k)`.
+    def __call__(self, phi: Tensor) -> list[tuple[Tensor, ...]]:
+        """For each number of qubits the matrices of its steps, `(batch, 4**k, 4**k)` each.
 
         Args:
             phi: `(batch, num_angles)`, radians, double.
         """
         runs = multiply_runs(self._singles(phi), self._runs)
-        return [size(phi, runs) for size in self._sizes]
+        return [size(phi, runs).unbind(dim=1) for size in self._sizes]
 
-    def of(self, step: Step, made: Sequence[Tensor]) -> Tensor:
+    def of(self, step: Step, made: Sequence[Sequence[Tensor]]) -> Tensor:
         """The matrices of one of the steps, `(batch, 4**k, 4**k)`."""
         place, row = self._places[id(step)]
-        return made[place][:, row]
+        return made[place][row]
 
 
 class _Size:
