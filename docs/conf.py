@@ -16,7 +16,14 @@ copyright = "the hybridq authors, Apache-2.0"
 version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build", "results"]  # the pages in results are included by results.md
+# The pages in results are included by others, but for noise.md.
+exclude_patterns = [
+    "_build",
+    "results/[!n]*",
+    "results/noisy*",
+    "results/noise_*",
+    "results/noise/*",
+]
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
