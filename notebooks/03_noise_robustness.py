@@ -8,10 +8,8 @@
 
 # %%
 import csv
-import logging
 import os
 import tempfile
-import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -34,8 +32,6 @@ DEVICES = (
 SCALES = (0, 1, 3) if FAST else (0, 0.5, 1, 2, 3, 4)
 SHOTS = ("none", "100") if FAST else ("none", "64", "256", "1024", "4096")
 
-warnings.filterwarnings("ignore")
-logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 plt.rcParams.update({"figure.dpi": 85, "axes.grid": True, "grid.alpha": 0.3})
 COLOURS = {"FakeManilaV2": "#2a6f97", "FakeSherbrooke": "#e07a5f", "FakeTorino": "#3d8361"}
 GREY = "#555555"
@@ -228,5 +224,5 @@ plt.show()
 # - The noise is that of a model made from calibration data: errors without memory, the same for
 #   every run. Crosstalk, drift and leakage are not in it, so a real device is worse than scale 1.
 #   The guide "What fake devices leave out" in the documentation says more.
-# - A few seeds of generated images are a demonstration. The study on medical images, with
-#   intervals, is in the documentation under "Measured".
+# - A few seeds of generated images are a demonstration, and no evidence. The study on
+#   medical images, with intervals, is in the documentation under "Noise".
