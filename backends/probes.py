@@ -190,13 +190,8 @@ def _excitation(executable: Executable, pairs: int) -> tuple[float, float]:
     """Measure -<Z> of the control in |1> after pairs of cx that cancel, and its margin."""
     circuit = QuantumCircuit(2)
     circuit.x([0, 1])
-    for _ in range(2 * pairs):
-        circuit.barrier()
-        circuit.cx(0, 1)
-    circuit.barrier()
-    prepared = executable.prepare(circuit, "IZ", initial_layout=_pair(executable.target))
-    means, margins = _means(executable, prepared)
-    return -float(means[0]), float(margins[0])
+    mean, margin = _after_pairs(executable, circuit, pairs, "IZ")
+    return -mean, margin
 
 
 def ask_phase_noise(executable: Executable) -> Probe:
@@ -223,11 +218,19 @@ def _coherence(executable: Executable, pairs: int) -> tuple[float, float]:
     """Measure <X> of the control after pairs of cx that cancel, and what it may be off by."""
     circuit = QuantumCircuit(2)
     circuit.h(0)
+    return _after_pairs(executable, circuit, pairs, "IX")
+
+
+def _after_pairs(
+    executable: Executable, start: QuantumCircuit, pairs: int, label: str
+) -> tuple[float, float]:
+    """Measure an observable after a start and pairs of cx that cancel, and its margin."""
+    circuit = start.copy()
     for _ in range(2 * pairs):
         circuit.barrier()
         circuit.cx(0, 1)
     circuit.barrier()
-    prepared = executable.prepare(circuit, "IX", initial_layout=_pair(executable.target))
+    prepared = executable.prepare(circuit, label, initial_layout=_pair(executable.target))
     means, margins = _means(executable, prepared)
     return float(means[0]), float(margins[0])
 

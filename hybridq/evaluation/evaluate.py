@@ -22,7 +22,7 @@ from hybridq.evaluation.baselines import LogisticBaseline, majority_probs, pixel
 from hybridq.evaluation.figures import save_figures
 from hybridq.evaluation.metrics import all_metrics, choose_threshold
 from hybridq.evaluation.statistics import stratified_bootstrap
-from hybridq.files import write_csv, write_json
+from hybridq.files import without_nan, write_csv, write_json
 from hybridq.model import HybridClassifier, head_summary, probabilities
 from hybridq.runs import (
     create_run,
@@ -64,7 +64,7 @@ def evaluate(config: EvaluateConfig) -> Path:
                 logger.info("run folder %s", folder)
                 result = _evaluate(config, run, spec, data, model, backend, folder)
                 result["backend"] = {"name": backend_name, **backend.describe()}
-                write_json(folder / "result.json", _finite(result))
+                write_json(folder / "result.json", without_nan(result))
             except BaseException:
                 discard_if_empty(folder)
                 raise
@@ -256,14 +256,3 @@ def write_predictions(
         for name, label, row in zip(split.ids, labels, probs, strict=True)
     ]
     write_csv(path, header, rows)
-
-
-def _finite(value: Any) -> Any:
-    """The same with NaN as None, since JSON has no NaN."""
-    if isinstance(value, dict):
-        return {name: _finite(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value

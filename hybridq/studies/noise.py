@@ -16,7 +16,14 @@ from hybridq.config import NoiseStudyConfig
 from hybridq.errors import HybridqError
 from hybridq.evaluation.evaluate import limited_split
 from hybridq.evaluation.tables import interval, table
-from hybridq.files import append_jsonl, read_jsonl, write_csv, write_json, write_jsonl
+from hybridq.files import (
+    append_jsonl,
+    read_jsonl,
+    without_nan,
+    write_csv,
+    write_json,
+    write_jsonl,
+)
 from hybridq.runs import (
     create_run,
     discard_if_empty,
@@ -118,16 +125,20 @@ def _run(config: NoiseStudyConfig, grid: Grid, pairs: Sequence[Pair], folder: Pa
     bar = tqdm(total=len(units), initial=len(units) - len(missing), disable=None, unit="unit")
     with bar:
         for unit, rows in run_units(measure, missing, workers=config.workers, ray=config.ray):
-            append_jsonl(folder / UNITS, {"unit": unit.key, "rows": _finite(rows)})
-            finished[unit.key] = _finite(rows)
+            finished[unit.key] = without_nan(rows)
+            append_jsonl(folder / UNITS, {"unit": unit.key, "rows": finished[unit.key]})
             bar.update()
             if bar.disable and len(finished) % max(1, len(units) // 20) == 0:
                 logger.info("%d of %d units", len(finished), len(units))
-    _write(config, pairs, folder, [row for unit in units for row in finished[unit.key]])
+    _write(config, grid, pairs, folder, [row for unit in units for row in finished[unit.key]])
 
 
 def _write(
-    config: NoiseStudyConfig, pairs: Sequence[Pair], folder: Path, found: list[dict[str, Any]]
+    config: NoiseStudyConfig,
+    grid: Grid,
+    pairs: Sequence[Pair],
+    folder: Path,
+    found: list[dict[str, Any]],
 ) -> None:
     """Write tables and figures from all rows."""
     flipped = [row["flipped"] for row in found]
@@ -166,7 +177,7 @@ def _write(
                 {"run": pair.run.name, "control": pair.control.name, "seed": pair.spec.seed}
                 for pair in pairs
             ],
-            "grid": asdict(read_grid(config)),
+            "grid": asdict(grid),
             "rows": len(rows),
             "figures": [path.name for path in figures],
             "notes": list(data.notes),
@@ -181,17 +192,6 @@ def _cell(value: Any, column: str) -> str:
     if isinstance(value, float):
         return "" if math.isnan(value) else repr(value)
     return str(value)
-
-
-def _finite(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with NaN as None, since JSON has no NaN."""
-    return [
-        {
-            name: None if isinstance(value, float) and math.isnan(value) else value
-            for name, value in row.items()
-        }
-        for row in rows
-    ]
 
 
 def summary_table(folder: Path) -> str:
