@@ -9,27 +9,36 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from backends import Executable, Noisy, open_backend
 from backends.seeds import derive_seed
+from hybridq.config import FinetuneConfig
 from hybridq.errors import InvalidValueError
 from hybridq.model import HybridClassifier
 
 logger = logging.getLogger("hybridq")
 
 
-def read_curriculum(
-    text: str, model: HybridClassifier, backend: Executable, epochs: int
-) -> tuple[float, ...]:
-    """Read the noise scales of the stages.
+def curriculum_for(
+    config: FinetuneConfig, model: HybridClassifier, backend: Executable
+) -> NoiseCurriculum | None:
+    """The curriculum that a config asks for, if any.
 
     Args:
-        text: Factors joined by commas.
+        config: Of the run.
         model: What is trained.
         backend: What is trained on; its own noise scale does not count.
-        epochs: Passes over the labelled images.
 
     Raises:
         InvalidValueError: If an entry is no number from 0 to 100, the head has no circuit, the
-            backend no noise to scale, or there are more stages than epochs.
+            backend no noise to scale, there are more stages than epochs, or the best epoch is
+            to be kept.
     """
+    text, epochs = config.noise_curriculum, config.epochs
+    if text is None:
+        return None
+    if config.keep == "best":
+        raise InvalidValueError(
+            "Expected --keep last with --noise-curriculum, got --keep best: validation is under "
+            "the noise of the stage, and the best would be one of the least noise."
+        )
     if not model.head.has_quantum:
         raise InvalidValueError(
             "Expected a quantum head with --noise-curriculum, got a classical one, which no noise "
@@ -49,7 +58,7 @@ def read_curriculum(
             f"Expected --noise-curriculum of 1 to {epochs} factors from 0 to 100 (no more stages "
             f"than epochs), got {text!r}: write 0,0.5,1."
         )
-    return scales
+    return NoiseCurriculum(model, backend, scales)
 
 
 class NoiseCurriculum(Callback):

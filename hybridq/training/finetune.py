@@ -28,7 +28,7 @@ from hybridq.heads import num_trainable, quantum_parameters
 from hybridq.model import HybridClassifier, build_model, head_summary, probabilities
 from hybridq.runs import read_config, resumed_folder
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
-from hybridq.training.curriculum import NoiseCurriculum, read_curriculum
+from hybridq.training.curriculum import curriculum_for
 from hybridq.training.loop import (
     MetricsFile,
     decay_groups,
@@ -237,11 +237,6 @@ def finetune(config: FinetuneConfig) -> Path:
             "Expected --keep best with --patience, got --keep last: the last epoch is only worth "
             "keeping when the learning rate has come down."
         )
-    if config.noise_curriculum is not None and config.keep == "best":
-        raise InvalidValueError(
-            "Expected --keep last with --noise-curriculum, got --keep best: validation is under "
-            "the noise of the stage, and the best would be one of the least noise."
-        )
     data = load_data(
         config.data,
         data_root=config.data_root,
@@ -287,10 +282,7 @@ def _train(
             seed=config.seed,
         )
         keeper = KeepModel(folder if is_first_rank() else None, model, spec, config.keep)
-        stages = None
-        if config.noise_curriculum is not None:
-            scales = read_curriculum(config.noise_curriculum, model, backend, config.epochs)
-            stages = NoiseCurriculum(model, backend, scales)
+        stages = curriculum_for(config, model, backend)
         callbacks: list[Callback] = [keeper, MetricsFile(folder if is_first_rank() else None)]
         if stages is not None:
             callbacks.append(stages)
