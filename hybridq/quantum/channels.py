@@ -2,8 +2,9 @@
 
 A density matrix of n qubits is the vector of its 4**n Pauli expectation values, r_P = Tr(P rho),
 and a channel E the real matrix R_PQ = Tr(P E(Q)) / 2**n (Greenbaum, arXiv:1509.02921, section 2.1).
-A rotation exp(-i phi G / 2) with G*G = 1 has R(phi) = R_0 + cos(phi) R_c + sin(phi) R_s. The digit
-of qubit 0 (I, X, Y, Z as 0 to 3) is the lowest.
+A rotation exp(-i phi G / 2) with G*G = 1 has R(phi) = R_0 + cos(phi) R_c + sin(phi) R_s, and so
+channels in a row have a sum over products of 1, cos and sin of their angles. The digit of qubit 0
+(I, X, Y, Z as 0 to 3) is the lowest.
 """
 
 from __future__ import annotations
@@ -39,17 +40,36 @@ _PAULIS = (
 
 @dataclass(frozen=True, eq=False)
 class Channel:
-    """A channel on some qubits, which may depend on one angle.
+    """A channel on some qubits, which may depend on angles.
 
     Attributes:
         qubits: Its qubits, the lowest digit of the matrices first.
-        matrices: Constant: `(1, 4**k, 4**k)`; else R_0, R_c and R_s, `(3, 4**k, 4**k)`.
-        angle: Index of phi, None for a constant channel.
+        matrices: What 1, cos and sin of each of m angles multiply, `(3**m, 4**k, 4**k)`; the first
+            angle counts slowest.
+        angles: Indices of the angles.
     """
 
     qubits: tuple[int, ...]
     matrices: FloatArray
-    angle: int | None = None
+    angles: tuple[int, ...] = ()
+
+    def then(self, after: Channel) -> Channel:
+        """This channel and then another one on the same qubits."""
+        products = after.matrices[None] @ self.matrices[:, None]
+        matrices = products.reshape(-1, *products.shape[2:])
+        return Channel(self.qubits, matrices, self.angles + after.angles)
+
+    def on(self, qubits: tuple[int, ...]) -> Channel:
+        """The same channel as one on these qubits, in this order; it does nothing to new ones."""
+        new = [qubit for qubit in qubits if qubit not in self.qubits]
+        order = [*self.qubits, *new]
+        wide = np.kron(np.eye(4 ** len(new)), self.matrices)
+        k = len(qubits)
+        # axis k - 1 - i of the rows, and of the columns, is the digit of the i-th qubit
+        axes = [k - 1 - order.index(qubit) for qubit in reversed(qubits)]
+        tensor = wide.reshape(-1, *(4,) * (2 * k))
+        turned = tensor.transpose(0, *(1 + a for a in axes), *(1 + k + a for a in axes))
+        return Channel(qubits, np.ascontiguousarray(turned.reshape(wide.shape)), self.angles)
 
 
 def circuit_channels(
@@ -76,7 +96,7 @@ def circuit_channels(
             parts.append(Channel(item.qubits, noise[None]))
         elif noise is not None:
             last = parts[-1]
-            parts[-1] = Channel(last.qubits, noise @ last.matrices, last.angle)
+            parts[-1] = last.then(Channel(last.qubits, noise[None]))
         channels += parts
     return channels
 
@@ -112,7 +132,7 @@ def _parts(
             raise InvalidValueError(
                 f"Expected plain angles, got {values[0]} in `{operation.name}`: split the circuit."
             )
-        yield Channel(qubits, _rotation(operation.name), column[values[0]])
+        yield Channel(qubits, _rotation(operation.name), (column[values[0]],))
     elif operation.name in ("u", "u3", "u2", "u1"):
         theta, phi, lam = {3: values, 2: [np.pi / 2, *values], 1: [0.0, 0.0, *values]}[len(values)]
         for gate in (RZGate(lam), RYGate(theta), RZGate(phi)):

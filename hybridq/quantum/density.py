@@ -9,7 +9,9 @@ would take more than the memory allowed is cut into chunks, which the backward p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,9 +19,11 @@ from torch import Tensor
 from hybridq.errors import InvalidValueError
 from hybridq.quantum.channels import Channel
 from hybridq.quantum.chunks import MEMORY, in_chunks
-from hybridq.quantum.fusion import StepMatrices, fuse
+from hybridq.quantum.fusion import fuse
+from hybridq.quantum.transfer import TransferMatrices
 
 MOST_QUBITS = 8
+ROWS = -1
 
 
 class DensityEngine:
@@ -46,15 +50,17 @@ class DensityEngine:
     ) -> None:
         check_width(num_qubits)
         self.num_qubits = num_qubits
-        steps = fuse(channels)
-        varies = [any(on_inputs[angle] for angle in step.angles) for step in steps]
-        last = max((place for place, one in enumerate(varies) if one), default=-1)
-        self._varying = [step for step, one in zip(steps, varies, strict=True) if one]
-        self._forward = [(step, one) for step, one in zip(steps, varies, strict=True)][: last + 1]
-        self._backward = steps[last + 1 :]
-        shared = [step for step, one in zip(steps, varies, strict=True) if not one]
-        self._matrices = {False: StepMatrices(shared), True: StepMatrices(self._varying)}
-        numbers = 3 * (1 + len(self._forward)) * 4**num_qubits + self._matrices[True].stored
+        fused = fuse(channels, on_inputs)
+        varies = [any(on_inputs[angle] for angle in channel.angles) for channel in fused]
+        end = max((place + 1 for place, one in enumerate(varies) if one), default=0)
+        self._forward = list(zip(fused[:end], varies[:end], strict=True))
+        self._backward = fused[end:]
+        own = [channel for channel, one in self._forward if one]
+        self._own = TransferMatrices(own)
+        self._shared = TransferMatrices(
+            [c for c, one in zip(fused, varies, strict=True) if not one]
+        )
+        numbers = 3 * (1 + len(self._forward)) * 4**num_qubits + self._own.stored
         self._chunk = max(1, memory // (8 * numbers))
 
     def __call__(self, phi: Tensor, observables: Tensor) -> Tensor:
@@ -74,25 +80,55 @@ class DensityEngine:
         return in_chunks(lambda rows: self._expvals(rows, observables), phi, self._chunk) + linked
 
     def _expvals(self, phi: Tensor, observables: Tensor) -> Tensor:
-        made = {False: self._matrices[False](phi[:1]), True: self._matrices[True](phi)}
-        states = ground_state(self.num_qubits).to(phi)[None]
-        for step, varies in self._forward:
-            matrix = self._matrices[varies].of(step, made[varies])
-            states = self._apply(matrix, states, step.qubits)
-        for step in reversed(self._backward):
-            matrix = self._matrices[False].of(step, made[False])
-            observables = self._apply(matrix.mT, observables, step.qubits)
-        return (states @ observables.T).expand(len(phi), -1)
+        own, shared = iter(self._own(phi)), iter(self._shared(phi[:1]))
+        states = _PauliVectors.of_rows(ground_state(self.num_qubits).to(phi)[None])
+        for channel, varies in self._forward:
+            states = states.turned(next(own if varies else shared), channel.qubits)
+        seen = _PauliVectors.of_rows(observables)
+        for matrix, channel in reversed(list(zip(shared, self._backward, strict=True))):
+            seen = seen.turned(matrix.mT, channel.qubits)
+        return states.products(seen).expand(len(phi), -1)
 
-    def _apply(self, matrix: Tensor, vectors: Tensor, qubits: tuple[int, ...]) -> Tensor:
-        """A matrix `(1 or batch, 4**k, 4**k)` on some qubits of vectors `(1 or batch, 4**n)`."""
-        size = matrix.shape[-1]
-        axes = [self.num_qubits - qubit for qubit in reversed(qubits)]
-        firsts = list(range(1, len(axes) + 1))
-        moved = vectors.view(-1, *(4,) * self.num_qubits).movedim(axes, firsts)
-        turned = matrix @ moved.reshape(len(vectors), size, -1)
-        turned = turned.view(len(turned), *moved.shape[1:]).movedim(firsts, axes)
-        return turned.reshape(len(turned), -1)
+
+@dataclass(frozen=True)
+class _PauliVectors:
+    """Rows of vectors of 4**n numbers, with an axis for each qubit, in whatever order they are.
+
+    Attributes:
+        tensor: An axis of size 4 for each qubit, and one for the rows.
+        axes: What each axis is: a qubit, or `ROWS`.
+    """
+
+    tensor: Tensor
+    axes: tuple[int, ...]
+
+    @classmethod
+    def of_rows(cls, rows: Tensor) -> _PauliVectors:
+        """From `(rows, 4**n)`."""
+        tensor = rows.view(len(rows), *(4,) * round(math.log(rows.shape[1], 4)))
+        return cls(tensor, (ROWS, *reversed(range(tensor.dim() - 1))))
+
+    def turned(self, matrices: Tensor, qubits: Sequence[int]) -> _PauliVectors:
+        """After matrices `(1 or rows, 4**k, 4**k)` on some qubits, the lowest digit first."""
+        count, size = matrices.shape[:2]
+        own = (ROWS,) if count > 1 else ()
+        axes = (*own, *reversed(qubits))
+        axes += tuple(axis for axis in self.axes if axis not in axes)
+        moved = self._moved(axes)
+        if own:
+            turned = matrices @ moved.reshape(len(moved), size, -1)
+            return _PauliVectors(turned.view(count, *moved.shape[1:]), axes)
+        return _PauliVectors((matrices[0] @ moved.reshape(size, -1)).view(moved.shape), axes)
+
+    def products(self, others: _PauliVectors) -> Tensor:
+        """Scalar products of all rows with those of others, `(rows, other rows)`."""
+        qubits = tuple(axis for axis in others.axes if axis != ROWS)
+        ours = self._moved((ROWS, *qubits))
+        theirs = others._moved((*qubits, ROWS))
+        return ours.reshape(len(ours), -1) @ theirs.reshape(-1, theirs.shape[-1])
+
+    def _moved(self, axes: Sequence[int]) -> Tensor:
+        return self.tensor.permute([self.axes.index(axis) for axis in axes])
 
 
 def check_width(num_qubits: int) -> None:
