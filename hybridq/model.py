@@ -13,7 +13,6 @@ from hybridq.heads import (
     Head,
     build_head,
     match_summary,
-    num_trainable,
     quantum_layers,
     quantum_parameters,
 )
@@ -104,5 +103,5 @@ def head_summary(head: Head, name: str) -> str:
     if name in CONTROLS.values():
         return match_summary(head)
     circuit = sum(weight.numel() for weight in quantum_parameters(head))
-    total = f"{num_trainable(head)} parameters"
+    total = f"{sum(weight.numel() for weight in head.parameters())} parameters"
     return f"{total}, {circuit} of them in the circuit" if circuit else total

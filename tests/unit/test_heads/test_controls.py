@@ -8,6 +8,7 @@ from backends import open_backend
 from hybridq.config import HeadConfig
 from hybridq.errors import InvalidValueError
 from hybridq.heads import CONTROLS, build_head, match_counts, match_summary, num_trainable
+from hybridq.model import head_summary
 from hybridq.quantum import ANSAETZE, ENCODINGS, ENTANGLEMENTS
 
 FEATURES = 1280
@@ -47,6 +48,13 @@ def test_the_width_is_the_best_there_is(num_layers):
     width = head.block.hidden.out_features
     for other in {max(1, width - 1), width + 1}:
         assert abs(own - quantum) <= abs(own + (other - width) * 9 - quantum)
+
+
+def test_summary_counts_frozen_weights():
+    head = build_head(
+        FEATURES, 2, HeadConfig(name="pqc"), backend=open_backend("statevector")
+    ).requires_grad_(False)
+    assert head_summary(head, "pqc") == "5142 parameters, 12 of them in the circuit"
 
 
 def test_summary():
