@@ -56,7 +56,7 @@ def service_errors(spec: IbmRuntime) -> Iterator[None]:
             '(filename = "account.json"); without one use ibm_rehearsal.'
         ) from error
     except (QiskitError, OSError, ValueError) as error:
-        text = _without_secrets(str(error), spec)
+        text = without_secrets(str(error), spec)
         if _NO_SESSIONS in text:
             remedy = "this plan has no sessions, use mode=batch or mode=job."
         else:
@@ -66,7 +66,7 @@ def service_errors(spec: IbmRuntime) -> Iterator[None]:
         raise UnavailableError(message) from (None if HIDDEN in text else error)
 
 
-def _without_secrets(text: str, spec: IbmRuntime) -> str:
+def without_secrets(text: str, spec: IbmRuntime) -> str:
     """Redact what the options, the environment and the saved accounts hold."""
     options = dict(spec.service_options)
     try:

@@ -47,6 +47,7 @@ class Engine(abc.ABC):
         num_qubits: The most qubits a logical circuit may have.
         num_physical: Qubits an initial layout may name.
         made_for: What circuits are compiled for: the device, or the set of gates.
+        device: The whole device; None for a simulator without one.
         precision: Standard deviation aimed at, 1 / sqrt(shots); 0.0 when exact.
         is_local: Whether everything runs in this process and can be copied.
         computed_by: Who computes: `aer`, `ibm`, or `backend` for a ready one of another kind.
@@ -56,6 +57,7 @@ class Engine(abc.ABC):
     num_physical: int
     precision: float
     made_for: str
+    device: BackendV2 | None = None
     is_local: bool = True
     computed_by: str = "aer"
 
@@ -171,6 +173,8 @@ class AllToAllEngine(Engine):
 
 class DeviceEngine(Engine):
     """A device snapshot's noise on Aer, cut to the qubits in use."""
+
+    device: BackendV2
 
     def __init__(self, device: BackendV2, spec: Noisy) -> None:
         """Make the engine of a device.

@@ -23,7 +23,7 @@ from backends.engine import (
     parametric_engine,
     statevector_engine,
 )
-from backends.errors import InvalidValueError
+from backends.errors import InvalidValueError, UnavailableError
 from backends.isa import (
     Observable,
     Prepared,
@@ -239,6 +239,27 @@ class Executable:
     def num_qubits(self) -> int:
         """The most qubits a circuit may have here."""
         return self._engine.num_qubits
+
+    @property
+    def device(self) -> BackendV2 | None:
+        """The whole device; None for a simulator without one."""
+        return self._engine.device
+
+    def simulated(self) -> Executable:
+        """The noise of the same device on Aer, exactly: what a device as calibrated would give.
+
+        Raises:
+            UnavailableError: If there is no device behind the backend.
+        """
+        device = self.device
+        if device is None:
+            raise UnavailableError(
+                f"Expected a backend with a device, got {self.profile!r}: it has no noise of a "
+                "device to simulate."
+            )
+        scale = getattr(self.spec, "noise_scale", 1.0)
+        spec = Noisy(device=device.name, shots=None, noise_scale=scale)
+        return Executable(DeviceEngine(device, spec), None, f"{device.name} on Aer")
 
     @property
     def target(self) -> Target | None:

@@ -139,3 +139,46 @@ def model_card(model: HybridClassifier, spec: ModelSpec) -> str:
         "Figures of this model, with intervals and beside a classical control, come from "
         "`hybridq evaluate` on its run folder.\n"
     )
+
+
+HARDWARE_HEADING = "## On hardware"
+
+
+def write_hardware_note(run: Path, submission: Path, result: dict[str, Any]) -> None:
+    """Add what a device gave to the model card of a run, in place of an earlier note.
+
+    Args:
+        run: The run folder.
+        submission: The folder of the submission.
+        result: Its `result.json`.
+    """
+    path = model_folder(run) / "MODEL_CARD.md"
+    card = path.read_text(encoding="utf-8").split(HARDWARE_HEADING)[0].rstrip()
+    rows = [
+        f"| {name} | {_figure(entry, 'auc')} | {_figure(entry, 'balanced_accuracy')} | "
+        f"{entry['rms_error']:.3f} | {entry['flips']} |"
+        for name, entry in result["compared"].items()
+    ]
+    lines = [
+        card,
+        "",
+        HARDWARE_HEADING,
+        "",
+        f"{result['images']} images of {result['data']} on {result['device']} (calibrated "
+        f"{result['calibration_date']}), {result['shots']} shots, mitigation: "
+        f"{result['mitigation']}; {result['qpu_seconds']:.1f} QPU seconds charged. From "
+        f"`{submission.name}`; intervals are of the bootstrap over images, with shot noise.",
+        "",
+        "| | AUC | balanced accuracy | RMS error of values | flipped predictions |",
+        "|---|---|---|---|---|",
+        *rows,
+        "",
+    ]
+    write_text(path, "\n".join(lines))
+
+
+def _figure(entry: dict[str, Any], name: str) -> str:
+    figure = entry.get("figures", {}).get(name)
+    if figure is None:
+        return "no labels"
+    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"

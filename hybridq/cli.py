@@ -1,7 +1,7 @@
 """The command line: `hybridq COMMAND ...`.
 
-Exit codes: 0 done, 2 what the user gave is wrong (one line on standard error), 130 interrupted,
-1 anything else.
+Exit codes: 0 done, 2 what the user gave is wrong (one line on standard error), 3 partly done (jobs
+are outstanding), 130 interrupted, 1 anything else.
 """
 
 from __future__ import annotations
@@ -46,6 +46,11 @@ COMMANDS: dict[str, Command] = {
     "finetune": Command(config.FinetuneConfig, "hybridq.output:run_finetune"),
     "evaluate": Command(config.EvaluateConfig, "hybridq.output:run_evaluate"),
     "predict": Command(config.PredictConfig, "hybridq.output:run_predict"),
+    "submit": Command(config.SubmitConfig, "hybridq.output:run_submit"),
+    "jobs list": Command(config.JobsListConfig, "hybridq.output:jobs_list"),
+    "jobs status": Command(config.JobsStatusConfig, "hybridq.output:jobs_status"),
+    "jobs collect": Command(config.JobsCollectConfig, "hybridq.output:jobs_collect"),
+    "jobs cancel": Command(config.JobsCancelConfig, "hybridq.output:jobs_cancel"),
     "study noise": Command(config.NoiseStudyConfig, "hybridq.output:run_noise_study"),
     "backends list": Command(config.BackendsListConfig, "hybridq.output:backends_list"),
     "backends show": Command(config.BackendsShowConfig, "hybridq.output:backends_show"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from hybridq.config import (
@@ -15,9 +16,14 @@ from hybridq.config import (
     DemoConfig,
     EvaluateConfig,
     FinetuneConfig,
+    JobsCancelConfig,
+    JobsCollectConfig,
+    JobsListConfig,
+    JobsStatusConfig,
     NoiseStudyConfig,
     PredictConfig,
     PretrainConfig,
+    SubmitConfig,
 )
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.tables import evaluation_table, table
@@ -174,3 +180,76 @@ def run_noise_study(config: NoiseStudyConfig) -> int:
     print(summary_table(folder))
     print(folder)
     return 0
+
+
+def run_submit(config: SubmitConfig) -> int:
+    """Submit, and print what it costs, how far it came and the folder."""
+    from hybridq.hardware.collect import collect, progress
+    from hybridq.hardware.report import exit_code, next_steps
+    from hybridq.hardware.submit import submit
+
+    outcome = submit(config)
+    if outcome.plan is not None:
+        print(table(["", ""], outcome.plan.rows()))
+    if outcome.folder is None:
+        print("dry run: nothing was posted")
+        return 0
+    found = progress(outcome.folder, outcome.trouble)
+    if config.wait > 0 and outcome.trouble is None:
+        waited = JobsCollectConfig(
+            submission=outcome.folder, wait=config.wait, settle_seconds=config.settle_seconds
+        )
+        found = collect(waited)
+        _print_result(outcome.folder)
+    for line in next_steps(found):
+        print(line)
+    print(outcome.folder)
+    return exit_code(found, collected=config.wait > 0)
+
+
+def jobs_list(config: JobsListConfig) -> int:
+    """Print the submissions."""
+    from hybridq.hardware.collect import all_progress
+    from hybridq.hardware.report import list_table
+
+    print(list_table(all_progress(config.runs)))
+    return 0
+
+
+def jobs_status(config: JobsStatusConfig) -> int:
+    """Print where each chunk stands; exit code 3 unless all are done."""
+    from hybridq.hardware.collect import progress
+    from hybridq.hardware.report import exit_code, status_table
+
+    found = progress(config.submission)
+    print(status_table(found))
+    return exit_code(found, collected=True)
+
+
+def jobs_collect(config: JobsCollectConfig) -> int:
+    """Fetch results, and print what they say; exit code 3 unless all are here."""
+    from hybridq.hardware.collect import collect
+    from hybridq.hardware.report import exit_code, next_steps
+
+    found = collect(config)
+    _print_result(config.submission)
+    for line in next_steps(found):
+        print(line)
+    return exit_code(found, collected=True)
+
+
+def jobs_cancel(config: JobsCancelConfig) -> int:
+    """Cancel jobs, and print where each chunk stands; exit code 3 if one could not be."""
+    from hybridq.hardware.collect import cancel
+    from hybridq.hardware.report import EXIT_PARTLY, status_table
+
+    found = cancel(config)
+    print(status_table(found))
+    return 0 if found.trouble is None else EXIT_PARTLY
+
+
+def _print_result(folder: Path) -> None:
+    from hybridq.hardware.report import result_table
+    from hybridq.runs import read_result
+
+    print(result_table(read_result(folder)))

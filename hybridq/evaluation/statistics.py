@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Metrics = Callable[[NDArray[np.int64], NDArray[np.float64]], dict[str, float]]
+Draw = Callable[[np.random.Generator, NDArray[np.intp]], NDArray[np.float64]]
 
 
 def stratified_bootstrap(
@@ -18,6 +19,7 @@ def stratified_bootstrap(
     resamples: int,
     seed: int,
     level: float = 0.95,
+    draw: Draw | None = None,
 ) -> dict[str, dict[str, float]]:
     """Each figure with its percentile interval, images drawn again within each class.
 
@@ -32,6 +34,8 @@ def stratified_bootstrap(
         resamples: number of resamples.
         seed: of the draws.
         level: coverage of the interval.
+        draw: from the generator and the images chosen to their probabilities, for models whose
+            outputs are themselves random; those of `probs` if None.
 
     Returns:
         For each figure `value`, `low` and `high`; NaN draws are left out of the interval.
@@ -45,7 +49,8 @@ def stratified_bootstrap(
     draws: dict[str, list[float]] = {name: [] for name in point}
     for _ in range(resamples):
         chosen = np.concatenate([rng.choice(stratum, len(stratum)) for stratum in strata])
-        for name, value in metrics(labels[chosen], probs[chosen]).items():
+        drawn = probs[chosen] if draw is None else draw(rng, chosen)
+        for name, value in metrics(labels[chosen], drawn).items():
             draws[name].append(value)
     tail = (1 - level) / 2
     result = {}

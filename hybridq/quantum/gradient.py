@@ -33,18 +33,29 @@ class ShiftRule:
         split: The circuit and the map to its angles.
         observables: What is measured.
         executable: Where it runs; the circuit is prepared for it once, here.
+        initial_layout: A physical qubit for each logical one; the transpiler's choice if None.
+
+    Attributes:
+        prepared: The prepared circuit.
     """
 
     def __init__(
-        self, split: SplitCircuit, observables: Sequence[SparsePauliOp], executable: Executable
+        self,
+        split: SplitCircuit,
+        observables: Sequence[SparsePauliOp],
+        executable: Executable,
+        *,
+        initial_layout: Sequence[int] | None = None,
     ) -> None:
         self.split = split
         self.executable = executable
         self.num_observables = len(observables)
-        self._prepared = executable.prepare(split.circuit, list(observables))
+        self.prepared = executable.prepare(
+            split.circuit, list(observables), initial_layout=initial_layout
+        )
         column = {param.name: index for index, param in enumerate(split.params)}
         # the backend may have dropped an angle that no longer matters; its own order counts
-        self._columns = [column[param.name] for param in self._prepared.parameters]
+        self._columns = [column[param.name] for param in self.prepared.parameters]
         kept = torch.zeros(len(split.params), dtype=torch.bool)
         kept[self._columns] = True
         self._on_inputs = split.phases.on_inputs & kept
@@ -61,9 +72,13 @@ class ShiftRule:
         """
         if len(phi) == 0:
             return phi.new_zeros(0, self.num_observables)
-        points: FloatArray = phi.detach().numpy()[:, self._columns]
-        values = self.executable.run(self._prepared, np.ascontiguousarray(points)).values
+        values = self.executable.run(self.prepared, self.parameter_values(phi)).values
         return torch.from_numpy(np.array(values, dtype=np.float64))
+
+    def parameter_values(self, phi: Tensor) -> FloatArray:
+        """Angles `(batch, num_phases)`, radians, as the prepared circuit takes them."""
+        points: FloatArray = phi.detach().numpy()[:, self._columns]
+        return np.ascontiguousarray(points)
 
     def shifted(self, for_inputs: bool, for_weights: bool) -> Tensor:
         """Which angles must be shifted for the gradients that are wanted.

@@ -27,7 +27,7 @@ from hybridq.errors import UnavailableError
 from hybridq.quantum.estimator import ReverseEstimatorGradient, TorchEstimator
 from hybridq.quantum.gradient import ExpvalsFunction, ShiftRule
 from hybridq.quantum.noisy import NoisyRule
-from hybridq.quantum.phases import split_circuit
+from hybridq.quantum.phases import SplitCircuit, split_circuit
 from hybridq.quantum.reverse import ReverseRule, TorchRule, torch_dtype
 
 if TYPE_CHECKING:
@@ -93,6 +93,11 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
                 "out the connection to a remote backend: call `use_backend` first."
             )
         return self._rule
+
+    @property
+    def split(self) -> SplitCircuit:
+        """The circuit with a plain angle for each gate, and the map to its angles."""
+        return self._split
 
     def use_backend(self, executable: Executable) -> None:
         """Run on another executable from now on."""

@@ -1,0 +1,153 @@
+"""Jobs that outlive the process that posts them: posted, found again by tag, and collected."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from backends.errors import InvalidValueError, UnavailableError
+from backends.executable import Expvals
+from backends.specs import IbmRuntime, Spec
+
+
+class Trouble(StrEnum):
+    """What kept a service from doing what was asked."""
+
+    RATE = "rate limit"
+    ACCOUNT = "account"
+    QUOTA = "quota"
+    NO_SESSIONS = "no sessions"
+    CLOSED = "session closed"
+    DEVICE = "device"
+    REQUEST = "request"
+    NETWORK = "network"
+
+    @property
+    def passes(self) -> bool:
+        """Whether the same request may succeed a little later."""
+        return self in (Trouble.RATE, Trouble.NETWORK)
+
+
+class ServiceError(UnavailableError):
+    """A service did not do what was asked; the message is one line without secrets.
+
+    Attributes:
+        trouble: What kept it.
+        maybe_accepted: Whether a job that was being posted may have been accepted all the same.
+        retry_after: Seconds the service asks to wait, if it says so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        trouble: Trouble,
+        *,
+        maybe_accepted: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.trouble = trouble
+        self.maybe_accepted = maybe_accepted
+        self.retry_after = retry_after
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """What a service says of a job.
+
+    Attributes:
+        state: Where it stands.
+        reason: Why it failed, one line; None unless it did.
+        qpu_seconds: What it was charged, in seconds; None while that is not known.
+    """
+
+    state: JobState
+    reason: str | None = None
+    qpu_seconds: float | None = None
+
+
+class JobService(abc.ABC):
+    """Posts PUBs as jobs, and knows them by id and tag in any process.
+
+    Every method raises a `ServiceError` if the service cannot be asked or refuses.
+
+    Attributes:
+        listing_lags: Whether a job that was accepted may be missing from `find` for a while.
+    """
+
+    listing_lags: bool = True
+
+    @abc.abstractmethod
+    def post(self, pub: tuple[Any, ...], tag: str, *, max_seconds: int | None = None) -> str:
+        """Post one PUB as one job.
+
+        Args:
+            pub: Circuit, observables and `(batch, num_angles)` gate angles in radians.
+            tag: Unique tag of the job.
+            max_seconds: QPU seconds after which the service stops the job.
+
+        Returns:
+            The id of the job, which has been accepted.
+        """
+
+    @abc.abstractmethod
+    def find(self, tag: str) -> list[str]:
+        """Ids of the jobs that carry a tag, the oldest first."""
+
+    @abc.abstractmethod
+    def report(self, job_id: str) -> JobReport:
+        """Where a job stands."""
+
+    @abc.abstractmethod
+    def result(self, job_id: str) -> Expvals:
+        """Values and standard errors of a job that is done, `(batch, num_observables)` each."""
+
+    @abc.abstractmethod
+    def cancel(self, job_id: str) -> None:
+        """Cancel a job; one that has ended stays as it is."""
+
+    def seconds_left(self) -> float | None:
+        """QPU seconds that the account has left; None where there is no such limit."""
+        return None
+
+    def reopen(self) -> None:
+        """Begin a new batch or session, after the service closed the one in use."""
+        return
+
+    def close(self) -> None:
+        """Take no more jobs in the batch or session in use; those accepted still run."""
+        return
+
+
+def open_jobs(spec: Spec, folder: Path) -> JobService:
+    """The service that takes a backend's jobs; nothing is asked of it yet.
+
+    Args:
+        spec: IBM hardware, or its rehearsal.
+        folder: Where a rehearsal keeps its jobs.
+
+    Raises:
+        InvalidValueError: If the backend is a simulator.
+    """
+    from backends.local_jobs import LocalJobs
+    from backends.runtime_jobs import RuntimeJobs
+
+    if not isinstance(spec, IbmRuntime):
+        raise InvalidValueError(
+            f"Expected a backend that takes jobs, such as ibm or ibm_rehearsal, got a simulator "
+            f"({spec.kind}): use `hybridq evaluate` for it."
+        )
+    return RuntimeJobs(spec) if spec.rehearse is None else LocalJobs(spec, folder)

@@ -1,0 +1,1 @@
+"""Jobs on IBM hardware: submit, survive, collect."""

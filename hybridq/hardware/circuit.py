@@ -1,0 +1,116 @@
+"""The quantum step of a trained model as one compiled circuit and an array of gate angles."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from qiskit import QuantumCircuit, qpy
+from qiskit.exceptions import QiskitError
+from qiskit.primitives.containers.observables_array import ObservablesArray
+from torch import Tensor
+
+from hybridq.errors import InvalidValueError
+from hybridq.files import atomic_path, write_json
+from hybridq.heads import quantum_layers
+from hybridq.model import HybridClassifier
+from hybridq.quantum.gradient import ShiftRule
+from hybridq.quantum.layer import QuantumLayer
+
+if TYPE_CHECKING:
+    from backends import Executable
+
+Floats = NDArray[np.float64]
+Pub = tuple[QuantumCircuit, ObservablesArray, Floats]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A circuit for one device, its observables, and the angles of each image.
+
+    Attributes:
+        circuit: The ISA circuit; each gate angle is a parameter of its own (K of them).
+        column: The observables, `(num_observables, 1)`, to broadcast against a batch.
+        angles: Gate angles in radians, `(images, K)`, in the order of `circuit.parameters`.
+    """
+
+    circuit: QuantumCircuit
+    column: ObservablesArray
+    angles: Floats
+
+    def pub(self, start: int, stop: int) -> Pub:
+        """Some images in a row as one broadcast PUB."""
+        return self.circuit, self.column, self.angles[start:stop]
+
+    def save(self, folder: Path) -> None:
+        """Write `circuit.qpy`, `observables.json` and `angles.npy`."""
+        with atomic_path(folder / "circuit.qpy") as path, path.open("wb") as file:
+            qpy.dump(self.circuit, file)
+        rows = [dict(row) for row in self.column.tolist() for row in row]
+        write_json(folder / "observables.json", rows)
+        with atomic_path(folder / "angles.npy") as path, path.open("wb") as file:
+            np.save(file, self.angles)
+
+    @classmethod
+    def load(cls, folder: Path) -> Program:
+        """Read what `save` wrote.
+
+        Raises:
+            InvalidValueError: If it cannot be read.
+        """
+        try:
+            with (folder / "circuit.qpy").open("rb") as file:
+                (circuit,) = qpy.load(file)
+            rows = json.loads((folder / "observables.json").read_text(encoding="utf-8"))
+            angles = np.load(folder / "angles.npy", allow_pickle=False)
+            return cls(circuit, ObservablesArray([[row] for row in rows]), angles)
+        except (OSError, ValueError, QiskitError, zipfile.BadZipFile) as error:
+            raise InvalidValueError(
+                f"Expected circuit.qpy, observables.json and angles.npy in {folder}, got "
+                f"{type(error).__name__} ({error}): restore them from a copy."
+            ) from error
+
+
+def quantum_layer(model: HybridClassifier, name: str) -> QuantumLayer:
+    """The one quantum layer of a model.
+
+    Raises:
+        InvalidValueError: If it has none.
+    """
+    layers = quantum_layers(model.head)
+    if len(layers) != 1:
+        raise InvalidValueError(
+            f"Expected a run with a quantum head, such as pqc, got one with head {name!r}: there "
+            "is nothing in it for a quantum device to compute."
+        )
+    return layers[0]
+
+
+def shift_rule(
+    layer: QuantumLayer, backend: Executable, *, layout: Sequence[int] | None = None
+) -> ShiftRule:
+    """The layer's circuit, prepared for a backend on the qubits that are named."""
+    split = layer.qnn.split
+    observables: Any = layer.qnn.observables
+    return ShiftRule(split, observables, backend, initial_layout=layout)
+
+
+def compile_program(rule: ShiftRule, layer: QuantumLayer, angles: Tensor) -> Program:
+    """The circuit of a rule with the gate angles of each image.
+
+    Args:
+        rule: The layer's circuit on the backend where it will run.
+        layer: Whose weights count.
+        angles: `(images, num_inputs)`, radians.
+    """
+    with torch.no_grad():
+        phi = rule.split.phases(angles.double(), layer.weight.double())
+    prepared = rule.prepared
+    return Program(prepared.circuit, prepared.column, prepared.angles(rule.parameter_values(phi)))

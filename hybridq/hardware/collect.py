@@ -1,0 +1,100 @@
+"""`hybridq jobs`: how far submissions have come, fetching their results, cancelling them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from backends.jobs import ServiceError, open_jobs
+from hybridq.config import JobsCancelConfig, JobsCollectConfig
+from hybridq.hardware.fetch import fetch, fetch_all, fetch_charges
+from hybridq.hardware.ledger import Chunk, ChunkState, Ledger
+from hybridq.hardware.pace import Clock
+from hybridq.hardware.post import look_up
+from hybridq.hardware.results import write_results
+from hybridq.hardware.submission import Submission, submissions
+from hybridq.runs import log_to_file
+
+logger = logging.getLogger("hybridq")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a submission has come.
+
+    Attributes:
+        folder: Its folder.
+        chunks: Its chunks.
+        trouble: What ended the command early, if something did.
+    """
+
+    folder: Path
+    chunks: Sequence[Chunk]
+    trouble: ServiceError | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every image has its result."""
+        return all(chunk.state is ChunkState.DONE for chunk in self.chunks)
+
+    def images(self, *states: ChunkState) -> int:
+        """How many images are in chunks of some states; all of them if none is named."""
+        return sum(chunk.size for chunk in self.chunks if not states or chunk.state in states)
+
+
+def progress(folder: Path, trouble: ServiceError | None = None) -> Progress:
+    """Read how far a submission has come, without asking the service.
+
+    Raises:
+        MissingFileError: If there is no ledger.
+    """
+    with Ledger.read(folder) as ledger:
+        return Progress(folder, ledger.chunks(), trouble)
+
+
+def all_progress(runs: Path) -> list[Progress]:
+    """How far every submission in a folder of runs has come, the newest first."""
+    return [progress(folder) for folder in submissions(runs)]
+
+
+def collect(config: JobsCollectConfig, *, clock: Clock | None = None) -> Progress:
+    """Fetch what is done, keep it, and write predictions and figures of what is here.
+
+    Raises:
+        HybridqError: If the folder is none of a submission, or another process is at work on it.
+    """
+    clock = clock or Clock()
+    folder = config.submission
+    submission = Submission.load(folder)
+    service = open_jobs(submission.spec(), folder / "rehearsed")
+    with log_to_file(folder), Ledger.write(folder) as ledger:
+        trouble = look_up(ledger, service, clock=clock, settle_seconds=config.settle_seconds)
+        if trouble is None:
+            trouble = fetch_all(ledger, service, clock=clock, wait_seconds=config.wait)
+        if trouble is None:
+            fetch_charges(ledger, service)
+        write_results(folder, submission, ledger)
+    return progress(folder, trouble)
+
+
+def cancel(config: JobsCancelConfig) -> Progress:
+    """Cancel every job that has not ended; results that are done are fetched first.
+
+    Raises:
+        HybridqError: If the folder is none of a submission, or another process is at work on it.
+    """
+    folder = config.submission
+    service = open_jobs(Submission.load(folder).spec(), folder / "rehearsed")
+    trouble = None
+    with log_to_file(folder), Ledger.write(folder) as ledger:
+        try:
+            for chunk in ledger.chunks(ChunkState.POSTED):
+                service.cancel(chunk.job_id or "")
+                fetch(ledger, service, chunk)
+        except ServiceError as error:
+            trouble = error
+        for chunk in ledger.chunks(ChunkState.PLANNED):
+            ledger.cancelled(chunk)
+    return progress(folder, trouble)

@@ -1,0 +1,91 @@
+"""The images that a submission sends: those of a split, or files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hybridq.checkpoint import ModelSpec
+from hybridq.config import FinetuneConfig, SubmitConfig
+from hybridq.data.images import read_image
+from hybridq.evaluation.evaluate import BATCH, classify, data_for, limited_split, threshold_for
+from hybridq.evaluation.predict import image_files
+from hybridq.model import HybridClassifier
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Images to send, and the threshold their predictions are made with.
+
+    Attributes:
+        data: Name of the data.
+        split: The split; None for files.
+        ids: Names of the images.
+        labels: `(images,)` or `(images, num_classes)`; empty where there are none.
+        images: Pixels, one array for each image.
+        threshold: On the positive class, chosen on validation.
+    """
+
+    data: str
+    split: str | None
+    ids: tuple[str, ...]
+    labels: Ints
+    images: list[NDArray[np.uint8]]
+    threshold: float
+
+
+def source_of(
+    config: SubmitConfig, run: FinetuneConfig, spec: ModelSpec, model: HybridClassifier
+) -> Source:
+    """Read the images that a command names; `model` runs without noise, for the threshold.
+
+    Raises:
+        HybridqError: If they cannot be read.
+    """
+    if config.images:
+        files = image_files(config.images)
+        pixels = [read_image(path, channels=3) for path in files]
+        return Source(
+            "image files", None, tuple(str(path) for path in files), np.empty(0, int), pixels, 0.5
+        )
+    wanted = {"val", config.split}
+    data = data_for(
+        run,
+        spec,
+        data=config.data,
+        data_root=config.data_root,
+        splits=tuple(name for name in ("val", "test") if name in wanted),
+    )
+    chosen = limited_split(data, config.split, config.limit, seed=config.seed)
+    on_val = classify(model, data.splits["val"], multilabel=spec.task == "multilabel")
+    return Source(
+        data.name,
+        config.split,
+        tuple(chosen.ids),
+        np.asarray(chosen.labels, dtype=np.int64),
+        list(chosen.images),
+        threshold_for(data, on_val),
+    )
+
+
+@torch.inference_mode()
+def features_of(model: HybridClassifier, source: Source) -> Tensor:
+    """Features of the images, `(images, num_features)`."""
+    return torch.cat([model.features(batch) for batch in _batches(model, source)])
+
+
+def _batches(model: HybridClassifier, source: Source) -> Iterator[Tensor]:
+    """Prepared images, batch by batch; files may be of different sizes."""
+    for start in range(0, len(source.images), BATCH):
+        some = source.images[start : start + BATCH]
+        if len({image.shape for image in some}) == 1:
+            yield model.encoder.prepare(np.stack(some))
+        else:
+            yield torch.cat([model.encoder.prepare(image[None]) for image in some])

@@ -1,0 +1,346 @@
+"""The ledger of a submission: what was meant to be posted, what was, and what came back.
+
+An intent is written before its job is posted and the job's id after, each in a transaction that
+outlives a kill. What a chunk's state means:
+
+- `planned`: nothing of it is at the service.
+- `posting`: an intent without an answer; if no process is at work, it was interrupted there.
+- `uncertain`: it may have been posted; the service did not list it when it was last asked.
+- `posted`: the service accepted it as the job named.
+- `done`: its result is here.
+- `failed`, `cancelled`: its job ended without a result.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.errors import InvalidValueError, MissingFileError
+
+FILE = "jobs.sqlite"
+_FORMAT = 1
+
+Floats = NDArray[np.float64]
+
+
+class ChunkState(StrEnum):
+    """Where a chunk stands; see the module."""
+
+    PLANNED = "planned"
+    POSTING = "posting"
+    UNCERTAIN = "uncertain"
+    POSTED = "posted"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some images in a row, which are one job.
+
+    Attributes:
+        index: Number of the chunk, from 0.
+        start: First image.
+        stop: The image after the last.
+        state: Where it stands.
+        attempt: How often it has been begun anew, from 1.
+        tag: The tag of its job, unique to submission, chunk and attempt.
+        job_id: The job, once it is known to be accepted.
+        reason: Why it failed or is uncertain, one line.
+        qpu_seconds: What its job was charged, in seconds, where that is known.
+        posted_at: When its last intent was written, in seconds since 1970.
+    """
+
+    index: int
+    start: int
+    stop: int
+    state: ChunkState
+    attempt: int
+    tag: str
+    job_id: str | None
+    reason: str | None
+    qpu_seconds: float | None
+    posted_at: float | None
+
+    @property
+    def size(self) -> int:
+        """Number of images."""
+        return self.stop - self.start
+
+
+_TABLES = """
+create table meta (name text primary key, value text not null);
+create table chunks (
+    number integer primary key, start integer not null, stop integer not null,
+    state text not null, attempt integer not null, tag text not null unique,
+    job_id text unique, reason text, qpu_seconds real, posted_at real,
+    vals blob, stds blob, columns integer
+);
+create table events (
+    at real not null, number integer not null, tag text not null, state text not null,
+    job_id text, reason text
+);
+"""
+_COLUMNS = "number, start, stop, state, attempt, tag, job_id, reason, qpu_seconds, posted_at"
+
+
+class Ledger:
+    """A submission's chunks in an SQLite file; see the module.
+
+    Use `Ledger.create` once, `Ledger.write` to be the one writer, `Ledger.read` to look.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    def create(cls, folder: Path, ranges: Sequence[tuple[int, int]], *, name: str) -> None:
+        """Make the ledger of a new submission.
+
+        Args:
+            folder: The submission's folder.
+            ranges: First image, and the one after the last, of each chunk.
+            name: What its tags begin with; unique to the submission.
+        """
+        path = folder / f".{FILE}.part"
+        path.unlink(missing_ok=True)
+        connection = sqlite3.connect(path)
+        try:
+            connection.executescript(_TABLES)
+            connection.execute("insert into meta values ('format', ?)", [str(_FORMAT)])
+            connection.execute("insert into meta values ('name', ?)", [name])
+            connection.executemany(
+                "insert into chunks (number, start, stop, state, attempt, tag) "
+                "values (?, ?, ?, 'planned', 1, ?)",
+                [
+                    (index, start, stop, _tag(name, index, 1))
+                    for index, (start, stop) in enumerate(ranges)
+                ],
+            )
+            connection.commit()
+        finally:
+            connection.close()
+        path.replace(folder / FILE)
+
+    @classmethod
+    @contextmanager
+    def read(cls, folder: Path) -> Iterator[Ledger]:
+        """Open a ledger to look at it, whoever is writing.
+
+        Raises:
+            MissingFileError: If there is none.
+        """
+        connection = _connected(folder)
+        try:
+            yield cls(connection)
+        finally:
+            connection.close()
+
+    @classmethod
+    @contextmanager
+    def write(cls, folder: Path) -> Iterator[Ledger]:
+        """Open a ledger as its one writer.
+
+        The lock is a transaction on a file beside it, which the system ends with its process.
+
+        Raises:
+            MissingFileError: If there is none.
+            InvalidValueError: If another process is writing.
+        """
+        connection = _connected(folder)
+        lock = sqlite3.connect(folder / "jobs.lock", timeout=0.0, isolation_level=None)
+        try:
+            try:
+                lock.execute("begin exclusive")
+            except sqlite3.OperationalError as error:
+                raise InvalidValueError(
+                    f"Expected to be the only one at work on {folder}, got another process that "
+                    "submits, collects or cancels there: wait until it has ended."
+                ) from error
+            connection.execute("pragma journal_mode = wal")
+            connection.execute("pragma synchronous = full")
+            yield cls(connection)
+        finally:
+            lock.close()
+            connection.close()
+
+    def chunks(self, *states: ChunkState) -> list[Chunk]:
+        """The chunks in some states, or all of them, in order."""
+        rows = self._connection.execute(f"select {_COLUMNS} from chunks order by number")
+        found = [Chunk(row[0], row[1], row[2], ChunkState(row[3]), *row[4:]) for row in rows]
+        return [chunk for chunk in found if not states or chunk.state in states]
+
+    def counts(self) -> dict[ChunkState, int]:
+        """How many chunks are in each state that has one."""
+        found = [chunk.state for chunk in self.chunks()]
+        return {state: found.count(state) for state in ChunkState if state in found}
+
+    def intend(self, chunk: Chunk) -> None:
+        """Note that the chunk is about to be posted."""
+        self._set(chunk, ChunkState.POSTING, posted_at=time.time(), reason=None)
+
+    def accept(self, chunk: Chunk, job_id: str, *, reason: str | None = None) -> None:
+        """Note that the service has accepted the chunk as a job."""
+        self._set(chunk, ChunkState.POSTED, job_id=job_id, reason=reason)
+
+    def refuse(self, chunk: Chunk, reason: str) -> None:
+        """Note that the service has not taken the chunk, which is certain."""
+        self._set(chunk, ChunkState.PLANNED, reason=reason)
+
+    def doubt(self, chunk: Chunk, reason: str) -> None:
+        """Note that the service may or may not have taken the chunk."""
+        self._set(chunk, ChunkState.UNCERTAIN, reason=reason)
+
+    def fail(self, chunk: Chunk, reason: str, qpu_seconds: float | None = None) -> None:
+        """Note that the chunk's job, or the post itself, failed for good."""
+        self._set(chunk, ChunkState.FAILED, reason=reason, qpu_seconds=qpu_seconds)
+
+    def cancelled(self, chunk: Chunk, qpu_seconds: float | None = None) -> None:
+        """Note that the chunk's job was cancelled."""
+        self._set(chunk, ChunkState.CANCELLED, qpu_seconds=qpu_seconds)
+
+    def keep(
+        self, chunk: Chunk, values: Floats, stds: Floats, qpu_seconds: float | None = None
+    ) -> None:
+        """Keep the chunk's result, `(size, num_observables)` each.
+
+        Raises:
+            InvalidValueError: If it is not of the chunk's size, or not finite where it must be.
+        """
+        values = np.ascontiguousarray(values, dtype=np.float64)
+        stds = np.ascontiguousarray(stds, dtype=np.float64)
+        if values.ndim != 2 or values.shape[0] != chunk.size or values.shape != stds.shape:
+            raise InvalidValueError(
+                f"Expected values and errors of {chunk.size} images in job {chunk.job_id}, got "
+                f"shapes {values.shape} and {stds.shape}: retry the chunk."
+            )
+        if not np.isfinite(values).all():
+            raise InvalidValueError(
+                f"Expected finite values in job {chunk.job_id}, got NaN or infinity: retry the "
+                "chunk."
+            )
+        self._set(
+            chunk,
+            ChunkState.DONE,
+            reason=None,
+            qpu_seconds=qpu_seconds,
+            vals=values.tobytes(),
+            stds=stds.tobytes(),
+            columns=values.shape[1],
+        )
+
+    def charge(self, chunk: Chunk, qpu_seconds: float) -> None:
+        """Note what the chunk's job was charged, once that is known."""
+        with self._connection:
+            self._connection.execute(
+                "update chunks set qpu_seconds = ? where number = ?", [qpu_seconds, chunk.index]
+            )
+
+    def begin_anew(self, chunk: Chunk) -> None:
+        """Plan the chunk once more, under a new tag; what its old job was stays in `events`."""
+        name = self.name
+        attempt = chunk.attempt + 1
+        self._set(
+            chunk,
+            ChunkState.PLANNED,
+            attempt=attempt,
+            tag=_tag(name, chunk.index, attempt),
+            job_id=None,
+            qpu_seconds=None,
+            reason=None,
+        )
+
+    def results(self) -> tuple[NDArray[np.bool_], Floats, Floats]:
+        """Which images have a result, and values and errors `(images, num_observables)`.
+
+        Rows without a result are NaN.
+        """
+        found = self._connection.execute(
+            "select start, stop, vals, stds, columns from chunks where state = 'done'"
+        ).fetchall()
+        total = max(chunk.stop for chunk in self.chunks())
+        columns = found[0][4] if found else 0
+        here = np.zeros(total, dtype=np.bool_)
+        values, stds = np.full((2, total, columns), np.nan)
+        for start, stop, some_values, some_stds, width in found:
+            here[start:stop] = True
+            values[start:stop] = np.frombuffer(some_values).reshape(-1, width)
+            stds[start:stop] = np.frombuffer(some_stds).reshape(-1, width)
+        return here, values, stds
+
+    def events(self) -> list[tuple[float, int, str, str, str | None, str | None]]:
+        """Every change of a state: time, chunk, tag, state, job, reason."""
+        rows = self._connection.execute(
+            "select at, number, tag, state, job_id, reason from events order by rowid"
+        )
+        return list(rows)
+
+    @property
+    def name(self) -> str:
+        """What the tags of the submission begin with."""
+        row = self._connection.execute("select value from meta where name = 'name'").fetchone()
+        return str(row[0])
+
+    def _set(self, chunk: Chunk, state: ChunkState, **changes: object) -> None:
+        changes = {"state": str(state), **changes}
+        with self._connection:
+            self._connection.execute(
+                f"update chunks set {', '.join(f'{name} = ?' for name in changes)} "
+                "where number = ?",
+                [*changes.values(), chunk.index],
+            )
+            self._connection.execute(
+                "insert into events values (?, ?, ?, ?, ?, ?)",
+                [
+                    time.time(),
+                    chunk.index,
+                    changes.get("tag", chunk.tag),
+                    str(state),
+                    changes.get("job_id", chunk.job_id),
+                    changes.get("reason"),
+                ],
+            )
+
+
+def has_ledger(folder: Path) -> bool:
+    """Whether a folder is that of a submission."""
+    return (folder / FILE).is_file()
+
+
+def _connected(folder: Path) -> sqlite3.Connection:
+    if not has_ledger(folder):
+        raise MissingFileError(
+            f"Expected the folder of a submission, got {str(folder)!r}, which "
+            f"{'has no ' + FILE if folder.is_dir() else 'is no folder'}: give the folder that "
+            "`hybridq submit` printed."
+        )
+    connection = sqlite3.connect(folder / FILE, timeout=30.0)
+    try:
+        found = connection.execute("select value from meta where name = 'format'").fetchone()
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise InvalidValueError(
+            f"Expected a ledger in {folder / FILE}, got a damaged file ({error}): restore it from "
+            "a copy; jobs are at the service under the tags it held."
+        ) from error
+    if found != (str(_FORMAT),):
+        connection.close()
+        raise InvalidValueError(
+            f"Expected a ledger of format {_FORMAT} in {folder / FILE}, got {found}: use the "
+            "version of hybridq that made it."
+        )
+    return connection
+
+
+def _tag(name: str, index: int, attempt: int) -> str:
+    return f"{name}-{index:04d}-{attempt}"

@@ -1,0 +1,198 @@
+"""A submission on disk: everything that another process needs to go on, on another day."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from backends import IbmRuntime, Spec, parse_backend
+from hybridq.checkpoint import model_folder
+from hybridq.config import Config
+from hybridq.errors import InvalidValueError, MissingFileError
+from hybridq.files import atomic_path, write_json
+from hybridq.hardware.ledger import has_ledger
+
+COMMAND = "submit"
+_FILE = "submission.json"
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class Submission(Config):
+    """What a submission is of."""
+
+    format: int = 1
+    """Version of this file."""
+    fingerprint: str
+    """Hash of the images, the model and the backend: equal for the same work."""
+    run: Path
+    """The run folder whose model it is."""
+    model_hash: str
+    """SHA-256 of the model's weights."""
+    backend: str
+    """The backend as it was asked for."""
+    device: str | None
+    """The device that was chosen; None for a rehearsal."""
+    data: str
+    """Name of the data."""
+    split: str | None
+    """The split; None for image files."""
+    class_names: tuple[str, ...]
+    """Names of the classes."""
+    positive: int | None
+    """The class that sensitivity speaks of."""
+    task: str
+    """What a label is."""
+    threshold: float
+    """Threshold on the positive class, chosen on validation without noise."""
+    plan: dict[str, Any]
+    """Where it runs and what it was estimated to cost."""
+    seed: int
+    """Seed of the intervals."""
+
+    def spec(self) -> IbmRuntime:
+        """The backend's spec, on the device that was chosen."""
+        spec = runtime_spec(self.backend)
+        if self.device is not None:
+            spec = spec.model_copy(update={"device": self.device})
+        return spec
+
+    def save(self, folder: Path) -> None:
+        """Write `submission.json`."""
+        write_json(folder / _FILE, self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, folder: Path) -> Submission:
+        """Read it.
+
+        Raises:
+            MissingFileError: If `folder` is not that of a submission.
+            InvalidValueError: If it cannot be read.
+        """
+        path = folder / _FILE
+        if not path.is_file():
+            raise MissingFileError(
+                f"Expected the folder of a submission, got {str(folder)!r}, which "
+                f"{'has no ' + _FILE if folder.is_dir() else 'is no folder'}: give the folder "
+                "that `hybridq submit` printed."
+            )
+        try:
+            return cls.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, UnicodeDecodeError, ValidationError) as error:
+            raise InvalidValueError(
+                f"Expected a submission in {path}, got something else ({type(error).__name__}): "
+                "restore it from a copy."
+            ) from error
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a submission, as far as the readout and the figures need them.
+
+    Attributes:
+        ids: Names of the images.
+        labels: `(images,)` or `(images, num_classes)`; empty where there are none.
+        features: Of the encoder, `(images, num_features)`, single precision.
+        ideal: Expectation values without noise, `(images, num_observables)`.
+        simulated: With the noise of the device as calibrated, exactly; empty if not simulated.
+    """
+
+    ids: tuple[str, ...]
+    labels: Ints
+    features: NDArray[np.float32]
+    ideal: Floats
+    simulated: Floats
+
+    def save(self, folder: Path) -> None:
+        """Write `images.npz`."""
+        with atomic_path(folder / "images.npz") as path, path.open("wb") as file:
+            np.savez(
+                file,
+                ids=np.array(self.ids, dtype=np.str_),
+                labels=self.labels,
+                features=self.features,
+                ideal=self.ideal,
+                simulated=self.simulated,
+            )
+
+    @classmethod
+    def load(cls, folder: Path) -> Images:
+        """Read what `save` wrote.
+
+        Raises:
+            InvalidValueError: If it cannot be read.
+        """
+        try:
+            with np.load(folder / "images.npz", allow_pickle=False) as found:
+                parts = {name: found[name] for name in found.files}
+            return cls(tuple(str(name) for name in parts.pop("ids")), **parts)
+        except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+            raise InvalidValueError(
+                f"Expected images.npz in {folder}, got {type(error).__name__}: restore it from a "
+                "copy."
+            ) from error
+
+
+def runtime_spec(backend: str) -> IbmRuntime:
+    """The spec of a backend that takes jobs.
+
+    Raises:
+        InvalidValueError: If it is a simulator.
+    """
+    spec: Spec = parse_backend(backend)
+    if not isinstance(spec, IbmRuntime):
+        raise InvalidValueError(
+            f"Expected a backend that takes jobs, such as ibm or ibm_rehearsal, got {backend!r}, a "
+            "simulator: use `hybridq evaluate` for it."
+        )
+    return spec
+
+
+def model_hash(run: Path) -> str:
+    """SHA-256 of the weights of a run's model."""
+    data = (model_folder(run) / "model.safetensors").read_bytes()
+    return hashlib.sha256(data).hexdigest()
+
+
+def fingerprint_of(
+    run: Path, backend: str, ids: Sequence[str], images: Iterable[NDArray[np.uint8]]
+) -> str:
+    """Hash of what a submission asks for: the same work has the same.
+
+    Args:
+        run: The run folder, whose weights count.
+        backend: The backend as it was asked for.
+        ids: Names of the images.
+        images: Their pixels.
+    """
+    spec = runtime_spec(backend).model_dump(mode="json")
+    digest = hashlib.sha256(json.dumps([model_hash(run), spec, list(ids)]).encode())
+    for image in images:
+        digest.update(np.ascontiguousarray(image).tobytes())
+    return digest.hexdigest()
+
+
+def submissions(runs: Path) -> list[Path]:
+    """The folders of submissions, the newest first."""
+    folder = runs / COMMAND
+    if not folder.is_dir():
+        return []
+    return sorted((entry for entry in folder.iterdir() if has_ledger(entry)), reverse=True)
+
+
+def find_same(runs: Path, fingerprint: str) -> Path | None:
+    """The newest submission of the same work."""
+    for folder in submissions(runs):
+        if Submission.load(folder).fingerprint == fingerprint:
+            return folder
+    return None

@@ -1,0 +1,259 @@
+"""`hybridq submit`: from a trained run to jobs on a device, each posted at most once."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from backends.layouts import rank_layouts
+from backends.preflight import preflight
+from backends.program import ProgramSize, program_size
+
+from backends import Executable, open_backend
+from backends.jobs import JobService, ServiceError, open_jobs
+from hybridq.checkpoint import load_model, read_spec
+from hybridq.config import FinetuneConfig, SubmitConfig
+from hybridq.errors import InvalidValueError
+from hybridq.hardware.circuit import Program, compile_program, quantum_layer, shift_rule
+from hybridq.hardware.images import Source, features_of, source_of
+from hybridq.hardware.ledger import Chunk, ChunkState, Ledger
+from hybridq.hardware.pace import Clock, Pace
+from hybridq.hardware.plan import Limits, Plan, check_budget, mitigation_words, plan_jobs
+from hybridq.hardware.post import post_all, repost
+from hybridq.hardware.submission import (
+    COMMAND,
+    Images,
+    Submission,
+    find_same,
+    fingerprint_of,
+    model_hash,
+    runtime_spec,
+)
+from hybridq.model import HybridClassifier
+from hybridq.runs import create_run, log_to_file, read_config, write_config, write_environment
+
+logger = logging.getLogger("hybridq")
+
+MOST_SIMULATED_QUBITS = 10
+"""Qubits up to which the device is also simulated as calibrated, exactly."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What `submit` came to.
+
+    Attributes:
+        folder: The submission's folder; None for a dry run.
+        plan: What it costs; None where an earlier submission went on.
+        trouble: What ended the posting early.
+    """
+
+    folder: Path | None
+    plan: Plan | None = None
+    trouble: ServiceError | None = None
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A new submission, ready to be written and posted."""
+
+    submission: Submission
+    images: Images
+    program: Program
+    plan: Plan
+
+
+def submit(config: SubmitConfig, *, clock: Clock | None = None) -> Outcome:
+    """Post the images of a run as jobs, or go on with the submission that did.
+
+    Args:
+        config: What to send where.
+        clock: The time; the system's if None.
+
+    Raises:
+        HybridqError: If what was asked for cannot be done; nothing is posted then.
+    """
+    clock = clock or Clock()
+    runtime_spec(config.backend)
+    run = read_config(config.run, FinetuneConfig, "finetune")
+    with open_backend("statevector") as exact:
+        model, spec = load_model(config.run, backend=exact)
+        quantum_layer(model, spec.head.name)
+        source = source_of(config, run, spec, model)
+        fingerprint = fingerprint_of(config.run, config.backend, source.ids, source.images)
+        folder = None if config.again else find_same(config.runs, fingerprint)
+        if folder is not None and not config.dry_run:
+            logger.info("going on with %s", folder)
+            return Outcome(folder, trouble=_go_on(config, folder, clock))
+        work = _prepare(config, model, source, fingerprint)
+    if config.dry_run:
+        return Outcome(None, work.plan)
+    check_budget(work.plan, budget=config.max_qpu_seconds, agreed=config.yes)
+    folder = create_run(config.runs, COMMAND, config.name or config.run.name)
+    write_config(folder, config)
+    write_environment(folder, seed=config.seed, backend={"plan": work.plan.to_dict()})
+    work.submission.save(folder)
+    work.images.save(folder)
+    work.program.save(folder)
+    ranges = [(job.start, job.stop) for job in work.plan.jobs]
+    Ledger.create(folder, ranges, name=f"hybridq-{uuid.uuid4().hex[:12]}")
+    logger.info("submission folder %s", folder)
+    return Outcome(folder, work.plan, _go_on(config, folder, clock))
+
+
+def _prepare(
+    config: SubmitConfig, model: HybridClassifier, source: Source, fingerprint: str
+) -> _Work:
+    """Compile, check and count; nothing is written or posted."""
+    spec = read_spec(config.run)
+    layer = quantum_layer(model, spec.head.name)
+    features = features_of(model, source)
+    with torch.inference_mode():
+        angles = model.angles(features)
+        ideal = model.expvals(angles).double().numpy()
+    runtime = runtime_spec(config.backend)
+    with open_backend(config.backend) as backend:
+        device = backend.device
+        if device is None or backend.target is None:
+            raise InvalidValueError(f"Expected a device behind {config.backend!r}, got none.")
+        ranked = rank_layouts(
+            layer.qnn.split.circuit,
+            backend.target,
+            optimization_level=runtime.optimization_level,
+            seeds=range(config.layout_seeds),
+        )
+        best = ranked[0]
+        rule = shift_rule(layer, backend, layout=best.layout)
+        program = compile_program(rule, layer, angles)
+        preflight(program.circuit, program.column, program.angles, device)
+
+        def size_of(start: int, stop: int) -> ProgramSize:
+            return program_size(*program.pub(start, stop), runtime, device)
+
+        jobs = plan_jobs(
+            len(source.ids),
+            size_of,
+            limits=Limits(config.job_executions, config.job_bytes),
+            max_seconds=runtime.max_execution_time,
+            budget=config.max_qpu_seconds,
+        )
+        hardware = runtime.rehearse is None
+        service = open_jobs(runtime, Path())
+        plan = Plan(
+            device=device.name,
+            calibration_date=backend.describe()["calibration_date"],
+            backend=config.backend,
+            mode=runtime.mode if hardware else "rehearsal",
+            shots=runtime.shots,
+            mitigation=mitigation_words(runtime),
+            layout=best.layout,
+            expected_error=best.expected_error,
+            layouts_compared=len(ranked),
+            depth=program.circuit.depth(),
+            two_qubit_gates=program.circuit.num_nonlocal_gates(),
+            images=len(source.ids),
+            jobs=jobs,
+            seconds_left=service.seconds_left(),
+        )
+        simulated = _simulated(backend, program, best.layout, model, angles)
+    return _Work(
+        Submission(
+            fingerprint=fingerprint,
+            run=config.run.absolute(),
+            model_hash=model_hash(config.run),
+            backend=config.backend,
+            device=device.name if hardware else None,
+            data=source.data,
+            split=source.split,
+            class_names=spec.class_names,
+            positive=spec.positive,
+            task=spec.task,
+            threshold=source.threshold,
+            plan=plan.to_dict(),
+            seed=config.seed,
+        ),
+        Images(source.ids, source.labels, features.float().numpy(), ideal, simulated),
+        program,
+        plan,
+    )
+
+
+def _simulated(
+    backend: Executable,
+    program: Program,
+    layout: tuple[int, ...],
+    model: HybridClassifier,
+    angles: torch.Tensor,
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """What the device as calibrated would give on the same qubits, without shots."""
+    if len(layout) > MOST_SIMULATED_QUBITS:
+        logger.info("more than %d qubits: the device is not simulated", MOST_SIMULATED_QUBITS)
+        return np.empty((0, program.column.shape[0]))
+    layer = quantum_layer(model, "")
+    with backend.simulated() as twin:
+        rule = shift_rule(layer, twin, layout=layout)
+        own = compile_program(rule, layer, angles)
+        return twin.run_angles(rule.prepared, own.angles).values
+
+
+def _go_on(config: SubmitConfig, folder: Path, clock: Clock) -> ServiceError | None:
+    """Post what is not posted yet."""
+    submission = Submission.load(folder)
+    spec = submission.spec()
+    program = Program.load(folder)
+    service = open_jobs(spec, folder / "rehearsed")
+    with log_to_file(folder), Ledger.write(folder) as ledger:
+        _begin_anew(config, ledger, service, folder)
+        if not ledger.chunks(ChunkState.PLANNED, ChunkState.POSTING, ChunkState.UNCERTAIN):
+            return None
+        caps = {job["start"]: job["max_seconds"] for job in submission.plan["jobs"]}
+        now = clock.now()
+        earlier = [chunk.posted_at for chunk in ledger.chunks() if chunk.posted_at is not None]
+        pace = Pace(
+            clock, config.posts_per_minute, [at for at in earlier if now - 60.0 < at <= now]
+        )
+
+        def pub_of(chunk: Chunk) -> tuple[object, ...]:
+            return program.pub(chunk.start, chunk.stop)
+
+        try:
+            return post_all(
+                ledger,
+                service,
+                pub_of,
+                clock=clock,
+                pace=pace if service.listing_lags else Pace(clock, len(ledger.chunks()) + 1),
+                settle_seconds=config.settle_seconds,
+                max_seconds_of=lambda chunk: caps[chunk.start],
+            )
+        finally:
+            _close(service)
+
+
+def _begin_anew(config: SubmitConfig, ledger: Ledger, service: JobService, folder: Path) -> None:
+    """Plan again what the user wants to be posted again."""
+    if config.repost:
+        repost(ledger, service)
+    ended = ledger.chunks(ChunkState.FAILED, ChunkState.CANCELLED)
+    if config.retry_failed:
+        for chunk in ended:
+            ledger.begin_anew(chunk)
+    elif ended:
+        logger.warning(
+            "%d chunks failed or were cancelled (hybridq jobs status %s says why); --retry-failed "
+            "posts them again",
+            len(ended),
+            folder,
+        )
+
+
+def _close(service: JobService) -> None:
+    """Take no more jobs in the batch; if that cannot be said, the service does it in time."""
+    try:
+        service.close()
+    except ServiceError as error:
+        logger.warning("the batch or session was not closed: %s", error)
