@@ -20,7 +20,6 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import Target
 from qiskit_ibm_runtime import Batch, Session
 from qiskit_ibm_runtime.executor_estimator import Estimator
-from qiskit_ibm_runtime.utils.utils import is_isa_circuit
 
 from backends.account import find_device, service_errors
 from backends.cut import CutBackend, cut_of
@@ -30,23 +29,10 @@ from backends.errors import InvalidValueError
 from backends.ibm_options import estimator_options
 from backends.isa import Prepared, assemble, compile_on_target, kept_for
 from backends.noise import device_noise
+from backends.preflight import check_isa
 from backends.scheduled import ScheduledSimulator
 from backends.seeds import SeedSequenceCounter
 from backends.specs import IbmRuntime
-
-
-def check_isa(circuit: QuantumCircuit, target: Target) -> None:
-    """Refuse a circuit that the device would.
-
-    Raises:
-        InvalidValueError: If an instruction is not in the target.
-    """
-    complaint = is_isa_circuit(circuit, target)
-    if complaint:
-        raise InvalidValueError(
-            f"Expected a circuit in the device's instructions, got one that is not ({complaint}): "
-            "prepare it with this backend."
-        )
 
 
 class _RuntimeEngine(Engine):

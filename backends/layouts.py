@@ -1,0 +1,155 @@
+"""Choosing where on a device a circuit runs, by the device's calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qiskit import QuantumCircuit
+from qiskit.transpiler import Target
+
+from backends.errors import InvalidValueError
+from backends.isa import clean_circuit, compile_on_target, kept_for
+from backends.moves import Compiled, moved_layouts
+from backends.preflight import check_isa
+from backends.success import Calibration, is_gate, operations_of, read_calibration
+
+
+@dataclass(frozen=True)
+class ScoredLayout:
+    """A place for a circuit, and what is expected of it.
+
+    Attributes:
+        layout: The physical qubit that each logical one starts on: an initial layout.
+        expected_error: 1 - the product of the success probabilities of all gates of the circuit
+            compiled there, of the readout of the qubits where logical ones end, and, where the
+            device says how long its gates take, of waiting: from its first gate on a qubit
+            relaxes, which succeeds with the average fidelity 1/2 + exp(-t/T1)/6 + exp(-t/T2)/3.
+        depth: Depth of that circuit, a count of layers.
+        two_qubit_gates: Its two-qubit gates, a count.
+        qubits: The physical qubits in use, ascending.
+    """
+
+    layout: tuple[int, ...]
+    expected_error: float
+    depth: int
+    two_qubit_gates: int
+    qubits: tuple[int, ...]
+
+
+def rank_layouts(
+    circuit: QuantumCircuit,
+    target: Target,
+    *,
+    optimization_level: int = 3,
+    seeds: Sequence[int] = tuple(range(8)),
+    most: int = 10,
+) -> list[ScoredLayout]:
+    """Rank the places of a device where a circuit could run.
+
+    The transpiler's own choices, one for each seed, and every other place where what it made
+    fits; the best are compiled where they are. Qubits and gates that are broken or not
+    calibrated are never used.
+
+    Args:
+        circuit: A logical circuit without measurements in the middle.
+        target: The whole device's target, with its errors.
+        optimization_level: Effort of the transpiler, a level from 0 to 3.
+        seeds: Seeds of the transpiler. The circuits that are scored are compiled with the first:
+            to have `prepare` compile the same ones, give the spec's `compiler_seed` first.
+        most: The most layouts to return.
+
+    Returns:
+        Distinct layouts, the one with the least expected error first; the same for the same
+        arguments.
+
+    Raises:
+        InvalidValueError: If the circuit fits nowhere, or an argument is out of range.
+    """
+    if not seeds or most < 1:
+        raise InvalidValueError(
+            f"Expected at least one of `seeds` and `most` of at least 1, got {list(seeds)} and "
+            f"{most}: leave them out."
+        )
+    circuit = clean_circuit(circuit, int(target.num_qubits))
+    calibration = read_calibration(target)
+    compiled = []
+    for seed in dict.fromkeys(seeds):
+        try:
+            compiled.append(
+                _compiled(circuit, _working(target, calibration), optimization_level, seed, None)
+            )
+        except InvalidValueError:  # this seed finds no way; others may
+            continue
+    scored = sorted(
+        ((calibration.expected_error(c.operations, c.ends), c.layout, c) for c in compiled),
+        key=lambda entry: entry[:2],
+    )
+    layouts = dict.fromkeys(c.layout for error, _, c in scored if error < 1.0)
+    for layout in moved_layouts([c for _, _, c in scored], calibration, most):
+        layouts.setdefault(layout)
+    ranked = []
+    for layout in layouts:
+        final = _compiled(circuit, target, optimization_level, seeds[0], layout)
+        error = calibration.expected_error(final.operations, final.ends)
+        if error < 1.0:
+            check_isa(final.isa, target)
+            ranked.append(
+                ScoredLayout(
+                    layout=layout,
+                    expected_error=error,
+                    depth=final.isa.depth(),
+                    two_qubit_gates=sum(len(qubits) == 2 for _, qubits in final.operations),
+                    qubits=kept_for(final.isa, final.ends),
+                )
+            )
+    if not ranked:
+        raise InvalidValueError(
+            f"Expected a device with room for {circuit.num_qubits} qubits among its calibrated "
+            "qubits and gates, got none: use fewer qubits or another device."
+        )
+    ranked.sort(key=lambda s: (s.expected_error, s.two_qubit_gates, s.layout))
+    return ranked[:most]
+
+
+def _compiled(
+    circuit: QuantumCircuit,
+    target: Target,
+    optimization_level: int,
+    seed: int,
+    layout: Sequence[int] | None,
+) -> Compiled:
+    """Compile, and read where each logical qubit starts."""
+    isa, ends = compile_on_target(
+        circuit, target, optimization_level=optimization_level, seed=seed, initial_layout=layout
+    )
+    if layout is None:
+        layout = (
+            range(circuit.num_qubits)
+            if isa.layout is None
+            else isa.layout.initial_index_layout(filter_ancillas=True)
+        )
+    return Compiled(isa, tuple(layout), ends, operations_of(isa))
+
+
+def _working(target: Target, calibration: Calibration) -> Target:
+    """Copy a target without the gates that are broken, and without all of a broken qubit's."""
+    broken = {
+        qubits[0]
+        for (_, qubits), success in calibration.success.items()
+        if len(qubits) == 1 and success == 0.0
+    }
+    working = Target(
+        num_qubits=int(target.num_qubits), dt=target.dt, qubit_properties=target.qubit_properties
+    )
+    for name in target.operation_names:
+        if not is_gate(target, name):
+            continue
+        kept = {
+            qubits: properties
+            for qubits, properties in target[name].items()
+            if qubits is not None and calibration.works(name, qubits) and broken.isdisjoint(qubits)
+        }
+        if kept:
+            working.add_instruction(target.operation_from_name(name), kept, name=name)
+    return working
