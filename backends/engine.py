@@ -98,6 +98,18 @@ class Engine(abc.ABC):
             "model of its own."
         )
 
+    def device_for(self, circuit: QuantumCircuit) -> BackendV2:
+        """Get the device with the qubits that a prepared circuit has: all of them, or a cut.
+
+        Raises:
+            UnavailableError: If the engine has no device.
+        """
+        if self.device is None:
+            raise UnavailableError(
+                f"Expected a backend with a device, got {self.made_for}: there is none."
+            )
+        return CutBackend(self.device, cut_of(circuit, self.num_physical))
+
     def describe(self) -> dict[str, Any]:
         """Say what cannot be read from the spec, as JSON-safe values."""
         return {}

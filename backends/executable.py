@@ -245,6 +245,14 @@ class Executable:
         """The whole device; None for a simulator without one."""
         return self._engine.device
 
+    def device_for(self, prepared: Prepared) -> BackendV2:
+        """Get the device with the qubits that a prepared circuit has: all of them, or a cut.
+
+        Raises:
+            UnavailableError: If there is no device behind the backend.
+        """
+        return self._engine.device_for(prepared.circuit)
+
     def simulated(self) -> Executable:
         """The noise of the same device on Aer, exactly: what a device as calibrated would give.
 

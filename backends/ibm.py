@@ -133,6 +133,10 @@ class HardwareEngine(_RuntimeEngine):
         check_isa(prepared.circuit, self.device.target)
         return prepared
 
+    def device_for(self, circuit: QuantumCircuit) -> BackendV2:
+        """The device itself: its circuits keep the numbers of its qubits."""
+        return self.device
+
     def submit(self, pub: tuple[Any, ...], seed: int | None) -> Any:
         """Send one PUB as one job; hardware takes no seed."""
         if seed is not None:

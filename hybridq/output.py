@@ -185,12 +185,12 @@ def run_noise_study(config: NoiseStudyConfig) -> int:
 def run_submit(config: SubmitConfig) -> int:
     """Submit, and print what it costs, how far it came and the folder."""
     from hybridq.hardware.collect import collect, progress
-    from hybridq.hardware.report import exit_code, next_steps
+    from hybridq.hardware.report import exit_code, next_steps, plan_table
     from hybridq.hardware.submit import submit
 
     outcome = submit(config)
     if outcome.plan is not None:
-        print(table(["", ""], outcome.plan.rows()))
+        print(plan_table(outcome.plan))
     if outcome.folder is None:
         print("dry run: nothing was posted")
         return 0

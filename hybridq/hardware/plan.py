@@ -8,17 +8,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from backends.program import SECONDS_PER_EXECUTION, SECONDS_PER_JOB, ProgramSize
 from hybridq.errors import InvalidValueError
 
 if TYPE_CHECKING:
-    from backends.program import ProgramSize
-
     from backends import IbmRuntime
 
 FREE_SECONDS = 60.0
 """Estimated QPU seconds up to which nobody is asked."""
-SECONDS_PER_JOB = 2.0
-SECONDS_PER_EXECUTION = 0.00035
+REHEARSAL = "rehearsal"
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Plan:
         device: The device.
         calibration_date: When it was calibrated.
         backend: The backend as it was asked for.
-        mode: `batch`, `session` or `job`.
+        mode: `batch`, `session`, `job`, or `REHEARSAL`.
         shots: Shots for one circuit.
         mitigation: What suppresses and mitigates errors, in words.
         layout: The physical qubit of each logical one at the start.
@@ -223,7 +221,8 @@ def check_budget(plan: Plan, *, budget: float | None, agreed: bool) -> None:
             f"got an estimate of {plan.qpu_seconds:.1f}: take fewer images (--limit), fewer shots "
             "or less mitigation, or wait until the plan grants more."
         )
-    if budget is None and plan.qpu_seconds > FREE_SECONDS and not agreed:
+    free = agreed or plan.mode == REHEARSAL  # which costs nothing
+    if budget is None and plan.qpu_seconds > FREE_SECONDS and not free:
         raise InvalidValueError(
             f"Expected a budget for an estimate of {plan.qpu_seconds:.1f} QPU seconds, which is "
             f"more than {FREE_SECONDS:g}, got none: look at --dry-run, then give "

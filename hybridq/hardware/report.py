@@ -9,6 +9,7 @@ from typing import Any
 from hybridq.evaluation.tables import interval, table
 from hybridq.hardware.collect import Progress
 from hybridq.hardware.ledger import ChunkState
+from hybridq.hardware.plan import Plan
 
 EXIT_PARTLY = 3
 EXIT_REFUSED = 2
@@ -52,6 +53,13 @@ def next_steps(progress: Progress) -> list[str]:
     if progress.trouble is not None:
         lines.append(f"Stopped early: {progress.trouble}")
     return lines
+
+
+def plan_table(plan: Plan) -> str:
+    """Where a submission runs and what it is estimated to cost."""
+    rows = plan.rows()
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name.ljust(width)}  {value}" for name, value in rows)
 
 
 def list_table(found: Sequence[Progress]) -> str:

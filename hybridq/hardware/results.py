@@ -34,7 +34,7 @@ Floats = NDArray[np.float64]
 
 
 def write_results(folder: Path, submission: Submission, ledger: Ledger) -> dict[str, Any]:
-    """Write `result.json` and `predictions/hardware.csv` of the images whose results are here.
+    """Write `result.json` and `predictions/device.csv` of the images whose results are here.
 
     Returns:
         What was written to `result.json`.
@@ -83,7 +83,7 @@ def write_results(folder: Path, submission: Submission, ledger: Ledger) -> dict[
             model, _ = load_model(submission.run, backend=exact)
             reader = _Readout(model, submission, images, here)
             result |= reader.compare(values[here], stds[here])
-            reader.write_predictions(folder / "predictions" / "hardware.csv", values[here])
+            reader.write_predictions(folder / "predictions" / "device.csv", values[here])
     write_json(folder / "result.json", without_nan(result))
     if result["complete"]:
         try:
@@ -124,7 +124,9 @@ class _Readout:
         columns: dict[str, tuple[Floats, Floats | None]] = {"ideal": (self._ideal, None)}
         if self._simulated is not None:
             columns["simulated"] = (self._simulated, None)
-        columns["hardware"] = (values, stds)
+        # a fake device is never called hardware
+        name = "rehearsal" if self._submission.device is None else "hardware"
+        columns[name] = (values, stds)
         base = self._predicted(self.probs(self._ideal))
         compared = {}
         for name, (expvals, errors) in columns.items():

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from backends.layouts import rank_layouts
-from backends.preflight import preflight
-from backends.program import ProgramSize, program_size
 
 from backends import Executable, open_backend
 from backends.jobs import JobService, ServiceError, open_jobs
+from backends.layouts import rank_layouts
+from backends.preflight import preflight
+from backends.program import ProgramSize, program_size
 from hybridq.checkpoint import load_model, read_spec
 from hybridq.config import FinetuneConfig, SubmitConfig
 from hybridq.errors import InvalidValueError
@@ -22,7 +22,7 @@ from hybridq.hardware.circuit import Program, compile_program, quantum_layer, sh
 from hybridq.hardware.images import Source, features_of, source_of
 from hybridq.hardware.ledger import Chunk, ChunkState, Ledger
 from hybridq.hardware.pace import Clock, Pace
-from hybridq.hardware.plan import Limits, Plan, check_budget, mitigation_words, plan_jobs
+from hybridq.hardware.plan import REHEARSAL, Limits, Plan, check_budget, mitigation_words, plan_jobs
 from hybridq.hardware.post import post_all, repost
 from hybridq.hardware.submission import (
     COMMAND,
@@ -117,18 +117,18 @@ def _prepare(
         ideal = model.expvals(angles).double().numpy()
     runtime = runtime_spec(config.backend)
     with open_backend(config.backend) as backend:
-        device = backend.device
-        if device is None or backend.target is None:
+        if backend.device is None:
             raise InvalidValueError(f"Expected a device behind {config.backend!r}, got none.")
         ranked = rank_layouts(
             layer.qnn.split.circuit,
-            backend.target,
+            backend.device.target,
             optimization_level=runtime.optimization_level,
             seeds=range(config.layout_seeds),
         )
         best = ranked[0]
         rule = shift_rule(layer, backend, layout=best.layout)
         program = compile_program(rule, layer, angles)
+        device = backend.device_for(rule.prepared)
         preflight(program.circuit, program.column, program.angles, device)
 
         def size_of(start: int, stop: int) -> ProgramSize:
@@ -144,10 +144,10 @@ def _prepare(
         hardware = runtime.rehearse is None
         service = open_jobs(runtime, Path())
         plan = Plan(
-            device=device.name,
+            device=backend.device.name,
             calibration_date=backend.describe()["calibration_date"],
             backend=config.backend,
-            mode=runtime.mode if hardware else "rehearsal",
+            mode=runtime.mode if hardware else REHEARSAL,
             shots=runtime.shots,
             mitigation=mitigation_words(runtime),
             layout=best.layout,
@@ -166,7 +166,7 @@ def _prepare(
             run=config.run.absolute(),
             model_hash=model_hash(config.run),
             backend=config.backend,
-            device=device.name if hardware else None,
+            device=backend.device.name if hardware else None,
             data=source.data,
             split=source.split,
             class_names=spec.class_names,
