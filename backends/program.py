@@ -15,10 +15,10 @@ import numpy.typing as npt
 from qiskit import QuantumCircuit
 from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.providers import BackendV2
+from qiskit_ibm_runtime import RuntimeEncoder
 from qiskit_ibm_runtime.executor import Executor
 from qiskit_ibm_runtime.executor_estimator.prepare import prepare
 from qiskit_ibm_runtime.quantum_program.params_converters import QUANTUM_PROGRAM_PARAMS_CONVERTERS
-from qiskit_ibm_runtime.utils.json import RuntimeEncoder
 
 from backends.ibm_options import estimator_options
 from backends.specs import IbmRuntime
@@ -39,7 +39,8 @@ class ProgramSize:
         circuits: Circuits that are run, a count: after broadcasting, randomisation, folding,
             and with the calibration of the readout.
         shots_per_circuit: Shots of each of them, a count.
-        body_bytes: Length of the body of POST /jobs, in bytes.
+        body_bytes: Length of the body of POST /jobs, in bytes. Preparing the same job again
+            differs by some: the client names its parameters, and folds gates, at random.
     """
 
     circuits: int
