@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import rustworkx
 from qiskit import QuantumCircuit
 from qiskit.transpiler import Target
 
+from backends.cut import cut_target
 from backends.errors import InvalidValueError
 from backends.isa import clean_circuit, compile_on_target, kept_for
 from backends.moves import Compiled, moved_layouts
@@ -73,14 +75,11 @@ def rank_layouts(
         )
     circuit = clean_circuit(circuit, int(target.num_qubits))
     calibration = read_calibration(target)
-    compiled = []
-    for seed in dict.fromkeys(seeds):
-        try:
-            compiled.append(
-                _compiled(circuit, _working(target, calibration), optimization_level, seed, None)
-            )
-        except InvalidValueError:  # this seed finds no way; others may
-            continue
+    compiled = [
+        choice
+        for qubits in _regions(calibration, circuit.num_qubits)
+        for choice in _choices(circuit, target, calibration, qubits, optimization_level, seeds)
+    ]
     scored = sorted(
         ((calibration.expected_error(c.operations, c.ends), c.layout, c) for c in compiled),
         key=lambda entry: entry[:2],
@@ -90,17 +89,24 @@ def rank_layouts(
         layouts.setdefault(layout)
     ranked = []
     for layout in layouts:
-        final = _compiled(circuit, target, optimization_level, seeds[0], layout)
-        error = calibration.expected_error(final.operations, final.ends)
+        isa, ends = compile_on_target(
+            circuit,
+            target,
+            optimization_level=optimization_level,
+            seed=seeds[0],
+            initial_layout=layout,
+        )
+        operations = operations_of(isa)
+        error = calibration.expected_error(operations, ends)
         if error < 1.0:
-            check_isa(final.isa, target)
+            check_isa(isa, target)
             ranked.append(
                 ScoredLayout(
                     layout=layout,
                     expected_error=error,
-                    depth=final.isa.depth(),
-                    two_qubit_gates=sum(len(qubits) == 2 for _, qubits in final.operations),
-                    qubits=kept_for(final.isa, final.ends),
+                    depth=isa.depth(),
+                    two_qubit_gates=sum(len(qubits) == 2 for _, qubits in operations),
+                    qubits=kept_for(isa, ends),
                 )
             )
     if not ranked:
@@ -112,44 +118,70 @@ def rank_layouts(
     return ranked[:most]
 
 
-def _compiled(
+def _regions(calibration: Calibration, size: int) -> list[tuple[int, ...]]:
+    """List the connected parts of a device that work, of at least `size` qubits each.
+
+    A qubit works if it can be read and all its one-qubit gates work.
+    """
+    rates = calibration.success
+    broken = {q[0] for (_, q), success in rates.items() if len(q) == 1 and success == 0.0}
+    readable = {q[0] for (name, q) in rates if name == "measure"}
+    graph: rustworkx.PyGraph[int, None] = rustworkx.PyGraph()
+    node = {qubit: graph.add_node(qubit) for qubit in sorted(readable - broken)}
+    for (_, q), success in rates.items():
+        if len(q) == 2 and success > 0.0 and q[0] in node and q[1] in node:
+            graph.add_edge(node[q[0]], node[q[1]], None)
+    regions = [sorted(graph[i] for i in part) for part in rustworkx.connected_components(graph)]
+    return sorted(tuple(region) for region in regions if len(region) >= size)
+
+
+def _choices(
     circuit: QuantumCircuit,
     target: Target,
+    calibration: Calibration,
+    qubits: Sequence[int],
     optimization_level: int,
-    seed: int,
-    layout: Sequence[int] | None,
-) -> Compiled:
-    """Compile, and read where each logical qubit starts."""
-    isa, ends = compile_on_target(
-        circuit, target, optimization_level=optimization_level, seed=seed, initial_layout=layout
-    )
-    if layout is None:
-        layout = (
+    seeds: Sequence[int],
+) -> list[Compiled]:
+    """Compile with each seed on one region of a device, without its broken gates."""
+    region = _working(cut_target(target, qubits), qubits, calibration)
+    compiled = []
+    for seed in dict.fromkeys(seeds):
+        isa, ends = compile_on_target(
+            circuit,
+            region,
+            optimization_level=optimization_level,
+            seed=seed,
+            initial_layout=None,
+        )
+        starts = (
             range(circuit.num_qubits)
             if isa.layout is None
             else isa.layout.initial_index_layout(filter_ancillas=True)
         )
-    return Compiled(isa, tuple(layout), ends, operations_of(isa))
+        compiled.append(
+            Compiled(
+                layout=tuple(qubits[start] for start in starts),
+                ends=tuple(qubits[end] for end in ends),
+                operations=[
+                    (name, tuple(qubits[q] for q in places)) for name, places in operations_of(isa)
+                ],
+            )
+        )
+    return compiled
 
 
-def _working(target: Target, calibration: Calibration) -> Target:
-    """Copy a target without the gates that are broken, and without all of a broken qubit's."""
-    broken = {
-        qubits[0]
-        for (_, qubits), success in calibration.success.items()
-        if len(qubits) == 1 and success == 0.0
-    }
-    working = Target(
-        num_qubits=int(target.num_qubits), dt=target.dt, qubit_properties=target.qubit_properties
-    )
-    for name in target.operation_names:
-        if not is_gate(target, name):
+def _working(region: Target, qubits: Sequence[int], calibration: Calibration) -> Target:
+    """Copy the target of a region, relabelled from `qubits`, without the gates that are broken."""
+    working = Target(num_qubits=len(qubits), dt=region.dt, qubit_properties=region.qubit_properties)
+    for name in region.operation_names:
+        if not is_gate(region, name):
             continue
         kept = {
-            qubits: properties
-            for qubits, properties in target[name].items()
-            if qubits is not None and calibration.works(name, qubits) and broken.isdisjoint(qubits)
+            places: properties
+            for places, properties in region[name].items()
+            if places is not None and calibration.works(name, tuple(qubits[q] for q in places))
         }
         if kept:
-            working.add_instruction(target.operation_from_name(name), kept, name=name)
+            working.add_instruction(region.operation_from_name(name), kept, name=name)
     return working

@@ -6,9 +6,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from qiskit import QuantumCircuit
-
-from backends.isa import kept_for
 from backends.placements import Coupling, Pattern, cheapest_places
 from backends.success import FREE, Calibration, Operation
 
@@ -17,16 +14,14 @@ _MOST_PATTERNS = 3
 
 @dataclass(frozen=True, eq=False)
 class Compiled:
-    """A compiled circuit.
+    """A compiled circuit, on physical qubits.
 
     Attributes:
-        isa: The circuit, as wide as the device.
         layout: The physical qubit where each logical one starts.
         ends: The physical qubit where each logical one ends.
         operations: Its operations, in order.
     """
 
-    isa: QuantumCircuit
     layout: tuple[int, ...]
     ends: tuple[int, ...]
     operations: list[Operation]
@@ -51,7 +46,7 @@ def moved_layouts(
     found: dict[tuple[int, ...], float] = {}
     seen: set[tuple[object, ...]] = set()
     for circuit in compiled:
-        used = kept_for(circuit.isa, circuit.ends)
+        used = sorted({q for _, qubits in circuit.operations for q in qubits} | {*circuit.ends})
         position = {qubit: i for i, qubit in enumerate(used)}
         operations = [(n, tuple(position[q] for q in qubits)) for n, qubits in circuit.operations]
         ends = [position[qubit] for qubit in circuit.ends]

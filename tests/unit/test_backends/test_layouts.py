@@ -11,7 +11,7 @@ from qiskit.circuit import Delay, Measure, Parameter
 from qiskit.circuit.library import CXGate, RZGate, SXGate, XGate
 from qiskit.providers import QubitProperties
 from qiskit.quantum_info import Statevector
-from qiskit.transpiler import InstructionProperties, Target
+from qiskit.transpiler import CouplingMap, InstructionProperties, Target
 
 from backends import open_backend
 from backends.cut import cut_target, keep_qubits
@@ -153,12 +153,20 @@ def test_a_bad_qubit_is_avoided(part, error):
 def test_nothing_fits():
     with pytest.raises(InvalidValueError, match="room for 3 qubits"):
         rank_layouts(chain(3), line_target(4, gates={1: None}))
+    uncalibrated = Target.from_configuration(
+        ["cx", "rz", "sx"], coupling_map=CouplingMap.from_line(5)
+    )
+    with pytest.raises(InvalidValueError, match="room for 3 qubits"):
+        rank_layouts(chain(3), uncalibrated)
+    with pytest.raises(InvalidValueError, match="room for 3 qubits"):
+        rank_layouts(chain(3), Target.from_configuration(["cx", "rz", "sx"], num_qubits=5))
     with pytest.raises(InvalidValueError, match="1 to 4 qubits"):
         rank_layouts(chain(5), line_target(4))
     with pytest.raises(InvalidValueError, match="at least 1"):
         rank_layouts(chain(2), line_target(4), most=0)
 
 
+@pytest.mark.filterwarnings("ignore:Properties of fake_nighthawk")
 def test_no_broken_gate_of_a_device_is_used():
     """22 directed pairs of FakeTorino are broken, and so is one qubit of FakeNighthawk."""
     for name in ("FakeTorino", "FakeNighthawk"):
