@@ -1,1 +1,29 @@
-"""Jobs on IBM hardware: submit, survive, collect."""
+"""Jobs on IBM hardware: submitted at most once, surviving anything, collected on any day.
+
+`submit` and `collect` are what `hybridq submit` and `hybridq jobs collect` call; `progress` reads
+how far a submission has come, `report` puts it into words.
+"""
+
+from __future__ import annotations
+
+from hybridq.hardware.collect import Progress, all_progress, cancel, collect, progress
+from hybridq.hardware.ledger import Chunk, ChunkState
+from hybridq.hardware.plan import Plan
+from hybridq.hardware.report import plan_table, result_table, status_table
+from hybridq.hardware.submit import Outcome, submit
+
+__all__ = [
+    "Chunk",
+    "ChunkState",
+    "Outcome",
+    "Plan",
+    "Progress",
+    "all_progress",
+    "cancel",
+    "collect",
+    "plan_table",
+    "progress",
+    "result_table",
+    "status_table",
+    "submit",
+]

@@ -123,7 +123,9 @@ def _prepare(
             layer.qnn.split.circuit,
             backend.device.target,
             optimization_level=runtime.optimization_level,
-            seeds=range(config.layout_seeds),
+            seeds=range(
+                runtime.compiler_seed, runtime.compiler_seed + config.layout_seeds
+            ),  # the first is that of the final compilation
         )
         best = ranked[0]
         rule = shift_rule(layer, backend, layout=best.layout)
