@@ -45,6 +45,7 @@ QubitRates: TypeAlias = Annotated[float | tuple[float, ...] | None, BeforeValida
 Time: TypeAlias = Annotated[_Time | None, BeforeValidator(_none_word)]
 GateTime: TypeAlias = Annotated[_GateTime | None, BeforeValidator(_none_word)]
 Angle: TypeAlias = Annotated[_Angle | None, BeforeValidator(_none_word)]
+Seconds: TypeAlias = Annotated[_Time | None, BeforeValidator(_none_word)]
 Choice: TypeAlias = Annotated[bool | None, BeforeValidator(_none_word)]
 _Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
 OptionalSeed: TypeAlias = Annotated[_Seed | None, BeforeValidator(_none_word)]

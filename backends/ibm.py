@@ -30,9 +30,13 @@ from backends.ibm_options import estimator_options
 from backends.isa import Prepared, assemble, compile_on_target, kept_for
 from backends.noise import device_noise
 from backends.preflight import check_isa
+from backends.program import program_size
 from backends.scheduled import ScheduledSimulator
 from backends.seeds import SeedSequenceCounter
 from backends.specs import IbmRuntime
+
+FREE_SECONDS = 60.0
+"""Estimated QPU seconds up to which nobody is asked."""
 
 
 class _RuntimeEngine(Engine):
@@ -41,6 +45,7 @@ class _RuntimeEngine(Engine):
     computed_by = "ibm"
     device: BackendV2
     _spec: IbmRuntime
+    _planned_seconds = 0.0
 
     @property
     def target(self) -> Target | None:
@@ -60,6 +65,29 @@ class _RuntimeEngine(Engine):
         )
         check_isa(isa, self.device.target)
         return isa, ends
+
+    def _plan(self, pub: tuple[Any, ...]) -> None:
+        """Count what a job is estimated to take, and refuse it above what all may.
+
+        Raises:
+            InvalidValueError: If it would be too much; nothing is posted then.
+        """
+        limit = self._spec.max_qpu_seconds
+        if limit is None:
+            if self.is_local:  # a rehearsal, which costs nothing
+                return
+            limit = FREE_SECONDS
+        circuit, column, angles = pub
+        size = program_size(circuit, column, angles, self._spec, self.device_for(circuit))
+        planned = self._planned_seconds + size.qpu_seconds
+        if planned > limit:
+            raise InvalidValueError(
+                f"Expected jobs of at most {limit:g} QPU seconds in all, got one more of "
+                f"{size.qpu_seconds:.1f} after {self._planned_seconds:.1f} (estimated): raise "
+                "max_qpu_seconds=... in the backend, take fewer shots or images, or use `hybridq "
+                "submit`."
+            )
+        self._planned_seconds = planned
 
     def describe(self) -> dict[str, Any]:
         """Name the device, its calibration and how it is sampled."""
@@ -144,6 +172,7 @@ class HardwareEngine(_RuntimeEngine):
                 f"Expected no `seed` on hardware, got {seed}: leave it out; only simulators "
                 "repeat their shots."
             )
+        self._plan(pub)
         estimator = self.estimator
         with service_errors(self._spec):
             return estimator.run([pub])
@@ -198,6 +227,7 @@ class RehearsalEngine(_RuntimeEngine):
 
     def submit(self, pub: tuple[Any, ...], seed: int | None) -> Any:
         """Run one PUB as one local job."""
+        self._plan(pub)
         return self._rehearsal.run([pub], seed=seed)
 
 

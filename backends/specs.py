@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, TypeAlias
 from pydantic import Field, ValidationError, field_serializer, model_validator
 
 from backends.errors import InvalidValueError
-from backends.fields import Choice, OptionalName, Shots, SpecBase
+from backends.fields import Choice, OptionalName, Seconds, Shots, SpecBase
 from backends.noisy import RATE_FIELDS as RATE_FIELDS
 from backends.noisy import Noisy as Noisy
 from backends.secrets import public_options
@@ -83,6 +83,9 @@ class IbmRuntime(SpecBase):
     """Whether idle qubits get decoupling pulses."""
     max_execution_time: int = Field(default=600, ge=1, le=10_800)
     """Most QPU time one job may take, in seconds."""
+    max_qpu_seconds: Seconds = None
+    """Most QPU time that the jobs of an opened backend may be estimated to take together, in
+    seconds; none means 60, and no training on hardware. `hybridq submit` has its own."""
     optimization_level: int = Field(default=3, ge=0, le=3)
     """Effort of the transpiler, a level from 0 to 3."""
     service_options: dict[str, Any] = Field(default_factory=dict, repr=False)

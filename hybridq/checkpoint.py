@@ -98,20 +98,29 @@ def load_model(run: Path, *, backend: Executable | None) -> tuple[HybridClassifi
         InvalidValueError: if weights and config do not fit each other or `backend`.
     """
     spec = read_spec(run)
-    path = model_folder(run) / "model.safetensors"
     model = build_model(
         Encoder(spec.encoder), spec.head, len(spec.class_names), backend=backend, seed=0
     )
-    try:
-        state = load_file(path)
-        model.load_state_dict(state, strict=True)
-    except (SafetensorError, RuntimeError) as error:
-        raise InvalidValueError(
-            f"Expected the weights that {path.parent / 'config.json'} describes in {path}, got "
-            "others or a damaged file: train it again with `hybridq finetune`."
-        ) from error
+    take_weights(model, run)
     model.requires_grad_(False)
     return model.eval(), spec
+
+
+def take_weights(model: HybridClassifier, run: Path) -> None:
+    """Give a model the weights of a run.
+
+    Raises:
+        MissingFileError: if the run has no model.
+        InvalidValueError: if its weights do not fit the model.
+    """
+    path = model_folder(run) / "model.safetensors"
+    try:
+        model.load_state_dict(load_file(path), strict=True)
+    except (SafetensorError, RuntimeError) as error:
+        raise InvalidValueError(
+            f"Expected weights of a model of the same encoder and head in {path}, got others or a "
+            f"damaged file: {path.parent / 'config.json'} says what they are of."
+        ) from error
 
 
 def model_card(model: HybridClassifier, spec: ModelSpec) -> str:

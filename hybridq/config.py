@@ -143,6 +143,14 @@ class FinetuneConfig(RunConfig):
     """The classifier."""
     backend: str = "statevector"
     """Backend of the quantum layer: a profile, then fields, as `aer_noisy,device=FakeTorino`."""
+    gradient: Literal["exact", "spsa"] = "exact"
+    """Derivatives of circuits that run as jobs: parameter shift, or SPSA, which is cheap."""
+    spsa_repeats: int = Field(1, ge=1)
+    """Random directions of SPSA for each image, each two more circuits."""
+    spsa_step: float = Field(0.3, gt=0, le=1.6)
+    """Step of SPSA to either side, in radians."""
+    start: Path | None = None
+    """A run of `hybridq finetune` with the same head, whose weights training begins with."""
     noise_curriculum: str | None = None
     """Noise scales of as many equal stages of training, as `0,0.5,1`; needs a noisy backend."""
     epochs: int = Field(60, ge=1)

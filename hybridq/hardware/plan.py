@@ -8,14 +8,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from backends.ibm import FREE_SECONDS
 from backends.program import SECONDS_PER_EXECUTION, SECONDS_PER_JOB, ProgramSize
 from hybridq.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from backends import IbmRuntime
 
-FREE_SECONDS = 60.0
-"""Estimated QPU seconds up to which nobody is asked."""
 REHEARSAL = "rehearsal"
 
 

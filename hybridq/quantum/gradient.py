@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -26,6 +27,30 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 
+@dataclass
+class Spsa:
+    """Derivatives from random directions, two points for each whatever the number of angles.
+
+    Simultaneous perturbation (Spall, IEEE Trans. Autom. Control 37, 332 (1992)): along a direction
+    of random signs d, df/dphi_k is estimated by d_k (f(phi + c d) - f(phi - c d)) / (2 c). Every
+    sample and every call draws its own; the mean is exact up to terms of order c^2.
+
+    Attributes:
+        generator: Source of the signs, on the CPU.
+        repeats: Directions for each sample.
+        step: c, in radians; a small one drowns in shot noise.
+    """
+
+    generator: torch.Generator
+    repeats: int = 1
+    step: float = 0.3
+
+    def signs(self, batch: int, count: int) -> Tensor:
+        """Random signs, `(batch, repeats, count)`."""
+        drawn = torch.randint(2, (batch, self.repeats, count), generator=self.generator)
+        return 2.0 * drawn - 1.0
+
+
 class ShiftRule:
     """Expectation values of a split circuit, and their derivatives by its plain angles.
 
@@ -34,6 +59,7 @@ class ShiftRule:
         observables: What is measured.
         executable: Where it runs; the circuit is prepared for it once, here.
         initial_layout: A physical qubit for each logical one; the transpiler's choice if None.
+        spsa: How to estimate derivatives at random instead of shifting each angle.
 
     Attributes:
         prepared: The prepared circuit.
@@ -46,9 +72,11 @@ class ShiftRule:
         executable: Executable,
         *,
         initial_layout: Sequence[int] | None = None,
+        spsa: Spsa | None = None,
     ) -> None:
         self.split = split
         self.executable = executable
+        self.spsa = spsa
         self.num_observables = len(observables)
         self.prepared = executable.prepare(
             split.circuit, list(observables), initial_layout=initial_layout
@@ -107,17 +135,62 @@ class ShiftRule:
         Returns:
             `(batch, num_shifted, num_observables)`, per radian.
         """
-        batch, count = len(phi), len(angles)
-        if batch == 0 or count == 0:
-            return phi.new_zeros(batch, count, self.num_observables)
-        shift = phi.new_zeros(count, phi.shape[1])
-        shift[torch.arange(count), angles] = math.pi / 2
-        points = phi.detach()[:, None, :] + torch.cat([shift, -shift])
-        values = self.expvals(points.flatten(0, 1)).view(batch, 2, count, self.num_observables)
-        return (values[:, 0] - values[:, 1]) / 2
+        if len(phi) == 0 or len(angles) == 0:
+            return phi.new_zeros(len(phi), len(angles), self.num_observables)
+        shifts, factors = self._shifts(phi, angles)
+        return self._derivatives(self._expvals_at(phi, [shifts, -shifts]), factors)
+
+    def values_and_jacobian(self, phi: Tensor, angles: Tensor) -> tuple[Tensor, Tensor]:
+        """Expectation values and their derivatives by some of the angles, in one job.
+
+        Args:
+            phi: Angles of the gates in radians, `(batch, num_phases)`, double.
+            angles: Indices of the angles to derive by, `(num_shifted,)`.
+
+        Returns:
+            `(batch, num_observables)` and `(batch, num_shifted, num_observables)`.
+        """
+        if len(phi) == 0 or len(angles) == 0:
+            return self.expvals(phi), self.jacobian(phi, angles)
+        shifts, factors = self._shifts(phi, angles)
+        found = self._expvals_at(phi, [torch.zeros_like(shifts[:, :1]), shifts, -shifts])
+        return found[:, 0], self._derivatives(found[:, 1:], factors)
+
+    def _shifts(self, phi: Tensor, angles: Tensor) -> tuple[Tensor, Tensor]:
+        """Where to evaluate on either side, and what the differences are multiplied with.
+
+        Returns:
+            Shifts in radians, `(1 or batch, points, num_phases)`, and factors
+            `(1 or batch, points, num_shifted)`.
+        """
+        if self.spsa is not None:
+            signs = self.spsa.signs(len(phi), len(angles)).to(phi)
+            shifts = phi.new_zeros(*signs.shape[:2], phi.shape[1])
+            shifts[:, :, angles] = self.spsa.step * signs
+            return shifts, signs / (2 * self.spsa.step * self.spsa.repeats)
+        count = len(angles)
+        shifts = phi.new_zeros(1, count, phi.shape[1])
+        shifts[:, torch.arange(count), angles] = math.pi / 2
+        return shifts, torch.eye(count).to(phi)[None] / 2
+
+    def _expvals_at(self, phi: Tensor, shifts: Sequence[Tensor]) -> Tensor:
+        """Values at shifted angles, `(batch, points, num_observables)`, in one job."""
+        points = phi.detach()[:, None, :] + torch.cat(list(shifts), dim=1)
+        return self.expvals(points.flatten(0, 1)).view(len(phi), -1, self.num_observables)
+
+    @staticmethod
+    def _derivatives(found: Tensor, factors: Tensor) -> Tensor:
+        """From values on either side `(batch, 2 * points, num_observables)` to derivatives."""
+        up, down = found.chunk(2, dim=1)
+        return factors.mT @ (up - down)
 
     def vjp(
-        self, inputs: Tensor, weights: Tensor, grad: Tensor, wanted: tuple[bool, bool]
+        self,
+        inputs: Tensor,
+        weights: Tensor,
+        grad: Tensor,
+        wanted: tuple[bool, bool],
+        jacobian: Tensor | None = None,
     ) -> tuple[Tensor | None, Tensor | None]:
         """Gradient of `(grad * expvals).sum()` by inputs and weights, in one job at the most.
 
@@ -126,6 +199,7 @@ class ShiftRule:
             weights: `(num_weights,)`, radians, double.
             grad: `(batch, num_observables)`.
             wanted: Whether the gradient by the inputs, and by the weights, is wanted.
+            jacobian: That of the angles to shift, if it is known: no job is needed then.
 
         Returns:
             The two gradients, None where not wanted.
@@ -139,8 +213,10 @@ class ShiftRule:
         with torch.enable_grad():
             phi = self.split.phases(*leaves)
         angles = self.shifted(*wanted)
+        if jacobian is None:
+            jacobian = self.jacobian(phi, angles)
         grad_phi = torch.zeros_like(phi)
-        grad_phi[:, angles] = torch.einsum("bko,bo->bk", self.jacobian(phi, angles), grad)
+        grad_phi[:, angles] = torch.einsum("bko,bo->bk", jacobian, grad)
         return _chain(phi, grad_phi, leaves)
 
     def jacobians(self, inputs: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -184,8 +260,10 @@ def _chain(phi: Tensor, grad_phi: Tensor, leaves: tuple[Tensor, Tensor]) -> tupl
 class ExpvalsFunction(torch.autograd.Function):
     """Expectation values as a torch function: one job forward, one backward.
 
-    Only gradients that are needed are computed: nothing runs for inputs or weights without
-    `requires_grad`. Differentiating twice raises a RuntimeError.
+    Where jobs go through IBM's service, a forward whose gradient will be needed is one job with
+    the backward's points in it, and the backward none. Only gradients that are needed are
+    computed: nothing runs for inputs or weights without `requires_grad`. Differentiating twice
+    raises a RuntimeError.
     """
 
     @staticmethod
@@ -202,18 +280,25 @@ class ExpvalsFunction(torch.autograd.Function):
         Returns:
             `(batch, num_observables)`, double.
         """
+        rule: ShiftRule = network.rule
+        ctx.rule = rule
+        wanted: tuple[bool, bool] = ctx.needs_input_grad[:2]
+        if any(wanted) and rule.executable.engine == "ibm":
+            phi = rule.split.phases(inputs.detach(), weights.detach())
+            values, jacobian = rule.values_and_jacobian(phi, rule.shifted(*wanted))
+            ctx.save_for_backward(inputs, weights, jacobian)
+            return values
         ctx.save_for_backward(inputs, weights)
-        ctx.rule = network.rule
         return torch.from_numpy(network.forward(inputs.detach().numpy(), weights.detach().numpy()))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         """Gradients by inputs and weights, as far as they are needed."""
-        inputs, weights = ctx.saved_tensors
+        inputs, weights, *known = ctx.saved_tensors
         rule: ShiftRule = ctx.rule
         wanted: tuple[bool, bool] = ctx.needs_input_grad[:2]
         with torch.no_grad():
-            grads: list[Tensor | None] = list(rule.vjp(inputs, weights, grad, wanted))
+            grads: list[Tensor | None] = list(rule.vjp(inputs, weights, grad, wanted, *known))
         if torch.is_grad_enabled():  # create_graph=True
             grads = [
                 None if found is None else _NotTwice.apply(found, inputs, weights, grad)

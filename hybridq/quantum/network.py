@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from backends.specs import Noisy
 from hybridq.errors import UnavailableError
 from hybridq.quantum.estimator import ReverseEstimatorGradient, TorchEstimator
-from hybridq.quantum.gradient import ExpvalsFunction, ShiftRule
+from hybridq.quantum.gradient import ExpvalsFunction, ShiftRule, Spsa
 from hybridq.quantum.noisy import NoisyRule
 from hybridq.quantum.phases import SplitCircuit, split_circuit
 from hybridq.quantum.reverse import ReverseRule, TorchRule, torch_dtype
@@ -65,6 +65,7 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
         executable: Executable,
     ) -> None:
         self._split = split_circuit(circuit, input_params, weight_params)
+        self.spsa: Spsa | None = None
         super().__init__(
             circuit=circuit,
             estimator=executable.estimator,
@@ -102,18 +103,28 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
     def use_backend(self, executable: Executable) -> None:
         """Run on another executable from now on."""
         noisy = isinstance(executable.spec, Noisy)
-        kind: type[ShiftRule | ReverseRule | NoisyRule] = ShiftRule
-        if executable.engine == "torch":
-            kind = NoisyRule if noisy else ReverseRule
-        self._rule: ShiftRule | TorchRule | None = kind(self._split, self._observables, executable)
+        rule: ShiftRule | TorchRule
+        if executable.engine != "torch":
+            rule = ShiftRule(self._split, self._observables, executable, spsa=self.spsa)
+        elif noisy:
+            rule = NoisyRule(self._split, self._observables, executable)
+        else:
+            rule = ReverseRule(self._split, self._observables, executable)
+        self._rule: ShiftRule | TorchRule | None = rule
         self._default_precision = executable.precision
-        if kind is ReverseRule:
+        if isinstance(rule, ReverseRule):
             dtype = torch_dtype(executable)
             self.estimator = TorchEstimator(dtype=dtype)
             self.gradient = ReverseEstimatorGradient(dtype=dtype)
         else:
             self.estimator = executable.estimator
             self.gradient = ParamShiftEstimatorGradient(executable.estimator)
+
+    def use_spsa(self, spsa: Spsa | None) -> None:
+        """Estimate derivatives at random where they come from jobs; None shifts each angle."""
+        self.spsa = spsa
+        if isinstance(self._rule, ShiftRule):
+            self._rule.spsa = spsa
 
     def expvals(self, inputs: Tensor, weights: Tensor) -> Tensor:
         """Expectation values as a torch function.

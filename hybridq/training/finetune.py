@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from backends import Executable, open_backend
-from hybridq.checkpoint import ModelSpec, save_model
+from hybridq.checkpoint import ModelSpec, save_model, take_weights
 from hybridq.config import FinetuneConfig
 from hybridq.data import ImageData, ImageSplit, labelled_subset, load_data
 from hybridq.encoder.augment import Augment
@@ -38,6 +38,7 @@ from hybridq.training.loop import (
     shared_folder,
     training_run,
 )
+from hybridq.training.on_hardware import check_training_backend, prepare_training
 from hybridq.training.seeding import derive_seed, step_generator
 
 logger = logging.getLogger("hybridq")
@@ -237,6 +238,7 @@ def finetune(config: FinetuneConfig) -> Path:
             "Expected --keep best with --patience, got --keep last: the last epoch is only worth "
             "keeping when the learning rate has come down."
         )
+    check_training_backend(config)
     data = load_data(
         config.data,
         data_root=config.data_root,
@@ -283,9 +285,9 @@ def _train(
         )
         keeper = KeepModel(folder if is_first_rank() else None, model, spec, config.keep)
         stages = curriculum_for(config, model, backend)
+        elsewhere = prepare_training(config, model, backend)
         callbacks: list[Callback] = [keeper, MetricsFile(folder if is_first_rank() else None)]
-        if stages is not None:
-            callbacks.append(stages)
+        callbacks += [one for one in (stages, elsewhere) if one is not None]
         if config.patience:
             callbacks.append(EarlyStopping("val_auc", mode="max", patience=config.patience))
         trainer = make_trainer(
@@ -339,6 +341,8 @@ def initial_model(config: FinetuneConfig, data: ImageData, backend: Executable) 
         backend=backend,
         seed=derive_seed(config.seed, 1),
     )
+    if config.start is not None:
+        take_weights(model, config.start)
     if config.freeze_encoder:
         model.freeze_encoder()
     return model
