@@ -16,6 +16,7 @@ import warnings
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
+from qiskit.providers.exceptions import QiskitBackendNotFoundError
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler.preset_passmanagers import generate_preset_pass_manager
 from qiskit_aer import AerSimulator
@@ -358,6 +359,7 @@ def test_too_many_requests_are_not_posted_again(loopback):
     with pytest.raises(IBMRuntimeError) as caught:
         post(device)
     assert "429" in str(caught.value)
+    assert caught.value.__context__.status_code == 429
     assert '"code": 1202' in str(caught.value)
     assert_no_secret(loopback, caught.value)
     assert count(loopback, "POST", "/jobs") == 1
@@ -401,10 +403,16 @@ def test_a_body_of_ones_own(loopback):
 
 def test_expired_tokens(loopback):
     device = open_device()
+    ready = pub(device)
+    batch = Batch(device)
     loopback.expire_tokens()
-    with pytest.raises(IBMNotAuthorizedError) as caught:
-        post(device)
+    with pytest.raises(IBMNotAuthorizedError, match="401") as caught:
+        estimator(batch).run([ready])
     assert_no_secret(loopback, caught.value)
+    # In job mode the client looks the device up again and swallows the refusal.
+    with pytest.raises(QiskitBackendNotFoundError):
+        estimator(device).run([ready])
+    assert loopback.accepted == []
     assert close_to(result(post(open_device())), EXACT)
 
 
