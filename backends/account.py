@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from qiskit.exceptions import QiskitError
 from qiskit.providers import BackendV2
+from qiskit.providers.exceptions import QiskitBackendNotFoundError
 from qiskit_ibm_runtime import QiskitRuntimeService
 from qiskit_ibm_runtime.accounts import AccountNotFoundError
 
@@ -33,7 +34,14 @@ def find_device(spec: IbmRuntime) -> BackendV2:
         service = QiskitRuntimeService(**spec.service_options)
         if spec.device is None:
             return service.least_busy(operational=True, simulator=False)
-        return service.backend(spec.device)
+        try:
+            return service.backend(spec.device)
+        except QiskitBackendNotFoundError as error:
+            names = sorted(device.name for device in service.backends())
+            raise UnavailableError(
+                f"Expected one of the account's devices ({', '.join(names) or 'it has none'}), got "
+                f"{spec.device!r}: name another with device=..., or another instance."
+            ) from error
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from qiskit_ibm_runtime import Batch, QiskitRuntimeService, Session
 from qiskit_ibm_runtime.executor_estimator import Estimator
 
 from backends.account import find_device, without_secrets
-from backends.errors import UnavailableError
 from backends.executable import Expvals
 from backends.ibm_options import estimator_options
 from backends.jobs import JobReport, JobService, JobState, ServiceError, Trouble
@@ -152,7 +151,7 @@ class RuntimeJobs(JobService):
     def _checked_device(self) -> BackendV2:
         """The device, which must be taking jobs."""
         if self._device is None:
-            self._device = find_device(self._spec)
+            self._device = self._asked(lambda: find_device(self._spec))
         device = self._device
         status = self._asked(device.status)
         if not status.operational:
@@ -189,7 +188,7 @@ class RuntimeJobs(JobService):
                 ):
                     warnings.simplefilter("ignore")  # quota and status are checked here
                     found.append(request())
-            except (ServiceError, UnavailableError) as error:
+            except ServiceError as error:
                 failed.append(error)
 
         thread = threading.Thread(target=ask, daemon=True)

@@ -6,13 +6,14 @@ import contextlib
 import re
 from collections.abc import Iterator
 
-from qiskit_ibm_runtime.accounts import AccountNotFoundError
+from qiskit_ibm_runtime.accounts import AccountNotFoundError, InvalidAccountError
 from qiskit_ibm_runtime.exceptions import (
+    IBMAccountError,
     IBMBackendError,
     IBMInputValueError,
     IBMNotAuthorizedError,
     IBMRuntimeError,
-    RuntimeJobMaxTimeoutError,
+    RuntimeJobFailureError,
 )
 from requests.exceptions import ConnectTimeout
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
@@ -45,6 +46,8 @@ _BY_STATUS = {
     409: Trouble.QUOTA,
     429: Trouble.RATE,
 }
+_ACCOUNT = (IBMAccountError, IBMNotAuthorizedError, AccountNotFoundError, InvalidAccountError)
+_REQUEST = (IBMRuntimeError, IBMInputValueError, RuntimeJobFailureError)
 _NOTHING_SENT = (NewConnectionError, ConnectTimeoutError, ConnectTimeout)
 
 
@@ -79,7 +82,7 @@ def explain(error: BaseException, spec: IbmRuntime, *, posting: bool) -> Service
     chain = list(_chain(error))
     text = without_secrets(str(error), spec)
     status = _status(chain)
-    trouble = _trouble(chain, status, text)
+    trouble = _trouble(chain, status, text, posting=posting)
     # the client wraps what its POST raises, and nothing before it, in this class
     in_post = isinstance(error, IBMRuntimeError) and "Failed to run program" in text
     before_post = isinstance(error, IBMBackendError) or type(error).__name__ == "RequestsApiError"
@@ -124,17 +127,21 @@ def _status(chain: list[BaseException]) -> int | None:
     return None
 
 
-def _trouble(chain: list[BaseException], status: int | None, text: str) -> Trouble:
+def _trouble(
+    chain: list[BaseException], status: int | None, text: str, *, posting: bool
+) -> Trouble:
     for code in re.findall(r"\b(?:code[\"']?:?\s*)(\d{4})\b", text):
         if int(code) in _BY_CODE:
             return _BY_CODE[int(code)]
+    if any(isinstance(one, _ACCOUNT) for one in chain):
+        return Trouble.ACCOUNT
     if status in _BY_STATUS:
         return _BY_STATUS[status]
-    if any(isinstance(one, IBMNotAuthorizedError | AccountNotFoundError) for one in chain):
-        return Trouble.ACCOUNT
     refused = status is not None and 400 <= status < 500
-    wrong = (IBMInputValueError, RuntimeJobMaxTimeoutError)
-    if refused or isinstance(chain[0], wrong):
+    if status == 404 and not posting:
+        return Trouble.REQUEST
+    # a raw error of another request, such as those that come before a post, says nothing of a job
+    if isinstance(chain[0], _REQUEST) and (refused or not isinstance(chain[0], IBMRuntimeError)):
         return Trouble.REQUEST
     return Trouble.NETWORK
 

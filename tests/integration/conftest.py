@@ -6,6 +6,8 @@ import pytest
 
 from tests.loopback import Loopback
 
+PHANTOM = "phantom,size=16,count=40"
+
 # What could lead the client past the loopback server, or lend it another account.
 FOREIGN = (
     "QISKIT_FUNCTIONS_EXPERIMENTAL",
@@ -42,3 +44,36 @@ def serve(isolated, monkeypatch):
 def loopback(serve):
     """A Loopback without noise, the only account."""
     return serve(ideal=True)
+
+
+@pytest.fixture(scope="session")
+def varied_run(tmp_path_factory, pretrained):
+    """A run of four qubits whose angles differ from image to image."""
+    import torch
+
+    from backends import open_backend
+    from hybridq.checkpoint import load_model, save_model
+    from hybridq.config import FinetuneConfig, HeadConfig
+    from hybridq.data import load_data
+    from hybridq.training.finetune import finetune
+
+    folder = finetune(
+        FinetuneConfig(
+            data=PHANTOM,
+            runs=tmp_path_factory.mktemp("runs"),
+            encoder=str(pretrained),
+            head=HeadConfig(name="pqc", init_std=0.8),
+            freeze_encoder=True,
+            epochs=1,
+            batch_size=8,
+        )
+    )
+    with open_backend("statevector") as exact:
+        model, spec = load_model(folder, backend=exact)
+        images = load_data(PHANTOM, splits=("test",)).splits["test"].images
+        with torch.no_grad():
+            reduced = model.head.reducer.linear(model.features(model.encoder.prepare(images)))
+            model.head.reducer.norm.running_mean.copy_(reduced.mean(dim=0))
+            model.head.reducer.norm.running_var.copy_(reduced.var(dim=0))
+        save_model(folder / "model", model, spec)
+    return folder

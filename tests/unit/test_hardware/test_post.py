@@ -295,9 +295,7 @@ def test_two_hundred_chunks_through_every_fault_at_random(tmp_path, service, tim
     for _ in range(400):  # commands that a patient user gives
         service.faults = [FAULTS[i] for i in rng.integers(len(FAULTS), size=40)]
         post(tmp_path, service, time, angles, per_minute=5, settle=30.0)
-        service.poll_faults = [
-            network() if hit else None for hit in rng.random(200) < 0.1
-        ]
+        service.poll_faults = [network() if hit else None for hit in rng.random(200) < 0.1]
         fetch(tmp_path, service, time, wait=30.0)
         service.poll_faults = []
         if set(states(tmp_path)) <= {"done", "uncertain"}:
