@@ -186,11 +186,7 @@ def plan_jobs(
     sizes = {stop - start: size_of(start, stop) for start, stop in reversed(ranges)}
     found = [sizes[stop - start] for start, stop in ranges]
     total = sum(size.qpu_seconds for size in found)
-    if budget is not None and total > budget:
-        raise InvalidValueError(
-            f"Expected at most {budget:g} QPU seconds, got an estimate of {total:.1f}: take fewer "
-            "images (--limit), fewer shots or less mitigation, or raise --max-qpu-seconds."
-        )
+    check_budget(total, None, budget=budget, agreed=True)
     caps = [
         max_seconds if budget is None else min(max_seconds, int(budget * size.qpu_seconds / total))
         for size in found
@@ -208,22 +204,33 @@ def plan_jobs(
     )
 
 
-def check_budget(plan: Plan, *, budget: float | None, agreed: bool) -> None:
+def check_budget(
+    seconds: float, seconds_left: float | None, *, budget: float | None, agreed: bool
+) -> None:
     """Refuse what the account cannot pay, and what costs much without the user's word.
+
+    Args:
+        seconds: Estimated QPU seconds of the jobs that are about to be posted.
+        seconds_left: What the account has left; None where there is no limit.
+        budget: What the user allows, if that was said.
+        agreed: Whether the user agreed to any estimate, or it costs nothing.
 
     Raises:
         InvalidValueError: If so.
     """
-    if plan.seconds_left is not None and plan.qpu_seconds > plan.seconds_left:
+    if seconds_left is not None and seconds > seconds_left:
         raise InvalidValueError(
-            f"Expected at most the {plan.seconds_left:.0f} QPU seconds that the account has left, "
-            f"got an estimate of {plan.qpu_seconds:.1f}: take fewer images (--limit), fewer shots "
-            "or less mitigation, or wait until the plan grants more."
+            f"Expected at most the {seconds_left:.0f} QPU seconds that the account has left, got "
+            f"an estimate of {seconds:.1f}: take fewer images (--limit), fewer shots or less "
+            "mitigation, or wait until the plan grants more."
         )
-    free = agreed or plan.mode == REHEARSAL  # which costs nothing
-    if budget is None and plan.qpu_seconds > FREE_SECONDS and not free:
+    if budget is not None and seconds > budget:
         raise InvalidValueError(
-            f"Expected a budget for an estimate of {plan.qpu_seconds:.1f} QPU seconds, which is "
-            f"more than {FREE_SECONDS:g}, got none: look at --dry-run, then give "
-            "--max-qpu-seconds or --yes."
+            f"Expected at most {budget:g} QPU seconds, got an estimate of {seconds:.1f}: take "
+            "fewer images (--limit), fewer shots or less mitigation, or raise --max-qpu-seconds."
+        )
+    if budget is None and seconds > FREE_SECONDS and not agreed:
+        raise InvalidValueError(
+            f"Expected a budget for an estimate of {seconds:.1f} QPU seconds, which is more than "
+            f"{FREE_SECONDS:g}, got none: look at --dry-run, then give --max-qpu-seconds or --yes."
         )

@@ -92,7 +92,12 @@ def submit(config: SubmitConfig, *, clock: Clock | None = None) -> Outcome:
         work = _prepare(config, model, source, fingerprint)
     if config.dry_run:
         return Outcome(None, work.plan)
-    check_budget(work.plan, budget=config.max_qpu_seconds, agreed=config.yes)
+    check_budget(
+        work.plan.qpu_seconds,
+        work.plan.seconds_left,
+        budget=config.max_qpu_seconds,
+        agreed=config.yes or work.plan.mode == REHEARSAL,
+    )
     folder = create_run(config.runs, COMMAND, config.name or config.run.name)
     write_config(folder, config)
     write_environment(folder, seed=config.seed, backend={"plan": work.plan.to_dict()})
@@ -209,7 +214,7 @@ def _go_on(config: SubmitConfig, folder: Path, clock: Clock) -> ServiceError | N
     program = Program.load(folder)
     service = open_jobs(spec, folder / "rehearsed")
     with log_to_file(folder), Ledger.write(folder) as ledger:
-        _begin_anew(config, ledger, service, folder)
+        _begin_anew(config, submission, ledger, service, folder)
         if not ledger.chunks(ChunkState.PLANNED, ChunkState.POSTING, ChunkState.UNCERTAIN):
             return None
         caps = {job["start"]: job["max_seconds"] for job in submission.plan["jobs"]}
@@ -236,11 +241,32 @@ def _go_on(config: SubmitConfig, folder: Path, clock: Clock) -> ServiceError | N
             _close(service)
 
 
-def _begin_anew(config: SubmitConfig, ledger: Ledger, service: JobService, folder: Path) -> None:
-    """Plan again what the user wants to be posted again."""
+def _begin_anew(
+    config: SubmitConfig,
+    submission: Submission,
+    ledger: Ledger,
+    service: JobService,
+    folder: Path,
+) -> None:
+    """Plan again what the user wants to be posted again, if that is within the budget.
+
+    Raises:
+        InvalidValueError: If it is not.
+        ServiceError: If chunks in doubt cannot be looked up.
+    """
+    ended = ledger.chunks(ChunkState.FAILED, ChunkState.CANCELLED)
+    doubtful = ledger.chunks(ChunkState.POSTING, ChunkState.UNCERTAIN)
+    again = (ended if config.retry_failed else []) + (doubtful if config.repost else [])
+    if again:
+        seconds = {job["start"]: job["qpu_seconds"] for job in submission.plan["jobs"]}
+        check_budget(
+            sum(seconds[chunk.start] for chunk in again),
+            service.seconds_left(),
+            budget=config.max_qpu_seconds,
+            agreed=config.yes or submission.device is None,
+        )
     if config.repost:
         repost(ledger, service)
-    ended = ledger.chunks(ChunkState.FAILED, ChunkState.CANCELLED)
     if config.retry_failed:
         for chunk in ended:
             ledger.begin_anew(chunk)

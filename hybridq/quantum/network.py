@@ -143,6 +143,8 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
         inputs, weights = inputs.double(), weights.to(inputs.device).double()
         if isinstance(rule, TorchRule):
             return rule.values(inputs, weights)
+        if not torch.is_grad_enabled():  # which the function itself cannot see
+            inputs, weights = inputs.detach(), weights.detach()
         values: Tensor = ExpvalsFunction.apply(inputs, weights, self)
         return values
 

@@ -20,6 +20,7 @@ from hybridq.hardware.circuit import Program
 from hybridq.hardware.ledger import ChunkState, Ledger
 from hybridq.hardware.pace import Clock
 from hybridq.hardware.submission import Images, Submission
+from hybridq.quantum import QuantumLayer, build_circuit, z_observables
 
 PLAIN = "resilience_level=0,shots=2048"
 
@@ -367,14 +368,43 @@ def test_no_secret_reaches_any_file_or_stream(serve, submit, command):
     assert all(server.token not in text for text in seen)
 
 
-def test_an_evaluation_is_one_small_job(loopback, submit):
-    """156 images of 4 qubits at 1024 shots; here as many points as there are images."""
-    submit()
-    folder = newest()
-    assert loopback.accepted[0].body_bytes < 1_000_000
-    plan = Submission.load(folder).plan
+def test_an_evaluation_of_156_images_is_one_small_job(loopback, submit, run):
+    backend = "ibm,resilience_level=0,shots=1024"
+    assert submit("--data", "phantom,size=16,count=624", backend=backend)[0] == 0
+    (job,) = loopback.accepted
+    plan = Submission.load(newest()).plan
+    assert plan["images"] == 156
+    assert job.body_bytes < 1_000_000
     assert plan["qpu_seconds"] < 60
-    assert plan["jobs"][0]["body_bytes"] == pytest.approx(loopback.accepted[0].body_bytes, rel=0.05)
+    assert plan["jobs"][0]["body_bytes"] == pytest.approx(job.body_bytes, rel=0.02)
+
+
+def test_a_training_step_is_one_small_job(loopback):
+    parts = build_circuit(4, num_layers=2)
+    layer, exact = (
+        QuantumLayer(
+            parts.circuit,
+            input_params=parts.input_params,
+            weight_params=parts.weight_params,
+            observables=z_observables(4)[:2],
+            backend=open_backend(backend),
+            generator=torch.Generator().manual_seed(0),
+            init_std=1.0,
+        )
+        for backend in ("ibm,resilience_level=0,shots=4096,max_qpu_seconds=500", "statevector")
+    )
+    assert layer.weight.shape == (12,)
+    found = []
+    for one in (layer, exact):
+        angles = torch.linspace(0, 3, 16).view(4, 4).requires_grad_()
+        one(angles).square().sum().backward()
+        found.append((angles.grad, one.weight.grad))
+    (job,) = loopback.accepted
+    print(job.body_bytes)
+    assert job.body_bytes <= 25_000
+    for mine, wanted in zip(*found, strict=True):
+        torch.testing.assert_close(mine, wanted, atol=0.25, rtol=0)
+    layer.backend.close()
 
 
 def test_a_program_is_read_as_it_was_written(loopback, submit, tmp_path):

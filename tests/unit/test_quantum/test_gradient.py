@@ -10,6 +10,7 @@ from qiskit_machine_learning.primitives import QMLEstimator
 
 from backends import open_backend
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
+from hybridq.quantum.gradient import Spsa
 
 CIRCUITS = [
     {"encoding": "angle", "ansatz": "real_amplitudes", "entanglement": "ring"},
@@ -194,3 +195,58 @@ def test_gradients_with_shots_are_near_the_exact_ones(make_layer, random_angles)
         grads.append(torch.cat([angles.grad.flatten(), layer.weight.grad]))
     difference = (grads[0] - grads[1]).abs().max().item()
     assert 0 < difference < 0.1
+
+
+def test_through_ibm_a_step_is_one_job(make_layer, random_angles, monkeypatch):
+    with open_backend("ibm_rehearsal,resilience_level=0,shots=4096") as rehearsal:
+        layer = make_layer(2, backend=rehearsal)
+        exact = make_layer(2)
+        counted = Rows(rehearsal, monkeypatch)
+        angles = random_angles(3, 2, requires_grad=True)
+        expvals = layer(angles)
+        assert rehearsal.num_jobs == 1
+        grad = random_angles(3, 2) + 1
+        expvals.backward(grad)
+        assert rehearsal.num_jobs == 1
+        (rows,) = counted.counts
+        shifted = len(layer.qnn.rule.shifted(True, True))
+        assert rows == 3 * (1 + 2 * shifted)
+        with open_backend("fake_torino,shots=none") as noisy:  # what it estimates
+            exact.use_backend(noisy)
+            wanted = random_angles(3, 2, requires_grad=True)
+            exact(wanted).backward(grad)
+        np.testing.assert_allclose(angles.grad, wanted.grad, atol=0.25)
+        np.testing.assert_allclose(layer.weight.grad, exact.weight.grad, atol=0.4)
+        layer(angles.detach())  # the weight's gradient is still wanted
+        with torch.no_grad():
+            layer(angles)
+        by_weights = len(layer.qnn.rule.shifted(False, True))
+        assert counted.counts[1:] == [3 * (1 + 2 * by_weights), 3]
+
+
+def test_spsa_is_right_in_the_mean_and_cheap(make_layer, random_angles, exact, monkeypatch):
+    layer = make_layer(2)
+    angles = random_angles(2, 2, requires_grad=True)
+    layer(angles).square().sum().backward()
+    wanted = [angles.grad.clone(), layer.weight.grad.clone()]
+    step = 0.1
+    layer.qnn.use_spsa(Spsa(torch.Generator().manual_seed(0), repeats=4000, step=step))
+    angles.grad = layer.weight.grad = None
+    layer(angles).square().sum().backward()
+    for found, expected in zip([angles.grad, layer.weight.grad], wanted, strict=True):
+        # the bias is of order step**2, the spread of 4000 directions about 0.02 for each angle
+        np.testing.assert_allclose(found, expected, atol=0.12)
+    rows = Rows(exact, monkeypatch)
+    layer.qnn.use_spsa(Spsa(torch.Generator().manual_seed(0), repeats=2))
+    layer(angles).sum().backward()
+    assert rows.counts == [2, 2 * 2 * 2]  # forward; both sides of two directions for each sample
+
+
+def test_spsa_follows_from_its_generator(make_layer, random_angles):
+    found = []
+    for _ in range(2):
+        layer = make_layer(2)
+        layer.qnn.use_spsa(Spsa(torch.Generator().manual_seed(5)))
+        layer(random_angles(2, 2)).sum().backward()
+        found.append(layer.weight.grad)
+    assert torch.equal(*found)
