@@ -15,10 +15,9 @@ from qiskit_ibm_runtime.exceptions import (
     IBMRuntimeError,
     RuntimeJobFailureError,
 )
-from requests.exceptions import ConnectTimeout
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from backends.account import without_secrets
+from backends.errors import UnavailableError
 from backends.jobs import ServiceError, Trouble
 from backends.secrets import HIDDEN
 from backends.specs import IbmRuntime
@@ -48,7 +47,6 @@ _BY_STATUS = {
 }
 _ACCOUNT = (IBMAccountError, IBMNotAuthorizedError, AccountNotFoundError, InvalidAccountError)
 _REQUEST = (IBMRuntimeError, IBMInputValueError, RuntimeJobFailureError)
-_NOTHING_SENT = (NewConnectionError, ConnectTimeoutError, ConnectTimeout)
 
 
 @contextlib.contextmanager
@@ -74,10 +72,10 @@ def service_errors_of_jobs(spec: IbmRuntime, *, posting: bool = False) -> Iterat
 def explain(error: BaseException, spec: IbmRuntime, *, posting: bool) -> ServiceError:
     """Say what an exception means.
 
-    A job counts as refused only where that is certain: the reply had a status from 400 to 499,
-    the connection was never made, or the client failed in a request before the post. A 5xx that
-    outlived the client's own retries, a reply that was lost and whatever is not known leave it
-    open.
+    A job counts as refused only where that is certain: the first reply had a status from 400 to
+    499, or the client failed in a request before the post. A reply that was lost, and whatever is
+    not known, leave it open; so does a 5xx, also where the client posted again on its own and was
+    refused then.
     """
     chain = list(_chain(error))
     text = without_secrets(str(error), spec)
@@ -87,15 +85,18 @@ def explain(error: BaseException, spec: IbmRuntime, *, posting: bool) -> Service
     in_post = isinstance(error, IBMRuntimeError) and "Failed to run program" in text
     before_post = isinstance(error, IBMBackendError) or type(error).__name__ == "RequestsApiError"
     refused = (
-        (status is not None and 400 <= status < 500 and status != 408)
-        or any(isinstance(one, _NOTHING_SENT) for one in chain)
-        or isinstance(error, IBMNotAuthorizedError | IBMInputValueError | AccountNotFoundError)
+        (status is not None and 400 <= status < 500 and status != 408 and not _posted_again(chain))
+        or isinstance(error, IBMInputValueError | AccountNotFoundError)
         or (before_post and not in_post)
     )
     what = "a job" if posting else "an answer"
+    message = f"Expected {what} from IBM Quantum, got {type(error).__name__} ({text}): "
+    if isinstance(error, UnavailableError):  # which says it all already
+        message, remedy = text, ""
+    else:
+        remedy = _REMEDIES[trouble]
     return ServiceError(
-        f"Expected {what} from IBM Quantum, got {type(error).__name__} ({text}): "
-        f"{_REMEDIES[trouble]}",
+        message + remedy,
         trouble,
         maybe_accepted=posting and not refused,
         retry_after=_retry_after(chain),
@@ -125,6 +126,16 @@ def _status(chain: list[BaseException]) -> int | None:
         if isinstance(status, int) and status > 0:
             return status
     return None
+
+
+def _posted_again(chain: list[BaseException]) -> bool:
+    """Whether the client had an answer of 500 or above before the one that it gave up at."""
+    for one in chain:
+        raw = getattr(getattr(one, "response", None), "raw", None)
+        history = getattr(getattr(raw, "retries", None), "history", ())
+        if any(entry.status is not None and entry.status >= 500 for entry in history):
+            return True
+    return False
 
 
 def _trouble(

@@ -57,7 +57,7 @@ def rounds(server, run, rng, kills):
     hit = tries = 0
     while hit < kills:
         tries += 1
-        assert tries < 3 * kills
+        assert tries < 6 * kills
         if rng.random() < 0.5:
             server.faults.add(
                 "POST", r"^/jobs$", after=rng.randrange(3), drop=True, accept=rng.random() < 0.7
@@ -65,7 +65,7 @@ def rounds(server, run, rng, kills):
         found = sorted(Path("runs/submit").glob("*/jobs.sqlite"))
         collects = bool(found) and rng.random() < 0.4
         command = ("jobs", "collect", found[-1].parent, *QUICK) if collects else submit
-        hit += kill_at(server, start(*command), rng.randrange(1, 45), 0.02 * rng.random())
+        hit += kill_at(server, start(*command), rng.randrange(1, 25), 0.02 * rng.random())
         check_tags(server)
         if found and done(found[-1].parent):
             finish(*submit, "--again")  # so that there is something to kill

@@ -266,6 +266,16 @@ def test_faults_of_a_post(loopback, submit, command, name):
     check_values(newest(), Images.load(newest()).ideal)
 
 
+@pytest.mark.parametrize("second", [{"status": 409}, {"status": 401}, {"drop": True}])
+def test_a_refusal_after_a_first_post_that_was_accepted(loopback, submit, second):
+    """The client posts again after a 503, and what it hears then says nothing of the first."""
+    loopback.faults.add("POST", r"^/jobs$", status=503, accept=True)
+    loopback.faults.add("POST", r"^/jobs$", **second)
+    submit()
+    assert submit("--wait", "60")[0] == 0
+    assert len(loopback.accepted) == 1
+
+
 @pytest.mark.parametrize("headers", [{"Retry-After": "1"}, {}])
 def test_too_many_requests(loopback, submit, monkeypatch, headers):
     slept = []

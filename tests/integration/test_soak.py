@@ -1,0 +1,104 @@
+"""Two hundred chunks through every fault at random, with IBM's own client."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hybridq.config import JobsCollectConfig, SubmitConfig
+from hybridq.errors import HybridqError
+from hybridq.hardware import collect, submit
+from hybridq.hardware.ledger import Ledger
+from hybridq.hardware.pace import Clock
+from hybridq.hardware.submission import Images
+
+SHOTS = 64
+POSTS = (
+    {"status": 503},
+    {"status": 503, "accept": True},
+    {"status": 502, "times": 2},
+    {"drop": True},
+    {"drop": True, "accept": True},
+    {"body": b"<html>", "accept": True},
+    {"status": 429},
+    {"status": 429, "headers": {"Retry-After": "3"}},
+    {"status": 401, "message": "expired"},
+    {"status": 409, "message": "usage limit"},
+    {"status": 400, "code": 1217, "message": "Session has been closed"},
+)
+POLLS = (
+    {"status": 503},
+    {"status": 429},
+    {"status": 429, "headers": {"Retry-After": "0"}},
+    {"drop": True},
+    {"status": 401, "message": "expired"},
+)
+
+
+class Time:
+    """Seconds that pass when somebody sleeps; the server's rate limit is on them, too."""
+
+    def __init__(self):
+        self.seconds = 1_000_000.0
+
+    def now(self):
+        return self.seconds
+
+    def sleep(self, seconds):
+        self.seconds += seconds
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_and_nothing_doubled(serve, varied_run):
+    rng = random.Random(0)
+    time = Time()
+    server = serve(ideal=True, listing_delay=0.3, seconds_left=1e9)
+    server.posts_per_minute = 5
+    server.clock = time.now
+    clock = Clock(time.now, time.sleep)
+    config = SubmitConfig(
+        run=varied_run,
+        data="phantom,size=16,count=800",
+        backend=f"ibm,device=ibm_loopback,resilience_level=0,shots={SHOTS}",
+        job_executions=SHOTS,  # one image a job
+        yes=True,
+    )
+    for command in range(300):
+        server.faults.clear()
+        server.operational = rng.random() < 0.95
+        for _ in range(rng.randrange(6, 16)):
+            fault = rng.choice(POSTS)
+            server.faults.add("POST", r"^/jobs$", after=rng.randrange(4), **fault)
+        for _ in range(rng.randrange(4)):
+            server.faults.add("GET", r"^/jobs", after=rng.randrange(40), **rng.choice(POLLS))
+        if rng.random() < 0.3:
+            server.faults.fail_job(reason="Error in calibration", code=6054)
+        again = {"repost": rng.random() < 0.2, "retry_failed": rng.random() < 0.5}
+        with contextlib.suppress(HybridqError):  # a command that could not even begin
+            submit(config.model_copy(update=again), clock=clock)
+        found = sorted(Path("runs/submit").glob("*"))
+        assert len(found) <= 1
+        if found and command % 2:
+            done = collect(JobsCollectConfig(submission=found[0], wait=20.0), clock=clock)
+            if done.complete:
+                break
+    else:
+        pytest.fail("not done after 300 commands")
+    answered = {r.status for r in server.requests if r.method == "POST" and r.path == "/jobs"}
+    assert answered >= {None, 200, 400, 401, 409, 429, 502, 503}
+    folder = found[0]
+    tags = [tag for job in server.accepted for tag in job.tags]
+    assert len(set(tags)) == len(tags)  # no tag has two accepted jobs
+    with Ledger.read(folder) as ledger:
+        here, values, _ = ledger.results()
+        chunks = ledger.chunks()
+    assert len(chunks) == 200
+    assert here.all()
+    by_tag = {job.tags[0]: job for job in server.accepted}
+    assert all(by_tag[chunk.tag].id == chunk.job_id for chunk in chunks)
+    distance = np.abs(values - Images.load(folder).ideal)
+    assert (distance < 6 / np.sqrt(SHOTS)).all()
