@@ -662,7 +662,7 @@ def test_take_option():
 
 def test_ibm_without_an_account(refused):
     """No host is contacted: there is no token, and the home is empty."""
-    line = refused("finetune", "--data", PHANTOM, "--backend", "ibm")
+    line = refused("finetune", "--data", PHANTOM, "--backend", "ibm,max_qpu_seconds=9")
     assert "account" in line
     assert "ibm_rehearsal" in line
 
@@ -681,7 +681,7 @@ def test_a_token_is_never_shown(refused, run, monkeypatch):
 
     monkeypatch.setenv("QISKIT_IBM_TOKEN", TOKEN)
     monkeypatch.setattr("backends.account.QiskitRuntimeService", Service)
-    line = refused("finetune", "--data", PHANTOM, "--backend", "ibm")
+    line = refused("finetune", "--data", PHANTOM, "--backend", "ibm,max_qpu_seconds=9")
     assert TOKEN not in line
     assert "***" in line
     line = refused(

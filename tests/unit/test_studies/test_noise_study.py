@@ -98,7 +98,7 @@ def test_mitigation_by_name(models):
     folder = study(
         models,
         noise_scale="5",
-        shots="3000",
+        shots="20000",
         mitigation="none,trex,zne,dd,zne_by_scale",
         limit=6,
     )
