@@ -17,7 +17,7 @@ SCRIPTS = sorted(FOLDER.glob("[0-9][0-9]_*.py"))
 SECONDS = 90
 LARGEST = 400_000  # bytes of a notebook with its outputs
 LIBRARIES = {"hybridq", "backends", "numpy", "matplotlib", "torch"}
-STANDARD = {"csv", "json", "math", "os", "pathlib", "tempfile", "time"}
+STANDARD = {"csv", "json", "math", "os", "pathlib", "subprocess", "sys", "tempfile", "time"}
 CLOSING = "## What this shows, and what it does not"
 
 by_name = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
