@@ -15,6 +15,7 @@ from qiskit.providers import BackendV2
 from qiskit.transpiler import Target
 
 from backends.aer import Machine
+from backends.batches import check_batch
 from backends.calibration import SnapshotBackend
 from backends.engine import (
     AnyBackendEngine,
@@ -45,6 +46,14 @@ class Expvals(NamedTuple):
 
     values: FloatArray
     stds: FloatArray
+
+
+def read_expvals(result: Any) -> Expvals:
+    """Read the values and errors of a job of one broadcast PUB, (batch, num_observables) each."""
+    data = result[0].data
+    values = np.asarray(data.evs, dtype=np.float64).T
+    stds = np.asarray(data.stds, dtype=np.float64).T
+    return Expvals(np.ascontiguousarray(values), np.ascontiguousarray(stds))
 
 
 class Executable:
@@ -150,7 +159,7 @@ class Executable:
         Raises:
             InvalidValueError: On a wrong shape or values that are not finite.
         """
-        theta = _batch(parameter_values, prepared.num_parameters, "parameter_values")
+        theta = check_batch(parameter_values, prepared.num_parameters, "parameter_values")
         return self._run_angles(prepared, prepared.angles(theta), seed)
 
     def run_angles(
@@ -170,7 +179,7 @@ class Executable:
         Raises:
             InvalidValueError: On a wrong shape or values that are not finite.
         """
-        return self._run_angles(prepared, _batch(angles, prepared.num_angles, "angles"), seed)
+        return self._run_angles(prepared, check_batch(angles, prepared.num_angles, "angles"), seed)
 
     def _run_angles(self, prepared: Prepared, phi: FloatArray, seed: int | None) -> Expvals:
         """Send the PUB and arrange the result as (batch, num_observables)."""
@@ -185,10 +194,7 @@ class Executable:
         # A circuit without parameters broadcasts over a batch of empty rows.
         pub = (prepared.circuit, prepared.column, phi)
         self._num_jobs += 1
-        data = self._engine.submit(pub, seed).result()[0].data
-        values = np.asarray(data.evs, dtype=np.float64).T
-        stds = np.asarray(data.stds, dtype=np.float64).T
-        return Expvals(np.ascontiguousarray(values), np.ascontiguousarray(stds))
+        return read_expvals(self._engine.submit(pub, seed).result())
 
     def machine(self, prepared: Prepared) -> Machine:
         """Get the simulator of a prepared circuit, with the noise model on its qubits.
@@ -241,9 +247,19 @@ class Executable:
         return self._engine.num_qubits
 
     @property
-    def device(self) -> BackendV2 | None:
-        """The whole device; None for a simulator without one."""
-        return self._engine.device
+    def device(self) -> BackendV2:
+        """The whole device.
+
+        Raises:
+            UnavailableError: If there is no device behind the backend.
+        """
+        device = self._engine.device
+        if device is None:
+            raise UnavailableError(
+                f"Expected a backend with a device, got {self.profile!r}: take one of a device, "
+                "such as fake_torino or ibm."
+            )
+        return device
 
     def device_for(self, prepared: Prepared) -> BackendV2:
         """Get the device with the qubits that a prepared circuit has: all of them, or a cut.
@@ -260,11 +276,6 @@ class Executable:
             UnavailableError: If there is no device behind the backend.
         """
         device = self.device
-        if device is None:
-            raise UnavailableError(
-                f"Expected a backend with a device, got {self.profile!r}: it has no noise of a "
-                "device to simulate."
-            )
         scale = getattr(self.spec, "noise_scale", 1.0)
         spec = Noisy(device=device.name, shots=None, noise_scale=scale)
         return Executable(DeviceEngine(device, spec), None, f"{device.name} on Aer")
@@ -378,21 +389,3 @@ def _open(spec: Spec, profile: str) -> Executable:
 
         return Executable(DeviceEngine(fake_device(spec.device), spec), spec, profile)
     return Executable(statevector_engine(spec), spec, profile)
-
-
-def _batch(values: npt.ArrayLike, columns: int, name: str) -> FloatArray:
-    """Check an array to be (batch, columns) of finite numbers."""
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidValueError(
-            f"Expected `{name}` to be real numbers, got {type(values).__name__}: convert it."
-        ) from error
-    if array.ndim != 2 or array.shape[1] != columns or not len(array):
-        raise InvalidValueError(
-            f"Expected `{name}` of shape (batch, {columns}), got {array.shape}: give one row "
-            "for each point and one column for each parameter."
-        )
-    if not np.isfinite(array).all():
-        raise InvalidValueError(f"Expected finite `{name}`, got nan or inf: check the inputs.")
-    return array

@@ -8,9 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from backends.errors import InvalidValueError, UnavailableError
+from backends.errors import UnavailableError
 from backends.executable import Expvals
-from backends.specs import IbmRuntime, Spec
+from backends.specs import IbmRuntime
 
 
 class Trouble(StrEnum):
@@ -85,10 +85,11 @@ class JobService(abc.ABC):
     Every method raises a `ServiceError` if the service cannot be asked or refuses.
 
     Attributes:
-        listing_lags: Whether a job that was accepted may be missing from `find` for a while.
+        is_local: Whether jobs run in this process; else a job that was accepted may be missing
+            from `find` for a while, and posts are limited.
     """
 
-    listing_lags: bool = True
+    is_local: bool = False
 
     @abc.abstractmethod
     def post(self, pub: tuple[Any, ...], tag: str, *, max_seconds: int | None = None) -> str:
@@ -132,22 +133,14 @@ class JobService(abc.ABC):
         return
 
 
-def open_jobs(spec: Spec, folder: Path) -> JobService:
+def open_jobs(spec: IbmRuntime, folder: Path) -> JobService:
     """The service that takes a backend's jobs; nothing is asked of it yet.
 
     Args:
         spec: IBM hardware, or its rehearsal.
         folder: Where a rehearsal keeps its jobs.
-
-    Raises:
-        InvalidValueError: If the backend is a simulator.
     """
     from backends.local_jobs import LocalJobs
     from backends.runtime_jobs import RuntimeJobs
 
-    if not isinstance(spec, IbmRuntime):
-        raise InvalidValueError(
-            f"Expected a backend that takes jobs, such as ibm or ibm_rehearsal, got a simulator "
-            f"({spec.kind}): use `hybridq evaluate` for it."
-        )
     return RuntimeJobs(spec) if spec.rehearse is None else LocalJobs(spec, folder)

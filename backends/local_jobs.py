@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zipfile
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.executable import Expvals
+from backends.executable import Expvals, read_expvals
+from backends.files import atomic_path
 from backends.ibm import RehearsalEngine
 from backends.jobs import JobReport, JobService, JobState, ServiceError, Trouble
 from backends.seeds import derive_seed
@@ -26,7 +25,7 @@ class LocalJobs(JobService):
         folder: Where jobs are kept, one file each.
     """
 
-    listing_lags = False
+    is_local = True
 
     def __init__(self, spec: IbmRuntime, folder: Path) -> None:
         self._spec = spec
@@ -34,18 +33,10 @@ class LocalJobs(JobService):
 
     def post(self, pub: tuple[Any, ...], tag: str, *, max_seconds: int | None = None) -> str:
         """Run the PUB, and keep its result; a rehearsal takes no QPU time to limit."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         seed = derive_seed(self._spec.seed, *tag.encode())
-        data = self._engine.submit(pub, seed).result()[0].data
-        values = np.asarray(data.evs, dtype=np.float64).T
-        stds = np.asarray(data.stds, dtype=np.float64).T
-        handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=self._folder)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, values=values, stds=stds)
-            Path(name).replace(self._path(tag))
-        finally:
-            Path(name).unlink(missing_ok=True)
+        found = read_expvals(self._engine.submit(pub, seed).result())
+        with atomic_path(self._path(tag)) as path, path.open("wb") as file:
+            np.savez(file, values=found.values, stds=found.stds)
         return tag
 
     def find(self, tag: str) -> list[str]:

@@ -14,6 +14,7 @@ from qiskit.transpiler import Target
 from qiskit_ibm_runtime.models.exceptions import BackendPropertyError
 from qiskit_ibm_runtime.utils.utils import is_isa_circuit
 
+from backends.batches import check_batch
 from backends.errors import InvalidValueError
 from backends.success import FREE, Calibration, Operation, operations_of, read_calibration
 
@@ -79,25 +80,7 @@ def _check_angles(circuit: QuantumCircuit, angles: npt.ArrayLike) -> npt.NDArray
                     f"Expected plain parameters, got the expression {value} in "
                     f"`{item.operation.name}`: prepare the circuit with this backend."
                 )
-    try:
-        rows = np.asarray(angles, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidValueError(
-            f"Expected `angles` to be real numbers, got {type(angles).__name__}: convert it."
-        ) from error
-    if rows.ndim != 2 or not len(rows) or rows.shape[1] != circuit.num_parameters:
-        raise InvalidValueError(
-            f"Expected `angles` of shape (batch, {circuit.num_parameters}), got {rows.shape}: "
-            "give one row for each point and one column for each parameter."
-        )
-    bad = np.argwhere(~np.isfinite(rows))
-    if len(bad):
-        row, k = (int(i) for i in bad[0])
-        raise InvalidValueError(
-            f"Expected finite `angles`, got {rows[row, k]} in row {row}, column {k}: check the "
-            "inputs."
-        )
-    return rows
+    return check_batch(angles, circuit.num_parameters, "angles")
 
 
 def _check_rzz(circuit: QuantumCircuit, rows: npt.NDArray[np.float64]) -> None:

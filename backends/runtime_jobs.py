@@ -7,13 +7,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import numpy as np
 from qiskit.providers import BackendV2
 from qiskit_ibm_runtime import Batch, QiskitRuntimeService, Session
 from qiskit_ibm_runtime.executor_estimator import Estimator
 
 from backends.account import find_device, without_secrets
-from backends.executable import Expvals
+from backends.executable import Expvals, read_expvals
 from backends.ibm_options import estimator_options
 from backends.jobs import JobReport, JobService, JobState, ServiceError, Trouble
 from backends.specs import IbmRuntime
@@ -92,16 +91,13 @@ class RuntimeJobs(JobService):
         """Values and standard errors of a job that is done."""
         found = self._asked(lambda: self._job(job_id).result(timeout=self._answer_seconds))
         try:
-            data = found[0].data
-            values = np.asarray(data.evs, dtype=np.float64).T
-            stds = np.asarray(data.stds, dtype=np.float64).T
+            return read_expvals(found)
         except (TypeError, IndexError, AttributeError, ValueError) as error:
             raise ServiceError(
                 f"Expected expectation values from job {job_id}, got {type(found).__name__}: "
                 "look at the job on IBM's site, then retry the chunk.",
                 Trouble.REQUEST,
             ) from error
-        return Expvals(np.ascontiguousarray(values), np.ascontiguousarray(stds))
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job, unless it has ended."""

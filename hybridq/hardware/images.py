@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hybridq.checkpoint import ModelSpec
 from hybridq.config import FinetuneConfig, SubmitConfig
+from hybridq.data import ImageData
 from hybridq.data.images import read_image
 from hybridq.evaluation.evaluate import BATCH, classify, data_for, limited_split, threshold_for
 from hybridq.evaluation.predict import image_files
@@ -22,29 +23,27 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Source:
-    """Images to send, and the threshold their predictions are made with.
+    """Images to send.
 
     Attributes:
-        data: Name of the data.
+        name: Name of the data.
         split: The split; None for files.
         ids: Names of the images.
         labels: `(images,)` or `(images, num_classes)`; empty where there are none.
         images: Pixels, one array for each image.
-        threshold: On the positive class, chosen on validation.
+        data: The data with its validation split; None for files.
     """
 
-    data: str
+    name: str
     split: str | None
     ids: tuple[str, ...]
     labels: Ints
     images: list[NDArray[np.uint8]]
-    threshold: float
+    data: ImageData | None
 
 
-def source_of(
-    config: SubmitConfig, run: FinetuneConfig, spec: ModelSpec, model: HybridClassifier
-) -> Source:
-    """Read the images that a command names; `model` runs without noise, for the threshold.
+def source_of(config: SubmitConfig, run: FinetuneConfig, spec: ModelSpec) -> Source:
+    """Read the images that a command names.
 
     Raises:
         HybridqError: If they cannot be read.
@@ -53,7 +52,7 @@ def source_of(
         files = image_files(config.images)
         pixels = [read_image(path, channels=3) for path in files]
         return Source(
-            "image files", None, tuple(str(path) for path in files), np.empty(0, int), pixels, 0.5
+            "image files", None, tuple(str(path) for path in files), np.empty(0, int), pixels, None
         )
     wanted = {"val", config.split}
     data = data_for(
@@ -64,15 +63,22 @@ def source_of(
         splits=tuple(name for name in ("val", "test") if name in wanted),
     )
     chosen = limited_split(data, config.split, config.limit, seed=config.seed)
-    on_val = classify(model, data.splits["val"], multilabel=spec.task == "multilabel")
     return Source(
         data.name,
         config.split,
         tuple(chosen.ids),
         np.asarray(chosen.labels, dtype=np.int64),
         list(chosen.images),
-        threshold_for(data, on_val),
+        data,
     )
+
+
+def choose_threshold(model: HybridClassifier, source: Source, task: str) -> float:
+    """The threshold that validation chooses, on a model that runs without noise; 0.5 for files."""
+    if source.data is None:
+        return 0.5
+    on_val = classify(model, source.data.splits["val"], multilabel=task == "multilabel")
+    return threshold_for(source.data, on_val)
 
 
 @torch.inference_mode()

@@ -24,19 +24,24 @@ class Pace:
 
     Args:
         clock: The time.
-        per_minute: Most posts in 60 seconds.
+        per_minute: Most posts in 60 seconds; None for no limit.
         earlier: When posts were made before, in the clock's seconds.
     """
 
     def __init__(
-        self, clock: Clock, per_minute: int = POSTS_PER_MINUTE, earlier: Iterable[float] = ()
+        self,
+        clock: Clock,
+        per_minute: int | None = POSTS_PER_MINUTE,
+        earlier: Iterable[float] = (),
     ) -> None:
         self._clock = clock
         self._per_minute = per_minute
-        self._posts = deque(sorted(earlier)[-per_minute:])
+        self._posts = deque(sorted(earlier), maxlen=per_minute)
 
     def wait(self) -> None:
         """Return when the next post may be made, and count it."""
+        if self._per_minute is None:
+            return
         if len(self._posts) == self._per_minute:
             left = self._posts.popleft() + 60.0 - self._clock.now()
             if left > 0:

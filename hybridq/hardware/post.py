@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from backends.jobs import JobService, ServiceError, Trouble
+from hybridq.hardware.circuit import Pub
 from hybridq.hardware.ledger import Chunk, ChunkState, Ledger
 from hybridq.hardware.pace import Clock, Pace
 
@@ -16,8 +16,6 @@ MOST_TRIES = 8
 """Refused posts of one chunk in a row, before it is given up for now."""
 MOST_DOUBTS = 3
 """Posts in a row without an answer, before no more are made."""
-
-Pub = tuple[Any, ...]
 
 
 def post_all(
@@ -128,7 +126,7 @@ def look_up(
     doubtful = ledger.chunks(ChunkState.POSTING, ChunkState.UNCERTAIN)
     try:
         missing = [chunk for chunk in doubtful if not _found(ledger, service, chunk)]
-        if missing and service.listing_lags:
+        if missing and not service.is_local:
             logger.info(
                 "%d of %d chunks in doubt are not listed; asking again in %.0f s",
                 len(missing),
@@ -142,10 +140,10 @@ def look_up(
             ledger.doubt(chunk, f"it could not be looked up: {error}")
         return error
     for chunk in missing:
-        if service.listing_lags:
-            ledger.doubt(chunk, "the service lists no job with its tag, which may still appear")
-        else:
+        if service.is_local:
             ledger.refuse(chunk, "the service has no job with its tag")
+        else:
+            ledger.doubt(chunk, "the service lists no job with its tag, which may still appear")
     return None
 
 

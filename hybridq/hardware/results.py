@@ -16,12 +16,13 @@ import torch
 from numpy.typing import NDArray
 
 from backends import open_backend
-from hybridq.checkpoint import load_model, write_hardware_note
+from hybridq.checkpoint import load_model
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.evaluation.metrics import all_metrics, predict_labels
 from hybridq.evaluation.predict import predicted_name
 from hybridq.evaluation.statistics import stratified_bootstrap
 from hybridq.files import without_nan, write_csv, write_json
+from hybridq.hardware.card import write_hardware_note
 from hybridq.hardware.ledger import ChunkState, Ledger
 from hybridq.hardware.submission import Images, Submission, model_hash
 from hybridq.model import HybridClassifier, probabilities

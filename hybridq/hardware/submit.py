@@ -15,12 +15,11 @@ from backends.jobs import JobService, ServiceError, open_jobs
 from backends.layouts import rank_layouts
 from backends.preflight import preflight
 from backends.program import ProgramSize, program_size
-from hybridq.checkpoint import load_model, read_spec
+from hybridq.checkpoint import ModelSpec, load_model, read_spec
 from hybridq.config import FinetuneConfig, SubmitConfig
-from hybridq.errors import InvalidValueError
 from hybridq.hardware.circuit import Program, compile_program, quantum_layer, shift_rule
-from hybridq.hardware.images import Source, features_of, source_of
-from hybridq.hardware.ledger import Chunk, ChunkState, Ledger
+from hybridq.hardware.images import Source, choose_threshold, features_of, source_of
+from hybridq.hardware.ledger import ChunkState, Ledger
 from hybridq.hardware.pace import Clock, Pace
 from hybridq.hardware.plan import REHEARSAL, Limits, Plan, check_budget, mitigation_words, plan_jobs
 from hybridq.hardware.post import post_all, repost
@@ -34,6 +33,7 @@ from hybridq.hardware.submission import (
     runtime_spec,
 )
 from hybridq.model import HybridClassifier
+from hybridq.quantum.layer import QuantumLayer
 from hybridq.runs import create_run, log_to_file, read_config, write_config, write_environment
 
 logger = logging.getLogger("hybridq")
@@ -80,16 +80,15 @@ def submit(config: SubmitConfig, *, clock: Clock | None = None) -> Outcome:
     clock = clock or Clock()
     runtime_spec(config.backend)
     run = read_config(config.run, FinetuneConfig, "finetune")
+    source = source_of(config, run, read_spec(config.run))
+    fingerprint = fingerprint_of(config.run, config.backend, source.ids, source.images)
+    folder = None if config.again else find_same(config.runs, fingerprint)
+    if folder is not None and not config.dry_run:
+        logger.info("going on with %s", folder)
+        return Outcome(folder, trouble=_go_on(config, folder, clock))
     with open_backend("statevector") as exact:
         model, spec = load_model(config.run, backend=exact)
-        quantum_layer(model, spec.head.name)
-        source = source_of(config, run, spec, model)
-        fingerprint = fingerprint_of(config.run, config.backend, source.ids, source.images)
-        folder = None if config.again else find_same(config.runs, fingerprint)
-        if folder is not None and not config.dry_run:
-            logger.info("going on with %s", folder)
-            return Outcome(folder, trouble=_go_on(config, folder, clock))
-        work = _prepare(config, model, source, fingerprint)
+        work = _prepare(config, model, spec, source, fingerprint)
     if config.dry_run:
         return Outcome(None, work.plan)
     check_budget(
@@ -111,10 +110,21 @@ def submit(config: SubmitConfig, *, clock: Clock | None = None) -> Outcome:
 
 
 def _prepare(
-    config: SubmitConfig, model: HybridClassifier, source: Source, fingerprint: str
+    config: SubmitConfig,
+    model: HybridClassifier,
+    spec: ModelSpec,
+    source: Source,
+    fingerprint: str,
 ) -> _Work:
-    """Compile, check and count; nothing is written or posted."""
-    spec = read_spec(config.run)
+    """Compile, check and count; nothing is written or posted.
+
+    Args:
+        config: What to send where.
+        model: The model, without noise.
+        spec: What it is.
+        source: The images.
+        fingerprint: The hash of this work.
+    """
     layer = quantum_layer(model, spec.head.name)
     features = features_of(model, source)
     with torch.inference_mode():
@@ -122,8 +132,6 @@ def _prepare(
         ideal = model.expvals(angles).double().numpy()
     runtime = runtime_spec(config.backend)
     with open_backend(config.backend) as backend:
-        if backend.device is None:
-            raise InvalidValueError(f"Expected a device behind {config.backend!r}, got none.")
         ranked = rank_layouts(
             layer.qnn.split.circuit,
             backend.device.target,
@@ -166,7 +174,7 @@ def _prepare(
             jobs=jobs,
             seconds_left=service.seconds_left(),
         )
-        simulated = _simulated(backend, program, best.layout, model, angles)
+        simulated = _simulated(backend, layer, best.layout, angles)
     return _Work(
         Submission(
             fingerprint=fingerprint,
@@ -174,12 +182,12 @@ def _prepare(
             model_hash=model_hash(config.run),
             backend=config.backend,
             device=backend.device.name if hardware else None,
-            data=source.data,
+            data=source.name,
             split=source.split,
             class_names=spec.class_names,
             positive=spec.positive,
             task=spec.task,
-            threshold=source.threshold,
+            threshold=choose_threshold(model, source, spec.task),
             plan=plan.to_dict(),
             seed=config.seed,
         ),
@@ -190,17 +198,12 @@ def _prepare(
 
 
 def _simulated(
-    backend: Executable,
-    program: Program,
-    layout: tuple[int, ...],
-    model: HybridClassifier,
-    angles: torch.Tensor,
+    backend: Executable, layer: QuantumLayer, layout: tuple[int, ...], angles: torch.Tensor
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """What the device as calibrated would give on the same qubits, without shots."""
     if len(layout) > MOST_SIMULATED_QUBITS:
         logger.info("more than %d qubits: the device is not simulated", MOST_SIMULATED_QUBITS)
-        return np.empty((0, program.column.shape[0]))
-    layer = quantum_layer(model, "")
+        return np.empty((0, layer.qnn.output_shape[0]))
     with backend.simulated() as twin:
         rule = shift_rule(layer, twin, layout=layout)
         own = compile_program(rule, layer, angles)
@@ -220,20 +223,14 @@ def _go_on(config: SubmitConfig, folder: Path, clock: Clock) -> ServiceError | N
         caps = {job["start"]: job["max_seconds"] for job in submission.plan["jobs"]}
         now = clock.now()
         earlier = [chunk.posted_at for chunk in ledger.chunks() if chunk.posted_at is not None]
-        pace = Pace(
-            clock, config.posts_per_minute, [at for at in earlier if now - 60.0 < at <= now]
-        )
-
-        def pub_of(chunk: Chunk) -> tuple[object, ...]:
-            return program.pub(chunk.start, chunk.stop)
-
+        recent = [at for at in earlier if now - 60.0 < at <= now]
         try:
             return post_all(
                 ledger,
                 service,
-                pub_of,
+                lambda chunk: program.pub(chunk.start, chunk.stop),
                 clock=clock,
-                pace=pace if service.listing_lags else Pace(clock, len(ledger.chunks()) + 1),
+                pace=Pace(clock, None if service.is_local else config.posts_per_minute, recent),
                 settle_seconds=config.settle_seconds,
                 max_seconds_of=lambda chunk: caps[chunk.start],
             )

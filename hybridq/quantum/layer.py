@@ -22,9 +22,10 @@ class QuantumLayer(nn.Module):
 
     It computes in double precision, unless the backend's `dtype` says otherwise, and returns the
     dtype and device of its input. On the torch engine it is an ordinary torch function, on the
-    device of its input, with derivatives of any order. On any other backend a forward is one job,
-    a backward one more, nothing runs for tensors without `requires_grad`, and second derivatives
-    raise a RuntimeError. Its state is one tensor, `connector.weight`.
+    device of its input, with derivatives of any order. On any other backend a forward is one job
+    and a backward one more (through IBM's service both are one), nothing runs for tensors without
+    `requires_grad`, and second derivatives raise a RuntimeError. Its state is one tensor,
+    `connector.weight`.
 
     It can be copied, and pickled where the backend is a simulator. A pickle made on a remote
     backend leaves the connection out, with a warning: call `use_backend` on what is read from it.

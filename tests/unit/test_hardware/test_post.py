@@ -111,7 +111,7 @@ def test_repost_takes_a_job_that_has_turned_up(folder, service, time, angles):
 
 
 def test_a_complete_listing_settles_a_doubt(folder, service, time, angles):
-    service.listing_lags = False
+    service.is_local = True
     service.faults = ["lost"]
     post(folder, service, time, angles)
     assert states(folder)[0] == "planned"

@@ -1,0 +1,65 @@
+"""What each command can be told: frozen pydantic models, one for each command."""
+
+from __future__ import annotations
+
+from hybridq.config.base import (
+    AugmentConfig,
+    ComputeConfig,
+    Config,
+    HeadConfig,
+    RunConfig,
+)
+from hybridq.config.jobs import (
+    JobsCancelConfig,
+    JobsCollectConfig,
+    JobsListConfig,
+    JobsStatusConfig,
+    SubmissionConfig,
+    SubmitConfig,
+)
+from hybridq.config.sources import (
+    BackendsCheckConfig,
+    BackendsListConfig,
+    BackendsSaveConfig,
+    BackendsShowConfig,
+    DataCheckConfig,
+    DataFetchConfig,
+    DataListConfig,
+)
+from hybridq.config.training import (
+    DemoConfig,
+    FinetuneConfig,
+    PretrainConfig,
+)
+from hybridq.config.use import (
+    EvaluateConfig,
+    NoiseStudyConfig,
+    PredictConfig,
+)
+
+__all__ = [
+    "AugmentConfig",
+    "BackendsCheckConfig",
+    "BackendsListConfig",
+    "BackendsSaveConfig",
+    "BackendsShowConfig",
+    "ComputeConfig",
+    "Config",
+    "DataCheckConfig",
+    "DataFetchConfig",
+    "DataListConfig",
+    "DemoConfig",
+    "EvaluateConfig",
+    "FinetuneConfig",
+    "HeadConfig",
+    "JobsCancelConfig",
+    "JobsCollectConfig",
+    "JobsListConfig",
+    "JobsStatusConfig",
+    "NoiseStudyConfig",
+    "PredictConfig",
+    "PretrainConfig",
+    "RunConfig",
+    "SubmissionConfig",
+    "SubmitConfig",
+]

@@ -1,0 +1,89 @@
+"""What several commands can be told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from tyro.conf import arg
+
+
+class Config(BaseModel):
+    """Base of all configs: frozen; an unknown field is an error, and so is an infinite number."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class HeadConfig(Config):
+    """The classifier on top of the encoder's features."""
+
+    name: Annotated[str, arg(name="head", prefix_name=False)] = "pqc"
+    """One of `linear`, `mlp`, `mlp_residual`, `pqc`, `pqc_residual`."""
+    num_qubits: int = Field(4, ge=1, le=20)
+    """Qubits of the circuit, which is also the size of the reduced feature vector."""
+    num_layers: int = Field(2, ge=1)
+    """Repetitions of the trainable layer."""
+    encoding: str = "angle"
+    """How angles enter the circuit: `angle`, `zz` or `reupload`."""
+    ansatz: str = "ry_cz"
+    """The trainable part: `ry_cz`, `real_amplitudes`, `efficient_su2`, `strongly_entangling`."""
+    entanglement: str = "ring"
+    """Which qubits are entangled in a layer: `linear`, `ring`, `full` or `none`."""
+    init_std: float = Field(0.01, ge=0)
+    """Standard deviation of the initial circuit weights, in radians."""
+
+
+class AugmentConfig(Config):
+    """Random changes to a training image."""
+
+    crop_min: float = Field(0.5, gt=0, le=1)
+    """Smallest part of the image's area that a crop keeps."""
+    horizontal_flip: bool = True
+    """Mirror left and right, for half of the images."""
+    vertical_flip: bool = False
+    """Mirror up and down, for half of the images."""
+    rotation: float = Field(10.0, ge=0, le=180)
+    """Largest rotation to either side, in degrees."""
+    jitter: float = Field(0.2, ge=0, lt=1)
+    """Largest relative change of brightness and contrast (and saturation of colour images)."""
+    blur: float = Field(0.3, ge=0, le=1)
+    """Share of images that are blurred; images below 64 pixels never are."""
+    noise: float = Field(0.0, ge=0)
+    """Standard deviation of Gaussian noise, on a scale of 0 to 1, for half of the images."""
+    erase: float = Field(0.0, ge=0, le=1)
+    """Share of images in which a small rectangle is erased."""
+
+
+class RunConfig(Config):
+    """What every command that makes a run folder can be told."""
+
+    data: str = "phantom"
+    """A MedMNIST name, a folder, a `.npz` in MedMNIST's format, or `phantom`."""
+    data_root: Path | None = None
+    """Folder of named data sets; `HYBRIDQ_DATA` where it is not given."""
+    positive: str | None = None
+    """The class that sensitivity speaks of, by name; only for two classes."""
+    runs: Path = Path("runs")
+    """Folder in which the run folder is made."""
+    name: str | None = None
+    """Name of the run, part of its folder's name; the data set's where it is not given."""
+    seed: int = Field(0, ge=0, lt=2**32)
+    """Seed of everything that is random in this run."""
+
+
+class ComputeConfig(Config):
+    """Where training runs."""
+
+    accelerator: str = "auto"
+    """Lightning's `accelerator`: `auto`, `cpu`, `gpu`, ..."""
+    devices: str = "1"
+    """Lightning's `devices`: how many, or which as `0,1`, or `auto`."""
+    num_nodes: int = Field(1, ge=1)
+    """Number of machines."""
+    strategy: str = "auto"
+    """Lightning's `strategy`: `auto`, `ddp`, ..."""
+    precision: str = "32-true"
+    """Lightning's `precision`, such as `32-true` or `bf16-mixed`; circuits stay in double."""

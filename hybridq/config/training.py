@@ -1,0 +1,114 @@
+"""What the commands that train can be told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from tyro.conf import OmitArgPrefixes
+
+from hybridq.config.base import AugmentConfig, ComputeConfig, Config, HeadConfig, RunConfig
+
+
+class PretrainConfig(RunConfig):
+    """SimCLR pretraining of MobileNetV2 on the train split, without its labels."""
+
+    resume: Path | None = None
+    """A run folder to go on with; its own config counts, and other flags are refused."""
+    encoder: str = "none"
+    """Initial weights: `none`, `imagenet`, a run of `hybridq pretrain`, or its file."""
+    image_size: int | None = Field(None, ge=8)
+    """Input height and width in pixels; that of the data, or twice that below 64 pixels."""
+    stem: Literal["auto", "stride1", "stride2"] = "auto"
+    """Stride of the first convolution; `auto` is stride2, or that of the initial weights."""
+    epochs: int = Field(200, ge=1)
+    """Passes over the train split."""
+    batch_size: int = Field(128, ge=2)
+    """Images of a step (each gives two views), on each device."""
+    temperature: float = Field(0.2, gt=0)
+    """Temperature of NT-Xent, arXiv:2002.05709 equation 1."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Peak learning rate of AdamW."""
+    weight_decay: float = Field(1e-4, ge=0)
+    """Weight decay of AdamW."""
+    warmup_epochs: int = Field(10, ge=0)
+    """Epochs in which the learning rate grows linearly; cosine decay follows."""
+    hidden_dim: int = Field(512, ge=1)
+    """Width of the projection head's hidden layer."""
+    projection_dim: int = Field(128, ge=1)
+    """Length of the projected vectors that NT-Xent compares."""
+    checkpoint_every: int = Field(5, ge=1)
+    """Epochs between two checkpoints for `--resume`."""
+    augment: AugmentConfig = AugmentConfig()
+    """The random views."""
+    compute: OmitArgPrefixes[ComputeConfig] = ComputeConfig()
+    """Where it runs."""
+
+
+class FinetuneConfig(RunConfig):
+    """Supervised training of encoder and head on a fraction of the labels."""
+
+    resume: Path | None = None
+    """A run folder to go on with; its own config counts, and other flags are refused."""
+    encoder: str = "none"
+    """Initial weights: `none`, `imagenet`, a run of `hybridq pretrain`, or its file."""
+    image_size: int | None = Field(None, ge=8)
+    """Input size for `none` and `imagenet`; a pretrained encoder carries its own."""
+    stem: Literal["auto", "stride1", "stride2"] = "auto"
+    """Stride of the first convolution for `none` and `imagenet`; `auto` as in pretraining."""
+    freeze_encoder: bool = False
+    """Train the head alone, on features computed once and without augmentation."""
+    labels: float = Field(1.0, gt=0, le=1)
+    """Fraction of the train split's labels in use: stratified, whole groups."""
+    head: HeadConfig = HeadConfig()
+    """The classifier."""
+    backend: str = "statevector"
+    """Backend of the quantum layer: a profile, then fields, as `aer_noisy,device=FakeTorino`."""
+    gradient: Literal["exact", "spsa"] = "exact"
+    """Derivatives of circuits that run as jobs: parameter shift, or SPSA, which is cheap."""
+    spsa_repeats: int = Field(1, ge=1)
+    """Random directions of SPSA for each image, each two more circuits."""
+    spsa_step: float = Field(0.3, gt=0, le=1.6)
+    """Step of SPSA to either side, in radians."""
+    start: Path | None = None
+    """A run of `hybridq finetune` with the same head, whose weights training begins with."""
+    noise_curriculum: str | None = None
+    """Noise scales of as many equal stages of training, as `0,0.5,1`; needs a noisy backend."""
+    epochs: int = Field(60, ge=1)
+    """Passes over the labelled images."""
+    keep: Literal["last", "best"] = "last"
+    """The epoch whose model is kept: the last, or the best by validation AUC."""
+    batch_size: int = Field(64, ge=2)
+    """Images of a step."""
+    learning_rate: float = Field(3e-3, gt=0)
+    """Peak learning rate of the encoder, in a one-cycle schedule."""
+    head_learning_rate: float = Field(5e-3, gt=0)
+    """Peak learning rate of the head's classical part."""
+    quantum_learning_rate: float = Field(1e-2, gt=0)
+    """Peak learning rate of the circuit's weights."""
+    weight_decay: float = Field(1e-2, ge=0)
+    """Weight decay of AdamW; circuit weights have none."""
+    class_weights: bool = True
+    """Weigh classes by the inverse of their frequency."""
+    patience: int = Field(0, ge=0)
+    """With `--keep best`: epochs without a better validation AUC before it stops; 0: never."""
+    checkpoint_every: int = Field(5, ge=1)
+    """Epochs between two checkpoints for `--resume`."""
+    augment: AugmentConfig = AugmentConfig(crop_min=0.7, jitter=0.1, blur=0.0)
+    """Random changes to the training images."""
+    compute: OmitArgPrefixes[ComputeConfig] = ComputeConfig()
+    """Where it runs."""
+
+
+class DemoConfig(Config):
+    """The whole job on generated images: pretrain, fine-tune, evaluate, switch backends."""
+
+    runs: Path = Path("runs")
+    """Folder in which the run folders are made."""
+    seed: int = Field(0, ge=0, lt=2**32)
+    """Seed of images and training."""
+    pretrain_epochs: int = Field(20, ge=1)
+    """Epochs of SimCLR."""
+    epochs: int = Field(30, ge=1)
+    """Epochs of fine-tuning."""
