@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +24,7 @@ class Trouble(StrEnum):
     CLOSED = "session closed"
     DEVICE = "device"
     REQUEST = "request"
+    RESULT = "result"
     NETWORK = "network"
 
     @property
@@ -79,6 +81,19 @@ class JobReport:
     qpu_seconds: float | None = None
 
 
+@dataclass(frozen=True)
+class FoundJob:
+    """A job that a service lists.
+
+    Attributes:
+        job_id: Its id.
+        tags: Its tags.
+    """
+
+    job_id: str
+    tags: tuple[str, ...]
+
+
 class JobService(abc.ABC):
     """Posts PUBs as jobs, and knows them by id and tag in any process.
 
@@ -92,12 +107,14 @@ class JobService(abc.ABC):
     is_local: bool = False
 
     @abc.abstractmethod
-    def post(self, pub: tuple[Any, ...], tag: str, *, max_seconds: int | None = None) -> str:
+    def post(
+        self, pub: tuple[Any, ...], tags: Sequence[str], *, max_seconds: int | None = None
+    ) -> str:
         """Post one PUB as one job.
 
         Args:
             pub: Circuit, observables and `(batch, num_angles)` gate angles in radians.
-            tag: Unique tag of the job.
+            tags: What the job is found by: first a tag of its own, then those that it shares.
             max_seconds: QPU seconds after which the service stops the job.
 
         Returns:
@@ -105,8 +122,8 @@ class JobService(abc.ABC):
         """
 
     @abc.abstractmethod
-    def find(self, tag: str) -> list[str]:
-        """Ids of the jobs that carry a tag, the oldest first."""
+    def find(self, tag: str) -> list[FoundJob]:
+        """The jobs that carry a tag, the oldest first."""
 
     @abc.abstractmethod
     def report(self, job_id: str) -> JobReport:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from backends.executable import Expvals, read_expvals
 from backends.files import atomic_path
 from backends.ibm import RehearsalEngine
-from backends.jobs import JobReport, JobService, JobState, ServiceError, Trouble
+from backends.jobs import FoundJob, JobReport, JobService, JobState, ServiceError, Trouble
 from backends.seeds import derive_seed
 from backends.specs import IbmRuntime
 
@@ -31,17 +32,23 @@ class LocalJobs(JobService):
         self._spec = spec
         self._folder = folder
 
-    def post(self, pub: tuple[Any, ...], tag: str, *, max_seconds: int | None = None) -> str:
+    def post(
+        self, pub: tuple[Any, ...], tags: Sequence[str], *, max_seconds: int | None = None
+    ) -> str:
         """Run the PUB, and keep its result; a rehearsal takes no QPU time to limit."""
+        tag = tags[0]
         seed = derive_seed(self._spec.seed, *tag.encode())
         found = read_expvals(self._engine.submit(pub, seed).result())
         with atomic_path(self._path(tag)) as path, path.open("wb") as file:
             np.savez(file, values=found.values, stds=found.stds)
         return tag
 
-    def find(self, tag: str) -> list[str]:
-        """The job of that tag, which is also its id."""
-        return [tag] if self._path(tag).is_file() else []
+    def find(self, tag: str) -> list[FoundJob]:
+        """The job of that tag, which is also its id, or those whose tags begin with it."""
+        names = sorted(path.stem for path in self._folder.glob("*.npz"))
+        return [
+            FoundJob(name, (name,)) for name in names if name == tag or name.startswith(f"{tag}-")
+        ]
 
     def report(self, job_id: str) -> JobReport:
         """A job that is there is done."""

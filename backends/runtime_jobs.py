@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from qiskit.providers import BackendV2
@@ -14,7 +14,7 @@ from qiskit_ibm_runtime.executor_estimator import Estimator
 from backends.account import find_device, without_secrets
 from backends.executable import Expvals, read_expvals
 from backends.ibm_options import estimator_options
-from backends.jobs import JobReport, JobService, JobState, ServiceError, Trouble
+from backends.jobs import FoundJob, JobReport, JobService, JobState, ServiceError, Trouble
 from backends.specs import IbmRuntime
 from backends.troubles import service_errors_of_jobs
 
@@ -51,12 +51,14 @@ class RuntimeJobs(JobService):
         self._mode: Batch | Session | None = None
         self._jobs: dict[str, Any] = {}
 
-    def post(self, pub: tuple[Any, ...], tag: str, *, max_seconds: int | None = None) -> str:
+    def post(
+        self, pub: tuple[Any, ...], tags: Sequence[str], *, max_seconds: int | None = None
+    ) -> str:
         """Post one PUB as one job."""
         device = self._checked_device()
         mode = self._open_mode(device)
         options = estimator_options(self._spec)
-        options.environment.job_tags = [tag]
+        options.environment.job_tags = list(tags)
         if max_seconds is not None:
             options.max_execution_time = max_seconds
 
@@ -66,13 +68,13 @@ class RuntimeJobs(JobService):
 
         return self._asked(run, posting=True)
 
-    def find(self, tag: str) -> list[str]:
-        """Ids of the jobs that carry a tag, the oldest first."""
+    def find(self, tag: str) -> list[FoundJob]:
+        """The jobs that carry a tag, the oldest first."""
 
-        def jobs() -> list[str]:
+        def jobs() -> list[FoundJob]:
             found = self._service().jobs(limit=None, job_tags=[tag], descending=False)
             self._jobs.update({job.job_id(): job for job in found})
-            return [str(job.job_id()) for job in found]
+            return [FoundJob(str(job.job_id()), tuple(job.tags)) for job in found]
 
         return self._asked(jobs)
 

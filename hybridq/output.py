@@ -193,6 +193,8 @@ def run_submit(config: SubmitConfig) -> int:
         print(plan_table(outcome.plan))
     if outcome.folder is None:
         print("dry run: nothing was posted")
+        if outcome.same is not None:
+            print(f"submitted already in {outcome.same}: without --dry-run it goes on with that")
         return 0
     found = progress(outcome.folder, outcome.trouble)
     if config.wait > 0 and outcome.trouble is None:
@@ -239,13 +241,13 @@ def jobs_collect(config: JobsCollectConfig) -> int:
 
 
 def jobs_cancel(config: JobsCancelConfig) -> int:
-    """Cancel jobs, and print where each chunk stands; exit code 3 if one could not be."""
+    """Cancel jobs, and print where each chunk stands; exit code 3 unless all have ended."""
     from hybridq.hardware.collect import cancel
     from hybridq.hardware.report import EXIT_PARTLY, status_table
 
     found = cancel(config)
     print(status_table(found))
-    return 0 if found.trouble is None else EXIT_PARTLY
+    return 0 if found.trouble is None and found.ended else EXIT_PARTLY
 
 
 def _print_result(folder: Path) -> None:

@@ -78,14 +78,19 @@ class JobsStatusConfig(SubmissionConfig):
     """Where each chunk of a submission stands; asks the service nothing."""
 
 
-class JobsCollectConfig(SubmissionConfig):
-    """Fetch the results of a submission; what is missing stays for another day."""
+class _AskingConfig(SubmissionConfig):
+    """What commands that ask the service can be told."""
 
-    wait: float = Field(0.0, ge=0)
-    """Go on asking for this long, in seconds; 0 asks once."""
     settle_seconds: float = Field(60.0, ge=0)
     """How long to wait before a job that is not listed is looked up again, in seconds."""
 
 
-class JobsCancelConfig(SubmissionConfig):
+class JobsCollectConfig(_AskingConfig):
+    """Fetch the results of a submission; what is missing stays for another day."""
+
+    wait: float = Field(0.0, ge=0)
+    """Go on asking for this long, in seconds; 0 asks once."""
+
+
+class JobsCancelConfig(_AskingConfig):
     """Cancel the jobs of a submission that have not ended; time used so far is charged."""

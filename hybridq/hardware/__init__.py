@@ -6,8 +6,8 @@ how far a submission has come, `report` puts it into words.
 
 from __future__ import annotations
 
+from hybridq.hardware.chunks import Chunk, ChunkState
 from hybridq.hardware.collect import Progress, all_progress, cancel, collect, progress
-from hybridq.hardware.ledger import Chunk, ChunkState
 from hybridq.hardware.plan import Plan
 from hybridq.hardware.report import plan_table, result_table, status_table
 from hybridq.hardware.submit import Outcome, submit

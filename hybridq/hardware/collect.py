@@ -9,15 +9,19 @@ from pathlib import Path
 
 from backends.jobs import ServiceError, open_jobs
 from hybridq.config import JobsCancelConfig, JobsCollectConfig
-from hybridq.hardware.fetch import fetch, fetch_all, fetch_charges
-from hybridq.hardware.ledger import Chunk, ChunkState, Ledger
+from hybridq.hardware.chunks import Chunk, ChunkState
+from hybridq.hardware.fetch import fetch_all, fetch_charges
+from hybridq.hardware.ledger import Ledger
+from hybridq.hardware.look_up import look_up
 from hybridq.hardware.pace import Clock
-from hybridq.hardware.post import look_up
 from hybridq.hardware.results import write_results
 from hybridq.hardware.submission import Submission, submissions
 from hybridq.runs import log_to_file
 
 logger = logging.getLogger("hybridq")
+
+_KNOWN = (ChunkState.POSTED, ChunkState.DONE)
+_ENDED = (ChunkState.DONE, ChunkState.FAILED, ChunkState.CANCELLED)
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,11 @@ class Progress:
     def complete(self) -> bool:
         """Whether every image has its result."""
         return all(chunk.state is ChunkState.DONE for chunk in self.chunks)
+
+    @property
+    def ended(self) -> bool:
+        """Whether no job of it is at the service, or may be."""
+        return all(chunk.state in _ENDED for chunk in self.chunks)
 
     def images(self, *states: ChunkState) -> int:
         """How many images are in chunks of some states; all of them if none is named."""
@@ -70,31 +79,40 @@ def collect(config: JobsCollectConfig, *, clock: Clock | None = None) -> Progres
     submission = Submission.load(folder)
     service = open_jobs(submission.spec(), folder / "rehearsed")
     with log_to_file(folder), Ledger.write(folder) as ledger:
-        trouble = look_up(ledger, service, clock=clock, settle_seconds=config.settle_seconds)
-        if trouble is None:
-            trouble = fetch_all(ledger, service, clock=clock, wait_seconds=config.wait)
+        trouble = None
+        if any(chunk.state not in _KNOWN for chunk in ledger.chunks()):
+            trouble = look_up(ledger, service, clock=clock, settle_seconds=config.settle_seconds)
+        fetching = fetch_all(ledger, service, clock=clock, wait_seconds=config.wait)
+        trouble = trouble or fetching
         if trouble is None:
             fetch_charges(ledger, service)
         write_results(folder, submission, ledger)
     return progress(folder, trouble)
 
 
-def cancel(config: JobsCancelConfig) -> Progress:
-    """Cancel every job that has not ended; results that are done are fetched first.
+def cancel(config: JobsCancelConfig, *, clock: Clock | None = None) -> Progress:
+    """Cancel every job that has not ended, those of earlier attempts and those in doubt too.
+
+    Results that are done are kept.
 
     Raises:
         HybridqError: If the folder is none of a submission, or another process is at work on it.
     """
+    clock = clock or Clock()
     folder = config.submission
-    service = open_jobs(Submission.load(folder).spec(), folder / "rehearsed")
-    trouble = None
+    submission = Submission.load(folder)
+    service = open_jobs(submission.spec(), folder / "rehearsed")
     with log_to_file(folder), Ledger.write(folder) as ledger:
-        try:
-            for chunk in ledger.chunks(ChunkState.POSTED):
-                service.cancel(chunk.job_id or "")
-                fetch(ledger, service, chunk)
-        except ServiceError as error:
-            trouble = error
+        errors = [look_up(ledger, service, clock=clock, settle_seconds=config.settle_seconds)]
+        for job in ledger.jobs():
+            if job.qpu_seconds is None:  # else it has ended
+                try:
+                    service.cancel(job.job_id)
+                except ServiceError as error:
+                    logger.warning("job %s was not cancelled: %s", job.job_id, error)
+                    errors.append(error)
+        errors.append(fetch_all(ledger, service, clock=clock, wait_seconds=0.0))
         for chunk in ledger.chunks(ChunkState.PLANNED):
             ledger.cancelled(chunk)
-    return progress(folder, trouble)
+        write_results(folder, submission, ledger)
+    return progress(folder, next((error for error in errors if error is not None), None))

@@ -6,13 +6,16 @@ import logging
 
 from backends.jobs import JobService, JobState, ServiceError, Trouble
 from hybridq.errors import InvalidValueError
-from hybridq.hardware.ledger import Chunk, ChunkState, Ledger
+from hybridq.hardware.chunks import Chunk, ChunkState
+from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.pace import Clock, growing
 
 logger = logging.getLogger("hybridq")
 
 MOST_FAILURES = 6
-"""Requests in a row that may fail before fetching stops."""
+"""Rounds in a row in which no job could be asked for, before fetching stops."""
+MOST_IN_A_ROW = 3
+"""Jobs in a row that could not be asked for, before a round stops."""
 
 
 def fetch_all(
@@ -27,79 +30,115 @@ def fetch_all(
         wait_seconds: How long to go on asking; 0 asks once.
 
     Returns:
-        What ended it early; None if nothing did, though chunks may be outstanding.
+        What the last round could not ask for, or what ended it early; None if all were answered,
+        though chunks may be outstanding.
     """
     ends = clock.now() + wait_seconds
     failures = 0
+    failed: dict[int, ServiceError] = {}
     for wait in growing(2.0, 30.0):
         outstanding = ledger.chunks(ChunkState.POSTED)
         if not outstanding:
             return None
-        retry_after = None
-        for chunk in outstanding:
-            try:
-                fetch(ledger, service, chunk)
-                failures = 0
-            except ServiceError as error:
-                failures += 1
-                if not error.trouble.passes or failures == MOST_FAILURES:
-                    return error
-                logger.warning("chunk %d: %s", chunk.index, error)
-                retry_after = error.retry_after
-                break
+        outstanding.sort(key=lambda chunk: chunk.index in failed)  # none holds up the others
+        answers, failed = _fetch_each(ledger, service, outstanding)
+        last = next(reversed(failed.values()), None)
+        failures = 0 if answers else failures + 1
         left = ends - clock.now()
-        if left <= 0 or not ledger.chunks(ChunkState.POSTED):
+        hopeless = not answers and not any(error.trouble.passes for error in failed.values())
+        if hopeless or failures == MOST_FAILURES or left <= 0:
+            return last
+        if not ledger.chunks(ChunkState.POSTED):
             return None
+        pause = wait if last is None or last.retry_after is None else last.retry_after
         counts = ledger.counts()
         logger.info(
             "%d of %d chunks are here; asking again in %.0f s",
             counts.get(ChunkState.DONE, 0),
             sum(counts.values()),
-            min(wait if retry_after is None else retry_after, left),
+            min(pause, left),
         )
-        clock.sleep(min(wait if retry_after is None else retry_after, left))
+        clock.sleep(min(pause, left))
     return None
 
 
+def _fetch_each(
+    ledger: Ledger, service: JobService, chunks: list[Chunk]
+) -> tuple[int, dict[int, ServiceError]]:
+    """Ask for each chunk once, as long as the service answers.
+
+    Returns:
+        How many were answered, and by chunk what kept others from being asked for.
+    """
+    answers = 0
+    failed: dict[int, ServiceError] = {}
+    in_a_row = 0
+    for chunk in chunks:
+        try:
+            fetch(ledger, service, chunk)
+            answers += 1
+            in_a_row = 0
+        except ServiceError as error:
+            failed[chunk.index] = error
+            logger.warning("chunk %d: %s", chunk.index, error)
+            if error.trouble is Trouble.REQUEST:  # which says nothing of other jobs
+                continue
+            in_a_row += 1
+            if not error.trouble.passes or in_a_row == MOST_IN_A_ROW:
+                break
+    return answers, failed
+
+
 def fetch(ledger: Ledger, service: JobService, chunk: Chunk) -> None:
-    """Ask for one posted chunk, and keep what has become of it.
+    """Ask for the job of one chunk, and keep what has become of it.
+
+    Only what the service says of the job, or a result that cannot be read, ends the chunk; a
+    request that fails says nothing of it.
 
     Raises:
-        ServiceError: If the service cannot be asked.
+        ServiceError: If the service cannot be asked, or does not know the job.
     """
     if chunk.job_id is None:
         raise InvalidValueError(f"Expected a posted chunk, got chunk {chunk.index} without a job.")
-    seconds = None
     try:
         report = service.report(chunk.job_id)
-        seconds = report.qpu_seconds
-        if report.state is JobState.CANCELLED:
-            ledger.cancelled(chunk, seconds)
+        if report.qpu_seconds is not None:
+            ledger.charge(chunk.job_id, report.qpu_seconds)
+        if report.state is JobState.DONE:
+            ledger.keep(chunk, *service.result(chunk.job_id))
+        elif report.state is JobState.CANCELLED:
+            ledger.cancelled(chunk)
             logger.warning("chunk %d was cancelled", chunk.index)
         elif report.state is JobState.FAILED:
-            _fail(ledger, chunk, report.reason or "no reason given", seconds)
-        elif report.state is JobState.DONE:
-            ledger.keep(chunk, *service.result(chunk.job_id), seconds)
+            _fail(ledger, chunk, report.reason or "no reason given")
+        elif chunk.state is not ChunkState.POSTED:
+            ledger.accept(chunk, chunk.job_id)
     except InvalidValueError as error:
-        _fail(ledger, chunk, str(error), seconds)
+        _fail(ledger, chunk, str(error))
     except ServiceError as error:
-        if error.trouble is not Trouble.REQUEST:
-            raise
-        _fail(ledger, chunk, str(error), seconds)
+        if error.trouble is Trouble.RESULT:
+            _fail(ledger, chunk, str(error))
+            return
+        if error.trouble is Trouble.REQUEST and chunk.reason != str(error):
+            ledger.remark(chunk, str(error))
+        raise
 
 
-def _fail(ledger: Ledger, chunk: Chunk, reason: str, qpu_seconds: float | None) -> None:
-    ledger.fail(chunk, reason, qpu_seconds)
+def _fail(ledger: Ledger, chunk: Chunk, reason: str) -> None:
+    ledger.fail(chunk, reason)
     logger.warning("chunk %d failed: %s", chunk.index, reason)
 
 
 def fetch_charges(ledger: Ledger, service: JobService) -> None:
-    """Ask again what jobs were charged, where that was not known when they ended."""
-    for chunk in ledger.chunks(ChunkState.DONE, ChunkState.FAILED, ChunkState.CANCELLED):
-        if chunk.qpu_seconds is None and chunk.job_id is not None:
+    """Ask again what jobs were charged, where that is not known: of earlier attempts, too."""
+    waited_for = {chunk.job_id for chunk in ledger.chunks(ChunkState.POSTED)}
+    for job in ledger.jobs():
+        if job.qpu_seconds is None and job.job_id not in waited_for:
             try:
-                seconds = service.report(chunk.job_id).qpu_seconds
-            except ServiceError:
+                seconds = service.report(job.job_id).qpu_seconds
+            except ServiceError as error:
+                if error.trouble is Trouble.REQUEST:  # which says nothing of other jobs
+                    continue
                 return
             if seconds is not None:
-                ledger.charge(chunk, seconds)
+                ledger.charge(job.job_id, seconds)

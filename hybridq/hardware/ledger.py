@@ -1,97 +1,54 @@
 """The ledger of a submission: what was meant to be posted, what was, and what came back.
 
 An intent is written before its job is posted and the job's id after, each in a transaction that
-outlives a kill. What a chunk's state means:
+outlives a kill.
 
-- `planned`: nothing of it is at the service.
-- `posting`: an intent without an answer; if no process is at work, it was interrupted there.
-- `uncertain`: it may have been posted; the service did not list it when it was last asked.
-- `posted`: the service accepted it as the job named.
-- `done`: its result is here.
-- `failed`, `cancelled`: its job ended without a result.
+Every job that is known to be accepted stays on record with what it was charged, also where its
+chunk was begun anew.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.errors import InvalidValueError, MissingFileError
+from hybridq.hardware.chunks import Chunk, ChunkState, Job, attempt_of, tag_of
+from hybridq.hardware.lock import locked
 
 FILE = "jobs.sqlite"
-_FORMAT = 1
+_FORMAT = 2
 
 Floats = NDArray[np.float64]
-
-
-class ChunkState(StrEnum):
-    """Where a chunk stands; see the module."""
-
-    PLANNED = "planned"
-    POSTING = "posting"
-    UNCERTAIN = "uncertain"
-    POSTED = "posted"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Some images in a row, which are one job.
-
-    Attributes:
-        index: Number of the chunk, from 0.
-        start: First image.
-        stop: The image after the last.
-        state: Where it stands.
-        attempt: How often it has been begun anew, from 1.
-        tag: The tag of its job, unique to submission, chunk and attempt.
-        job_id: The job, once it is known to be accepted.
-        reason: Why it failed or is uncertain, one line.
-        qpu_seconds: What its job was charged, in seconds, where that is known.
-        posted_at: When its last intent was written, in seconds since 1970.
-    """
-
-    index: int
-    start: int
-    stop: int
-    state: ChunkState
-    attempt: int
-    tag: str
-    job_id: str | None
-    reason: str | None
-    qpu_seconds: float | None
-    posted_at: float | None
-
-    @property
-    def size(self) -> int:
-        """Number of images."""
-        return self.stop - self.start
-
 
 _TABLES = """
 create table meta (name text primary key, value text not null);
 create table chunks (
     number integer primary key, start integer not null, stop integer not null,
     state text not null, attempt integer not null, tag text not null unique,
-    job_id text unique, reason text, qpu_seconds real, posted_at real,
+    job_id text unique, reason text, posted_at real, max_seconds integer,
     vals blob, stds blob, columns integer
+);
+create table jobs (
+    job_id text primary key, number integer not null, tag text not null, max_seconds integer,
+    qpu_seconds real
 );
 create table events (
     at real not null, number integer not null, tag text not null, state text not null,
     job_id text, reason text
 );
 """
-_COLUMNS = "number, start, stop, state, attempt, tag, job_id, reason, qpu_seconds, posted_at"
+_CHUNKS = """
+select chunks.number, start, stop, state, attempt, chunks.tag, job_id, reason, posted_at,
+    chunks.max_seconds, qpu_seconds
+from chunks left join jobs using (job_id) order by chunks.number
+"""
 
 
 class Ledger:
@@ -123,7 +80,7 @@ class Ledger:
                 "insert into chunks (number, start, stop, state, attempt, tag) "
                 "values (?, ?, ?, 'planned', 1, ?)",
                 [
-                    (index, start, stop, _tag(name, index, 1))
+                    (index, start, stop, tag_of(name, index, 1))
                     for index, (start, stop) in enumerate(ranges)
                 ],
             )
@@ -151,32 +108,22 @@ class Ledger:
     def write(cls, folder: Path) -> Iterator[Ledger]:
         """Open a ledger as its one writer.
 
-        The lock is a transaction on a file beside it, which the system ends with its process.
-
         Raises:
             MissingFileError: If there is none.
             InvalidValueError: If another process is writing.
         """
         connection = _connected(folder)
-        lock = sqlite3.connect(folder / "jobs.lock", timeout=0.0, isolation_level=None)
         try:
-            try:
-                lock.execute("begin exclusive")
-            except sqlite3.OperationalError as error:
-                raise InvalidValueError(
-                    f"Expected to be the only one at work on {folder}, got another process that "
-                    "submits, collects or cancels there: wait until it has ended."
-                ) from error
-            connection.execute("pragma journal_mode = wal")
-            connection.execute("pragma synchronous = full")
-            yield cls(connection)
+            with locked(folder / "jobs.lock", f"submits, collects or cancels in {folder}"):
+                connection.execute("pragma journal_mode = wal")
+                connection.execute("pragma synchronous = full")
+                yield cls(connection)
         finally:
-            lock.close()
             connection.close()
 
     def chunks(self, *states: ChunkState) -> list[Chunk]:
         """The chunks in some states, or all of them, in order."""
-        rows = self._connection.execute(f"select {_COLUMNS} from chunks order by number")
+        rows = self._connection.execute(_CHUNKS)
         found = [Chunk(row[0], row[1], row[2], ChunkState(row[3]), *row[4:]) for row in rows]
         return [chunk for chunk in found if not states or chunk.state in states]
 
@@ -185,13 +132,46 @@ class Ledger:
         found = [chunk.state for chunk in self.chunks()]
         return {state: found.count(state) for state in ChunkState if state in found}
 
-    def intend(self, chunk: Chunk) -> None:
-        """Note that the chunk is about to be posted."""
-        self._set(chunk, ChunkState.POSTING, posted_at=time.time(), reason=None)
+    def intend(self, chunk: Chunk, *, max_seconds: int | None = None) -> None:
+        """Note that the chunk is about to be posted, and how long its job may take."""
+        self._set(
+            chunk,
+            ChunkState.POSTING,
+            posted_at=time.time(),
+            max_seconds=max_seconds,
+            reason=None,
+        )
 
-    def accept(self, chunk: Chunk, job_id: str, *, reason: str | None = None) -> None:
-        """Note that the service has accepted the chunk as a job."""
-        self._set(chunk, ChunkState.POSTED, job_id=job_id, reason=reason)
+    def accept(
+        self, chunk: Chunk, job_id: str, *, tag: str | None = None, reason: str | None = None
+    ) -> None:
+        """Note that the service has accepted the chunk as a job.
+
+        Args:
+            chunk: The chunk.
+            job_id: Its job from now on.
+            tag: The job's tag, if it is one of another attempt.
+            reason: What is to be said of it.
+        """
+        tag = tag or chunk.tag
+        self._note(chunk, job_id, tag)  # in the transaction that `_set` ends
+        self._set(
+            chunk,
+            ChunkState.POSTED,
+            job_id=job_id,
+            tag=tag,
+            attempt=max(chunk.attempt, attempt_of(tag)),
+            reason=reason,
+        )
+
+    def note(self, chunk: Chunk, job_id: str, tag: str) -> None:
+        """Keep on record that the service has accepted a job of the chunk, which does not count."""
+        with self._connection:
+            self._note(chunk, job_id, tag)
+
+    def remark(self, chunk: Chunk, reason: str) -> None:
+        """Note what the service said of a chunk that stays as it is."""
+        self._set(chunk, chunk.state, reason=reason)
 
     def refuse(self, chunk: Chunk, reason: str) -> None:
         """Note that the service has not taken the chunk, which is certain."""
@@ -201,17 +181,15 @@ class Ledger:
         """Note that the service may or may not have taken the chunk."""
         self._set(chunk, ChunkState.UNCERTAIN, reason=reason)
 
-    def fail(self, chunk: Chunk, reason: str, qpu_seconds: float | None = None) -> None:
+    def fail(self, chunk: Chunk, reason: str) -> None:
         """Note that the chunk's job, or the post itself, failed for good."""
-        self._set(chunk, ChunkState.FAILED, reason=reason, qpu_seconds=qpu_seconds)
+        self._set(chunk, ChunkState.FAILED, reason=reason)
 
-    def cancelled(self, chunk: Chunk, qpu_seconds: float | None = None) -> None:
+    def cancelled(self, chunk: Chunk) -> None:
         """Note that the chunk's job was cancelled."""
-        self._set(chunk, ChunkState.CANCELLED, qpu_seconds=qpu_seconds)
+        self._set(chunk, ChunkState.CANCELLED, reason=None)
 
-    def keep(
-        self, chunk: Chunk, values: Floats, stds: Floats, qpu_seconds: float | None = None
-    ) -> None:
+    def keep(self, chunk: Chunk, values: Floats, stds: Floats) -> None:
         """Keep the chunk's result, `(size, num_observables)` each.
 
         Raises:
@@ -233,30 +211,49 @@ class Ledger:
             chunk,
             ChunkState.DONE,
             reason=None,
-            qpu_seconds=qpu_seconds,
             vals=values.tobytes(),
             stds=stds.tobytes(),
             columns=values.shape[1],
         )
 
-    def charge(self, chunk: Chunk, qpu_seconds: float) -> None:
-        """Note what the chunk's job was charged, once that is known."""
+    def charge(self, job_id: str, qpu_seconds: float) -> None:
+        """Note what a job was charged, once that is known."""
         with self._connection:
             self._connection.execute(
-                "update chunks set qpu_seconds = ? where number = ?", [qpu_seconds, chunk.index]
+                "update jobs set qpu_seconds = ? where job_id = ?", [qpu_seconds, job_id]
             )
 
+    def jobs(self) -> list[Job]:
+        """Every job that the service is known to have accepted, those of earlier attempts too."""
+        rows = self._connection.execute(
+            "select job_id, number, tag, max_seconds, qpu_seconds from jobs order by rowid"
+        )
+        return [Job(*row) for row in rows]
+
+    def spent(self, estimates: Mapping[int, float]) -> float:
+        """QPU seconds that jobs took or may still take, of earlier attempts and in doubt too.
+
+        Args:
+            estimates: Of each chunk's job, for jobs without a known limit.
+        """
+        limits = [
+            (job.index, job.qpu_seconds if job.qpu_seconds is not None else job.max_seconds)
+            for job in self.jobs()
+        ]
+        doubtful = self.chunks(ChunkState.POSTING, ChunkState.UNCERTAIN)
+        limits += [(chunk.index, chunk.max_seconds) for chunk in doubtful]
+        return sum(estimates[index] if seconds is None else seconds for index, seconds in limits)
+
     def begin_anew(self, chunk: Chunk) -> None:
-        """Plan the chunk once more, under a new tag; what its old job was stays in `events`."""
+        """Plan the chunk once more, under a new tag; its old job stays on record."""
         name = self.name
         attempt = chunk.attempt + 1
         self._set(
             chunk,
             ChunkState.PLANNED,
             attempt=attempt,
-            tag=_tag(name, chunk.index, attempt),
+            tag=tag_of(name, chunk.index, attempt),
             job_id=None,
-            qpu_seconds=None,
             reason=None,
         )
 
@@ -287,9 +284,16 @@ class Ledger:
 
     @property
     def name(self) -> str:
-        """What the tags of the submission begin with."""
+        """The tag of all jobs of the submission, with which their own tags begin."""
         row = self._connection.execute("select value from meta where name = 'name'").fetchone()
         return str(row[0])
+
+    def _note(self, chunk: Chunk, job_id: str, tag: str) -> None:
+        self._connection.execute(
+            "insert or ignore into jobs select ?, number, ?, max_seconds, null from chunks "
+            "where number = ?",
+            [job_id, tag, chunk.index],
+        )
 
     def _set(self, chunk: Chunk, state: ChunkState, **changes: object) -> None:
         changes = {"state": str(state), **changes}
@@ -340,7 +344,3 @@ def _connected(folder: Path) -> sqlite3.Connection:
             "version of hybridq that made it."
         )
     return connection
-
-
-def _tag(name: str, index: int, attempt: int) -> str:
-    return f"{name}-{index:04d}-{attempt}"

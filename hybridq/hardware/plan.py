@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +128,11 @@ class Plan:
                 f"{self.qpu_seconds:.1f} s estimated ({SECONDS_PER_JOB:g} s for each job and "
                 f"{SECONDS_PER_EXECUTION * 1e3:g} ms for each execution); {left}",
             ],
-            ["stopped after", f"{sum(job.max_seconds for job in self.jobs)} s, by the service"],
+            [
+                "stopped after",
+                f"{max(job.max_seconds for job in self.jobs)} s of QPU time at most for one job, "
+                "by the service",
+            ],
         ]
 
 
@@ -185,35 +189,58 @@ def plan_jobs(
     ranges = list(itertools.pairwise(edges))
     sizes = {stop - start: size_of(start, stop) for start, stop in reversed(ranges)}
     found = [sizes[stop - start] for start, stop in ranges]
-    total = sum(size.qpu_seconds for size in found)
-    check_budget(total, None, budget=budget, agreed=True)
-    caps = [
-        max_seconds if budget is None else min(max_seconds, int(budget * size.qpu_seconds / total))
-        for size in found
-    ]
-    short = [size for size, cap in zip(found, caps, strict=True) if cap < size.qpu_seconds]
-    if short:
-        raise InvalidValueError(
-            f"Expected a budget that lets each of {count} jobs end (limits are whole seconds), got "
-            f"{budget:g} s for an estimate of {total:.1f}: raise --max-qpu-seconds to "
-            f"{math.ceil(total) + count}."
-        )
+    seconds = [size.qpu_seconds for size in found]
+    check_budget(sum(seconds), None, budget=budget, agreed=True)
+    caps = share_budget(seconds, max_seconds, budget)
     return tuple(
         PlannedJob(start, stop, size.executions, size.body_bytes, size.qpu_seconds, cap)
         for (start, stop), size, cap in zip(ranges, found, caps, strict=True)
     )
 
 
+def share_budget(
+    seconds: Sequence[float], max_seconds: int, budget: float | None, *, spent: float = 0.0
+) -> list[int]:
+    """QPU seconds after which the service stops each job, so that together they keep a budget.
+
+    Args:
+        seconds: Estimates of the jobs.
+        max_seconds: QPU seconds that the backend's options allow one job.
+        budget: QPU seconds that all jobs may take together, if the user said so.
+        spent: QPU seconds of it that other jobs took or may take.
+
+    Raises:
+        InvalidValueError: If a job could not end within its share.
+    """
+    if budget is None:
+        return [max_seconds] * len(seconds)
+    total = sum(seconds)
+    caps = [min(max_seconds, int((budget - spent) * own / total)) for own in seconds]
+    if any(cap < own for cap, own in zip(caps, seconds, strict=True)):
+        raise InvalidValueError(
+            f"Expected a budget that lets each of {len(seconds)} jobs end (limits are whole "
+            f"seconds), got {budget:g} s for an estimate of {spent + total:.1f}: raise "
+            f"--max-qpu-seconds to {math.ceil(spent + total) + len(seconds)}."
+        )
+    return caps
+
+
 def check_budget(
-    seconds: float, seconds_left: float | None, *, budget: float | None, agreed: bool
+    seconds: float,
+    seconds_left: float | None,
+    *,
+    budget: float | None,
+    agreed: bool,
+    spent: float = 0.0,
 ) -> None:
     """Refuse what the account cannot pay, and what costs much without the user's word.
 
     Args:
         seconds: Estimated QPU seconds of the jobs that are about to be posted.
         seconds_left: What the account has left; None where there is no limit.
-        budget: What the user allows, if that was said.
+        budget: What the user allows for all jobs of the submission, if that was said.
         agreed: Whether the user agreed to any estimate, or it costs nothing.
+        spent: What jobs of the submission that are posted already took or may take.
 
     Raises:
         InvalidValueError: If so.
@@ -224,10 +251,12 @@ def check_budget(
             f"an estimate of {seconds:.1f}: take fewer images (--limit), fewer shots or less "
             "mitigation, or wait until the plan grants more."
         )
-    if budget is not None and seconds > budget:
+    if budget is not None and spent + seconds > budget:
+        before = f" and {spent:.1f} that jobs took or may still take" if spent else ""
         raise InvalidValueError(
-            f"Expected at most {budget:g} QPU seconds, got an estimate of {seconds:.1f}: take "
-            "fewer images (--limit), fewer shots or less mitigation, or raise --max-qpu-seconds."
+            f"Expected at most {budget:g} QPU seconds, got an estimate of {seconds:.1f}{before}: "
+            "take fewer images (--limit), fewer shots or less mitigation, or raise "
+            "--max-qpu-seconds."
         )
     if budget is None and seconds > FREE_SECONDS and not agreed:
         raise InvalidValueError(

@@ -6,8 +6,10 @@ import logging
 from collections.abc import Callable
 
 from backends.jobs import JobService, ServiceError, Trouble
+from hybridq.hardware.chunks import Chunk, ChunkState
 from hybridq.hardware.circuit import Pub
-from hybridq.hardware.ledger import Chunk, ChunkState, Ledger
+from hybridq.hardware.ledger import Ledger
+from hybridq.hardware.look_up import look_up
 from hybridq.hardware.pace import Clock, Pace
 
 logger = logging.getLogger("hybridq")
@@ -28,7 +30,7 @@ def post_all(
     settle_seconds: float,
     max_seconds_of: Callable[[Chunk], int | None] = lambda _: None,
 ) -> ServiceError | None:
-    """Post every chunk that is planned, after what is in doubt has been looked up.
+    """Post every chunk that is planned; what may have been posted before must be looked up first.
 
     Args:
         ledger: The ledger, open to write.
@@ -43,7 +45,6 @@ def post_all(
         What ended it before all were posted; None if nothing did. What could not be known stays
         `uncertain` in the ledger either way.
     """
-    look_up(ledger, service, clock=clock, settle_seconds=settle_seconds)
     stopped = None
     doubts = 0
     waiting = ledger.chunks(ChunkState.PLANNED)
@@ -51,7 +52,7 @@ def post_all(
         try:
             _post(ledger, service, chunk, pub_of(chunk), clock, pace, max_seconds_of(chunk))
             doubts = 0
-            logger.info("chunk %d of %d posted", place + 1, len(waiting))
+            logger.info("chunk %d posted (%d of %d)", chunk.index, place + 1, len(waiting))
         except ServiceError as error:
             if error.maybe_accepted:
                 doubts += 1
@@ -83,9 +84,9 @@ def _post(
     reopened = False
     for attempt in range(MOST_TRIES):
         pace.wait()
-        ledger.intend(chunk)
+        ledger.intend(chunk, max_seconds=max_seconds)
         try:
-            job_id = service.post(pub, chunk.tag, max_seconds=max_seconds)
+            job_id = service.post(pub, (chunk.tag, ledger.name), max_seconds=max_seconds)
         except ServiceError as error:
             if error.maybe_accepted:
                 ledger.doubt(chunk, str(error))
@@ -94,13 +95,14 @@ def _post(
                 ledger.fail(chunk, str(error))
                 raise
             ledger.refuse(chunk, str(error))
-            if error.trouble is Trouble.CLOSED and not reopened:
+            closed = error.trouble is Trouble.CLOSED and not reopened
+            if attempt == MOST_TRIES - 1 or not (closed or error.trouble.passes):
+                raise
+            if closed:
                 reopened = True
                 service.reopen()
                 logger.info("the batch or session was closed: opening another")
                 continue
-            if not error.trouble.passes or attempt == MOST_TRIES - 1:
-                raise
             wait = error.retry_after
             if wait is None:
                 wait = 60.0 if error.trouble is Trouble.RATE else min(60.0, 2.0 * 2**attempt)
@@ -109,62 +111,3 @@ def _post(
         else:
             ledger.accept(chunk, job_id)
             return
-
-
-def look_up(
-    ledger: Ledger, service: JobService, *, clock: Clock, settle_seconds: float
-) -> ServiceError | None:
-    """Ask the service for the jobs of chunks that may have been posted.
-
-    What it does not list is asked for once more after a while, since nothing promises that a job
-    is listed at once. Then it stays `uncertain`, or `planned` where the service's listing is known
-    to be complete.
-
-    Returns:
-        What kept the service from being asked, if something did.
-    """
-    doubtful = ledger.chunks(ChunkState.POSTING, ChunkState.UNCERTAIN)
-    try:
-        missing = [chunk for chunk in doubtful if not _found(ledger, service, chunk)]
-        if missing and not service.is_local:
-            logger.info(
-                "%d of %d chunks in doubt are not listed; asking again in %.0f s",
-                len(missing),
-                len(doubtful),
-                settle_seconds,
-            )
-            clock.sleep(settle_seconds)
-            missing = [chunk for chunk in missing if not _found(ledger, service, chunk)]
-    except ServiceError as error:
-        for chunk in ledger.chunks(ChunkState.POSTING):
-            ledger.doubt(chunk, f"it could not be looked up: {error}")
-        return error
-    for chunk in missing:
-        if service.is_local:
-            ledger.refuse(chunk, "the service has no job with its tag")
-        else:
-            ledger.doubt(chunk, "the service lists no job with its tag, which may still appear")
-    return None
-
-
-def repost(ledger: Ledger, service: JobService) -> None:
-    """Plan chunks in doubt anew, which the user asked for, unless they turn up after all.
-
-    Raises:
-        ServiceError: If they cannot be looked up.
-    """
-    for chunk in ledger.chunks(ChunkState.POSTING, ChunkState.UNCERTAIN):
-        if not _found(ledger, service, chunk):
-            ledger.begin_anew(chunk)
-
-
-def _found(ledger: Ledger, service: JobService, chunk: Chunk) -> bool:
-    jobs = service.find(chunk.tag)
-    if not jobs:
-        return False
-    reason = None
-    if len(jobs) > 1:
-        reason = f"the service accepted it as several jobs, of which the first counts: {jobs}"
-        logger.warning("chunk %d: %s", chunk.index, reason)
-    ledger.accept(chunk, jobs[0], reason=reason)
-    return True

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from hybridq.evaluation.tables import interval, table
+from hybridq.hardware.chunks import ChunkState
 from hybridq.hardware.collect import Progress
-from hybridq.hardware.ledger import ChunkState
 from hybridq.hardware.plan import Plan
 
 EXIT_PARTLY = 3
 EXIT_REFUSED = 2
 
 _NEXT = {
-    ChunkState.PLANNED: "give the same `hybridq submit` again to post them",
+    ChunkState.PLANNED: "give the same `hybridq submit` again (without --again) to post them",
     ChunkState.POSTING: "`hybridq jobs collect` looks them up",
     ChunkState.UNCERTAIN: "`hybridq jobs collect` looks them up again; `hybridq submit ... "
     "--repost` posts them anew, and may pay twice",

@@ -23,7 +23,8 @@ from hybridq.evaluation.predict import predicted_name
 from hybridq.evaluation.statistics import stratified_bootstrap
 from hybridq.files import without_nan, write_csv, write_json
 from hybridq.hardware.card import write_hardware_note
-from hybridq.hardware.ledger import ChunkState, Ledger
+from hybridq.hardware.chunks import ChunkState
+from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.submission import Images, Submission, model_hash
 from hybridq.model import HybridClassifier, probabilities
 
@@ -50,7 +51,7 @@ def write_results(folder: Path, submission: Submission, ledger: Ledger) -> dict[
         )
     here, values, stds = ledger.results()
     chunks = ledger.chunks()
-    charged = [chunk.qpu_seconds for chunk in chunks if chunk.job_id is not None]
+    charged = [job.qpu_seconds for job in ledger.jobs()]
     known = [seconds for seconds in charged if seconds is not None]
     result: dict[str, Any] = {
         "complete": all(chunk.state is ChunkState.DONE for chunk in chunks),

@@ -59,6 +59,8 @@ class Submission(Config):
     """Where it runs and what it was estimated to cost."""
     seed: int
     """Seed of the intervals."""
+    max_qpu_seconds: float | None
+    """QPU seconds that all jobs may take together, where the user said so."""
 
     def spec(self) -> IbmRuntime:
         """The backend's spec, on the device that was chosen."""

@@ -11,18 +11,27 @@ import numpy as np
 import torch
 
 from backends import Executable, open_backend
-from backends.jobs import JobService, ServiceError, open_jobs
+from backends.jobs import ServiceError, open_jobs
 from backends.layouts import rank_layouts
 from backends.preflight import preflight
 from backends.program import ProgramSize, program_size
 from hybridq.checkpoint import ModelSpec, load_model, read_spec
 from hybridq.config import FinetuneConfig, SubmitConfig
+from hybridq.errors import InvalidValueError
 from hybridq.hardware.circuit import Program, compile_program, quantum_layer, shift_rule
+from hybridq.hardware.go_on import go_on
 from hybridq.hardware.images import Source, choose_threshold, features_of, source_of
-from hybridq.hardware.ledger import ChunkState, Ledger
-from hybridq.hardware.pace import Clock, Pace
-from hybridq.hardware.plan import REHEARSAL, Limits, Plan, check_budget, mitigation_words, plan_jobs
-from hybridq.hardware.post import post_all, repost
+from hybridq.hardware.ledger import Ledger
+from hybridq.hardware.lock import locked
+from hybridq.hardware.pace import Clock
+from hybridq.hardware.plan import (
+    REHEARSAL,
+    Limits,
+    Plan,
+    check_budget,
+    mitigation_words,
+    plan_jobs,
+)
 from hybridq.hardware.submission import (
     COMMAND,
     Images,
@@ -34,7 +43,7 @@ from hybridq.hardware.submission import (
 )
 from hybridq.model import HybridClassifier
 from hybridq.quantum.layer import QuantumLayer
-from hybridq.runs import create_run, log_to_file, read_config, write_config, write_environment
+from hybridq.runs import create_run, read_config, write_config, write_environment
 
 logger = logging.getLogger("hybridq")
 
@@ -50,11 +59,13 @@ class Outcome:
         folder: The submission's folder; None for a dry run.
         plan: What it costs; None where an earlier submission went on.
         trouble: What ended the posting early.
+        same: For a dry run, the submission of the same work that there is already.
     """
 
     folder: Path | None
     plan: Plan | None = None
     trouble: ServiceError | None = None
+    same: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -78,25 +89,55 @@ def submit(config: SubmitConfig, *, clock: Clock | None = None) -> Outcome:
         HybridqError: If what was asked for cannot be done; nothing is posted then.
     """
     clock = clock or Clock()
-    runtime_spec(config.backend)
+    _check_options(config)
     run = read_config(config.run, FinetuneConfig, "finetune")
     source = source_of(config, run, read_spec(config.run))
     fingerprint = fingerprint_of(config.run, config.backend, source.ids, source.images)
     folder = None if config.again else find_same(config.runs, fingerprint)
     if folder is not None and not config.dry_run:
-        logger.info("going on with %s", folder)
-        return Outcome(folder, trouble=_go_on(config, folder, clock))
+        return Outcome(folder, trouble=go_on(config, folder, clock))
     with open_backend("statevector") as exact:
         model, spec = load_model(config.run, backend=exact)
         work = _prepare(config, model, spec, source, fingerprint)
     if config.dry_run:
-        return Outcome(None, work.plan)
+        return Outcome(None, work.plan, same=folder)
     check_budget(
         work.plan.qpu_seconds,
         work.plan.seconds_left,
         budget=config.max_qpu_seconds,
         agreed=config.yes or work.plan.mode == REHEARSAL,
     )
+    (config.runs / COMMAND).mkdir(parents=True, exist_ok=True)
+    with locked(config.runs / COMMAND / ".lock", "makes a submission there", wait_seconds=60.0):
+        # another process may have made it in the meantime
+        folder = None if config.again else find_same(config.runs, fingerprint)
+        is_new = folder is None
+        if folder is None:
+            folder = _create(config, work)
+    trouble = go_on(config, folder, clock, is_new=is_new)
+    return Outcome(folder, work.plan if is_new else None, trouble)
+
+
+def _check_options(config: SubmitConfig) -> None:
+    """Refuse options that contradict each other.
+
+    Raises:
+        InvalidValueError: If some do, or the backend takes no jobs.
+    """
+    if runtime_spec(config.backend).max_qpu_seconds is not None:
+        raise InvalidValueError(
+            "Expected the budget of a submission in --max-qpu-seconds, got it in "
+            f"{config.backend!r}: take it out of --backend."
+        )
+    if config.again and (config.repost or config.retry_failed):
+        raise InvalidValueError(
+            "Expected either a new submission (--again) or the old one's chunks posted anew "
+            "(--repost, --retry-failed), got both: leave one out."
+        )
+
+
+def _create(config: SubmitConfig, work: _Work) -> Path:
+    """Write a new submission; it counts once its ledger is there, which comes last."""
     folder = create_run(config.runs, COMMAND, config.name or config.run.name)
     write_config(folder, config)
     write_environment(folder, seed=config.seed, backend={"plan": work.plan.to_dict()})
@@ -106,7 +147,7 @@ def submit(config: SubmitConfig, *, clock: Clock | None = None) -> Outcome:
     ranges = [(job.start, job.stop) for job in work.plan.jobs]
     Ledger.create(folder, ranges, name=f"hybridq-{uuid.uuid4().hex[:12]}")
     logger.info("submission folder %s", folder)
-    return Outcome(folder, work.plan, _go_on(config, folder, clock))
+    return folder
 
 
 def _prepare(
@@ -190,6 +231,7 @@ def _prepare(
             threshold=choose_threshold(model, source, spec.task),
             plan=plan.to_dict(),
             seed=config.seed,
+            max_qpu_seconds=config.max_qpu_seconds,
         ),
         Images(source.ids, source.labels, features.float().numpy(), ideal, simulated),
         program,
@@ -208,77 +250,3 @@ def _simulated(
         rule = shift_rule(layer, twin, layout=layout)
         own = compile_program(rule, layer, angles)
         return twin.run_angles(rule.prepared, own.angles).values
-
-
-def _go_on(config: SubmitConfig, folder: Path, clock: Clock) -> ServiceError | None:
-    """Post what is not posted yet."""
-    submission = Submission.load(folder)
-    spec = submission.spec()
-    program = Program.load(folder)
-    service = open_jobs(spec, folder / "rehearsed")
-    with log_to_file(folder), Ledger.write(folder) as ledger:
-        _begin_anew(config, submission, ledger, service, folder)
-        if not ledger.chunks(ChunkState.PLANNED, ChunkState.POSTING, ChunkState.UNCERTAIN):
-            return None
-        caps = {job["start"]: job["max_seconds"] for job in submission.plan["jobs"]}
-        now = clock.now()
-        earlier = [chunk.posted_at for chunk in ledger.chunks() if chunk.posted_at is not None]
-        recent = [at for at in earlier if now - 60.0 < at <= now]
-        try:
-            return post_all(
-                ledger,
-                service,
-                lambda chunk: program.pub(chunk.start, chunk.stop),
-                clock=clock,
-                pace=Pace(clock, None if service.is_local else config.posts_per_minute, recent),
-                settle_seconds=config.settle_seconds,
-                max_seconds_of=lambda chunk: caps[chunk.start],
-            )
-        finally:
-            _close(service)
-
-
-def _begin_anew(
-    config: SubmitConfig,
-    submission: Submission,
-    ledger: Ledger,
-    service: JobService,
-    folder: Path,
-) -> None:
-    """Plan again what the user wants to be posted again, if that is within the budget.
-
-    Raises:
-        InvalidValueError: If it is not.
-        ServiceError: If chunks in doubt cannot be looked up.
-    """
-    ended = ledger.chunks(ChunkState.FAILED, ChunkState.CANCELLED)
-    doubtful = ledger.chunks(ChunkState.POSTING, ChunkState.UNCERTAIN)
-    again = (ended if config.retry_failed else []) + (doubtful if config.repost else [])
-    if again:
-        seconds = {job["start"]: job["qpu_seconds"] for job in submission.plan["jobs"]}
-        check_budget(
-            sum(seconds[chunk.start] for chunk in again),
-            service.seconds_left(),
-            budget=config.max_qpu_seconds,
-            agreed=config.yes or submission.device is None,
-        )
-    if config.repost:
-        repost(ledger, service)
-    if config.retry_failed:
-        for chunk in ended:
-            ledger.begin_anew(chunk)
-    elif ended:
-        logger.warning(
-            "%d chunks failed or were cancelled (hybridq jobs status %s says why); --retry-failed "
-            "posts them again",
-            len(ended),
-            folder,
-        )
-
-
-def _close(service: JobService) -> None:
-    """Take no more jobs in the batch; if that cannot be said, the service does it in time."""
-    try:
-        service.close()
-    except ServiceError as error:
-        logger.warning("the batch or session was not closed: %s", error)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hybridq.cli import main
+from tests.integration.submissions import PLAIN
 from tests.loopback import Loopback
 
 PHANTOM = "phantom,size=16,count=40"
@@ -77,3 +79,28 @@ def varied_run(tmp_path_factory, pretrained):
             model.head.reducer.norm.running_var.copy_(reduced.var(dim=0))
         save_model(folder / "model", model, spec)
     return folder
+
+
+@pytest.fixture
+def command(capsys):
+    """Run a command; its exit code, what it printed, and what it logged."""
+
+    def call(*arguments):
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def submit(command, varied_run):
+    """Submit the test split of the run."""
+
+    def call(*arguments, backend=f"ibm,{PLAIN}"):
+        settled = ("--settle-seconds", "0.2", "--posts-per-minute", "1000")
+        return command("submit", varied_run, "--backend", backend, *settled, *arguments)
+
+    return call

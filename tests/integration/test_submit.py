@@ -15,61 +15,18 @@ import torch
 
 from backends import open_backend
 from hybridq.checkpoint import load_model
-from hybridq.cli import main
+from hybridq.hardware.chunks import ChunkState
 from hybridq.hardware.circuit import Program
-from hybridq.hardware.ledger import ChunkState, Ledger
+from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.pace import Clock
 from hybridq.hardware.submission import Images, Submission
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
-
-PLAIN = "resilience_level=0,shots=2048"
+from tests.integration.submissions import PLAIN, folders, newest, posts, states
 
 
 @pytest.fixture
 def run(varied_run):
     return varied_run
-
-
-@pytest.fixture
-def command(capsys):
-    """Run a command; its exit code, what it printed, and what it logged."""
-
-    def call(*arguments):
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return code, captured.out, captured.err
-
-    return call
-
-
-@pytest.fixture
-def submit(command, run):
-    """Submit the test split of the run."""
-
-    def call(*arguments, backend=f"ibm,{PLAIN}"):
-        settled = ("--settle-seconds", "0.2", "--posts-per-minute", "1000")
-        return command("submit", run, "--backend", backend, *settled, *arguments)
-
-    return call
-
-
-def folders():
-    return sorted(Path("runs/submit").glob("*"))
-
-
-def newest():
-    return folders()[-1]
-
-
-def states(folder):
-    with Ledger.read(folder) as ledger:
-        return [str(chunk.state) for chunk in ledger.chunks()]
-
-
-def posts(server):
-    return [(r.method, r.path) for r in server.requests if r.method == "POST" and r.path == "/jobs"]
 
 
 def check_values(folder, expected, shots=2048, factor=5.0):

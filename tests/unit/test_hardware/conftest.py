@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from backends.executable import Expvals
-from backends.jobs import JobReport, JobService, JobState, ServiceError, Trouble
+from backends.jobs import FoundJob, JobReport, JobService, JobState, ServiceError, Trouble
 from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.pace import Clock
 
@@ -42,7 +42,7 @@ class FakeService(JobService):
         self.poll_faults = []
         self.end = JobState.DONE
 
-    def post(self, pub, tag, *, max_seconds=None):
+    def post(self, pub, tags, *, max_seconds=None):
         now = self.time.seconds
         fault = self.faults.pop(0) if self.faults else None
         if fault == "lost":  # before it was accepted
@@ -56,7 +56,8 @@ class FakeService(JobService):
         job_id = f"job{len(self.jobs)}"
         _, _, angles = pub
         self.jobs[job_id] = {
-            "tag": tag,
+            "tag": tags[0],
+            "tags": tuple(tags),
             "at": now,
             "angles": np.array(angles),
             "state": self.end,
@@ -70,18 +71,22 @@ class FakeService(JobService):
         self._poll()
         now = self.time.seconds
         return [
-            name
+            FoundJob(name, job["tags"])
             for name, job in self.jobs.items()
-            if job["tag"] == tag and now >= job["at"] + self.lag
+            if tag in job["tags"] and now >= job["at"] + self.lag
         ]
 
     def report(self, job_id):
         self._poll()
         job = self.jobs[job_id]
-        return JobReport(job["state"], job.get("reason"), 3.5)
+        if "unknown" in job:
+            raise ServiceError("404", Trouble.REQUEST)
+        return JobReport(job["state"], job.get("reason"), job.get("charge", 3.5))
 
     def result(self, job_id):
         self._poll()
+        if "damaged" in self.jobs[job_id]:
+            raise ServiceError("cannot be read", Trouble.RESULT)
         angles = self.jobs[job_id]["angles"]
         return Expvals(np.cos(angles), np.full(angles.shape, 0.01))
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from hybridq.errors import InvalidValueError, MissingFileError
-from hybridq.hardware.ledger import FILE, ChunkState, Ledger
+from hybridq.hardware.chunks import ChunkState
+from hybridq.hardware.ledger import FILE, Ledger
 
 
 def test_a_chunk_goes_through_its_states(folder):
@@ -22,7 +23,9 @@ def test_a_chunk_goes_through_its_states(folder):
         ledger.accept(chunk, "abc")
         chunk = ledger.chunks()[1]
         assert (chunk.state, chunk.job_id) == (ChunkState.POSTED, "abc")
-        ledger.keep(chunk, np.ones((3, 2)), np.zeros((3, 2)), 2.5)
+        ledger.keep(chunk, np.ones((3, 2)), np.zeros((3, 2)))
+        ledger.charge("abc", 2.5)
+        assert ledger.chunks()[1].qpu_seconds == 2.5
         assert ledger.counts() == {ChunkState.PLANNED: 3, ChunkState.DONE: 1}
         here, values, stds = ledger.results()
         assert here.tolist() == [False] * 3 + [True] * 3 + [False] * 6

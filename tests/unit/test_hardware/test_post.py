@@ -4,14 +4,19 @@ import numpy as np
 import pytest
 
 from backends.jobs import JobState, ServiceError, Trouble
-from hybridq.hardware.fetch import MOST_FAILURES, fetch_all
-from hybridq.hardware.ledger import ChunkState, Ledger
+from hybridq.hardware.chunks import ChunkState
+from hybridq.hardware.fetch import MOST_FAILURES, MOST_IN_A_ROW, fetch_all
+from hybridq.hardware.ledger import Ledger
+from hybridq.hardware.look_up import look_up, lost
 from hybridq.hardware.pace import Clock, Pace
-from hybridq.hardware.post import MOST_DOUBTS, MOST_TRIES, look_up, post_all, repost
+from hybridq.hardware.post import MOST_DOUBTS, MOST_TRIES, post_all
 
 
 def post(folder, service, time, angles, *, per_minute=1000, settle=60.0):
     with Ledger.write(folder) as ledger:
+        trouble = look_up(ledger, service, clock=time.clock, settle_seconds=settle)
+        if trouble is not None:
+            return trouble
         return post_all(
             ledger,
             service,
@@ -93,7 +98,8 @@ def test_a_lost_post_is_reposted_only_when_the_user_says_so(folder, service, tim
     post(folder, service, time, angles)
     assert states(folder) == ["uncertain", "posted", "posted", "posted"]
     with Ledger.write(folder) as ledger:
-        repost(ledger, service)
+        for chunk in lost(ledger, service):
+            ledger.begin_anew(chunk)
     post(folder, service, time, angles)
     assert states(folder) == ["posted"] * 4
     assert sorted(service.tags()) == ["test-0000-2", "test-0001-1", "test-0002-1", "test-0003-1"]
@@ -105,7 +111,9 @@ def test_repost_takes_a_job_that_has_turned_up(folder, service, time, angles):
     post(folder, service, time, angles)
     time.seconds += 1000.0
     with Ledger.write(folder) as ledger:
-        repost(ledger, service)
+        look_up(ledger, service, clock=time.clock, settle_seconds=0.0)
+        for chunk in lost(ledger, service):
+            ledger.begin_anew(chunk)
     assert states(folder) == ["posted"] * 4
     assert len(service.jobs) == 4
 
@@ -124,7 +132,7 @@ def test_an_interrupted_intent_is_looked_up_first(folder, service, time, angles)
     with Ledger.write(folder) as ledger:
         one, other = ledger.chunks()[:2]
         ledger.intend(one)
-        service.post((None, None, angles[0:3]), one.tag)
+        service.post((None, None, angles[0:3]), (one.tag, ledger.name))
         ledger.intend(other)  # killed before it was sent
     assert post(folder, service, time, angles) is None
     assert states(folder) == ["posted", "uncertain", "posted", "posted"]
@@ -202,8 +210,8 @@ def test_a_wrong_request_fails_its_chunk_and_stops(folder, service, time, angles
 def test_ctrl_c_leaves_the_ledger_true(folder, service, time, angles):
     whole = service.post
 
-    def interrupted(pub, tag, **more):
-        whole(pub, tag, **more)
+    def interrupted(pub, tags, **more):
+        whole(pub, tags, **more)
         raise KeyboardInterrupt
 
     service.post = interrupted
@@ -221,7 +229,7 @@ def test_several_jobs_of_one_tag_are_told(folder, service, time, angles):
         chunk = ledger.chunks()[0]
         ledger.intend(chunk)
         for _ in range(2):
-            service.post((None, None, angles[0:3]), chunk.tag)
+            service.post((None, None, angles[0:3]), (chunk.tag, ledger.name))
         look_up(ledger, service, clock=time.clock, settle_seconds=0.0)
         chunk = ledger.chunks()[0]
         assert chunk.job_id == "job0"
@@ -240,7 +248,7 @@ def test_polls_stop_after_failures_in_a_row(folder, service, time, angles):
     service.poll_faults = [network()] * 100
     error = fetch(folder, service, time)
     assert error is not None
-    assert len(service.poll_faults) == 100 - MOST_FAILURES
+    assert len(service.poll_faults) == 100 - MOST_FAILURES * MOST_IN_A_ROW
     assert states(folder) == ["posted"] * 4
 
 
@@ -305,7 +313,8 @@ def test_two_hundred_chunks_through_every_fault_at_random(tmp_path, service, tim
     with Ledger.write(tmp_path) as ledger:
         doubtful = ledger.chunks(ChunkState.UNCERTAIN)
         assert all(chunk.tag not in service.tags() for chunk in doubtful)  # truly lost
-        repost(ledger, service)
+        for chunk in lost(ledger, service):
+            ledger.begin_anew(chunk)
     service.faults = []
     post(tmp_path, service, time, angles, per_minute=5)
     fetch(tmp_path, service, time)

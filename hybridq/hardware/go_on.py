@@ -1,0 +1,130 @@
+"""Posting what a submission has not posted yet: at once after it was made, or on another day."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from backends.jobs import JobService, ServiceError, open_jobs
+from hybridq.config import SubmitConfig
+from hybridq.hardware.chunks import Chunk, ChunkState
+from hybridq.hardware.circuit import Program
+from hybridq.hardware.ledger import Ledger
+from hybridq.hardware.look_up import ended, look_up, lost
+from hybridq.hardware.pace import Clock, Pace
+from hybridq.hardware.plan import check_budget, share_budget
+from hybridq.hardware.post import post_all
+from hybridq.hardware.submission import COMMAND, Submission
+from hybridq.runs import log_to_file, read_config
+
+logger = logging.getLogger("hybridq")
+
+_FIXED = ("layout_seeds", "job_executions", "job_bytes", "name", "seed")
+"""Options that a submission keeps from when it was made, beside those of the fingerprint."""
+
+
+def go_on(
+    config: SubmitConfig, folder: Path, clock: Clock, *, is_new: bool = False
+) -> ServiceError | None:
+    """Post what is not posted yet, and what the user wants to be posted anew.
+
+    Raises:
+        InvalidValueError: If that is not within the budget; nothing is posted then.
+        ServiceError: If chunks to be posted anew cannot be asked for.
+    """
+    submission = Submission.load(folder)
+    program = Program.load(folder)
+    service = open_jobs(submission.spec(), folder / "rehearsed")
+    with log_to_file(folder), Ledger.write(folder) as ledger:
+        if not is_new:
+            logger.info("going on with %s", folder)
+            _tell_what_stays(config, folder)
+            trouble = look_up(ledger, service, clock=clock, settle_seconds=config.settle_seconds)
+            if trouble is not None:
+                return trouble
+        again = _again(config, ledger, service, folder)
+        waiting = [*ledger.chunks(ChunkState.PLANNED), *again]
+        if not waiting:
+            return None
+        caps = _caps(
+            config, submission, ledger, waiting, None if is_new else service.seconds_left()
+        )
+        for chunk in again:
+            ledger.begin_anew(chunk)
+        now = clock.now()
+        earlier = [chunk.posted_at for chunk in ledger.chunks() if chunk.posted_at is not None]
+        recent = [at for at in earlier if now - 60.0 < at <= now]
+        try:
+            return post_all(
+                ledger,
+                service,
+                lambda chunk: program.pub(chunk.start, chunk.stop),
+                clock=clock,
+                pace=Pace(clock, None if service.is_local else config.posts_per_minute, recent),
+                settle_seconds=config.settle_seconds,
+                max_seconds_of=lambda chunk: caps[chunk.index],
+            )
+        finally:
+            _close(service)
+
+
+def _tell_what_stays(config: SubmitConfig, folder: Path) -> None:
+    """Say which options are those that the submission was made with."""
+    made = read_config(folder, SubmitConfig, COMMAND)
+    changed = [name for name in _FIXED if getattr(made, name) != getattr(config, name)]
+    if changed:
+        options = ", ".join("--" + name.replace("_", "-") for name in changed)
+        logger.warning("%s: as when it was submitted; --again makes another submission", options)
+
+
+def _again(config: SubmitConfig, ledger: Ledger, service: JobService, folder: Path) -> list[Chunk]:
+    """The chunks that the user wants to be posted anew, after their jobs have been asked for."""
+    again = lost(ledger, service) if config.repost else []
+    if config.retry_failed:
+        return again + ended(ledger, service)
+    left = len(ledger.chunks(ChunkState.FAILED, ChunkState.CANCELLED))
+    if left:
+        logger.warning(
+            "%d chunks failed or were cancelled (hybridq jobs status %s says why); --retry-failed "
+            "posts them again",
+            left,
+            folder,
+        )
+    return again
+
+
+def _caps(
+    config: SubmitConfig,
+    submission: Submission,
+    ledger: Ledger,
+    waiting: Sequence[Chunk],
+    seconds_left: float | None,
+) -> dict[int, int]:
+    """QPU seconds after which the job of each chunk is stopped, within what the budget leaves.
+
+    Raises:
+        InvalidValueError: If it leaves too little.
+    """
+    planned = {job["start"]: job["qpu_seconds"] for job in submission.plan["jobs"]}
+    estimates = {chunk.index: planned[chunk.start] for chunk in ledger.chunks()}
+    seconds = [estimates[chunk.index] for chunk in waiting]
+    budget = config.max_qpu_seconds or submission.max_qpu_seconds
+    spent = ledger.spent(estimates)
+    check_budget(
+        sum(seconds),
+        seconds_left,
+        budget=budget,
+        agreed=config.yes or submission.device is None,
+        spent=spent,
+    )
+    caps = share_budget(seconds, submission.spec().max_execution_time, budget, spent=spent)
+    return {chunk.index: cap for chunk, cap in zip(waiting, caps, strict=True)}
+
+
+def _close(service: JobService) -> None:
+    """Take no more jobs in the batch; if that cannot be said, the service does it in time."""
+    try:
+        service.close()
+    except ServiceError as error:
+        logger.warning("the batch or session was not closed: %s", error)

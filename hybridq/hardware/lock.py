@@ -1,0 +1,38 @@
+"""A lock between processes, which the system takes away from one that was killed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hybridq.errors import InvalidValueError
+
+
+@contextmanager
+def locked(path: Path, doing: str, *, wait_seconds: float = 0.0) -> Iterator[None]:
+    """Be the only process inside.
+
+    The lock is a transaction on an empty SQLite file, which ends with its process.
+
+    Args:
+        path: The lock's file, which is made.
+        doing: What the other process does, for the message.
+        wait_seconds: How long to wait for it.
+
+    Raises:
+        InvalidValueError: If another process is inside for longer.
+    """
+    lock = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None)
+    try:
+        try:
+            lock.execute("begin exclusive")
+        except sqlite3.OperationalError as error:
+            raise InvalidValueError(
+                f"Expected to be the only one at work on {path.parent}, got another process that "
+                f"{doing}: wait until it has ended."
+            ) from error
+        yield
+    finally:
+        lock.close()

@@ -1,0 +1,120 @@
+"""What a service lists of a submission, where the ledger may not know it.
+
+Every job carries the submission's own tag, so that one request lists them all: jobs whose answer
+was lost, and jobs of a ledger that was restored from a copy older than they are.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from backends.jobs import FoundJob, JobService, ServiceError, Trouble
+from hybridq.hardware.chunks import Chunk, ChunkState, attempt_of, index_of
+from hybridq.hardware.fetch import fetch
+from hybridq.hardware.ledger import Ledger
+from hybridq.hardware.pace import Clock
+
+logger = logging.getLogger("hybridq")
+
+_DOUBTFUL = (ChunkState.POSTING, ChunkState.UNCERTAIN)
+
+
+def look_up(
+    ledger: Ledger, service: JobService, *, clock: Clock, settle_seconds: float
+) -> ServiceError | None:
+    """Ask the service for the submission's jobs, and note those that the ledger does not know.
+
+    What is in doubt and not listed is asked for once more after a while, since nothing promises
+    that a job is listed at once. Then it stays `uncertain`, or `planned` where the service's
+    listing is known to be complete.
+
+    Returns:
+        What kept the service from being asked, if something did.
+    """
+    try:
+        _take(ledger, service)
+        doubtful = ledger.chunks(*_DOUBTFUL)
+        if doubtful and not service.is_local:
+            logger.info(
+                "%d chunks in doubt are not listed; asking again in %.0f s",
+                len(doubtful),
+                settle_seconds,
+            )
+            clock.sleep(settle_seconds)
+            _take(ledger, service)
+    except ServiceError as error:
+        for chunk in ledger.chunks(ChunkState.POSTING):
+            ledger.doubt(chunk, f"it could not be looked up: {error}")
+        return error
+    for chunk in ledger.chunks(*_DOUBTFUL):
+        if service.is_local:
+            ledger.refuse(chunk, "the service has no job with its tag")
+        elif chunk.state is ChunkState.POSTING:
+            ledger.doubt(chunk, "the service lists no job with its tag, which may still appear")
+    return None
+
+
+def lost(ledger: Ledger, service: JobService) -> list[Chunk]:
+    """The chunks that stay in doubt after a look-up, or whose job the service does not know.
+
+    Raises:
+        ServiceError: If a job cannot be asked for.
+    """
+    asked = [chunk for chunk in ledger.chunks(ChunkState.POSTED) if chunk.reason is not None]
+    return [
+        *ledger.chunks(*_DOUBTFUL),
+        *(chunk for chunk in asked if not _asked_again(ledger, service, chunk)),
+    ]
+
+
+def ended(ledger: Ledger, service: JobService) -> list[Chunk]:
+    """The chunks that have failed or were cancelled, and still have when their jobs are asked.
+
+    Raises:
+        ServiceError: If a job cannot be asked for.
+    """
+    for chunk in ledger.chunks(ChunkState.FAILED, ChunkState.CANCELLED):
+        if chunk.job_id is not None:
+            _asked_again(ledger, service, chunk)
+    return ledger.chunks(ChunkState.FAILED, ChunkState.CANCELLED)
+
+
+def _asked_again(ledger: Ledger, service: JobService, chunk: Chunk) -> bool:
+    """Fetch what has become of a chunk's job; whether the service knows the job."""
+    try:
+        fetch(ledger, service, chunk)
+    except ServiceError as error:
+        if error.trouble is not Trouble.REQUEST:
+            raise
+        return False
+    return True
+
+
+def _take(ledger: Ledger, service: JobService) -> None:
+    """Note the jobs that the ledger does not know, and give them to chunks that have none."""
+    known = {job.job_id for job in ledger.jobs()}
+    new: dict[int, list[tuple[int, FoundJob, str]]] = {}
+    for job in service.find(ledger.name):
+        tag = next((tag for tag in job.tags if tag.startswith(f"{ledger.name}-")), None)
+        if tag is not None and job.job_id not in known:
+            new.setdefault(index_of(tag), []).append((attempt_of(tag), job, tag))
+    for chunk in ledger.chunks():
+        mine = new.get(chunk.index, [])
+        for _, job, tag in mine:
+            ledger.note(chunk, job.job_id, tag)
+        if not mine:
+            continue
+        latest = max(attempt for attempt, _, _ in mine)
+        job, tag = next((job, tag) for attempt, job, tag in mine if attempt == latest)
+        ids = ", ".join(job.job_id for _, job, _ in mine)
+        settled = chunk.state is ChunkState.DONE or (
+            chunk.state is ChunkState.POSTED and latest <= chunk.attempt
+        )
+        if settled:
+            logger.warning("chunk %d: the service also accepted %s, for nothing", chunk.index, ids)
+            continue
+        reason = None
+        if len(mine) > 1:
+            reason = f"the service accepted several jobs, of which {job.job_id} counts: {ids}"
+            logger.warning("chunk %d: %s", chunk.index, reason)
+        ledger.accept(chunk, job.job_id, tag=tag, reason=reason)

@@ -1,0 +1,182 @@
+"""Going on with a submission: budgets, restored ledgers, two at once, and what is in doubt."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from hybridq.hardware.ledger import FILE
+from tests.integration.submissions import PLAIN, folders, newest, posts, states
+
+CUT = ("--job-executions", "6000")  # two images a job
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_request_that_fails_while_polling_does_not_end_a_chunk(loopback, submit, command, status):
+    submit()
+    loopback.wait_idle(60)
+    loopback.faults.add("GET", r"^/jobs/[^/]+$", status=status, times=50)
+    code, out, _ = command("jobs", "collect", newest())
+    assert code == 3
+    assert states(newest()) == ["posted"]
+    assert "Stopped early: Expected an answer" in out
+    submit("--retry-failed")
+    assert len(loopback.accepted) == 1
+    loopback.faults.clear()
+    assert command("jobs", "collect", newest())[0] == 0
+    assert len(loopback.accepted) == 1
+
+
+def test_a_job_that_the_service_lost_is_posted_anew_only_when_told(loopback, submit, command):
+    submit()
+    loopback.wait_idle(60)
+    lost = loopback.accepted[0]
+    lost.deleted = True
+    assert command("jobs", "collect", newest())[0] == 3
+    assert submit("--retry-failed")[0] == 0
+    assert len(loopback.accepted) == 1
+    assert submit("--repost", "--wait", "60")[0] == 0
+    assert len(loopback.accepted) == 2
+
+
+def test_one_result_that_cannot_be_read_holds_up_no_other(loopback, submit, command):
+    submit(*CUT)
+    loopback.wait_idle(60)
+    first = loopback.accepted[0].id
+    loopback.faults.add("GET", rf"^/jobs/{first}/results$", status=200, body='{"data": [', times=9)
+    code, _, _ = command("jobs", "collect", newest())
+    assert code == 3
+    assert states(newest())[0] == "failed"
+    assert set(states(newest())[1:]) == {"done"}
+    assert "Expected expectation values" in command("jobs", "status", newest())[1]
+
+
+def test_the_budget_holds_for_all_jobs_together(loopback, submit, command):
+    loopback.faults.add("POST", r"^/jobs$", after=1, status=401)
+    code, _, err = submit(*CUT, "--max-qpu-seconds", "40")
+    assert code == 3
+    posted = len(loopback.accepted)
+    loopback.faults.clear()
+    plan = json.loads((newest() / "submission.json").read_text())["plan"]
+    code, _, err = submit(*CUT, "--max-qpu-seconds", f"{plan['qpu_seconds'] - 1:.0f}")
+    assert code == 2
+    assert "jobs took or may still take" in err
+    assert len(loopback.accepted) == posted
+    loopback.seconds_left = 1.0
+    code, _, err = submit(*CUT)
+    assert code == 2
+    assert "has left" in err
+    loopback.seconds_left = 600.0
+    assert submit(*CUT)[0] == 0  # the budget that it was made with goes on
+    assert len(loopback.accepted) == len(states(newest()))
+    assert sum(job.cost for job in loopback.accepted) <= 40
+
+
+def test_what_failed_attempts_were_charged_counts(loopback, submit, command):
+    loopback.faults.fail_job(reason="Error in calibration", code=6054)
+    submit("--max-qpu-seconds", "15")
+    loopback.wait_idle(60)
+    charged = loopback.accepted[0].charge = 4.5
+    command("jobs", "collect", newest())
+    assert submit("--retry-failed", "--wait", "60", "--max-qpu-seconds", "100")[0] == 0
+    result = json.loads((newest() / "result.json").read_text())
+    assert result["qpu_seconds"] == pytest.approx(charged + result["chunks"][0]["qpu_seconds"])
+
+
+def test_a_restored_ledger_posts_nothing_twice(loopback, submit, tmp_path):
+    loopback.faults.add("POST", r"^/jobs$", after=1, status=401)
+    submit(*CUT)
+    loopback.faults.clear()
+    copy = tmp_path / "copy.sqlite"
+    shutil.copy(newest() / FILE, copy)
+    submit(*CUT)
+    count = len(states(newest()))
+    assert len(loopback.accepted) == count
+    shutil.copy(copy, newest() / FILE)
+    assert states(newest())[1:] == ["planned"] * (count - 1)
+    assert submit(*CUT, "--wait", "60")[0] == 0
+    assert len(loopback.accepted) == count
+
+
+def test_two_at_once_make_one_submission(serve, varied_run):
+    server = serve(ideal=True)
+    command = [
+        *(sys.executable, "-c", "import sys; from hybridq.cli import main; sys.exit(main())"),
+        *("submit", str(varied_run), "--backend", f"ibm,{PLAIN}", "--settle-seconds", "0.2"),
+    ]
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    ended = [process.communicate(timeout=180) for process in running]
+    assert "Traceback" not in ended[0][1] + ended[1][1]
+    assert len(folders()) == 1
+    assert len(server.accepted) == 1
+    assert 0 in [process.returncode for process in running]
+
+
+def test_cancel_finds_what_is_in_doubt(serve, submit, command):
+    server = serve(ideal=True, listing_delay=2.0)
+    server.hold()
+    server.faults.add("POST", r"^/jobs$", drop=True, accept=True)
+    submit()
+    assert states(newest()) == ["uncertain"]
+    code, _, _ = command("jobs", "cancel", newest(), "--settle-seconds", "3")
+    assert code == 0
+    assert states(newest()) == ["cancelled"]
+    assert server.accepted[0].state == "Cancelled"
+    assert (newest() / "result.json").is_file()
+
+
+def test_cancel_says_that_something_stays_in_doubt(serve, submit, command):
+    server = serve(ideal=True, listing_delay=60.0)
+    server.hold()
+    server.faults.add("POST", r"^/jobs$", drop=True, accept=True)
+    submit(*CUT)
+    code, out, _ = command("jobs", "cancel", newest(), "--settle-seconds", "0.1")
+    assert code == 3
+    assert states(newest())[0] == "uncertain"
+    assert set(states(newest())[1:]) == {"cancelled"}
+    assert "--repost" in out
+
+
+def test_one_job_that_cannot_be_cancelled_holds_up_no_other(loopback, submit, command):
+    loopback.hold()
+    submit(*CUT)
+    first = loopback.accepted[0].id
+    loopback.faults.add("POST", rf"^/jobs/{first}/cancel$", status=500, times=20)
+    code, out, _ = command("jobs", "cancel", newest())
+    assert code == 3
+    assert states(newest())[0] == "posted"
+    assert set(states(newest())[1:]) == {"cancelled"}
+    assert "Stopped early" in out
+
+
+def test_options_that_stay_are_told(loopback, submit):
+    submit()
+    _, _, err = submit("--job-bytes", "5000")
+    assert "--job-bytes: as when it was submitted" in err
+    code, out, _ = submit("--dry-run")
+    assert code == 0
+    assert f"submitted already in {newest()}" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "backend", "message"),
+    [
+        (("--again", "--repost"), f"ibm,{PLAIN}", "Expected either a new submission"),
+        (("--again", "--retry-failed"), f"ibm,{PLAIN}", "Expected either a new submission"),
+        ((), f"ibm,{PLAIN},max_qpu_seconds=9", "--max-qpu-seconds"),
+        ((), "ibm_rehearsal,max_qpu_seconds=9", "--max-qpu-seconds"),
+    ],
+)
+def test_options_that_contradict_each_other(loopback, submit, arguments, backend, message):
+    code, _, err = submit(*arguments, backend=backend)
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+    assert message in err
+    assert posts(loopback) == []

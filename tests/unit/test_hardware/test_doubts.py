@@ -1,0 +1,212 @@
+"""What is not known for certain: lost jobs, restored ledgers, late listings, what jobs cost."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from backends.jobs import JobState, ServiceError, Trouble
+from hybridq.errors import InvalidValueError
+from hybridq.hardware.fetch import fetch_all, fetch_charges
+from hybridq.hardware.ledger import FILE, Ledger
+from hybridq.hardware.look_up import ended, look_up, lost
+from hybridq.hardware.pace import Pace
+from hybridq.hardware.plan import check_budget, share_budget
+from hybridq.hardware.post import MOST_TRIES, post_all
+
+
+def post(ledger, service, time, angles):
+    return post_all(
+        ledger,
+        service,
+        lambda chunk: (None, None, angles[chunk.start : chunk.stop]),
+        clock=time.clock,
+        pace=Pace(time.clock, None),
+        settle_seconds=60.0,
+        max_seconds_of=lambda _: 10,
+    )
+
+
+def look(ledger, service, time):
+    assert look_up(ledger, service, clock=time.clock, settle_seconds=60.0) is None
+
+
+def fetch(ledger, service, time, wait=100.0):
+    return fetch_all(ledger, service, clock=time.clock, wait_seconds=wait)
+
+
+def states(ledger):
+    return [str(chunk.state) for chunk in ledger.chunks()]
+
+
+@pytest.fixture
+def posted(folder, service, time, angles):
+    """The ledger, open, all chunks posted."""
+    with Ledger.write(folder) as ledger:
+        assert post(ledger, service, time, angles) is None
+        yield ledger
+
+
+def test_an_unknown_job_does_not_end_its_chunk_nor_hold_up_others(posted, service, time):
+    service.jobs["job0"]["unknown"] = True
+    error = fetch(posted, service, time)
+    assert error is not None
+    assert error.trouble is Trouble.REQUEST
+    assert states(posted) == ["posted", "done", "done", "done"]
+    assert posted.chunks()[0].reason == "404"
+    assert ended(posted, service) == []
+    del service.jobs["job0"]["unknown"]
+    assert fetch(posted, service, time) is None
+    assert states(posted) == ["done"] * 4
+    assert posted.chunks()[0].reason is None
+
+
+def test_a_job_that_stays_unknown_is_lost_and_told_when_asked_once(posted, service, time):
+    service.jobs["job0"]["unknown"] = True
+    error = fetch(posted, service, time, wait=0.0)
+    assert error is not None
+    assert [chunk.index for chunk in lost(posted, service)] == [0]
+
+
+def test_a_job_behind_a_bad_answer_does_not_hold_up_others(posted, service, time):
+    whole = service.report
+
+    def report(job_id):
+        if job_id in ("job0", "job1", "job2"):
+            raise ServiceError("500", Trouble.NETWORK)
+        return whole(job_id)
+
+    service.report = report
+    assert fetch(posted, service, time) is not None
+    assert states(posted) == ["posted"] * 3 + ["done"]
+
+
+def test_a_result_that_cannot_be_read_fails_alone_and_can_be_posted_anew(posted, service, time):
+    service.jobs["job1"]["damaged"] = True
+    assert fetch(posted, service, time) is None
+    assert states(posted) == ["done", "failed", "done", "done"]
+    assert [chunk.index for chunk in ended(posted, service)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [(JobState.DONE, "done"), (JobState.RUNNING, "posted"), (JobState.QUEUED, "posted")],
+)
+def test_a_failed_chunk_whose_job_has_not_failed_is_not_posted_anew(
+    posted, service, time, state, expected
+):
+    service.jobs["job2"]["state"] = JobState.FAILED
+    fetch(posted, service, time)
+    service.jobs["job2"]["state"] = state
+    assert ended(posted, service) == []
+    assert states(posted)[2] == expected
+
+
+def test_a_restored_ledger_finds_what_was_posted_since(folder, service, time, angles, tmp_path):
+    copy = tmp_path / "copy.sqlite"
+    shutil.copy(folder / FILE, copy)
+    with Ledger.write(folder) as ledger:
+        post(ledger, service, time, angles)
+        service.jobs["job1"] |= {"state": JobState.FAILED}
+        fetch(ledger, service, time)
+        for chunk in ended(ledger, service):
+            ledger.begin_anew(chunk)
+        post(ledger, service, time, angles)
+        assert len(service.jobs) == 5
+    shutil.copy(copy, folder / FILE)
+    with Ledger.write(folder) as ledger:
+        assert states(ledger) == ["planned"] * 4
+        look(ledger, service, time)
+        post(ledger, service, time, angles)
+        assert fetch(ledger, service, time) is None
+        assert len(service.jobs) == 5  # nothing was posted again
+        assert states(ledger) == ["done"] * 4
+        assert [chunk.attempt for chunk in ledger.chunks()] == [1, 2, 1, 1]
+        fetch_charges(ledger, service)
+        assert {job.job_id: job.qpu_seconds for job in ledger.jobs()} == dict.fromkeys(
+            service.jobs, 3.5
+        )
+
+
+def test_a_job_of_an_earlier_attempt_that_turns_up_in_time_is_taken(folder, service, time, angles):
+    service.lag = 600.0
+    service.faults = ["dropped"]
+    with Ledger.write(folder) as ledger:
+        post(ledger, service, time, angles)
+        assert states(ledger)[0] == "uncertain"
+        ledger.begin_anew(ledger.chunks()[0])
+        time.seconds += 600.0
+        look(ledger, service, time)
+        assert states(ledger) == ["posted"] * 4
+        assert (ledger.chunks()[0].tag, ledger.chunks()[0].attempt) == ("test-0000-1", 2)
+        assert len(service.jobs) == 4
+        ledger.fail(ledger.chunks()[0], "calibration drifted")
+        ledger.begin_anew(ledger.chunks()[0])
+        assert ledger.chunks()[0].tag == "test-0000-3"  # no tag is used twice
+
+
+def test_a_job_of_an_earlier_attempt_that_turns_up_late_counts_as_spent(
+    folder, service, time, angles
+):
+    service.lag = 600.0
+    service.faults = ["dropped"]
+    with Ledger.write(folder) as ledger:
+        post(ledger, service, time, angles)
+        ledger.begin_anew(ledger.chunks()[0])
+        post(ledger, service, time, angles)
+        time.seconds += 600.0
+        look(ledger, service, time)
+        assert ledger.chunks()[0].tag == "test-0000-2"
+        assert sorted(job.job_id for job in ledger.jobs()) == sorted(service.jobs)
+        fetch(ledger, service, time)
+        fetch_charges(ledger, service)
+        assert ledger.spent({}) == 5 * 3.5
+
+
+def test_what_was_spent_counts_jobs_in_doubt_and_not_yet_charged(folder, service, time, angles):
+    with Ledger.write(folder) as ledger:
+        service.faults = ["lost"]
+        post(ledger, service, time, angles)
+        assert ledger.spent({}) == 4 * 10  # all may still take what they were limited to
+        service.jobs["job0"]["charge"] = None
+        fetch(ledger, service, time)
+        assert ledger.spent({}) == 2 * 10 + 2 * 3.5
+
+
+def test_a_job_without_a_known_limit_counts_as_estimated(folder):
+    with Ledger.write(folder) as ledger:
+        ledger.note(ledger.chunks()[1], "other", "test-0001-7")
+        assert ledger.spent({1: 4.0}) == 4.0
+
+
+def test_a_batch_closed_at_the_last_try_is_told(folder, service, time, angles):
+    service.faults = [ServiceError("reset", Trouble.NETWORK)] * (MOST_TRIES - 1)
+    service.faults.append(ServiceError("closed", Trouble.CLOSED))
+    with Ledger.write(folder) as ledger:
+        error = post(ledger, service, time, angles)
+        assert error is not None
+        assert error.trouble is Trouble.CLOSED
+        assert states(ledger) == ["planned"] * 4
+        assert not service.jobs
+
+
+@pytest.mark.parametrize("spent", [0.0, 37.5])
+def test_shares_of_a_budget_never_pass_it(spent):
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        seconds = rng.uniform(2, 50, rng.integers(1, 20))
+        budget = spent + seconds.sum() * rng.uniform(1, 3) + len(seconds)
+        try:
+            caps = share_budget(seconds, 10_000, budget, spent=spent)
+        except InvalidValueError:
+            continue
+        assert sum(caps) + spent <= budget
+        assert (np.array(caps) >= seconds).all()
+
+
+def test_a_budget_counts_what_was_spent():
+    check_budget(50.0, None, budget=100.0, agreed=False, spent=49.0)
+    with pytest.raises(InvalidValueError, match=r"51.0 that jobs took or may still take"):
+        check_budget(50.0, None, budget=100.0, agreed=True, spent=51.0)
