@@ -83,6 +83,8 @@ class JobsCollectConfig(SubmissionConfig):
 
     wait: float = Field(0.0, ge=0)
     """Go on asking for this long, in seconds; 0 asks once."""
+    run: Path | None = None
+    """The run folder of the model, if it is not where it was when it was submitted."""
     settle_seconds: float = Field(60.0, ge=0)
     """How long to wait before a job that is not listed is looked up again, in seconds."""
 
