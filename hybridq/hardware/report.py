@@ -94,7 +94,7 @@ def result_table(result: dict[str, Any]) -> str:
     ]
     compared = result.get("compared", {})
     if "simulated" in compared:
-        lines[0] += " (simulated: none)"
+        lines[0] += ", none in simulated"
     if compared:
         rows = [
             ["RMS error of values", *(f"{entry['rms_error']:.4f}" for entry in compared.values())],
