@@ -219,7 +219,12 @@ def explain(message: str, name: str) -> str:
     """What tyro printed in a box, in one line."""
     lines = [re.sub(r"[╭╮╰╯│─]+", " ", line).strip() for line in message.splitlines()]
     lines = [line for line in lines if line and not line.startswith("For full helptext")]
-    text = " ".join(lines)
+    text = " ".join(line for line in lines if line != f"hybridq {name} --help")
+    missing = re.search(r"Missing from hybridq [^:]+: (\S+) (.+?)\.? \(required\)", text)
+    if missing:
+        what, meaning = missing.groups()
+        meaning = meaning[0].lower() + meaning[1:]
+        return f"Expected {what}, {meaning}, got nothing: see hybridq {name} --help."
     complaint = re.search(
         r"validation errors? for \w+ (\S+) (.+?) \[type=\w+, input_value=(.+?), input_type", text
     )
@@ -230,7 +235,7 @@ def explain(message: str, name: str) -> str:
         return f"{said} for {flag}, got {got}: see hybridq {name} --help."
     text = text.split("Argument helptext:")[0]
     text = re.sub(
-        r"^(Value error|Parsing error|Required options|Unrecognized options)\s+", "", text
+        r"^(Value error|Parsing error|Missing argument|Unrecognized options)\s+", "", text
     )
     return f"{text.strip().rstrip('.')}: see hybridq {name} --help."
 

@@ -1,4 +1,4 @@
-"""Writing to disk so that a file is either the old one or the whole new one."""
+"""Files: written so that each is the old one or the whole new one; damage is told in one line."""
 
 from __future__ import annotations
 
@@ -6,11 +6,43 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from backends.files import atomic_path as atomic_path
+from hybridq.errors import InvalidValueError
+
+UNREADABLE: tuple[type[Exception], ...] = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError),
+    *(RuntimeError, TypeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error),
+)
+"""What readers raise at a file that is missing, damaged or of another format."""
+
+
+@contextmanager
+def reading(path: Path, *more: type[Exception]) -> Iterator[Path]:
+    """Yield `path` to be read; whatever its reader raises at damage becomes one line.
+
+    Args:
+        path: The file.
+        more: What its reader raises besides.
+
+    Raises:
+        InvalidValueError: If it cannot be read.
+    """
+    try:
+        yield path
+    except (*UNREADABLE, *more) as error:
+        state = "a damaged file" if path.is_file() else "no such file"
+        raise InvalidValueError(
+            f"Expected {path.name} in {path.parent}, got {state} ({type(error).__name__}): restore "
+            "it from a copy."
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:

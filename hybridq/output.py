@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hybridq.config import (
     BackendsCheckConfig,
@@ -27,6 +28,9 @@ from hybridq.config import (
 )
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.tables import evaluation_table, table
+
+if TYPE_CHECKING:
+    from hybridq.hardware import Progress
 
 
 def run_pretrain(config: PretrainConfig) -> int:
@@ -185,7 +189,7 @@ def run_noise_study(config: NoiseStudyConfig) -> int:
 def run_submit(config: SubmitConfig) -> int:
     """Submit, and print what it costs, how far it came and the folder."""
     from hybridq.hardware.collect import collect, progress
-    from hybridq.hardware.report import exit_code, next_steps, plan_table
+    from hybridq.hardware.report import plan_table
     from hybridq.hardware.submit import submit
 
     outcome = submit(config)
@@ -203,10 +207,9 @@ def run_submit(config: SubmitConfig) -> int:
         )
         found = collect(waited)
         _print_result(outcome.folder)
-    for line in next_steps(found):
-        print(line)
+    code = _end(found, collected=config.wait > 0)
     print(outcome.folder)
-    return exit_code(found, collected=config.wait > 0)
+    return code
 
 
 def jobs_list(config: JobsListConfig) -> int:
@@ -231,13 +234,10 @@ def jobs_status(config: JobsStatusConfig) -> int:
 def jobs_collect(config: JobsCollectConfig) -> int:
     """Fetch results, and print what they say; exit code 3 unless all are here."""
     from hybridq.hardware.collect import collect
-    from hybridq.hardware.report import exit_code, next_steps
 
     found = collect(config)
     _print_result(config.submission)
-    for line in next_steps(found):
-        print(line)
-    return exit_code(found, collected=True)
+    return _end(found, collected=True)
 
 
 def jobs_cancel(config: JobsCancelConfig) -> int:
@@ -248,6 +248,18 @@ def jobs_cancel(config: JobsCancelConfig) -> int:
     found = cancel(config)
     print(status_table(found))
     return 0 if found.trouble is None and found.ended else EXIT_PARTLY
+
+
+def _end(found: Progress, *, collected: bool) -> int:
+    """Print what to do next; a refusal is told on standard error as well. Returns the exit code."""
+    from hybridq.hardware.report import EXIT_REFUSED, exit_code, next_steps
+
+    for line in next_steps(found):
+        print(line)
+    code = exit_code(found, collected=collected)
+    if code == EXIT_REFUSED:
+        print(f"hybridq: error: {found.trouble}", file=sys.stderr)
+    return code
 
 
 def _print_result(folder: Path) -> None:

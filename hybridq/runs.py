@@ -44,10 +44,13 @@ logger = logging.getLogger("hybridq")
 def create_run(runs: Path, command: str, name: str) -> Path:
     """Make and return the new folder `runs/<command>/<time>-<name>`.
 
+    A name that begins with the time of another run is taken without it.
+
     Raises:
         InvalidValueError: if the folder cannot be made there.
     """
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "run"
+    own = re.sub(r"^\d{8}-\d{6}-", "", name)
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", own).strip("._") or "run"
     stamp = time.strftime("%Y%m%d-%H%M%S")
     for attempt in range(1000):
         folder = runs / command / (f"{stamp}-{safe}" + (f"-{attempt}" if attempt else ""))

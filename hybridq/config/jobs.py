@@ -90,6 +90,8 @@ class JobsCollectConfig(_AskingConfig):
 
     wait: float = Field(0.0, ge=0)
     """Go on asking for this long, in seconds; 0 asks once."""
+    run: Path | None = None
+    """The run folder of the model, if it is not where it was when it was submitted."""
 
 
 class JobsCancelConfig(_AskingConfig):

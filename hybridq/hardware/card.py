@@ -1,48 +1,80 @@
-"""What a device gave, as a section of the run's model card."""
+"""What devices gave, as a section of the run's model card.
+
+There is one note for each data and split. A submission takes the place of the note of the same
+data and split if it has at least as many images, so that a part never replaces the whole, nor one
+split another. Rehearsals leave no note.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from hybridq.checkpoint import model_folder
 from hybridq.evaluation.tables import interval
 from hybridq.files import write_text
+from hybridq.hardware.submission import Submission
 
 HEADING = "## On hardware"
 
+_SECTION = re.compile(rf"^{HEADING}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+_NOTE = re.compile(r"^### (\d+) images of ([^\n]+)\n(.*?)(?=^### |\Z)", re.MULTILINE | re.DOTALL)
 
-def write_hardware_note(run: Path, submission: Path, result: dict[str, Any]) -> None:
-    """Add what a device gave to the model card of a run, in place of an earlier note.
+
+def write_hardware_note(submission: Submission, folder: Path, result: dict[str, Any]) -> None:
+    """Add what a device gave to the model card of the run, by the rule of the module.
 
     Args:
-        run: The run folder.
-        submission: The folder of the submission.
+        submission: The submission, all of whose results are here.
+        folder: Its folder.
         result: Its `result.json`.
     """
-    path = model_folder(run) / "MODEL_CARD.md"
-    card = path.read_text(encoding="utf-8").split(HEADING)[0].rstrip()
+    if submission.device is None:
+        return
+    path = model_folder(submission.run) / "MODEL_CARD.md"
+    card = path.read_text(encoding="utf-8")
+    section = _SECTION.search(card)
+    notes = {
+        source: (int(count), text)
+        for count, source, text in _NOTE.findall(section.group() if section else "")
+    }
+    source = submission.data
+    if submission.split is not None:
+        source = f"the {submission.split} split of {submission.data}"
+    if result["images"] < notes.get(source, (0, ""))[0]:
+        return
+    notes[source] = (result["images"], "\n" + _text(folder.name, result))
+    parts = [
+        f"### {count} images of {name}\n\n{text.strip()}\n" for name, (count, text) in notes.items()
+    ]
+    before, after = (
+        (card, "") if section is None else (card[: section.start()], card[section.end() :])
+    )
+    rest = f"\n{after}" if after else ""
+    write_text(path, before.rstrip() + "\n\n" + "\n".join([HEADING + "\n", *parts]) + rest)
+
+
+def _text(name: str, result: dict[str, Any]) -> str:
+    """The note of one submission."""
+    clause = "; `simulated` has no mitigation" if "simulated" in result["compared"] else ""
     rows = [
-        f"| {name} | {_figure(entry, 'auc')} | {_figure(entry, 'balanced_accuracy')} | "
+        f"| {column} | {_figure(entry, 'auc')} | {_figure(entry, 'balanced_accuracy')} | "
         f"{entry['rms_error']:.3f} | {entry['flips']} |"
-        for name, entry in result["compared"].items()
+        for column, entry in result["compared"].items()
     ]
-    lines = [
-        card,
-        "",
-        HEADING,
-        "",
-        f"{result['images']} images of {result['data']} on {result['device']} (calibrated "
-        f"{result['calibration_date']}), {result['shots']} shots, mitigation: "
-        f"{result['mitigation']}; {result['qpu_seconds']:.1f} QPU seconds charged. From "
-        f"`{submission.name}`; intervals are of the bootstrap over images, with shot noise.",
-        "",
-        "| | AUC | balanced accuracy | RMS error of values | flipped predictions |",
-        "|---|---|---|---|---|",
-        *rows,
-        "",
-    ]
-    write_text(path, "\n".join(lines))
+    return "\n".join(
+        [
+            f"On {result['device']} (calibrated {result['calibration_date']}), {result['shots']} "
+            f"shots, mitigation: {result['mitigation']}{clause}; {result['qpu_seconds']:.1f} QPU "
+            f"seconds charged. From `{name}`; intervals are of the bootstrap over images, whose "
+            "values carry the shot noise.",
+            "",
+            "| | AUC | balanced accuracy | RMS error of values | flipped predictions |",
+            "|---|---|---|---|---|",
+            *rows,
+        ]
+    )
 
 
 def _figure(entry: dict[str, Any], name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from qiskit.primitives.containers.observables_array import ObservablesArray
 from torch import Tensor
 
 from hybridq.errors import InvalidValueError
-from hybridq.files import atomic_path, write_json
+from hybridq.files import atomic_path, reading, write_json
 from hybridq.heads import quantum_layers
 from hybridq.model import HybridClassifier
 from hybridq.quantum.gradient import ShiftRule
@@ -65,17 +64,18 @@ class Program:
         Raises:
             InvalidValueError: If it cannot be read.
         """
-        try:
-            with (folder / "circuit.qpy").open("rb") as file:
-                (circuit,) = qpy.load(file)
-            rows = json.loads((folder / "observables.json").read_text(encoding="utf-8"))
-            angles = np.load(folder / "angles.npy", allow_pickle=False)
-            return cls(circuit, ObservablesArray([[row] for row in rows]), angles)
-        except (OSError, ValueError, QiskitError, zipfile.BadZipFile) as error:
-            raise InvalidValueError(
-                f"Expected circuit.qpy, observables.json and angles.npy in {folder}, got "
-                f"{type(error).__name__} ({error}): restore them from a copy."
-            ) from error
+        with reading(folder / "circuit.qpy", QiskitError) as path, path.open("rb") as file:
+            (circuit,) = qpy.load(file)
+        with reading(folder / "observables.json", QiskitError) as path:
+            rows = json.loads(path.read_text(encoding="utf-8"))
+            if not rows or {len(term) for row in rows for term in row} != {circuit.num_qubits}:
+                raise ValueError
+            column = ObservablesArray([[dict(row)] for row in rows])
+        with reading(folder / "angles.npy") as path:
+            angles = np.load(path, allow_pickle=False)
+            if angles.shape[1:] != (circuit.num_parameters,) or angles.dtype != np.float64:
+                raise ValueError
+        return cls(circuit, column, angles)
 
 
 def quantum_layer(model: HybridClassifier, name: str) -> QuantumLayer:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from backends.jobs import ServiceError, open_jobs
 from hybridq.config import JobsCancelConfig, JobsCollectConfig
+from hybridq.errors import HybridqError
 from hybridq.hardware.chunks import Chunk, ChunkState
 from hybridq.hardware.fetch import fetch_all, fetch_charges
 from hybridq.hardware.ledger import Ledger
@@ -32,16 +34,19 @@ class Progress:
         folder: Its folder.
         chunks: Its chunks.
         trouble: What ended the command early, if something did.
+        unreadable: Why the folder cannot be read, one line; None if it can.
     """
 
     folder: Path
     chunks: Sequence[Chunk]
     trouble: ServiceError | None = None
+    unreadable: str | None = None
 
     @property
     def complete(self) -> bool:
         """Whether every image has its result."""
-        return all(chunk.state is ChunkState.DONE for chunk in self.chunks)
+        here = all(chunk.state is ChunkState.DONE for chunk in self.chunks)
+        return here and self.unreadable is None
 
     @property
     def ended(self) -> bool:
@@ -64,8 +69,18 @@ def progress(folder: Path, trouble: ServiceError | None = None) -> Progress:
 
 
 def all_progress(runs: Path) -> list[Progress]:
-    """How far every submission in a folder of runs has come, the newest first."""
-    return [progress(folder) for folder in submissions(runs)]
+    """How far every submission in a folder of runs has come, the newest first.
+
+    One that cannot be read has no chunks, and says why.
+    """
+    found = []
+    for folder in submissions(runs):
+        try:
+            Submission.load(folder)
+            found.append(progress(folder))
+        except (HybridqError, sqlite3.DatabaseError, ValueError) as error:
+            found.append(Progress(folder, (), unreadable=str(error)))
+    return found
 
 
 def collect(config: JobsCollectConfig, *, clock: Clock | None = None) -> Progress:
@@ -77,6 +92,8 @@ def collect(config: JobsCollectConfig, *, clock: Clock | None = None) -> Progres
     clock = clock or Clock()
     folder = config.submission
     submission = Submission.load(folder)
+    if config.run is not None:
+        submission = submission.at(config.run, folder)
     service = open_jobs(submission.spec(), folder / "rehearsed")
     with log_to_file(folder), Ledger.write(folder) as ledger:
         trouble = None

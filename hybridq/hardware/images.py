@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from hybridq.evaluation.evaluate import BATCH, classify, data_for, limited_split
 from hybridq.evaluation.predict import image_files
 from hybridq.model import HybridClassifier
 
+logger = logging.getLogger("hybridq")
+
 Ints = NDArray[np.int64]
 
 
@@ -28,7 +31,7 @@ class Source:
     Attributes:
         name: Name of the data.
         split: The split; None for files.
-        ids: Names of the images.
+        ids: Names of the images; of files their full paths, however they were named.
         labels: `(images,)` or `(images, num_classes)`; empty where there are none.
         images: Pixels, one array for each image.
         data: The data with its validation split; None for files.
@@ -49,7 +52,7 @@ def source_of(config: SubmitConfig, run: FinetuneConfig, spec: ModelSpec) -> Sou
         HybridqError: If they cannot be read.
     """
     if config.images:
-        files = image_files(config.images)
+        files = [path.resolve() for path in image_files(config.images)]
         pixels = [read_image(path, channels=3) for path in files]
         return Source(
             "image files", None, tuple(str(path) for path in files), np.empty(0, int), pixels, None
@@ -63,6 +66,8 @@ def source_of(config: SubmitConfig, run: FinetuneConfig, spec: ModelSpec) -> Sou
         splits=tuple(name for name in ("val", "test") if name in wanted),
     )
     chosen = limited_split(data, config.split, config.limit, seed=config.seed)
+    if config.limit is not None and config.limit > len(chosen):
+        logger.info("--limit %d of %d images: all are sent", config.limit, len(chosen))
     return Source(
         data.name,
         config.split,

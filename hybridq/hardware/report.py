@@ -67,12 +67,16 @@ def list_table(found: Sequence[Progress]) -> str:
     rows = [
         [
             str(progress.folder),
-            f"{progress.images(ChunkState.DONE)}/{progress.images()}",
+            f"{progress.images(ChunkState.DONE)}/{progress.images()}"
+            if progress.unreadable is None
+            else "?",
             ", ".join(
                 f"{count} {state}"
                 for state in ChunkState
                 if (count := sum(chunk.state is state for chunk in progress.chunks))
-            ),
+            )
+            if progress.unreadable is None
+            else f"unreadable: {progress.unreadable}",
         ]
         for progress in found
     ]
@@ -89,6 +93,8 @@ def result_table(result: dict[str, Any]) -> str:
         f"mitigation: {result['mitigation']}"
     ]
     compared = result.get("compared", {})
+    if "simulated" in compared:
+        lines[0] += ", none in simulated"
     if compared:
         rows = [
             ["RMS error of values", *(f"{entry['rms_error']:.4f}" for entry in compared.values())],

@@ -1,8 +1,13 @@
 """What a submission's results say: predictions, figures with intervals, and three columns.
 
-The three are the model without noise, on the noise of the device as it was calibrated, and on the
-device. Intervals are of the bootstrap over images; on the device each draw also has shot noise of
-its own, Gaussian with the standard errors that the jobs gave.
+The three are the model without noise, on the noise of the device as it was calibrated (without
+shots and without mitigation), and on the device.
+
+An interval is of the expected figure over new images and, on the device, new shots with them. Each
+image that came back is one draw of both, so the plain bootstrap over images spreads as the figure
+does (Efron & Tibshirani 1993, section 6). Shot noise drawn once more on top would count it twice,
+and pull the AUC of each resample below that of the device. What the images of one job have in
+common (its readout calibration, drift between jobs) is in no resample, and so in no interval.
 """
 
 from __future__ import annotations
@@ -17,46 +22,72 @@ from numpy.typing import NDArray
 
 from backends import open_backend
 from hybridq.checkpoint import load_model
-from hybridq.errors import HybridqError, InvalidValueError
+from hybridq.errors import HybridqError
 from hybridq.evaluation.metrics import all_metrics, predict_labels
 from hybridq.evaluation.predict import predicted_name
 from hybridq.evaluation.statistics import stratified_bootstrap
-from hybridq.files import without_nan, write_csv, write_json
+from hybridq.files import UNREADABLE, without_nan, write_csv, write_json
 from hybridq.hardware.card import write_hardware_note
 from hybridq.hardware.chunks import ChunkState
 from hybridq.hardware.ledger import Ledger
-from hybridq.hardware.submission import Images, Submission, model_hash
+from hybridq.hardware.submission import Images, Submission
 from hybridq.model import HybridClassifier, probabilities
+from hybridq.runs import read_result
 
 logger = logging.getLogger("hybridq")
 
+RESULT = "result.json"
+PREDICTIONS = Path("predictions") / "device.csv"
 RESAMPLES = 2000
+FIGURES = ("compared", "shot_noise", "rms_error_of_simulation")
 
 Floats = NDArray[np.float64]
 
 
 def write_results(folder: Path, submission: Submission, ledger: Ledger) -> dict[str, Any]:
-    """Write `result.json` and `predictions/device.csv` of the images whose results are here.
+    """Write `predictions/device.csv` and `result.json` of the images whose results are here.
+
+    Figures that are written already are kept if no result has come since.
 
     Returns:
         What was written to `result.json`.
 
     Raises:
-        InvalidValueError: If the run's model is not the one that was submitted.
+        MissingFileError: If the run is not where it was.
+        InvalidValueError: If its model is not the one that was submitted.
     """
-    if model_hash(submission.run) != submission.model_hash:
-        raise InvalidValueError(
-            f"Expected the model that was submitted in {submission.run}, got other weights: "
-            "restore the run folder; the values of the jobs are kept in jobs.sqlite."
-        )
-    here, values, stds = ledger.results()
+    submission.check_model()
+    result = _counts(submission, ledger)
+    figures = _figures_of_same(folder, result)
+    if figures is not None:
+        result |= figures
+    elif result["images_here"]:
+        here, values, stds = ledger.results()
+        images = Images.load(folder)
+        with open_backend("statevector") as exact:
+            model, _ = load_model(submission.run, backend=exact)
+            reader = _Readout(model, submission, images, here)
+            result |= reader.compare(values[here], stds[here])
+            reader.write_predictions(folder / PREDICTIONS, values[here])
+    written: dict[str, Any] = without_nan(result)
+    if figures is None and written["complete"]:
+        try:
+            write_hardware_note(submission, folder, written)
+        except (OSError, HybridqError) as error:
+            logger.warning("the model card was not extended: %s", error)
+    write_json(folder / RESULT, written)  # last: what it says is then all there
+    return written
+
+
+def _counts(submission: Submission, ledger: Ledger) -> dict[str, Any]:
+    """What is here, of what, and what it was charged."""
     chunks = ledger.chunks()
     charged = [job.qpu_seconds for job in ledger.jobs()]
     known = [seconds for seconds in charged if seconds is not None]
-    result: dict[str, Any] = {
+    return {
         "complete": all(chunk.state is ChunkState.DONE for chunk in chunks),
-        "images": len(here),
-        "images_here": int(here.sum()),
+        "images": sum(chunk.size for chunk in chunks),
+        "images_here": sum(chunk.size for chunk in chunks if chunk.state is ChunkState.DONE),
         "run": str(submission.run),
         "data": submission.data,
         "split": submission.split,
@@ -64,6 +95,7 @@ def write_results(folder: Path, submission: Submission, ledger: Ledger) -> dict[
         "device": submission.plan["device"],
         "calibration_date": submission.plan["calibration_date"],
         "mitigation": submission.plan["mitigation"],
+        "simulated_mitigation": "none",
         "shots": submission.plan["shots"],
         "qpu_seconds": sum(known),
         "qpu_seconds_of_all_jobs": len(known) == len(charged),
@@ -79,20 +111,22 @@ def write_results(folder: Path, submission: Submission, ledger: Ledger) -> dict[
             for chunk in chunks
         ],
     }
-    if here.any():
-        images = Images.load(folder)
-        with open_backend("statevector") as exact:
-            model, _ = load_model(submission.run, backend=exact)
-            reader = _Readout(model, submission, images, here)
-            result |= reader.compare(values[here], stds[here])
-            reader.write_predictions(folder / "predictions" / "device.csv", values[here])
-    write_json(folder / "result.json", without_nan(result))
-    if result["complete"]:
-        try:
-            write_hardware_note(submission.run, folder, result)
-        except (OSError, HybridqError) as error:
-            logger.warning("the model card was not extended: %s", error)
-    return result
+
+
+def _figures_of_same(folder: Path, result: dict[str, Any]) -> dict[str, Any] | None:
+    """The figures in `result.json` if they are of the same jobs' results; None if not."""
+    try:
+        earlier = read_result(folder)
+        same = _jobs_here(earlier) == _jobs_here(result) and (folder / PREDICTIONS).is_file()
+        return {name: earlier[name] for name in FIGURES if name in earlier} if same else None
+    except UNREADABLE:  # also MissingFileError
+        return None
+
+
+def _jobs_here(result: dict[str, Any]) -> list[tuple[list[int], str]]:
+    return [
+        (chunk["images"], chunk["job_id"]) for chunk in result["chunks"] if chunk["state"] == "done"
+    ]
 
 
 class _Readout:
@@ -114,31 +148,30 @@ class _Readout:
         self._simulated = images.simulated[here] if len(images.simulated) else None
 
     @torch.inference_mode()
-    def probs(self, expvals: Floats, rows: NDArray[np.intp] | None = None) -> Floats:
-        """Probabilities `(images, num_classes)` of expectation values of all or some images."""
-        features = self._features if rows is None else self._features[rows]
+    def probs(self, expvals: Floats) -> Floats:
+        """Probabilities `(images, num_classes)` of the images' expectation values."""
+        features = self._features
         logits = self._model.readout(features, torch.from_numpy(expvals).to(features.dtype))
         multilabel = self._submission.task == "multilabel"
         return probabilities(logits.double(), multilabel=multilabel).numpy()
 
     def compare(self, values: Floats, stds: Floats) -> dict[str, Any]:
         """Figures of the three, and how far each is from the first."""
-        columns: dict[str, tuple[Floats, Floats | None]] = {"ideal": (self._ideal, None)}
+        columns = {"ideal": self._ideal}
         if self._simulated is not None:
-            columns["simulated"] = (self._simulated, None)
+            columns["simulated"] = self._simulated
         # a fake device is never called hardware
-        name = "rehearsal" if self._submission.device is None else "hardware"
-        columns[name] = (values, stds)
+        columns["rehearsal" if self._submission.device is None else "hardware"] = values
         base = self._predicted(self.probs(self._ideal))
         compared = {}
-        for name, (expvals, errors) in columns.items():
+        for name, expvals in columns.items():
             predicted = self._predicted(self.probs(expvals))
             entry: dict[str, Any] = {
                 "rms_error": float(np.sqrt(np.mean((expvals - self._ideal) ** 2))),
                 "flips": int(np.any(np.atleast_2d((predicted != base).T), axis=0).sum()),
             }
             if len(self._labels):
-                entry["figures"] = self._figures(expvals, errors)
+                entry["figures"] = self._figures(expvals)
             compared[name] = entry
         found: dict[str, Any] = {"compared": compared}
         finite = np.isfinite(stds)
@@ -177,7 +210,7 @@ class _Readout:
             threshold=self._submission.threshold,
         )
 
-    def _figures(self, expvals: Floats, stds: Floats | None) -> dict[str, dict[str, float]]:
+    def _figures(self, expvals: Floats) -> dict[str, dict[str, float]]:
         submission = self._submission
         metrics = all_metrics(
             multilabel=submission.task == "multilabel",
@@ -185,19 +218,10 @@ class _Readout:
             threshold=submission.threshold,
             num_classes=len(submission.class_names),
         )
-        noise = None
-        if stds is not None:
-            spread = np.where(np.isfinite(stds), stds, 0.0)
-
-            def noise(rng: np.random.Generator, chosen: NDArray[np.intp]) -> Floats:
-                drawn = rng.normal(expvals[chosen], spread[chosen])
-                return self.probs(drawn, chosen)
-
         return stratified_bootstrap(
             metrics,
             self._labels,
             self.probs(expvals),
             resamples=RESAMPLES,
             seed=submission.seed,
-            draw=noise,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from backends import IbmRuntime, Spec, parse_backend
+from backends.calibration import SUFFIX
 from hybridq.checkpoint import model_folder
 from hybridq.config import Config
-from hybridq.errors import InvalidValueError, MissingFileError
-from hybridq.files import atomic_path, write_json
+from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
+from hybridq.files import atomic_path, reading, write_json
 from hybridq.hardware.ledger import has_ledger
+
+logger = logging.getLogger("hybridq")
 
 COMMAND = "submit"
 _FILE = "submission.json"
@@ -88,13 +90,42 @@ class Submission(Config):
                 f"{'has no ' + _FILE if folder.is_dir() else 'is no folder'}: give the folder "
                 "that `hybridq submit` printed."
             )
-        try:
+        with reading(path):
             return cls.model_validate(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, UnicodeDecodeError, ValidationError) as error:
-            raise InvalidValueError(
-                f"Expected a submission in {path}, got something else ({type(error).__name__}): "
-                "restore it from a copy."
+
+    def check_model(self) -> None:
+        """Check that the run still has the model that was submitted.
+
+        Raises:
+            MissingFileError: If the run is not where it was.
+            InvalidValueError: If it has another model.
+        """
+        try:
+            found = model_hash(self.run)
+        except MissingFileError as error:
+            raise MissingFileError(
+                f"Expected the run that was submitted at {str(self.run)!r}, got no model there: "
+                "give its new place with `hybridq jobs collect SUBMISSION --run RUN`; the values "
+                "of the jobs are kept in jobs.sqlite."
             ) from error
+        if found != self.model_hash:
+            raise InvalidValueError(
+                f"Expected the model that was submitted in {self.run}, got other weights: restore "
+                "the run folder; the values of the jobs are kept in jobs.sqlite."
+            )
+
+    def at(self, run: Path, folder: Path) -> Submission:
+        """The same submission with its run in another place, which is noted in its folder.
+
+        Raises:
+            HybridqError: If the model that was submitted is not there.
+        """
+        if run.resolve() == self.run.resolve():
+            return self
+        moved = self.model_copy(update={"run": run.resolve()})
+        moved.check_model()
+        moved.save(folder)
+        return moved
 
 
 @dataclass(frozen=True)
@@ -134,15 +165,18 @@ class Images:
         Raises:
             InvalidValueError: If it cannot be read.
         """
-        try:
-            with np.load(folder / "images.npz", allow_pickle=False) as found:
+        with reading(folder / "images.npz") as path:
+            with np.load(path, allow_pickle=False) as found:
                 parts = {name: found[name] for name in found.files}
-            return cls(tuple(str(name) for name in parts.pop("ids")), **parts)
-        except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
-            raise InvalidValueError(
-                f"Expected images.npz in {folder}, got {type(error).__name__}: restore it from a "
-                "copy."
-            ) from error
+            images = cls(tuple(str(name) for name in parts.pop("ids")), **parts)
+            count = len(images.ids)
+            if not (
+                (len(images.features), len(images.ideal)) == (count, count)
+                and {len(images.labels), len(images.simulated)} <= {0, count}
+                and images.ideal.shape[1:] == images.simulated.shape[1:]
+            ):
+                raise ValueError
+        return images
 
 
 def runtime_spec(backend: str) -> IbmRuntime:
@@ -178,6 +212,8 @@ def fingerprint_of(
         images: Their pixels.
     """
     spec = runtime_spec(backend).model_dump(mode="json")
+    if spec["rehearse"] is not None and spec["rehearse"].endswith(SUFFIX):
+        spec["rehearse"] = str(Path(spec["rehearse"]).resolve())
     digest = hashlib.sha256(json.dumps([model_hash(run), spec, list(ids)]).encode())
     for image in images:
         digest.update(np.ascontiguousarray(image).tobytes())
@@ -193,8 +229,11 @@ def submissions(runs: Path) -> list[Path]:
 
 
 def find_same(runs: Path, fingerprint: str) -> Path | None:
-    """The newest submission of the same work."""
+    """The newest submission of the same work; those that cannot be read are named in the log."""
     for folder in submissions(runs):
-        if Submission.load(folder).fingerprint == fingerprint:
-            return folder
+        try:
+            if Submission.load(folder).fingerprint == fingerprint:
+                return folder
+        except HybridqError as error:
+            logger.warning("%s may be a submission of the same images: %s", folder, error)
     return None
