@@ -110,8 +110,8 @@ def submit(config: SubmitConfig, *, clock: Clock | None = None) -> Outcome:
         budget=config.max_qpu_seconds,
         agreed=config.yes or work.plan.mode == REHEARSAL,
     )
-    (config.runs / COMMAND).mkdir(parents=True, exist_ok=True)
-    with locked(config.runs / COMMAND / ".lock", "makes a submission there", wait_seconds=60.0):
+    config.runs.mkdir(parents=True, exist_ok=True)
+    with locked(config.runs / f".{COMMAND}.lock", "makes a submission there", wait_seconds=60.0):
         # another process may have made it in the meantime
         folder = None if config.again else find_same(config.runs, fingerprint)
         is_new = folder is None

@@ -10,7 +10,7 @@ PLAIN = "resilience_level=0,shots=2048"
 
 
 def folders():
-    return sorted(path for path in Path("runs/submit").iterdir() if path.is_dir())
+    return sorted(Path("runs/submit").glob("*"))
 
 
 def newest():

@@ -14,7 +14,6 @@ import torch
 
 from backends import open_backend
 from backends.executable import Executable
-from hybridq.cli import main
 from hybridq.config import SubmitConfig
 from hybridq.hardware import read_values, results, submit
 from hybridq.hardware.chunks import ChunkState
@@ -33,20 +32,6 @@ def run(isolated, varied_run):
     folder = isolated / "trained" / "20260101-120000-cells-pqc"
     shutil.copytree(varied_run, folder)
     return folder
-
-
-@pytest.fixture
-def command(capsys):
-    """Run a command; its exit code, what it printed, and what it logged."""
-
-    def call(*arguments):
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

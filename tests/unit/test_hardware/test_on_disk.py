@@ -40,6 +40,7 @@ def submission(**changes):
         "threshold": 0.5,
         "plan": PLAN,
         "seed": 0,
+        "max_qpu_seconds": None,
     }
     return Submission(**{**fields, **changes})
 

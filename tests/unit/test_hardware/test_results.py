@@ -31,6 +31,7 @@ def submission(run=Path("run"), **changes):
         "threshold": 0.5,
         "plan": {},
         "seed": 0,
+        "max_qpu_seconds": None,
     }
     return Submission(**{**fields, **changes})
 
