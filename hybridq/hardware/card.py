@@ -44,7 +44,7 @@ def write_hardware_note(submission: Submission, folder: Path, result: dict[str, 
         source = f"the {submission.split} split of {submission.data}"
     if result["images"] < notes.get(source, (0, ""))[0]:
         return
-    notes[source] = (result["images"], "\n" + _text(folder.name, result))
+    notes[source] = (result["images"], _text(folder.name, result))
     parts = [
         f"### {count} images of {name}\n\n{text.strip()}\n" for name, (count, text) in notes.items()
     ]

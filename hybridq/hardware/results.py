@@ -5,7 +5,7 @@ shots and without mitigation), and on the device.
 
 An interval is of the expected figure over new images and, on the device, new shots with them. Each
 image that came back is one draw of both, so the plain bootstrap over images spreads as the figure
-does (Efron & Tibshirani 1993, section 6). Shot noise drawn once more on top would count it twice,
+does (Efron & Tibshirani 1993, chapter 6). Shot noise drawn once more on top would count it twice,
 and pull the AUC of each resample below that of the device. What the images of one job have in
 common (its readout calibration, drift between jobs) is in no resample, and so in no interval.
 """
