@@ -8,6 +8,7 @@ unless `is_isa_circuit` accepts them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from qiskit.transpiler import Target
 from qiskit_ibm_runtime import Batch, Session
 from qiskit_ibm_runtime.executor_estimator import Estimator
 
-from backends.account import find_device, service_errors
+from backends.account import find_device, open_mode
 from backends.cut import CutBackend, cut_of
 from backends.devices import calibration_date, fake_device
 from backends.engine import MOST_DENSITY_QUBITS, Engine, precision_of
@@ -34,6 +35,7 @@ from backends.program import program_size
 from backends.scheduled import ScheduledSimulator
 from backends.seeds import SeedSequenceCounter
 from backends.specs import IbmRuntime
+from backends.troubles import Act, service_errors
 
 FREE_SECONDS = 60.0
 """Estimated QPU seconds up to which nobody is asked."""
@@ -131,10 +133,9 @@ class HardwareEngine(_RuntimeEngine):
         """IBM's estimator, in the spec's mode."""
         if self._runtime is None:
             with service_errors(self._spec):
-                if self._spec.mode == "batch":
-                    self._mode = Batch(backend=self.device)
-                elif self._spec.mode == "session":
-                    self._mode = Session(backend=self.device)
+                budget = self._spec.max_qpu_seconds
+                seconds = None if budget is None else math.ceil(budget)
+                self._mode = open_mode(self._spec, self.device, seconds)
                 self._runtime = Estimator(
                     mode=self._mode or self.device, options=estimator_options(self._spec)
                 )
@@ -174,7 +175,7 @@ class HardwareEngine(_RuntimeEngine):
             )
         self._plan(pub)
         estimator = self.estimator
-        with service_errors(self._spec):
+        with service_errors(self._spec, Act.POST):
             return estimator.run([pub])
 
     def close(self) -> None:

@@ -83,7 +83,7 @@ def fetch(ledger: Ledger, service: JobService, chunk: Chunk) -> None:
     except InvalidValueError as error:
         _fail(ledger, chunk, str(error), seconds)
     except ServiceError as error:
-        if error.trouble is not Trouble.REQUEST:
+        if error.trouble is not Trouble.RESULT:
             raise
         _fail(ledger, chunk, str(error), seconds)
 

@@ -83,7 +83,8 @@ class StubService:
 
 @pytest.fixture
 def service(monkeypatch):
-    monkeypatch.setattr("backends.account.QiskitRuntimeService", StubService)
+    for module in ("account", "troubles"):
+        monkeypatch.setattr(f"backends.{module}.QiskitRuntimeService", StubService)
     monkeypatch.setattr(StubService, "error", None)
     monkeypatch.setattr(StubService, "saved", {})
     return StubService
