@@ -228,6 +228,15 @@ class Executable:
         self._num_jobs += 1
         return read_expvals(self._engine.submit(pub, seed).result())
 
+    def count_from(self, seconds: float, note: Callable[[float], None]) -> None:
+        """Go on with a budget that was begun earlier: what `max_qpu_seconds` limits.
+
+        Args:
+            seconds: QPU seconds planned so far, estimated.
+            note: Is told the new total before each job is posted; not where nothing is limited.
+        """
+        self._engine.count_from(seconds, note)
+
     def machine(self, prepared: Prepared) -> Machine:
         """Get the simulator of a prepared circuit, with the noise model on its qubits.
 

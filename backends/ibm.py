@@ -9,7 +9,7 @@ unless `is_isa_circuit` accepts them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from qiskit import QuantumCircuit
@@ -48,6 +48,7 @@ class _RuntimeEngine(Engine):
     device: BackendV2
     _spec: IbmRuntime
     _planned_seconds = 0.0
+    _note: Callable[[float], None] | None = None
 
     @property
     def target(self) -> Target | None:
@@ -89,7 +90,13 @@ class _RuntimeEngine(Engine):
                 "max_qpu_seconds=... in the backend, take fewer shots or images, or use `hybridq "
                 "submit`."
             )
+        if self._note is not None:
+            self._note(planned)
         self._planned_seconds = planned
+
+    def count_from(self, seconds: float, note: Callable[[float], None]) -> None:
+        """Go on counting planned QPU seconds, and tell each total before its job is posted."""
+        self._planned_seconds, self._note = seconds, note
 
     def describe(self) -> dict[str, Any]:
         """Name the device, its calibration and how it is sampled."""
