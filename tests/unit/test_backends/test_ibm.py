@@ -253,6 +253,15 @@ def test_hardware_path_on_a_local_device(mode, kind, small):
         assert not engine._mode._active
 
 
+@pytest.mark.parametrize(("budget", "longest"), [(59.5, 60), (None, None)])
+def test_the_budget_is_a_sessions_longest_time(budget, longest):
+    """A session is charged by wall clock."""
+    spec = IbmRuntime(mode="session", max_qpu_seconds=budget)
+    engine = HardwareEngine(spec, fake_device("manila"))
+    assert engine.estimator is not None
+    assert engine._mode._max_time == longest
+
+
 def test_isa_check_refuses_uncoupled_gates():
     circuit = QuantumCircuit(3)
     circuit.cx(0, 2)
