@@ -19,7 +19,8 @@ class Errand(threading.Thread, Generic[T]):
     """A call of IBM's client in a thread of its own, left behind if the service hangs.
 
     The client gives its requests no limit of time. A thread cannot be stopped, but through a
-    watched client one that was left behind sends nothing more.
+    watched client one that was left behind makes no more requests. What was under way then, and
+    what the transport repeats of it after a 5xx, still counts as sent.
 
     Attributes:
         sent: Whether a job may have been posted. A client that is not watched may always have.
