@@ -1,21 +1,27 @@
-"""The IBM Quantum account: finding a device with it, and errors that never show it."""
+"""The IBM Quantum account: opening its service, and finding a device with it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from qiskit.exceptions import QiskitError
 from qiskit.providers import BackendV2
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
-from qiskit_ibm_runtime import QiskitRuntimeService
-from qiskit_ibm_runtime.accounts import AccountNotFoundError
+from qiskit_ibm_runtime import Batch, QiskitRuntimeService, Session
 
-from backends.errors import UnavailableError
-from backends.secrets import HIDDEN, redact
+from backends.jobs import ServiceError, Trouble
 from backends.specs import IbmRuntime
+from backends.troubles import Act, service_errors
 
-_NO_SESSIONS = "1352"
+
+def open_service(spec: IbmRuntime) -> QiskitRuntimeService:
+    """Open the service of a spec's account.
+
+    Args:
+        spec: Its `service_options` are handed to the service.
+
+    Raises:
+        ServiceError: If there is no account, or it is not accepted; one line without secrets.
+    """
+    with service_errors(spec, Act.OPEN):
+        return QiskitRuntimeService(**spec.service_options)
 
 
 def find_device(spec: IbmRuntime) -> BackendV2:
@@ -28,59 +34,45 @@ def find_device(spec: IbmRuntime) -> BackendV2:
         The device.
 
     Raises:
-        UnavailableError: If there is no account, or the service refuses; one line.
+        ServiceError: If there is no account, the service refuses, or the account has no such
+            device; one line without secrets.
     """
+    service = open_service(spec)
     with service_errors(spec):
-        service = QiskitRuntimeService(**spec.service_options)
         if spec.device is None:
             return service.least_busy(operational=True, simulator=False)
         try:
             return service.backend(spec.device)
         except QiskitBackendNotFoundError as error:
-            names = sorted(device.name for device in service.backends())
-            raise UnavailableError(
-                f"Expected one of the account's devices ({', '.join(names) or 'it has none'}), got "
-                f"{spec.device!r}: name another with device=..., or another instance."
+            # The client says the same where it could not ask: the second time that shows.
+            devices = {device.name: device for device in service.backends()}
+            if spec.device in devices:
+                return devices[spec.device]
+            if not devices:
+                service.usage()
+            names = ", ".join(sorted(devices)) or "it has none"
+            raise ServiceError(
+                f"Expected one of the account's devices ({names}), got {spec.device!r}: name "
+                "another with device=..., or another instance.",
+                Trouble.DEVICE,
             ) from error
 
 
-@contextmanager
-def service_errors(spec: IbmRuntime) -> Iterator[None]:
-    """Turn the client's errors into one line without secrets.
+def open_mode(
+    spec: IbmRuntime, device: BackendV2, session_seconds: int | None
+) -> Batch | Session | None:
+    """Begin the batch or session of a spec; None in job mode.
 
     Args:
-        spec: Whose `service_options` may hold secrets.
-
-    Raises:
-        UnavailableError: For what the client raises inside the block.
+        spec: Its `mode`.
+        device: Where jobs are to run.
+        session_seconds: Longest time of a session, in whole seconds, after which the service
+            closes it whatever is queued; None leaves the service's own limit. A session is charged
+            by wall clock while it is active, idle time included. A batch is charged for its jobs
+            alone and gets no limit: it would close while they queue.
     """
-    try:
-        yield
-    except AccountNotFoundError as error:
-        raise UnavailableError(
-            "Expected an IBM Quantum account, got none: save one with "
-            "QiskitRuntimeService.save_account(token=...), or set QISKIT_IBM_TOKEN (and "
-            "QISKIT_IBM_INSTANCE), or name its file in a profile's table `service_options` "
-            '(filename = "account.json"); without one use ibm_rehearsal.'
-        ) from error
-    except (QiskitError, OSError, ValueError) as error:
-        text = without_secrets(str(error), spec)
-        if _NO_SESSIONS in text:
-            remedy = "this plan has no sessions, use mode=batch or mode=job."
-        else:
-            remedy = "check the account, the device's name and the network."
-        message = f"Expected IBM Quantum to answer, got {type(error).__name__} ({text}): {remedy}"
-        # A cause that quotes a secret is left out of the traceback, any other is kept.
-        raise UnavailableError(message) from (None if HIDDEN in text else error)
-
-
-def without_secrets(text: str, spec: IbmRuntime) -> str:
-    """Redact what the options, the environment and the saved accounts hold."""
-    options = dict(spec.service_options)
-    try:
-        filename = options.get("filename")
-        saved = QiskitRuntimeService.saved_accounts(filename=filename)
-    except (QiskitError, OSError, ValueError):
-        saved = {}
-    tokens = [account.get("token", "") for account in saved.values()]
-    return redact(text, {**options, "saved_tokens": tokens})
+    if spec.mode == "batch":
+        return Batch(backend=device)
+    if spec.mode == "session":
+        return Session(backend=device, max_time=session_seconds)
+    return None

@@ -49,11 +49,43 @@ class Expvals(NamedTuple):
 
 
 def read_expvals(result: Any) -> Expvals:
-    """Read the values and errors of a job of one broadcast PUB, (batch, num_observables) each."""
-    data = result[0].data
-    values = np.asarray(data.evs, dtype=np.float64).T
-    stds = np.asarray(data.stds, dtype=np.float64).T
-    return Expvals(np.ascontiguousarray(values), np.ascontiguousarray(stds))
+    """Read the values and errors of a job of one broadcast PUB, (batch, num_observables) each.
+
+    Raises:
+        InvalidValueError: If there are none, or their shapes do not fit each other.
+    """
+    try:
+        data = result[0].data
+        values, stds = data.evs, data.stds
+    except (TypeError, IndexError, KeyError, AttributeError) as error:
+        raise InvalidValueError(
+            "Expected expectation values and standard errors in a job's result, got "
+            f"{type(result).__name__} without ({error}): run the job again."
+        ) from error
+    return checked_expvals(np.transpose(values), np.transpose(stds))
+
+
+def checked_expvals(values: npt.ArrayLike, stds: npt.ArrayLike) -> Expvals:
+    """Check that values and standard errors are numbers, (batch, num_observables) each.
+
+    Raises:
+        InvalidValueError: If they are not.
+    """
+    try:
+        found = Expvals(
+            np.ascontiguousarray(values, dtype=np.float64),
+            np.ascontiguousarray(stds, dtype=np.float64),
+        )
+    except (TypeError, ValueError) as error:
+        raise InvalidValueError(
+            f"Expected numbers in a job's result, got others ({error}): run the job again."
+        ) from error
+    if found.values.ndim != 2 or found.values.shape != found.stds.shape:
+        raise InvalidValueError(
+            "Expected values and standard errors of one shape, (batch, num_observables), got "
+            f"{found.values.shape} and {found.stds.shape}: run the job again."
+        )
+    return found
 
 
 class Executable:
@@ -195,6 +227,15 @@ class Executable:
         pub = (prepared.circuit, prepared.column, phi)
         self._num_jobs += 1
         return read_expvals(self._engine.submit(pub, seed).result())
+
+    def count_from(self, seconds: float, note: Callable[[float], None]) -> None:
+        """Go on with a budget that was begun earlier: what `max_qpu_seconds` limits.
+
+        Args:
+            seconds: QPU seconds planned so far, estimated.
+            note: Is told the new total before each job is posted; not where nothing is limited.
+        """
+        self._engine.count_from(seconds, note)
 
     def machine(self, prepared: Prepared) -> Machine:
         """Get the simulator of a prepared circuit, with the noise model on its qubits.

@@ -8,7 +8,8 @@ unless `is_isa_circuit` accepts them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from qiskit import QuantumCircuit
@@ -21,7 +22,7 @@ from qiskit.transpiler import Target
 from qiskit_ibm_runtime import Batch, Session
 from qiskit_ibm_runtime.executor_estimator import Estimator
 
-from backends.account import find_device, service_errors
+from backends.account import find_device, open_mode
 from backends.cut import CutBackend, cut_of
 from backends.devices import calibration_date, fake_device
 from backends.engine import MOST_DENSITY_QUBITS, Engine, precision_of
@@ -34,6 +35,7 @@ from backends.program import program_size
 from backends.scheduled import ScheduledSimulator
 from backends.seeds import SeedSequenceCounter
 from backends.specs import IbmRuntime
+from backends.troubles import Act, service_errors
 
 FREE_SECONDS = 60.0
 """Estimated QPU seconds up to which nobody is asked."""
@@ -46,6 +48,7 @@ class _RuntimeEngine(Engine):
     device: BackendV2
     _spec: IbmRuntime
     _planned_seconds = 0.0
+    _note: Callable[[float], None] | None = None
 
     @property
     def target(self) -> Target | None:
@@ -87,7 +90,13 @@ class _RuntimeEngine(Engine):
                 "max_qpu_seconds=... in the backend, take fewer shots or images, or use `hybridq "
                 "submit`."
             )
+        if self._note is not None:
+            self._note(planned)
         self._planned_seconds = planned
+
+    def count_from(self, seconds: float, note: Callable[[float], None]) -> None:
+        """Go on counting planned QPU seconds, and tell each total before its job is posted."""
+        self._planned_seconds, self._note = seconds, note
 
     def describe(self) -> dict[str, Any]:
         """Name the device, its calibration and how it is sampled."""
@@ -131,10 +140,9 @@ class HardwareEngine(_RuntimeEngine):
         """IBM's estimator, in the spec's mode."""
         if self._runtime is None:
             with service_errors(self._spec):
-                if self._spec.mode == "batch":
-                    self._mode = Batch(backend=self.device)
-                elif self._spec.mode == "session":
-                    self._mode = Session(backend=self.device)
+                budget = self._spec.max_qpu_seconds
+                seconds = None if budget is None else math.ceil(budget)
+                self._mode = open_mode(self._spec, self.device, seconds)
                 self._runtime = Estimator(
                     mode=self._mode or self.device, options=estimator_options(self._spec)
                 )
@@ -174,7 +182,7 @@ class HardwareEngine(_RuntimeEngine):
             )
         self._plan(pub)
         estimator = self.estimator
-        with service_errors(self._spec):
+        with service_errors(self._spec, Act.POST):
             return estimator.run([pub])
 
     def close(self) -> None:

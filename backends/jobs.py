@@ -15,7 +15,10 @@ from backends.specs import IbmRuntime
 
 
 class Trouble(StrEnum):
-    """What kept a service from doing what was asked."""
+    """What kept a service from doing what was asked.
+
+    `RESULT` is a job that is done, whose result came but cannot be read.
+    """
 
     RATE = "rate limit"
     ACCOUNT = "account"
@@ -150,14 +153,18 @@ class JobService(abc.ABC):
         return
 
 
-def open_jobs(spec: IbmRuntime, folder: Path) -> JobService:
+def open_jobs(spec: IbmRuntime, folder: Path, *, session_seconds: int | None = None) -> JobService:
     """The service that takes a backend's jobs; nothing is asked of it yet.
 
     Args:
         spec: IBM hardware, or its rehearsal.
         folder: Where a rehearsal keeps its jobs.
+        session_seconds: Longest time of a session, by wall clock, in whole seconds; None leaves
+            the service's own limit.
     """
     from backends.local_jobs import LocalJobs
     from backends.runtime_jobs import RuntimeJobs
 
-    return RuntimeJobs(spec) if spec.rehearse is None else LocalJobs(spec, folder)
+    if spec.rehearse is not None:
+        return LocalJobs(spec, folder)
+    return RuntimeJobs(spec, session_seconds=session_seconds)

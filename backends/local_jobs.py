@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.executable import Expvals, read_expvals
+from backends.errors import InvalidValueError
+from backends.executable import Expvals, checked_expvals, read_expvals
 from backends.files import atomic_path
 from backends.ibm import RehearsalEngine
 from backends.jobs import FoundJob, JobReport, JobService, JobState, ServiceError, Trouble
@@ -22,7 +23,8 @@ class LocalJobs(JobService):
     """The stand-in for IBM's service on a fake device.
 
     Args:
-        spec: The spec; each job's seed derives from `spec.seed` and its tag.
+        spec: The spec; each job's seed derives from `spec.seed` and what its tag ends with, so that
+            a rehearsal repeats.
         folder: Where jobs are kept, one file each.
     """
 
@@ -37,7 +39,7 @@ class LocalJobs(JobService):
     ) -> str:
         """Run the PUB, and keep its result; a rehearsal takes no QPU time to limit."""
         tag = tags[0]
-        seed = derive_seed(self._spec.seed, *tag.encode())
+        seed = derive_seed(self._spec.seed, *_numbers(tag))
         found = read_expvals(self._engine.submit(pub, seed).result())
         with atomic_path(self._path(tag)) as path, path.open("wb") as file:
             np.savez(file, values=found.values, stds=found.stds)
@@ -61,12 +63,12 @@ class LocalJobs(JobService):
         path = self._path(job_id)
         try:
             with np.load(path, allow_pickle=False) as found:
-                return Expvals(found["values"], found["stds"])
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+                return checked_expvals(found["values"], found["stds"])
+        except Exception as error:
             raise ServiceError(
                 f"Expected the result of a rehearsed job in {path}, got {type(error).__name__}: "
                 "delete the file and retry the chunk.",
-                Trouble.REQUEST,
+                Trouble.RESULT,
             ) from error
 
     def cancel(self, job_id: str) -> None:
@@ -79,3 +81,13 @@ class LocalJobs(JobService):
 
     def _path(self, job_id: str) -> Path:
         return self._folder / f"{job_id}.npz"
+
+
+def _numbers(tag: str) -> tuple[int, int]:
+    """Chunk and attempt of a tag that ends in `-{chunk}-{attempt}`."""
+    match = re.search(r"-(\d+)-(\d+)$", tag)
+    if match is None:
+        raise InvalidValueError(
+            f"Expected a tag that ends in chunk and attempt, such as name-0000-1, got {tag!r}."
+        )
+    return int(match[1]), int(match[2])

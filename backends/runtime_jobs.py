@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from qiskit.providers import BackendV2
 from qiskit_ibm_runtime import Batch, QiskitRuntimeService, Session
+from qiskit_ibm_runtime.exceptions import RuntimeInvalidStateError
 from qiskit_ibm_runtime.executor_estimator import Estimator
 
-from backends.account import find_device, without_secrets
+from backends.account import find_device, open_mode, open_service
+from backends.errands import Errand, watch_jobs
 from backends.executable import Expvals, read_expvals
 from backends.ibm_options import estimator_options
 from backends.jobs import FoundJob, JobReport, JobService, JobState, ServiceError, Trouble
 from backends.specs import IbmRuntime
-from backends.troubles import service_errors_of_jobs
+from backends.troubles import Act, raise_explained, without_secrets
 
 T = TypeVar("T")
 
+MOST_LEFT = 8
+"""Requests without an answer that are left behind, before no more are made."""
 _STATES = {
     "QUEUED": JobState.QUEUED,
     "INITIALIZING": JobState.QUEUED,
@@ -39,14 +42,22 @@ class RuntimeJobs(JobService):
         spec: The spec; its `device` names where jobs are posted.
         device: The device, if it is open already.
         answer_seconds: Seconds within which a request must be answered.
+        session_seconds: Longest time of a session, in whole seconds; see `open_mode`.
     """
 
     def __init__(
-        self, spec: IbmRuntime, device: BackendV2 | None = None, *, answer_seconds: float = 120.0
+        self,
+        spec: IbmRuntime,
+        device: BackendV2 | None = None,
+        *,
+        answer_seconds: float = 120.0,
+        session_seconds: int | None = None,
     ) -> None:
         self._spec = spec
         self._device = device
         self._answer_seconds = answer_seconds
+        self._session_seconds = session_seconds
+        self._left: list[Errand[Any]] = []
         self._known_service: QiskitRuntimeService | None = None
         self._mode: Batch | Session | None = None
         self._jobs: dict[str, Any] = {}
@@ -57,16 +68,17 @@ class RuntimeJobs(JobService):
         """Post one PUB as one job."""
         device = self._checked_device()
         mode = self._open_mode(device)
-        options = estimator_options(self._spec)
-        options.environment.job_tags = list(tags)
-        if max_seconds is not None:
-            options.max_execution_time = max_seconds
 
         def run() -> str:
+            watch_jobs(device.service)
+            options = estimator_options(self._spec)
+            options.environment.job_tags = list(tags)
+            if max_seconds is not None:
+                options.max_execution_time = max_seconds
             estimator = Estimator(mode=device if mode is None else mode, options=options)
             return str(estimator.run([pub]).job_id())
 
-        return self._asked(run, posting=True)
+        return self._asked(run, Act.POST)
 
     def find(self, tag: str) -> list[FoundJob]:
         """The jobs that carry a tag, the oldest first."""
@@ -91,20 +103,18 @@ class RuntimeJobs(JobService):
 
     def result(self, job_id: str) -> Expvals:
         """Values and standard errors of a job that is done."""
-        found = self._asked(lambda: self._job(job_id).result(timeout=self._answer_seconds))
-        try:
-            return read_expvals(found)
-        except (TypeError, IndexError, AttributeError, ValueError) as error:
-            raise ServiceError(
-                f"Expected expectation values from job {job_id}, got {type(found).__name__}: "
-                "look at the job on IBM's site, then retry the chunk.",
-                Trouble.REQUEST,
-            ) from error
+        job = self._asked(lambda: self._ended(job_id))
+        return self._asked(lambda: read_expvals(job.result()), Act.READ)
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job, unless it has ended."""
+
+        def stop() -> None:
+            with contextlib.suppress(RuntimeInvalidStateError):  # it has ended meanwhile
+                self._job(job_id).cancel()
+
         if self.report(job_id).state in (JobState.QUEUED, JobState.RUNNING):
-            self._asked(lambda: self._job(job_id).cancel())
+            self._asked(stop)
 
     def seconds_left(self) -> float | None:
         """QPU seconds that the instance has left, where it has a limit."""
@@ -127,6 +137,11 @@ class RuntimeJobs(JobService):
             self._jobs[job_id] = self._service().job(job_id)
         return self._jobs[job_id]
 
+    def _ended(self, job_id: str) -> Any:
+        job = self._job(job_id)
+        job.wait_for_final_state(timeout=self._answer_seconds)
+        return job
+
     def _charged(self, job_id: str) -> float | None:
         """What a job was charged, which the service may not know yet."""
         try:
@@ -139,18 +154,27 @@ class RuntimeJobs(JobService):
         return None if seconds is None else float(seconds)
 
     def _service(self) -> QiskitRuntimeService:
+        """The service, with the device's instance in use.
+
+        The client asks the instance that it used last, and moves on to another one on its own.
+        """
         if self._known_service is None:
-            if self._device is not None:
-                self._known_service = self._device.service
-            else:
-                self._known_service = QiskitRuntimeService(**self._spec.service_options)
-        return self._known_service
+            named = self._device is not None or self._spec.device is not None
+            self._known_service = self._open_device().service if named else open_service(self._spec)
+        service = self._known_service
+        instance = getattr(self._device, "_instance", None)
+        if instance is not None and service.active_instance() != instance:
+            service.backend(self._open_device().name, instance=instance)
+        return service
+
+    def _open_device(self) -> BackendV2:
+        if self._device is None:
+            self._device = find_device(self._spec)
+        return self._device
 
     def _checked_device(self) -> BackendV2:
         """The device, which must be taking jobs."""
-        if self._device is None:
-            self._device = self._asked(lambda: find_device(self._spec))
-        device = self._device
+        device = self._asked(self._open_device)
         status = self._asked(device.status)
         if not status.operational:
             raise ServiceError(
@@ -162,43 +186,29 @@ class RuntimeJobs(JobService):
         return device
 
     def _open_mode(self, device: BackendV2) -> Batch | Session | None:
-        kinds = {"batch": Batch, "session": Session}
-        if self._mode is None and self._spec.mode in kinds:
-            self._mode = self._asked(lambda: kinds[self._spec.mode](backend=device))
+        if self._mode is None and self._spec.mode != "job":
+            self._mode = self._asked(lambda: open_mode(self._spec, device, self._session_seconds))
         return self._mode
 
-    def _asked(self, request: Callable[[], T], *, posting: bool = False) -> T:
+    def _asked(self, request: Callable[[], T], act: Act = Act.ASK) -> T:
         """What a request gives, within the time there is for an answer.
-
-        It runs in a thread of its own, which is left behind if the service hangs.
 
         Raises:
             ServiceError: If it fails or takes too long.
         """
-        found: list[T] = []
-        failed: list[BaseException] = []
-
-        def ask() -> None:
-            try:
-                with (
-                    service_errors_of_jobs(self._spec, posting=posting),
-                    warnings.catch_warnings(),
-                ):
-                    warnings.simplefilter("ignore")  # quota and status are checked here
-                    found.append(request())
-            except ServiceError as error:
-                failed.append(error)
-
-        thread = threading.Thread(target=ask, daemon=True)
-        thread.start()
-        thread.join(self._answer_seconds)
-        if failed:
-            raise failed[0]
-        if not found:
+        self._left = [errand for errand in self._left if errand.is_alive()]
+        if len(self._left) >= MOST_LEFT:
             raise ServiceError(
-                f"Expected an answer from IBM Quantum within {self._answer_seconds:g} s, got "
-                "none: check the network, then give the same command again.",
+                f"Expected answers from IBM Quantum, got none to {len(self._left)} requests: check "
+                "the network, then give the same command again.",
                 Trouble.NETWORK,
-                maybe_accepted=posting,
             )
-        return found[0]
+        errand = Errand(request)
+        try:
+            return errand.answer(self._answer_seconds)
+        except ServiceError:
+            raise
+        except Exception as error:  # noqa: BLE001  what the client lets through has many types
+            raise_explained(error, self._spec, act, sent=errand.sent)
+        finally:
+            self._left.append(errand)

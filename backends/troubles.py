@@ -5,27 +5,34 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from enum import StrEnum
+from typing import NoReturn
 
+from qiskit.exceptions import QiskitError
+from qiskit.providers.exceptions import QiskitBackendNotFoundError
+from qiskit_ibm_runtime import QiskitRuntimeService
 from qiskit_ibm_runtime.accounts import AccountNotFoundError, InvalidAccountError
 from qiskit_ibm_runtime.exceptions import (
     IBMAccountError,
-    IBMBackendError,
     IBMInputValueError,
     IBMNotAuthorizedError,
     IBMRuntimeError,
     RuntimeJobFailureError,
 )
 
-from backends.account import without_secrets
-from backends.errors import UnavailableError
+from backends.errors import HybridqError
 from backends.jobs import ServiceError, Trouble
-from backends.secrets import HIDDEN
+from backends.secrets import HIDDEN, redact
 from backends.specs import IbmRuntime
+
+LONGEST_WAIT = 600.0
+"""Seconds at most that are waited because a reply's Retry-After asks for it."""
 
 _REMEDIES = {
     Trouble.RATE: "wait a minute; jobs are posted at most five times a minute.",
-    Trouble.ACCOUNT: "renew the token with QiskitRuntimeService.save_account(token=..., "
-    "overwrite=True) or QISKIT_IBM_TOKEN, then give the same command again.",
+    Trouble.ACCOUNT: "check the account and its instance, or renew the token with "
+    "QiskitRuntimeService.save_account(token=..., overwrite=True) or QISKIT_IBM_TOKEN, then give "
+    "the same command again.",
     Trouble.QUOTA: "the instance's time is used up: wait until the plan grants more, or use "
     "another instance, then give the same command again.",
     Trouble.NO_SESSIONS: "this plan has no sessions: use mode=batch or mode=job.",
@@ -33,74 +40,121 @@ _REMEDIES = {
     "another.",
     Trouble.DEVICE: "the device takes no jobs now: wait, or name another with device=...",
     Trouble.REQUEST: "the request itself is at fault: read the reason.",
+    Trouble.RESULT: "the job is done but its result cannot be read: look at it on IBM's site, "
+    "then retry the chunk.",
     Trouble.NETWORK: "check the network and https://quantum.cloud.ibm.com/status, then give the "
     "same command again.",
 }
-_BY_CODE = {1352: Trouble.NO_SESSIONS, 1217: Trouble.CLOSED}
+_NO_ACCOUNT = (
+    "Expected an IBM Quantum account, got none: save one with "
+    "QiskitRuntimeService.save_account(token=...), or set QISKIT_IBM_TOKEN (and "
+    "QISKIT_IBM_INSTANCE), or name its file in a profile's table `service_options` "
+    '(filename = "account.json"); without one use ibm_rehearsal.'
+)
+_BY_CODE = {1352: Trouble.NO_SESSIONS, 1217: Trouble.CLOSED, 1007: Trouble.DEVICE}
 _BY_STATUS = {
     401: Trouble.ACCOUNT,
     402: Trouble.QUOTA,
     403: Trouble.ACCOUNT,
     408: Trouble.NETWORK,
-    409: Trouble.QUOTA,
     429: Trouble.RATE,
 }
-_ACCOUNT = (IBMAccountError, IBMNotAuthorizedError, AccountNotFoundError, InvalidAccountError)
-_REQUEST = (IBMRuntimeError, IBMInputValueError, RuntimeJobFailureError)
+_BY_TYPE = {
+    AccountNotFoundError: Trouble.ACCOUNT,
+    InvalidAccountError: Trouble.ACCOUNT,
+    IBMAccountError: Trouble.ACCOUNT,
+    IBMNotAuthorizedError: Trouble.ACCOUNT,
+}
+_REFUSALS = (IBMRuntimeError, IBMInputValueError, RuntimeJobFailureError)
+
+
+class Act(StrEnum):
+    """What the client is asked for; the value completes "Expected ... from IBM Quantum"."""
+
+    OPEN = "the account"
+    ASK = "an answer"
+    POST = "a job"
+    READ = "a result"
 
 
 @contextlib.contextmanager
-def service_errors_of_jobs(spec: IbmRuntime, *, posting: bool = False) -> Iterator[None]:
+def service_errors(spec: IbmRuntime, act: Act = Act.ASK) -> Iterator[None]:
     """Turn what the client raises inside into a `ServiceError`.
 
     Args:
         spec: Whose `service_options` may hold secrets.
-        posting: Whether a job is posted inside.
+        act: What the client is asked for.
 
     Raises:
-        ServiceError: For everything the client raises.
+        ServiceError: For everything that the client raises.
     """
     try:
         yield
     except ServiceError:
         raise
     except Exception as error:  # noqa: BLE001  what the client lets through has many types
-        found = explain(error, spec, posting=posting)
-        raise found from (None if HIDDEN in str(found) else error)
+        raise_explained(error, spec, act)
 
 
-def explain(error: BaseException, spec: IbmRuntime, *, posting: bool) -> ServiceError:
+def raise_explained(
+    error: Exception, spec: IbmRuntime, act: Act = Act.ASK, *, sent: bool = True
+) -> NoReturn:
+    """Raise what `explain` makes of an exception, without a cause that quotes a secret.
+
+    Raises:
+        ServiceError: Always.
+    """
+    found = explain(error, spec, act, sent=sent)
+    raise found from (None if HIDDEN in str(found) else error)
+
+
+def explain(
+    error: BaseException, spec: IbmRuntime, act: Act = Act.ASK, *, sent: bool = True
+) -> ServiceError:
     """Say what an exception means.
 
-    A job counts as refused only where that is certain: the first reply had a status from 400 to
-    499, or the client failed in a request before the post. A reply that was lost, and whatever is
-    not known, leave it open; so does a 5xx, also where the client posted again on its own and was
-    refused then.
+    A job that was sent counts as refused only where that is certain: the first reply had a status
+    from 400 to 499. A reply that was lost, and whatever is not known, leave it open; so does a
+    5xx, also where the client posted again on its own and was refused then.
+
+    Args:
+        error: What was raised.
+        spec: Whose `service_options` may hold secrets.
+        act: What the client was asked for.
+        sent: Whether a job may have gone out, where one was to be posted.
     """
     chain = list(_chain(error))
     text = without_secrets(str(error), spec)
     status = _status(chain)
-    trouble = _trouble(chain, status, text, posting=posting)
-    # the client wraps what its POST raises, and nothing before it, in this class
-    in_post = isinstance(error, IBMRuntimeError) and "Failed to run program" in text
-    before_post = isinstance(error, IBMBackendError) or type(error).__name__ == "RequestsApiError"
-    refused = (
-        (status is not None and 400 <= status < 500 and status != 408 and not _posted_again(chain))
-        or isinstance(error, IBMInputValueError | AccountNotFoundError)
-        or (before_post and not in_post)
-    )
-    what = "a job" if posting else "an answer"
-    message = f"Expected {what} from IBM Quantum, got {type(error).__name__} ({text}): "
-    if isinstance(error, UnavailableError):  # which says it all already
-        message, remedy = text, ""
+    sent = sent and act is Act.POST
+    trouble = _trouble(chain, status, text, act, sent=sent)
+    if isinstance(error, AccountNotFoundError):
+        message = _NO_ACCOUNT
+    elif isinstance(error, HybridqError):  # which says it all already
+        message = text
     else:
-        remedy = _REMEDIES[trouble]
+        message = (
+            f"Expected {act} from IBM Quantum, got {type(error).__name__} ({text}): "
+            f"{_REMEDIES[trouble]}"
+        )
     return ServiceError(
-        message + remedy,
+        message,
         trouble,
-        maybe_accepted=posting and not refused,
+        maybe_accepted=sent and not (_is_refusal(status) and not _posted_again(chain)),
         retry_after=_retry_after(chain),
     )
+
+
+def without_secrets(text: str, spec: IbmRuntime) -> str:
+    """Redact what the options, the environment and the saved accounts hold."""
+    options = dict(spec.service_options)
+    try:
+        filename = options.get("filename")
+        saved = QiskitRuntimeService.saved_accounts(filename=filename)
+    except (QiskitError, OSError, ValueError):
+        saved = {}
+    tokens = [account.get("token", "") for account in saved.values()]
+    return redact(text, {**options, "saved_tokens": tokens})
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -128,6 +182,10 @@ def _status(chain: list[BaseException]) -> int | None:
     return None
 
 
+def _is_refusal(status: int | None) -> bool:
+    return status is not None and 400 <= status < 500 and status != 408
+
+
 def _posted_again(chain: list[BaseException]) -> bool:
     """Whether the client had an answer of 500 or above before the one that it gave up at."""
     for one in chain:
@@ -139,29 +197,38 @@ def _posted_again(chain: list[BaseException]) -> bool:
 
 
 def _trouble(
-    chain: list[BaseException], status: int | None, text: str, *, posting: bool
+    chain: list[BaseException], status: int | None, text: str, act: Act, *, sent: bool
 ) -> Trouble:
     for code in re.findall(r"\b(?:code[\"']?:?\s*)(\d{4})\b", text):
         if int(code) in _BY_CODE:
             return _BY_CODE[int(code)]
-    if any(isinstance(one, _ACCOUNT) for one in chain):
-        return Trouble.ACCOUNT
+    for kind, trouble in _BY_TYPE.items():
+        if any(isinstance(one, kind) for one in chain):
+            return trouble
+    if any(isinstance(one, QiskitBackendNotFoundError) for one in chain):
+        # Before it posts, the client looks a device up again that was there a moment ago.
+        return Trouble.NETWORK if act is Act.POST else Trouble.DEVICE
     if status in _BY_STATUS:
         return _BY_STATUS[status]
-    refused = status is not None and 400 <= status < 500
-    if status == 404 and not posting:
-        return Trouble.REQUEST
-    # a raw error of another request, such as those that come before a post, says nothing of a job
-    if isinstance(chain[0], _REQUEST) and (refused or not isinstance(chain[0], IBMRuntimeError)):
-        return Trouble.REQUEST
-    return Trouble.NETWORK
+    # What is at fault if the service refused this, or if it is not the service that failed.
+    fault = Trouble.ACCOUNT if act is Act.OPEN else Trouble.REQUEST
+    if _is_refusal(status):
+        if act is Act.POST and not sent:  # a request before the post, which says nothing of a job
+            return Trouble.NETWORK
+        return Trouble.QUOTA if act is Act.POST and status == 409 else fault
+    if sent or status is not None or any(isinstance(one, OSError) for one in chain):
+        return Trouble.NETWORK
+    if isinstance(chain[0], _REFUSALS):
+        return fault
+    # Not the network: our own side. A reply that makes no sense may make some the next time.
+    return {Act.ASK: Trouble.NETWORK, Act.READ: Trouble.RESULT}.get(act, fault)
 
 
 def _retry_after(chain: list[BaseException]) -> float | None:
-    """Seconds in the reply's Retry-After, where it has one in seconds."""
+    """Seconds in the reply's Retry-After, where it has one in seconds, up to a limit."""
     for one in chain:
         headers = getattr(getattr(one, "response", None), "headers", None) or {}
         value = str(headers.get("Retry-After", ""))
         if value.isdigit():
-            return float(value)
+            return min(float(value), LONGEST_WAIT)
     return None

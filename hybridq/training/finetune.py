@@ -283,10 +283,11 @@ def _train(
             backend=config.backend,
             seed=config.seed,
         )
-        keeper = KeepModel(folder if is_first_rank() else None, model, spec, config.keep)
+        writable = folder if is_first_rank() else None
+        keeper = KeepModel(writable, model, spec, config.keep)
         stages = curriculum_for(config, model, backend)
-        elsewhere = prepare_training(config, model, backend)
-        callbacks: list[Callback] = [keeper, MetricsFile(folder if is_first_rank() else None)]
+        elsewhere = prepare_training(config, model, backend, writable)
+        callbacks: list[Callback] = [keeper, MetricsFile(writable)]
         callbacks += [one for one in (stages, elsewhere) if one is not None]
         if config.patience:
             callbacks.append(EarlyStopping("val_auc", mode="max", patience=config.patience))

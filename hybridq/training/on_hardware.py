@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import math
+from pathlib import Path
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -10,6 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from backends import Executable, IbmRuntime, open_backend, parse_backend
 from hybridq.config import FinetuneConfig
 from hybridq.errors import InvalidValueError
+from hybridq.files import write_json
 from hybridq.heads import quantum_layers
 from hybridq.model import HybridClassifier
 from hybridq.quantum.gradient import Spsa
@@ -19,10 +23,12 @@ logger = logging.getLogger("hybridq")
 
 VALIDATION = "statevector"
 """Backend of validation while training runs through IBM's service."""
+BUDGET = "budget.json"
+"""File of a run folder: the QPU seconds planned so far, noted before each job is posted."""
 
 
 def check_training_backend(config: FinetuneConfig) -> None:
-    """Refuse to train on hardware without a budget, which it would use up unnoticed.
+    """Refuse to train on hardware without a budget, or with one for each of several processes.
 
     Raises:
         InvalidValueError: If so, or if `--gradient spsa` has nothing to do.
@@ -33,26 +39,69 @@ def check_training_backend(config: FinetuneConfig) -> None:
             f"Expected a backend that runs jobs with --gradient spsa, got {config.backend!r}, "
             "whose derivatives are exact and free: leave --gradient out."
         )
-    if isinstance(spec, IbmRuntime) and spec.rehearse is None and spec.max_qpu_seconds is None:
+    if not isinstance(spec, IbmRuntime) or spec.rehearse is not None:
+        return
+    if spec.max_qpu_seconds is None:
         raise InvalidValueError(
             "Expected a budget for training on hardware, where every step is a job, got none: "
             "rehearse with --backend ibm_rehearsal, then add max_qpu_seconds=... (in seconds, "
             "estimated) to --backend."
         )
+    compute = config.compute
+    if compute.devices != "1" or compute.num_nodes != 1:
+        raise InvalidValueError(
+            "Expected one process for training on hardware, each of which would have the whole "
+            f"budget, got --devices {compute.devices} and --num-nodes {compute.num_nodes}: leave "
+            "both out."
+        )
 
 
 def prepare_training(
-    config: FinetuneConfig, model: HybridClassifier, backend: Executable
+    config: FinetuneConfig, model: HybridClassifier, backend: Executable, folder: Path | None
 ) -> Callback | None:
-    """Set how derivatives are made, and get the callback that a run through the service needs."""
+    """Set how derivatives are made, and get the callback that a run through the service needs.
+
+    The budget goes on where the run folder says that it was left: a checkpoint would not know of
+    the jobs that came after it.
+
+    Args:
+        config: Of the run.
+        model: What is trained.
+        backend: Where.
+        folder: The run folder; None on a rank that writes nothing.
+
+    Raises:
+        InvalidValueError: If what was used of the budget cannot be read.
+    """
     if config.gradient == "spsa":
         generator = torch.Generator().manual_seed(derive_seed(config.seed, 4))
         for layer in quantum_layers(model.head):
             layer.qnn.use_spsa(Spsa(generator, config.spsa_repeats, config.spsa_step))
     if backend.engine != "ibm" or not model.head.has_quantum:
         return None
+    if folder is not None:
+        path = folder / BUDGET
+        backend.count_from(
+            _planned(path), lambda total: write_json(path, {"planned_qpu_seconds": total})
+        )
     logger.info("validation runs without noise on %s, to spend no QPU time", VALIDATION)
     return ValidateElsewhere(model, backend)
+
+
+def _planned(path: Path) -> float:
+    """QPU seconds that a run has planned so far."""
+    try:
+        planned = float(json.loads(path.read_text(encoding="utf-8"))["planned_qpu_seconds"])
+    except FileNotFoundError:
+        return 0.0
+    except (OSError, ValueError, TypeError, LookupError):
+        planned = math.nan
+    if not 0.0 <= planned < math.inf:
+        raise InvalidValueError(
+            f"Expected the QPU seconds planned so far in {path}, got something else: write what "
+            'the account says, as in {"planned_qpu_seconds": 60.0}.'
+        )
+    return planned
 
 
 class ValidateElsewhere(Callback):

@@ -21,11 +21,12 @@ _PLANS = {"open": ("Open", "free"), "paid": ("Pay-as-you-go", "paygo")}
 
 
 class Account:
-    """One API key with one instance.
+    """One API key with one instance, or more.
 
     Attributes:
         plan: open or paid.
         seconds_left: QPU seconds left.
+        crns: Its instances, which share everything.
     """
 
     def __init__(self, plan: str, seconds_left: float) -> None:
@@ -34,6 +35,7 @@ class Account:
             raise ValueError(f"Expected `plan` to be open or paid, got {plan!r}.")
         self.plan = plan
         self.seconds_left = float(seconds_left)
+        self.crns = [CRN]
         self._limit = float(seconds_left)
         self._valid: set[str] = set()
         self._lock = threading.Lock()
@@ -82,14 +84,17 @@ class Account:
 
     def search(self) -> Reply:
         """Answer the global search for instances."""
-        item = {
-            "crn": CRN,
-            "name": "loopback",
-            "service_plan_unique_id": PLAN_ID,
-            "tags": [],
-            "doc": {"extensions": {"allocation": "tests"}},
-        }
-        return json_reply({"items": [item], "limit": 100})
+        items = [
+            {
+                "crn": crn,
+                "name": "loopback",
+                "service_plan_unique_id": PLAN_ID,
+                "tags": [],
+                "doc": {"extensions": {"allocation": "tests"}},
+            }
+            for crn in self.crns
+        ]
+        return json_reply({"items": items, "limit": 100})
 
     def catalog(self) -> Reply:
         """Answer the global catalog about the plan."""

@@ -25,6 +25,7 @@ class Request:
         body_bytes: Size of the body.
         status: Status of the reply, or None if the connection was dropped.
         time: `time.monotonic()` when it came in.
+        instance: The instance that it is for, if it says so.
     """
 
     method: str
@@ -33,6 +34,7 @@ class Request:
     body_bytes: int
     status: int | None
     time: float
+    instance: str | None = None
 
 
 @dataclass(frozen=True)

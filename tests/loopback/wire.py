@@ -109,7 +109,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "POST" and processed is not None and reply is not None:
             loopback.settle(path, body, processed, reply)
         status = None if reply is None else reply.status
-        loopback.requests.append(Request(self.command, path, query, len(body), status, came))
+        instance = self.headers.get("Service-CRN")
+        loopback.requests.append(
+            Request(self.command, path, query, len(body), status, came, instance)
+        )
         if reply is None:
             self.close_connection = True
             return

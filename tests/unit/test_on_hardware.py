@@ -5,7 +5,8 @@ import json
 import pytest
 
 from backends import open_backend
-from hybridq.config import FinetuneConfig, HeadConfig
+from backends.ibm import RehearsalEstimator
+from hybridq.config import ComputeConfig, FinetuneConfig, HeadConfig
 from hybridq.errors import InvalidValueError
 from hybridq.training.finetune import finetune
 
@@ -54,6 +55,58 @@ def test_training_stops_at_its_budget_and_goes_on_with_another(config, tmp_path)
     backend = f"{REHEARSAL},max_qpu_seconds=9"  # four steps of about 2.1 s
     with pytest.raises(InvalidValueError, match="Expected jobs of at most 9 QPU seconds in all"):
         finetune(changed(config, backend=backend, epochs=4, checkpoint_every=1))
+
+
+def test_a_resumed_run_goes_on_with_the_budget_that_is_left(config, tmp_path, monkeypatch):
+    """Every job counts that was planned, also those after the last checkpoint."""
+    backend = f"{REHEARSAL},max_qpu_seconds=16"  # four steps of about 3.6 s
+    config = changed(config, backend=backend, epochs=4, checkpoint_every=100)
+    run, jobs = RehearsalEstimator.run, []
+
+    def stopping(*arguments, **options):
+        jobs.append(1)
+        if len(jobs) == 3:
+            raise KeyboardInterrupt  # its job may have been posted
+        return run(*arguments, **options)
+
+    monkeypatch.setattr(RehearsalEstimator, "run", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(config)
+    (folder,) = (tmp_path / "finetune").iterdir()
+    with pytest.raises(InvalidValueError, match="at most 16 QPU seconds in all"):
+        finetune(changed(config, resume=folder))
+    assert len(jobs) == 4
+    with pytest.raises(InvalidValueError, match="at most 16 QPU seconds in all"):
+        finetune(changed(config, resume=folder))
+    assert len(jobs) == 4
+    # more is a matter of saying so
+    path = folder / "config.json"
+    path.write_text(path.read_text().replace("max_qpu_seconds=16", "max_qpu_seconds=90"))
+    finetune(changed(config, resume=folder))
+    done = json.loads((folder / "result.json").read_text())["circuit_jobs"]
+    assert len(jobs) == 4 + done
+    kept = json.loads((folder / "budget.json").read_text())
+    assert kept["planned_qpu_seconds"] == pytest.approx(3.6 * len(jobs), rel=0.1)
+
+
+def test_a_budget_that_cannot_be_read_is_not_begun_anew(config, tmp_path):
+    config = changed(config, backend=f"{REHEARSAL},max_qpu_seconds=5", epochs=4)
+    with pytest.raises(InvalidValueError, match="in all"):
+        finetune(config)
+    (folder,) = (tmp_path / "finetune").iterdir()
+    for content in ("", "{}", '{"planned_qpu_seconds": -1}', "[3]", "nan"):
+        (folder / "budget.json").write_text(content)
+        with pytest.raises(InvalidValueError, match=r"budget\.json"):
+            finetune(changed(config, resume=folder))
+
+
+@pytest.mark.parametrize("compute", [{"devices": "2"}, {"devices": "auto"}, {"num_nodes": 2}])
+def test_several_processes_would_have_a_budget_each(config, tmp_path, tree, compute):
+    before = tree(tmp_path)
+    backend = "ibm,shots=64,max_qpu_seconds=60"
+    with pytest.raises(InvalidValueError, match=r"Expected one process .* got --devices"):
+        finetune(changed(config, backend=backend, compute=ComputeConfig(**compute)))
+    assert tree(tmp_path) == before
 
 
 def test_training_begins_with_the_weights_of_a_run(config, finetuned_pqc, finetuned):

@@ -83,7 +83,8 @@ class StubService:
 
 @pytest.fixture
 def service(monkeypatch):
-    monkeypatch.setattr("backends.account.QiskitRuntimeService", StubService)
+    for module in ("account", "troubles"):
+        monkeypatch.setattr(f"backends.{module}.QiskitRuntimeService", StubService)
     monkeypatch.setattr(StubService, "error", None)
     monkeypatch.setattr(StubService, "saved", {})
     return StubService
@@ -250,6 +251,15 @@ def test_hardware_path_on_a_local_device(mode, kind, small):
             executable.run(prepared, EMPTY, seed=1)
     if mode != "job":
         assert not engine._mode._active
+
+
+@pytest.mark.parametrize(("budget", "longest"), [(59.5, 60), (None, None)])
+def test_the_budget_is_a_sessions_longest_time(budget, longest):
+    """A session is charged by wall clock."""
+    spec = IbmRuntime(mode="session", max_qpu_seconds=budget)
+    engine = HardwareEngine(spec, fake_device("manila"))
+    assert engine.estimator is not None
+    assert engine._mode._max_time == longest
 
 
 def test_isa_check_refuses_uncoupled_gates():

@@ -1,0 +1,311 @@
+"""Jobs through IBM's own client against the loopback server: what goes out, what errors mean."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+import warnings
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit_ibm_runtime import QiskitRuntimeService
+from qiskit_ibm_runtime.executor_estimator import Estimator
+
+from backends import IbmRuntime
+from backends.account import find_device
+from backends.errands import watch_jobs
+from backends.jobs import JobState, ServiceError, Trouble, open_jobs
+from backends.runtime_jobs import MOST_LEFT, RuntimeJobs
+from tests.loopback.accounts import CRN
+
+NAME = "ibm_loopback"
+OTHER = CRN.replace("instance-of-tests", "another-instance")
+
+
+def spec(**options):
+    return IbmRuntime(device=NAME, resilience_level=0, shots=256, **options)
+
+
+def pub():
+    """RY(0) of one qubit, whose Z is 1."""
+    circuit = QuantumCircuit(1)
+    circuit.rz(Parameter("a"), 0)
+    return circuit, [["Z"]], np.zeros((2, 1))
+
+
+def refusal(call):
+    with pytest.raises(ServiceError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def posts(server, path="/jobs"):
+    return [r for r in server.requests if (r.method, r.path) == ("POST", path)]
+
+
+def left_behind(before):
+    return [one for one in threading.enumerate() if one not in before and one.is_alive()]
+
+
+@pytest.fixture
+def jobs(loopback):
+    return RuntimeJobs(spec(), answer_seconds=20.0)
+
+
+def test_an_unknown_device_is_no_trouble_of_the_network(loopback):
+    unknown = IbmRuntime(device="ibm_nowhere")
+    for call in (lambda: find_device(unknown), lambda: RuntimeJobs(unknown).post(pub(), "t-0-1")):
+        error = refusal(call)
+        assert error.trouble is Trouble.DEVICE
+        assert not error.maybe_accepted
+        assert f"one of the account's devices ({NAME}), got 'ibm_nowhere'" in str(error)
+
+
+def test_a_device_that_the_account_may_not_use(loopback):
+    loopback.faults.add("GET", "/configuration$", status=403, times=9)
+    assert refusal(lambda: find_device(spec())).trouble is Trouble.DEVICE
+
+
+def test_a_device_that_could_not_be_looked_up_once_is_found(loopback):
+    loopback.faults.add("GET", "/configuration$", status=400)
+    assert find_device(spec()).name == NAME
+
+
+def test_a_listing_that_fails_is_not_taken_for_an_empty_one(loopback):
+    """The client hides why it lists no devices."""
+    loopback.faults.add("GET", "^/backends$", status=401, times=9)
+    loopback.faults.add("GET", "/usage$", status=401)
+    assert refusal(lambda: find_device(spec())).trouble is Trouble.ACCOUNT
+
+
+@pytest.mark.parametrize("what", ["key", "instance", "account"])
+def test_troubles_of_the_account(loopback, monkeypatch, tmp_path, what):
+    options = {}
+    if what == "key":
+        monkeypatch.setenv("QISKIT_IBM_TOKEN", "a-wrong-api-key")
+    elif what == "instance":
+        monkeypatch.setenv("QISKIT_IBM_INSTANCE", OTHER)
+    else:
+        monkeypatch.delenv("QISKIT_IBM_TOKEN")
+        options = {"service_options": {"filename": str(tmp_path / "none.json")}}
+    for call in (
+        lambda: find_device(spec(**options)),
+        lambda: RuntimeJobs(spec(**options)).seconds_left(),
+    ):
+        error = refusal(call)
+        assert error.trouble is Trouble.ACCOUNT
+        assert "a-wrong-api-key" not in "".join(traceback.format_exception(error))
+
+
+def test_a_job_that_ends_while_it_is_cancelled_stays_as_it_is(loopback, jobs, monkeypatch):
+    job_id = jobs.post(pub(), "t-0000-1")
+    loopback.wait_idle()
+    # as it was a moment ago
+    monkeypatch.setattr(jobs, "report", lambda _: type("Report", (), {"state": JobState.QUEUED}))
+    jobs.cancel(job_id)
+    assert [r.status for r in posts(loopback, f"/jobs/{job_id}/cancel")] == [409]
+    assert loopback.accepted[0].state == "Completed"
+
+
+def test_reasons_of_a_job_that_ran_too_long(loopback, jobs):
+    loopback.faults.fail_job(reason="Ran too long", code=1305, status="Cancelled - Ran too long")
+    job_id = jobs.post(pub(), "t-0000-1")
+    loopback.wait_idle()
+    report = jobs.report(job_id)
+    assert report.state is JobState.FAILED
+    error = refusal(lambda: jobs.result(job_id))
+    assert error.trouble is Trouble.REQUEST
+
+
+@pytest.mark.parametrize("error", [ValueError, TypeError, MemoryError, RecursionError])
+@pytest.mark.parametrize("where", ["prepare", "encode"])
+def test_our_own_errors_before_a_post_are_certain_refusals(
+    loopback, jobs, monkeypatch, where, error
+):
+    def fail(*_, **__):
+        raise error("of our own")
+
+    if where == "prepare":
+        monkeypatch.setattr(Estimator, "run", fail)
+    else:  # in the client's own writing of the body, after all of its other requests
+        monkeypatch.setattr("qiskit_ibm_runtime.api.rest.runtime.RuntimeEncoder", fail)
+        jobs = RuntimeJobs(spec(mode="job"), answer_seconds=20.0)
+    found = refusal(lambda: jobs.post(pub(), "t-0000-1"))
+    assert found.trouble is Trouble.REQUEST
+    assert not found.maybe_accepted
+    assert posts(loopback) == []
+
+
+def test_options_that_the_client_refuses_are_certain_refusals(loopback, jobs):
+    found = refusal(lambda: jobs.post(pub(), "t-0000-1", max_seconds="soon"))
+    assert found.trouble is Trouble.REQUEST
+    assert not found.maybe_accepted
+
+
+def test_our_own_errors_after_a_post_leave_it_open(loopback, jobs):
+    loopback.faults.add("POST", "^/jobs$", accept=True, body={"no": "id"})
+    found = refusal(lambda: jobs.post(pub(), "t-0000-1"))
+    assert found.trouble is Trouble.NETWORK
+    assert found.maybe_accepted
+    assert len(loopback.accepted) == 1
+
+
+@pytest.mark.parametrize("status", [400, 501])
+def test_what_fails_before_a_post_is_a_certain_refusal(loopback, jobs, status):
+    jobs.post(pub(), "t-0000-1")
+    loopback.faults.add("GET", "/usage$", status=status)
+    found = refusal(lambda: jobs.post(pub(), "t-0001-1"))
+    assert found.trouble is Trouble.NETWORK
+    assert not found.maybe_accepted
+    assert len(posts(loopback)) == 1
+
+
+def test_a_client_whose_connections_cannot_be_watched_leaves_everything_open(
+    loopback, jobs, monkeypatch
+):
+    monkeypatch.setattr("backends.runtime_jobs.watch_jobs", lambda _: watch_jobs(object()))
+    loopback.faults.add("GET", "/usage$", status=501)
+    assert refusal(lambda: jobs.post(pub(), "t-0000-1")).maybe_accepted
+
+
+def test_a_post_that_hangs_may_have_been_accepted(loopback):
+    jobs = RuntimeJobs(spec(), answer_seconds=20.0)
+    jobs.post(pub(), "t-0000-1")
+    jobs._answer_seconds = 0.5
+    loopback.faults.add("POST", "^/jobs$", hang=60.0)
+    start = time.monotonic()
+    error = refusal(lambda: jobs.post(pub(), "t-0001-1"))
+    assert time.monotonic() - start < 5
+    assert error.trouble is Trouble.NETWORK
+    assert error.maybe_accepted
+    assert "0.5 s" in str(error)
+
+
+def test_a_get_that_hangs_is_trouble_of_the_network(loopback, jobs):
+    job_id = jobs.post(pub(), "t-0000-1")
+    loopback.wait_idle()
+    jobs._answer_seconds = 0.5
+    for call in (
+        lambda: jobs.find("t-0000-1"),
+        lambda: jobs.report(job_id),
+        lambda: jobs.seconds_left(),
+    ):
+        loopback.faults.add("GET", "^/jobs|/usage$", hang=60.0)
+        error = refusal(call)
+        assert error.trouble is Trouble.NETWORK
+        assert not error.maybe_accepted
+
+
+def test_nothing_is_posted_after_the_time_out_was_reported(loopback, jobs):
+    jobs.post(pub(), "t-0000-1")
+    jobs._answer_seconds = 0.5
+    loopback.faults.add("GET", "/usage$", hang=1.5)  # which the client asks before it posts
+    before = threading.enumerate()
+    error = refusal(lambda: jobs.post(pub(), "t-0001-1"))
+    assert error.trouble is Trouble.NETWORK
+    assert not error.maybe_accepted
+    for errand in left_behind(before):
+        errand.join(10.0)
+    assert len(posts(loopback)) == 1
+
+
+def test_a_request_that_hangs_leaves_warnings_as_they_were(loopback, jobs):
+    jobs.post(pub(), "t-0000-1")
+    jobs._answer_seconds = 0.3
+    loopback.faults.add("GET", "/usage$", hang=1.0)
+    before = list(warnings.filters)
+    refusal(jobs.seconds_left)
+    assert list(warnings.filters) == before
+    with pytest.warns(UserWarning, match="seen"):
+        warnings.warn("seen", stacklevel=1)
+
+
+def test_requests_that_hang_are_bounded(loopback, jobs):
+    jobs.post(pub(), "t-0000-1")
+    loopback.wait_idle()
+    jobs._answer_seconds = 0.05
+    loopback.faults.add("GET", "/usage$", hang=60.0, times=99)
+    before = threading.enumerate()
+    for _ in range(MOST_LEFT + 3):
+        error = refusal(jobs.seconds_left)
+        assert error.trouble is Trouble.NETWORK
+    errands = [one for one in left_behind(before) if "Errand" in type(one).__name__]
+    assert len(errands) == MOST_LEFT
+    assert f"none to {MOST_LEFT} requests" in str(error)
+
+
+RESULTS = {
+    "no JSON": "<html>",
+    "cut": '{"schema_version": "v2.0", "data": [{"results"',
+    "no version": {"data": []},
+    "an unknown version": {"schema_version": "v9.9"},
+    "wrong types": {"schema_version": "v2.0", "data": 3},
+    "a number": "3",
+    "nothing in it": {"schema_version": "v2.0", "data": [], "metadata": {}},
+    "empty": "",
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_result_that_cannot_be_read_is_no_failed_request(loopback, jobs, name):
+    job_id = jobs.post(pub(), "t-0000-1")
+    loopback.wait_idle()
+    loopback.faults.add("GET", "/results$", body=RESULTS[name])
+    error = refusal(lambda: jobs.result(job_id))
+    assert error.trouble is Trouble.RESULT
+    assert not error.trouble.passes
+    # nothing of it is kept
+    np.testing.assert_allclose(jobs.result(job_id).values, 1.0)
+
+
+def test_a_result_that_does_not_come_may_come_later(loopback, jobs):
+    job_id = jobs.post(pub(), "t-0000-1")
+    loopback.wait_idle()
+    loopback.faults.add("GET", "/results$", status=501)
+    error = refusal(lambda: jobs.result(job_id))
+    assert error.trouble is Trouble.NETWORK
+    loopback.faults.clear()
+    assert jobs.result(job_id).values.shape == (2, 1)
+
+
+@pytest.mark.parametrize(("mode", "asked"), [("session", 90), ("session", None), ("batch", 90)])
+def test_a_session_has_a_longest_time(serve, tmp_path, mode, asked):
+    server = serve(ideal=True, plan="paid")
+    jobs = open_jobs(spec(mode=mode), tmp_path, session_seconds=asked)
+    jobs.post(pub(), "t-0000-1")
+    (opened,) = server.sessions.values()
+    assert opened.max_ttl == (asked if mode == "session" else None)
+
+
+def test_the_instance_of_the_device_is_asked(loopback, monkeypatch):
+    """The client asks the instance that it used last."""
+    loopback.account.crns.append(OTHER)
+    monkeypatch.delenv("QISKIT_IBM_INSTANCE")
+    device = QiskitRuntimeService().backend(NAME)
+    jobs = RuntimeJobs(spec(), device)
+    job_id = jobs.post(pub(), "t-0000-1")
+    (posted,) = posts(loopback)
+    assert posted.instance == CRN
+    for call in (
+        lambda: jobs.report(job_id),
+        jobs.seconds_left,
+        lambda: jobs.find("t-0000-1"),
+    ):
+        device.service.jobs(limit=1, instance=OTHER)
+        assert device.service.active_instance() == OTHER
+        del loopback.requests[:]
+        call()
+        asked = [r.instance for r in loopback.requests if r.path != "/backends"]
+        assert set(asked) == {CRN}
+
+
+@pytest.mark.parametrize(("given", "wait"), [("7", 7.0), ("86400", 600.0), ("soon", None)])
+def test_a_reply_may_not_ask_for_any_wait(loopback, jobs, given, wait):
+    loopback.faults.add("POST", "^/jobs$", status=429, headers={"Retry-After": given})
+    error = refusal(lambda: jobs.post(pub(), "t-0000-1"))
+    assert error.trouble is Trouble.RATE
+    assert error.retry_after == wait
