@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from backends.checks import CheckReport, check_backend, check_executable
-    from backends.executable import Executable, Expvals, open_backend
+    from backends.executable import Executable, open_backend
+    from backends.expvals import Expvals
     from backends.isa import Prepared
     from backends.probes import Probe
     from backends.registry import Profile, list_backends, parse_backend

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.errors import UnavailableError
-from backends.executable import Expvals
+from backends.expvals import Expvals
 from backends.specs import IbmRuntime
 
 
@@ -105,9 +105,12 @@ class JobService(abc.ABC):
     Attributes:
         is_local: Whether jobs run in this process; else a job that was accepted may be missing
             from `find` for a while, and posts are limited.
+        session_seconds: Longest time of a session, by wall clock, in whole seconds, to be set
+            before the first post; None leaves the service's own limit.
     """
 
     is_local: bool = False
+    session_seconds: int | None = None
 
     @abc.abstractmethod
     def post(
@@ -153,18 +156,14 @@ class JobService(abc.ABC):
         return
 
 
-def open_jobs(spec: IbmRuntime, folder: Path, *, session_seconds: int | None = None) -> JobService:
+def open_jobs(spec: IbmRuntime, folder: Path) -> JobService:
     """The service that takes a backend's jobs; nothing is asked of it yet.
 
     Args:
         spec: IBM hardware, or its rehearsal.
         folder: Where a rehearsal keeps its jobs.
-        session_seconds: Longest time of a session, by wall clock, in whole seconds; None leaves
-            the service's own limit.
     """
     from backends.local_jobs import LocalJobs
     from backends.runtime_jobs import RuntimeJobs
 
-    if spec.rehearse is not None:
-        return LocalJobs(spec, folder)
-    return RuntimeJobs(spec, session_seconds=session_seconds)
+    return RuntimeJobs(spec) if spec.rehearse is None else LocalJobs(spec, folder)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from backends.errors import InvalidValueError
-from backends.executable import Expvals, checked_expvals, read_expvals
+from backends.expvals import Expvals, checked_expvals, read_expvals
 from backends.files import atomic_path
 from backends.ibm import RehearsalEngine
 from backends.jobs import FoundJob, JobReport, JobService, JobState, ServiceError, Trouble

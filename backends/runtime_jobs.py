@@ -13,7 +13,7 @@ from qiskit_ibm_runtime.executor_estimator import Estimator
 
 from backends.account import find_device, open_mode, open_service
 from backends.errands import Errand, watch_jobs
-from backends.executable import Expvals, read_expvals
+from backends.expvals import Expvals, read_expvals
 from backends.ibm_options import estimator_options
 from backends.jobs import FoundJob, JobReport, JobService, JobState, ServiceError, Trouble
 from backends.specs import IbmRuntime
@@ -42,7 +42,6 @@ class RuntimeJobs(JobService):
         spec: The spec; its `device` names where jobs are posted.
         device: The device, if it is open already.
         answer_seconds: Seconds within which a request must be answered.
-        session_seconds: Longest time of a session, in whole seconds; see `open_mode`.
     """
 
     def __init__(
@@ -51,12 +50,10 @@ class RuntimeJobs(JobService):
         device: BackendV2 | None = None,
         *,
         answer_seconds: float = 120.0,
-        session_seconds: int | None = None,
     ) -> None:
         self._spec = spec
         self._device = device
         self._answer_seconds = answer_seconds
-        self._session_seconds = session_seconds
         self._left: list[Errand[Any]] = []
         self._known_service: QiskitRuntimeService | None = None
         self._mode: Batch | Session | None = None
@@ -159,13 +156,22 @@ class RuntimeJobs(JobService):
         The client asks the instance that it used last, and moves on to another one on its own.
         """
         if self._known_service is None:
-            named = self._device is not None or self._spec.device is not None
-            self._known_service = self._open_device().service if named else open_service(self._spec)
+            self._known_service = self._first_service()
         service = self._known_service
         instance = getattr(self._device, "_instance", None)
         if instance is not None and service.active_instance() != instance:
             service.backend(self._open_device().name, instance=instance)
         return service
+
+    def _first_service(self) -> QiskitRuntimeService:
+        if self._device is not None or self._spec.device is not None:
+            try:
+                return self._open_device().service
+            except ServiceError as error:
+                if error.trouble is not Trouble.DEVICE:
+                    raise
+                # a device that is no longer offered: its jobs are still there
+        return open_service(self._spec)
 
     def _open_device(self) -> BackendV2:
         if self._device is None:
@@ -187,7 +193,7 @@ class RuntimeJobs(JobService):
 
     def _open_mode(self, device: BackendV2) -> Batch | Session | None:
         if self._mode is None and self._spec.mode != "job":
-            self._mode = self._asked(lambda: open_mode(self._spec, device, self._session_seconds))
+            self._mode = self._asked(lambda: open_mode(self._spec, device, self.session_seconds))
         return self._mode
 
     def _asked(self, request: Callable[[], T], act: Act = Act.ASK) -> T:

@@ -52,6 +52,7 @@ def go_on(
         )
         for chunk in again:
             ledger.begin_anew(chunk)
+        service.session_seconds = sum(caps.values())
         now = clock.now()
         earlier = [chunk.posted_at for chunk in ledger.chunks() if chunk.posted_at is not None]
         recent = [at for at in earlier if now - 60.0 < at <= now]

@@ -331,6 +331,9 @@ def _connected(folder: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(folder / FILE, timeout=30.0)
     try:
         found = connection.execute("select value from meta where name = 'format'").fetchone()
+        state = connection.execute("pragma quick_check(1)").fetchone()
+        if state != ("ok",):
+            raise sqlite3.DatabaseError(" ".join(str(state[0]).split()))
     except sqlite3.DatabaseError as error:
         connection.close()
         raise InvalidValueError(

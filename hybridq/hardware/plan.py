@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from backends import IbmRuntime
 
 REHEARSAL = "rehearsal"
+_CHARGED = {"session": ", charged by wall clock while it is open, waiting included"}
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Plan:
             ["circuit", f"depth {self.depth}, {self.two_qubit_gates} two-qubit gates"],
             ["images", f"{self.images}, {self.shots} shots each"],
             ["mitigation", self.mitigation],
-            ["jobs", f"{len(self.jobs)} in mode {self.mode}"],
+            ["jobs", f"{len(self.jobs)} in mode {self.mode}{_CHARGED.get(self.mode, '')}"],
             ["executions", f"{self.executions}, mitigation included"],
             ["upload", f"{total / 1e3:.0f} kB in all, {largest / 1e3:.0f} kB the largest request"],
             [

@@ -63,7 +63,7 @@ def write_results(folder: Path, submission: Submission, ledger: Ledger) -> dict[
         result |= figures
     elif result["images_here"]:
         here, values, stds = ledger.results()
-        images = Images.load(folder)
+        images = Images.load(folder, count=len(here))
         with open_backend("statevector") as exact:
             model, _ = load_model(submission.run, backend=exact)
             reader = _Readout(model, submission, images, here)

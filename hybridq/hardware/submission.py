@@ -19,6 +19,7 @@ from hybridq.checkpoint import model_folder
 from hybridq.config import Config
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 from hybridq.files import atomic_path, reading, write_json
+from hybridq.hardware.ledger import FILE as LEDGER
 from hybridq.hardware.ledger import has_ledger
 
 logger = logging.getLogger("hybridq")
@@ -159,19 +160,24 @@ class Images:
             )
 
     @classmethod
-    def load(cls, folder: Path) -> Images:
+    def load(cls, folder: Path, *, count: int | None = None) -> Images:
         """Read what `save` wrote.
 
+        Args:
+            folder: The submission's folder.
+            count: How many images there are, by the ledger, where that is known.
+
         Raises:
-            InvalidValueError: If it cannot be read.
+            InvalidValueError: If it cannot be read, or is of another submission.
         """
         with reading(folder / "images.npz") as path:
             with np.load(path, allow_pickle=False) as found:
                 parts = {name: found[name] for name in found.files}
             images = cls(tuple(str(name) for name in parts.pop("ids")), **parts)
-            count = len(images.ids)
+            count = len(images.ids) if count is None else count
             if not (
-                (len(images.features), len(images.ideal)) == (count, count)
+                len(images.ids) == count
+                and (len(images.features), len(images.ideal)) == (count, count)
                 and {len(images.labels), len(images.simulated)} <= {0, count}
                 and images.ideal.shape[1:] == images.simulated.shape[1:]
             ):
@@ -220,20 +226,31 @@ def fingerprint_of(
     return digest.hexdigest()
 
 
+def _folders(runs: Path) -> list[Path]:
+    folder = runs / COMMAND
+    return sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
+
+
 def submissions(runs: Path) -> list[Path]:
     """The folders of submissions, the newest first."""
-    folder = runs / COMMAND
-    if not folder.is_dir():
-        return []
-    return sorted((entry for entry in folder.iterdir() if has_ledger(entry)), reverse=True)
+    return [folder for folder in _folders(runs) if has_ledger(folder)]
 
 
 def find_same(runs: Path, fingerprint: str) -> Path | None:
     """The newest submission of the same work; those that cannot be read are named in the log."""
-    for folder in submissions(runs):
+    for folder in _folders(runs):
+        if not has_ledger(folder) and not (folder / _FILE).is_file():
+            continue
         try:
             if Submission.load(folder).fingerprint == fingerprint:
-                return folder
+                if has_ledger(folder):
+                    return folder
+                logger.warning(
+                    "%s is of the same images and has no %s: killed before anything was posted, or "
+                    "the file is lost, and jobs may be at the service",
+                    folder,
+                    LEDGER,
+                )
         except HybridqError as error:
             logger.warning("%s may be a submission of the same images: %s", folder, error)
     return None

@@ -50,7 +50,7 @@ def read_values(folder: Path) -> Values:
     """
     with Ledger.read(folder) as ledger:
         here, values, stds = ledger.results()
-    images = Images.load(folder)
+    images = Images.load(folder, count=len(here))
     if not here.any():
         values, stds = np.full((2, *images.ideal.shape), np.nan)
     return Values(images.ids, images.labels, here, values, stds, images.ideal, images.simulated)

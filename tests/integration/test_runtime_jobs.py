@@ -58,11 +58,23 @@ def jobs(loopback):
 
 def test_an_unknown_device_is_no_trouble_of_the_network(loopback):
     unknown = IbmRuntime(device="ibm_nowhere")
-    for call in (lambda: find_device(unknown), lambda: RuntimeJobs(unknown).post(pub(), "t-0-1")):
+    for call in (
+        lambda: find_device(unknown),
+        lambda: RuntimeJobs(unknown).post(pub(), ("t-0-1",)),
+    ):
         error = refusal(call)
         assert error.trouble is Trouble.DEVICE
         assert not error.maybe_accepted
         assert f"one of the account's devices ({NAME}), got 'ibm_nowhere'" in str(error)
+
+
+def test_jobs_of_a_device_that_is_no_longer_offered_are_still_there(loopback):
+    job_id = RuntimeJobs(IbmRuntime(mode="job")).post(pub(), ("t-0-1", "t"))
+    loopback.wait_idle(60)
+    later = RuntimeJobs(IbmRuntime(device="ibm_nowhere"))
+    assert [job.job_id for job in later.find("t")] == [job_id]
+    assert later.report(job_id).state is JobState.DONE
+    assert later.result(job_id).values.shape[1] == 1
 
 
 def test_a_device_that_the_account_may_not_use(loopback):
@@ -102,7 +114,7 @@ def test_troubles_of_the_account(loopback, monkeypatch, tmp_path, what):
 
 
 def test_a_job_that_ends_while_it_is_cancelled_stays_as_it_is(loopback, jobs, monkeypatch):
-    job_id = jobs.post(pub(), "t-0000-1")
+    job_id = jobs.post(pub(), ("t-0000-1",))
     loopback.wait_idle()
     # as it was a moment ago
     monkeypatch.setattr(jobs, "report", lambda _: type("Report", (), {"state": JobState.QUEUED}))
@@ -113,7 +125,7 @@ def test_a_job_that_ends_while_it_is_cancelled_stays_as_it_is(loopback, jobs, mo
 
 def test_reasons_of_a_job_that_ran_too_long(loopback, jobs):
     loopback.faults.fail_job(reason="Ran too long", code=1305, status="Cancelled - Ran too long")
-    job_id = jobs.post(pub(), "t-0000-1")
+    job_id = jobs.post(pub(), ("t-0000-1",))
     loopback.wait_idle()
     report = jobs.report(job_id)
     assert report.state is JobState.FAILED
@@ -134,21 +146,21 @@ def test_our_own_errors_before_a_post_are_certain_refusals(
     else:  # in the client's own writing of the body, after all of its other requests
         monkeypatch.setattr("qiskit_ibm_runtime.api.rest.runtime.RuntimeEncoder", fail)
         jobs = RuntimeJobs(spec(mode="job"), answer_seconds=20.0)
-    found = refusal(lambda: jobs.post(pub(), "t-0000-1"))
+    found = refusal(lambda: jobs.post(pub(), ("t-0000-1",)))
     assert found.trouble is Trouble.REQUEST
     assert not found.maybe_accepted
     assert posts(loopback) == []
 
 
 def test_options_that_the_client_refuses_are_certain_refusals(loopback, jobs):
-    found = refusal(lambda: jobs.post(pub(), "t-0000-1", max_seconds="soon"))
+    found = refusal(lambda: jobs.post(pub(), ("t-0000-1",), max_seconds="soon"))
     assert found.trouble is Trouble.REQUEST
     assert not found.maybe_accepted
 
 
 def test_our_own_errors_after_a_post_leave_it_open(loopback, jobs):
     loopback.faults.add("POST", "^/jobs$", accept=True, body={"no": "id"})
-    found = refusal(lambda: jobs.post(pub(), "t-0000-1"))
+    found = refusal(lambda: jobs.post(pub(), ("t-0000-1",)))
     assert found.trouble is Trouble.NETWORK
     assert found.maybe_accepted
     assert len(loopback.accepted) == 1
@@ -156,9 +168,9 @@ def test_our_own_errors_after_a_post_leave_it_open(loopback, jobs):
 
 @pytest.mark.parametrize("status", [400, 501])
 def test_what_fails_before_a_post_is_a_certain_refusal(loopback, jobs, status):
-    jobs.post(pub(), "t-0000-1")
+    jobs.post(pub(), ("t-0000-1",))
     loopback.faults.add("GET", "/usage$", status=status)
-    found = refusal(lambda: jobs.post(pub(), "t-0001-1"))
+    found = refusal(lambda: jobs.post(pub(), ("t-0001-1",)))
     assert found.trouble is Trouble.NETWORK
     assert not found.maybe_accepted
     assert len(posts(loopback)) == 1
@@ -169,16 +181,16 @@ def test_a_client_whose_connections_cannot_be_watched_leaves_everything_open(
 ):
     monkeypatch.setattr("backends.runtime_jobs.watch_jobs", lambda _: watch_jobs(object()))
     loopback.faults.add("GET", "/usage$", status=501)
-    assert refusal(lambda: jobs.post(pub(), "t-0000-1")).maybe_accepted
+    assert refusal(lambda: jobs.post(pub(), ("t-0000-1",))).maybe_accepted
 
 
 def test_a_post_that_hangs_may_have_been_accepted(loopback):
     jobs = RuntimeJobs(spec(), answer_seconds=20.0)
-    jobs.post(pub(), "t-0000-1")
+    jobs.post(pub(), ("t-0000-1",))
     jobs._answer_seconds = 0.5
     loopback.faults.add("POST", "^/jobs$", hang=60.0)
     start = time.monotonic()
-    error = refusal(lambda: jobs.post(pub(), "t-0001-1"))
+    error = refusal(lambda: jobs.post(pub(), ("t-0001-1",)))
     assert time.monotonic() - start < 5
     assert error.trouble is Trouble.NETWORK
     assert error.maybe_accepted
@@ -186,7 +198,7 @@ def test_a_post_that_hangs_may_have_been_accepted(loopback):
 
 
 def test_a_get_that_hangs_is_trouble_of_the_network(loopback, jobs):
-    job_id = jobs.post(pub(), "t-0000-1")
+    job_id = jobs.post(pub(), ("t-0000-1",))
     loopback.wait_idle()
     jobs._answer_seconds = 0.5
     for call in (
@@ -201,11 +213,11 @@ def test_a_get_that_hangs_is_trouble_of_the_network(loopback, jobs):
 
 
 def test_nothing_is_posted_after_the_time_out_was_reported(loopback, jobs):
-    jobs.post(pub(), "t-0000-1")
+    jobs.post(pub(), ("t-0000-1",))
     jobs._answer_seconds = 0.5
     loopback.faults.add("GET", "/usage$", hang=1.5)  # which the client asks before it posts
     before = threading.enumerate()
-    error = refusal(lambda: jobs.post(pub(), "t-0001-1"))
+    error = refusal(lambda: jobs.post(pub(), ("t-0001-1",)))
     assert error.trouble is Trouble.NETWORK
     assert not error.maybe_accepted
     for errand in left_behind(before):
@@ -214,7 +226,7 @@ def test_nothing_is_posted_after_the_time_out_was_reported(loopback, jobs):
 
 
 def test_a_request_that_hangs_leaves_warnings_as_they_were(loopback, jobs):
-    jobs.post(pub(), "t-0000-1")
+    jobs.post(pub(), ("t-0000-1",))
     jobs._answer_seconds = 0.3
     loopback.faults.add("GET", "/usage$", hang=1.0)
     before = list(warnings.filters)
@@ -225,7 +237,7 @@ def test_a_request_that_hangs_leaves_warnings_as_they_were(loopback, jobs):
 
 
 def test_requests_that_hang_are_bounded(loopback, jobs):
-    jobs.post(pub(), "t-0000-1")
+    jobs.post(pub(), ("t-0000-1",))
     loopback.wait_idle()
     jobs._answer_seconds = 0.05
     loopback.faults.add("GET", "/usage$", hang=60.0, times=99)
@@ -252,7 +264,7 @@ RESULTS = {
 
 @pytest.mark.parametrize("name", RESULTS)
 def test_a_result_that_cannot_be_read_is_no_failed_request(loopback, jobs, name):
-    job_id = jobs.post(pub(), "t-0000-1")
+    job_id = jobs.post(pub(), ("t-0000-1",))
     loopback.wait_idle()
     loopback.faults.add("GET", "/results$", body=RESULTS[name])
     error = refusal(lambda: jobs.result(job_id))
@@ -263,7 +275,7 @@ def test_a_result_that_cannot_be_read_is_no_failed_request(loopback, jobs, name)
 
 
 def test_a_result_that_does_not_come_may_come_later(loopback, jobs):
-    job_id = jobs.post(pub(), "t-0000-1")
+    job_id = jobs.post(pub(), ("t-0000-1",))
     loopback.wait_idle()
     loopback.faults.add("GET", "/results$", status=501)
     error = refusal(lambda: jobs.result(job_id))
@@ -275,8 +287,9 @@ def test_a_result_that_does_not_come_may_come_later(loopback, jobs):
 @pytest.mark.parametrize(("mode", "asked"), [("session", 90), ("session", None), ("batch", 90)])
 def test_a_session_has_a_longest_time(serve, tmp_path, mode, asked):
     server = serve(ideal=True, plan="paid")
-    jobs = open_jobs(spec(mode=mode), tmp_path, session_seconds=asked)
-    jobs.post(pub(), "t-0000-1")
+    jobs = open_jobs(spec(mode=mode), tmp_path)
+    jobs.session_seconds = asked
+    jobs.post(pub(), ("t-0000-1",))
     (opened,) = server.sessions.values()
     assert opened.max_ttl == (asked if mode == "session" else None)
 
@@ -287,7 +300,7 @@ def test_the_instance_of_the_device_is_asked(loopback, monkeypatch):
     monkeypatch.delenv("QISKIT_IBM_INSTANCE")
     device = QiskitRuntimeService().backend(NAME)
     jobs = RuntimeJobs(spec(), device)
-    job_id = jobs.post(pub(), "t-0000-1")
+    job_id = jobs.post(pub(), ("t-0000-1",))
     (posted,) = posts(loopback)
     assert posted.instance == CRN
     for call in (
@@ -306,6 +319,6 @@ def test_the_instance_of_the_device_is_asked(loopback, monkeypatch):
 @pytest.mark.parametrize(("given", "wait"), [("7", 7.0), ("86400", 600.0), ("soon", None)])
 def test_a_reply_may_not_ask_for_any_wait(loopback, jobs, given, wait):
     loopback.faults.add("POST", "^/jobs$", status=429, headers={"Retry-After": given})
-    error = refusal(lambda: jobs.post(pub(), "t-0000-1"))
+    error = refusal(lambda: jobs.post(pub(), ("t-0000-1",)))
     assert error.trouble is Trouble.RATE
     assert error.retry_after == wait

@@ -12,7 +12,7 @@ from qiskit_aer import AerSimulator
 from backends import check_backend, check_executable, open_backend
 from backends.aer import Machine
 from backends.engine import AllToAllEngine, DeviceEngine
-from backends.executable import Expvals
+from backends.expvals import Expvals
 from backends.probes import scattered_layout
 
 

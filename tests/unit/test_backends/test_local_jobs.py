@@ -11,7 +11,7 @@ from qiskit.primitives.containers import DataBin, PrimitiveResult, PubResult
 
 from backends import IbmRuntime, open_backend
 from backends.errors import InvalidValueError
-from backends.executable import read_expvals
+from backends.expvals import read_expvals
 from backends.jobs import ServiceError, Trouble
 from backends.local_jobs import LocalJobs
 
@@ -34,7 +34,7 @@ def jobs(tmp_path):
 
 def test_a_rehearsal_repeats_whatever_it_is_called(jobs, pub):
     def values(tag):
-        return jobs.result(jobs.post(pub, tag)).values
+        return jobs.result(jobs.post(pub, (tag,))).values
 
     first = values("hybridq-3fa0-0001-1")
     np.testing.assert_array_equal(first, values("hybridq-77bc-0001-1"))
@@ -44,12 +44,12 @@ def test_a_rehearsal_repeats_whatever_it_is_called(jobs, pub):
 
 def test_a_tag_without_chunk_and_attempt_is_refused(jobs, pub):
     with pytest.raises(InvalidValueError, match="ends in chunk and attempt"):
-        jobs.post(pub, "tag")
+        jobs.post(pub, ("tag",))
 
 
 @pytest.mark.parametrize("kept", [0, 1, 30, 0.5, 0.9])
 def test_a_damaged_file_is_a_result_that_cannot_be_read(jobs, pub, kept):
-    job_id = jobs.post(pub, "name-0000-1")
+    job_id = jobs.post(pub, ("name-0000-1",))
     path = jobs._path(job_id)
     whole = path.read_bytes()
     path.write_bytes(whole[: kept if isinstance(kept, int) else int(len(whole) * kept)])
@@ -58,7 +58,7 @@ def test_a_damaged_file_is_a_result_that_cannot_be_read(jobs, pub, kept):
 
 @pytest.mark.parametrize("place", range(0, 500, 37))
 def test_a_flipped_byte_is_noticed_or_harmless(jobs, pub, place):
-    job_id = jobs.post(pub, "name-0000-1")
+    job_id = jobs.post(pub, ("name-0000-1",))
     before = jobs.result(job_id)
     path = jobs._path(job_id)
     content = bytearray(path.read_bytes())

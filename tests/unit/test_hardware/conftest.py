@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backends.executable import Expvals
+from backends.expvals import Expvals
 from backends.jobs import FoundJob, JobReport, JobService, JobState, ServiceError, Trouble
 from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.pace import Clock

@@ -154,6 +154,26 @@ def test_arrays_of_another_submission_are_noticed(make):
     )
     with pytest.raises(InvalidValueError, match=r"Expected images\.npz"):
         Images.load(folder)
+    whole.save(folder)
+    assert len(Images.load(folder, count=len(whole.ids)).ids) == len(whole.ids)
+    with pytest.raises(InvalidValueError, match=r"Expected images\.npz"):
+        Images.load(folder, count=len(whole.ids) + 1)
+
+
+def test_a_ledger_damaged_behind_its_first_page_is_one_line(make):
+    folder = make()
+    damage_ledger(folder)
+    for opened in (Ledger.read, Ledger.write):
+        with pytest.raises(InvalidValueError, match="got a damaged file"), opened(folder):
+            pass
+
+
+def test_a_lost_ledger_is_not_passed_over_in_silence(make, caplog):
+    folder = make()
+    submission = Submission.load(folder)
+    (folder / "jobs.sqlite").unlink()
+    assert find_same(folder.parent.parent, submission.fingerprint) is None
+    assert "jobs may be at the service" in caplog.text
 
 
 def test_a_missing_file_is_told_as_that(make):
