@@ -89,8 +89,14 @@ class Comparison:
         return f"{said}{self._numbers()}"
 
     def as_dict(self) -> dict[str, Any]:
-        """All fields and `words`, ready for JSON."""
-        return {**asdict(self), "words": self.words}
+        """All fields, `standard_error`, `degrees` (None if infinite) and `words`, for JSON."""
+        degrees = self.variance.degrees
+        return {
+            **asdict(self),
+            "standard_error": self.variance.standard_error,
+            "degrees": degrees if math.isfinite(degrees) else None,
+            "words": self.words,
+        }
 
     def _numbers(self) -> str:
         name = {"auc": "AUC", "accuracy": "accuracy"}[self.figure]

@@ -38,7 +38,7 @@ class CrossedVariance:
 
     @property
     def degrees(self) -> float:
-        """Of freedom: Hillis (2007), equation 9; `inf` where the seeds add nothing."""
+        """Of freedom, by Hillis (2007); `inf` where the seeds add nothing."""
         return float(self.scaled()[1])
 
     def scaled(
@@ -63,7 +63,7 @@ def crossed_variance(differences: Floats, covariance: Floats) -> CrossedVariance
 
     With `s` the variance of the differences over `r` seeds, and `v` and `c` the mean variance and
     the mean covariance of two seeds that the draw of the images gives: the variance is `s / r + c`
-    (Hillis 2007, equation 7, written for the difference of two tests; a negative `c` counts as 0).
+    (Obuchowski & Rockette, written for the difference of two tests; a negative `c` counts as 0).
     `s / r` holds `(v - c) / r` of the images; the rest is the seeds'.
 
     Args:

@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 def auc_covariance(labels: Ints, scores: Floats) -> tuple[Floats, Floats]:
     """AUCs of models on the same images, and the covariance that the draw of the images gives them.
 
-    Sun & Xu (2014), equations 5 to 8: with midranks among all images and within each class, the
+    Sun & Xu (2014): with midranks among all images and within each class, the
     structural components of DeLong et al. cost a sort, not a comparison of all pairs. Several
     classes: the mean of one against the rest is a mean of such statistics, so each image's
     components are summed over the classes before their covariance is taken within each class
@@ -58,7 +58,7 @@ def auc_covariance(labels: Ints, scores: Floats) -> tuple[Floats, Floats]:
 def delong_test(labels: Ints, scores: Floats) -> float:
     """P value of the hypothesis that all models have the same AUC; images alone are random.
 
-    DeLong et al. (1988), equation 5: chi-square of the contrasts, with as many degrees of freedom
+    DeLong et al. (1988): chi-square of the contrasts, with as many degrees of freedom
     as contrasts that the images tell apart. With two models it is the two-sided z test.
 
     Args:

@@ -104,7 +104,7 @@ def hedges_g(differences: Floats) -> float:
     """Mean of paired differences in units of their own spread, corrected for few pairs.
 
     Cohen's d of paired differences (d_z) times the exact correction J of Hedges, J. Educ. Statist.
-    6:107 (1981), equation 6e. NaN with fewer than three pairs or without spread.
+    6:107 (1981). NaN with fewer than three pairs or without spread.
 
     Args:
         differences: `(pairs,)`; here one for each training seed.
