@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import t
+from scipy.stats import norm, t
 
 from hybridq.errors import InvalidValueError
-from hybridq.evaluation.statistics import hedges_g, holm, mcnemar, tost
+from hybridq.evaluation.statistics import crossed_variance, hedges_g, holm, mcnemar, tost
 
 
 def test_mcnemar_by_a_published_example():
@@ -57,17 +57,46 @@ def test_holm_rejects_as_the_steps_do(p_values, alpha):
     assert set(np.flatnonzero(holm(p) < alpha).tolist()) == rejected
 
 
+def both(differences, error, level):
+    """Figures of two models around `level` and their covariance, B's without error."""
+    seeds = len(differences)
+    covariance = np.zeros((2 * seeds, 2 * seeds))
+    covariance[:seeds, :seeds] = error**2
+    return level + differences, np.full(seeds, level), covariance
+
+
 @settings(max_examples=50)
-@given(st.floats(-0.2, 0.2), st.floats(0.001, 0.1), st.floats(2, 50), st.floats(0.01, 0.2))
-def test_equivalence_is_an_interval_within_the_margin(difference, error, degrees, margin):
-    half = t.isf(0.05, degrees) * error
-    within = -margin < difference - half and difference + half < margin
-    assert (tost(difference, error, degrees, margin) < 0.05) == within
+@given(
+    st.floats(-0.003, 0.003),
+    st.floats(0.0005, 0.003),
+    st.floats(0.3, 0.7),
+    st.integers(0, 2**32 - 1),
+)
+def test_equivalence_is_an_interval_within_a_small_margin(difference, error, level, seed):
+    """Where the logit is nearly straight: the p value of the plain tests."""
+    noise = np.random.default_rng(seed).normal(size=5)
+    differences = difference + 0.002 * (noise - noise.mean())
+    found = tost(*both(differences, error, level), margin=0.005, images=1000)
+    variance = crossed_variance(differences, np.full((5, 5), error**2))
+    room = (0.005 - abs(differences.mean())) / variance.standard_error
+    assert found == pytest.approx(t.sf(room, variance.degrees), abs=0.01)
+    mirrored = both(-differences, error, level)
+    assert tost(*mirrored, margin=0.005, images=1000) == pytest.approx(found, abs=0.01)
+
+
+def test_equivalence_near_one_by_hand():
+    """A 0.97 with error 0.01 beside B 0.98 without: logit(0.97) against logit(0.98 - 0.02)."""
+    found = tost(*both(np.array([-0.01]), 0.01, 0.98), margin=0.02, images=100)
+    gap = np.log(0.97 / 0.03) - np.log(0.96 / 0.04)
+    assert found == pytest.approx(norm.sf(gap / (0.01 / (0.97 * 0.03))))
+    # The two change places with their covariance.
+    a, b, covariance = both(np.array([-0.01]), 0.01, 0.98)
+    assert tost(b, a, covariance[::-1, ::-1], margin=0.02, images=100) == pytest.approx(found)
 
 
 def test_equivalence_wants_a_margin():
-    with pytest.raises(InvalidValueError, match="margin"):
-        tost(0.0, 0.1, 5, 0.0)
+    with pytest.raises(InvalidValueError, match="margin above 0"):
+        tost(*both(np.zeros(2), 0.01, 0.9), margin=0.0, images=100)
 
 
 @pytest.mark.parametrize(("pairs", "factor"), [(3, 0.5642), (4, 0.7236), (5, 0.7979)])

@@ -281,7 +281,11 @@ def test_words():
     assert (copy.verdict, copy.difference, copy.p_equivalence) == ("equivalent", 0, 0)
     flat = compare(np.array([0, 0, 1, 1]), np.eye(4)[2:].sum(0)[None], np.zeros((1, 4)), margin=0.1)
     assert flat.words.startswith("undecided, nothing varies")
-    for item in (same, nearly, copy, flat):
+    # Perfect on 99 images: rounding is no spread.
+    ones = (np.arange(99) % 3 == 0).astype(int)
+    perfect = compare(ones, ones[None] + 0.1, ones[None] - np.arange(99) / 99**2, margin=0.1)
+    assert (perfect.verdict, perfect.images_needed) == ("undecided", None)
+    for item in (same, nearly, copy, flat, perfect):
         read = json.loads(json.dumps(item.as_dict(), allow_nan=False))
         assert read["words"] == item.words
         assert read["standard_error"] == item.variance.standard_error
@@ -298,7 +302,7 @@ def test_images_that_would_decide():
     assert expected * 0.99 <= found.images_needed <= expected * 1.13
     assert f"about {found.images_needed:,} test images" in found.words
     # So many images do decide, most times.
-    wide = replace(found, difference=0.0, margin=0.01)
+    wide = replace(found, difference=0.0, margin=0.01, p_equivalence=norm.sf(0.01 / error))
     (equal,) = family([wide])
     expected = 60 * ((norm.ppf(0.95) + norm.ppf(0.9)) * error / 0.01) ** 2
     assert expected * 0.99 <= equal.images_needed <= expected * 1.13

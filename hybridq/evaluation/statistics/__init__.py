@@ -4,7 +4,8 @@ from hybridq.evaluation.statistics.bootstrap import Metrics, paired_bootstrap, s
 from hybridq.evaluation.statistics.comparison import Comparison, compare, family
 from hybridq.evaluation.statistics.crossed import CrossedVariance, crossed_variance
 from hybridq.evaluation.statistics.delong import auc_covariance, delong_test
-from hybridq.evaluation.statistics.hypotheses import McNemar, hedges_g, holm, mcnemar, tost
+from hybridq.evaluation.statistics.equivalence import tost
+from hybridq.evaluation.statistics.hypotheses import McNemar, hedges_g, holm, mcnemar
 
 __all__ = [
     "Comparison",

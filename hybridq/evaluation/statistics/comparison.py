@@ -14,7 +14,8 @@ from scipy.stats import t
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.statistics.crossed import CrossedVariance, crossed_variance
 from hybridq.evaluation.statistics.delong import auc_covariance
-from hybridq.evaluation.statistics.hypotheses import hedges_g, holm, mcnemar, tost
+from hybridq.evaluation.statistics.equivalence import tost
+from hybridq.evaluation.statistics.hypotheses import hedges_g, holm, mcnemar
 from hybridq.evaluation.statistics.plan import needed_sizes
 
 Floats = NDArray[np.float64]
@@ -41,7 +42,7 @@ class Comparison:
         level: Coverage of the interval; verdicts are at `1 - level`.
         margin: Largest difference that does not matter.
         p_value: Of no difference, two-sided.
-        p_equivalence: Of a difference of at least the margin (TOST).
+        p_equivalence: Of a difference of at least the margin (`tost`).
         p_holm: `p_value` after Holm over the family.
         p_equivalence_holm: `p_equivalence` after Holm over the family.
         family_size: Comparisons in the family.
@@ -115,7 +116,7 @@ class Comparison:
             return f", about {self.images_needed:,} test images would decide it"
         if self.seeds_needed is not None:
             return f", about {self.seeds_needed} training seeds would decide it, images alone not"
-        if self.variance.standard_error == 0:
+        if not self.variance.varies:
             return ", nothing varies over these images"
         return ", more training seeds and more test images are needed"
 
@@ -159,7 +160,7 @@ def compare(
         InvalidValueError: If shapes do not fit, a score is not finite, a class has fewer than two
             images, or the margin is not above 0.
     """
-    a, b = _checked(labels, scores_a, scores_b, margin, figure)
+    a, b = _checked(labels, scores_a, scores_b, figure)
     seeds = len(a)
     values, covariance = _figures(labels, np.concatenate([a, b]), figure)
     differences = values[:seeds] - values[seeds:]
@@ -168,9 +169,11 @@ def compare(
     difference = float(differences.mean())
     error, degrees = variance.standard_error, variance.degrees
     half = float(t.isf((1 - level) / 2, degrees)) * error
-    if error > 1e-12:
+    p_equivalence = tost(
+        values[:seeds], values[seeds:], covariance, margin=margin, images=len(labels)
+    )
+    if variance.varies:
         p_value = float(2 * t.sf(abs(difference) / error, degrees))
-        p_equivalence = tost(difference, error, degrees, margin)
     else:
         # Without spread only equal scores tell anything.
         p_value, p_equivalence = 1.0, 0.0 if np.array_equal(a, b) else 1.0
@@ -246,12 +249,15 @@ def _judged(
     elif p_equivalence < alpha:
         verdict = "equivalent"
     else:
-        # What Holm asks of the first of those that are still open.
+        # Whatever scale the test was made on, its statistic in units of the figure.
+        room = float(t.isf(item.p_equivalence, item.variance.degrees))
+        room *= item.variance.standard_error
+        # The level is what Holm asks of the first of those that are still open.
         images, seeds = needed_sizes(
             item.difference,
             item.variance,
             item.images,
-            margin=item.margin,
+            room=room,
             alpha=alpha / max(1, int((differs >= alpha).sum())),
             alpha_equivalence=alpha / max(1, int((equals >= alpha).sum())),
         )
@@ -280,7 +286,6 @@ def _checked(
     labels: Ints,
     scores_a: Floats | Ints,
     scores_b: Floats | Ints,
-    margin: float,
     figure: Figure,
 ) -> tuple[Floats, Floats]:
     a, b = np.asarray(scores_a, np.float64), np.asarray(scores_b, np.float64)
@@ -304,10 +309,5 @@ def _checked(
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise InvalidValueError(
             "Expected finite scores, got NaN or infinity: leave out what was not computed."
-        )
-    if not margin > 0:
-        raise InvalidValueError(
-            f"Expected a margin above 0, got {margin}: give the largest difference that does not "
-            "matter."
         )
     return a, b

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+# A smaller standard error is rounding.
+ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class CrossedVariance:
@@ -35,6 +38,11 @@ class CrossedVariance:
     def standard_error(self) -> float:
         """Of the mean difference."""
         return float(np.sqrt(self.seeds + self.both + self.images))
+
+    @property
+    def varies(self) -> bool:
+        """Whether there is a spread to judge by; none over perfect scores, or equal ones."""
+        return self.standard_error > ROUNDING
 
     @property
     def degrees(self) -> float:

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
-from scipy.stats import binom, binomtest, t
-
-from hybridq.errors import InvalidValueError
+from scipy.stats import binom, binomtest
 
 Floats = NDArray[np.float64]
 
@@ -75,29 +73,6 @@ def holm(p_values: Floats) -> Floats:
     adjusted = np.empty(count)
     adjusted[order] = np.minimum(1.0, stepped)
     return adjusted
-
-
-def tost(difference: float, standard_error: float, degrees: float, margin: float) -> float:
-    """P value of two one-sided tests: small when the difference lies within the margin.
-
-    Schuirmann, J. Pharmacokinet. Biopharm. 15:657 (1987). Below `alpha` it says that the
-    `1 - 2 * alpha` interval lies within `-margin` to `margin`.
-
-    Args:
-        difference: Estimate.
-        standard_error: Of the estimate, above 0.
-        degrees: Of freedom; `inf` for a normal estimate.
-        margin: Largest difference that does not matter, in the units of the difference.
-
-    Raises:
-        InvalidValueError: If the margin or the standard error is not above 0.
-    """
-    if margin <= 0 or standard_error <= 0:
-        raise InvalidValueError(
-            f"Expected a margin and a standard error above 0, got {margin} and {standard_error}: "
-            "give the largest difference that does not matter, and data that vary."
-        )
-    return float(t.sf((margin - abs(difference)) / standard_error, degrees))
 
 
 def hedges_g(differences: Floats) -> float:

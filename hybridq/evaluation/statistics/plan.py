@@ -22,7 +22,7 @@ def chance_to_decide(
     standard_errors: Floats,
     degrees: Floats,
     *,
-    margin: float,
+    room: float,
     alpha: float,
     alpha_equivalence: float,
 ) -> Floats:
@@ -34,7 +34,7 @@ def chance_to_decide(
         difference: Observed.
         standard_errors: `(sizes,)` of the studies asked about.
         degrees: `(sizes,)` of freedom.
-        margin: Of equivalence.
+        room: By how much the difference lies within the margin of equivalence, the nearer side.
         alpha: Two-sided level of the test of a difference.
         alpha_equivalence: Level of the test of equivalence.
     """
@@ -42,9 +42,9 @@ def chance_to_decide(
     bound = t.isf(alpha / 2, degrees)
     differs = t.sf(bound - shift, degrees) + t.cdf(-bound - shift, degrees)
     bound = t.isf(alpha_equivalence, degrees)
-    upper = t.cdf((margin - abs(difference)) / standard_errors - bound, degrees)
-    lower = t.cdf((margin + abs(difference)) / standard_errors - bound, degrees)
-    chance: Floats = np.maximum(differs, upper + lower - 1)
+    nearer = t.cdf(room / standard_errors - bound, degrees)
+    farther = t.cdf((room + 2 * abs(difference)) / standard_errors - bound, degrees)
+    chance: Floats = np.maximum(differs, nearer + farther - 1)
     return chance
 
 
@@ -53,7 +53,7 @@ def needed_sizes(
     variance: CrossedVariance,
     images: int,
     *,
-    margin: float,
+    room: float,
     alpha: float,
     alpha_equivalence: float,
 ) -> tuple[int | None, int | None]:
@@ -66,7 +66,7 @@ def needed_sizes(
         difference: Observed.
         variance: Its parts.
         images: Test images of this study.
-        margin: Of equivalence.
+        room: By how much the difference lies within the margin of equivalence, the nearer side.
         alpha: Two-sided level of the test of a difference.
         alpha_equivalence: Level of the test of equivalence.
 
@@ -74,7 +74,7 @@ def needed_sizes(
         Numbers of images (to two digits, upwards) and of seeds, one of them at most; None for what
         would not decide alone up to a million images or 200 seeds.
     """
-    if variance.standard_error == 0:
+    if not variance.varies:
         return None, None
 
     def decided(standard_errors: Floats, degrees: Floats) -> NDArray[np.intp]:
@@ -82,7 +82,7 @@ def needed_sizes(
             difference,
             standard_errors,
             degrees,
-            margin=margin,
+            room=room,
             alpha=alpha,
             alpha_equivalence=alpha_equivalence,
         )
