@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 from scipy.stats import binom, binomtest
 
+from hybridq.evaluation.statistics.crossed import ROUNDING
+
 Floats = NDArray[np.float64]
 
 
@@ -86,7 +88,7 @@ def hedges_g(differences: Floats) -> float:
     """
     degrees = len(differences) - 1
     spread = float(np.std(differences, ddof=1)) if degrees > 0 else 0.0
-    if spread == 0 or degrees < 2:
+    if spread < ROUNDING or degrees < 2:
         return float("nan")
     correction = np.exp(
         gammaln(degrees / 2) - gammaln((degrees - 1) / 2) - 0.5 * np.log(degrees / 2)
