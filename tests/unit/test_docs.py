@@ -60,7 +60,8 @@ def parse(arguments: list[str]) -> object:
 
 
 def python_blocks() -> list[object]:
-    pages = (README, ROOT / "docs" / "quickstart.md", ROOT / "docs" / "backends.md")
+    names = ("quickstart", "backends", "statistics")
+    pages = (README, *(ROOT / "docs" / f"{name}.md" for name in names))
     return [
         pytest.param(body, id=f"{page.stem}-{number}")
         for page in pages

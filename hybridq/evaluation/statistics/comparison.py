@@ -1,0 +1,313 @@
+"""Two models on the same test images, over training seeds: the difference and a verdict on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t
+
+from hybridq.errors import InvalidValueError
+from hybridq.evaluation.statistics.crossed import CrossedVariance, crossed_variance
+from hybridq.evaluation.statistics.delong import auc_covariance
+from hybridq.evaluation.statistics.equivalence import tost
+from hybridq.evaluation.statistics.hypotheses import hedges_g, holm, mcnemar
+from hybridq.evaluation.statistics.plan import needed_sizes
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Figure = Literal["auc", "accuracy"]
+Verdict = Literal["better", "worse", "equivalent", "undecided"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Model A against model B.
+
+    Attributes:
+        name: What is compared, for tables.
+        figure: `auc` or `accuracy`.
+        images: Test images.
+        seeds: Training seeds of each model.
+        value_a: Mean of the figure over the seeds of A.
+        value_b: Mean of the figure over the seeds of B.
+        difference: `value_a - value_b`; the first effect size.
+        variance: Of the difference, by its sources.
+        low: Lower end of the interval of this comparison alone, over seeds and images together.
+        high: Upper end.
+        level: Coverage of the interval; verdicts are at `1 - level`.
+        margin: Largest difference that does not matter.
+        p_value: Of no difference, two-sided.
+        p_equivalence: Of a difference of at least the margin (`tost`).
+        p_holm: `p_value` after Holm over the family.
+        p_equivalence_holm: `p_equivalence` after Holm over the family.
+        family_size: Comparisons in the family.
+        hedges_g: Difference in units of its spread over paired seeds; None below three seeds.
+        odds_ratio: Of the discordant pairs of accuracy, over all seeds; None for AUC.
+        verdict: On A: `better`, `worse`, `equivalent` within the margin, or `undecided`.
+        images_needed: Where undecided, test images that would decide with a chance of 80% if the
+            difference seen is the true one; None if images alone would not.
+        seeds_needed: Then the training seeds that would; None if seeds alone would not.
+    """
+
+    name: str
+    figure: Figure
+    images: int
+    seeds: int
+    value_a: float
+    value_b: float
+    difference: float
+    variance: CrossedVariance
+    low: float
+    high: float
+    level: float
+    margin: float
+    p_value: float
+    p_equivalence: float
+    p_holm: float
+    p_equivalence_holm: float
+    family_size: int = 1
+    hedges_g: float | None = None
+    odds_ratio: float | None = None
+    verdict: Verdict = "undecided"
+    images_needed: int | None = None
+    seeds_needed: int | None = None
+
+    @property
+    def words(self) -> str:
+        """The verdict as a sentence."""
+        if self.verdict == "undecided":
+            return f"undecided{self._remedy()}{self._numbers()}"
+        said: str = self.verdict
+        if self.verdict == "equivalent":
+            said = f"equivalent within {self.margin:g}"
+        elif self.p_equivalence_holm < 1 - self.level:
+            said = f"{self.verdict}, by less than {self.margin:g}"
+        return f"{said}{self._numbers()}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields, `standard_error`, `degrees` (None if infinite) and `words`, for JSON."""
+        degrees = self.variance.degrees
+        return {
+            **asdict(self),
+            "standard_error": self.variance.standard_error,
+            "degrees": degrees if math.isfinite(degrees) else None,
+            "words": self.words,
+        }
+
+    def _numbers(self) -> str:
+        name = {"auc": "AUC", "accuracy": "accuracy"}[self.figure]
+        shown = self.p_equivalence_holm if self.verdict == "equivalent" else self.p_holm
+        p_text = "p < 0.001" if shown < 0.001 else f"p = {shown:.3f}"
+        if self.family_size > 1:
+            p_text += f" after Holm over {self.family_size}"
+        over = "test images, one training seed" if self.seeds == 1 else "seeds and test images"
+        return (
+            f" ({name} {self.difference:+.3f}, {100 * self.level:g}% interval {self.low:+.3f} to "
+            f"{self.high:+.3f} over {over}; {p_text})"
+        )
+
+    def _remedy(self) -> str:
+        if self.images_needed is not None:
+            return f", about {self.images_needed:,} test images would decide it"
+        if self.seeds_needed is not None:
+            return f", about {self.seeds_needed} training seeds would decide it, images alone not"
+        if not self.variance.varies:
+            return ", nothing varies over these images"
+        return ", more training seeds and more test images are needed"
+
+
+def compare(
+    labels: Ints,
+    scores_a: Floats | Ints,
+    scores_b: Floats | Ints,
+    *,
+    margin: float,
+    level: float = 0.95,
+    figure: Figure = "auc",
+    name: str = "",
+) -> Comparison:
+    """Is A better than B? Answered for other training seeds and other test images alike.
+
+    Image i is the same in every row of both arrays. Row j of A and row j of B come from the same
+    training seed (the same labelled subset, the same encoder); where the seeds of A and B have
+    nothing in common, any order is valid and costs some power.
+
+    The p value and the interval are those of a multi-reader multi-case study with seeds as readers
+    and images as cases, both random (`crossed_variance`), with DeLong's covariance for AUC
+    (`auc_covariance`; of several classes, the mean of one against the rest) and the covariance of
+    right and wrong over the images for accuracy. With one seed they are DeLong's test and McNemar's
+    mid-p test, and say nothing of another training.
+
+    The result is a family of one; comparisons reported together go through `family`.
+
+    Args:
+        labels: `(images,)` classes; 1 is the positive one of two. Or `(images, classes)` of 0 and 1
+            for several labels, with AUC only.
+        scores_a: AUC: `(seeds, images)` scores of class 1, or `(seeds, images, classes)`
+            probabilities. Accuracy: `(seeds, images)` predicted classes.
+        scores_b: The same of B.
+        margin: Largest difference that does not matter, in units of the figure.
+        level: Coverage of the interval; verdicts are at `1 - level`.
+        figure: `auc` or `accuracy`.
+        name: What is compared.
+
+    Raises:
+        InvalidValueError: If shapes do not fit, a score is not finite, a class has fewer than two
+            images, or the margin is not above 0.
+    """
+    a, b = _checked(labels, scores_a, scores_b, figure)
+    seeds = len(a)
+    values, covariance = _figures(labels, np.concatenate([a, b]), figure)
+    differences = values[:seeds] - values[seeds:]
+    contrast = np.hstack([np.eye(seeds), -np.eye(seeds)])
+    variance = crossed_variance(differences, contrast @ covariance @ contrast.T)
+    difference = float(differences.mean())
+    error, degrees = variance.standard_error, variance.degrees
+    half = float(t.isf((1 - level) / 2, degrees)) * error
+    p_equivalence = tost(
+        values[:seeds], values[seeds:], covariance, margin=margin, images=len(labels)
+    )
+    if variance.varies:
+        p_value = float(2 * t.sf(abs(difference) / error, degrees))
+    else:
+        # Without spread only equal scores tell anything.
+        p_value, p_equivalence = 1.0, 0.0 if np.array_equal(a, b) else 1.0
+    odds_ratio = None
+    if figure == "accuracy":
+        pairs = mcnemar((a == labels).ravel(), (b == labels).ravel())
+        odds_ratio = pairs.odds_ratio
+        if seeds == 1:
+            p_value = pairs.p_mid
+    effect = hedges_g(differences)
+    alone = Comparison(
+        name=name,
+        figure=figure,
+        images=len(labels),
+        seeds=seeds,
+        value_a=float(values[:seeds].mean()),
+        value_b=float(values[seeds:].mean()),
+        difference=difference,
+        variance=variance,
+        low=difference - half,
+        high=difference + half,
+        level=level,
+        margin=margin,
+        p_value=p_value,
+        p_equivalence=p_equivalence,
+        p_holm=p_value,
+        p_equivalence_holm=p_equivalence,
+        hedges_g=None if math.isnan(effect) else effect,
+        odds_ratio=odds_ratio,
+    )
+    return family([alone])[0]
+
+
+def family(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons with verdicts that hold for all of them together.
+
+    Holm's correction is made over the tests of a difference and over those of equivalence: at
+    `level` 0.95 the chance of any wrong "better" or "worse" is at most 5%, and so is that of any
+    wrong "equivalent". A difference beyond chance goes before equivalence, and `words` says where
+    it is within the margin. The intervals stay those of each comparison alone.
+
+    Args:
+        comparisons: Reported together, in any order, all of one `level`; verdicts and adjusted p
+            values they bring along are made anew.
+
+    Returns:
+        Them in the same order.
+
+    Raises:
+        InvalidValueError: If their levels differ.
+    """
+    levels = {item.level for item in comparisons}
+    if len(levels) > 1:
+        raise InvalidValueError(
+            f"Expected comparisons of one level, got {sorted(levels)}: compare all with the same."
+        )
+    differs = holm(np.array([item.p_value for item in comparisons]))
+    equals = holm(np.array([item.p_equivalence for item in comparisons]))
+    return [
+        _judged(item, float(p), float(q), differs, equals)
+        for item, p, q in zip(comparisons, differs, equals, strict=True)
+    ]
+
+
+def _judged(
+    item: Comparison, p_holm: float, p_equivalence: float, differs: Floats, equals: Floats
+) -> Comparison:
+    alpha = 1 - item.level
+    verdict: Verdict = "undecided"
+    images = seeds = None
+    if p_holm < alpha:
+        verdict = "better" if item.difference > 0 else "worse"
+    elif p_equivalence < alpha:
+        verdict = "equivalent"
+    else:
+        # Whatever scale the test was made on, its statistic in units of the figure.
+        room = float(t.isf(item.p_equivalence, item.variance.degrees))
+        room *= item.variance.standard_error
+        # The level is what Holm asks of the first of those that are still open.
+        images, seeds = needed_sizes(
+            item.difference,
+            item.variance,
+            item.images,
+            room=room,
+            alpha=alpha / max(1, int((differs >= alpha).sum())),
+            alpha_equivalence=alpha / max(1, int((equals >= alpha).sum())),
+        )
+    return replace(
+        item,
+        p_holm=p_holm,
+        p_equivalence_holm=p_equivalence,
+        family_size=len(differs),
+        verdict=verdict,
+        images_needed=images,
+        seeds_needed=seeds,
+    )
+
+
+def _figures(labels: Ints, scores: Floats, figure: Figure) -> tuple[Floats, Floats]:
+    """`(models,)` figures and their `(models, models)` covariance over draws of the images."""
+    if figure == "accuracy":
+        right = (scores == labels).astype(np.float64)
+        return right.mean(axis=1), np.atleast_2d(np.cov(right)) / len(labels)
+    if scores.ndim == 3 and scores.shape[2] == 2 and labels.ndim == 1:
+        scores = scores[:, :, 1]
+    return auc_covariance(labels, scores)
+
+
+def _checked(
+    labels: Ints,
+    scores_a: Floats | Ints,
+    scores_b: Floats | Ints,
+    figure: Figure,
+) -> tuple[Floats, Floats]:
+    a, b = np.asarray(scores_a, np.float64), np.asarray(scores_b, np.float64)
+    flat = (2,) if figure == "accuracy" else (2, 3)
+    if a.shape != b.shape or a.ndim not in flat or a.shape[1] != len(labels) or not len(a):
+        raise InvalidValueError(
+            f"Expected scores of both models as (seeds, {len(labels)}"
+            f"{'' if figure == 'accuracy' else '[, classes]'}), got {a.shape} and {b.shape}: "
+            "give every model's scores of every seed on the same images."
+        )
+    if labels.ndim == 2 and (a.ndim != 3 or a.shape[2] != labels.shape[1]):
+        raise InvalidValueError(
+            f"Expected probabilities of {labels.shape[1]} labels, got scores of shape {a.shape}: "
+            "give (seeds, images, classes)."
+        )
+    if labels.ndim == 1 and a.ndim == 2 and figure == "auc" and not np.isin(labels, (0, 1)).all():
+        raise InvalidValueError(
+            f"Expected the classes 0 and 1 with one score an image, got "
+            f"{np.unique(labels).tolist()}: give (seeds, images, classes)."
+        )
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise InvalidValueError(
+            "Expected finite scores, got NaN or infinity: leave out what was not computed."
+        )
+    return a, b

@@ -1,0 +1,98 @@
+"""AUCs of several models on the same images: their covariance and the test between them.
+
+DeLong, DeLong & Clarke-Pearson, Biometrics 44:837 (1988), by midranks as in Sun & Xu, IEEE Signal
+Processing Letters 21:1389 (2014).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2, norm, rankdata
+
+from hybridq.errors import InvalidValueError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def auc_covariance(labels: Ints, scores: Floats) -> tuple[Floats, Floats]:
+    """AUCs of models on the same images, and the covariance that the draw of the images gives them.
+
+    Sun & Xu (2014): with midranks among all images and within each class, the
+    structural components of DeLong et al. cost a sort, not a comparison of all pairs. Several
+    classes: the mean of one against the rest is a mean of such statistics, so each image's
+    components are summed over the classes before their covariance is taken within each class
+    (Hoeffding's projection; with two classes it is DeLong's covariance).
+
+    Args:
+        labels: `(images,)` classes, or `(images, classes)` of 0 and 1; then the images are one
+            stratum.
+        scores: `(models, images)` scores of class 1, ties count half; or
+            `(models, images, classes)`; then a class without images is left out of the mean.
+
+    Returns:
+        `(models,)` AUCs and their `(models, models)` covariance.
+
+    Raises:
+        InvalidValueError: With fewer than two images of a class, or of the rest.
+    """
+    if scores.ndim == 2:
+        positives, columns = [labels == 1], [scores]
+    else:
+        hot = labels == 1 if labels.ndim == 2 else labels[:, None] == np.arange(scores.shape[2])
+        present = np.flatnonzero(hot.any(axis=0))
+        positives, columns = list(hot.T[present]), [scores[:, :, k] for k in present]
+    parts = [
+        _components(positive, column) for positive, column in zip(positives, columns, strict=True)
+    ]
+    aucs = np.mean([part[0] for part in parts], axis=0)
+    components = np.mean([part[1] for part in parts], axis=0)
+    strata = [np.arange(len(labels))]
+    if labels.ndim == 1:
+        strata = [np.flatnonzero(labels == k) for k in np.unique(labels)]
+    covariance = sum(len(stratum) * np.cov(components[:, stratum]) for stratum in strata)
+    return aucs, np.atleast_2d(covariance)
+
+
+def delong_test(labels: Ints, scores: Floats) -> float:
+    """P value of the hypothesis that all models have the same AUC; images alone are random.
+
+    DeLong et al. (1988): chi-square of the contrasts, with as many degrees of freedom
+    as contrasts that the images tell apart. With two models it is the two-sided z test.
+
+    Args:
+        labels: `(images,)`, 1 for the positive class, else 0.
+        scores: `(models, images)`, at least two models.
+
+    Returns:
+        The p value; 1 where no image tells the models apart.
+    """
+    aucs, covariance = auc_covariance(labels, scores)
+    contrasts = aucs[1:] - aucs[0]
+    spread = covariance[1:, 1:] - covariance[1:, :1] - covariance[:1, 1:] + covariance[0, 0]
+    degrees = int(np.linalg.matrix_rank(spread, hermitian=True))
+    if degrees == 0:
+        return 1.0
+    if len(contrasts) == 1:
+        return float(2 * norm.sf(abs(contrasts[0]) / np.sqrt(spread[0, 0])))
+    return float(chi2.sf(contrasts @ np.linalg.pinv(spread, hermitian=True) @ contrasts, degrees))
+
+
+def _components(positive: NDArray[np.bool_], scores: Floats) -> tuple[Floats, Floats]:
+    """`(models,)` AUCs and `(models, images)` by how much each image moves them."""
+    count = int(positive.sum())
+    rest = len(positive) - count
+    if count < 2 or rest < 2:
+        raise InvalidValueError(
+            f"Expected at least two images of each class, got {count} and {rest}: "
+            "a covariance needs more images."
+        )
+    ranks = rankdata(scores, axis=1)
+    by_positive = (ranks[:, positive] - rankdata(scores[:, positive], axis=1)) / rest
+    by_negative = 1 - (ranks[:, ~positive] - rankdata(scores[:, ~positive], axis=1)) / count
+    aucs = by_positive.mean(axis=1)
+    components = np.empty_like(ranks)
+    components[:, positive] = (by_positive - aucs[:, None]) / count
+    components[:, ~positive] = (by_negative - aucs[:, None]) / rest
+    return aucs, components

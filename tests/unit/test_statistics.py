@@ -1,0 +1,380 @@
+"""Comparisons of two models: textbook forms, published examples, and studies of known truth."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom, chi2, norm, t
+from sklearn.metrics import roc_auc_score
+
+from hybridq.errors import InvalidValueError
+from hybridq.evaluation.metrics import auc
+from hybridq.evaluation.statistics import (
+    auc_covariance,
+    compare,
+    crossed_variance,
+    delong_test,
+    family,
+    mcnemar,
+    paired_bootstrap,
+)
+from hybridq.evaluation.statistics.bootstrap import draw_counts, weighted_aucs
+
+SEEDS = st.integers(0, 2**32 - 1)
+GRIDS = st.sampled_from([None, 3, 20])  # scores rounded to a grid have ties
+
+
+def draw(seed, models, images=30, classes=2, grid=None):
+    """Labels with three images of each class at least, and `(models, images, classes)` scores."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(
+        np.concatenate([np.repeat(np.arange(classes), 3), rng.integers(0, classes, images)])
+    )
+    hot = labels[:, None] == np.arange(classes)
+    scores = rng.random((models, 1, 1)) * hot + rng.normal(size=(models, *hot.shape))
+    return labels, scores if grid is None else np.round(scores * grid) / grid
+
+
+def study(rng, images, aucs, *, seeds=5, spread=0.06, share=0.7):
+    """Binormal scores of models with these expected AUCs: effects of images, models and seeds."""
+    labels = (np.arange(images) < share * images).astype(np.int64)
+    models = len(aucs)
+    shift = norm.ppf(aucs) * np.sqrt(2 + 2 * spread**2)
+    own_shift = shift[:, None] + spread * np.sqrt(2) * rng.normal(size=(models, seeds))
+    hardness = (
+        np.sqrt(0.5) * rng.normal(size=images)
+        + np.sqrt(0.2) * rng.normal(size=(models, 1, images))
+        + np.sqrt(0.3) * rng.normal(size=(models, seeds, images))
+    )
+    return labels, own_shift[:, :, None] * labels + hardness
+
+
+# DeLong.
+
+
+def textbook_delong(labels, scores):
+    """The structural components of DeLong et al. (1988), over all pairs in plain loops."""
+    models = len(scores)
+    positive, negative = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    psi = np.zeros((models, len(positive), len(negative)))
+    for r in range(models):
+        for i, x in enumerate(positive):
+            for j, y in enumerate(negative):
+                psi[r, i, j] = (
+                    1.0 if scores[r, x] > scores[r, y] else 0.5 * (scores[r, x] == scores[r, y])
+                )
+    theta = psi.mean(axis=(1, 2))
+    v10, v01 = psi.mean(axis=2) - theta[:, None], psi.mean(axis=1) - theta[:, None]
+    s10, s01 = v10 @ v10.T / (len(positive) - 1), v01 @ v01.T / (len(negative) - 1)
+    return theta, s10 / len(positive) + s01 / len(negative)
+
+
+@settings(max_examples=30, deadline=None)
+@given(SEEDS, st.integers(1, 4), GRIDS)
+def test_delong_is_that_of_the_textbook(seed, models, grid):
+    labels, scores = draw(seed, models, grid=grid)
+    scores = scores[:, :, 1]
+    aucs, covariance = auc_covariance(labels, scores)
+    expected, expected_covariance = textbook_delong(labels, scores)
+    assert aucs == pytest.approx([roc_auc_score(labels, row) for row in scores], abs=1e-12)
+    assert aucs == pytest.approx(expected, abs=1e-12)
+    assert covariance == pytest.approx(expected_covariance, abs=1e-12)
+
+
+@settings(max_examples=20, deadline=None)
+@given(SEEDS)
+def test_delong_tests_any_number_of_models(seed):
+    labels, scores = draw(seed, 4, images=60)
+    scores = scores[:, :, 1]
+    aucs, covariance = textbook_delong(labels, scores)
+    z = (aucs[0] - aucs[1]) / np.sqrt(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
+    assert delong_test(labels, scores[:2]) == pytest.approx(2 * norm.sf(abs(z)))
+    # Other contrasts that span the same hypothesis: each model against the next.
+    contrasts = np.eye(3, 4) - np.eye(3, 4, k=1)
+    gap = contrasts @ aucs
+    statistic = gap @ np.linalg.solve(contrasts @ covariance @ contrasts.T, gap)
+    assert delong_test(labels, scores) == pytest.approx(chi2.sf(statistic, 3))
+    # A model twice is no further contrast.
+    twice = np.concatenate([scores[:2], scores[:1]])
+    assert delong_test(labels, twice) == pytest.approx(chi2.sf(z**2, 1))
+    assert delong_test(labels, scores[[0, 0]]) == 1.0
+
+
+def test_delong_wants_two_images_of_each_class():
+    with pytest.raises(InvalidValueError, match="two images of each class, got 1 and 3"):
+        auc_covariance(np.array([1, 0, 0, 0]), np.zeros((1, 4)))
+
+
+@settings(max_examples=15, deadline=None)
+@given(SEEDS, st.booleans(), GRIDS)
+def test_several_classes_by_the_derivative_of_the_weights(seed, several_labels, grid):
+    """An image's component is by how much the mean AUC moves with the image's weight."""
+    labels, scores = draw(seed, 3, classes=4, grid=grid)
+    strata = [np.flatnonzero(labels == k) for k in range(4)]
+    given_labels = labels
+    if several_labels:
+        given_labels = (np.random.default_rng(seed).random((len(labels), 4)) < 0.5).astype(int)
+        given_labels[:2], given_labels[2:4] = 0, 1
+        strata = [np.arange(len(labels))]
+    aucs, covariance = auc_covariance(given_labels, scores)
+    assert aucs == pytest.approx([auc(given_labels, rows) for rows in scores], abs=1e-12)
+    step = 1e-5
+    weights = 1 + step * np.hstack([np.eye(len(labels)), -np.eye(len(labels))])
+    moved = weighted_aucs(given_labels, scores, weights)
+    slopes = (moved[:, : len(labels)] - moved[:, len(labels) :]) / (2 * step)
+    expected = sum(len(stratum) * np.cov(slopes[:, stratum]) for stratum in strata)
+    assert covariance == pytest.approx(expected, abs=1e-8)
+
+
+def test_two_classes_as_columns_are_one_score():
+    labels, scores = draw(3, 4)
+    columns = np.stack([-scores[:, :, 1], scores[:, :, 1]], axis=2)
+    for by_column, by_score in zip(
+        auc_covariance(labels, columns), auc_covariance(labels, scores[:, :, 1]), strict=True
+    ):
+        assert by_column == pytest.approx(by_score, abs=1e-12)
+
+
+# The paired bootstrap.
+
+
+@settings(max_examples=15, deadline=None)
+@given(SEEDS, GRIDS)
+def test_weighted_auc_is_that_of_scikit_learn(seed, grid):
+    labels, scores = draw(seed, 2, grid=grid)
+    (counts,) = draw_counts(labels, resamples=5, seed=seed)
+    found = weighted_aucs(labels, scores[:, :, 1], counts)
+    for model in range(2):
+        for resample in range(5):
+            assert found[model, resample] == pytest.approx(
+                roc_auc_score(labels, scores[model, :, 1], sample_weight=counts[:, resample])
+            )
+
+
+def test_resamples_keep_the_classes_and_come_in_batches(monkeypatch):
+    labels = np.repeat([0, 1, 2], [7, 1, 12])
+    whole = np.concatenate(list(draw_counts(labels, resamples=50, seed=0)), axis=1)
+    assert whole.shape == (20, 50)
+    for k, size in enumerate((7, 1, 12)):
+        assert (whole[labels == k].sum(axis=0) == size).all()
+    monkeypatch.setattr("hybridq.evaluation.statistics.bootstrap.BATCH_NUMBERS", 400)
+    assert [part.shape[1] for part in draw_counts(labels, resamples=50, seed=0)] == [20, 20, 10]
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_bootstrap_and_delong_agree(classes):
+    labels, scores = draw(5, 4, images=400, classes=classes)
+    given_scores = scores if classes > 2 else scores[:, :, 1]
+    found = paired_bootstrap(labels, given_scores[:2], given_scores[2:], resamples=4000, seed=1)
+    aucs, covariance = auc_covariance(labels, given_scores)
+    contrast = np.array([0.5, 0.5, -0.5, -0.5])
+    error = np.sqrt(contrast @ covariance @ contrast)
+    assert found.difference == pytest.approx(contrast @ aucs)
+    # 4,000 draws know a standard error to about 1%, and the ends of the interval to about 2%.
+    assert (found.high - found.low) / (2 * 1.96 * error) == pytest.approx(1, abs=0.06)
+    p_value = 2 * norm.sf(abs(contrast @ aucs) / error)
+    assert found.p_value == pytest.approx(p_value, abs=0.02)
+
+
+# Seeds and images together.
+
+# AUCs of five readers with two modalities, and their covariances over cases: Van Dyke et al. (1993)
+# as worked through in Chakraborty, "Observer Performance Methods for Diagnostic Imaging".
+READERS = np.array(
+    [[0.9196, 0.8588, 0.9039, 0.9731, 0.8298], [0.9478, 0.9053, 0.9217, 0.9994, 0.9300]]
+)
+VARIANCE, COV1, COV2, COV3 = 8.0229e-4, 3.4661e-4, 3.4407e-4, 2.3903e-4
+
+
+def test_crossed_variance_by_a_published_example():
+    differences = READERS[0] - READERS[1]
+    covariance = np.full((5, 5), 2 * (COV2 - COV3))
+    np.fill_diagonal(covariance, 2 * (VARIANCE - COV1))
+    found = crossed_variance(differences, covariance)
+    mean = differences.mean()
+    assert (mean / found.standard_error) ** 2 == pytest.approx(4.456, abs=5e-3)
+    assert found.degrees == pytest.approx(15.26, abs=0.03)  # AUCs to 4 digits
+    assert 2 * t.sf(abs(mean) / found.standard_error, found.degrees) == pytest.approx(
+        0.05167, abs=1e-4
+    )
+    half = t.isf(0.025, found.degrees) * found.standard_error
+    assert (mean - half, mean + half) == pytest.approx((-0.08796, 0.00036), abs=5e-5)
+    # The images' share is the variance with these readers held fixed.
+    assert np.sqrt(found.both + found.images) == pytest.approx(0.01872, abs=1e-5)
+
+
+def test_crossed_variance_at_its_limits():
+    differences = np.array([0.1, 0.3, 0.2])
+    # No image noise: Student's t over the seeds.
+    seeds_only = crossed_variance(differences, np.zeros((3, 3)))
+    assert seeds_only.standard_error == pytest.approx(0.1 / np.sqrt(3))
+    assert seeds_only.degrees == pytest.approx(2)
+    # Seeds that agree: the images' variance, known to a normal.
+    images_only = crossed_variance(np.full(3, 0.125), np.full((3, 3), 0.01))
+    assert images_only.standard_error == pytest.approx(0.1)
+    assert images_only.degrees == math.inf
+    # One seed: the images' variance alone.
+    alone = crossed_variance(differences[:1], np.array([[0.04]]))
+    assert (alone.standard_error, alone.degrees) == (pytest.approx(0.2), math.inf)
+    # Four times the images halve their part and leave that of the seeds.
+    error, degrees = seeds_only.scaled(images=np.array([1.0, 4.0]))
+    assert error == pytest.approx([0.1 / np.sqrt(3)] * 2)
+    assert degrees == pytest.approx([2, 2])
+    assert images_only.scaled(images=4.0)[0] == pytest.approx(0.05)
+
+
+# Comparisons.
+
+
+@settings(max_examples=15, deadline=None)
+@given(SEEDS)
+def test_one_seed_is_delong(seed):
+    labels, scores = study(np.random.default_rng(seed), 100, (0.9, 0.85), seeds=1)
+    found = compare(labels, scores[0], scores[1], margin=0.02)
+    aucs, covariance = textbook_delong(labels, scores[:, 0])
+    error = np.sqrt(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
+    gap = aucs[0] - aucs[1]
+    assert (found.value_a, found.value_b) == pytest.approx(tuple(aucs))
+    assert found.p_value == pytest.approx(2 * norm.sf(abs(gap) / error))
+    assert (found.low, found.high) == pytest.approx((gap - 1.96 * error, gap + 1.96 * error), 1e-3)
+    assert "one training seed" in found.words
+
+
+def test_one_seed_of_accuracy_is_mcnemar():
+    labels, scores = study(np.random.default_rng(0), 200, (0.9, 0.8), seeds=1)
+    predicted = (scores > 0.5).astype(np.int64)
+    found = compare(labels, predicted[0], predicted[1], margin=0.02, figure="accuracy")
+    pairs = mcnemar(predicted[0, 0] == labels, predicted[1, 0] == labels)
+    assert found.p_value == pairs.p_mid
+    assert found.odds_ratio == pairs.odds_ratio
+    assert found.difference == pytest.approx((pairs.only_a - pairs.only_b) / 200)
+    assert found.variance.images == pytest.approx(
+        (pairs.only_a + pairs.only_b - (pairs.only_a - pairs.only_b) ** 2 / 200) / (200 * 199)
+    )
+
+
+def test_the_other_way_round_is_the_mirror():
+    labels, scores = study(np.random.default_rng(1), 600, (0.93, 0.85))
+    better = compare(labels, scores[0], scores[1], margin=0.02)
+    worse = compare(labels, scores[1], scores[0], margin=0.02)
+    assert (better.verdict, worse.verdict) == ("better", "worse")
+    assert (worse.low, worse.high) == pytest.approx((-better.high, -better.low))
+    assert worse.p_value == pytest.approx(better.p_value)
+    assert worse.hedges_g == pytest.approx(-better.hedges_g)
+
+
+def test_words():
+    rng = np.random.default_rng(2)
+    labels, scores = study(rng, 4000, (0.9, 0.9), spread=0.0)
+    same = compare(labels, scores[0], scores[1], margin=0.05, name="a vs b")
+    assert same.verdict == "equivalent"
+    assert same.words.startswith("equivalent within 0.05 (AUC ")
+    nearly = compare(labels, scores[0] + 0.1 * labels, scores[1], margin=0.05)
+    assert nearly.words.startswith("better, by less than 0.05 (AUC +0.0")
+    copy = compare(labels, scores[0], scores[0], margin=0.001)
+    assert (copy.verdict, copy.difference, copy.p_equivalence) == ("equivalent", 0, 0)
+    flat = compare(np.array([0, 0, 1, 1]), np.eye(4)[2:].sum(0)[None], np.zeros((1, 4)), margin=0.1)
+    assert flat.words.startswith("undecided, nothing varies")
+    # Perfect on 99 images: rounding is no spread.
+    ones = (np.arange(99) % 3 == 0).astype(int)
+    perfect = compare(ones, ones[None] + 0.1, ones[None] - np.arange(99) / 99**2, margin=0.1)
+    assert (perfect.verdict, perfect.images_needed) == ("undecided", None)
+    for item in (same, nearly, copy, flat, perfect):
+        read = json.loads(json.dumps(item.as_dict(), allow_nan=False))
+        assert read["words"] == item.words
+        assert read["standard_error"] == item.variance.standard_error
+    assert copy.as_dict()["degrees"] is None
+
+
+def test_images_that_would_decide():
+    """Textbook sample size for a difference: `n ((z_0.975 + z_0.8) se / d)^2`."""
+    labels, scores = study(np.random.default_rng(5), 60, (0.9, 0.85), seeds=1)
+    found = compare(labels, scores[0], scores[1], margin=1e-6)
+    error = found.variance.standard_error
+    expected = 60 * ((norm.ppf(0.975) + norm.ppf(0.8)) * error / found.difference) ** 2
+    assert found.verdict == "undecided"
+    assert expected * 0.99 <= found.images_needed <= expected * 1.13
+    assert f"about {found.images_needed:,} test images" in found.words
+    # So many images do decide, most times.
+    wide = replace(found, difference=0.0, margin=0.01, p_equivalence=norm.sf(0.01 / error))
+    (equal,) = family([wide])
+    expected = 60 * ((norm.ppf(0.95) + norm.ppf(0.9)) * error / 0.01) ** 2
+    assert expected * 0.99 <= equal.images_needed <= expected * 1.13
+
+
+def test_seeds_where_images_cannot_decide():
+    differences = np.array([0.09, -0.03, 0.06, -0.01, 0.04])
+    variance = crossed_variance(differences, np.full((5, 5), 1e-6))
+    labels, scores = study(np.random.default_rng(0), 60, (0.9, 0.9))
+    item = compare(labels, scores[0], scores[1], margin=0.01)
+    open_case = replace(item, difference=0.03, variance=variance, p_value=0.3, p_equivalence=0.8)
+    (found,) = family([open_case])
+    assert found.images_needed is None
+    assert 20 <= found.seeds_needed <= 30  # ((1.96 + 0.84) * 0.049 / 0.03)^2 = 21, and Student
+    assert f"about {found.seeds_needed} training seeds" in found.words
+
+
+def test_a_family_is_judged_together():
+    labels, scores = study(np.random.default_rng(3), 300, (0.9, 0.9))
+    base = compare(labels, scores[0], scores[1], margin=0.02)
+    items = [
+        replace(base, difference=0.03, p_value=p, p_equivalence=q)
+        for p, q in ((0.03, 0.9), (0.001, 0.9), (0.5, 0.04))
+    ]
+    assert [family([item])[0].verdict for item in items] == ["better", "better", "equivalent"]
+    together = family(items)
+    assert [item.verdict for item in together] == ["undecided", "better", "undecided"]
+    assert [item.p_holm for item in together] == pytest.approx([0.06, 0.003, 0.5])
+    assert "after Holm over 3" in together[1].words
+    assert family(together) == together
+    assert family([]) == []
+    with pytest.raises(InvalidValueError, match="one level"):
+        family([base, replace(base, level=0.9)])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scores_b": np.zeros((2, 9))}, r"\(seeds, 9\[, classes\]\)"),
+        ({"scores_a": np.zeros((3, 8)), "scores_b": np.zeros((3, 8))}, "same images"),
+        ({"scores_a": np.full((3, 9), np.nan)}, "finite"),
+        ({"labels": np.arange(9) % 3}, "classes 0 and 1"),
+        ({"labels": np.zeros((9, 2), int)}, "probabilities of 2 labels"),
+        ({"margin": 0.0}, "margin above 0"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change, message):
+    given_values = {
+        "labels": np.arange(9) % 2,
+        "scores_a": np.zeros((3, 9)),
+        "scores_b": np.zeros((3, 9)),
+        "margin": 0.02,
+    }
+    with pytest.raises(InvalidValueError, match=message):
+        compare(**{**given_values, **change})
+
+
+# Calibration; `benchmarks/verdicts.py` does the same at length.
+
+
+@pytest.mark.parametrize(("images", "spread"), [(156, 0.06), (400, 0.15)])
+def test_verdicts_are_calibrated(images, spread):
+    """200 studies: wrong verdicts within what a chance of 5% allows, one time in a thousand."""
+    rng = np.random.default_rng(images)
+    allowed = binom.isf(0.001, 200, 0.05)
+    margin = 0.05
+    same = [study(rng, images, (0.9, 0.9), spread=spread) for _ in range(200)]
+    edge = [study(rng, images, (0.9, 0.9 - margin), spread=spread) for _ in range(200)]
+    on_same = [compare(y, *scores, margin=margin) for y, scores in same]
+    on_edge = [compare(y, *scores, margin=margin) for y, scores in edge]
+    assert sum(item.verdict in ("better", "worse") for item in on_same) <= allowed
+    assert sum(item.p_equivalence < 0.05 for item in on_edge) <= allowed
+    held = sum(item.low <= 0 <= item.high for item in on_same)
+    held += sum(item.low <= margin <= item.high for item in on_edge)
+    assert held >= binom.isf(0.999, 400, 0.95)
