@@ -52,7 +52,7 @@ def test_one_result_that_cannot_be_read_holds_up_no_other(loopback, submit, comm
     assert code == 3
     assert states(newest())[0] == "failed"
     assert set(states(newest())[1:]) == {"done"}
-    assert "Expected expectation values" in command("jobs", "status", newest())[1]
+    assert "result cannot be read" in command("jobs", "status", newest())[1]
 
 
 def test_the_budget_holds_for_all_jobs_together(loopback, submit, command):
