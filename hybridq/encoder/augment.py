@@ -90,10 +90,10 @@ class Augment(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return one random view of each image."""
         small = min(images.shape[-2:]) < SMALLEST_BLURRED
-        views = (images.to(self.mean.dtype) / 255).expand(-1, 3, -1, -1)
+        # A grey image has one channel, and is changed as one; normalising makes three of it.
+        views = images.to(self.mean.dtype) / 255
+        views = views.expand(-1, 3, -1, -1) if self.colour else views[:, :1]
         for step in self.steps:
             if not (small and step is self.blur):
                 views = step(views)
-        if not self.colour:  # noise differs between channels; a grey image has only one
-            views = views[:, :1]
         return (views - self.mean) / self.std

@@ -23,9 +23,11 @@ BINS = 75
 PAIRS = 5000
 STATES = 1000
 DRAWS = 100
-"""Draws of the weights for the effective dimension, and of the inputs where none are given."""
-ROWS = 2**14
-"""Rows of a batch that is differentiated."""
+"""Draws of the weights for the effective dimension."""
+INPUTS = 25
+"""Draws of the inputs for the effective dimension where none are given."""
+NUMBERS = 2**19
+"""Amplitudes of a batch that is differentiated."""
 
 Probabilities = Callable[[Tensor, Tensor], Tensor]
 """Inputs `(rows, num_inputs)` and weights `(rows, num_weights)` to `(rows, outcomes)`."""
@@ -40,6 +42,7 @@ def circuit_measures(
 ) -> dict[str, Any]:
     """All measures of one circuit, ready for JSON: what is undefined is None.
 
+    A second for four qubits; the effective dimension takes 16 times as long with two qubits more.
     Inputs, where drawn, are uniform in (0, pi), where the angles of the heads lie, and weights
     uniform in (0, 2 pi).
 
@@ -47,7 +50,7 @@ def circuit_measures(
         parts: the circuit; `hybridq.heads.base.make_circuit` makes that of a head.
         num_data: training images, which set the scale of the effective dimension.
         inputs: angles in radians of real images, `(images, num_inputs)`, for the effective
-            dimension; drawn if None.
+            dimension; drawn if None. A few dozen will do, and the time grows with their number.
         seed: of all draws; the global generator is left alone.
 
     Returns:
@@ -59,7 +62,7 @@ def circuit_measures(
     num_weights = len(parts.weight_params)
     weights = 2 * math.pi * _uniform(DRAWS, num_weights, generator)
     if inputs is None:
-        inputs = math.pi * _uniform(DRAWS, len(parts.input_params), generator)
+        inputs = math.pi * _uniform(INPUTS, len(parts.input_params), generator)
     fisher = fisher_information(circuit_probabilities(parts), inputs, weights)
     dimension = effective_dimension(fisher, num_data)
     result: dict[str, Any] = without_nan(
@@ -212,26 +215,27 @@ def fisher_information(probabilities: Probabilities, inputs: Tensor, weights: Te
         return weights.new_zeros(len(weights), 0, 0)
     with torch.no_grad():
         outcomes = probabilities(inputs[:1], weights[:1]).shape[1]
-    at_once = max(1, ROWS // (outcomes * len(inputs)))
-    parts = [
-        _fisher(probabilities, inputs, draws, outcomes) for draws in torch.split(weights, at_once)
+    # Every draw with every input; the outcomes of a pair are rows too, with a state each.
+    pairs = torch.cartesian_prod(torch.arange(len(weights)), torch.arange(len(inputs)))
+    found = [
+        _fisher(probabilities, inputs[chosen[:, 1]], weights[chosen[:, 0]], outcomes)
+        for chosen in torch.split(pairs, max(1, NUMBERS // outcomes**2))
     ]
-    return torch.cat(parts)
+    num_weights = weights.shape[1]
+    each = torch.cat(found).reshape(len(weights), len(inputs), num_weights, num_weights)
+    return each.mean(dim=1)
 
 
 def _fisher(probabilities: Probabilities, inputs: Tensor, weights: Tensor, outcomes: int) -> Tensor:
-    """One batch: each outcome has rows of its own, so that one backward gives the Jacobian."""
-    draws, num_weights = weights.shape
-    shape = (draws, len(inputs), outcomes)
-    leaf = weights[:, None, None].expand(*shape, -1).flatten(0, 2)
-    leaf = leaf.clone().requires_grad_(True)
-    rows = inputs[None, :, None].expand(*shape, -1).flatten(0, 2)
-    probs = probabilities(rows, leaf).reshape(*shape, outcomes).diagonal(dim1=2, dim2=3)
+    """Of each row; each outcome has rows of its own, so that one backward gives the Jacobian."""
+    leaf = weights.repeat_interleave(outcomes, dim=0).requires_grad_(True)
+    rows = inputs.repeat_interleave(outcomes, dim=0)
+    probs = probabilities(rows, leaf).reshape(-1, outcomes, outcomes).diagonal(dim1=1, dim2=2)
     (jacobian,) = torch.autograd.grad(probs.sum(), leaf)
-    jacobian = jacobian.reshape(*shape, num_weights)
     found = probs.detach()
-    score = jacobian * torch.where(found > 1e-14, found, math.inf).rsqrt()[..., None]
-    return torch.einsum("diok,diol->dkl", score, score) / len(inputs)
+    scale = torch.where(found > 1e-14, found, math.inf).rsqrt()
+    score = scale[..., None] * jacobian.reshape(len(weights), outcomes, -1)
+    return torch.matmul(score.mT, score)
 
 
 def circuit_probabilities(parts: ParametrizedCircuit) -> Probabilities:

@@ -196,3 +196,31 @@ def test_small_images_are_never_blurred(side, blurred):
             return Augment(config, image_size=2 * side, colour=False, **IDENTITY)(images)
 
     assert torch.equal(views(with_blur), views(NOTHING)) is not blurred
+
+
+@pytest.mark.parametrize("size", [24, 64])
+@pytest.mark.parametrize(
+    "config",
+    [AugmentConfig(), EVERYTHING.model_copy(update={"noise": 0.0})],
+    ids=["default", "everything"],
+)
+def test_a_grey_image_has_the_same_views_as_one_channel_and_as_three(config, size):
+    """Hue and saturation of a grey image with three channels change nothing."""
+    mean, std = (0.1, 0.2, 0.3), (0.5, 0.25, 0.125)
+    images = grey(16, size)
+    views = []
+    for stored in (images, images.expand(-1, 3, -1, -1)):
+        augment = Augment(config, image_size=size, mean=mean, std=std, colour=False)
+        with step_generator(3):
+            views.append(augment(stored))
+    torch.testing.assert_close(views[0], views[1])
+    by_channel = Augment(
+        config.model_copy(update={"jitter": 0.0}), image_size=size, colour=True, **IDENTITY
+    )
+    as_one = Augment(
+        config.model_copy(update={"jitter": 0.0}), image_size=size, colour=False, **IDENTITY
+    )
+    with step_generator(4):
+        expected = by_channel(images)
+    with step_generator(4):
+        torch.testing.assert_close(as_one(images), expected, rtol=0, atol=1e-5)

@@ -210,7 +210,7 @@ def test_fisher_information_is_a_mean_over_inputs_and_does_not_depend_on_batches
     together = measures.fisher_information(probabilities, inputs, weights)
     single = [measures.fisher_information(probabilities, row[None], weights) for row in inputs]
     torch.testing.assert_close(together, torch.stack(single).mean(dim=0))
-    monkeypatch.setattr(measures, "ROWS", 1)
+    monkeypatch.setattr(measures, "NUMBERS", 1)
     torch.testing.assert_close(
         measures.fisher_information(probabilities, inputs, weights), together
     )
