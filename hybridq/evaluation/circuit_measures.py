@@ -42,7 +42,8 @@ def circuit_measures(
 ) -> dict[str, Any]:
     """All measures of one circuit, ready for JSON: what is undefined is None.
 
-    A second for four qubits; the effective dimension takes 16 times as long with two qubits more.
+    A second or two for four qubits; the effective dimension takes up to 16 times as long with two
+    qubits more.
     Inputs, where drawn, are uniform in (0, pi), where the angles of the heads lie, and weights
     uniform in (0, 2 pi).
 
@@ -90,7 +91,7 @@ def expressibility(
 ) -> float:
     """How far the states of the circuit are from random ones; 0 is the most expressive.
 
-    Sim, Johnson & Aspuru-Guzik, arXiv:1905.10876, equation 8: the Kullback-Leibler divergence, in
+    Sim, Johnson & Aspuru-Guzik, arXiv:1905.10876: the Kullback-Leibler divergence, in
     nats, of the fidelities of pairs of states from those of Haar-random states.
 
     Args:
@@ -131,7 +132,7 @@ def entangling_capability(
 ) -> float:
     """Mean Meyer-Wallach measure of the circuit's states, in [0, 1].
 
-    Sim, Johnson & Aspuru-Guzik, arXiv:1905.10876, equation 11.
+    Sim, Johnson & Aspuru-Guzik, arXiv:1905.10876.
 
     Args:
         parts: the circuit; its inputs are drawn too.
@@ -159,13 +160,13 @@ def meyer_wallach(states: Tensor) -> Tensor:
         parted = states.reshape(len(states), -1, 2, 2**qubit).transpose(1, 2).flatten(2)
         reduced = parted @ parted.mH
         purities.append((reduced.abs() ** 2).sum(dim=(1, 2)))
-    return 2 * (1 - torch.stack(purities).mean(dim=0))
+    return 2 * (1 - torch.stack(purities).mean(dim=0)).clamp_min(0)
 
 
 def effective_dimension(fisher: Tensor, num_data: int, *, gamma: float = 1.0) -> float:
     """Number of weights that so many data can tell apart; 0 where no weight changes the output.
 
-    Abbas et al., arXiv:2011.00112, definition 1: with the Fisher information scaled to a mean
+    Abbas et al., arXiv:2011.00027: with the Fisher information scaled to a mean
     trace of `num_weights` and `kappa = gamma n / (2 pi log n)`,
     `2 log(mean of sqrt(det(1 + kappa F))) / log kappa`. For many data it tends to the largest
     rank of F. With few data, where log kappa is near 0, it can exceed the number of weights:

@@ -162,7 +162,7 @@ def alignment(
 ) -> float:
     """Mean distance of two views of an image to the given power; 0 is perfect.
 
-    Wang & Isola, arXiv:2005.10242, equation 1, of features of length 1; with the second power at
+    Wang & Isola, arXiv:2005.10242, of features of length 1; with the second power at
     most 4.
 
     Args:
@@ -183,7 +183,7 @@ def alignment(
 def uniformity(features: NDArray[np.floating[Any]], *, scale: float = 2.0) -> float:
     """Logarithm of the mean of `exp(-scale * distance**2)` over all pairs; the lower the better.
 
-    Wang & Isola, arXiv:2005.10242, equation 2, of features of length 1: 0 where all are equal,
+    Wang & Isola, arXiv:2005.10242, of features of length 1: 0 where all are equal,
     and never below `-4 * scale`.
     """
     from scipy.spatial.distance import pdist
@@ -195,7 +195,7 @@ def uniformity(features: NDArray[np.floating[Any]], *, scale: float = 2.0) -> fl
 def effective_rank(features: NDArray[np.floating[Any]]) -> float:
     """Number of directions in use: exp of the entropy of the singular values over their sum.
 
-    Roy & Vetterli, EUSIPCO 2007, definition 1, of the centred features, so that a constant does
+    Roy & Vetterli, EUSIPCO 2007, of the centred features, so that a constant does
     not count: from 1 to `min(images - 1, features)`, and 0 where nothing varies.
     """
     features = _checked("features", features)
@@ -212,9 +212,9 @@ def linear_cka(
 ) -> float:
     """Centred kernel alignment with the linear kernel; NaN where one of the two is constant.
 
-    Kornblith et al., arXiv:1905.00414, section 3: 1 for representations that are equal up to a
+    Kornblith et al., arXiv:1905.00414: 1 for representations that are equal up to a
     rotation, a scale and a shift. Debiased, with the unbiased estimate of HSIC (Song et al.,
-    JMLR 13 (2012) 1393, theorem 2; Nguyen et al., arXiv:2010.15327, equation 3), its mean is near
+    JMLR 13 (2012) 1393; Nguyen et al., arXiv:2010.15327), its mean is near
     0 for unrelated ones, and it may be slightly negative; it needs 4 images.
 
     Args:
