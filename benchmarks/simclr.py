@@ -193,7 +193,8 @@ def main() -> None:
         f"at {args.image_size} px. The last columns are the throughput of the package's loop (of "
         "its views, for lightly's views alone) over that of the row, the median over the rounds, "
         "by the clock on the wall and by the processor time of the process, which other processes "
-        f"hardly touch. Made by `python benchmarks/simclr.py --rounds {args.rounds} --warm {args.warm}` on {machine()}; "
+        f"hardly touch. Made by `python benchmarks/simclr.py --rounds {args.rounds} --warm "
+        f"{args.warm}` on {machine()}; "
         f"{versions('torch', 'lightly', 'kornia', 'torchvision', 'pillow')}.",
         "",
     ]
