@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import colorsys
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from hybridq.config import AugmentConfig
 from hybridq.encoder.augment import Augment
+from hybridq.encoder.hue import shift_hue
 from hybridq.training.seeding import derive_seed, step_generator
 
 IDENTITY = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
@@ -196,3 +200,68 @@ def test_small_images_are_never_blurred(side, blurred):
             return Augment(config, image_size=2 * side, colour=False, **IDENTITY)(images)
 
     assert torch.equal(views(with_blur), views(NOTHING)) is not blurred
+
+
+@pytest.mark.parametrize("size", [24, 64])
+@pytest.mark.parametrize(
+    "config",
+    [AugmentConfig(), EVERYTHING.model_copy(update={"noise": 0.0})],
+    ids=["default", "everything"],
+)
+def test_a_grey_image_has_the_same_views_as_one_channel_and_as_three(config, size):
+    """Hue and saturation of a grey image with three channels change nothing."""
+    mean, std = (0.1, 0.2, 0.3), (0.5, 0.25, 0.125)
+    images = grey(16, size)
+    views = []
+    for stored in (images, images.expand(-1, 3, -1, -1)):
+        augment = Augment(config, image_size=size, mean=mean, std=std, colour=False)
+        with step_generator(3):
+            views.append(augment(stored))
+    torch.testing.assert_close(views[0], views[1])
+    by_channel = Augment(
+        config.model_copy(update={"jitter": 0.0}), image_size=size, colour=True, **IDENTITY
+    )
+    as_one = Augment(
+        config.model_copy(update={"jitter": 0.0}), image_size=size, colour=False, **IDENTITY
+    )
+    with step_generator(4):
+        expected = by_channel(images)
+    with step_generator(4):
+        torch.testing.assert_close(as_one(images), expected, rtol=0, atol=1e-5)
+
+
+def test_hue_is_shifted_as_by_the_standard_library():
+    angles = torch.tensor([-3.0, -1.0, -0.1, 0.0, 0.2, 1.5, math.pi])
+    values = torch.linspace(0, 1, 5)
+    pixels = torch.cartesian_prod(values, values, values)  # greys, black, white and ties too
+    images = pixels.T.reshape(1, 3, 5, 25).expand(len(angles), -1, -1, -1)
+    found = shift_hue(images, angles).flatten(2)
+    for angle, shifted in zip(angles.tolist(), found, strict=True):
+        expected = []
+        for pixel in pixels.tolist():
+            hue, saturation, value = colorsys.rgb_to_hsv(*pixel)
+            turned = (hue + angle / (2 * math.pi)) % 1
+            expected.append(colorsys.hsv_to_rgb(turned, saturation, value))
+        torch.testing.assert_close(shifted.T, torch.tensor(expected), rtol=0, atol=2e-6)
+
+
+def test_colour_views_are_those_of_kornia(monkeypatch):
+    """The faster shift of hue is in use, and draws and results are Kornia's."""
+    import kornia.enhance
+
+    from hybridq.encoder import augment as module
+
+    calls = []
+
+    def views(shift):
+        monkeypatch.setattr(module, "shift_hue", shift)
+        augment = Augment(EVERYTHING, image_size=24, colour=True, **IDENTITY)
+        with step_generator(5):
+            return augment(colour())
+
+    def counted(images, angles):
+        calls.append(len(images))
+        return shift_hue(images, angles)
+
+    torch.testing.assert_close(views(counted), views(kornia.enhance.adjust_hue), rtol=0, atol=1e-5)
+    assert len(calls) == 1

@@ -1,0 +1,37 @@
+"""A shift of hue without leaving RGB."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def shift_hue(images: Tensor, angles: Tensor) -> Tensor:
+    """Turn the hue; the largest and the smallest channel of a pixel keep their values.
+
+    The conversion to hue, saturation and value and back (Smith, SIGGRAPH 1978) in one step: with
+    the hue h in sixths of a turn, a channel is the smallest plus the spread times `|h - 3| - 1`
+    for red, `2 - |h - 2|` for green and `2 - |h - 4|` for blue, each cut to [0, 1].
+
+    Args:
+        images: float `(batch, 3, height, width)`.
+        angles: `(batch,)`, in radians.
+
+    Returns:
+        Images of the same shape.
+    """
+    red, green, blue = images.unbind(dim=1)
+    largest, smallest = images.amax(dim=1), images.amin(dim=1)
+    spread = largest - smallest
+    # The two channels that are not the largest say how far the hue is from that of the largest.
+    gap = torch.where(largest == green, blue - red, red - green)
+    centre = torch.where(largest == green, 2.0, 4.0)
+    is_red = largest == red
+    gap, centre = torch.where(is_red, green - blue, gap), centre.masked_fill_(is_red, 0)
+    gap /= torch.where(spread > 0, spread, 1)
+    hue = gap.add_(centre).add_((angles * 3 / math.pi).to(images).view(-1, 1, 1)).remainder_(6)
+    weights = ((hue - 3).abs_() - 1, 2 - (hue - 2).abs_(), 2 - (hue - 4).abs_())
+    channels = [torch.addcmul(smallest, spread, weight.clamp_(0, 1)) for weight in weights]
+    return torch.stack(channels, dim=1)
