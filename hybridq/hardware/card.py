@@ -57,6 +57,7 @@ def write_hardware_note(submission: Submission, folder: Path, result: dict[str, 
 
 def _text(name: str, result: dict[str, Any]) -> str:
     """The note of one submission."""
+    so_far = "" if result["qpu_seconds_of_all_jobs"] else " so far (not known of all jobs)"
     clause = "; `simulated` has no mitigation" if "simulated" in result["compared"] else ""
     rows = [
         f"| {column} | {_figure(entry, 'auc')} | {_figure(entry, 'balanced_accuracy')} | "
@@ -67,8 +68,8 @@ def _text(name: str, result: dict[str, Any]) -> str:
         [
             f"On {result['device']} (calibrated {result['calibration_date']}), {result['shots']} "
             f"shots, mitigation: {result['mitigation']}{clause}; {result['qpu_seconds']:.1f} QPU "
-            f"seconds charged. From `{name}`; intervals are of the bootstrap over images, whose "
-            "values carry the shot noise.",
+            f"seconds charged{so_far}. From `{name}`; intervals are of the bootstrap over images, "
+            "whose values carry the shot noise.",
             "",
             "| | AUC | balanced accuracy | RMS error of values | flipped predictions |",
             "|---|---|---|---|---|",

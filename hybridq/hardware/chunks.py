@@ -42,7 +42,6 @@ class Chunk:
         job_id: The job, once it is known to be accepted.
         reason: Why it failed or is uncertain, one line.
         posted_at: When its last intent was written, in seconds since 1970.
-        max_seconds: QPU seconds after which the service stops the job of the last intent.
         qpu_seconds: What its job was charged, in seconds, where that is known.
     """
 
@@ -55,7 +54,6 @@ class Chunk:
     job_id: str | None
     reason: str | None
     posted_at: float | None
-    max_seconds: int | None
     qpu_seconds: float | None
 
     @property

@@ -11,13 +11,15 @@ from pathlib import Path
 from backends.jobs import ServiceError, open_jobs
 from hybridq.config import JobsCancelConfig, JobsCollectConfig
 from hybridq.errors import HybridqError
+from hybridq.hardware.account import check_account, close_sessions
 from hybridq.hardware.chunks import Chunk, ChunkState
 from hybridq.hardware.fetch import fetch_all, fetch_charges
 from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.look_up import look_up
 from hybridq.hardware.pace import Clock
 from hybridq.hardware.results import write_results
-from hybridq.hardware.submission import Submission, submissions
+from hybridq.hardware.same import submissions
+from hybridq.hardware.submission import Submission
 from hybridq.runs import log_to_file
 
 logger = logging.getLogger("hybridq")
@@ -35,12 +37,14 @@ class Progress:
         chunks: Its chunks.
         trouble: What ended the command early, if something did.
         unreadable: Why the folder cannot be read, one line; None if it can.
+        has_doubts: Whether a job may have been accepted that is not known, of any attempt.
     """
 
     folder: Path
     chunks: Sequence[Chunk]
     trouble: ServiceError | None = None
     unreadable: str | None = None
+    has_doubts: bool = False
 
     @property
     def complete(self) -> bool:
@@ -51,7 +55,7 @@ class Progress:
     @property
     def ended(self) -> bool:
         """Whether no job of it is at the service, or may be."""
-        return all(chunk.state in _ENDED for chunk in self.chunks)
+        return all(chunk.state in _ENDED for chunk in self.chunks) and not self.has_doubts
 
     def images(self, *states: ChunkState) -> int:
         """How many images are in chunks of some states; all of them if none is named."""
@@ -65,7 +69,7 @@ def progress(folder: Path, trouble: ServiceError | None = None) -> Progress:
         MissingFileError: If there is no ledger.
     """
     with Ledger.read(folder) as ledger:
-        return Progress(folder, ledger.chunks(), trouble)
+        return Progress(folder, ledger.chunks(), trouble, has_doubts=ledger.has_doubts())
 
 
 def all_progress(runs: Path) -> list[Progress]:
@@ -96,8 +100,8 @@ def collect(config: JobsCollectConfig, *, clock: Clock | None = None) -> Progres
         submission = submission.at(config.run, folder)
     service = open_jobs(submission.spec(), folder / "rehearsed")
     with log_to_file(folder), Ledger.write(folder) as ledger:
-        trouble = None
-        if any(chunk.state not in _KNOWN for chunk in ledger.chunks()):
+        trouble = check_account(ledger, service)
+        if trouble is None and any(chunk.state not in _KNOWN for chunk in ledger.chunks()):
             trouble = look_up(ledger, service, clock=clock, settle_seconds=config.settle_seconds)
         fetching = fetch_all(ledger, service, clock=clock, wait_seconds=config.wait)
         trouble = trouble or fetching
@@ -120,7 +124,11 @@ def cancel(config: JobsCancelConfig, *, clock: Clock | None = None) -> Progress:
     submission = Submission.load(folder)
     service = open_jobs(submission.spec(), folder / "rehearsed")
     with log_to_file(folder), Ledger.write(folder) as ledger:
-        errors = [look_up(ledger, service, clock=clock, settle_seconds=config.settle_seconds)]
+        unknown = check_account(ledger, service)
+        if unknown is None:
+            close_sessions(ledger, service)
+            unknown = look_up(ledger, service, clock=clock, settle_seconds=config.settle_seconds)
+        errors = [unknown]
         for job in ledger.jobs():
             if job.qpu_seconds is None:  # else it has ended
                 try:
@@ -129,7 +137,11 @@ def cancel(config: JobsCancelConfig, *, clock: Clock | None = None) -> Progress:
                     logger.warning("job %s was not cancelled: %s", job.job_id, error)
                     errors.append(error)
         errors.append(fetch_all(ledger, service, clock=clock, wait_seconds=0.0))
-        for chunk in ledger.chunks(ChunkState.PLANNED):
-            ledger.cancelled(chunk)
-        write_results(folder, submission, ledger)
+        if unknown is None:  # else a job of it may be at the service
+            for chunk in ledger.chunks(ChunkState.PLANNED):
+                ledger.cancelled(chunk)
+        try:
+            write_results(folder, submission, ledger)
+        except HybridqError as error:
+            logger.warning("jobs were cancelled, results were not written: %s", error)
     return progress(folder, next((error for error in errors if error is not None), None))

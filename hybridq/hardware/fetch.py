@@ -111,8 +111,8 @@ def fetch(ledger: Ledger, service: JobService, chunk: Chunk) -> None:
             logger.warning("chunk %d was cancelled", chunk.index)
         elif report.state is JobState.FAILED:
             _fail(ledger, chunk, report.reason or "no reason given")
-        elif chunk.state is not ChunkState.POSTED:
-            ledger.accept(chunk, chunk.job_id)
+        elif chunk.reason is not None:
+            ledger.remark(chunk, None)
     except InvalidValueError as error:
         _fail(ledger, chunk, str(error))
     except ServiceError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from backends.jobs import JobService, ServiceError, open_jobs
 from hybridq.config import SubmitConfig
+from hybridq.hardware.account import check_account, close_sessions
 from hybridq.hardware.chunks import Chunk, ChunkState
 from hybridq.hardware.circuit import Program
 from hybridq.hardware.ledger import Ledger
@@ -40,7 +41,12 @@ def go_on(
         if not is_new:
             logger.info("going on with %s", folder)
             _tell_what_stays(config, folder)
-            trouble = look_up(ledger, service, clock=clock, settle_seconds=config.settle_seconds)
+            trouble = check_account(ledger, service)
+            if trouble is None:
+                close_sessions(ledger, service)
+                trouble = look_up(
+                    ledger, service, clock=clock, settle_seconds=config.settle_seconds
+                )
             if trouble is not None:
                 return trouble
         again = _again(config, ledger, service, folder)
@@ -52,7 +58,10 @@ def go_on(
         )
         for chunk in again:
             ledger.begin_anew(chunk)
-        service.session_seconds = sum(caps.values())
+        try:
+            _begin(ledger, service, submission.spec().mode, sum(caps.values()))
+        except ServiceError as error:
+            return error
         now = clock.now()
         earlier = [chunk.posted_at for chunk in ledger.chunks() if chunk.posted_at is not None]
         recent = [at for at in earlier if now - 60.0 < at <= now]
@@ -67,7 +76,23 @@ def go_on(
                 max_seconds_of=lambda chunk: caps[chunk.index],
             )
         finally:
-            _close(service)
+            close_sessions(ledger, service)
+
+
+def _begin(ledger: Ledger, service: JobService, mode: str, seconds: int) -> None:
+    """Note under which instance jobs are posted, and open the session if there is to be one.
+
+    Raises:
+        ServiceError: If the service cannot be asked.
+    """
+    account = service.account()
+    if ledger.account is None and account is not None:
+        ledger.keep_account(account)
+    if mode == "session" and not service.is_local:
+        service.session_seconds = seconds
+        number = ledger.begin_session(seconds)  # it costs from now on, whoever knows its id
+        service.ready()
+        ledger.opened_session(number, service.session_id)
 
 
 def _tell_what_stays(config: SubmitConfig, folder: Path) -> None:
@@ -121,11 +146,3 @@ def _caps(
     )
     caps = share_budget(seconds, submission.spec().max_execution_time, budget, spent=spent)
     return {chunk.index: cap for chunk, cap in zip(waiting, caps, strict=True)}
-
-
-def _close(service: JobService) -> None:
-    """Take no more jobs in the batch; if that cannot be said, the service does it in time."""
-    try:
-        service.close()
-    except ServiceError as error:
-        logger.warning("the batch or session was not closed: %s", error)

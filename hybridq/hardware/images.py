@@ -52,7 +52,7 @@ def source_of(config: SubmitConfig, run: FinetuneConfig, spec: ModelSpec) -> Sou
         HybridqError: If they cannot be read.
     """
     if config.images:
-        files = [path.resolve() for path in image_files(config.images)]
+        files = sorted({path.resolve() for path in image_files(config.images)})
         pixels = [read_image(path, channels=3) for path in files]
         return Source(
             "image files", None, tuple(str(path) for path in files), np.empty(0, int), pixels, None

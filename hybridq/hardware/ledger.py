@@ -3,8 +3,8 @@
 An intent is written before its job is posted and the job's id after, each in a transaction that
 outlives a kill.
 
-Every job that is known to be accepted stays on record with what it was charged, also where its
-chunk was begun anew.
+Every intent stays on record until it is certain that the service refused it, and every job that is
+known to be accepted with what it was charged, also where its chunk was begun anew.
 """
 
 from __future__ import annotations
@@ -18,35 +18,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.errors import InvalidValueError, MissingFileError
+from hybridq.errors import InvalidValueError
 from hybridq.hardware.chunks import Chunk, ChunkState, Job, attempt_of, tag_of
+from hybridq.hardware.ledger_file import create_file, open_file
 from hybridq.hardware.lock import locked
 
-FILE = "jobs.sqlite"
-_FORMAT = 2
+LOCK = "jobs.lock"
+"""Made when a ledger is first opened to write, which is before anything is posted."""
 
 Floats = NDArray[np.float64]
 
-_TABLES = """
-create table meta (name text primary key, value text not null);
-create table chunks (
-    number integer primary key, start integer not null, stop integer not null,
-    state text not null, attempt integer not null, tag text not null unique,
-    job_id text unique, reason text, posted_at real, max_seconds integer,
-    vals blob, stds blob, columns integer
-);
-create table jobs (
-    job_id text primary key, number integer not null, tag text not null, max_seconds integer,
-    qpu_seconds real
-);
-create table events (
-    at real not null, number integer not null, tag text not null, state text not null,
-    job_id text, reason text
-);
-"""
 _CHUNKS = """
 select chunks.number, start, stop, state, attempt, chunks.tag, job_id, reason, posted_at,
-    chunks.max_seconds, qpu_seconds
+    qpu_seconds
 from chunks left join jobs using (job_id) order by chunks.number
 """
 
@@ -69,25 +53,11 @@ class Ledger:
             ranges: First image, and the one after the last, of each chunk.
             name: What its tags begin with; unique to the submission.
         """
-        path = folder / f".{FILE}.part"
-        path.unlink(missing_ok=True)
-        connection = sqlite3.connect(path)
-        try:
-            connection.executescript(_TABLES)
-            connection.execute("insert into meta values ('format', ?)", [str(_FORMAT)])
-            connection.execute("insert into meta values ('name', ?)", [name])
-            connection.executemany(
-                "insert into chunks (number, start, stop, state, attempt, tag) "
-                "values (?, ?, ?, 'planned', 1, ?)",
-                [
-                    (index, start, stop, tag_of(name, index, 1))
-                    for index, (start, stop) in enumerate(ranges)
-                ],
-            )
-            connection.commit()
-        finally:
-            connection.close()
-        path.replace(folder / FILE)
+        chunks = [
+            (index, start, stop, tag_of(name, index, 1))
+            for index, (start, stop) in enumerate(ranges)
+        ]
+        create_file(folder, name, chunks)
 
     @classmethod
     @contextmanager
@@ -97,7 +67,7 @@ class Ledger:
         Raises:
             MissingFileError: If there is none.
         """
-        connection = _connected(folder)
+        connection = open_file(folder)
         try:
             yield cls(connection)
         finally:
@@ -112,9 +82,9 @@ class Ledger:
             MissingFileError: If there is none.
             InvalidValueError: If another process is writing.
         """
-        connection = _connected(folder)
+        connection = open_file(folder)
         try:
-            with locked(folder / "jobs.lock", f"submits, collects or cancels in {folder}"):
+            with locked(folder / LOCK, f"submits, collects or cancels in {folder}"):
                 connection.execute("pragma journal_mode = wal")
                 connection.execute("pragma synchronous = full")
                 yield cls(connection)
@@ -134,13 +104,11 @@ class Ledger:
 
     def intend(self, chunk: Chunk, *, max_seconds: int | None = None) -> None:
         """Note that the chunk is about to be posted, and how long its job may take."""
-        self._set(
-            chunk,
-            ChunkState.POSTING,
-            posted_at=time.time(),
-            max_seconds=max_seconds,
-            reason=None,
+        self._connection.execute(  # in the transaction that `_set` ends
+            "insert or replace into intents values (?, ?, ?)",
+            [chunk.tag, chunk.index, max_seconds],
         )
+        self._set(chunk, ChunkState.POSTING, posted_at=time.time(), reason=None)
 
     def accept(
         self, chunk: Chunk, job_id: str, *, tag: str | None = None, reason: str | None = None
@@ -169,12 +137,13 @@ class Ledger:
         with self._connection:
             self._note(chunk, job_id, tag)
 
-    def remark(self, chunk: Chunk, reason: str) -> None:
+    def remark(self, chunk: Chunk, reason: str | None) -> None:
         """Note what the service said of a chunk that stays as it is."""
         self._set(chunk, chunk.state, reason=reason)
 
     def refuse(self, chunk: Chunk, reason: str) -> None:
         """Note that the service has not taken the chunk, which is certain."""
+        self._forget_intent(chunk)
         self._set(chunk, ChunkState.PLANNED, reason=reason)
 
     def doubt(self, chunk: Chunk, reason: str) -> None:
@@ -183,6 +152,7 @@ class Ledger:
 
     def fail(self, chunk: Chunk, reason: str) -> None:
         """Note that the chunk's job, or the post itself, failed for good."""
+        self._forget_intent(chunk)
         self._set(chunk, ChunkState.FAILED, reason=reason)
 
     def cancelled(self, chunk: Chunk) -> None:
@@ -236,13 +206,48 @@ class Ledger:
         Args:
             estimates: Of each chunk's job, for jobs without a known limit.
         """
+        sessions = self._connection.execute("select max_seconds from sessions").fetchall()
+        if sessions:  # charged by wall clock, whatever runs in them
+            return float(sum(seconds for (seconds,) in sessions))
         limits = [
             (job.index, job.qpu_seconds if job.qpu_seconds is not None else job.max_seconds)
             for job in self.jobs()
         ]
-        doubtful = self.chunks(ChunkState.POSTING, ChunkState.UNCERTAIN)
-        limits += [(chunk.index, chunk.max_seconds) for chunk in doubtful]
+        limits += self._doubts()
         return sum(estimates[index] if seconds is None else seconds for index, seconds in limits)
+
+    def has_doubts(self) -> bool:
+        """Whether a job may have been accepted that is not known, of any attempt."""
+        return bool(self._doubts())
+
+    def begin_session(self, max_seconds: int) -> int:
+        """Note that a session is about to be opened; the number it has here."""
+        with self._connection:
+            row = self._connection.execute(
+                "insert into sessions values (null, ?, 0)", [max_seconds]
+            ).lastrowid
+        return int(row or 0)
+
+    def opened_session(self, number: int, session_id: str | None) -> None:
+        """Note the id of a session that was opened."""
+        with self._connection:
+            self._connection.execute(
+                "update sessions set session_id = ? where rowid = ?", [session_id, number]
+            )
+
+    def open_sessions(self) -> list[str]:
+        """Ids of the sessions that are not known to be closed."""
+        rows = self._connection.execute(
+            "select session_id from sessions where closed = 0 and session_id is not null"
+        )
+        return [str(session_id) for (session_id,) in rows]
+
+    def closed_session(self, session_id: str) -> None:
+        """Note that a session takes no more jobs."""
+        with self._connection:
+            self._connection.execute(
+                "update sessions set closed = 1 where session_id = ?", [session_id]
+            )
 
     def begin_anew(self, chunk: Chunk) -> None:
         """Plan the chunk once more, under a new tag; its old job stays on record."""
@@ -285,14 +290,37 @@ class Ledger:
     @property
     def name(self) -> str:
         """The tag of all jobs of the submission, with which their own tags begin."""
-        row = self._connection.execute("select value from meta where name = 'name'").fetchone()
-        return str(row[0])
+        return str(self._meta("name"))
+
+    @property
+    def account(self) -> str | None:
+        """What tells the account's instance from others; None before anything was posted."""
+        return self._meta("account")
+
+    def keep_account(self, account: str) -> None:
+        """Note under which of the account's instances jobs are posted."""
+        with self._connection:
+            self._connection.execute("insert into meta values ('account', ?)", [account])
+
+    def _meta(self, name: str) -> str | None:
+        row = self._connection.execute("select value from meta where name = ?", [name]).fetchone()
+        return None if row is None else str(row[0])
+
+    def _doubts(self) -> list[tuple[int, int | None]]:
+        """Chunk and limit of each intent that was neither certainly refused nor found accepted."""
+        return self._connection.execute(
+            "select number, max_seconds from intents where tag not in (select tag from jobs)"
+        ).fetchall()
+
+    def _forget_intent(self, chunk: Chunk) -> None:
+        """In the transaction that `_set` ends."""
+        self._connection.execute("delete from intents where tag = ?", [chunk.tag])
 
     def _note(self, chunk: Chunk, job_id: str, tag: str) -> None:
         self._connection.execute(
-            "insert or ignore into jobs select ?, number, ?, max_seconds, null from chunks "
-            "where number = ?",
-            [job_id, tag, chunk.index],
+            "insert or ignore into jobs values "
+            "(?, ?, ?, (select max_seconds from intents where tag = ?), null)",
+            [job_id, chunk.index, tag, tag],
         )
 
     def _set(self, chunk: Chunk, state: ChunkState, **changes: object) -> None:
@@ -314,36 +342,3 @@ class Ledger:
                     changes.get("reason"),
                 ],
             )
-
-
-def has_ledger(folder: Path) -> bool:
-    """Whether a folder is that of a submission."""
-    return (folder / FILE).is_file()
-
-
-def _connected(folder: Path) -> sqlite3.Connection:
-    if not has_ledger(folder):
-        raise MissingFileError(
-            f"Expected the folder of a submission, got {str(folder)!r}, which "
-            f"{'has no ' + FILE if folder.is_dir() else 'is no folder'}: give the folder that "
-            "`hybridq submit` printed."
-        )
-    connection = sqlite3.connect(folder / FILE, timeout=30.0)
-    try:
-        found = connection.execute("select value from meta where name = 'format'").fetchone()
-        state = connection.execute("pragma quick_check(1)").fetchone()
-        if state != ("ok",):
-            raise sqlite3.DatabaseError(" ".join(str(state[0]).split()))
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise InvalidValueError(
-            f"Expected a ledger in {folder / FILE}, got a damaged file ({error}): restore it from "
-            "a copy; jobs are at the service under the tags it held."
-        ) from error
-    if found != (str(_FORMAT),):
-        connection.close()
-        raise InvalidValueError(
-            f"Expected a ledger of format {_FORMAT} in {folder / FILE}, got {found}: use the "
-            "version of hybridq that made it."
-        )
-    return connection

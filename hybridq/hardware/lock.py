@@ -24,11 +24,20 @@ def locked(path: Path, doing: str, *, wait_seconds: float = 0.0) -> Iterator[Non
     Raises:
         InvalidValueError: If another process is inside for longer.
     """
-    lock = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None)
+    try:
+        lock = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None)
+    except sqlite3.OperationalError as error:
+        raise InvalidValueError(
+            f"Expected to write {path}, got {error}: check permissions and space."
+        ) from error
     try:
         try:
             lock.execute("begin exclusive")
         except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise InvalidValueError(
+                    f"Expected to write {path}, got {error}: check permissions and space."
+                ) from error
             raise InvalidValueError(
                 f"Expected to be the only one at work on {path.parent}, got another process that "
                 f"{doing}: wait until it has ended."

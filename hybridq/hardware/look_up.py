@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from backends.jobs import FoundJob, JobService, ServiceError, Trouble
+from backends.jobs import FoundJob, JobService, JobState, ServiceError, Trouble
 from hybridq.hardware.chunks import Chunk, ChunkState, attempt_of, index_of
 from hybridq.hardware.fetch import fetch
 from hybridq.hardware.ledger import Ledger
@@ -55,7 +55,7 @@ def look_up(
 
 
 def lost(ledger: Ledger, service: JobService) -> list[Chunk]:
-    """The chunks that stay in doubt after a look-up, or whose job the service does not know.
+    """The chunks that stay in doubt after a look-up, or none of whose jobs the service knows.
 
     Raises:
         ServiceError: If a job cannot be asked for.
@@ -63,31 +63,40 @@ def lost(ledger: Ledger, service: JobService) -> list[Chunk]:
     asked = [chunk for chunk in ledger.chunks(ChunkState.POSTED) if chunk.reason is not None]
     return [
         *ledger.chunks(*_DOUBTFUL),
-        *(chunk for chunk in asked if not _asked_again(ledger, service, chunk)),
+        *(chunk for chunk in asked if not _has_a_job(ledger, service, chunk)),
     ]
 
 
 def ended(ledger: Ledger, service: JobService) -> list[Chunk]:
-    """The chunks that have failed or were cancelled, and still have when their jobs are asked.
+    """The chunks that have failed or were cancelled, none of whose jobs gives a result after all.
 
     Raises:
         ServiceError: If a job cannot be asked for.
     """
     for chunk in ledger.chunks(ChunkState.FAILED, ChunkState.CANCELLED):
-        if chunk.job_id is not None:
-            _asked_again(ledger, service, chunk)
+        _has_a_job(ledger, service, chunk)
     return ledger.chunks(ChunkState.FAILED, ChunkState.CANCELLED)
 
 
-def _asked_again(ledger: Ledger, service: JobService, chunk: Chunk) -> bool:
-    """Fetch what has become of a chunk's job; whether the service knows the job."""
-    try:
-        fetch(ledger, service, chunk)
-    except ServiceError as error:
-        if error.trouble is not Trouble.REQUEST:
-            raise
-        return False
-    return True
+def _has_a_job(ledger: Ledger, service: JobService, chunk: Chunk) -> bool:
+    """Whether one of a chunk's jobs is done, or may still be, which then is the one that counts."""
+    for job in ledger.jobs():
+        if job.index != chunk.index:
+            continue
+        try:
+            report = service.report(job.job_id)
+            if report.state in (JobState.FAILED, JobState.CANCELLED):
+                continue
+            ledger.accept(chunk, job.job_id, tag=job.tag)
+            found = next(one for one in ledger.chunks() if one.index == chunk.index)
+            fetch(ledger, service, found)
+        except ServiceError as error:
+            if error.trouble is not Trouble.REQUEST:  # which says that it does not know the job
+                raise
+            continue
+        if found.index not in [one.index for one in ledger.chunks(ChunkState.FAILED)]:
+            return True
+    return False
 
 
 def _take(ledger: Ledger, service: JobService) -> None:

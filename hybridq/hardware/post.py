@@ -84,30 +84,37 @@ def _post(
     reopened = False
     for attempt in range(MOST_TRIES):
         pace.wait()
-        ledger.intend(chunk, max_seconds=max_seconds)
         try:
-            job_id = service.post(pub, (chunk.tag, ledger.name), max_seconds=max_seconds)
-        except ServiceError as error:
-            if error.maybe_accepted:
-                ledger.doubt(chunk, str(error))
-                raise
-            if error.trouble is Trouble.REQUEST:
-                ledger.fail(chunk, str(error))
-                raise
-            ledger.refuse(chunk, str(error))
-            closed = error.trouble is Trouble.CLOSED and not reopened
-            if attempt == MOST_TRIES - 1 or not (closed or error.trouble.passes):
-                raise
-            if closed:
-                reopened = True
-                service.reopen()
-                logger.info("the batch or session was closed: opening another")
-                continue
-            wait = error.retry_after
-            if wait is None:
-                wait = 60.0 if error.trouble is Trouble.RATE else min(60.0, 2.0 * 2**attempt)
-            logger.info("%s; trying again in %.0f s", error.trouble, wait)
-            clock.sleep(wait)
+            service.ready()
+        except ServiceError as error:  # nothing was sent
+            refusal = error
         else:
-            ledger.accept(chunk, job_id)
-            return
+            ledger.intend(chunk, max_seconds=max_seconds)
+            try:
+                job_id = service.post(pub, (chunk.tag, ledger.name), max_seconds=max_seconds)
+            except ServiceError as error:
+                if error.maybe_accepted:
+                    ledger.doubt(chunk, str(error))
+                    raise
+                if error.trouble is Trouble.REQUEST:
+                    ledger.fail(chunk, str(error))
+                    raise
+                ledger.refuse(chunk, str(error))
+                refusal = error
+            else:
+                ledger.accept(chunk, job_id)
+                return
+        closed = refusal.trouble is Trouble.CLOSED and not reopened
+        closed = closed and service.session_id is None  # a session costs while it is open
+        if attempt == MOST_TRIES - 1 or not (closed or refusal.trouble.passes):
+            raise refusal
+        if closed:
+            reopened = True
+            service.reopen()
+            logger.info("the batch was closed: opening another")
+            continue
+        wait = refusal.retry_after
+        if wait is None:
+            wait = 60.0 if refusal.trouble is Trouble.RATE else min(60.0, 2.0 * 2**attempt)
+        logger.info("%s; trying again in %.0f s", refusal.trouble, wait)
+        clock.sleep(wait)

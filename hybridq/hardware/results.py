@@ -58,7 +58,7 @@ def write_results(folder: Path, submission: Submission, ledger: Ledger) -> dict[
     """
     submission.check_model()
     result = _counts(submission, ledger)
-    figures = _figures_of_same(folder, result)
+    figures, charge_known = _figures_of_same(folder, result)
     if figures is not None:
         result |= figures
     elif result["images_here"]:
@@ -70,7 +70,7 @@ def write_results(folder: Path, submission: Submission, ledger: Ledger) -> dict[
             result |= reader.compare(values[here], stds[here])
             reader.write_predictions(folder / PREDICTIONS, values[here])
     written: dict[str, Any] = without_nan(result)
-    if figures is None and written["complete"]:
+    if written["complete"] and (figures is None or not charge_known):
         try:
             write_hardware_note(submission, folder, written)
         except (OSError, HybridqError) as error:
@@ -98,7 +98,7 @@ def _counts(submission: Submission, ledger: Ledger) -> dict[str, Any]:
         "simulated_mitigation": "none",
         "shots": submission.plan["shots"],
         "qpu_seconds": sum(known),
-        "qpu_seconds_of_all_jobs": len(known) == len(charged),
+        "qpu_seconds_of_all_jobs": len(known) == len(charged) and not ledger.has_doubts(),
         "qpu_seconds_estimated": submission.plan["qpu_seconds"],
         "chunks": [
             {
@@ -113,14 +113,20 @@ def _counts(submission: Submission, ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def _figures_of_same(folder: Path, result: dict[str, Any]) -> dict[str, Any] | None:
-    """The figures in `result.json` if they are of the same jobs' results; None if not."""
+def _figures_of_same(folder: Path, result: dict[str, Any]) -> tuple[dict[str, Any] | None, bool]:
+    """The figures in `result.json` if they are of the same jobs' results, None if not.
+
+    And whether it has what they were charged.
+    """
     try:
         earlier = read_result(folder)
         same = _jobs_here(earlier) == _jobs_here(result) and (folder / PREDICTIONS).is_file()
-        return {name: earlier[name] for name in FIGURES if name in earlier} if same else None
+        if not same:
+            return None, False
+        figures = {name: earlier[name] for name in FIGURES if name in earlier}
+        return figures, earlier["qpu_seconds"] == result["qpu_seconds"]
     except UNREADABLE:  # also MissingFileError
-        return None
+        return None, False
 
 
 def _jobs_here(result: dict[str, Any]) -> list[tuple[list[int], str]]:

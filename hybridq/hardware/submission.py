@@ -17,15 +17,13 @@ from backends import IbmRuntime, Spec, parse_backend
 from backends.calibration import SUFFIX
 from hybridq.checkpoint import model_folder
 from hybridq.config import Config
-from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
+from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.files import atomic_path, reading, write_json
-from hybridq.hardware.ledger import FILE as LEDGER
-from hybridq.hardware.ledger import has_ledger
 
 logger = logging.getLogger("hybridq")
 
 COMMAND = "submit"
-_FILE = "submission.json"
+SUBMISSION_FILE = "submission.json"
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -38,6 +36,8 @@ class Submission(Config):
     """Version of this file."""
     fingerprint: str
     """Hash of the images, the model and the backend: equal for the same work."""
+    content: str
+    """Hash of the images and the model alone."""
     run: Path
     """The run folder whose model it is."""
     model_hash: str
@@ -74,7 +74,7 @@ class Submission(Config):
 
     def save(self, folder: Path) -> None:
         """Write `submission.json`."""
-        write_json(folder / _FILE, self.model_dump(mode="json"))
+        write_json(folder / SUBMISSION_FILE, self.model_dump(mode="json"))
 
     @classmethod
     def load(cls, folder: Path) -> Submission:
@@ -84,12 +84,12 @@ class Submission(Config):
             MissingFileError: If `folder` is not that of a submission.
             InvalidValueError: If it cannot be read.
         """
-        path = folder / _FILE
+        path = folder / SUBMISSION_FILE
         if not path.is_file():
             raise MissingFileError(
                 f"Expected the folder of a submission, got {str(folder)!r}, which "
-                f"{'has no ' + _FILE if folder.is_dir() else 'is no folder'}: give the folder "
-                "that `hybridq submit` printed."
+                f"{'has no ' + SUBMISSION_FILE if folder.is_dir() else 'is no folder'}: give the "
+                "folder that `hybridq submit` printed."
             )
         with reading(path):
             return cls.model_validate(json.loads(path.read_text(encoding="utf-8")))
@@ -206,51 +206,28 @@ def model_hash(run: Path) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def fingerprint_of(
-    run: Path, backend: str, ids: Sequence[str], images: Iterable[NDArray[np.uint8]]
-) -> str:
-    """Hash of what a submission asks for: the same work has the same.
+def content_of(run: Path, ids: Sequence[str], images: Iterable[NDArray[np.uint8]]) -> str:
+    """Hash of the images and the model of a submission.
 
     Args:
         run: The run folder, whose weights count.
-        backend: The backend as it was asked for.
         ids: Names of the images.
         images: Their pixels.
     """
-    spec = runtime_spec(backend).model_dump(mode="json")
-    if spec["rehearse"] is not None and spec["rehearse"].endswith(SUFFIX):
-        spec["rehearse"] = str(Path(spec["rehearse"]).resolve())
-    digest = hashlib.sha256(json.dumps([model_hash(run), spec, list(ids)]).encode())
+    digest = hashlib.sha256(json.dumps([model_hash(run), list(ids)]).encode())
     for image in images:
         digest.update(np.ascontiguousarray(image).tobytes())
     return digest.hexdigest()
 
 
-def _folders(runs: Path) -> list[Path]:
-    folder = runs / COMMAND
-    return sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
+def fingerprint_of(content: str, backend: str) -> str:
+    """Hash of what a submission asks for: the same work has the same.
 
-
-def submissions(runs: Path) -> list[Path]:
-    """The folders of submissions, the newest first."""
-    return [folder for folder in _folders(runs) if has_ledger(folder)]
-
-
-def find_same(runs: Path, fingerprint: str) -> Path | None:
-    """The newest submission of the same work; those that cannot be read are named in the log."""
-    for folder in _folders(runs):
-        if not has_ledger(folder) and not (folder / _FILE).is_file():
-            continue
-        try:
-            if Submission.load(folder).fingerprint == fingerprint:
-                if has_ledger(folder):
-                    return folder
-                logger.warning(
-                    "%s is of the same images and has no %s: killed before anything was posted, or "
-                    "the file is lost, and jobs may be at the service",
-                    folder,
-                    LEDGER,
-                )
-        except HybridqError as error:
-            logger.warning("%s may be a submission of the same images: %s", folder, error)
-    return None
+    Args:
+        content: Of `content_of`.
+        backend: The backend as it was asked for.
+    """
+    spec = runtime_spec(backend).model_dump(mode="json")
+    if spec["rehearse"] is not None and spec["rehearse"].endswith(SUFFIX):
+        spec["rehearse"] = str(Path(spec["rehearse"]).resolve())
+    return hashlib.sha256(json.dumps([content, spec]).encode()).hexdigest()

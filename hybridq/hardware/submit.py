@@ -32,11 +32,12 @@ from hybridq.hardware.plan import (
     mitigation_words,
     plan_jobs,
 )
+from hybridq.hardware.same import find_same
 from hybridq.hardware.submission import (
     COMMAND,
     Images,
     Submission,
-    find_same,
+    content_of,
     fingerprint_of,
     model_hash,
     runtime_spec,
@@ -94,14 +95,22 @@ def submit(config: SubmitConfig, *, clock: Clock | None = None) -> Outcome:
     _check_options(config)
     run = read_config(config.run, FinetuneConfig, "finetune")
     source = source_of(config, run, read_spec(config.run))
-    fingerprint = fingerprint_of(config.run, config.backend, source.ids, source.images)
-    folder = None if config.again else find_same(config.runs, fingerprint)
+    content = content_of(config.run, source.ids, source.images)
+    fingerprint = fingerprint_of(content, config.backend)
+    is_paid = runtime_spec(config.backend).rehearse is None and not config.dry_run
+
+    def same() -> Path | None:
+        if config.again:
+            return None
+        return find_same(config.runs, fingerprint, content, is_paid=is_paid)
+
+    folder = same()
     if folder is not None and not config.dry_run:
         Submission.load(folder).at(config.run, folder)
         return Outcome(folder, trouble=go_on(config, folder, clock))
     with open_backend("statevector") as exact:
         model, spec = load_model(config.run, backend=exact)
-        work = _prepare(config, model, spec, source, fingerprint)
+        work = _prepare(config, model, spec, source, content)
     if config.dry_run:
         return Outcome(None, work.plan, same=folder)
     check_budget(
@@ -113,7 +122,7 @@ def submit(config: SubmitConfig, *, clock: Clock | None = None) -> Outcome:
     config.runs.mkdir(parents=True, exist_ok=True)
     with locked(config.runs / f".{COMMAND}.lock", "makes a submission there", wait_seconds=60.0):
         # another process may have made it in the meantime
-        folder = None if config.again else find_same(config.runs, fingerprint)
+        folder = same()
         is_new = folder is None
         if folder is None:
             folder = _create(config, work)
@@ -158,7 +167,7 @@ def _prepare(
     model: HybridClassifier,
     spec: ModelSpec,
     source: Source,
-    fingerprint: str,
+    content: str,
 ) -> _Work:
     """Compile, check and count; nothing is written or posted.
 
@@ -167,7 +176,7 @@ def _prepare(
         model: The model, without noise.
         spec: What it is.
         source: The images.
-        fingerprint: The hash of this work.
+        content: The hash of images and model.
     """
     layer = quantum_layer(model, spec.head.name)
     features = features_of(model, source)
@@ -223,7 +232,8 @@ def _prepare(
             simulated = _simulated(backend, layer, best.layout, angles)
     return _Work(
         Submission(
-            fingerprint=fingerprint,
+            fingerprint=fingerprint_of(content, config.backend),
+            content=content,
             run=config.run.absolute(),
             model_hash=model_hash(config.run),
             backend=config.backend,

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from hybridq.hardware.ledger import FILE
+from hybridq.hardware.ledger_file import FILE
 from tests.integration.submissions import PLAIN, folders, newest, posts, states
 
 CUT = ("--job-executions", "6000")  # two images a job

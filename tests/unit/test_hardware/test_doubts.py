@@ -10,7 +10,8 @@ import pytest
 from backends.jobs import JobState, ServiceError, Trouble
 from hybridq.errors import InvalidValueError
 from hybridq.hardware.fetch import fetch_all, fetch_charges
-from hybridq.hardware.ledger import FILE, Ledger
+from hybridq.hardware.ledger import Ledger
+from hybridq.hardware.ledger_file import FILE
 from hybridq.hardware.look_up import ended, look_up, lost
 from hybridq.hardware.pace import Pace
 from hybridq.hardware.plan import check_budget, share_budget

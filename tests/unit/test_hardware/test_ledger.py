@@ -12,7 +12,8 @@ import pytest
 
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.hardware.chunks import ChunkState
-from hybridq.hardware.ledger import FILE, Ledger
+from hybridq.hardware.ledger import Ledger
+from hybridq.hardware.ledger_file import FILE
 
 
 def test_a_chunk_goes_through_its_states(folder):

@@ -20,7 +20,8 @@ from hybridq.hardware.circuit import Program
 from hybridq.hardware.images import source_of
 from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.report import list_table
-from hybridq.hardware.submission import Images, Submission, find_same, fingerprint_of
+from hybridq.hardware.same import find_same
+from hybridq.hardware.submission import Images, Submission, content_of, fingerprint_of
 
 PLAN = {"device": "fake", "calibration_date": None, "mitigation": "none", "shots": 1}
 
@@ -168,12 +169,31 @@ def test_a_ledger_damaged_behind_its_first_page_is_one_line(make):
             pass
 
 
-def test_a_lost_ledger_is_not_passed_over_in_silence(make, caplog):
+def test_a_lost_ledger_is_not_passed_over(make, caplog):
     folder = make()
-    submission = Submission.load(folder)
+    runs = folder.parents[1]
     (folder / "jobs.sqlite").unlink()
-    assert find_same(folder.parent.parent, submission.fingerprint) is None
-    assert "jobs may be at the service" in caplog.text
+    assert find_same(runs, "f", "c", is_paid=True) is None  # killed before anything was posted
+    (folder / "jobs.lock").touch()
+    assert find_same(runs, "f", "c", is_paid=False) is None
+    assert "its jobs.sqlite is lost" in caplog.text
+    with pytest.raises(InvalidValueError, match=r"its jobs\.sqlite is lost"):
+        find_same(runs, "f", "c", is_paid=True)
+
+
+def test_images_that_another_backend_has_begun_are_not_sent_by_mistake(make):
+    folder = make(device="ibm_fez")
+    runs = folder.parents[1]
+    assert find_same(runs, "other", "c", is_paid=True) is None  # nothing was posted
+    with Ledger.write(folder) as ledger:
+        ledger.accept(ledger.chunks()[0], "job")
+    with pytest.raises(InvalidValueError, match="has posted some of these images with backend"):
+        find_same(runs, "other", "c", is_paid=True)
+    assert find_same(runs, "other", "other", is_paid=True) is None
+    with Ledger.write(folder) as ledger:
+        for chunk in ledger.chunks():
+            ledger.keep(chunk, np.zeros((chunk.size, 2)), np.zeros((chunk.size, 2)))
+    assert find_same(runs, "other", "c", is_paid=True) is None  # finished: another experiment
 
 
 def test_a_missing_file_is_told_as_that(make):
@@ -221,7 +241,7 @@ def test_a_damaged_folder_is_not_passed_over_in_silence(make, what, caplog):
     damaged = make("b")
     DAMAGED_FOLDERS[what](damaged)
     logging.getLogger("hybridq").propagate = True
-    found = find_same(runs, "f")
+    found = find_same(runs, "f", "c", is_paid=False)
     if "ledger" in what:  # it is known to be the same work
         assert found == damaged
         assert not caplog.records
@@ -230,6 +250,9 @@ def test_a_damaged_folder_is_not_passed_over_in_silence(make, what, caplog):
         (record,) = caplog.records
         assert record.levelname == "WARNING"
         assert str(damaged) in record.getMessage()
+        with pytest.raises(InvalidValueError, match="give --again") as refused:
+            find_same(runs, "f", "c", is_paid=True)
+        assert str(damaged) in str(refused.value)
 
 
 @pytest.fixture
@@ -256,9 +279,10 @@ def test_files_are_the_same_however_they_are_named(run, tmp_path, monkeypatch):
         [Path("./cells/../cells")],
         [Path("link")],
         [cells / "0.png", Path("cells/1.png")],
+        [cells / "1.png", cells / "0.png", cells],  # each is sent once
     ):
         source = source_of(SubmitConfig(run=run, images=tuple(named)), None, None)
-        found.add(fingerprint_of(run, "ibm_rehearsal", source.ids, source.images))
+        found.add(content_of(run, source.ids, source.images))
         assert source.ids == (str(cells / "0.png"), str(cells / "1.png"))
     assert len(found) == 1
 
@@ -268,9 +292,10 @@ def test_a_calibration_file_is_the_same_however_it_is_named(run, tmp_path, monke
     backends = [
         f"ibm_rehearsal,rehearse={path}" for path in ("c.json", "./c.json", tmp_path / "c.json")
     ]
-    found = {fingerprint_of(run, backend, ["a"], []) for backend in backends}
+    found = {fingerprint_of("content", backend) for backend in backends}
     assert len(found) == 1
-    assert fingerprint_of(run, "ibm_rehearsal,rehearse=d.json", ["a"], []) not in found
+    assert fingerprint_of("content", "ibm_rehearsal,rehearse=d.json") not in found
+    assert fingerprint_of("other", backends[0]) not in found
 
 
 def test_values_are_read_for_each_image(make):

@@ -19,6 +19,7 @@ CARD = "# pqc on cells\n\nFigures of this model come from elsewhere.\n"
 def submission(run=Path("run"), **changes):
     fields = {
         "fingerprint": "f",
+        "content": "c",
         "run": run,
         "model_hash": "h",
         "backend": "ibm",
