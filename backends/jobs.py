@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from qiskit.providers import BackendV2
+
 from backends.errors import UnavailableError
 from backends.expvals import Expvals
 from backends.specs import IbmRuntime
@@ -112,6 +114,25 @@ class JobService(abc.ABC):
     is_local: bool = False
     session_seconds: int | None = None
 
+    @property
+    def session_id(self) -> str | None:
+        """Id of the session in use; None without one, in a batch too."""
+        return None
+
+    def account(self) -> str | None:
+        """What tells the instance in use from others, 16 hexadecimal digits of a hash.
+
+        None on this machine, and where no device says which of several instances is in use.
+        """
+        return None
+
+    def ready(self) -> None:
+        """Open what jobs are posted to: the device, which must take jobs, and its batch or session.
+
+        Nothing is posted. A post that was not made ready for does this first.
+        """
+        return
+
     @abc.abstractmethod
     def post(
         self, pub: tuple[Any, ...], tags: Sequence[str], *, max_seconds: int | None = None
@@ -151,19 +172,25 @@ class JobService(abc.ABC):
         """Begin a new batch or session, after the service closed the one in use."""
         return
 
-    def close(self) -> None:
-        """Take no more jobs in the batch or session in use; those accepted still run."""
+    def close(self, session_id: str | None = None) -> None:
+        """Take no more jobs in a batch or session; those accepted still run.
+
+        Args:
+            session_id: Of a session opened earlier, which may have ended; None is the batch or
+                session in use.
+        """
         return
 
 
-def open_jobs(spec: IbmRuntime, folder: Path) -> JobService:
+def open_jobs(spec: IbmRuntime, folder: Path, device: BackendV2 | None = None) -> JobService:
     """The service that takes a backend's jobs; nothing is asked of it yet.
 
     Args:
         spec: IBM hardware, or its rehearsal.
         folder: Where a rehearsal keeps its jobs.
+        device: IBM's device, if it is open already: its instance is the one that is asked.
     """
     from backends.local_jobs import LocalJobs
     from backends.runtime_jobs import RuntimeJobs
 
-    return RuntimeJobs(spec) if spec.rehearse is None else LocalJobs(spec, folder)
+    return RuntimeJobs(spec, device) if spec.rehearse is None else LocalJobs(spec, folder)

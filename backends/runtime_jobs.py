@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -57,14 +58,42 @@ class RuntimeJobs(JobService):
         self._left: list[Errand[Any]] = []
         self._known_service: QiskitRuntimeService | None = None
         self._mode: Batch | Session | None = None
+        self._is_ready = False
         self._jobs: dict[str, Any] = {}
+
+    @property
+    def session_id(self) -> str | None:
+        """Id of the session in use."""
+        return self._mode.session_id if self._mode and self._spec.mode == "session" else None
+
+    def account(self) -> str | None:
+        """A hash of the device's instance, or of the only one there is."""
+
+        def instance() -> str | None:
+            service = self._service()
+            if self._device is not None:
+                return str(service.active_instance())
+            crns = _instances(service)
+            return crns[0] if len(crns) == 1 else None
+
+        found = self._asked(instance)
+        return None if found is None else hashlib.sha256(found.encode()).hexdigest()[:16]
+
+    def ready(self) -> None:
+        """Check the device, and open a batch or session if none is in use."""
+        device = self._checked_device()
+        if self._mode is None and self._spec.mode != "job":
+            self._mode = self._asked(lambda: open_mode(self._spec, device, self.session_seconds))
+        self._is_ready = True
 
     def post(
         self, pub: tuple[Any, ...], tags: Sequence[str], *, max_seconds: int | None = None
     ) -> str:
         """Post one PUB as one job."""
-        device = self._checked_device()
-        mode = self._open_mode(device)
+        if not self._is_ready:
+            self.ready()
+        self._is_ready = False  # the next post checks the device again
+        device, mode = self._open_device(), self._mode
 
         def run() -> str:
             watch_jobs(device.service)
@@ -121,11 +150,21 @@ class RuntimeJobs(JobService):
 
     def reopen(self) -> None:
         """Open another batch or session at the next post."""
-        self._mode = None
+        self._mode, self._is_ready = None, False
 
-    def close(self) -> None:
-        """Close the batch or session in use, if one was opened."""
-        mode, self._mode = self._mode, None
+    def close(self, session_id: str | None = None) -> None:
+        """Close an earlier session, or the batch or session in use if one was opened."""
+
+        def earlier() -> None:
+            session = Session.from_id(session_id, self._service())
+            if session.status() != "Closed":
+                session.close()
+
+        if session_id is not None:
+            self._asked(earlier)
+            return
+        mode = self._mode
+        self.reopen()
         if mode is not None:
             self._asked(mode.close)
 
@@ -191,11 +230,6 @@ class RuntimeJobs(JobService):
             )
         return device
 
-    def _open_mode(self, device: BackendV2) -> Batch | Session | None:
-        if self._mode is None and self._spec.mode != "job":
-            self._mode = self._asked(lambda: open_mode(self._spec, device, self.session_seconds))
-        return self._mode
-
     def _asked(self, request: Callable[[], T], act: Act = Act.ASK) -> T:
         """What a request gives, within the time there is for an answer.
 
@@ -218,3 +252,9 @@ class RuntimeJobs(JobService):
             raise_explained(error, self._spec, act, sent=errand.sent)
         finally:
             self._left.append(errand)
+
+
+def _instances(service: QiskitRuntimeService) -> list[str]:
+    """The CRN of the instance that was named, or of all of the account."""
+    named = service.active_account().get("instance")
+    return [str(named)] if named else [str(one["crn"]) for one in service.instances()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import traceback
@@ -322,3 +323,54 @@ def test_a_reply_may_not_ask_for_any_wait(loopback, jobs, given, wait):
     error = refusal(lambda: jobs.post(pub(), ("t-0000-1",)))
     assert error.trouble is Trouble.RATE
     assert error.retry_after == wait
+
+
+def test_what_jobs_are_posted_to_is_opened_beforehand(serve):
+    server = serve(ideal=True, plan="paid")
+    jobs = RuntimeJobs(spec(mode="session"))
+    assert jobs.session_id is None
+    jobs.ready()
+    (opened,) = server.sessions
+    assert jobs.session_id == opened
+    assert posts(server) == []
+    for _ in range(2):
+        jobs.post(pub(), ("t-0000-1",))
+    assert {job.session_id for job in server.accepted} == {opened}
+    server.operational = False
+    assert refusal(jobs.ready).trouble is Trouble.DEVICE
+
+
+@pytest.mark.parametrize("mode", ["batch", "job"])
+def test_only_a_session_has_an_id(loopback, mode):
+    jobs = RuntimeJobs(spec(mode=mode))
+    jobs.ready()
+    assert jobs.session_id is None
+    assert len(loopback.sessions) == (mode == "batch")
+
+
+def test_an_earlier_session_is_closed_by_its_id(serve):
+    server = serve(ideal=True, plan="paid")
+    first = RuntimeJobs(spec(mode="session"))
+    first.ready()
+    later = RuntimeJobs(spec(mode="session"))
+    for _ in range(2):  # one that has ended stays so
+        later.close(first.session_id)
+        assert server.sessions[first.session_id].closed
+    assert len([r for r in server.requests if r.method == "PATCH"]) == 1
+    error = refusal(lambda: later.close("no-such-session"))
+    assert error.trouble is Trouble.REQUEST
+
+
+def test_an_instance_is_told_from_others_without_its_name(loopback, monkeypatch, tmp_path):
+    found = RuntimeJobs(spec()).account()
+    assert re.fullmatch("[0-9a-f]{16}", found)
+    assert RuntimeJobs(IbmRuntime()).account() == found
+    loopback.account.crns.append(OTHER)
+    monkeypatch.setenv("QISKIT_IBM_INSTANCE", OTHER)
+    other = RuntimeJobs(spec()).account()
+    assert other not in (None, found)
+    assert RuntimeJobs(IbmRuntime()).account() == other
+    monkeypatch.delenv("QISKIT_IBM_INSTANCE")
+    assert open_jobs(IbmRuntime(), tmp_path, find_device(IbmRuntime())).account() == found
+    assert RuntimeJobs(IbmRuntime(device="ibm_nowhere")).account() is None
+    assert open_jobs(IbmRuntime(rehearse="FakeTorino"), tmp_path).account() is None
