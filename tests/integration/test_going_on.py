@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.ledger_file import FILE
 from tests.integration.submissions import PLAIN, folders, newest, posts, states
 
@@ -154,6 +155,74 @@ def test_one_job_that_cannot_be_cancelled_holds_up_no_other(loopback, submit, co
     assert states(newest())[0] == "posted"
     assert set(states(newest())[1:]) == {"cancelled"}
     assert "Stopped early" in out
+
+
+def test_cancel_of_a_run_that_moved_cancels(loopback, command, varied_run, tmp_path):
+    run = tmp_path / "moving"
+    shutil.copytree(varied_run, run)
+    loopback.hold()
+    command("submit", run, "--backend", f"ibm,{PLAIN}")
+    run.rename(tmp_path / "moved")
+    code, out, err = command("jobs", "cancel", newest(), "--settle-seconds", "0.1")
+    assert code == 0
+    assert "cancelled" in out
+    assert "results were not written" in err
+    assert loopback.accepted[0].state == "Cancelled"
+
+
+def test_a_session_counts_whole_and_a_killed_ones_is_closed(serve, submit, command):
+    server = serve(ideal=True, plan="paid")
+    session = f"ibm,{PLAIN},mode=session"
+    server.faults.add("POST", r"^/jobs$", after=1, status=400, code=1217, message="closed")
+    code, _, _ = submit(*CUT, "--max-qpu-seconds", "60", backend=session)
+    assert code == 3
+    assert len(server.sessions) == 1
+    (first,) = server.sessions.values()
+    with Ledger.write(newest()) as ledger:
+        assert ledger.open_sessions() == []
+        ledger.opened_session(ledger.begin_session(1), first.id)  # as after a kill
+    first.accepting_jobs, first.closed = True, False
+    code, _, err = submit(*CUT, "--max-qpu-seconds", "60", backend=session)
+    assert code == 2
+    assert "jobs took or may still take" in err
+    assert not first.accepting_jobs
+    assert submit(*CUT, "--max-qpu-seconds", "200", backend=session)[0] == 0
+    assert len(server.accepted) == len(states(newest()))
+
+
+def test_a_lost_ledger_is_not_paid_again_without_a_word(loopback, submit):
+    submit()
+    (newest() / FILE).unlink()
+    code, _, err = submit()
+    assert code == 2
+    assert "is lost" in err
+    assert len(loopback.accepted) == 1
+    assert submit("--again")[0] == 0
+    assert len(loopback.accepted) == 2
+
+
+def test_another_backend_does_not_pay_for_the_same_images_by_mistake(loopback, submit):
+    loopback.faults.add("POST", r"^/jobs$", after=1, status=401)
+    submit(*CUT)
+    loopback.faults.clear()
+    code, _, err = submit(*CUT, backend=f"ibm,device=ibm_loopback,{PLAIN}")
+    assert code == 2
+    assert "has posted some of these images" in err
+    assert len(loopback.accepted) == 1
+
+
+def test_another_instance_is_refused(loopback, submit, command):
+    submit()
+    with Ledger.write(newest()) as ledger:
+        assert ledger.account is not None
+        assert "crn" not in ledger.account
+        ledger._connection.execute("update meta set value = 'other' where name = 'account'")
+        ledger._connection.commit()
+    loopback.wait_idle(60)
+    for call in (submit, lambda: command("jobs", "collect", newest())):
+        code, _, err = call()
+        assert code == 2
+        assert "Expected the account and instance that the jobs were posted under" in err
 
 
 def test_options_that_stay_are_told(loopback, submit):

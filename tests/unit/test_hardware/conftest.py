@@ -40,6 +40,8 @@ class FakeService(JobService):
         self.posts = []
         self.asked = 0
         self.poll_faults = []
+        self.ready_faults = []
+        self.session = None
         self.end = JobState.DONE
 
     def post(self, pub, tags, *, max_seconds=None):
@@ -66,6 +68,14 @@ class FakeService(JobService):
         if fault == "dropped":  # accepted, but the answer is lost
             raise ServiceError("no answer", Trouble.NETWORK, maybe_accepted=True)
         return job_id
+
+    def ready(self):
+        if self.ready_faults:
+            raise self.ready_faults.pop(0)
+
+    @property
+    def session_id(self):
+        return self.session
 
     def find(self, tag):
         self._poll()

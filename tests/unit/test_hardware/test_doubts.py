@@ -211,3 +211,109 @@ def test_a_budget_counts_what_was_spent():
     check_budget(50.0, None, budget=100.0, agreed=False, spent=49.0)
     with pytest.raises(InvalidValueError, match=r"51.0 that jobs took or may still take"):
         check_budget(50.0, None, budget=100.0, agreed=True, spent=51.0)
+
+
+def test_a_doubt_is_counted_as_spent_after_it_was_posted_anew(folder, service, time, angles):
+    with Ledger.write(folder) as ledger:
+        service.faults = ["lost"]
+        post(ledger, service, time, angles)
+        assert ledger.spent({}) == 4 * 10
+        ledger.begin_anew(ledger.chunks()[0])
+        assert ledger.spent({}) == 4 * 10
+        assert ledger.has_doubts()
+        service.faults = [ServiceError("maintenance", Trouble.DEVICE)]
+        post(ledger, service, time, angles)
+        assert ledger.spent({}) == 4 * 10  # what was refused takes nothing
+        post(ledger, service, time, angles)
+        assert ledger.spent({}) == 5 * 10
+        fetch(ledger, service, time)
+        assert ledger.spent({}) == 10 + 4 * 3.5
+        assert ledger.has_doubts()
+
+
+def test_a_late_job_has_the_limit_that_it_was_posted_with(folder, service, time, angles):
+    service.lag = 600.0
+    service.faults = ["dropped"]
+    with Ledger.write(folder) as ledger:
+        post(ledger, service, time, angles)
+        chunk = ledger.chunks()[0]
+        ledger.begin_anew(chunk)
+        ledger.intend(ledger.chunks()[0], max_seconds=77)
+        time.seconds += 600.0
+        look(ledger, service, time)
+        limits = {job.tag: job.max_seconds for job in ledger.jobs()}
+        assert limits[chunk.tag] == 10
+        assert ledger.has_doubts()  # the second intent
+
+
+def test_a_job_on_record_that_is_done_is_taken_before_one_is_posted_anew(
+    folder, service, time, angles
+):
+    with Ledger.write(folder) as ledger:
+        chunk = ledger.chunks()[0]
+        ledger.intend(chunk)
+        for _ in range(2):  # the client posted again on its own
+            service.post((None, None, angles[0:3]), (chunk.tag, ledger.name))
+        look(ledger, service, time)
+        post(ledger, service, time, angles)
+        service.jobs["job0"]["state"] = JobState.FAILED
+        fetch(ledger, service, time)
+        assert states(ledger) == ["failed", "done", "done", "done"]
+        assert ended(ledger, service) == []
+        assert states(ledger) == ["done"] * 4
+        assert ledger.chunks()[0].job_id == "job1"
+
+
+@pytest.mark.parametrize("trouble", [Trouble.REQUEST, Trouble.DEVICE, Trouble.ACCOUNT])
+def test_what_fails_before_a_post_leaves_its_chunk_as_it_was(
+    folder, service, time, angles, trouble
+):
+    service.ready_faults = [ServiceError("status: 404", trouble)]
+    with Ledger.write(folder) as ledger:
+        error = post(ledger, service, time, angles)
+        assert error is not None
+        assert error.trouble is trouble
+        assert states(ledger) == ["planned"] * 4
+        assert ledger.spent({}) == 0
+        assert not ledger.has_doubts()
+
+
+def test_a_bad_network_before_a_post_is_waited_out(folder, service, time, angles):
+    service.ready_faults = [ServiceError("reset", Trouble.NETWORK)] * 2
+    with Ledger.write(folder) as ledger:
+        assert post(ledger, service, time, angles) is None
+        assert len(service.jobs) == 4
+
+
+def test_a_closed_session_is_not_opened_again_by_itself(folder, service, time, angles):
+    service.session = "session"
+    service.reopen = lambda: pytest.fail("a session costs while it is open")
+    service.faults = [None, ServiceError("closed", Trouble.CLOSED)]
+    with Ledger.write(folder) as ledger:
+        error = post(ledger, service, time, angles)
+        assert error is not None
+        assert error.trouble is Trouble.CLOSED
+        assert states(ledger) == ["posted", "planned", "planned", "planned"]
+
+
+def test_sessions_count_whole_whatever_ran_in_them(folder, service, time, angles):
+    with Ledger.write(folder) as ledger:
+        number = ledger.begin_session(100)
+        assert ledger.spent({}) == 100  # also if the process was killed before it knew the id
+        ledger.opened_session(number, "abc")
+        post(ledger, service, time, angles)
+        assert ledger.spent({}) == 100
+        assert ledger.open_sessions() == ["abc"]
+        ledger.closed_session("abc")
+        assert ledger.open_sessions() == []
+        ledger.opened_session(ledger.begin_session(50), "def")
+        assert ledger.spent({}) == 150
+
+
+def test_a_status_that_was_bad_once_does_not_stay(posted, service, time):
+    service.jobs["job0"] |= {"unknown": True, "state": JobState.QUEUED}
+    fetch(posted, service, time, wait=0.0)
+    assert posted.chunks()[0].reason == "404"
+    del service.jobs["job0"]["unknown"]
+    fetch(posted, service, time, wait=0.0)
+    assert posted.chunks()[0].reason is None

@@ -29,6 +29,7 @@ PLAN = {"device": "fake", "calibration_date": None, "mitigation": "none", "shots
 def submission(**changes):
     fields = {
         "fingerprint": "f",
+        "content": "c",
         "run": Path("run"),
         "model_hash": "h",
         "backend": "ibm_rehearsal",
