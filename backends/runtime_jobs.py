@@ -13,7 +13,7 @@ from qiskit_ibm_runtime.exceptions import RuntimeInvalidStateError
 from qiskit_ibm_runtime.executor_estimator import Estimator
 
 from backends.account import find_device, open_mode, open_service
-from backends.errands import Errand, watch_jobs
+from backends.errands import ANSWER_SECONDS, Errand, watch
 from backends.expvals import Expvals, read_expvals
 from backends.ibm_options import estimator_options
 from backends.jobs import FoundJob, JobReport, JobService, JobState, ServiceError, Trouble
@@ -50,7 +50,7 @@ class RuntimeJobs(JobService):
         spec: IbmRuntime,
         device: BackendV2 | None = None,
         *,
-        answer_seconds: float = 120.0,
+        answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._spec = spec
         self._device = device
@@ -96,7 +96,7 @@ class RuntimeJobs(JobService):
         device, mode = self._open_device(), self._mode
 
         def run() -> str:
-            watch_jobs(device.service)
+            watch(device.service)
             options = estimator_options(self._spec)
             options.environment.job_tags = list(tags)
             if max_seconds is not None:
@@ -249,7 +249,7 @@ class RuntimeJobs(JobService):
         except ServiceError:
             raise
         except Exception as error:  # noqa: BLE001  what the client lets through has many types
-            raise_explained(error, self._spec, act, sent=errand.sent)
+            raise_explained(error, self._spec, act, sent=errand.sent, refused=errand.refused)
         finally:
             self._left.append(errand)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import threading
 import time
 import traceback
@@ -14,10 +15,11 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit_ibm_runtime import QiskitRuntimeService
 from qiskit_ibm_runtime.executor_estimator import Estimator
+from urllib3.connection import HTTPConnection
 
 from backends import IbmRuntime
 from backends.account import find_device
-from backends.errands import watch_jobs
+from backends.errands import watch
 from backends.jobs import JobState, ServiceError, Trouble, open_jobs
 from backends.runtime_jobs import MOST_LEFT, RuntimeJobs
 from tests.loopback.accounts import CRN
@@ -167,6 +169,55 @@ def test_our_own_errors_after_a_post_leave_it_open(loopback, jobs):
     assert len(loopback.accepted) == 1
 
 
+def test_a_post_repeated_after_a_broken_connection_leaves_the_first_one_open(
+    loopback, jobs, monkeypatch
+):
+    """The transport posts again on its own where TLS breaks while the reply is read."""
+    answered = HTTPConnection.getresponse
+    broken = []
+
+    def getresponse(self):
+        reply = answered(self)
+        if loopback.accepted and not broken:
+            broken.append(self)
+            self.close()
+            raise ssl.SSLEOFError(8, "EOF occurred in violation of protocol")
+        return reply
+
+    monkeypatch.setattr(HTTPConnection, "getresponse", getresponse)
+    loopback.faults.add("POST", "^/jobs$", after=1, status=429)
+    found = refusal(lambda: jobs.post(pub(), ("t-0000-1",)))
+    assert [r.status for r in posts(loopback)] == [200, 429]
+    assert found.trouble is Trouble.RATE
+    assert found.maybe_accepted
+    assert len(loopback.accepted) == 1
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_refusal_after_a_post_was_accepted_is_none_of_the_job(
+    loopback, jobs, monkeypatch, status
+):
+    run = Estimator.run
+
+    def run_and_ask(self, pubs):
+        job = run(self, pubs)
+        job.status()
+        return job
+
+    monkeypatch.setattr(Estimator, "run", run_and_ask)
+    loopback.faults.add("GET", "^/jobs/", status=status)
+    found = refusal(lambda: jobs.post(pub(), ("t-0000-1",)))
+    assert len(loopback.accepted) == 1
+    assert found.trouble is Trouble.NETWORK
+    assert found.maybe_accepted
+
+
+@pytest.mark.parametrize("status", [400, 409, 429])
+def test_a_post_that_was_refused_is_certain(loopback, jobs, status):
+    loopback.faults.add("POST", "^/jobs$", status=status)
+    assert not refusal(lambda: jobs.post(pub(), ("t-0000-1",))).maybe_accepted
+
+
 @pytest.mark.parametrize("status", [400, 501])
 def test_what_fails_before_a_post_is_a_certain_refusal(loopback, jobs, status):
     jobs.post(pub(), ("t-0000-1",))
@@ -180,7 +231,7 @@ def test_what_fails_before_a_post_is_a_certain_refusal(loopback, jobs, status):
 def test_a_client_whose_connections_cannot_be_watched_leaves_everything_open(
     loopback, jobs, monkeypatch
 ):
-    monkeypatch.setattr("backends.runtime_jobs.watch_jobs", lambda _: watch_jobs(object()))
+    monkeypatch.setattr("backends.runtime_jobs.watch", lambda _: watch(object()))
     loopback.faults.add("GET", "/usage$", status=501)
     assert refusal(lambda: jobs.post(pub(), ("t-0000-1",))).maybe_accepted
 
