@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import NoReturn
 
-from qiskit.exceptions import QiskitError
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
 from qiskit_ibm_runtime import QiskitRuntimeService
 from qiskit_ibm_runtime.accounts import AccountNotFoundError, InvalidAccountError
@@ -161,12 +160,10 @@ def explain(
 def without_secrets(text: str, spec: IbmRuntime) -> str:
     """Redact what the options, the environment and the saved accounts hold."""
     options = dict(spec.service_options)
-    try:
-        filename = options.get("filename")
-        saved = QiskitRuntimeService.saved_accounts(filename=filename)
-    except (QiskitError, OSError, ValueError):
-        saved = {}
-    tokens = [account.get("token", "") for account in saved.values()]
+    tokens = []
+    with contextlib.suppress(Exception):  # a file of accounts that holds anything else
+        saved = QiskitRuntimeService.saved_accounts(filename=options.get("filename"))
+        tokens = [account.get("token", "") for account in saved.values()]
     return redact(text, {**options, "saved_tokens": tokens})
 
 
