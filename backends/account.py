@@ -6,6 +6,7 @@ from qiskit.providers import BackendV2
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
 from qiskit_ibm_runtime import Batch, QiskitRuntimeService, Session
 
+from backends.errands import watch
 from backends.jobs import ServiceError, Trouble
 from backends.specs import IbmRuntime
 from backends.troubles import Act, service_errors
@@ -21,7 +22,9 @@ def open_service(spec: IbmRuntime) -> QiskitRuntimeService:
         ServiceError: If there is no account, or it is not accepted; one line without secrets.
     """
     with service_errors(spec, Act.OPEN):
-        return QiskitRuntimeService(**spec.service_options)
+        service = QiskitRuntimeService(**spec.service_options)
+    watch(service)
+    return service
 
 
 def find_device(spec: IbmRuntime) -> BackendV2:

@@ -8,7 +8,13 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
 T = TypeVar("T")
+
+ANSWER_SECONDS = 120.0
+"""Seconds within which a request must be answered."""
+_CONNECT_SECONDS = 5.0
 
 
 class GivenUpError(Exception):
@@ -34,11 +40,18 @@ class Errand(threading.Thread, Generic[T]):
         """
         super().__init__(daemon=True)
         self.sent = True
+        self._is_watched = False
+        self._num_open = 0
         self._call = call
         self._found: list[T] = []
         self._failed: Exception | None = None
         self._given_up = False
         self._lock = threading.Lock()
+
+    @property
+    def refused(self) -> bool:
+        """Whether jobs were posted, and all of them refused for certain."""
+        return self.sent and self._is_watched and self._num_open == 0
 
     def run(self) -> None:
         """Call it, and keep what comes of it."""
@@ -54,22 +67,29 @@ class Errand(threading.Thread, Generic[T]):
             seconds: How long to wait, in seconds.
 
         Raises:
-            TimeoutError: If it takes longer; the thread goes on and sends nothing more.
+            TimeoutError: If it takes longer; the thread goes on and sends nothing more. So it
+                does where the wait is interrupted.
             Exception: What the call raises.
         """
         # Here and not in the thread: the filters are the whole process's, and one that hangs
         # would never put them back. What the client warns of, quota and status, is checked.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self.start()
-            self.join(seconds)
-        with self._lock:
-            self._given_up = not self._found and self._failed is None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self.start()
+                self.join(seconds)
+        finally:
+            with self._lock:
+                self._given_up = not self._found and self._failed is None
         if self._failed is not None:
             raise self._failed
         if self._given_up:
             raise TimeoutError(f"no answer within {seconds:g} s")
         return self._found[0]
+
+    def watched(self) -> None:
+        """Note that from now on every request asks before it goes out."""
+        self.sent, self._is_watched = False, True
 
     def leave(self, method: str) -> None:
         """Note that a request is about to go out.
@@ -80,25 +100,47 @@ class Errand(threading.Thread, Generic[T]):
         with self._lock:
             if self._given_up:
                 raise GivenUpError("the request took too long and was given up")
-            self.sent = self.sent or method == "POST"
+            if method == "POST":
+                self.sent = True
+                self._num_open += 1
+
+    def take(self, method: str, reply: Any) -> None:
+        """Note the reply to a request."""
+        if method == "POST" and _is_refusal(reply):
+            self._num_open -= 1
 
 
-def watch_jobs(service: Any) -> None:
-    """Let the errand at work in this thread know from now on when a job goes out.
+def watch(service: Any) -> None:
+    """Let errands know from now on what goes out, and give each request a limit of time.
 
     Args:
         service: The service of the client. Where its connections cannot be found, jobs count as
             sent.
     """
-    errand = threading.current_thread()
     with contextlib.suppress(AttributeError):
         sessions = [client._session for client in service._api_clients.values()]
         for session in sessions:
             adapter = session.get_adapter(session.base_url)
             if not isinstance(adapter, _Watched):
                 session.mount(session.base_url, _Watched(adapter))
-        if isinstance(errand, Errand):
-            errand.sent = not sessions
+        errand = threading.current_thread()
+        if sessions and isinstance(errand, Errand):
+            errand.watched()
+
+
+def _is_refusal(reply: Any) -> bool:
+    """Whether a reply says that nothing was accepted, and no request before it may have been.
+
+    The transport repeats a request on its own: after a 5xx, and after a connection that broke
+    while the reply was awaited.
+    """
+    history = getattr(getattr(reply.raw, "retries", None), "history", None)
+    return (
+        400 <= reply.status_code < 500
+        and reply.status_code != 408
+        and history is not None
+        and all(isinstance(e.error, NewConnectionError | ConnectTimeoutError) for e in history)
+    )
 
 
 class _Watched:
@@ -109,10 +151,14 @@ class _Watched:
 
     def send(self, request: Any, *arguments: Any, **options: Any) -> Any:
         """Send a request as before, if somebody waits for it."""
+        options["timeout"] = (_CONNECT_SECONDS, ANSWER_SECONDS)
         errand = threading.current_thread()
-        if isinstance(errand, Errand):
-            errand.leave(str(request.method))
-        return self._adapter.send(request, *arguments, **options)
+        if not isinstance(errand, Errand):
+            return self._adapter.send(request, *arguments, **options)
+        errand.leave(str(request.method))
+        reply = self._adapter.send(request, *arguments, **options)
+        errand.take(str(request.method), reply)
+        return reply
 
     def close(self) -> None:
         """Close its connections."""

@@ -48,6 +48,7 @@ class _RuntimeEngine(Engine):
     device: BackendV2
     _spec: IbmRuntime
     _planned_seconds = 0.0
+    _spent_seconds = 0.0  # of them, those before this process
     _note: Callable[[float], None] | None = None
 
     @property
@@ -96,7 +97,8 @@ class _RuntimeEngine(Engine):
 
     def count_from(self, seconds: float, note: Callable[[float], None]) -> None:
         """Go on counting planned QPU seconds, and tell each total before its job is posted."""
-        self._planned_seconds, self._note = seconds, note
+        self._planned_seconds = self._spent_seconds = seconds
+        self._note = note
 
     def describe(self) -> dict[str, Any]:
         """Name the device, its calibration and how it is sampled."""
@@ -141,8 +143,8 @@ class HardwareEngine(_RuntimeEngine):
         if self._runtime is None:
             with service_errors(self._spec):
                 budget = self._spec.max_qpu_seconds
-                seconds = None if budget is None else math.ceil(budget)
-                self._mode = open_mode(self._spec, self.device, seconds)
+                left = None if budget is None else max(1, math.ceil(budget - self._spent_seconds))
+                self._mode = open_mode(self._spec, self.device, left)
                 self._runtime = Estimator(
                     mode=self._mode or self.device, options=estimator_options(self._spec)
                 )

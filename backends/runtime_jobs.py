@@ -13,7 +13,7 @@ from qiskit_ibm_runtime.exceptions import RuntimeInvalidStateError
 from qiskit_ibm_runtime.executor_estimator import Estimator
 
 from backends.account import find_device, open_mode, open_service
-from backends.errands import Errand, watch_jobs
+from backends.errands import ANSWER_SECONDS, Errand, watch
 from backends.expvals import Expvals, read_expvals
 from backends.ibm_options import estimator_options
 from backends.jobs import FoundJob, JobReport, JobService, JobState, ServiceError, Trouble
@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 MOST_LEFT = 8
 """Requests without an answer that are left behind, before no more are made."""
+PAGE = 100
+"""Jobs that are asked for at a time."""
+MOST_PAGES = 200
 _STATES = {
     "QUEUED": JobState.QUEUED,
     "INITIALIZING": JobState.QUEUED,
@@ -50,7 +53,7 @@ class RuntimeJobs(JobService):
         spec: IbmRuntime,
         device: BackendV2 | None = None,
         *,
-        answer_seconds: float = 120.0,
+        answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._spec = spec
         self._device = device
@@ -96,7 +99,7 @@ class RuntimeJobs(JobService):
         device, mode = self._open_device(), self._mode
 
         def run() -> str:
-            watch_jobs(device.service)
+            watch(device.service)
             options = estimator_options(self._spec)
             options.environment.job_tags = list(tags)
             if max_seconds is not None:
@@ -110,9 +113,14 @@ class RuntimeJobs(JobService):
         """The jobs that carry a tag, the oldest first."""
 
         def jobs() -> list[FoundJob]:
-            found = self._service().jobs(limit=None, job_tags=[tag], descending=False)
-            self._jobs.update({job.job_id(): job for job in found})
-            return [FoundJob(str(job.job_id()), tuple(job.tags)) for job in found]
+            service = self._service()
+            clients = [service._get_api_client()]
+            if self._device is None:  # no device says which instance: look in each
+                clients = list(service._get_api_clients().values()) or clients
+            found = [job for client in clients for job in _listing(client, tag)]
+            found.sort(key=lambda job: str(job.get("created") or ""))
+            tags = {str(job["id"]): tuple(job.get("tags") or ()) for job in found}
+            return [FoundJob(job_id, tags[job_id]) for job_id in tags]
 
         return self._asked(jobs)
 
@@ -143,8 +151,14 @@ class RuntimeJobs(JobService):
             self._asked(stop)
 
     def seconds_left(self) -> float | None:
-        """QPU seconds that the instance has left, where it has a limit."""
-        usage = self._asked(lambda: self._service().usage())
+        """QPU seconds that the device's instance has left, where it has a limit."""
+
+        def ask() -> dict[str, Any]:
+            if self._spec.device is None:  # that of the device which jobs would be posted to
+                self._open_device()
+            return dict(self._service().usage())
+
+        usage = self._asked(ask)
         left = usage.get("usage_remaining_seconds")
         return None if left is None else float(left)
 
@@ -197,6 +211,7 @@ class RuntimeJobs(JobService):
         if self._known_service is None:
             self._known_service = self._first_service()
         service = self._known_service
+        watch(service)
         instance = getattr(self._device, "_instance", None)
         if instance is not None and service.active_instance() != instance:
             service.backend(self._open_device().name, instance=instance)
@@ -249,7 +264,7 @@ class RuntimeJobs(JobService):
         except ServiceError:
             raise
         except Exception as error:  # noqa: BLE001  what the client lets through has many types
-            raise_explained(error, self._spec, act, sent=errand.sent)
+            raise_explained(error, self._spec, act, sent=errand.sent, refused=errand.refused)
         finally:
             self._left.append(errand)
 
@@ -258,3 +273,24 @@ def _instances(service: QiskitRuntimeService) -> list[str]:
     """The CRN of the instance that was named, or of all of the account."""
     named = service.active_account().get("instance")
     return [str(named)] if named else [str(one["crn"]) for one in service.instances()]
+
+
+def _listing(client: Any, tag: str) -> list[dict[str, Any]]:
+    """Every job of one instance that carries a tag, as the service describes it.
+
+    The client's own listing asks on for ever where the service's count and its pages disagree.
+
+    Raises:
+        ServiceError: If the listing does not end.
+    """
+    found: list[dict[str, Any]] = []
+    for _ in range(MOST_PAGES):
+        page = client.jobs_get(limit=PAGE, skip=len(found), job_tags=[tag], descending=False)
+        if not page["jobs"]:
+            return found
+        found += page["jobs"]
+    raise ServiceError(
+        f"Expected at most {MOST_PAGES} pages of jobs with the tag {tag!r}, got more: the "
+        "service's listing does not end, give the same command again later.",
+        Trouble.NETWORK,
+    )

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import NoReturn
 
-from qiskit.exceptions import QiskitError
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
 from qiskit_ibm_runtime import QiskitRuntimeService
 from qiskit_ibm_runtime.accounts import AccountNotFoundError, InvalidAccountError
@@ -97,37 +96,50 @@ def service_errors(spec: IbmRuntime, act: Act = Act.ASK) -> Iterator[None]:
 
 
 def raise_explained(
-    error: Exception, spec: IbmRuntime, act: Act = Act.ASK, *, sent: bool = True
+    error: Exception,
+    spec: IbmRuntime,
+    act: Act = Act.ASK,
+    *,
+    sent: bool = True,
+    refused: bool | None = None,
 ) -> NoReturn:
     """Raise what `explain` makes of an exception, without a cause that quotes a secret.
 
     Raises:
         ServiceError: Always.
     """
-    found = explain(error, spec, act, sent=sent)
+    found = explain(error, spec, act, sent=sent, refused=refused)
     raise found from (None if HIDDEN in str(found) else error)
 
 
 def explain(
-    error: BaseException, spec: IbmRuntime, act: Act = Act.ASK, *, sent: bool = True
+    error: BaseException,
+    spec: IbmRuntime,
+    act: Act = Act.ASK,
+    *,
+    sent: bool = True,
+    refused: bool | None = None,
 ) -> ServiceError:
     """Say what an exception means.
 
-    A job that was sent counts as refused only where that is certain: the first reply had a status
-    from 400 to 499. A reply that was lost, and whatever is not known, leave it open; so does a
-    5xx, also where the client posted again on its own and was refused then.
+    A job that was sent counts as refused only where that is certain. A reply that was lost, and
+    whatever is not known, leave it open; so does a 5xx, also where the client posted again on its
+    own and was refused then.
 
     Args:
         error: What was raised.
         spec: Whose `service_options` may hold secrets.
         act: What the client was asked for.
         sent: Whether a job may have gone out, where one was to be posted.
+        refused: Whether each that went out was refused for certain; None goes by the error's
+            status.
     """
     chain = list(_chain(error))
     text = without_secrets(str(error), spec)
     status = _status(chain)
     sent = sent and act is Act.POST
-    trouble = _trouble(chain, status, text, act, sent=sent)
+    refused = sent and (_is_refusal(status) if refused is None else refused)
+    trouble = _trouble(chain, status, text, act, sent=sent, refused=refused)
     if isinstance(error, AccountNotFoundError):
         message = _NO_ACCOUNT
     elif isinstance(error, HybridqError):  # which says it all already
@@ -140,7 +152,7 @@ def explain(
     return ServiceError(
         message,
         trouble,
-        maybe_accepted=sent and not (_is_refusal(status) and not _posted_again(chain)),
+        maybe_accepted=sent and not refused,
         retry_after=_retry_after(chain),
     )
 
@@ -148,12 +160,10 @@ def explain(
 def without_secrets(text: str, spec: IbmRuntime) -> str:
     """Redact what the options, the environment and the saved accounts hold."""
     options = dict(spec.service_options)
-    try:
-        filename = options.get("filename")
-        saved = QiskitRuntimeService.saved_accounts(filename=filename)
-    except (QiskitError, OSError, ValueError):
-        saved = {}
-    tokens = [account.get("token", "") for account in saved.values()]
+    tokens = []
+    with contextlib.suppress(Exception):  # a file of accounts that holds anything else
+        saved = QiskitRuntimeService.saved_accounts(filename=options.get("filename"))
+        tokens = [account.get("token", "") for account in saved.values()]
     return redact(text, {**options, "saved_tokens": tokens})
 
 
@@ -186,18 +196,14 @@ def _is_refusal(status: int | None) -> bool:
     return status is not None and 400 <= status < 500 and status != 408
 
 
-def _posted_again(chain: list[BaseException]) -> bool:
-    """Whether the client had an answer of 500 or above before the one that it gave up at."""
-    for one in chain:
-        raw = getattr(getattr(one, "response", None), "raw", None)
-        history = getattr(getattr(raw, "retries", None), "history", ())
-        if any(entry.status is not None and entry.status >= 500 for entry in history):
-            return True
-    return False
-
-
 def _trouble(
-    chain: list[BaseException], status: int | None, text: str, act: Act, *, sent: bool
+    chain: list[BaseException],
+    status: int | None,
+    text: str,
+    act: Act,
+    *,
+    sent: bool,
+    refused: bool,
 ) -> Trouble:
     for code in re.findall(r"\b(?:code[\"']?:?\s*)(\d{4})\b", text):
         if int(code) in _BY_CODE:
@@ -213,7 +219,7 @@ def _trouble(
     # What is at fault if the service refused this, or if it is not the service that failed.
     fault = Trouble.ACCOUNT if act is Act.OPEN else Trouble.REQUEST
     if _is_refusal(status):
-        if act is Act.POST and not sent:  # a request before the post, which says nothing of a job
+        if act is Act.POST and not refused:  # of a request beside the post: nothing about a job
             return Trouble.NETWORK
         return Trouble.QUOTA if act is Act.POST and status == 409 else fault
     if sent or status is not None or any(isinstance(one, OSError) for one in chain):

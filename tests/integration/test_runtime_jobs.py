@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import threading
 import time
 import traceback
@@ -14,10 +15,11 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit_ibm_runtime import QiskitRuntimeService
 from qiskit_ibm_runtime.executor_estimator import Estimator
+from urllib3.connection import HTTPConnection
 
 from backends import IbmRuntime
 from backends.account import find_device
-from backends.errands import watch_jobs
+from backends.errands import watch
 from backends.jobs import JobState, ServiceError, Trouble, open_jobs
 from backends.runtime_jobs import MOST_LEFT, RuntimeJobs
 from tests.loopback.accounts import CRN
@@ -167,6 +169,55 @@ def test_our_own_errors_after_a_post_leave_it_open(loopback, jobs):
     assert len(loopback.accepted) == 1
 
 
+def test_a_post_repeated_after_a_broken_connection_leaves_the_first_one_open(
+    loopback, jobs, monkeypatch
+):
+    """The transport posts again on its own where TLS breaks while the reply is read."""
+    answered = HTTPConnection.getresponse
+    broken = []
+
+    def getresponse(self):
+        reply = answered(self)
+        if loopback.accepted and not broken:
+            broken.append(self)
+            self.close()
+            raise ssl.SSLEOFError(8, "EOF occurred in violation of protocol")
+        return reply
+
+    monkeypatch.setattr(HTTPConnection, "getresponse", getresponse)
+    loopback.faults.add("POST", "^/jobs$", after=1, status=429)
+    found = refusal(lambda: jobs.post(pub(), ("t-0000-1",)))
+    assert [r.status for r in posts(loopback)] == [200, 429]
+    assert found.trouble is Trouble.RATE
+    assert found.maybe_accepted
+    assert len(loopback.accepted) == 1
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_refusal_after_a_post_was_accepted_is_none_of_the_job(
+    loopback, jobs, monkeypatch, status
+):
+    run = Estimator.run
+
+    def run_and_ask(self, pubs):
+        job = run(self, pubs)
+        job.status()
+        return job
+
+    monkeypatch.setattr(Estimator, "run", run_and_ask)
+    loopback.faults.add("GET", "^/jobs/", status=status)
+    found = refusal(lambda: jobs.post(pub(), ("t-0000-1",)))
+    assert len(loopback.accepted) == 1
+    assert found.trouble is Trouble.NETWORK
+    assert found.maybe_accepted
+
+
+@pytest.mark.parametrize("status", [400, 409, 429])
+def test_a_post_that_was_refused_is_certain(loopback, jobs, status):
+    loopback.faults.add("POST", "^/jobs$", status=status)
+    assert not refusal(lambda: jobs.post(pub(), ("t-0000-1",))).maybe_accepted
+
+
 @pytest.mark.parametrize("status", [400, 501])
 def test_what_fails_before_a_post_is_a_certain_refusal(loopback, jobs, status):
     jobs.post(pub(), ("t-0000-1",))
@@ -180,7 +231,7 @@ def test_what_fails_before_a_post_is_a_certain_refusal(loopback, jobs, status):
 def test_a_client_whose_connections_cannot_be_watched_leaves_everything_open(
     loopback, jobs, monkeypatch
 ):
-    monkeypatch.setattr("backends.runtime_jobs.watch_jobs", lambda _: watch_jobs(object()))
+    monkeypatch.setattr("backends.runtime_jobs.watch", lambda _: watch(object()))
     loopback.faults.add("GET", "/usage$", status=501)
     assert refusal(lambda: jobs.post(pub(), ("t-0000-1",))).maybe_accepted
 
@@ -315,6 +366,80 @@ def test_the_instance_of_the_device_is_asked(loopback, monkeypatch):
         call()
         asked = [r.instance for r in loopback.requests if r.path != "/backends"]
         assert set(asked) == {CRN}
+
+
+def test_a_listing_is_read_page_by_page(loopback, jobs, monkeypatch):
+    monkeypatch.setattr("backends.runtime_jobs.PAGE", 2)
+    posted = [jobs.post(pub(), (f"t-{number:04}-1", "t")) for number in range(5)]
+    jobs.post(pub(), ("u-0000-1", "u"))
+    del loopback.requests[:]
+    found = jobs.find("t")
+    assert [job.job_id for job in found] == posted
+    assert found[1].tags == ("t-0001-1", "t")
+    listed = [r for r in loopback.requests if r.path == "/jobs"]
+    assert [r.query.get("offset", ["0"]) for r in listed] == [["0"], ["2"], ["4"], ["5"]]
+
+
+def test_a_listing_ends_where_its_count_is_wrong(loopback, jobs):
+    """The client asks on until it has as many jobs as the service counts."""
+    job_id = jobs.post(pub(), ("t-0000-1",))
+    described = loopback.accepted[0].describe(with_params=False)
+    loopback.faults.add("GET", "^/jobs$", body={"jobs": [described, described], "count": 9})
+    loopback.faults.add("GET", "^/jobs$", body={"jobs": [], "count": 9}, times=99)
+    assert [job.job_id for job in jobs.find("t-0000-1")] == [job_id]
+
+
+def test_a_listing_that_does_not_end_is_not_taken_for_a_whole_one(loopback, jobs, monkeypatch):
+    monkeypatch.setattr("backends.runtime_jobs.MOST_PAGES", 3)
+    jobs.post(pub(), ("t-0000-1",))
+    described = loopback.accepted[0].describe(with_params=False)
+    loopback.faults.add("GET", "^/jobs$", body={"jobs": [described], "count": 1}, times=99)
+    error = refusal(lambda: jobs.find("t-0000-1"))
+    assert error.trouble is Trouble.NETWORK
+    assert "at most 3 pages" in str(error)
+
+
+def test_a_listing_that_was_given_up_asks_no_more(loopback, jobs, monkeypatch):
+    monkeypatch.setattr("backends.runtime_jobs.PAGE", 1)
+    jobs = RuntimeJobs(spec(mode="job"), answer_seconds=20.0)
+    jobs.find("t")
+    for number in range(3):
+        jobs.post(pub(), (f"t-{number:04}-1", "t"))
+    jobs._answer_seconds = 0.3
+    loopback.faults.add("GET", "^/jobs$", hang=0.8)
+    del loopback.requests[:]
+    before = threading.enumerate()
+    refusal(lambda: jobs.find("t"))
+    for errand in left_behind(before):
+        errand.join(10.0)
+    assert len([r for r in loopback.requests if r.path == "/jobs"]) == 1
+
+
+@pytest.mark.parametrize("device", [None, "ibm_nowhere"])
+def test_without_a_device_every_instance_is_looked_in(loopback, monkeypatch, device):
+    job_id = RuntimeJobs(spec(mode="job")).post(pub(), ("t-0000-1",))
+    loopback.account.crns.append(OTHER)
+    monkeypatch.delenv("QISKIT_IBM_INSTANCE")
+    later = RuntimeJobs(IbmRuntime(device=device))
+    del loopback.requests[:]
+    assert [job.job_id for job in later.find("t-0000-1")] == [job_id]
+    assert {r.instance for r in loopback.requests if r.path == "/jobs"} == {CRN, OTHER}
+    loopback.faults.add("GET", "^/jobs$", after=2, status=403)  # not taken for an empty one
+    assert refusal(lambda: later.find("t-0000-1")).trouble is Trouble.ACCOUNT
+
+
+def test_time_is_left_in_the_instance_of_the_device(loopback, monkeypatch, tmp_path):
+    loopback.account.crns.append(OTHER)
+    monkeypatch.delenv("QISKIT_IBM_INSTANCE")
+    device = find_device(IbmRuntime())
+    for jobs in (
+        RuntimeJobs(IbmRuntime()),
+        open_jobs(IbmRuntime(), tmp_path, device),
+    ):
+        del loopback.requests[:]
+        jobs.seconds_left()
+        asked = {r.instance for r in loopback.requests if r.path.endswith("/usage")}
+        assert asked == {device._instance} == {CRN}
 
 
 @pytest.mark.parametrize(("given", "wait"), [("7", 7.0), ("86400", 600.0), ("soon", None)])

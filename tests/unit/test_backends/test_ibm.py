@@ -23,6 +23,7 @@ from backends.devices import fake_device
 from backends.errors import InvalidValueError, UnavailableError
 from backends.ibm import HardwareEngine, check_isa, estimator_options
 from backends.registry import parse_backend
+from backends.troubles import Act, explain
 
 SECRET = "a-very-secret-token"
 EMPTY = np.zeros((1, 0))
@@ -126,6 +127,14 @@ def test_errors_of_the_service_never_show_a_secret(where, service, monkeypatch):
     assert "***" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("content", ["[]", "5", '{"a": 5}', '{"a": {"token": "x"}}', "{", "\x00"])
+def test_a_damaged_file_of_accounts_does_not_hide_what_went_wrong(tmp_path, content):
+    file = tmp_path / "accounts.json"
+    file.write_text(content)
+    spec = IbmRuntime(service_options={"filename": str(file)})
+    assert "what went wrong" in str(explain(ValueError("what went wrong"), spec, Act.OPEN))
 
 
 def test_harmless_causes_are_kept_and_sessions_explained(service):
@@ -260,6 +269,19 @@ def test_the_budget_is_a_sessions_longest_time(budget, longest):
     engine = HardwareEngine(spec, fake_device("manila"))
     assert engine.estimator is not None
     assert engine._mode._max_time == longest
+
+
+def test_a_session_gets_what_is_left_of_a_budget(small):
+    """Of a budget that another process began; what this one plans runs in the session."""
+    spec = IbmRuntime(mode="session", max_qpu_seconds=59.5, shots=64, resilience_level=0)
+    for spent, longest in ((40.0, 20), (59.5, 1)):
+        engine = HardwareEngine(spec, fake_device("manila"))
+        engine.count_from(spent, lambda _: None)
+        if longest > 1:
+            executable = Executable(engine, spec, "ibm")
+            executable.run(executable.prepare(small, "IZ"), EMPTY)
+        assert engine.estimator is not None
+        assert engine._mode._max_time == longest
 
 
 def test_isa_check_refuses_uncoupled_gates():
