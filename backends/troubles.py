@@ -32,8 +32,8 @@ _REMEDIES = {
     Trouble.ACCOUNT: "check the account and its instance, or renew the token with "
     "QiskitRuntimeService.save_account(token=..., overwrite=True) or QISKIT_IBM_TOKEN, then give "
     "the same command again.",
-    Trouble.QUOTA: "the instance's time is used up: wait until the plan grants more, or use "
-    "another instance, then give the same command again.",
+    Trouble.QUOTA: "the instance's time is used up: wait until the plan grants more, then give "
+    "the same command again.",
     Trouble.NO_SESSIONS: "this plan has no sessions: use mode=batch or mode=job.",
     Trouble.CLOSED: "the batch or session was closed: give the same command again, which opens "
     "another.",
