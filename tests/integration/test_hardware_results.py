@@ -170,7 +170,7 @@ def test_one_bad_folder_holds_up_no_command(rehearse, command, run):
     code, out, err = command("submit", run, "--backend", REHEARSAL, *LAYOUT)
     assert code == 0
     assert f"going on with {good}" in err
-    assert f"{bad} may be a submission of the same images" in err
+    assert f"{bad} may be of the same images" in err
 
 
 def test_a_dry_run_does_not_simulate_the_device(command, run, monkeypatch):
