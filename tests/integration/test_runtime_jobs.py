@@ -232,8 +232,14 @@ def test_a_client_whose_connections_cannot_be_watched_leaves_everything_open(
     loopback, jobs, monkeypatch
 ):
     monkeypatch.setattr("backends.runtime_jobs.watch", lambda _: watch(object()))
-    loopback.faults.add("GET", "/usage$", status=501)
-    assert refusal(lambda: jobs.post(pub(), ("t-0000-1",))).maybe_accepted
+    for fault, trouble in (
+        (("GET", "/usage$", 501), Trouble.NETWORK),
+        (("POST", "^/jobs$", 429), Trouble.RATE),
+    ):
+        loopback.faults.add(*fault[:2], status=fault[2])
+        found = refusal(lambda: jobs.post(pub(), ("t-0000-1",)))
+        assert found.maybe_accepted
+        assert found.trouble is trouble
 
 
 def test_a_post_that_hangs_may_have_been_accepted(loopback):
