@@ -20,6 +20,7 @@ from backends.aer import ExactEstimator, Machine, MeasuringEstimator
 from backends.cut import CutBackend, cut_of, cut_target
 from backends.devices import calibration_date
 from backends.errors import InvalidValueError, UnavailableError
+from backends.expvals import Expvals, read_expvals
 from backends.isa import (
     EXACT_BASIS,
     PARAMETRIC_BASIS,
@@ -84,6 +85,10 @@ class Engine(abc.ABC):
         """Send one PUB as one job; a seed replaces the job's own where shots are simulated."""
         extra: dict[str, Any] = {} if seed is None else {"seed": seed}
         return self.estimator.run([pub], precision=self.precision or None, **extra)
+
+    def values(self, pub: tuple[Any, ...], seed: int | None) -> Expvals:
+        """Run one PUB as one job, and wait for its values however long that takes."""
+        return read_expvals(self.submit(pub, seed).result())
 
     def count_from(self, seconds: float, note: Callable[[float], None]) -> None:
         """Go on counting planned QPU seconds; nothing is counted where none are used."""

@@ -49,9 +49,9 @@ class Errand(threading.Thread, Generic[T]):
         self._lock = threading.Lock()
 
     @property
-    def refused(self) -> bool:
-        """Whether jobs were posted, and all of them refused for certain."""
-        return self.sent and self._is_watched and self._num_open == 0
+    def refused(self) -> bool | None:
+        """Whether jobs were posted, and all of them refused for certain; None if not watched."""
+        return self.sent and self._num_open == 0 if self._is_watched else None
 
     def run(self) -> None:
         """Call it, and keep what comes of it."""

@@ -25,7 +25,7 @@ from backends.engine import (
     statevector_engine,
 )
 from backends.errors import InvalidValueError, UnavailableError
-from backends.expvals import Expvals, FloatArray, read_expvals
+from backends.expvals import Expvals, FloatArray
 from backends.isa import (
     Observable,
     Prepared,
@@ -129,7 +129,10 @@ class Executable:
     def run(
         self, prepared: Prepared, parameter_values: npt.ArrayLike, *, seed: int | None = None
     ) -> Expvals:
-        """Run a batch as one broadcast PUB in one job.
+        """Run a batch as one broadcast PUB in one job, and wait for its values.
+
+        On hardware that takes as long as the queue. Each request to the service has a limit of
+        time, the wait has none.
 
         Args:
             prepared: From `prepare` of this executable.
@@ -143,6 +146,8 @@ class Executable:
 
         Raises:
             InvalidValueError: On a wrong shape or values that are not finite.
+            UnavailableError: On hardware, for what the service does not do; one line without
+                secrets.
         """
         theta = check_batch(parameter_values, prepared.num_parameters, "parameter_values")
         return self._run_angles(prepared, prepared.angles(theta), seed)
@@ -163,6 +168,7 @@ class Executable:
 
         Raises:
             InvalidValueError: On a wrong shape or values that are not finite.
+            UnavailableError: As in `run`.
         """
         return self._run_angles(prepared, check_batch(angles, prepared.num_angles, "angles"), seed)
 
@@ -179,7 +185,7 @@ class Executable:
         # A circuit without parameters broadcasts over a batch of empty rows.
         pub = (prepared.circuit, prepared.column, phi)
         self._num_jobs += 1
-        return read_expvals(self._engine.submit(pub, seed).result())
+        return self._engine.values(pub, seed)
 
     def count_from(self, seconds: float, note: Callable[[float], None]) -> None:
         """Go on with a budget that was begun earlier: what `max_qpu_seconds` limits.

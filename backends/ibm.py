@@ -26,7 +26,9 @@ from backends.account import find_device, open_mode
 from backends.cut import CutBackend, cut_of
 from backends.devices import calibration_date, fake_device
 from backends.engine import MOST_DENSITY_QUBITS, Engine, precision_of
+from backends.errands import watch
 from backends.errors import InvalidValueError
+from backends.expvals import Expvals, read_expvals
 from backends.ibm_options import estimator_options
 from backends.isa import Prepared, assemble, compile_on_target, kept_for
 from backends.noise import device_noise
@@ -131,6 +133,7 @@ class HardwareEngine(_RuntimeEngine):
         """
         self._spec = spec
         self.device = find_device(spec) if device is None else device
+        watch(getattr(self.device, "service", None))
         self.made_for = f"{self.device.name} through the runtime"
         self.num_qubits = self.num_physical = int(self.device.target.num_qubits)
         self.precision = precision_of(spec.shots)
@@ -186,6 +189,16 @@ class HardwareEngine(_RuntimeEngine):
         estimator = self.estimator
         with service_errors(self._spec, Act.POST):
             return estimator.run([pub])
+
+    def values(self, pub: tuple[Any, ...], seed: int | None) -> Expvals:
+        """Run one PUB as one job, and wait for its values; each request has a limit of time.
+
+        Raises:
+            ServiceError: If the job fails, or the service does not give its result.
+        """
+        job = self.submit(pub, seed)
+        with service_errors(self._spec, Act.READ):
+            return read_expvals(job.result())
 
     def close(self) -> None:
         """Close the batch or session, if one was started."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from backends.errors import InvalidValueError
-from backends.expvals import Expvals, checked_expvals, read_expvals
+from backends.expvals import Expvals, checked_expvals
 from backends.files import atomic_path
 from backends.ibm import RehearsalEngine
 from backends.jobs import FoundJob, JobReport, JobService, JobState, ServiceError, Trouble
@@ -40,7 +40,7 @@ class LocalJobs(JobService):
         """Run the PUB, and keep its result; a rehearsal takes no QPU time to limit."""
         tag = tags[0]
         seed = derive_seed(self._spec.seed, *_numbers(tag))
-        found = read_expvals(self._engine.submit(pub, seed).result())
+        found = self._engine.values(pub, seed)
         with atomic_path(self._path(tag)) as path, path.open("wb") as file:
             np.savez(file, values=found.values, stds=found.stds)
         return tag

@@ -131,14 +131,12 @@ def explain(
         spec: Whose `service_options` may hold secrets.
         act: What the client was asked for.
         sent: Whether a job may have gone out, where one was to be posted.
-        refused: Whether each that went out was refused for certain; None goes by the error's
-            status.
+        refused: Whether each that went out was refused for certain; None where nobody watched.
     """
     chain = list(_chain(error))
     text = without_secrets(str(error), spec)
     status = _status(chain)
     sent = sent and act is Act.POST
-    refused = sent and (_is_refusal(status) if refused is None else refused)
     trouble = _trouble(chain, status, text, act, sent=sent, refused=refused)
     if isinstance(error, AccountNotFoundError):
         message = _NO_ACCOUNT
@@ -203,7 +201,7 @@ def _trouble(
     act: Act,
     *,
     sent: bool,
-    refused: bool,
+    refused: bool | None,
 ) -> Trouble:
     for code in re.findall(r"\b(?:code[\"']?:?\s*)(\d{4})\b", text):
         if int(code) in _BY_CODE:
@@ -219,7 +217,7 @@ def _trouble(
     # What is at fault if the service refused this, or if it is not the service that failed.
     fault = Trouble.ACCOUNT if act is Act.OPEN else Trouble.REQUEST
     if _is_refusal(status):
-        if act is Act.POST and not refused:  # of a request beside the post: nothing about a job
+        if act is Act.POST and refused is False:  # of another request, which says nothing of a job
             return Trouble.NETWORK
         return Trouble.QUOTA if act is Act.POST and status == 409 else fault
     if sent or status is not None or any(isinstance(one, OSError) for one in chain):

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import re
+import sqlite3
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from pydantic import ValidationError
 from hybridq import __version__, config
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 
+EXIT_FAILED = 1
 EXIT_WRONG_INPUT = 2
 EXIT_INTERRUPTED = 130
 
@@ -85,7 +87,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of our output has gone: nothing is left to say, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return EXIT_FAILED
+    except (OSError, sqlite3.Error) as error:
+        print(f"hybridq: error: {explain_disk(error)}", file=sys.stderr)
+        return EXIT_FAILED
     return code
 
 
@@ -238,6 +243,17 @@ def explain(message: str, name: str) -> str:
         r"^(Value error|Parsing error|Missing argument|Unrecognized options)\s+", "", text
     )
     return f"{text.strip().rstrip('.')}: see hybridq {name} --help."
+
+
+def explain_disk(error: Exception) -> str:
+    """What a disk, or a ledger on it, did not do, in one line without secrets."""
+    from backends.secrets import redact
+
+    return redact(
+        f"Expected files that can be read and written, got {type(error).__name__} ({error}): check "
+        "the path, its permissions and the space on its disk, then give the same command again.",
+        {},
+    )
 
 
 def one_line(text: str) -> str:

@@ -17,7 +17,7 @@ from qiskit_ibm_runtime import QiskitRuntimeService
 from qiskit_ibm_runtime.executor_estimator import Estimator
 from urllib3.connection import HTTPConnection
 
-from backends import IbmRuntime
+from backends import IbmRuntime, open_backend
 from backends.account import find_device
 from backends.errands import watch
 from backends.jobs import JobState, ServiceError, Trouble, open_jobs
@@ -232,8 +232,14 @@ def test_a_client_whose_connections_cannot_be_watched_leaves_everything_open(
     loopback, jobs, monkeypatch
 ):
     monkeypatch.setattr("backends.runtime_jobs.watch", lambda _: watch(object()))
-    loopback.faults.add("GET", "/usage$", status=501)
-    assert refusal(lambda: jobs.post(pub(), ("t-0000-1",))).maybe_accepted
+    for fault, trouble in (
+        (("GET", "/usage$", 501), Trouble.NETWORK),
+        (("POST", "^/jobs$", 429), Trouble.RATE),
+    ):
+        loopback.faults.add(*fault[:2], status=fault[2])
+        found = refusal(lambda: jobs.post(pub(), ("t-0000-1",)))
+        assert found.maybe_accepted
+        assert found.trouble is trouble
 
 
 def test_a_post_that_hangs_may_have_been_accepted(loopback):
@@ -499,3 +505,38 @@ def test_an_instance_is_told_from_others_without_its_name(loopback, monkeypatch,
     assert open_jobs(IbmRuntime(), tmp_path, find_device(IbmRuntime())).account() == found
     assert RuntimeJobs(IbmRuntime(device="ibm_nowhere")).account() is None
     assert open_jobs(IbmRuntime(rehearse="FakeTorino"), tmp_path).account() is None
+
+
+@pytest.fixture
+def waiting(loopback):
+    """A function that runs a job through an executable and waits for its values."""
+    with open_backend(spec(mode="job", max_qpu_seconds=600)) as executable:
+        circuit, _, angles = pub()
+        prepared = executable.prepare(circuit, ["Z"])
+        yield lambda: executable.run(prepared, angles).values
+
+
+@pytest.mark.parametrize(
+    ("fail", "trouble"),
+    [
+        (lambda faults: faults.fail_job(reason="broke", code=1517), Trouble.REQUEST),
+        (lambda faults: faults.fail_job(reason="too long", code=1305), Trouble.REQUEST),
+        (lambda faults: faults.fail_job(reason="", code=0, status="Cancelled"), Trouble.REQUEST),
+        (lambda faults: faults.add("GET", "/results$", status=501), Trouble.NETWORK),
+        (lambda faults: faults.add("GET", "^/jobs/[^/]+$", status=401), Trouble.ACCOUNT),
+        (lambda faults: faults.add("GET", "/results$", body="<html>"), Trouble.RESULT),
+    ],
+)
+def test_who_waits_for_values_is_told_what_went_wrong(loopback, waiting, fail, trouble):
+    fail(loopback.faults)
+    assert refusal(waiting).trouble is trouble
+
+
+def test_a_request_that_hangs_while_values_are_waited_for_is_repeated(
+    loopback, waiting, monkeypatch
+):
+    monkeypatch.setattr("backends.errands.ANSWER_SECONDS", 0.5)
+    loopback.faults.add("GET", "^/jobs/", hang=60.0)
+    start = time.monotonic()
+    np.testing.assert_allclose(waiting(), 1.0)
+    assert time.monotonic() - start < 10

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -496,6 +497,39 @@ def test_backends_are_listed_without_torch(arguments):
         [sys.executable, "-c", script, *arguments], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def full_disk(_):
+    with Path("/dev/full").open("w") as file:
+        file.write("x")
+
+
+FAULTS = {
+    "a full disk": (full_disk, "No space left"),
+    "a folder": (lambda folder: folder.read_text(), "IsADirectoryError"),
+    "a file as a folder": (lambda folder: (folder / "file" / "x").mkdir(), "NotADirectoryError"),
+    "no database": (lambda folder: sqlite3.connect(folder), "OperationalError"),
+    "a damaged database": (
+        lambda folder: sqlite3.connect(folder / "file").execute("select * from t"),
+        "DatabaseError",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_disk_that_fails_is_told_in_one_line(run, tmp_path, monkeypatch, name):
+    fault, said = FAULTS[name]
+    folder = tmp_path / TOKEN
+    folder.mkdir()
+    (folder / "file").write_text("neither a folder nor a database " * 99)
+    monkeypatch.setenv("QISKIT_IBM_TOKEN", TOKEN)
+    monkeypatch.setattr("hybridq.output.data_list", lambda _: fault(folder))
+    code, out, err = run("data", "list")
+    assert (code, out) == (1, "")
+    assert err.startswith("hybridq: error: Expected files that can be read and written, got ")
+    assert said in err
+    assert err.count("\n") == 1
+    assert TOKEN not in err
 
 
 def test_data_list(run):
