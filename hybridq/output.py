@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridq.config import (
+    AblationStudyConfig,
     BackendsCheckConfig,
     BackendsListConfig,
     BackendsSaveConfig,
@@ -182,6 +183,17 @@ def run_noise_study(config: NoiseStudyConfig) -> int:
 
     folder = noise_study(config)
     print(summary_table(folder))
+    print(folder)
+    return 0
+
+
+def run_ablation_study(config: AblationStudyConfig) -> int:
+    """Run an ablation, and print its figures, its verdicts and its folder."""
+    from hybridq.studies.ablation import ablation_study
+    from hybridq.studies.ablation_tables import summary_text
+
+    folder = ablation_study(config)
+    print(summary_text(folder))
     print(folder)
     return 0
 

@@ -27,6 +27,7 @@ from hybridq.config.sources import (
     DataListConfig,
 )
 from hybridq.config.training import (
+    AblationStudyConfig,
     DemoConfig,
     FinetuneConfig,
     PretrainConfig,
@@ -38,6 +39,7 @@ from hybridq.config.use import (
 )
 
 __all__ = [
+    "AblationStudyConfig",
     "AugmentConfig",
     "BackendsCheckConfig",
     "BackendsListConfig",

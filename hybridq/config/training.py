@@ -101,6 +101,37 @@ class FinetuneConfig(RunConfig):
     """Where it runs."""
 
 
+class AblationStudyConfig(RunConfig):
+    """What SimCLR and the quantum layer each add: encoders, heads, label fractions and seeds."""
+
+    resume: Path | None = None
+    """A study's folder to go on with; its own config counts, and other flags are refused."""
+    labels: str = "0.05,0.1,1.0"
+    """Fractions of the labels of train and of validation, joined by commas."""
+    seeds: int = Field(5, ge=1)
+    """Number of seeds; each has an encoder and a choice of labels of its own."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """The first of the seeds, which follow one another."""
+    encoder_runs: tuple[Path, ...] = ()
+    """Finished runs of `hybridq pretrain` on this data, one for each seed, to use instead."""
+    pretrain_epochs: int = Field(200, ge=1)
+    """Epochs of SimCLR, where no runs are given."""
+    num_qubits: int = Field(4, ge=1, le=20)
+    """Qubits of the circuits, which is also the size of the controls' bottleneck."""
+    num_layers: int = Field(2, ge=1)
+    """Repetitions of the circuits' trainable layer."""
+    steps: int = Field(200, ge=2)
+    """Optimiser steps of every head on frozen features, whatever the labels."""
+    whole: bool = True
+    """Also train the whole network, at the smallest and the largest fraction."""
+    whole_steps: int = Field(480, ge=2)
+    """Optimiser steps of the whole network, at least; whole epochs are made of them."""
+    margin: float = Field(0.02, gt=0, lt=0.5)
+    """Largest difference in AUC that does not matter."""
+    workers: int = Field(2, ge=1)
+    """Processes on this machine, one thread each."""
+
+
 class DemoConfig(Config):
     """The whole job on generated images: pretrain, fine-tune, evaluate, switch backends."""
 

@@ -24,14 +24,13 @@ from hybridq.encoder.augment import Augment
 from hybridq.encoder.initial import encoder_for
 from hybridq.errors import InvalidValueError
 from hybridq.files import read_jsonl, write_json
-from hybridq.heads import num_trainable, quantum_parameters
+from hybridq.heads import num_trainable
 from hybridq.model import HybridClassifier, build_model, head_summary, probabilities
 from hybridq.runs import read_config, resumed_folder
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.curriculum import curriculum_for
 from hybridq.training.loop import (
     MetricsFile,
-    decay_groups,
     fit,
     is_first_rank,
     make_trainer,
@@ -39,6 +38,7 @@ from hybridq.training.loop import (
     training_run,
 )
 from hybridq.training.on_hardware import check_training_backend, prepare_training
+from hybridq.training.optimizer import decay_groups, head_groups, one_cycle
 from hybridq.training.seeding import derive_seed, step_generator
 
 logger = logging.getLogger("hybridq")
@@ -139,31 +139,20 @@ class FinetuneModule(LightningModule):
         self.log("val_auc", self.val_auc, on_epoch=True, batch_size=len(labels))
 
     def configure_optimizers(self) -> Any:
-        """AdamW in one cycle, with learning rates for encoder, head and circuit weights.
-
-        Smith & Topin, arXiv:1708.07120.
-        """
+        """AdamW in one cycle, with learning rates for encoder, head and circuit weights."""
         config = self.config
         groups = decay_groups(
             self.model.encoder,
             learning_rate=config.learning_rate,
             weight_decay=config.weight_decay,
         )
-        circuit = quantum_parameters(self.model.head)
-        groups += decay_groups(
+        groups += head_groups(
             self.model.head,
             learning_rate=config.head_learning_rate,
+            quantum_learning_rate=config.quantum_learning_rate,
             weight_decay=config.weight_decay,
-            without=circuit,
         )
-        groups.append({"params": circuit, "lr": config.quantum_learning_rate, "weight_decay": 0.0})
-        groups = [group for group in groups if group["params"]]
-        optimizer = torch.optim.AdamW(groups)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            max_lr=[group["lr"] for group in groups],
-            total_steps=max(2, int(self.trainer.estimated_stepping_batches)),
-        )
+        optimizer, schedule = one_cycle(groups, int(self.trainer.estimated_stepping_batches))
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},

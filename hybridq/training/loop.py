@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from pickle import UnpicklingError
@@ -18,7 +18,6 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -176,28 +175,6 @@ def warmup_cosine(optimizer: Optimizer, *, warmup_steps: int, total_steps: int) 
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
     return {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
-
-
-def decay_groups(
-    module: nn.Module,
-    *,
-    learning_rate: float,
-    weight_decay: float,
-    without: Sequence[nn.Parameter] = (),
-) -> list[dict[str, Any]]:
-    """Parameters to train in two groups: matrices with weight decay, vectors without."""
-    left_out = {id(parameter) for parameter in without}
-    chosen = [
-        parameter
-        for parameter in module.parameters()
-        if parameter.requires_grad and id(parameter) not in left_out
-    ]
-    matrices = [parameter for parameter in chosen if parameter.ndim > 1]
-    vectors = [parameter for parameter in chosen if parameter.ndim <= 1]
-    return [
-        {"params": matrices, "lr": learning_rate, "weight_decay": weight_decay},
-        {"params": vectors, "lr": learning_rate, "weight_decay": 0.0},
-    ]
 
 
 @contextmanager

@@ -28,7 +28,6 @@ from hybridq.runs import read_config, resumed_folder
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.loop import (
     MetricsFile,
-    decay_groups,
     fit,
     is_first_rank,
     make_trainer,
@@ -36,6 +35,7 @@ from hybridq.training.loop import (
     training_run,
     warmup_cosine,
 )
+from hybridq.training.optimizer import decay_groups
 from hybridq.training.seeding import derive_seed, step_generator
 
 logger = logging.getLogger("hybridq")

@@ -1,0 +1,234 @@
+"""The ablation: what SimCLR and the quantum layer each add, with a verdict on every pair."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from hybridq.config import AblationStudyConfig
+from hybridq.errors import HybridqError
+from hybridq.files import without_nan, write_csv, write_json
+from hybridq.runs import (
+    create_run,
+    discard_if_empty,
+    log_to_file,
+    read_config,
+    resumed_folder,
+    write_config,
+    write_environment,
+)
+from hybridq.studies.ablation_encoders import (
+    FeatureWork,
+    PretrainWork,
+    encoder_kinds,
+    study_data,
+)
+from hybridq.studies.ablation_figures import save_ablation_figures
+from hybridq.studies.ablation_frozen import Choice, FrozenWork, SearchWork, choose
+from hybridq.studies.ablation_grid import (
+    WHOLE_HEADS,
+    fractions,
+    given_encoders,
+    seeds,
+    whole_fractions,
+)
+from hybridq.studies.ablation_pixels import PixelWork
+from hybridq.studies.ablation_tables import (
+    gather,
+    search_rows,
+    summarise,
+    write_rows,
+    write_tables,
+)
+from hybridq.studies.ablation_verdicts import check_test_labels, verdicts
+from hybridq.studies.ablation_whole import STARTS, WholeWork
+from hybridq.studies.units import Work, run_stage
+
+logger = logging.getLogger("hybridq")
+
+
+def ablation_study(config: AblationStudyConfig) -> Path:
+    """Run an ablation, or go on with one; return its folder.
+
+    It holds `ablation.csv` (a row for each model, fraction and seed), `summary.csv` (means with
+    intervals), `comparisons.csv` and `.json` (verdicts), `search.csv`, `seconds.csv`,
+    `predictions.npz`, `figures/` and `result.json`.
+
+    Raises:
+        HybridqError: If data, runs or settings cannot be used; nothing is written then.
+        KeyboardInterrupt: When stopped; `--resume` goes on with what is left.
+    """
+    resume = config.resume
+    if resume is not None:
+        config = read_config(resumed_folder(resume), AblationStudyConfig, "study ablation")
+    fractions(config)
+    given_encoders(config)
+    data = study_data(config, "train", "val", "test")
+    check_test_labels(data.splits["test"].labels, data.class_names)
+    folder = resume or create_run(config.runs, "study", config.name or f"ablation-{data.name}")
+    with log_to_file(folder):
+        try:
+            if resume is None:
+                config = _absolute(config)
+                write_config(folder, config)
+                write_environment(folder, seed=config.seed)
+            logger.info("study folder %s", folder)
+            _run(config, folder.resolve())
+        except HybridqError:
+            if resume is None:
+                discard_if_empty(folder)
+            raise
+        except KeyboardInterrupt:
+            logger.warning("interrupted: go on with `hybridq study ablation --resume %s`", folder)
+            raise
+    return folder
+
+
+def _absolute(config: AblationStudyConfig) -> AblationStudyConfig:
+    """The config with its paths made absolute: `--resume` may be called from another folder."""
+    changes: dict[str, object] = {
+        "encoder_runs": tuple(run.resolve() for run in config.encoder_runs)
+    }
+    if Path(config.data).exists():
+        changes["data"] = str(Path(config.data).resolve())
+    if config.data_root is not None:
+        changes["data_root"] = config.data_root.resolve()
+    return config.model_copy(update=changes)
+
+
+@dataclass
+class _Log:
+    """Seconds of the stages, and a line or a bar for each."""
+
+    config: AblationStudyConfig
+    folder: Path
+    seconds: dict[str, list[float]]
+
+    def stage(self, name: str, works: Sequence[Work]) -> list[dict[str, Any]]:
+        """Compute a stage, and keep the seconds of its units."""
+        logger.info("%s: %d units", name, len(works))
+        with tqdm(total=len(works), disable=None, unit="unit", desc=name) as bar:
+            done: Callable[[Work], None] = partial(_advance, bar, name)
+            found = run_stage(self.folder, name, works, workers=self.config.workers, on_done=done)
+        self.seconds[name] = [result["seconds"] for result in found]
+        logger.info("%s: %.1f s of work", name, sum(self.seconds[name]))
+        return found
+
+
+def _advance(bar: Any, stage: str, work: Work) -> None:
+    bar.update()
+    if bar.disable:
+        logger.info("%s: %s done", stage, work.name)
+
+
+def _run(config: AblationStudyConfig, folder: Path) -> None:
+    log = _Log(config, folder, {})
+    of_seeds, kinds = seeds(config), encoder_kinds()
+    pretrained = log.stage("encoders", [PretrainWork(config, folder, seed) for seed in of_seeds])
+    run_of = {seed: folder / found["run"] for seed, found in zip(of_seeds, pretrained, strict=True)}
+    log.stage(
+        "features",
+        [FeatureWork(config, folder, kind, s, run_of[s]) for kind in kinds for s in of_seeds],
+    )
+    searches = [
+        SearchWork(config, folder, kind, seed, fraction)
+        for kind in kinds
+        for fraction in fractions(config)
+        for seed in of_seeds
+    ]
+    found = log.stage("search", searches)
+    choices: list[Choice] = []
+    for start in range(0, len(searches), len(of_seeds)):
+        part = slice(start, start + len(of_seeds))
+        val_auc = {s: one["val_auc"] for s, one in zip(of_seeds, found[part], strict=True)}
+        choices.append(choose(searches[start].kind, searches[start].fraction, val_auc))
+    pixels = [PixelWork(config, s, fraction) for fraction in fractions(config) for s in of_seeds]
+    results = log.stage("pixels", pixels)
+    results += log.stage(
+        "frozen",
+        [
+            FrozenWork(config, folder, choice.kind, seed, choice.fraction, choice.setting)
+            for choice in choices
+            for seed in of_seeds
+        ],
+    )
+    if config.whole:
+        results += log.stage(
+            "whole",
+            [
+                WholeWork(config, folder, start, head, seed, fraction, run_of[seed])
+                for fraction in whole_fractions(config)
+                for seed in of_seeds
+                for head in WHOLE_HEADS
+                for start in STARTS
+            ],
+        )
+    models = [model for result in results for model in result["models"]]
+    _write(config, folder, models, choices, log.seconds)
+
+
+def _write(
+    config: AblationStudyConfig,
+    folder: Path,
+    models: Sequence[dict[str, Any]],
+    choices: Sequence[Choice],
+    seconds: dict[str, list[float]],
+) -> None:
+    """Write tables, verdicts and figures; the test labels are read here."""
+    results = gather(study_data(config, "train", "test"), models)
+    data, test = results.data, results.data.splits["test"]
+    write_tables(folder, results, seeds(config))
+    write_rows(folder / "search.csv", search_rows(choices))
+    compared = verdicts(test.labels, results.predictions, margin=config.margin)
+    write_json(folder / "comparisons.json", without_nan(compared))
+    flat = [{k: v for k, v in item.items() if k != "variance"} for item in compared]
+    if flat:
+        write_rows(folder / "comparisons.csv", flat)
+    write_csv(
+        folder / "seconds.csv",
+        ["stage", "units", "seconds", "longest_unit"],
+        [[name, len(each), round(sum(each), 1), max(each)] for name, each in seconds.items()],
+    )
+    where = f"{data.name}, {len(test)} test images, {config.seeds} seeds"
+    figures = save_ablation_figures(
+        folder / "figures", summarise(results), compared, where=where, margin=config.margin
+    )
+    notes = list(data.notes)
+    if "imagenet" not in encoder_kinds():
+        notes.append(
+            "ImageNet weights are not on this machine and were not downloaded: no such encoder."
+        )
+    write_json(
+        folder / "result.json",
+        {
+            "data": data.name,
+            "images": len(test),
+            "images_without_duplicates": int(results.unlike.sum()),
+            "seeds": config.seeds,
+            "labels": list(fractions(config)),
+            "margin": config.margin,
+            "models": list(dict.fromkeys(row["model"] for row in results.rows)),
+            "settings": [
+                {
+                    "encoder": choice.kind,
+                    "labels": choice.fraction,
+                    **vars(choice.setting),
+                    "mean_val_auc": choice.means[choice.chosen],
+                }
+                for choice in choices
+            ],
+            "comparisons": len(compared),
+            "verdicts": {
+                verdict: sum(item["verdict"] == verdict for item in compared)
+                for verdict in ("better", "worse", "equivalent", "undecided")
+            },
+            "figures": [path.name for path in figures],
+            "notes": notes,
+        },
+    )

@@ -1,0 +1,146 @@
+"""Pictures of an ablation: AUC against labels, and the differences with their margin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hybridq.files import atomic_path
+from hybridq.studies.ablation_grid import RAW_PIXELS
+from hybridq.studies.line_figures import COLOURS, GREY, MARKERS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Row = Mapping[str, Any]
+
+VERDICT_COLOURS = {
+    "better": "#009E73",
+    "worse": "#D55E00",
+    "equivalent": "#0072B2",
+    "undecided": GREY,
+}
+VERDICT_MARKERS = {"better": ">", "worse": "<", "equivalent": "s", "undecided": "o"}
+
+
+def save_ablation_figures(
+    folder: Path, summary: Sequence[Row], comparisons: Sequence[Row], *, where: str, margin: float
+) -> list[Path]:
+    """Write `labels.png` (label efficiency) and `differences.png` (a forest plot).
+
+    Args:
+        folder: Where they go.
+        summary: Rows of `summary.csv`.
+        comparisons: What `verdicts` returned.
+        where: What a title says of the data.
+        margin: Largest difference in AUC that does not matter.
+
+    Returns:
+        The paths written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    written = []
+
+    def save(name: str, draw: Callable[..., None], *what: Any) -> None:
+        figure = Figure(layout="constrained")
+        FigureCanvasAgg(figure)
+        draw(figure, *what)
+        with atomic_path(folder / name) as temporary:
+            figure.savefig(temporary, format="png", dpi=150, bbox_inches="tight")
+        written.append(folder / name)
+
+    save("labels.png", draw_label_efficiency, summary, where)
+    if comparisons:
+        save("differences.png", draw_differences, comparisons, where, margin)
+    return written
+
+
+def draw_label_efficiency(figure: Figure, summary: Sequence[Row], where: str) -> None:
+    """Draw mean AUC against the fraction of labels: a panel for each training and encoder."""
+    rows = [row for row in summary if row["figure"] == "auc"]
+    pixels = [row for row in rows if row["model"] == RAW_PIXELS]
+    panels: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["training"] == "frozen":
+            panels.setdefault(f"frozen {row['encoder']} features", []).append(row)
+        elif row["training"] == "whole":
+            panels.setdefault("the whole network", []).append(row)
+    columns = min(2, len(panels))
+    lines = -(-len(panels) // columns)
+    figure.set_size_inches(5.6 * columns, 4.2 * lines + 0.6)
+    grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
+    fractions = sorted({row["labels"] for row in rows})
+    for axes in grid.flat[len(panels) :]:
+        axes.remove()
+    for axes, (title, shown) in zip(grid.flat, panels.items(), strict=False):
+        _curve(axes, pixels, "raw pixels", GREY, "x", dashed=True)
+        names = list(dict.fromkeys((row["encoder"], row["head"]) for row in shown))
+        for index, (encoder, head) in enumerate(names):
+            own = [row for row in shown if (row["encoder"], row["head"]) == (encoder, head)]
+            label = head if own[0]["training"] == "frozen" else f"{encoder}, {head}"
+            colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+            _curve(axes, own, label, colour, marker, dashed=index >= len(COLOURS))
+        axes.set_title(title, fontsize=10)
+        axes.set_xscale("log")
+        axes.set_xticks(fractions, [f"{100 * fraction:.4g}%" for fraction in fractions])
+        axes.minorticks_off()
+        axes.set_xlabel("labels in use")
+        axes.set_ylabel("AUC")
+        axes.grid(alpha=0.25)
+        axes.legend(fontsize=8, frameon=False)
+    figure.suptitle(f"AUC against labels: {where}", fontsize=12)
+
+
+def _curve(
+    axes: Axes, rows: Sequence[Row], label: str, colour: str, marker: str, *, dashed: bool
+) -> None:
+    """A line with its band, or one point with a bar."""
+    rows = sorted(rows, key=lambda row: row["labels"])
+    if not rows:
+        return
+    x = [row["labels"] for row in rows]
+    mean, low, high = ([row[name] for row in rows] for name in ("mean", "low", "high"))
+    style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 5, "label": label}
+    if len(x) == 1:
+        bars = [[mean[0] - low[0]], [high[0] - mean[0]]]
+        axes.errorbar(x, mean, bars, linestyle="none", capsize=3, **style)
+    else:
+        axes.plot(x, mean, linestyle="--" if dashed else "-", **style)
+        axes.fill_between(x, low, high, color=colour, alpha=0.08, linewidth=0)
+
+
+def draw_differences(figure: Figure, comparisons: Sequence[Row], where: str, margin: float) -> None:
+    """Draw each difference with its interval, over a band of the margin; a panel a fraction."""
+    fractions = sorted({item["labels"] for item in comparisons})
+    counts = [sum(item["labels"] == fraction for item in comparisons) for fraction in fractions]
+    figure.set_size_inches(9, 0.3 * sum(counts) + 0.9 * len(fractions) + 1)
+    grid = figure.subplots(
+        len(fractions), 1, squeeze=False, sharex=True, height_ratios=[n + 1.5 for n in counts]
+    )
+    for axes, fraction in zip(grid.flat, fractions, strict=True):
+        shown = [item for item in comparisons if item["labels"] == fraction]
+        axes.axvspan(-margin, margin, color=GREY, alpha=0.15, linewidth=0)
+        axes.axvline(0, color=GREY, linewidth=1)
+        for row, item in enumerate(shown):
+            colour = VERDICT_COLOURS[item["verdict"]]
+            axes.hlines(row, item["low"], item["high"], color=colour, linewidth=2)
+            axes.plot(item["difference"], row, VERDICT_MARKERS[item["verdict"]], color=colour)
+            axes.annotate(
+                item["verdict"],
+                (1.01, row),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                fontsize=8,
+                color=colour,
+            )
+        names = [f"{item['a']} - {item['b']}" for item in shown]
+        axes.set_yticks(range(len(shown)), names, fontsize=8)
+        axes.set_ylim(len(shown) - 0.5, -0.5)
+        axes.set_title(f"{100 * fraction:.4g}% of the labels", fontsize=10, loc="left")
+        axes.grid(axis="x", alpha=0.25)
+    grid.flat[-1].set_xlabel(f"difference in AUC (grey: within the margin of {margin:g})")
+    figure.suptitle(f"Differences with 95% intervals: {where}", fontsize=12)

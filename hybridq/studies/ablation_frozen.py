@@ -1,0 +1,223 @@
+"""Heads on frozen features: one search for all arms on validation, then the test split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from backends import Executable, open_backend
+from hybridq.config import AblationStudyConfig
+from hybridq.data import ImageData
+from hybridq.data.splits import select_labels
+from hybridq.encoder.backbone import NUM_FEATURES
+from hybridq.evaluation.evaluate import threshold_for
+from hybridq.evaluation.metrics import auc
+from hybridq.heads import Head, build_head, num_trainable, quantum_parameters
+from hybridq.studies.ablation_encoders import (
+    EncoderKind,
+    features_file,
+    read_features,
+    study_data,
+)
+from hybridq.studies.ablation_grid import SETTINGS, Arm, Setting, frozen_arms, frozen_model
+from hybridq.training.head import head_probs, train_head
+from hybridq.training.seeding import derive_seed
+
+
+def cut_labels(data: ImageData, fraction: float, *, seed: int) -> dict[str, Any]:
+    """Indices of the labelled images of train and of validation, both cut by the fraction."""
+    return {
+        split: select_labels(
+            data.splits[split], fraction, seed=seed, task=data.task, num_classes=data.num_classes
+        )
+        for split in ("train", "val")
+    }
+
+
+def with_cut(data: ImageData, cut: Mapping[str, Any]) -> ImageData:
+    """The data with no more than the labelled images of train and validation."""
+    parts = {
+        name: split.take(cut[name]) if name in cut else split for name, split in data.splits.items()
+    }
+    return replace(data, splits=parts)
+
+
+@dataclass(frozen=True)
+class SearchWork:
+    """All arms in all settings on one encoder, judged on validation; the test split is not read.
+
+    Attributes:
+        config: Of the study.
+        folder: Of the study.
+        kind: Of the encoder.
+        seed: Of encoder, labels and heads.
+        fraction: Of the labels.
+    """
+
+    config: AblationStudyConfig
+    folder: Path
+    kind: EncoderKind
+    seed: int
+    fraction: float
+
+    @property
+    def name(self) -> str:
+        """Of the unit."""
+        return f"{self.kind}-s{self.seed}-l{self.fraction:g}"
+
+    def compute(self) -> dict[str, Any]:
+        """Validation AUC of each arm in each setting, in the order of `SETTINGS`."""
+        data = study_data(self.config, "train", "val")
+        cut = cut_labels(data, self.fraction, seed=self.seed)
+        data = with_cut(data, cut)
+        path = features_file(self.folder, self.kind, self.seed)
+        train, val = read_features(path, "train", "val")
+        multilabel = data.task == "multilabel"
+        found: dict[str, list[float]] = {}
+        with open_backend("statevector") as backend:
+            for name, arm in frozen_arms(self.config).items():
+                found[name] = []
+                for setting in SETTINGS:
+                    head = fitted(
+                        self.config, arm, setting, data, train[cut["train"]], backend, self.seed
+                    )
+                    probs = head_probs(head, val[cut["val"]], multilabel=multilabel)
+                    found[name].append(auc(data.splits["val"].labels, probs))
+        return {"val_auc": found}
+
+
+@dataclass(frozen=True)
+class FrozenWork:
+    """All arms in the setting that was chosen, with their probabilities of the test images.
+
+    Attributes:
+        config: Of the study.
+        folder: Of the study.
+        kind: Of the encoder.
+        seed: Of encoder, labels and heads.
+        fraction: Of the labels.
+        setting: The one for all arms and seeds.
+    """
+
+    config: AblationStudyConfig
+    folder: Path
+    kind: EncoderKind
+    seed: int
+    fraction: float
+    setting: Setting
+
+    @property
+    def name(self) -> str:
+        """Of the unit."""
+        return f"{self.kind}-s{self.seed}-l{self.fraction:g}"
+
+    def compute(self) -> dict[str, Any]:
+        """A model for each arm."""
+        data = study_data(self.config, "train", "val")
+        cut = cut_labels(data, self.fraction, seed=self.seed)
+        data = with_cut(data, cut)
+        path = features_file(self.folder, self.kind, self.seed)
+        train, val, test = read_features(path, "train", "val", "test")
+        multilabel = data.task == "multilabel"
+        models = []
+        with open_backend("statevector") as backend:
+            for name, arm in frozen_arms(self.config).items():
+                head = fitted(
+                    self.config, arm, self.setting, data, train[cut["train"]], backend, self.seed
+                )
+                on_val = head_probs(head, val[cut["val"]], multilabel=multilabel)
+                circuit = [weight for weight in quantum_parameters(head) if weight.requires_grad]
+                models.append(
+                    {
+                        "model": frozen_model(self.kind, name),
+                        "training": "frozen",
+                        "encoder": self.kind,
+                        "head": name,
+                        "labels": self.fraction,
+                        "seed": self.seed,
+                        "train_images": len(cut["train"]),
+                        "val_images": len(cut["val"]),
+                        "steps": self.config.steps,
+                        "learning_rate": self.setting.learning_rate,
+                        "weight_decay": self.setting.weight_decay,
+                        "parameters": num_trainable(head),
+                        "circuit_parameters": sum(weight.numel() for weight in circuit),
+                        "val_auc": auc(data.splits["val"].labels, on_val),
+                        "threshold": threshold_for(data, on_val),
+                        "probs": head_probs(head, test, multilabel=multilabel).tolist(),
+                    }
+                )
+        return {"models": models}
+
+
+def fitted(
+    config: AblationStudyConfig,
+    arm: Arm,
+    setting: Setting,
+    data: ImageData,
+    features: torch.Tensor,
+    backend: Executable,
+    seed: int,
+) -> Head:
+    """A new head, trained on features of the labelled train images of `data`."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, 1))
+    head = build_head(
+        NUM_FEATURES, data.num_classes, arm.head, backend=backend, generator=generator
+    )
+    if not arm.trains_circuit:
+        for weight in quantum_parameters(head):
+            weight.requires_grad_(False)
+    train_head(
+        head,
+        features,
+        torch.from_numpy(data.splits["train"].labels),
+        num_classes=data.num_classes,
+        steps=config.steps,
+        learning_rate=setting.learning_rate,
+        quantum_learning_rate=setting.quantum_learning_rate,
+        weight_decay=setting.weight_decay,
+        seed=seed,
+    )
+    return head
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the search found on one encoder at one fraction.
+
+    Attributes:
+        kind: Of the encoder.
+        fraction: Of the labels.
+        val_auc: By seed and arm, the AUC in each setting of `SETTINGS`; None is undefined.
+        means: Over all arms and seeds, of each setting.
+        chosen: Index of the setting with the best mean, the first among equals.
+    """
+
+    kind: EncoderKind
+    fraction: float
+    val_auc: Mapping[int, Mapping[str, Sequence[float | None]]]
+    means: tuple[float, ...]
+    chosen: int
+
+    @property
+    def setting(self) -> Setting:
+        """For all arms and seeds alike, so that none is tuned in its own favour."""
+        return SETTINGS[self.chosen]
+
+
+def choose(
+    kind: EncoderKind,
+    fraction: float,
+    val_auc: Mapping[int, Mapping[str, Sequence[float | None]]],
+) -> Choice:
+    """Choose the setting with the best mean validation AUC over all arms and seeds."""
+    every = [values for arms in val_auc.values() for values in arms.values()]
+    values = np.ma.masked_invalid(np.array(every, dtype=np.float64))
+    means = values.mean(axis=0).filled(0.0)
+    chosen = int(np.argmax(np.round(means, 12)))
+    return Choice(kind, fraction, val_auc, tuple(means.tolist()), chosen)

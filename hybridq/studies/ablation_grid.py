@@ -1,0 +1,160 @@
+"""What an ablation asks: its arms, fractions, seeds, encoders, and the settings it searches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hybridq.config import AblationStudyConfig, HeadConfig, PretrainConfig
+from hybridq.encoder.backbone import encoder_file
+from hybridq.errors import InvalidValueError
+from hybridq.runs import read_config
+
+RAW_PIXELS = "raw_pixels"
+"""The logistic regression that is in every table."""
+
+WHOLE_HEADS = ("linear", "mlp", "pqc")
+"""Heads on the network that is trained as a whole."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A head on frozen features.
+
+    Attributes:
+        head: What is built.
+        trains_circuit: Whether the circuit's weights are trained; else they stay as drawn.
+    """
+
+    head: HeadConfig
+    trains_circuit: bool = True
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting of the search.
+
+    Attributes:
+        learning_rate: Peak of the head's classical part; that of the circuit is twice as large.
+        weight_decay: Of matrices.
+    """
+
+    learning_rate: float
+    weight_decay: float
+
+    @property
+    def quantum_learning_rate(self) -> float:
+        """Peak of the circuit's weights."""
+        return 2 * self.learning_rate
+
+
+SETTINGS = tuple(
+    Setting(learning_rate, weight_decay)
+    for learning_rate in (1e-3, 1e-2)
+    for weight_decay in (1e-2, 1.0)
+)
+"""One of them is chosen for all arms together."""
+
+
+def frozen_arms(config: AblationStudyConfig) -> dict[str, Arm]:
+    """The heads on frozen features, by name."""
+
+    def head(name: str, **changes: object) -> HeadConfig:
+        return HeadConfig(
+            name=name, num_qubits=config.num_qubits, num_layers=config.num_layers
+        ).model_copy(update=changes)
+
+    return {
+        "linear": Arm(head("linear")),
+        "mlp": Arm(head("mlp")),
+        "pqc": Arm(head("pqc")),
+        "mlp_residual": Arm(head("mlp_residual")),
+        "pqc_residual": Arm(head("pqc_residual")),
+        "pqc_unentangled": Arm(head("pqc", entanglement="none")),
+        "pqc_random": Arm(head("pqc", init_std=math.pi), trains_circuit=False),
+    }
+
+
+def frozen_model(encoder: str, arm: str) -> str:
+    """Name of a head on frozen features, in tables and files."""
+    return f"{encoder}-{arm}"
+
+
+def whole_model(start: str, head: str) -> str:
+    """Name of a network trained as a whole from `scratch` or `simclr`."""
+    return f"whole-{start}-{head}"
+
+
+def seeds(config: AblationStudyConfig) -> tuple[int, ...]:
+    """The seeds, which follow one another."""
+    return tuple(range(config.seed, config.seed + config.seeds))
+
+
+def fractions(config: AblationStudyConfig) -> tuple[float, ...]:
+    """The fractions of the labels, ascending.
+
+    Raises:
+        InvalidValueError: If an entry is no fraction, or twice there.
+    """
+    found = []
+    for word in config.labels.split(","):
+        try:
+            value = float(word)
+        except ValueError:
+            value = math.nan
+        if not 0 < value <= 1:
+            raise InvalidValueError(
+                f"Expected --labels of fractions above 0 and up to 1, got {word.strip()!r}: write "
+                "0.05,0.1,1.0."
+            )
+        found.append(value)
+    if len({f"{value:g}" for value in found}) != len(found):
+        raise InvalidValueError(
+            f"Expected each entry of --labels once, got {config.labels!r}: remove the double one."
+        )
+    return tuple(sorted(found))
+
+
+def whole_fractions(config: AblationStudyConfig) -> tuple[float, ...]:
+    """The smallest and the largest fraction."""
+    every = fractions(config)
+    return tuple(dict.fromkeys((every[0], every[-1])))
+
+
+def given_encoders(config: AblationStudyConfig) -> Mapping[int, Path]:
+    """The runs of `--encoder-runs` by their seeds; empty where none are given.
+
+    Raises:
+        MissingFileError: If one is no run folder, or is not finished.
+        InvalidValueError: If one is of other data, or a seed has no run or two.
+    """
+    found: dict[int, Path] = {}
+    for run in config.encoder_runs:
+        pretrained = read_config(run, PretrainConfig, "pretrain")
+        encoder_file(run)
+        if _source(pretrained.data) != _source(config.data):
+            raise InvalidValueError(
+                f"Expected --encoder-runs on {config.data!r}, got {str(run)!r} on "
+                f"{pretrained.data!r}: pretrain on this data."
+            )
+        if pretrained.seed in found:
+            raise InvalidValueError(
+                f"Expected one encoder a seed, got {str(found[pretrained.seed])!r} and "
+                f"{str(run)!r} of seed {pretrained.seed}: leave one out."
+            )
+        found[pretrained.seed] = run
+    missing = [seed for seed in seeds(config) if seed not in found]
+    if found and missing:
+        raise InvalidValueError(
+            f"Expected in --encoder-runs a run of each seed from {config.seed} to "
+            f"{config.seed + config.seeds - 1}, got none of {', '.join(map(str, missing))}: add "
+            "them, or lower --seeds."
+        )
+    return found
+
+
+def _source(data: str) -> str:
+    """A data source with its path made absolute."""
+    return str(Path(data).resolve()) if Path(data).exists() else data

@@ -1,0 +1,120 @@
+"""The whole network, encoder and head, trained from scratch or from SimCLR."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from backends import open_backend
+from hybridq.checkpoint import load_model
+from hybridq.config import AblationStudyConfig, FinetuneConfig, HeadConfig
+from hybridq.encoder.backbone import load_encoder
+from hybridq.evaluation.evaluate import classify, threshold_for
+from hybridq.evaluation.metrics import auc
+from hybridq.heads import quantum_parameters
+from hybridq.runs import read_result
+from hybridq.studies.ablation_encoders import finished_run, study_data
+from hybridq.studies.ablation_frozen import cut_labels, with_cut
+from hybridq.studies.ablation_grid import frozen_arms, whole_model
+from hybridq.training.batches import EpochBatches
+from hybridq.training.finetune import finetune
+
+Start = Literal["scratch", "simclr"]
+STARTS: tuple[Start, ...] = ("scratch", "simclr")
+
+CHECKPOINTS = 12
+"""Checkpoints of a training, so that a kill costs little of it."""
+
+
+@dataclass(frozen=True)
+class WholeWork:
+    """One network of one seed: trained by `finetune`, then the test images.
+
+    Attributes:
+        config: Of the study.
+        folder: Of the study.
+        start: Weights the encoder begins with.
+        head: Name of the head.
+        seed: Of encoder, labels and training.
+        fraction: Of the labels.
+        run: Of SimCLR, that seed; it also gives the size of the input.
+    """
+
+    config: AblationStudyConfig
+    folder: Path
+    start: Start
+    head: str
+    seed: int
+    fraction: float
+    run: Path
+
+    @property
+    def name(self) -> str:
+        """Of the unit."""
+        return f"{self.start}-{self.head}-s{self.seed}-l{self.fraction:g}"
+
+    def compute(self) -> dict[str, Any]:
+        """One model."""
+        data = study_data(self.config, "train", "val")
+        cut = cut_labels(data, self.fraction, seed=self.seed)
+        recipe = self._recipe(len(cut["train"]))
+
+        def train(begun: Path | None) -> Path:
+            return finetune(recipe if begun is None else FinetuneConfig(resume=begun))
+
+        run = finished_run(recipe.runs, "finetune", self.name, train)
+        with open_backend(recipe.backend) as backend:
+            model, _ = load_model(run, backend=backend)
+            data = with_cut(data, cut)
+            multilabel = data.task == "multilabel"
+            on_val = classify(model, data.splits["val"], multilabel=multilabel)
+            test = study_data(self.config, "test").splits["test"]
+            probs = classify(model, test, multilabel=multilabel)
+        epochs = read_result(run)["epochs"]
+        return {
+            "run": run.relative_to(self.folder).as_posix(),
+            "models": [
+                {
+                    "model": whole_model(self.start, self.head),
+                    "training": "whole",
+                    "encoder": self.start,
+                    "head": self.head,
+                    "labels": self.fraction,
+                    "seed": self.seed,
+                    "train_images": len(cut["train"]),
+                    "val_images": len(cut["val"]),
+                    "steps": epochs * _steps(len(cut["train"]), recipe),
+                    "learning_rate": recipe.learning_rate,
+                    "weight_decay": recipe.weight_decay,
+                    "parameters": read_result(run)["trainable_parameters"],
+                    "circuit_parameters": sum(w.numel() for w in quantum_parameters(model.head)),
+                    "val_auc": auc(data.splits["val"].labels, on_val),
+                    "threshold": threshold_for(data, on_val),
+                    "probs": probs.tolist(),
+                }
+            ],
+        }
+
+    def _recipe(self, images: int) -> FinetuneConfig:
+        spec = load_encoder(self.run).spec
+        head: HeadConfig = frozen_arms(self.config)[self.head].head
+        scratch = {"encoder": "none", "image_size": spec.image_size, "stem": spec.stem}
+        recipe = FinetuneConfig(
+            data=self.config.data,
+            data_root=self.config.data_root,
+            positive=self.config.positive,
+            labels=self.fraction,
+            head=head,
+            seed=self.seed,
+            runs=self.folder / "whole",
+            name=self.name,
+        ).model_copy(update=scratch if self.start == "scratch" else {"encoder": str(self.run)})
+        epochs = -(-self.config.whole_steps // _steps(images, recipe))
+        every = max(1, epochs // CHECKPOINTS)
+        return recipe.model_copy(update={"epochs": epochs, "checkpoint_every": every})
+
+
+def _steps(images: int, recipe: FinetuneConfig) -> int:
+    """Optimiser steps of an epoch."""
+    return len(EpochBatches(images, recipe.batch_size, seed=0))

@@ -1,0 +1,76 @@
+"""Units of work that leave one file each, so that a study goes on after a kill."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from hybridq.files import without_nan, write_json
+from hybridq.studies.pool import one_thread, run_units
+
+
+class Work(Protocol):
+    """What is computed at a time.
+
+    Attributes:
+        name: Of the unit, unique in its stage; part of a file's name.
+    """
+
+    @property
+    def name(self) -> str:
+        """Of the unit."""
+        ...
+
+    def compute(self) -> dict[str, Any]:
+        """What is kept of it, ready for JSON; NaN becomes None."""
+        ...
+
+
+@dataclass(frozen=True)
+class KeptUnit:
+    """A unit, and the file that says that it is finished and holds what came out."""
+
+    work: Work
+    path: Path
+
+
+def run_stage(
+    folder: Path,
+    stage: str,
+    works: Sequence[Work],
+    *,
+    workers: int,
+    on_done: Callable[[Work], None],
+) -> list[dict[str, Any]]:
+    """Compute what is not there yet, and return what all units have left.
+
+    Args:
+        folder: Of the study; the files are in `units/` of it.
+        stage: Folder in there.
+        works: In any order; each can be pickled.
+        workers: Processes of one thread each.
+        on_done: Called after each unit, also for those that were there.
+
+    Returns:
+        What `compute` returned, in the order of `works`.
+    """
+    units = [KeptUnit(work, folder / "units" / stage / f"{work.name}.json") for work in works]
+    missing = [unit for unit in units if not unit.path.is_file()]
+    for unit in units:
+        if unit not in missing:
+            on_done(unit.work)
+    for unit, _ in run_units(_keep, missing, workers=workers, ray=None):
+        on_done(unit.work)
+    return [json.loads(unit.path.read_text(encoding="utf-8")) for unit in units]
+
+
+def _keep(unit: KeptUnit) -> None:
+    started = time.perf_counter()
+    with one_thread():
+        result = unit.work.compute()
+    seconds = round(time.perf_counter() - started, 2)
+    write_json(unit.path, without_nan({**result, "seconds": seconds}))

@@ -1,0 +1,82 @@
+"""A head alone on features that are there already: a plain loop of a second or two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hybridq.heads import Head
+from hybridq.model import probabilities
+from hybridq.training.batches import EpochBatches
+from hybridq.training.finetune import loss_function
+from hybridq.training.optimizer import head_groups, one_cycle
+from hybridq.training.seeding import derive_seed
+
+BATCH = 32
+
+
+def train_head(
+    head: Head,
+    features: Tensor,
+    labels: Tensor,
+    *,
+    num_classes: int,
+    steps: int,
+    learning_rate: float,
+    quantum_learning_rate: float,
+    weight_decay: float,
+    seed: int,
+) -> None:
+    """Train a head in place, as `FinetuneModule` does with a frozen encoder.
+
+    Loss, optimiser and schedule are those of `hybridq finetune`; the batches are of 32 images, or
+    of all where there are fewer, and follow from the seed. The last step's weights stay.
+
+    Args:
+        head: what is trained; a weight that needs no gradient stays as it is.
+        features: `(count, in_features)`.
+        labels: `(count,)` classes, or `(count, num_classes)` of 0 and 1.
+        num_classes: number of classes.
+        steps: optimiser steps, at least 2.
+        learning_rate: peak, of the classical part.
+        quantum_learning_rate: peak, of the circuit's weights.
+        weight_decay: of matrices.
+        seed: of the order of the images.
+    """
+    groups = head_groups(
+        head,
+        learning_rate=learning_rate,
+        quantum_learning_rate=quantum_learning_rate,
+        weight_decay=weight_decay,
+    )
+    optimizer, schedule = one_cycle(groups, steps)
+    criterion = loss_function(labels, num_classes, weighted=True)
+    head.train()
+    for _, chosen in zip(range(steps), _batches(len(features), seed), strict=False):
+        optimizer.zero_grad()
+        criterion(head(features[chosen]).float(), labels[chosen]).backward()
+        optimizer.step()
+        schedule.step()
+    head.eval()
+
+
+def _batches(images: int, seed: int) -> Iterator[list[int]]:
+    """Index lists without end, epoch after epoch."""
+    batches = EpochBatches(images, BATCH, seed=derive_seed(seed, 2))
+    for epoch in count():
+        batches.set_epoch(epoch)
+        yield from batches
+
+
+@torch.inference_mode()
+def head_probs(head: Head, features: Tensor, *, multilabel: bool) -> NDArray[np.float64]:
+    """Probabilities `(count, num_classes)` of features `(count, in_features)`."""
+    probs: NDArray[np.float64] = probabilities(
+        head(features).double(), multilabel=multilabel
+    ).numpy()
+    return probs

@@ -1,0 +1,66 @@
+"""The optimiser and the schedule that every training of a classifier shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
+
+from hybridq.heads import quantum_parameters
+
+
+def decay_groups(
+    module: nn.Module,
+    *,
+    learning_rate: float,
+    weight_decay: float,
+    without: Sequence[nn.Parameter] = (),
+) -> list[dict[str, Any]]:
+    """Parameters to train in two groups: matrices with weight decay, vectors without."""
+    left_out = {id(parameter) for parameter in without}
+    chosen = [
+        parameter
+        for parameter in module.parameters()
+        if parameter.requires_grad and id(parameter) not in left_out
+    ]
+    matrices = [parameter for parameter in chosen if parameter.ndim > 1]
+    vectors = [parameter for parameter in chosen if parameter.ndim <= 1]
+    return [
+        {"params": matrices, "lr": learning_rate, "weight_decay": weight_decay},
+        {"params": vectors, "lr": learning_rate, "weight_decay": 0.0},
+    ]
+
+
+def head_groups(
+    head: nn.Module, *, learning_rate: float, quantum_learning_rate: float, weight_decay: float
+) -> list[dict[str, Any]]:
+    """The groups of a head: its classical part, and circuit weights without weight decay."""
+    circuit = quantum_parameters(head)
+    trained = [weight for weight in circuit if weight.requires_grad]
+    return [
+        *decay_groups(
+            head, learning_rate=learning_rate, weight_decay=weight_decay, without=circuit
+        ),
+        {"params": trained, "lr": quantum_learning_rate, "weight_decay": 0.0},
+    ]
+
+
+def one_cycle(groups: Sequence[dict[str, Any]], total_steps: int) -> tuple[Optimizer, OneCycleLR]:
+    """AdamW whose learning rates rise to those of the groups and fall to almost nothing.
+
+    Smith & Topin, arXiv:1708.07120.
+
+    Args:
+        groups: of parameters, each with its peak `lr`; those without parameters are left out.
+        total_steps: optimiser steps of the training, at least 2.
+    """
+    filled = [group for group in groups if group["params"]]
+    optimizer = torch.optim.AdamW(filled)
+    schedule = OneCycleLR(
+        optimizer, max_lr=[group["lr"] for group in filled], total_steps=max(2, total_steps)
+    )
+    return optimizer, schedule
