@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from hybridq.studies.ablation_figures import save_ablation_figures
 from hybridq.studies.ablation_frozen import Choice, FrozenWork, SearchWork, choose
 from hybridq.studies.ablation_grid import (
     WHOLE_HEADS,
+    absolute_source,
     fractions,
     given_encoders,
     seeds,
@@ -48,6 +50,7 @@ from hybridq.studies.ablation_tables import (
 )
 from hybridq.studies.ablation_verdicts import check_test_labels, verdicts
 from hybridq.studies.ablation_whole import STARTS, WholeWork
+from hybridq.studies.pool import worker_pool
 from hybridq.studies.units import Work, run_stage
 
 logger = logging.getLogger("hybridq")
@@ -79,7 +82,8 @@ def ablation_study(config: AblationStudyConfig) -> Path:
                 write_config(folder, config)
                 write_environment(folder, seed=config.seed)
             logger.info("study folder %s", folder)
-            _run(config, folder.resolve())
+            with worker_pool(config.workers) as pool:
+                _run(config, folder.resolve(), pool)
         except HybridqError:
             if resume is None:
                 discard_if_empty(folder)
@@ -93,10 +97,9 @@ def ablation_study(config: AblationStudyConfig) -> Path:
 def _absolute(config: AblationStudyConfig) -> AblationStudyConfig:
     """The config with its paths made absolute: `--resume` may be called from another folder."""
     changes: dict[str, object] = {
-        "encoder_runs": tuple(run.resolve() for run in config.encoder_runs)
+        "encoder_runs": tuple(run.resolve() for run in config.encoder_runs),
+        "data": absolute_source(config.data),
     }
-    if Path(config.data).exists():
-        changes["data"] = str(Path(config.data).resolve())
     if config.data_root is not None:
         changes["data_root"] = config.data_root.resolve()
     return config.model_copy(update=changes)
@@ -106,8 +109,8 @@ def _absolute(config: AblationStudyConfig) -> AblationStudyConfig:
 class _Log:
     """Seconds of the stages, and a line or a bar for each."""
 
-    config: AblationStudyConfig
     folder: Path
+    pool: ProcessPoolExecutor | None
     seconds: dict[str, list[float]]
 
     def stage(self, name: str, works: Sequence[Work]) -> list[dict[str, Any]]:
@@ -115,7 +118,7 @@ class _Log:
         logger.info("%s: %d units", name, len(works))
         with tqdm(total=len(works), disable=None, unit="unit", desc=name) as bar:
             done: Callable[[Work], None] = partial(_advance, bar, name)
-            found = run_stage(self.folder, name, works, workers=self.config.workers, on_done=done)
+            found = run_stage(self.folder, name, works, pool=self.pool, on_done=done)
         self.seconds[name] = [result["seconds"] for result in found]
         logger.info("%s: %.1f s of work", name, sum(self.seconds[name]))
         return found
@@ -127,8 +130,8 @@ def _advance(bar: Any, stage: str, work: Work) -> None:
         logger.info("%s: %s done", stage, work.name)
 
 
-def _run(config: AblationStudyConfig, folder: Path) -> None:
-    log = _Log(config, folder, {})
+def _run(config: AblationStudyConfig, folder: Path, pool: ProcessPoolExecutor | None) -> None:
+    log = _Log(folder, pool, {})
     of_seeds, kinds = seeds(config), encoder_kinds()
     pretrained = log.stage("encoders", [PretrainWork(config, folder, seed) for seed in of_seeds])
     run_of = {seed: folder / found["run"] for seed, found in zip(of_seeds, pretrained, strict=True)}

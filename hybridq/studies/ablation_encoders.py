@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from hybridq.data import SPLITS, ImageData, load_data
 from hybridq.encoder.backbone import Encoder, load_encoder, random_encoder_like
 from hybridq.encoder.initial import encoder_for
 from hybridq.files import atomic_path
+from hybridq.runs import read_result
 from hybridq.studies.ablation_grid import given_encoders
 from hybridq.training.pretrain import pretrain
 
@@ -91,7 +91,7 @@ class PretrainWork:
         """Where the encoder is: a run given, or one in the study's folder."""
         given = given_encoders(self.config)
         run = given[self.seed].resolve() if given else self._pretrained()
-        result = json.loads((run / "result.json").read_text(encoding="utf-8"))
+        result = read_result(run)
         path = run if given else run.relative_to(self.folder)
         return {"run": path.as_posix(), "epochs": result["epochs"], "loss": result["loss"]}
 

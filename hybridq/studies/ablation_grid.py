@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hybridq.config import AblationStudyConfig, HeadConfig, PretrainConfig
+from hybridq.data.source import parse_source
 from hybridq.encoder.backbone import encoder_file
-from hybridq.errors import InvalidValueError
-from hybridq.runs import read_config
+from hybridq.errors import HybridqError, InvalidValueError
+from hybridq.runs import read_config, read_result
 
 RAW_PIXELS = "raw_pixels"
 """The logistic regression that is in every table."""
@@ -134,7 +135,8 @@ def given_encoders(config: AblationStudyConfig) -> Mapping[int, Path]:
     for run in config.encoder_runs:
         pretrained = read_config(run, PretrainConfig, "pretrain")
         encoder_file(run)
-        if _source(pretrained.data) != _source(config.data):
+        read_result(run)
+        if absolute_source(pretrained.data) != absolute_source(config.data):
             raise InvalidValueError(
                 f"Expected --encoder-runs on {config.data!r}, got {str(run)!r} on "
                 f"{pretrained.data!r}: pretrain on this data."
@@ -155,6 +157,10 @@ def given_encoders(config: AblationStudyConfig) -> Mapping[int, Path]:
     return found
 
 
-def _source(data: str) -> str:
-    """A data source with its path made absolute."""
-    return str(Path(data).resolve()) if Path(data).exists() else data
+def absolute_source(data: str) -> str:
+    """A data source, its path made absolute if it is one that exists."""
+    try:
+        name, _ = parse_source(data)
+    except HybridqError:
+        return data
+    return str(name.resolve()) if isinstance(name, Path) else data

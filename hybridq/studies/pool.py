@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from importlib.util import find_spec
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context, parent_process
 from typing import Any, TypeVar
 
 from hybridq.errors import UnavailableError
@@ -35,26 +36,46 @@ def run_units(
     """
     if ray is not None:
         yield from _on_ray(function, units, ray)
-    elif workers == 1 or len(units) < 2:
-        for unit in units:
-            yield unit, function(unit)
     else:
-        yield from _in_processes(function, units, workers)
+        with worker_pool(workers if len(units) > 1 else 1) as pool:
+            yield from run_in(pool, function, units)
 
 
-def _in_processes(
-    function: Callable[[Unit], Result], units: Sequence[Unit], workers: int
-) -> Iterator[tuple[Unit, Result]]:
+@contextmanager
+def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor | None]:
+    """Processes of one thread each, for several rounds of units; None for 1.
+
+    They end with the process that opened the pool, whatever ends it; Ctrl-C does not wait for the
+    units under way.
+    """
+    if workers == 1:
+        yield None
+        return
     # a fresh interpreter, since the threads of torch and Aer do not survive a fork
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
     try:
-        running: dict[Future[Result], Unit] = {pool.submit(function, unit): unit for unit in units}
-        while running:
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield running.pop(future), future.result()
+        yield pool
+    except KeyboardInterrupt:
+        for worker in active_children():
+            worker.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def run_in(
+    pool: ProcessPoolExecutor | None, function: Callable[[Unit], Result], units: Sequence[Unit]
+) -> Iterator[tuple[Unit, Result]]:
+    """`run_units` in the processes of `worker_pool`, or in this one for None."""
+    if pool is None:
+        for unit in units:
+            yield unit, function(unit)
+        return
+    running: dict[Future[Result], Unit] = {pool.submit(function, unit): unit for unit in units}
+    while running:
+        done, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            yield running.pop(future), future.result()
 
 
 @contextmanager
@@ -71,12 +92,21 @@ def one_thread() -> Iterator[None]:
 
 
 def _start_worker() -> None:
-    """Compute on one thread, and leave Ctrl-C to the process that waits."""
+    """Compute on one thread, leave Ctrl-C to the process that waits, and end when it ends."""
     os.environ["OMP_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
     torch.set_num_threads(1)
+
+
+def _end_with_parent() -> None:
+    """Leave when the parent was killed: its successor may be at the same units already."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _on_ray(

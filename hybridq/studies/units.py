@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from hybridq.files import without_nan, write_json
-from hybridq.studies.pool import one_thread, run_units
+from hybridq.studies.pool import one_thread, run_in
 
 
 class Work(Protocol):
@@ -43,7 +44,7 @@ def run_stage(
     stage: str,
     works: Sequence[Work],
     *,
-    workers: int,
+    pool: ProcessPoolExecutor | None,
     on_done: Callable[[Work], None],
 ) -> list[dict[str, Any]]:
     """Compute what is not there yet, and return what all units have left.
@@ -52,7 +53,7 @@ def run_stage(
         folder: Of the study; the files are in `units/` of it.
         stage: Folder in there.
         works: In any order; each can be pickled.
-        workers: Processes of one thread each.
+        pool: From `worker_pool`.
         on_done: Called after each unit, also for those that were there.
 
     Returns:
@@ -63,7 +64,7 @@ def run_stage(
     for unit in units:
         if unit not in missing:
             on_done(unit.work)
-    for unit, _ in run_units(_keep, missing, workers=workers, ray=None):
+    for unit, _ in run_in(pool, _keep, missing):
         on_done(unit.work)
     return [json.loads(unit.path.read_text(encoding="utf-8")) for unit in units]
 

@@ -18,8 +18,6 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
 from hybridq.config import ComputeConfig, RunConfig
 from hybridq.errors import HybridqError, InvalidValueError
@@ -162,19 +160,6 @@ def _check_readable(path: Path) -> None:
             f"Expected a checkpoint in {path}, got a damaged file ({type(error).__name__}): remove "
             "it to start from the first epoch."
         ) from error
-
-
-def warmup_cosine(optimizer: Optimizer, *, warmup_steps: int, total_steps: int) -> dict[str, Any]:
-    """Linear warm-up to the peak and cosine decay to zero, step by step, for Lightning."""
-    import math
-
-    def factor(step: int) -> float:
-        if step < warmup_steps:
-            return (step + 1) / warmup_steps
-        progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-    return {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
 
 
 @contextmanager

@@ -1,14 +1,15 @@
-"""The optimiser and the schedule that every training of a classifier shares."""
+"""Groups of parameters, the optimiser and its schedules, shared by every training."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
 from hybridq.heads import quantum_parameters
 
@@ -64,3 +65,15 @@ def one_cycle(groups: Sequence[dict[str, Any]], total_steps: int) -> tuple[Optim
         optimizer, max_lr=[group["lr"] for group in filled], total_steps=max(2, total_steps)
     )
     return optimizer, schedule
+
+
+def warmup_cosine(optimizer: Optimizer, *, warmup_steps: int, total_steps: int) -> dict[str, Any]:
+    """Linear warm-up to the peak and cosine decay to zero, step by step, for Lightning."""
+
+    def factor(step: int) -> float:
+        if step < warmup_steps:
+            return (step + 1) / warmup_steps
+        progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+    return {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}

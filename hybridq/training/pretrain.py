@@ -33,9 +33,8 @@ from hybridq.training.loop import (
     make_trainer,
     shared_folder,
     training_run,
-    warmup_cosine,
 )
-from hybridq.training.optimizer import decay_groups
+from hybridq.training.optimizer import decay_groups, warmup_cosine
 from hybridq.training.seeding import derive_seed, step_generator
 
 logger = logging.getLogger("hybridq")

@@ -37,7 +37,8 @@ from hybridq.training.finetune import (
     initial_model,
     loss_function,
 )
-from hybridq.training.loop import MetricsFile, decay_groups, warmup_cosine
+from hybridq.training.loop import MetricsFile
+from hybridq.training.optimizer import decay_groups, warmup_cosine
 from hybridq.training.pretrain import PretrainModule, pretrain
 
 pytestmark = pytest.mark.usefixtures("isolated", "single_thread")

@@ -1,0 +1,372 @@
+"""An ablation on tiny data: its tables by other routes, its search, kills, and planted effects."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hybridq import cli
+from hybridq.config import AblationStudyConfig, PretrainConfig
+from hybridq.data import labelled_subset, load_data
+from hybridq.evaluation.baselines import LogisticBaseline, pixel_inputs
+from hybridq.evaluation.metrics import auc
+from hybridq.runs import read_result
+from hybridq.studies import ablation_encoders, ablation_frozen
+from hybridq.studies.ablation import ablation_study
+from hybridq.studies.ablation_tables import summary_text
+from hybridq.training import head as head_training
+from hybridq.training.pretrain import pretrain
+
+PHANTOM = "phantom,size=16,count=80"
+ARMS = ("linear", "mlp", "pqc", "mlp_residual", "pqc_residual", "pqc_unentangled", "pqc_random")
+TABLES = ("ablation.csv", "summary.csv", "comparisons.csv", "comparisons.json", "search.csv")
+
+pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
+
+
+def settings(**changes) -> AblationStudyConfig:
+    fields = {
+        "data": PHANTOM,
+        "labels": "0.25,1",
+        "seeds": 2,
+        "pretrain_epochs": 1,
+        "num_qubits": 2,
+        "num_layers": 1,
+        "steps": 3,
+        "whole": False,
+        "workers": 1,
+    }
+    return AblationStudyConfig(**{**fields, **changes})
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, single_thread):
+    """A study on frozen features, never stopped, computed in one process."""
+    return ablation_study(settings(runs=tmp_path_factory.mktemp("ablation")))
+
+
+@pytest.fixture(scope="module")
+def encoders(study):
+    """Its two encoders, for studies that are about something else."""
+    return tuple(sorted((study / "encoders" / "pretrain").iterdir()))
+
+
+def table(folder, name="ablation.csv"):
+    with (folder / name).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def tables(folder):
+    return [(folder / name).read_bytes() for name in TABLES]
+
+
+def test_tables_by_another_route(study):
+    """Every arm is there; figures follow from the predictions; raw pixels from scikit-learn."""
+    data = load_data(PHANTOM)
+    test = data.splits["test"]
+    rows = table(study)
+    models = {f"{encoder}-{arm}" for encoder in ("random", "simclr") for arm in ARMS}
+    assert {row["model"] for row in rows} == models | {"raw_pixels"}
+    assert len(rows) == 15 * 2 * 2
+    with np.load(study / "predictions.npz") as kept:
+        assert kept["ids"].tolist() == list(test.ids)
+        assert kept["labels"].tolist() == test.labels.tolist()
+        assert kept["seeds"].tolist() == [0, 1]
+        for row in rows:
+            probs = kept[f"{float(row['labels']):g}/{row['model']}"]
+            assert probs.shape == (2, len(test), 2)
+            own = probs[int(row["seed"])]
+            assert float(row["auc"]) == auc(test.labels, own)
+            named = own[:, data.positive] >= float(row["threshold"])
+            right = (named == (test.labels == data.positive)).mean()
+            assert float(row["accuracy"]) == pytest.approx(right)
+    by_arm = {row["head"]: row for row in rows if row["encoder"] == "simclr"}
+    assert int(by_arm["pqc"]["circuit_parameters"]) == 4
+    assert by_arm["pqc_random"]["circuit_parameters"] == "0"
+    assert int(by_arm["pqc"]["parameters"]) - int(by_arm["pqc_random"]["parameters"]) == 4
+    assert {row["steps"] for row in by_arm.values()} == {"3"}
+
+    pixels = next(r for r in rows if r["model"] == "raw_pixels" and r["labels"] == "0.25")
+    train = labelled_subset(data, "train", 0.25, seed=0)
+    val = labelled_subset(data, "val", 0.25, seed=0)
+    assert (int(pixels["train_images"]), int(pixels["val_images"])) == (len(train), len(val))
+    assert len(val) < len(data.splits["val"])
+    model = LogisticBaseline(
+        (pixel_inputs(train.images), train.labels), (pixel_inputs(val.images), val.labels), 2
+    )
+    assert float(pixels["auc"]) == auc(test.labels, model.probs(pixel_inputs(test.images)))
+
+    names = {path.name for path in (study / "figures").iterdir()}
+    assert names == {"labels.png", "differences.png"}
+    compared = json.loads((study / "comparisons.json").read_text())
+    assert len(compared) == 2 * 10
+    assert {item["family_size"] for item in compared} == {20}
+    means = {(r["labels"], r["model"]): float(r["mean"]) for r in table(study, "summary.csv")
+             if r["figure"] == "auc"}  # fmt: skip
+    for item in compared:
+        a, b = (means[repr(item["labels"]), item[side]] for side in ("a", "b"))
+        assert item["difference"] == pytest.approx(a - b)
+    text = summary_text(study)
+    assert "raw_pixels" in text
+    assert all(item["words"] in text for item in compared)
+
+
+def test_setting_is_shared_and_best_on_validation(study):
+    """One setting an encoder and fraction: that of the best mean over arms and seeds."""
+    rows = table(study, "search.csv")
+    for encoder in ("random", "simclr"):
+        for fraction in ("0.25", "1.0"):
+            own = [r for r in rows if (r["encoder"], r["labels"]) == (encoder, fraction)]
+            means = {}
+            for row in own:
+                key = (row["learning_rate"], row["weight_decay"])
+                means.setdefault(key, []).append(float(row["val_auc"]))
+            means = {key: np.mean(values) for key, values in means.items()}
+            (chosen,) = {
+                (r["learning_rate"], r["weight_decay"]) for r in own if r["chosen"] == "True"
+            }
+            assert means[chosen] == pytest.approx(max(means.values()))
+            used = {
+                (r["learning_rate"], r["weight_decay"])
+                for r in table(study)
+                if (r["encoder"], r["labels"]) == (encoder, fraction)
+            }
+            assert used == {chosen}
+
+
+def test_killed_study_goes_on_in_two_processes(study, isolated):
+    """After SIGKILL the same bytes come out, with two workers as with one."""
+    arguments = "--data phantom,size=16,count=80 --labels 0.25,1 --seeds 2 --pretrain-epochs 1"
+    arguments += " --num-qubits 2 --num-layers 1 --steps 3 --no-whole --workers 2"
+    command = [sys.executable, "-m", "hybridq.cli", "study", "ablation", *arguments.split()]
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    process = subprocess.Popen(
+        command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    until = time.monotonic() + 300
+    while not list(isolated.glob("runs/study/*/units/search/*.json")):
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    until = time.monotonic() + 60
+    while _group(process.pid):  # the workers end with it
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    (folder,) = isolated.glob("runs/study/*")
+    assert not (folder / "result.json").exists()
+    assert cli.main(["study", "ablation", "--resume", str(folder)]) == 0
+    assert tables(folder) == tables(study)
+
+
+def _group(number):
+    """Whether a process of the group is there."""
+    try:
+        os.killpg(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_whole_network_goes_on(encoders, monkeypatch):
+    """A training that was stopped in the middle, and units that are there, give the same bytes."""
+    config = settings(
+        encoder_runs=encoders[:1], seeds=1, labels="1", whole=True, whole_steps=3, steps=2
+    )
+    whole = ablation_study(config)
+    rows = [row for row in table(whole) if row["training"] == "whole"]
+    assert len(rows) == 6
+    assert {row["steps"] for row in rows} == {"3"}
+    parameters = {row["head"]: int(row["parameters"]) for row in rows}
+    assert parameters["linear"] == 2223872 + 1281 * 2
+    before = tables(whole)
+    from hybridq.training.loop import MetricsFile
+
+    kept = MetricsFile.on_train_epoch_end
+
+    def stop(self, trainer, module):
+        kept(self, trainer, module)
+        if trainer.current_epoch == 1:
+            raise KeyboardInterrupt
+
+    (whole / "units" / "whole" / "scratch-pqc-s0-l1.json").unlink()
+    (gone,) = (whole / "whole" / "finetune").glob("*-scratch-pqc-s0-l1")
+    for path in sorted(gone.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    gone.rmdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(MetricsFile, "on_train_epoch_end", stop)
+        with pytest.raises(KeyboardInterrupt):
+            ablation_study(AblationStudyConfig(resume=whole))
+    ablation_study(AblationStudyConfig(resume=whole))
+    assert tables(whole) == before
+    assert len(list((whole / "whole" / "finetune").iterdir())) == 6
+    assert not list(whole.rglob("*.ckpt"))
+
+
+def test_search_does_not_see_the_test_split(save_npz, monkeypatch):
+    """Other test labels change the figures, and neither a setting nor a prediction."""
+    rng = np.random.default_rng(3)
+    right = np.arange(12).reshape(12, 1) % 2
+    runs, found, asked = [], [], []
+    real = ablation_encoders.load_data
+
+    def watched(*arguments, **options):
+        asked.append(options["splits"])
+        return real(*arguments, **options)
+
+    for name, labels in (("a", right), ("b", rng.permutation(right))):
+        path = _own(save_npz, name, labels)
+        encoder = pretrain(PretrainConfig(data=str(path), epochs=1, batch_size=8))
+        folder = ablation_study(
+            settings(data=str(path), encoder_runs=(encoder,), seeds=1, labels="0.5", name=name)
+        )
+        runs.append(folder)
+        found.append((folder / "search.csv").read_bytes())
+        monkeypatch.setattr(ablation_encoders, "load_data", watched)
+        config = settings(data=str(path), encoder_runs=(encoder,), seeds=1)
+        asked.clear()
+        ablation_frozen.SearchWork(config, folder, "simclr", 0, 0.5).compute()
+        assert asked == [("train", "val")]
+        monkeypatch.setattr(ablation_encoders, "load_data", real)
+    assert found[0] == found[1]
+    first, second = (table(folder) for folder in runs)
+    for name in ("threshold", "val_auc", "learning_rate"):
+        assert [row[name] for row in first] == [row[name] for row in second]
+    assert [row["auc"] for row in first] != [row["auc"] for row in second]
+
+
+def _own(save_npz, name, labels):
+    """A set of its own folder, alike but for the labels of its test split."""
+    path = save_npz(f"{name}.npz", test_labels=labels.astype(np.uint8))
+    moved = path.parent / name / "own.npz"
+    moved.parent.mkdir()
+    return path.rename(moved)
+
+
+def test_equal_steps(study, encoders, monkeypatch):
+    """Every arm in every setting takes the same number of optimiser steps."""
+    taken = []
+    real = head_training.one_cycle
+
+    def counted(groups, total):
+        optimizer, schedule = real(groups, total)
+        taken.append(0)
+
+        def count(*_):
+            taken[-1] += 1
+
+        optimizer.register_step_post_hook(count)
+        return optimizer, schedule
+
+    monkeypatch.setattr(head_training, "one_cycle", counted)
+    for fraction in (0.25, 1.0):
+        ablation_frozen.SearchWork(settings(steps=5), study, "simclr", 0, fraction).compute()
+    assert taken == [5] * (2 * len(ARMS) * len(ablation_frozen.SETTINGS))
+
+
+@pytest.mark.parametrize("planted", ["simclr", "none"])
+def test_planted_effect(tmp_path, monkeypatch, planted):
+    """Features that tell the classes apart are better, the others worse."""
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, count in (("train", 64), ("val", 24), ("test", 80)):
+        labels = np.arange(count) % 2
+        images = rng.integers(0, 200, (count, 16, 16)) + 50 * labels[:, None, None]
+        arrays[f"{split}_images"] = images.astype(np.uint8)
+        arrays[f"{split}_labels"] = labels.astype(np.uint8)[:, None]
+    np.savez(tmp_path / "own.npz", **arrays)
+    data = str(tmp_path / "own.npz")
+    runs = tuple(
+        pretrain(PretrainConfig(data=data, epochs=1, batch_size=32, seed=seed)) for seed in range(3)
+    )
+
+    def features(encoder, images):
+        kind = "simclr" if encoder.spec.weights.startswith("simclr") else "none"
+        noise = np.random.default_rng(len(images)).normal(size=(len(images), 1280))
+        signal = images.mean(axis=(1, 2, 3))[:, None] / 10 if kind == planted else 0
+        return (noise + signal).astype(np.float32)
+
+    monkeypatch.setattr(ablation_encoders, "encoded", features)
+    folder = ablation_study(settings(data=data, encoder_runs=runs, seeds=3, labels="1", steps=8))
+    found = json.loads((folder / "comparisons.json").read_text())
+    by_pair = {(item["a"], item["b"]): item["verdict"] for item in found}
+    wanted = "better" if planted == "simclr" else "worse"
+    for arm in ("linear", "mlp", "pqc"):
+        assert by_pair[f"simclr-{arm}", f"random-{arm}"] == wanted
+    if planted == "none":
+        assert by_pair["simclr-mlp", "raw_pixels"] == "worse"
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_several_classes_and_several_labels(save_npz, many):
+    path = save_npz(labels=3) if many else save_npz(classes=3)
+    encoder = pretrain(PretrainConfig(data=str(path), epochs=1, batch_size=8))
+    folder = ablation_study(
+        settings(data=str(path), encoder_runs=(encoder,), seeds=1, labels="1", steps=2)
+    )
+    with np.load(folder / "predictions.npz") as kept:
+        labels, probs = kept["labels"], kept["1/simclr-pqc"]
+    assert probs.shape == (1, 12, 3)
+    row = next(row for row in table(folder) if row["model"] == "simclr-pqc")
+    assert float(row["auc"]) == pytest.approx(auc(labels, probs[0]))
+    assert read_result(folder)["seeds"] == 1
+
+
+def test_bad_input_is_one_line(isolated, encoders, pretrained, save_npz, tree, capfd):
+    """Exit code 2, one line, nothing written."""
+    poor = save_npz(test_labels=np.array([[0]] * 11 + [[1]], dtype=np.uint8))
+    before = tree(isolated)
+    same = ["--data", PHANTOM, "--encoder-runs"]
+    for arguments, said in (
+        (["--labels", "0.1,x"], "Expected --labels"),
+        (["--labels", "0.1,0.10"], "once"),
+        (["--labels", "0"], "Expected --labels"),
+        (["--seeds", "0"], "--seeds"),
+        (["--margin", "0"], "--margin"),
+        (["--data", "nowhere"], "data set"),
+        ([*same, str(pretrained)], "pretrain on this data"),
+        ([*same, str(encoders[0])], "a run of each seed"),
+        ([*same, str(encoders[0]), str(encoders[0])], "one encoder a seed"),
+        ([*same, str(isolated)], "pretrain"),
+        (["--data", str(poor)], "at least 2 images of class"),
+        (["--resume", "nowhere"], "--resume"),
+        (["--resume", str(encoders[0])], "study ablation"),
+    ):
+        assert cli.main(["study", "ablation", *arguments]) == 2, arguments
+        error = capfd.readouterr().err
+        assert error.count("\n") == 1, error
+        assert said in error
+        assert "Traceback" not in error
+    assert tree(isolated) == before
+
+
+def test_random_circuit_stays_as_drawn(study):
+    """The weights of `pqc_random` are spread over a turn, and training leaves them alone."""
+    from backends import open_backend
+    from hybridq.heads import build_head, quantum_parameters
+    from hybridq.studies.ablation_grid import SETTINGS, frozen_arms
+    from hybridq.training.seeding import derive_seed
+
+    config = settings(num_qubits=4, num_layers=3)
+    arm = frozen_arms(config)["pqc_random"]
+    data = load_data(PHANTOM, splits=("train",))
+    features = torch.randn(len(data.splits["train"]), 1280)
+    with open_backend("statevector") as backend:
+        head = ablation_frozen.fitted(config, arm, SETTINGS[0], data, features, backend, 1)
+        generator = torch.Generator().manual_seed(derive_seed(1, 1))
+        fresh = build_head(1280, 2, arm.head, backend=backend, generator=generator)
+    (weight,), (drawn,) = quantum_parameters(head), quantum_parameters(fresh)
+    assert torch.equal(weight, drawn)
+    assert 1.5 < float(drawn.std()) < 5
+    assert not torch.equal(head.classifier.weight, fresh.classifier.weight)

@@ -1,0 +1,117 @@
+"""The plain loop for a head against Lightning's, and near-duplicates against known answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from backends import open_backend
+from hybridq.checkpoint import load_model
+from hybridq.config import FinetuneConfig, HeadConfig
+from hybridq.data import ImageSplit, load_data
+from hybridq.data.duplicates import near_duplicates
+from hybridq.heads import build_head
+from hybridq.studies.ablation_frozen import choose
+from hybridq.training.finetune import finetune
+from hybridq.training.head import head_probs, train_head
+from hybridq.training.seeding import derive_seed
+
+pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
+
+PHANTOM = "phantom,size=16,count=120"
+
+
+@pytest.mark.parametrize("name", ["linear", "mlp_residual", "pqc"])
+def test_loop_is_that_of_finetune(pretrained, name):
+    """Same start, order, loss, optimiser and schedule: the weights of a frozen-encoder run."""
+    head_config = HeadConfig(name=name, num_qubits=2, num_layers=1, init_std=0.3)
+    run = finetune(
+        FinetuneConfig(
+            data=PHANTOM,
+            encoder=str(pretrained),
+            freeze_encoder=True,
+            head=head_config,
+            epochs=3,
+            batch_size=32,
+            seed=5,
+        )
+    )
+    data = load_data(PHANTOM, splits=("train",))
+    train = data.splits["train"]
+    assert len(train) == 72  # 2 batches an epoch
+    with open_backend("statevector") as backend:
+        wanted, _ = load_model(run, backend=backend)
+        with torch.inference_mode():
+            features = wanted.features(wanted.encoder.prepare(train.images)).clone()
+        head = build_head(
+            1280,
+            2,
+            head_config,
+            backend=backend,
+            generator=torch.Generator().manual_seed(derive_seed(5, 1)),
+        )
+        train_head(
+            head,
+            features.clone(),
+            torch.from_numpy(train.labels),
+            num_classes=2,
+            steps=6,
+            learning_rate=5e-3,
+            quantum_learning_rate=1e-2,
+            weight_decay=1e-2,
+            seed=5,
+        )
+        assert not head.training
+        for key, value in wanted.head.state_dict().items():
+            torch.testing.assert_close(head.state_dict()[key], value, atol=2e-5, rtol=1e-4)
+        probs = head_probs(head, features, multilabel=False)
+        assert probs.shape == (72, 2)
+        assert np.allclose(probs.sum(axis=1), 1)
+
+
+def test_near_duplicates():
+    """Brightness and contrast do not matter, a shift does, and one grey is near to nothing."""
+    rng = np.random.default_rng(0)
+    known = rng.integers(60, 180, (4, 12, 12, 1)).astype(np.uint8)
+    same = known[2].copy()
+    brighter = (known[1] * 1.2 + 10).astype(np.uint8)
+    touched = known[0].copy()
+    touched[0, 0] = 255 - touched[0, 0]
+    shifted = np.roll(known[3], 1, axis=0)
+    grey = np.full((12, 12, 1), 90, dtype=np.uint8)
+    asked = np.stack([same, brighter, touched, shifted, grey])
+
+    def split(images):
+        return ImageSplit(
+            images=images,
+            labels=np.zeros(len(images), dtype=np.int64),
+            ids=tuple(map(str, range(len(images)))),
+        )
+
+    found = near_duplicates(split(asked), split(known), correlation=0.98)
+    assert found.tolist() == [True, True, True, False, False]
+    assert near_duplicates(split(asked), split(known), correlation=1.0).tolist()[0]
+    assert not near_duplicates(split(asked), split(known[:, :10])).any()
+
+
+def test_near_duplicates_of_breastmnist(data_root):
+    """As many as are known: 28 of 156, and none in PneumoniaMNIST."""
+    for name, count in (("breastmnist", 28), ("pneumoniamnist", 0)):
+        data = load_data(name, data_root=data_root, splits=("train", "test"))
+        assert near_duplicates(data.splits["test"], data.splits["train"]).sum() == count
+
+
+def test_choice_is_by_the_mean_of_all():
+    """The best mean wins, not the best arm; undefined values are left out; the first of equals."""
+    val_auc = {
+        0: {"linear": [0.99, 0.7, 0.6, 0.6], "pqc": [0.3, 0.8, 0.6, 0.6]},
+        1: {"linear": [0.6, 0.7, None, 0.6], "pqc": [0.6, 0.8, None, 0.6]},
+    }
+    choice = choose("simclr", 0.1, val_auc)
+    assert choice.chosen == 1
+    assert choice.means == pytest.approx((0.6225, 0.75, 0.6, 0.6))
+    nothing = {0: {"linear": [None] * 4}}
+    assert choose("simclr", 0.1, nothing).chosen == 0
+    even = {0: {"linear": [0.5, 0.7, 0.7, 0.1]}}
+    assert choose("random", 1.0, even).chosen == 1
