@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hybridq.files import atomic_path
 from hybridq.studies.ablation_grid import RAW_PIXELS
 from hybridq.studies.line_figures import COLOURS, GREY, MARKERS
@@ -77,13 +79,14 @@ def draw_label_efficiency(figure: Figure, summary: Sequence[Row], where: str) ->
     for axes in grid.flat[len(panels) :]:
         axes.remove()
     for axes, (title, shown) in zip(grid.flat, panels.items(), strict=False):
-        _curve(axes, pixels, "raw pixels", GREY, "x", dashed=True)
         names = list(dict.fromkeys((row["encoder"], row["head"]) for row in shown))
+        _curve(axes, pixels, "raw pixels", GREY, "x", 1.025 ** (-len(names) / 2), dashed=True)
         for index, (encoder, head) in enumerate(names):
             own = [row for row in shown if (row["encoder"], row["head"]) == (encoder, head)]
             label = head if own[0]["training"] == "frozen" else f"{encoder}, {head}"
             colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
-            _curve(axes, own, label, colour, marker, dashed=index >= len(COLOURS))
+            apart = 1.025 ** (index + 1 - len(names) / 2)
+            _curve(axes, own, label, colour, marker, apart, dashed=index >= len(COLOURS))
         axes.set_title(title, fontsize=10)
         axes.set_xscale("log")
         axes.set_xticks(fractions, [f"{100 * fraction:.4g}%" for fraction in fractions])
@@ -96,21 +99,35 @@ def draw_label_efficiency(figure: Figure, summary: Sequence[Row], where: str) ->
 
 
 def _curve(
-    axes: Axes, rows: Sequence[Row], label: str, colour: str, marker: str, *, dashed: bool
+    axes: Axes,
+    rows: Sequence[Row],
+    label: str,
+    colour: str,
+    marker: str,
+    apart: float,
+    *,
+    dashed: bool,
 ) -> None:
-    """A line with its band, or one point with a bar."""
+    """Means with their intervals; `apart` moves them so that arms do not cover each other."""
     rows = sorted(rows, key=lambda row: row["labels"])
     if not rows:
         return
-    x = [row["labels"] for row in rows]
+    x = [apart * row["labels"] for row in rows]
     mean, low, high = ([row[name] for row in rows] for name in ("mean", "low", "high"))
-    style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 5, "label": label}
-    if len(x) == 1:
-        bars = [[mean[0] - low[0]], [high[0] - mean[0]]]
-        axes.errorbar(x, mean, bars, linestyle="none", capsize=3, **style)
-    else:
-        axes.plot(x, mean, linestyle="--" if dashed else "-", **style)
-        axes.fill_between(x, low, high, color=colour, alpha=0.08, linewidth=0)
+    bars = np.nan_to_num([np.subtract(mean, low), np.subtract(high, mean)])
+    axes.errorbar(
+        x,
+        mean,
+        bars,
+        color=colour,
+        marker=marker,
+        markersize=5,
+        linewidth=1.5,
+        linestyle="none" if len(x) == 1 else "--" if dashed else "-",
+        elinewidth=0.7,
+        capsize=2,
+        label=label,
+    )
 
 
 def draw_differences(figure: Figure, comparisons: Sequence[Row], where: str, margin: float) -> None:
@@ -142,5 +159,8 @@ def draw_differences(figure: Figure, comparisons: Sequence[Row], where: str, mar
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_title(f"{100 * fraction:.4g}% of the labels", fontsize=10, loc="left")
         axes.grid(axis="x", alpha=0.25)
+    ends = [abs(item[end]) for item in comparisons for end in ("low", "high")]
+    reach = min(1.0, 1.05 * max(margin, *ends))
+    grid.flat[-1].set_xlim(-reach, reach)
     grid.flat[-1].set_xlabel(f"difference in AUC (grey: within the margin of {margin:g})")
     figure.suptitle(f"Differences with 95% intervals: {where}", fontsize=12)

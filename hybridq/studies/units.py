@@ -15,15 +15,11 @@ from hybridq.studies.pool import one_thread, run_in
 
 
 class Work(Protocol):
-    """What is computed at a time.
-
-    Attributes:
-        name: Of the unit, unique in its stage; part of a file's name.
-    """
+    """What is computed at a time."""
 
     @property
     def name(self) -> str:
-        """Of the unit."""
+        """Unique in its stage; part of a file's name."""
         ...
 
     def compute(self) -> dict[str, Any]:
