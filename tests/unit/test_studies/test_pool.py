@@ -6,7 +6,7 @@ import time
 import pytest
 
 from hybridq.errors import InvalidValueError, UnavailableError
-from hybridq.studies.pool import run_units
+from hybridq.studies.pool import run_units, worker_pool
 
 
 def square(number):
@@ -62,3 +62,12 @@ def test_a_local_ray_cluster():
     assert os.getpid() not in {process for _, process in found.values()}
     with pytest.raises(InvalidValueError, match="got 2"):
         list(run_units(refuse, [1, 2, 3], workers=1, ray="local"))
+
+
+def test_ctrl_c_does_not_wait():
+    """A unit of an hour does not hold up the one who stops."""
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), worker_pool(2) as pool:
+        pool.submit(time.sleep, 3600)
+        raise KeyboardInterrupt
+    assert time.monotonic() - started < 600
