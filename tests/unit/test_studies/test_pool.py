@@ -64,10 +64,16 @@ def test_a_local_ray_cluster():
         list(run_units(refuse, [1, 2, 3], workers=1, ray="local"))
 
 
+def stopped_early():
+    with worker_pool(2) as pool:
+        assert pool.submit(os.getpid).result() != os.getpid()
+        pool.submit(time.sleep, 3600)
+        raise KeyboardInterrupt
+
+
 def test_ctrl_c_does_not_wait():
     """A unit of an hour does not hold up the one who stops."""
     started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), worker_pool(2) as pool:
-        pool.submit(time.sleep, 3600)
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        stopped_early()
     assert time.monotonic() - started < 600
