@@ -127,6 +127,7 @@ class FrozenWork:
         models = []
         with open_backend("statevector") as backend:
             for name, arm in frozen_arms(self.config).items():
+                fresh = new_head(arm, data.num_classes, backend, self.seed)
                 head = fitted(
                     self.config, arm, self.setting, data, train[cut["train"]], backend, self.seed
                 )
@@ -147,12 +148,34 @@ class FrozenWork:
                         "weight_decay": self.setting.weight_decay,
                         "parameters": num_trainable(head),
                         "circuit_parameters": sum(weight.numel() for weight in circuit),
+                        "circuit_movement": circuit_movement(fresh, head),
                         "val_auc": auc(data.splits["val"].labels, on_val),
                         "threshold": threshold_for(data, on_val),
                         "probs": head_probs(head, test, multilabel=multilabel).tolist(),
                     }
                 )
         return {"models": models}
+
+
+def new_head(arm: Arm, num_classes: int, backend: Executable, seed: int) -> Head:
+    """The head of an arm as training begins with it."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, 1))
+    head = build_head(NUM_FEATURES, num_classes, arm.head, backend=backend, generator=generator)
+    for weight in quantum_parameters(head):
+        weight.requires_grad_(arm.trains_circuit)
+    return head
+
+
+@torch.no_grad()
+def circuit_movement(before: Head, after: Head) -> float | None:
+    """Root mean square by which training has moved the circuit's weights, in radians.
+
+    Near 0 the circuit is still the one that was drawn, and a comparison says nothing of training
+    it. None where there is no circuit.
+    """
+    pairs = zip(quantum_parameters(before), quantum_parameters(after), strict=True)
+    moved = [(end - start).flatten() for start, end in pairs]
+    return float(torch.cat(moved).square().mean().sqrt()) if moved else None
 
 
 def fitted(
@@ -165,13 +188,7 @@ def fitted(
     seed: int,
 ) -> Head:
     """A new head, trained on features of the labelled train images of `data`."""
-    generator = torch.Generator().manual_seed(derive_seed(seed, 1))
-    head = build_head(
-        NUM_FEATURES, data.num_classes, arm.head, backend=backend, generator=generator
-    )
-    if not arm.trains_circuit:
-        for weight in quantum_parameters(head):
-            weight.requires_grad_(False)
+    head = new_head(arm, data.num_classes, backend, seed)
     train_head(
         head,
         features,

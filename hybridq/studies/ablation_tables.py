@@ -45,6 +45,7 @@ COLUMNS = (
     "threshold",
     "parameters",
     "circuit_parameters",
+    "circuit_movement",
     "steps",
     "learning_rate",
     "weight_decay",

@@ -94,6 +94,9 @@ def test_tables_by_another_route(study):
     assert by_arm["pqc_random"]["circuit_parameters"] == "0"
     assert int(by_arm["pqc"]["parameters"]) - int(by_arm["pqc_random"]["parameters"]) == 4
     assert {row["steps"] for row in by_arm.values()} == {"3"}
+    assert float(by_arm["pqc"]["circuit_movement"]) > 0
+    assert by_arm["pqc_random"]["circuit_movement"] == "0.0"
+    assert by_arm["mlp"]["circuit_movement"] == ""
 
     pixels = next(r for r in rows if r["model"] == "raw_pixels" and r["labels"] == "0.25")
     train = labelled_subset(data, "train", 0.25, seed=0)
@@ -354,9 +357,8 @@ def test_bad_input_is_one_line(isolated, encoders, pretrained, save_npz, tree, c
 def test_random_circuit_stays_as_drawn(study):
     """The weights of `pqc_random` are spread over a turn, and training leaves them alone."""
     from backends import open_backend
-    from hybridq.heads import build_head, quantum_parameters
+    from hybridq.heads import quantum_parameters
     from hybridq.studies.ablation_grid import SETTINGS, frozen_arms
-    from hybridq.training.seeding import derive_seed
 
     config = settings(num_qubits=4, num_layers=3)
     arm = frozen_arms(config)["pqc_random"]
@@ -364,8 +366,7 @@ def test_random_circuit_stays_as_drawn(study):
     features = torch.randn(len(data.splits["train"]), 1280)
     with open_backend("statevector") as backend:
         head = ablation_frozen.fitted(config, arm, SETTINGS[0], data, features, backend, 1)
-        generator = torch.Generator().manual_seed(derive_seed(1, 1))
-        fresh = build_head(1280, 2, arm.head, backend=backend, generator=generator)
+        fresh = ablation_frozen.new_head(arm, 2, backend, 1)
     (weight,), (drawn,) = quantum_parameters(head), quantum_parameters(fresh)
     assert torch.equal(weight, drawn)
     assert 1.5 < float(drawn.std()) < 5
