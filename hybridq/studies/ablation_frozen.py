@@ -18,6 +18,7 @@ from hybridq.encoder.backbone import NUM_FEATURES
 from hybridq.evaluation.evaluate import threshold_for
 from hybridq.evaluation.metrics import auc
 from hybridq.heads import Head, build_head, num_trainable, quantum_parameters
+from hybridq.heads.base import BlockHead
 from hybridq.studies.ablation_encoders import (
     EncoderKind,
     features_file,
@@ -27,6 +28,9 @@ from hybridq.studies.ablation_encoders import (
 from hybridq.studies.ablation_grid import SETTINGS, Arm, Setting, frozen_arms, frozen_model
 from hybridq.training.head import head_probs, train_head
 from hybridq.training.seeding import derive_seed
+
+WEIGHT_DECAY = 1e-2
+"""Of the outer parts' matrices, as in `hybridq finetune`."""
 
 
 def cut_labels(data: ImageData, fraction: float, *, seed: int) -> dict[str, Any]:
@@ -145,7 +149,7 @@ class FrozenWork:
                         "val_images": len(cut["val"]),
                         "steps": self.config.steps,
                         "learning_rate": self.setting.learning_rate,
-                        "weight_decay": self.setting.weight_decay,
+                        "block_learning_rate": self.setting.block_learning_rate,
                         "parameters": num_trainable(head),
                         "circuit_parameters": sum(weight.numel() for weight in circuit),
                         "circuit_movement": circuit_movement(fresh, head),
@@ -196,11 +200,20 @@ def fitted(
         num_classes=data.num_classes,
         steps=config.steps,
         learning_rate=setting.learning_rate,
-        quantum_learning_rate=setting.quantum_learning_rate,
-        weight_decay=setting.weight_decay,
+        quantum_learning_rate=setting.block_learning_rate,
+        weight_decay=WEIGHT_DECAY,
         seed=seed,
+        quick=_block(head),
     )
     return head
+
+
+def _block(head: Head) -> list[torch.nn.Parameter]:
+    """What stands between angles and values, and what a residual head weighs it by."""
+    if not isinstance(head, BlockHead):
+        return []
+    alpha = getattr(head, "alpha", None)
+    return [*head.block.parameters(), *([] if alpha is None else [alpha])]
 
 
 @dataclass(frozen=True)

@@ -38,23 +38,19 @@ class Setting:
     """A setting of the search.
 
     Attributes:
-        learning_rate: Peak of the head's classical part; that of the circuit is twice as large.
-        weight_decay: Of matrices.
+        learning_rate: Peak of the head's outer parts.
+        block_learning_rate: Peak of its block: the circuit, or the control in its place, and what
+            it is weighed by.
     """
 
     learning_rate: float
-    weight_decay: float
-
-    @property
-    def quantum_learning_rate(self) -> float:
-        """Peak of the circuit's weights."""
-        return 2 * self.learning_rate
+    block_learning_rate: float
 
 
 SETTINGS = tuple(
-    Setting(learning_rate, weight_decay)
+    Setting(learning_rate, block_learning_rate)
     for learning_rate in (1e-3, 1e-2)
-    for weight_decay in (1e-2, 1.0)
+    for block_learning_rate in (1e-2, 1e-1)
 )
 """One of them is chosen for all arms together."""
 

@@ -48,7 +48,7 @@ COLUMNS = (
     "circuit_movement",
     "steps",
     "learning_rate",
-    "weight_decay",
+    "block_learning_rate",
     "penalty",
 )
 """Of `ablation.csv`."""
@@ -190,7 +190,7 @@ def search_rows(choices: Sequence[Choice]) -> list[Row]:
             "head": head,
             "seed": seed,
             "learning_rate": setting.learning_rate,
-            "weight_decay": setting.weight_decay,
+            "block_learning_rate": setting.block_learning_rate,
             "val_auc": value,
             "chosen": setting == choice.setting,
         }

@@ -86,7 +86,7 @@ class WholeWork:
                     "val_images": len(cut["val"]),
                     "steps": epochs * _steps(len(cut["train"]), recipe),
                     "learning_rate": recipe.learning_rate,
-                    "weight_decay": recipe.weight_decay,
+                    "block_learning_rate": recipe.quantum_learning_rate,
                     "parameters": read_result(run)["trainable_parameters"],
                     "circuit_parameters": sum(w.numel() for w in quantum_parameters(model.head)),
                     "val_auc": auc(data.splits["val"].labels, on_val),

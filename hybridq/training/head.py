@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from hybridq.heads import Head
 from hybridq.model import probabilities
@@ -31,6 +31,7 @@ def train_head(
     quantum_learning_rate: float,
     weight_decay: float,
     seed: int,
+    quick: Sequence[nn.Parameter] | None = None,
 ) -> None:
     """Train a head in place, as `FinetuneModule` does with a frozen encoder.
 
@@ -43,16 +44,18 @@ def train_head(
         labels: `(count,)` classes, or `(count, num_classes)` of 0 and 1.
         num_classes: number of classes.
         steps: optimiser steps, at least 2.
-        learning_rate: peak, of the classical part.
-        quantum_learning_rate: peak, of the circuit's weights.
+        learning_rate: peak, of all but the quick part.
+        quantum_learning_rate: peak, of the quick part.
         weight_decay: of matrices.
         seed: of the order of the images.
+        quick: the quick part; the circuit's weights where it is not given.
     """
     groups = head_groups(
         head,
         learning_rate=learning_rate,
         quantum_learning_rate=quantum_learning_rate,
         weight_decay=weight_decay,
+        quick=quick,
     )
     optimizer, schedule = one_cycle(groups, steps)
     criterion = loss_function(labels, num_classes, weighted=True)

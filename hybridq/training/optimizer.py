@@ -37,15 +37,26 @@ def decay_groups(
 
 
 def head_groups(
-    head: nn.Module, *, learning_rate: float, quantum_learning_rate: float, weight_decay: float
+    head: nn.Module,
+    *,
+    learning_rate: float,
+    quantum_learning_rate: float,
+    weight_decay: float,
+    quick: Sequence[nn.Parameter] | None = None,
 ) -> list[dict[str, Any]]:
-    """The groups of a head: its classical part, and circuit weights without weight decay."""
-    circuit = quantum_parameters(head)
-    trained = [weight for weight in circuit if weight.requires_grad]
+    """The groups of a head: the rest of it, and a quick part without weight decay.
+
+    Args:
+        head: the head.
+        learning_rate: peak, of the rest.
+        quantum_learning_rate: peak, of the quick part.
+        weight_decay: of the rest's matrices.
+        quick: the quick part; the circuit's weights where it is not given.
+    """
+    quick = quantum_parameters(head) if quick is None else quick
+    trained = [weight for weight in quick if weight.requires_grad]
     return [
-        *decay_groups(
-            head, learning_rate=learning_rate, weight_decay=weight_decay, without=circuit
-        ),
+        *decay_groups(head, learning_rate=learning_rate, weight_decay=weight_decay, without=quick),
         {"params": trained, "lr": quantum_learning_rate, "weight_decay": 0.0},
     ]
 

@@ -131,15 +131,15 @@ def test_setting_is_shared_and_best_on_validation(study):
             own = [r for r in rows if (r["encoder"], r["labels"]) == (encoder, fraction)]
             means = {}
             for row in own:
-                key = (row["learning_rate"], row["weight_decay"])
+                key = (row["learning_rate"], row["block_learning_rate"])
                 means.setdefault(key, []).append(float(row["val_auc"]))
             means = {key: np.mean(values) for key, values in means.items()}
             (chosen,) = {
-                (r["learning_rate"], r["weight_decay"]) for r in own if r["chosen"] == "True"
+                (r["learning_rate"], r["block_learning_rate"]) for r in own if r["chosen"] == "True"
             }
             assert means[chosen] == pytest.approx(max(means.values()))
             used = {
-                (r["learning_rate"], r["weight_decay"])
+                (r["learning_rate"], r["block_learning_rate"])
                 for r in table(study)
                 if (r["encoder"], r["labels"]) == (encoder, fraction)
             }
