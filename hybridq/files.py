@@ -98,3 +98,22 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             break
     return rows
+
+
+def check_out(path: Path, *, force: bool) -> None:
+    """Refuse a file that exists or cannot be made.
+
+    Raises:
+        InvalidValueError: if it exists and `force` is not given, is a folder, or lies below a file.
+    """
+    if path.exists() and not force:
+        raise InvalidValueError(
+            f"Expected a new file after --out, got {str(path)!r}, which exists: choose another, "
+            "or add --force."
+        )
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if path.is_dir() or not above.is_dir():
+        raise InvalidValueError(
+            f"Expected a file after --out, got {str(path)!r}, which "
+            f"{'is a folder' if path.is_dir() else f'lies below the file {above}'}: choose another."
+        )

@@ -17,7 +17,7 @@ from hybridq.checkpoint import load_model
 from hybridq.config import FinetuneConfig, PredictConfig
 from hybridq.data.images import is_image_file, read_image
 from hybridq.errors import InvalidValueError, MissingFileError
-from hybridq.files import write_csv
+from hybridq.files import check_out, write_csv
 from hybridq.model import probabilities
 from hybridq.runs import read_config
 
@@ -36,7 +36,7 @@ def predict(config: PredictConfig) -> None:
     """
     run = read_config(config.run, FinetuneConfig, "finetune")
     if config.out is not None:
-        _check_out(config.out, force=config.force)
+        check_out(config.out, force=config.force)
     paths = image_files(config.images)
     with open_backend(config.backend or run.backend) as backend:
         model, spec = load_model(config.run, backend=backend)
@@ -62,20 +62,6 @@ def predict(config: PredictConfig) -> None:
     else:
         write_csv(config.out, header, rows)
         logger.info("wrote %s", config.out)
-
-
-def _check_out(path: Path, *, force: bool) -> None:
-    if path.exists() and not force:
-        raise InvalidValueError(
-            f"Expected a new file after --out, got {str(path)!r}, which exists: choose another, "
-            "or add --force."
-        )
-    above = next(folder for folder in path.absolute().parents if folder.exists())
-    if path.is_dir() or not above.is_dir():
-        raise InvalidValueError(
-            f"Expected a file after --out, got {str(path)!r}, which "
-            f"{'is a folder' if path.is_dir() else f'lies below the file {above}'}: choose another."
-        )
 
 
 def predicted_name(probs: NDArray[np.float64], names: Sequence[str], task: str) -> str:
