@@ -55,6 +55,7 @@ COMMANDS: dict[str, Command] = {
     "jobs cancel": Command(config.JobsCancelConfig, "hybridq.output:jobs_cancel"),
     "study noise": Command(config.NoiseStudyConfig, "hybridq.output:run_noise_study"),
     "study ablation": Command(config.AblationStudyConfig, "hybridq.output:run_ablation_study"),
+    "report": Command(config.ReportConfig, "hybridq.output:run_report"),
     "backends list": Command(config.BackendsListConfig, "hybridq.output:backends_list"),
     "backends show": Command(config.BackendsShowConfig, "hybridq.output:backends_show"),
     "backends check": Command(config.BackendsCheckConfig, "hybridq.output:backends_check"),

@@ -25,10 +25,11 @@ from hybridq.config import (
     NoiseStudyConfig,
     PredictConfig,
     PretrainConfig,
+    ReportConfig,
     SubmitConfig,
 )
-from hybridq.errors import InvalidValueError
 from hybridq.evaluation.tables import evaluation_table, table
+from hybridq.files import check_out
 
 if TYPE_CHECKING:
     from hybridq.hardware import Progress
@@ -168,11 +169,7 @@ def backends_save(config: BackendsSaveConfig) -> int:
     from backends import parse_backend
     from backends.calibration import calibrated_device, save_calibration
 
-    if config.out.exists() and not config.force:
-        raise InvalidValueError(
-            f"Expected a new file after --out, got {str(config.out)!r}, which exists: choose "
-            "another, or add --force."
-        )
+    check_out(config.out, force=config.force)
     print(save_calibration(calibrated_device(parse_backend(config.backend)), config.out))
     return 0
 
@@ -195,6 +192,14 @@ def run_ablation_study(config: AblationStudyConfig) -> int:
     folder = ablation_study(config)
     print(summary_text(folder))
     print(folder)
+    return 0
+
+
+def run_report(config: ReportConfig) -> int:
+    """Write a report, and print its path."""
+    from hybridq.report import report
+
+    print(report(config))
     return 0
 
 

@@ -17,6 +17,7 @@ from hybridq.config.jobs import (
     SubmissionConfig,
     SubmitConfig,
 )
+from hybridq.config.report import ReportConfig
 from hybridq.config.sources import (
     BackendsCheckConfig,
     BackendsListConfig,
@@ -61,6 +62,7 @@ __all__ = [
     "NoiseStudyConfig",
     "PredictConfig",
     "PretrainConfig",
+    "ReportConfig",
     "RunConfig",
     "SubmissionConfig",
     "SubmitConfig",

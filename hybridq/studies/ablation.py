@@ -211,6 +211,8 @@ def _write(
         folder / "result.json",
         {
             "data": data.name,
+            "class_names": list(data.class_names),
+            "positive": None if data.positive is None else data.class_names[data.positive],
             "images": len(test),
             "images_without_duplicates": int(results.unlike.sum()),
             "seeds": config.seeds,

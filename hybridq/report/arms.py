@@ -1,0 +1,180 @@
+"""Predictions to be compared: arms, each a model with its training seeds, on the same images."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.errors import InvalidValueError
+from hybridq.evaluation.metrics import predict_labels
+from hybridq.report.sources import Source, Sources
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+ENCODERS = {"none": "random", "random": "random", "imagenet": "ImageNet", "simclr": "SimCLR"}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A kind of model, trained from some seeds.
+
+    Attributes:
+        name: encoder and head in words.
+        seeds: of the trainings.
+        probs: `(seeds, images, num_classes)`.
+        thresholds: on the positive class's probability, one for each seed.
+        sources: where the predictions come from.
+    """
+
+    name: str
+    seeds: tuple[int, ...]
+    probs: Floats
+    thresholds: tuple[float, ...]
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True)
+class Facet:
+    """Arms on the same images, with the same share of the labels, on the same backend.
+
+    Attributes:
+        name: unique in the report, for anchors.
+        title: data, split, share of the labels and backend.
+        ids: names of the images.
+        labels: `(images,)`, or `(images, num_classes)` of 0 and 1.
+        class_names: names of the classes.
+        positive: the positive class of two, or None.
+        fraction: share of the training labels in use.
+        arms: the models.
+    """
+
+    name: str
+    title: str
+    ids: tuple[str, ...]
+    labels: Ints
+    class_names: tuple[str, ...]
+    positive: int | None
+    fraction: float
+    arms: tuple[Arm, ...]
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether an image has several labels."""
+        return self.labels.ndim == 2
+
+    def predicted(self, arm: Arm) -> Ints:
+        """Classes `(seeds, images)`, or `(seeds, images, num_classes)` for several labels."""
+        return np.stack(
+            [
+                predict_labels(
+                    probs,
+                    multilabel=self.multilabel,
+                    positive=self.positive,
+                    threshold=threshold,
+                )
+                for probs, threshold in zip(arm.probs, arm.thresholds, strict=True)
+            ]
+        )
+
+    def decisions(self, arm: Arm) -> list[tuple[str, NDArray[np.bool_], Floats]]:
+        """What is decided about an image: name, labels `(images,)`, scores `(seeds, images)`.
+
+        One decision where there is a positive class, else one for each class; a decision without
+        both kinds of images is left out.
+        """
+        chosen = range(len(self.class_names)) if self.positive is None else [self.positive]
+        found = []
+        for k in chosen:
+            actual = self.labels[:, k] == 1 if self.multilabel else self.labels == k
+            if actual.any() and not actual.all():
+                found.append((self.class_names[k], actual, arm.probs[:, :, k]))
+        return found
+
+
+def encoder_name(weights: str) -> str:
+    """`simclr on breastmnist` and the like in one word."""
+    word = weights.split()[0] if weights else "none"
+    return ENCODERS.get(word, word)
+
+
+def arm_name(encoder: str, head: str) -> str:
+    """What an arm is called."""
+    return f"{encoder_name(encoder)}, {head}"
+
+
+def evaluation_facets(sources: Sources) -> list[Facet]:
+    """Evaluations, those of the same images, labels and backend side by side."""
+    groups: dict[tuple[Any, ...], list[Source]] = {}
+    for source in sources.of("evaluate"):
+        result = source.result
+        ids, _, _ = read_predictions(source)
+        key = (result["data"], result["split"], result["labels"], result["backend"]["name"], ids)
+        groups.setdefault(key, []).append(source)
+    return [_facet(f"e{k + 1}", group) for k, group in enumerate(groups.values())]
+
+
+def _facet(name: str, group: Sequence[Source]) -> Facet:
+    first = group[0].result
+    ids, labels, _ = read_predictions(group[0])
+    classes = tuple(first["class_names"])
+    positive = None if first["positive"] is None else classes.index(first["positive"])
+    title = (
+        f"{first['data']}, {first['split']} split, {percent(first['labels'])} of the labels, "
+        f"{first['backend']['name']}"
+    )
+    by_arm: dict[str, list[Source]] = {}
+    for source in group:
+        arm = arm_name(source.result["encoder_weights"], source.result["head"])
+        taken = [other.result["train_seed"] for other in by_arm.get(arm, [])]
+        if source.result["train_seed"] in taken:  # another recipe
+            arm = f"{arm} ({Path(source.result['run']).name})"
+        by_arm.setdefault(arm, []).append(source)
+    arms = tuple(
+        Arm(
+            arm,
+            tuple(source.result["train_seed"] for source in members),
+            np.stack([read_predictions(source)[2] for source in members]),
+            tuple(source.result["model"]["threshold"] for source in members),
+            tuple(members),
+        )
+        for arm, members in by_arm.items()
+    )
+    return Facet(name, title, ids, labels, classes, positive, first["labels"], arms)
+
+
+def read_predictions(source: Source) -> tuple[tuple[str, ...], Ints, Floats]:
+    """Ids, labels and probabilities of an evaluation.
+
+    Raises:
+        InvalidValueError: if the file is missing or is not one of predictions.
+    """
+    path = source.folder / "predictions" / f"{source.result.get('split')}.csv"
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))
+        width = len(source.result["class_names"])
+        ids = tuple(row[0] for row in rows[1:])
+        multilabel = rows[0][1] == "label" and any(len(row[1]) == width > 1 for row in rows[1:])
+        if multilabel:
+            labels = np.array([[int(digit) for digit in row[1]] for row in rows[1:]])
+        else:
+            labels = np.array([int(row[1]) for row in rows[1:]])
+        probs = np.array([[float(value) for value in row[2 : 2 + width]] for row in rows[1:]])
+    except (OSError, ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
+        raise InvalidValueError(
+            f"Expected predictions with id, label and a probability for each class in {path}, got "
+            f"{type(error).__name__}: run `{source.command}` again."
+        ) from error
+    return ids, labels.astype(np.int64), probs
+
+
+def percent(share: float) -> str:
+    """A share of the labels in words: 5%, 12.5%."""
+    return f"{100 * share:.4g}%"

@@ -1,0 +1,129 @@
+"""From folders to the file: reads everything, then writes once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from hybridq.config import ReportConfig
+from hybridq.files import check_out, write_text
+from hybridq.report.ablation import (
+    Ablation,
+    comparisons,
+    headline,
+    read_ablations,
+    summary_parts,
+)
+from hybridq.report.ablation_curves import ablation_facets, ablation_points
+from hybridq.report.arms import Facet, evaluation_facets
+from hybridq.report.card import model_cards, provenance
+from hybridq.report.circuit import circuits
+from hybridq.report.features import features
+from hybridq.report.gallery import gallery
+from hybridq.report.hardware import hardware
+from hybridq.report.label_curve import evaluation_points, label_curve
+from hybridq.report.models import Trained, images_of, lead_model, open_models
+from hybridq.report.noise import noise, noise_sentences
+from hybridq.report.page import render
+from hybridq.report.performance import (
+    Resampling,
+    calibration,
+    confusion,
+    decision,
+    discrimination,
+)
+from hybridq.report.resources import resources
+from hybridq.report.results import results, sentences
+from hybridq.report.section import Part, Section, Text
+from hybridq.report.sources import Sources, read_sources
+from hybridq.report.training import training_curves
+
+logger = logging.getLogger("hybridq")
+
+METHODS: dict[str, tuple[Literal["tsne", "umap"], ...]] = {
+    "tsne": ("tsne",),
+    "umap": ("umap",),
+    "both": ("tsne", "umap"),
+    "none": (),
+}
+
+
+def report(config: ReportConfig) -> Path:
+    """Write one HTML file about runs and studies; return its path.
+
+    The same folders and options give the same file, byte for byte.
+
+    Raises:
+        HybridqError: if a folder cannot be used or the file exists; nothing is written then.
+    """
+    check_out(config.out, force=config.force)
+    sources = read_sources(config.folders)
+    with open_models(sources) as models:
+        sections = _sections(config, sources, models)
+    write_text(config.out, render(config.title or _title(sources), sections))
+    return config.out
+
+
+def _sections(config: ReportConfig, sources: Sources, models: Sequence[Trained]) -> list[Section]:
+    ablations = read_ablations(sources)
+    evaluated = evaluation_facets(sources)
+    facets = [*ablation_facets(ablations, config.data_root), *evaluated]
+    points = [*ablation_points(ablations), *evaluation_points(evaluated)]
+    how = Resampling(config.resamples, config.seed)
+    lead = lead_model(models, sources)
+    data = images_of(lead, config.data_root, "test") if lead is not None else None
+    began = None if lead is None else sources.at(lead.source.config.get("encoder"))
+    split = None if data is None else data.splits["test"]
+    logger.info("%d folders, %d models", len(sources.all), len(models))
+    return [
+        _summary(sources, evaluated, ablations),
+        results(evaluated, [headline(ablation) for ablation in ablations]),
+        comparisons(ablations),
+        discrimination(facets, how),
+        confusion(facets),
+        calibration(facets),
+        decision(facets, how),
+        label_curve(points),
+        training_curves(sources),
+        features(lead, began, split, METHODS[config.embedding], seed=config.seed),
+        gallery(lead, split, _threshold(lead, sources), count=config.gallery),
+        noise(sources),
+        hardware(sources),
+        resources(models, ablations, sources, config.watts),
+        circuits(models, seed=config.seed),
+        model_cards(models),
+        provenance(sources),
+    ]
+
+
+def _summary(sources: Sources, facets: Sequence[Facet], ablations: Sequence[Ablation]) -> Section:
+    parts: list[Part] = [*summary_parts(ablations), *sentences(facets), *noise_sentences(sources)]
+    notes = dict.fromkeys(note for source in sources.all for note in source.result.get("notes", ()))
+    parts += [Text(note, "Note") for note in notes]
+    if facets and not ablations:
+        parts.append(
+            Text(
+                "Whether one model is better than another is not told here from single "
+                "evaluations; `hybridq study ablation` compares them over seeds and images.",
+                "Verdicts",
+            )
+        )
+    return Section("summary", "Summary", tuple(parts), "evaluations, or `hybridq study ablation`")
+
+
+def _threshold(lead: Trained | None, sources: Sources) -> float:
+    """The threshold that an evaluation of the model recorded; 0.5 where there is none."""
+    for source in sources.of("evaluate"):
+        if lead is not None and sources.at(source.config.get("run")) is lead.source:
+            return float(source.result["model"]["threshold"])
+    return 0.5
+
+
+def _title(sources: Sources) -> str:
+    names = dict.fromkeys(
+        str(source.result.get("data") or source.config.get("data") or "") for source in sources.all
+    )
+    found = dict.fromkeys(Path(name.split(",")[0]).name for name in names if name)
+    return f"Report on {', '.join(found) or 'runs'}"

@@ -1,0 +1,115 @@
+"""The circuit of a quantum head, drawn by qiskit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hybridq.evaluation.circuit_measures import circuit_measures
+from hybridq.heads.base import make_circuit
+from hybridq.report.models import Trained
+from hybridq.report.section import Cell, Figure, Part, Section, Table
+from hybridq.report.svg import INK, PAPER, QUIET, draw
+
+MOST_QUBITS = 6
+"""Above, the measures of the circuit would take minutes, and are left out."""
+MEASURES = {
+    "expressibility": "expressibility",
+    "entangling_capability": "entangling capability",
+    "effective_dimension": "effective dimension",
+}
+STYLE = {
+    "name": "bw",
+    "backgroundcolor": "none",
+    "textcolor": INK,
+    "gatetextcolor": INK,
+    "subtextcolor": INK,
+    "linecolor": QUIET,
+    "creglinecolor": QUIET,
+    "gatefacecolor": PAPER,
+    "barrierfacecolor": QUIET,
+    "edgecolor": INK,
+    "fontsize": 11,
+    "subfontsize": 8,
+}
+
+
+def circuits(models: Sequence[Trained], *, seed: int) -> Section:
+    """One drawing for each circuit in use, and what each can do before it is trained."""
+    found: dict[str, Trained] = {}
+    for trained in models:
+        if trained.model.head.has_quantum:
+            key = trained.spec.head.model_dump_json(exclude={"name", "init_std"})
+            found.setdefault(key, trained)
+    parts: list[Part] = [
+        _figure(f"circuit-{k + 1}", trained) for k, trained in enumerate(found.values())
+    ]
+    small = [t for t in found.values() if t.spec.head.num_qubits <= MOST_QUBITS]
+    if small:
+        parts.append(_measures(small, seed))
+    return Section(
+        "circuit",
+        "Circuit",
+        tuple(parts),
+        "a run of `hybridq finetune` with a quantum head",
+    )
+
+
+def _measures(models: Sequence[Trained], seed: int) -> Table:
+    rows = []
+    for trained in models:
+        head = trained.spec.head
+        images = int(trained.source.result.get("labelled_images", 1))
+        found = circuit_measures(make_circuit(head), num_data=max(2, images), seed=seed)
+        name = f"{head.encoding}, {head.ansatz}, {head.entanglement}"
+        rows.append(
+            (
+                Cell(name),
+                *(_count(found[key]) for key in ("num_qubits", "num_weights")),
+                *(_decimal(found[key]) for key in MEASURES),
+                _count(found["num_data"]),
+            )
+        )
+    return Table(
+        "The circuit over random inputs and weights. Expressibility: divergence from "
+        "Haar-random states, 0 is the most expressive (Sim et al. 2019). Entangling capability: "
+        "mean Meyer-Wallach measure, from 0 to 1. Effective dimension: number of weights that so "
+        "many images can tell apart (Abbas et al. 2021). None of them predicts accuracy.",
+        ("circuit", "qubits", "weights", *MEASURES.values(), "images"),
+        tuple(rows),
+        tuple((trained.source,) for trained in models),
+    )
+
+
+def _count(value: int) -> Cell:
+    return Cell(str(value), value)
+
+
+def _decimal(value: float | None) -> Cell:
+    return Cell("undefined") if value is None else Cell(f"{value:.3f}", value)
+
+
+def _figure(name: str, trained: Trained) -> Figure:
+    head = trained.spec.head
+    circuit = make_circuit(head).circuit
+    gates = ", ".join(f"{count} {gate.upper()}" for gate, count in circuit.count_ops().items())
+    title = f"Circuit of {head.name}: {head.encoding} encoding, {head.ansatz} ansatz"
+    description = (
+        f"{title}. {head.num_qubits} qubits, {head.num_layers} layers, entanglement "
+        f"{head.entanglement}: {gates}; depth {circuit.depth()}. Z is measured on each qubit."
+    )
+
+    def plot(figure: Any) -> None:
+        axes = figure.subplots()
+        axes.grid(visible=False)
+        circuit.draw("mpl", style=STYLE, ax=axes, fold=-1)
+        axes.axis("off")
+
+    width = min(20.0, 0.55 * (circuit.depth() + 2.5))
+    height = 0.55 * (head.num_qubits + 1)
+    svg = draw(name, title, description, plot, width=width, height=height, math=True)
+    caption = (
+        "x are the angles of the image's features, in radians, w the trained weights; then Z "
+        "is measured on each qubit."
+    )
+    return Figure(name, title, description, svg, caption, (trained.source,), wide=True)

@@ -1,0 +1,174 @@
+"""The Grad-CAM gallery: the worst mistakes first, and what the network looked at."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from hybridq.data import ImageSplit
+from hybridq.evaluation.evaluate import classify
+from hybridq.evaluation.gradcam import grad_cam
+from hybridq.evaluation.metrics import predict_labels
+from hybridq.report.models import Trained
+from hybridq.report.section import Gallery, Picture, Section, Text
+
+MISSING = (
+    "a run of `hybridq finetune` (or an evaluation whose run is still there) and its images "
+    "(`--data-root`); not for images of several labels"
+)
+LEAST_CELLS = 4
+SIDE = 168
+"""Height and width of a picture, in pixels."""
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def gallery(
+    trained: Trained | None, split: ImageSplit | None, threshold: float, *, count: int
+) -> Section:
+    """Mistakes by falling confidence, then the surest hits, each beside its heat.
+
+    Args:
+        trained: the model.
+        split: test images.
+        threshold: on the positive class's probability.
+        count: pictures at most; a third of them are hits.
+    """
+    if trained is None or split is None or split.labels.ndim == 2 or not count:
+        return Section("gradcam", "Grad-CAM gallery", missing=MISSING)
+    names, positive = trained.spec.class_names, trained.spec.positive
+    probs = classify(trained.model, split, multilabel=False)
+    predicted = predict_labels(probs, multilabel=False, positive=positive, threshold=threshold)
+    wrong = _worst(probs, split.labels, predicted, count - count // 3)
+    right = _surest(probs, split.labels, predicted, count - len(wrong))
+    heats = _heat(trained, split, np.concatenate([wrong, right]), predicted)
+    block, cells = _block(trained)
+    last = len(trained.model.encoder.features) - 1
+    parts: list[Any] = [
+        Text(
+            f"{int((predicted != split.labels).sum())} of {len(split)} images are classified "
+            f"wrongly by this model at the threshold {threshold:.3f}. Left the image, right the "
+            "same with the evidence for the predicted class (Grad-CAM, Selvaraju et al. 2017): the "
+            f"warmer, the more. It is taken at block {block} of {last}, the last with at least "
+            f"{LEAST_CELLS} x {LEAST_CELLS} cells, of which it has {cells} x {cells}. It shows "
+            "where the network looked, not why it is right."
+        )
+    ]
+    for chosen, heat, caption in (
+        (wrong, heats[: len(wrong)], "The worst mistakes: wrong with the highest confidence."),
+        (right, heats[len(wrong) :], "The surest hits of each class, for comparison."),
+    ):
+        if len(chosen):
+            pictures = tuple(
+                _picture(split, k, probs, predicted, names, heat[i]) for i, k in enumerate(chosen)
+            )
+            parts.append(Gallery(caption, pictures, (trained.source,)))
+    return Section("gradcam", "Grad-CAM gallery", tuple(parts), MISSING)
+
+
+def _worst(probs: Floats, labels: Ints, predicted: Ints, count: int) -> Ints:
+    wrong = np.flatnonzero(predicted != labels)
+    trust = probs[wrong, labels[wrong]]
+    return wrong[np.argsort(trust, kind="stable")][:count]
+
+
+def _surest(probs: Floats, labels: Ints, predicted: Ints, count: int) -> Ints:
+    """The surest hits, of each class as many as there is room for."""
+    chosen: list[int] = []
+    classes = np.unique(labels)
+    for k in classes:
+        right = np.flatnonzero((predicted == labels) & (labels == k))
+        best = right[np.argsort(-probs[right, k], kind="stable")]
+        chosen += best[: max(1, count // len(classes))].tolist()
+    return np.array(chosen[:count], dtype=np.int64)
+
+
+def _heat(trained: Trained, split: ImageSplit, chosen: Ints, predicted: Ints) -> Floats:
+    """Heat `(images, side, side)` of the predicted class, at the resolution of the input."""
+    model = trained.model
+    inputs = model.encoder.prepare(split.images[chosen])
+    classes = torch.from_numpy(predicted[chosen])
+    block = model.encoder.features[_block(trained)[0]]
+    found: Floats = grad_cam(model, block, inputs, classes).double().numpy()
+    return found
+
+
+def _block(trained: Trained) -> tuple[int, int]:
+    """The last block whose maps have at least four cells to a side, and how many they have.
+
+    It is the very last one from inputs of 128 pixels on; of smaller ones it would leave 2 x 2.
+    """
+    encoder = trained.model.encoder
+    size = encoder.spec.image_size
+    maps = torch.zeros(1, 3, size, size)
+    found = (0, size)
+    with torch.no_grad():
+        for k, block in enumerate(encoder.features):
+            maps = block(maps)
+            if maps.shape[2] >= LEAST_CELLS or k == 0:
+                found = (k, maps.shape[2])
+    return found
+
+
+def _picture(
+    split: ImageSplit, k: int, probs: Floats, predicted: Ints, names: tuple[str, ...], heat: Floats
+) -> Picture:
+    actual, found = names[split.labels[k]], names[predicted[k]]
+    said = f"{actual}, predicted {found} (probability {probs[k, predicted[k]]:.2f})"
+    verb = "right" if actual == found else "wrong"
+    return Picture(
+        split.ids[k],
+        f"{split.ids[k]}, {verb}: {said}. Most evidence: {_place(heat)}.",
+        _address(split.images[k], heat),
+        said,
+    )
+
+
+def _place(heat: Floats) -> str:
+    """Where the centre of the heat lies, in words."""
+    total = heat.sum()
+    if total <= 0:
+        return "nowhere"
+    rows, columns = heat.shape
+    y = float((heat.sum(axis=1) * (np.arange(rows) + 0.5)).sum() / total / rows)
+    x = float((heat.sum(axis=0) * (np.arange(columns) + 0.5)).sum() / total / columns)
+    words = [
+        "top" if y < 0.4 else "bottom" if y > 0.6 else "",
+        "left" if x < 0.4 else "right" if x > 0.6 else "",
+    ]
+    return " ".join(word for word in words if word) or "in the middle, or spread evenly"
+
+
+def _address(image: NDArray[np.uint8], heat: Floats) -> str:
+    """The image beside itself under its heat, as the `data:` address of a PNG."""
+    colour = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+    plain = np.asarray(_resized(Image.fromarray(colour)), dtype=np.float64)
+    strength = np.asarray(_resized(Image.fromarray(heat.astype(np.float32)))).clip(0, 1)
+    warm = _colours(strength)
+    grey = plain.mean(axis=2, keepdims=True)
+    share = 0.7 * strength[..., None]
+    mixed = (1 - share) * grey + share * warm
+    gap = np.full((SIDE, 4, 3), 128.0)
+    both = np.concatenate([plain, gap, mixed], axis=1).round().astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(both).save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _resized(image: Image.Image) -> Image.Image:
+    return image.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+
+
+def _colours(strength: NDArray[Any]) -> Floats:
+    """A perceptually even scale from dark to bright, on a scale of 0 to 255."""
+    from matplotlib import colormaps
+
+    colours: Floats = colormaps["inferno"](strength)[..., :3] * 255
+    return colours

@@ -1,0 +1,128 @@
+"""The label-efficiency curve: AUC against the share of the training labels in use."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hybridq.report.arms import Facet, percent
+from hybridq.report.plots import Line, plot_lines
+from hybridq.report.results import mean_over_seeds
+from hybridq.report.section import Figure, Section
+from hybridq.report.sources import Source
+from hybridq.report.svg import draw
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MplFigure
+
+MOST_LINES = 6
+
+
+@dataclass(frozen=True)
+class Point:
+    """The mean AUC of one kind of model at one share of the labels.
+
+    Attributes:
+        group: what is drawn together.
+        arm: the kind of model.
+        fraction: share of the labels.
+        mean: over the seeds.
+        low: lower end of its 95 % interval; NaN if there is none.
+        high: upper end.
+        over: what the interval is over.
+        sources: where it comes from.
+    """
+
+    group: str
+    arm: str
+    fraction: float
+    mean: float
+    low: float
+    high: float
+    over: str
+    sources: tuple[Source, ...]
+
+
+def evaluation_points(facets: Sequence[Facet]) -> list[Point]:
+    """The points of evaluations, with Student's t intervals over their seeds."""
+    found = []
+    for facet in facets:
+        data, split, _, backend = facet.title.rsplit(", ", 3)
+        for arm in facet.arms:
+            scores = mean_over_seeds(arm.sources, "auc")
+            over = "seeds (Student's t)" if scores.seeds > 1 else ""
+            ends = (scores.mean, scores.low, scores.high)
+            group = f"{data}, {split}, {backend}"
+            found.append(Point(group, arm.name, facet.fraction, *ends, over, arm.sources))
+    return found
+
+
+def label_curve(points: Sequence[Point]) -> Section:
+    """A drawing for each data set with at least two shares of the labels."""
+    groups: dict[str, list[Point]] = defaultdict(list)
+    for point in points:
+        groups[point.group].append(point)
+    figures = []
+    for k, (group, members) in enumerate(groups.items()):
+        figures += _figures(f"labels-{k + 1}", group, members)
+    return Section(
+        "labels",
+        "Label efficiency",
+        tuple(figures),
+        "evaluations of runs with at least two values of `--labels`, or `hybridq study ablation`",
+    )
+
+
+def _figures(name: str, group: str, points: Sequence[Point]) -> list[Figure]:
+    arms: dict[str, list[Point]] = defaultdict(list)
+    for point in points:
+        arms[point.arm].append(point)
+    lines = [own for own in arms.values() if len(own) > 1]  # one share alone is no line
+    return [
+        _figure(f"{name}-{start + 1}", group, lines[start : start + MOST_LINES])
+        for start in range(0, len(lines), MOST_LINES)
+    ]
+
+
+def _figure(name: str, group: str, arms: Sequence[Sequence[Point]]) -> Figure:
+    lines, said = [], []
+    for k, points in enumerate(arms):
+        shift = 1.04 ** (k - (len(arms) - 1) / 2)  # beside each other, not on each other
+        ordered = sorted(points, key=lambda point: point.fraction)
+        fractions, mean, low, high = np.array(
+            [(p.fraction, p.mean, p.low, p.high) for p in ordered]
+        ).T
+        lines.append(Line(ordered[0].arm, 100 * shift * fractions, mean, low, high))
+        said.append(f"{ordered[0].arm}: {', '.join(map(_words, ordered))}.")
+    title = group
+    description = f"{group}: AUC against the share of the labels. " + " ".join(said)
+    used = [point for points in arms for point in points]
+    ticks = sorted({100 * point.fraction for point in used})
+
+    def plot(figure: MplFigure) -> None:
+        axes = plot_lines(
+            figure,
+            lines,
+            xlabel="labels in use (%), logarithmic",
+            ylabel="AUC",
+            markers=True,
+            xscale="log",
+        )
+        axes.set_xticks(ticks, [f"{tick:.4g}" for tick in ticks])
+        axes.minorticks_off()
+
+    over = sorted({point.over for point in used if point.over})
+    caption = f"Means with 95% intervals over {', '.join(over)}." if over else "One seed a point."
+    sources = tuple(dict.fromkeys(source for point in used for source in point.sources))
+    svg = draw(name, title, description, plot)
+    return Figure(name, title, description, svg, caption, sources)
+
+
+def _words(point: Point) -> str:
+    ends = "" if math.isnan(point.low) else f" [{point.low:.3f}, {point.high:.3f}]"
+    return f"{point.mean:.3f}{ends} at {percent(point.fraction)}"

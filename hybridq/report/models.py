@@ -1,0 +1,84 @@
+"""The trained models behind a report, and the test images they are shown on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from backends import open_backend
+from hybridq.checkpoint import ModelSpec, load_model
+from hybridq.config import FinetuneConfig
+from hybridq.data import ImageData
+from hybridq.errors import HybridqError
+from hybridq.evaluation.evaluate import data_for
+from hybridq.model import HybridClassifier
+from hybridq.report.sources import Source, Sources
+from hybridq.runs import read_config
+
+logger = logging.getLogger("hybridq")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A fine-tuned model on the exact engine.
+
+    Attributes:
+        source: its run.
+        model: in evaluation mode.
+        spec: what it is.
+        seconds: its training took, and its encoder's pretraining where that is known.
+    """
+
+    source: Source
+    model: HybridClassifier
+    spec: ModelSpec
+    run: FinetuneConfig
+
+
+@contextmanager
+def open_models(sources: Sources) -> Iterator[list[Trained]]:
+    """Inside, one model of each kind: of runs that differ in seed or labels only, the first."""
+    with open_backend("statevector") as exact:
+        found: dict[tuple[str, ...], Trained] = {}
+        for source in sources.of("finetune"):
+            run = read_config(source.folder, FinetuneConfig, "finetune")
+            kind = (run.head.model_dump_json(), run.data, _encoder(run))
+            if kind not in found:
+                model, spec = load_model(source.folder, backend=exact)
+                found[kind] = Trained(source, model, spec, run)
+        yield list(found.values())
+
+
+def _encoder(run: FinetuneConfig) -> str:
+    return run.encoder if run.encoder in ("none", "imagenet") else "pretrained"
+
+
+def lead_model(models: Sequence[Trained], sources: Sources) -> Trained | None:
+    """The model that pictures are made of.
+
+    That of the first evaluation or submission; else, of a study, one with a pretrained encoder and
+    a quantum head; else the first.
+    """
+    wanted = [sources.at(source.config.get("run")) for source in sources.of("evaluate", "submit")]
+    by_source = {trained.source: trained for trained in models}
+    named = [by_source[s] for s in wanted if s is not None and s in by_source]
+    study = [
+        trained
+        for trained in models
+        if trained.source.followed
+        and trained.model.head.has_quantum
+        and trained.run.encoder != "none"
+    ]
+    return next(iter([*named, *study, *models]), None)
+
+
+def images_of(trained: Trained, data_root: Path | None, split: str) -> ImageData | None:
+    """The data of a run with one split; None, and a line in the log, where it cannot be read."""
+    try:
+        return data_for(trained.run, trained.spec, data=None, data_root=data_root, splits=(split,))
+    except HybridqError as error:
+        logger.warning("no pictures of %s: %s", trained.source.folder, error)
+        return None

@@ -1,0 +1,116 @@
+"""What models cost: parameters, operations, seconds, an estimate of energy."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+
+from hybridq.evaluation.cost import energy_estimate, model_cost
+from hybridq.report.ablation import Ablation, parameters
+from hybridq.report.models import Trained
+from hybridq.report.section import Cell, Fold, Part, Section, Table, Text
+from hybridq.report.sources import Source, Sources
+
+
+def resources(
+    models: Sequence[Trained],
+    ablations: Sequence[Ablation],
+    sources: Sources,
+    watts: float,
+) -> Section:
+    """A row for each kind of model, and a row for each command that took time."""
+    parts: list[Part] = []
+    if models:
+        parts.append(_sizes(models))
+    parts += [parameters(ablation) for ablation in ablations]
+    timed = [source for source in sources.all if _seconds(source) is not None]
+    if timed:
+        parts += [*_times(timed, watts), _formula(watts)]
+    return Section("cost", "Cost", tuple(parts), "any folder whose result.json has its seconds")
+
+
+def _sizes(models: Sequence[Trained]) -> Table:
+    rows = []
+    for trained in models:
+        cost = model_cost(trained.model)
+        size = trained.spec.encoder.image_size
+        rows.append(
+            (
+                Cell(f"{trained.spec.head.name} on {trained.spec.encoder.weights}"),
+                Cell(f"{size} x {size}", size),
+                Cell(f"{cost.parameters:,}", cost.parameters),
+                Cell(f"{cost.head_parameters:,}", cost.head_parameters),
+                Cell(str(cost.circuit_parameters), cost.circuit_parameters),
+                Cell(f"{cost.flops / 1e6:.1f}", cost.flops),
+                Cell(str(cost.circuit_gates), cost.circuit_gates),
+                Cell(str(cost.circuit_depth), cost.circuit_depth),
+            )
+        )
+    return Table(
+        "Size of each kind of model, and its work for one image: MFLOPs count convolutions and "
+        "matrix products, two operations for each multiply and add; the circuit is counted in "
+        "gates, not its simulation.",
+        (
+            "model",
+            "input (px)",
+            "parameters",
+            "of the head",
+            "of the circuit",
+            "MFLOPs",
+            "gates",
+            "depth",
+        ),
+        tuple(rows),
+        tuple((trained.source,) for trained in models),
+    )
+
+
+def _times(timed: Sequence[Source], watts: float) -> list[Part]:
+    """Seconds of each command, and of each run where there are several."""
+    columns = ("seconds", "energy (Wh, estimate)")
+    by_kind: dict[str, list[Source]] = {}
+    for source in timed:
+        by_kind.setdefault(source.kind, []).append(source)
+    totals = Table(
+        "Wall time as recorded (of an ablation the sum over its units), and an estimate of energy.",
+        ("command", "runs", *columns),
+        tuple(
+            (Cell(kind), Cell(str(len(own)), len(own)), *_spent(own, watts))
+            for kind, own in by_kind.items()
+        ),
+        tuple(tuple(own) for own in by_kind.values()),
+    )
+    if len(timed) == len(by_kind):
+        return [totals]
+    each = Table(
+        "Wall time and energy of each run.",
+        ("run", "command", *columns),
+        tuple((Cell(source.name), Cell(source.kind), *_spent([source], watts)) for source in timed),
+        tuple((source,) for source in timed),
+    )
+    return [totals, Fold("Each run", (each,))]
+
+
+def _spent(sources: Sequence[Source], watts: float) -> tuple[Cell, Cell]:
+    seconds = sum(_seconds(source) or 0.0 for source in sources)
+    energy = energy_estimate(seconds, watts)
+    return Cell(f"{seconds:,.1f}", seconds), Cell(f"{energy:.2f}", energy)
+
+
+def _formula(watts: float) -> Text:
+    return Text(
+        f"energy = seconds x watts / 3600, with {watts:g} W assumed for the machine while it "
+        "computes (`--watts`). Nothing was measured: cooling, idle time and other work of the "
+        "machine are left out.",
+        "Estimate",
+    )
+
+
+def _seconds(source: Source) -> float | None:
+    """Recorded wall time; of an ablation that of all its units, one core each."""
+    stages = source.folder / "seconds.csv"
+    if source.kind == "study ablation" and stages.is_file():
+        with stages.open(newline="", encoding="utf-8") as file:
+            return sum(float(row["seconds"]) for row in csv.DictReader(file))
+    value = source.result.get("seconds")
+    return float(value) if isinstance(value, int | float) else None

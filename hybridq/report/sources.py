@@ -1,0 +1,198 @@
+"""The folders a report is made from: what each is, and what it recorded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from hybridq.errors import InvalidValueError, MissingFileError
+from hybridq.files import read_jsonl
+
+Kind = Literal["pretrain", "finetune", "evaluate", "submit", "study noise", "study ablation"]
+
+# The file that only a finished folder of that command has.
+SIGNS: dict[Kind, str] = {
+    "study ablation": "ablation.csv",
+    "study noise": "study.csv",
+    "submit": "submission.json",
+    "finetune": "model/config.json",
+    "pretrain": "encoder.safetensors",
+    "evaluate": "predictions",
+}
+
+# What the report reads of a result.
+NEEDED: dict[Kind, tuple[str, ...]] = {
+    "study ablation": ("data", "images", "seeds", "margin"),
+    "study noise": ("data", "images", "models"),
+    "submit": ("data", "images", "device", "shots", "mitigation", "qpu_seconds"),
+    "finetune": (),
+    "pretrain": (),
+    "evaluate": (
+        "data",
+        "split",
+        "labels",
+        "train_seed",
+        "head",
+        "encoder_weights",
+        "class_names",
+        "positive",
+        "model",
+        "baselines",
+        "backend",
+        "run",
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One folder of a run or a study; two are the same only if they are one object.
+
+    Attributes:
+        key: its short name in the report, as `S1`.
+        kind: the command that made it.
+        folder: as it was given, or as another run recorded it.
+        config: its `config.json`.
+        environment: its `environment.json`.
+        result: its `result.json`.
+        followed: the folder that led to it; None if the user named it.
+    """
+
+    key: str
+    kind: Kind
+    folder: Path
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    result: dict[str, Any]
+    followed: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.folder.name
+
+    @property
+    def command(self) -> str:
+        """The command that makes such a folder again."""
+        return f"hybridq {self.kind} --config {self.folder / 'config.json'}"
+
+    def epochs(self) -> list[dict[str, Any]]:
+        """The rows of `metrics.jsonl`."""
+        return read_jsonl(self.folder / "metrics.jsonl")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """All folders of a report, those that were named first."""
+
+    all: tuple[Source, ...]
+
+    def of(self, *kinds: Kind) -> tuple[Source, ...]:
+        """Those of some commands, in their order."""
+        return tuple(source for source in self.all if source.kind in kinds)
+
+    def at(self, folder: str | Path | None) -> Source | None:
+        """The source of a folder, or None."""
+        if folder is None:
+            return None
+        wanted = Path(folder).resolve()
+        return next((source for source in self.all if source.folder.resolve() == wanted), None)
+
+
+def read_sources(folders: Sequence[Path]) -> Sources:
+    """Read folders, and the training runs they recorded that are still there.
+
+    Raises:
+        MissingFileError: if a folder is none of a run or a study, or is not finished.
+        InvalidValueError: if no folder is named, or a file in it cannot be read.
+    """
+    if not folders:
+        raise InvalidValueError(
+            "Expected folders of runs or studies after `hybridq report`, got none: name those "
+            "that other commands printed."
+        )
+    found: dict[Path, Source] = {}
+    for folder in folders:
+        if folder.resolve() not in found:
+            found[folder.resolve()] = _read(folder, len(found) + 1, None)
+    waiting = list(found.values())
+    while waiting:
+        source = waiting.pop(0)
+        for link in _links(source):
+            if link.resolve() not in found and _kind(link) is not None:
+                led = _read(link, len(found) + 1, source.key)
+                found[link.resolve()] = led
+                waiting.append(led)
+    return Sources(tuple(found.values()))
+
+
+def _links(source: Source) -> list[Path]:
+    """The runs that a run started from: of an evaluation its model, of a model its encoder.
+
+    Of an ablation they are the networks it trained as a whole, most labels first, and its encoders.
+    """
+    names = [source.config.get("run"), source.config.get("encoder")]
+    names += source.config.get("encoder_runs") or ()
+    links = [Path(name) for name in names if isinstance(name, str) and Path(name).is_dir()]
+    if source.kind == "study ablation":
+        whole = sorted((source.folder / "whole" / "finetune").glob("*/"), key=_order)
+        links += [*whole, *sorted((source.folder / "encoders" / "pretrain").glob("*/"))]
+    return links
+
+
+def _order(run: Path) -> tuple[float, int, str]:
+    """A key that sorts runs by falling share of the labels, then by seed."""
+    config = _json(run / "config.json")
+    return -float(config.get("labels", 0)), int(config.get("seed", 0)), run.name
+
+
+def _kind(folder: Path) -> Kind | None:
+    if not (folder / "config.json").is_file() or not (folder / "result.json").is_file():
+        return None
+    return next((kind for kind, sign in SIGNS.items() if (folder / sign).exists()), None)
+
+
+def _read(folder: Path, number: int, followed: str | None) -> Source:
+    kind = _kind(folder)
+    if kind is None:
+        what = "is no folder"
+        if folder.is_dir():
+            what = "has no " + next(
+                (n for n in ("config.json", "result.json") if not (folder / n).is_file()),
+                "predictions, model, encoder or table",
+            )
+        raise MissingFileError(
+            f"Expected the folder of a finished run or study, got {str(folder)!r}, which {what}: "
+            "give a folder that pretrain, finetune, evaluate, submit or study printed."
+        )
+    config, environment, result = (
+        _json(folder / name) for name in ("config.json", "environment.json", "result.json")
+    )
+    missing = [key for key in NEEDED[kind] if key not in result]
+    if missing:
+        raise InvalidValueError(
+            f"Expected a result of `hybridq {kind}` in {folder / 'result.json'}, got one without "
+            f"{missing[0]!r}: run the command again with this version."
+        )
+    return Source(f"S{number}", kind, folder, config, environment, result, followed)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise InvalidValueError(
+            f"Expected JSON in {path}, got a file that cannot be read ({type(error).__name__}): "
+            "restore it, or run the command again."
+        ) from error
+    if not isinstance(value, dict):
+        raise InvalidValueError(
+            f"Expected a JSON object in {path}, got {type(value).__name__}: restore it, or run "
+            "the command again."
+        )
+    return value

@@ -1,0 +1,122 @@
+"""The report in a real browser: it fits, everything shows, tables sort, axe is content."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.browser import Browser, find_browser
+
+WIDTHS = (390, 1280)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    program = find_browser()
+    if program is None:
+        pytest.skip("no Chromium on the PATH: install Debian's package chromium")
+    running = Browser(program, tmp_path_factory.mktemp("chromium"))
+    yield running
+    running.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_fits_and_complains_of_nothing(browser, report_file, width, scheme):
+    browser.open(report_file, width=width, scheme=scheme)
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    assert browser.complaints == []
+    assert [url for url in browser.requests if not url.startswith("data:")] == [
+        report_file.resolve().as_uri()
+    ]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_drawing_and_picture_shows(browser, report_file, width):
+    browser.open(report_file, width=width)
+    sizes = browser.evaluate(
+        """[...document.querySelectorAll("svg, img")].map((e) => {
+            const box = e.getBoundingClientRect();
+            return [e.id || e.alt || e.getAttribute("aria-labelledby"), box.width, box.height,
+                    e.tagName !== "IMG" || e.naturalWidth > 0];
+        })"""
+    )
+    assert len(sizes) > 20
+    assert [size for size in sizes if size[1] < 100 or size[2] < 60 or not size[3]] == []
+
+
+def test_text_in_drawings_stays_inside_them(browser, report_file):
+    browser.open(report_file, width=1280)
+    outside = browser.evaluate(
+        """[...document.querySelectorAll("svg")].flatMap((svg) => {
+            const box = svg.getBoundingClientRect();
+            return [...svg.querySelectorAll("text")].filter((text) => {
+                const own = text.getBoundingClientRect();
+                return own.left < box.left - 8 || own.right > box.right + 8;
+            }).map((text) => text.textContent);
+        })"""
+    )
+    assert outside == []
+
+
+def test_tables_sort_by_their_heads(browser, report_file):
+    browser.open(report_file, width=1280)
+    browser.evaluate(
+        """table = [...document.querySelectorAll("table.sortable")].find(
+            (t) => t.caption.textContent.startsWith("Comparisons"));
+        heads = [...table.tHead.rows[0].cells];
+        at = heads.findIndex((h) => h.textContent === "difference");
+        values = () => [...table.tBodies[0].rows].map((r) => Number(r.cells[at].dataset.order));
+        0"""
+    )
+    first = browser.evaluate("values()")
+    browser.evaluate("heads[at].querySelector('button').click()")
+    assert browser.evaluate("values()") == sorted(first)
+    assert browser.evaluate("heads[at].getAttribute('aria-sort')") == "ascending"
+    browser.evaluate("heads[at].querySelector('button').click()")
+    assert browser.evaluate("values()") == sorted(first, reverse=True)
+    assert browser.evaluate("table.querySelectorAll('[aria-sort]').length") == 1
+
+
+def test_the_keyboard_reaches_heads_and_links(browser, report_file):
+    browser.open(report_file, width=1280)
+    stops = []
+    for _ in range(24):
+        for kind in ("keyDown", "keyUp"):
+            browser.send("Input.dispatchKeyEvent", type=kind, key="Tab", windowsVirtualKeyCode=9)
+        stops.append(
+            browser.evaluate(
+                "[document.activeElement.tagName, "
+                "getComputedStyle(document.activeElement).outlineStyle]"
+            )
+        )
+    assert stops[0][0] == "A"  # the link that skips to the report
+    assert "BUTTON" in {tag for tag, _ in stops}
+    assert all(outline != "none" for _, outline in stops)
+
+
+def test_without_scripts_everything_is_still_there(browser, report_file):
+    browser.open(report_file, width=390, scripts=False)
+    tree = browser.send("Accessibility.getFullAXTree")["nodes"]
+    roles = [node["role"]["value"] for node in tree if not node.get("ignored")]
+    assert roles.count("columnheader") > 10
+    assert "button" not in roles
+    browser.send("Emulation.setScriptExecutionDisabled", value=False)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+def test_axe_finds_nothing(browser, report_file, width, scheme):
+    spec = find_spec("axe_core_python")
+    if spec is None or spec.origin is None:
+        pytest.skip("no axe-core: install the extra `test`")
+    browser.open(report_file, width=width, scheme=scheme)
+    browser.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    script = Path(spec.origin).with_name("axe.min.js").read_text(encoding="utf-8")
+    browser.evaluate(script + ";0")
+    found = browser.evaluate(
+        """axe.run(document, {resultTypes: ["violations"]}).then((r) => r.violations.map(
+            (v) => [v.id, v.impact, v.nodes.length, v.nodes[0].html.slice(0, 200)]))"""
+    )
+    assert found == []
