@@ -26,7 +26,7 @@ def check_account(ledger: Ledger, service: JobService) -> ServiceError | None:
         account = service.account()
     except ServiceError as error:
         return error
-    if account != ledger.account:
+    if account not in (None, ledger.account):  # None cannot be compared
         raise InvalidValueError(
             "Expected the account and instance that the jobs were posted under, got another: take "
             "that one again, or post all images anew under this one with `hybridq submit --again`."

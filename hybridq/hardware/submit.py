@@ -210,7 +210,7 @@ def _prepare(
             budget=config.max_qpu_seconds,
         )
         hardware = runtime.rehearse is None
-        service = open_jobs(runtime, Path())
+        service = open_jobs(runtime, Path(), backend.device)
         plan = Plan(
             device=backend.device.name,
             calibration_date=backend.describe()["calibration_date"],

@@ -47,8 +47,12 @@ def questions() -> tuple[Question, ...]:
     quantum, selfsup = "quantum layer", "self-supervision"
     heads = (
         ("does the circuit beat its matched control", "pqc", "mlp"),
-        ("does it, added to the features", "pqc_residual", "mlp_residual"),
-        ("does it beat a linear head", "pqc", "linear"),
+        (
+            "does the circuit beat its control, both added to the features",
+            "pqc_residual",
+            "mlp_residual",
+        ),
+        ("does the circuit beat a linear head", "pqc", "linear"),
         ("does entanglement help", "pqc", "pqc_unentangled"),
         ("does training the circuit help", "pqc", "pqc_random"),
     )
