@@ -48,7 +48,7 @@ def questions() -> tuple[Question, ...]:
     heads = (
         ("does the circuit beat its matched control", "pqc", "mlp"),
         (
-            "does the circuit beat its control, both added to the features",
+            "does a circuit added to the features beat its control",
             "pqc_residual",
             "mlp_residual",
         ),
