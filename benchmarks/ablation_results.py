@@ -1,0 +1,153 @@
+"""Tables and pictures of finished ablations for the documentation.
+
+    python benchmarks/ablation_results.py runs/study/...-ablation-breastmnist --name breastmnist
+
+copies the tables and pictures of a study to `docs/results/ablation/NAME-...`, and writes
+`docs/results/ablation/NAME.md`: mean test AUC with intervals over seeds and test images, a verdict
+for each question, and the command that makes the study.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "ablation"
+TABLES = ("ablation", "summary", "comparisons", "search", "seconds")
+VERDICTS = {"better": "**better**", "worse": "**worse**"}
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def auc_table(summary: list[dict[str, str]], figure: str) -> list[str]:
+    """Means and intervals of the models by fraction of the labels."""
+    found = {(row["model"], row["labels"]): row for row in summary if row["figure"] == figure}
+    fractions = sorted({labels for _, labels in found}, key=float)
+    lines = [
+        "| model | "
+        + " | ".join(f"{float(labels):.0%} of the labels" for labels in fractions)
+        + " |",
+        "|---" * (1 + len(fractions)) + "|",
+    ]
+    for model in dict.fromkeys(model for model, _ in found):
+        cells = []
+        for labels in fractions:
+            row = found.get((model, labels))
+            cells.append(
+                "-"
+                if row is None
+                else f"{float(row['mean']):.3f} [{float(row['low']):.3f}, {float(row['high']):.3f}]"
+            )
+        lines.append(f"| `{model}` | " + " | ".join(cells) + " |")
+    return lines
+
+
+def verdict_table(comparisons: list[dict[str, Any]]) -> list[str]:
+    """A verdict for each question and fraction."""
+    fractions = sorted({row["labels"] for row in comparisons})
+    lines = [
+        "| question | first | second | "
+        + " | ".join(f"{labels:.0%} of the labels" for labels in fractions)
+        + " |",
+        "|---" * (3 + len(fractions)) + "|",
+    ]
+    found = {(row["a"], row["b"], row["labels"]): row for row in comparisons}
+    for a, b in dict.fromkeys((row["a"], row["b"]) for row in comparisons):
+        cells = []
+        for labels in fractions:
+            row = found.get((a, b, labels))
+            if row is None:
+                cells.append("-")
+                continue
+            word = VERDICTS.get(row["verdict"], row["verdict"])
+            ends = f"[{row['low']:+.3f}, {row['high']:+.3f}]"
+            cells.append(f"{word}, {row['difference']:+.3f} {ends}")
+        question = next(row["question"] for row in comparisons if (row["a"], row["b"]) == (a, b))
+        lines.append(f"| {question} | `{a}` | `{b}` | " + " | ".join(cells) + " |")
+    return lines
+
+
+def movement(rows: list[dict[str, str]]) -> str:
+    """How far training moved the circuit, on frozen SimCLR features."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if row["encoder"] == "simclr" and row["head"] == "pqc" and row["circuit_movement"]:
+            found.setdefault(row["labels"], []).append(float(row["circuit_movement"]))
+    if not found:
+        return ""
+    parts = [
+        f"{sum(values) / len(values):.2f} rad with {float(labels):.0%}"
+        for labels, values in sorted(found.items(), key=lambda item: float(item[0]))
+    ]
+    return (
+        f" Training moved the circuit of `simclr-pqc` by (RMS over its weights) {', '.join(parts)}."
+    )
+
+
+def main() -> None:
+    """Copy and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("study", type=Path)
+    parser.add_argument("--name", required=True)
+    args = parser.parse_args()
+    from hybridq.files import write_text
+
+    config: dict[str, Any] = json.loads((args.study / "config.json").read_text())
+    environment = json.loads((args.study / "environment.json").read_text())
+    result = json.loads((args.study / "result.json").read_text())
+    comparisons = json.loads((args.study / "comparisons.json").read_text())
+    RESULTS.mkdir(exist_ok=True)
+    for name in TABLES:
+        shutil.copyfile(args.study / f"{name}.csv", RESULTS / f"{args.name}-{name}.csv")
+    pictures = sorted((args.study / "figures").glob("*.png"))
+    for picture in pictures:
+        shutil.copyfile(picture, RESULTS / f"{args.name}-{picture.name}")
+    summary = read(args.study / "summary.csv")
+    seconds = read(args.study / "seconds.csv")
+    hours = sum(float(row["seconds"]) for row in seconds) / 3600
+    figures = {row["figure"] for row in summary}
+    text = [*auc_table(summary, "auc"), ""]
+    if "auc_without_duplicates" in figures:
+        left = next(row["images"] for row in summary if row["figure"] == "auc_without_duplicates")
+        if left != str(result["images"]):
+            text += [
+                f"Without the test images that have a near-duplicate in train ({left} images):",
+                "",
+                *auc_table(summary, "auc_without_duplicates"),
+                "",
+            ]
+    text += [*verdict_table(comparisons), ""]
+    versions = environment["versions"]
+    named = ", ".join(f"{package} {versions[package]}" for package in ("torch", "qiskit"))
+    options = f"--data {config['data']} --labels {config['labels']} --seeds {config['seeds']}"
+    if not config["whole"]:
+        options += " --no-whole"
+    given = " --encoder-runs RUN..." if config["encoder_runs"] else ""
+    text += [
+        f"Mean test AUC over {config['seeds']} seeds on {result['images']} images, and the "
+        "difference of the first model from the second, with 95% intervals over seeds and test "
+        f"images together; verdicts at a margin of {config['margin']:g} after Holm's correction "
+        f"over all {len(comparisons)} comparisons."
+        + movement(read(args.study / "ablation.csv"))
+        + "".join(f" {note.rstrip('.')}." for note in result["notes"]),
+        "",
+        f"Made by `hybridq study ablation {options}{given}` at commit "
+        f"{environment['git_commit']}, {hours:.1f} hours of work in units of one thread, and "
+        f"`python benchmarks/ablation_results.py STUDY --name {args.name}`; {named}.",
+        "",
+    ]
+    write_text(RESULTS / f"{args.name}.md", "\n".join(text))
+    print("\n".join(text))
+    print([picture.name for picture in pictures])
+
+
+if __name__ == "__main__":
+    main()
