@@ -40,9 +40,12 @@ TRIES: dict[str, dict[str, Any]] = {
     "smoothing": {"smoothing": 0.1},
     "strong augmentation": {"augment": STRONG},
     "120 epochs": {"epochs": 120},
-    "84 px": {"size": 84},
-    "112 px": {"size": 112},
-    "84 px, scratch": {"size": 84, "encoder": "none"},
+    "84 px": {"image_size": 84},
+    "112 px": {"image_size": 112},
+    "84 px, mixup": {"image_size": 84, "mixup": 0.4},
+    "84 px, strong augmentation": {"image_size": 84, "augment": STRONG},
+    "84 px, rate 1e-3": {"image_size": 84, "learning_rate": 1e-3},
+    "84 px, scratch": {"image_size": 84, "encoder": "none"},
 }
 
 
@@ -78,8 +81,7 @@ def run(data: Any, options: dict[str, Any], head: str, encoder: str, seed: int) 
     from hybridq.training.seeding import step_generator
 
     options = dict(options)
-    size, mixup = options.pop("size", None), options.pop("mixup", 0.0)
-    smoothing = options.pop("smoothing", 0.0)
+    mixup, smoothing = options.pop("mixup", 0.0), options.pop("smoothing", 0.0)
     if "augment" in options:
         options["augment"] = AugmentConfig(**options["augment"])
     config = FinetuneConfig(
@@ -116,8 +118,6 @@ def run(data: Any, options: dict[str, Any], head: str, encoder: str, seed: int) 
 
     with open_backend(config.backend) as backend:
         model = initial_model(config, data, backend)
-        if size:
-            model.encoder.spec = model.encoder.spec.model_copy(update={"image_size": size})
         module = Module(config, model, data.splits["train"], data)
         module.criterion.label_smoothing = smoothing
         averages = {
