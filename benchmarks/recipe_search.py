@@ -24,7 +24,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "results" / "recipe_search.csv"
-HEADER = ("data", "try", "head", "parts", "part", "model", "views", "auc", "loss", "seconds")
+HEADER = (
+    "data",
+    "try",
+    "head",
+    "parts",
+    "part",
+    "model",
+    "views",
+    "auc",
+    "loss",
+    "seconds",
+    "command",
+)
 KEY = HEADER[:5]
 AVERAGES = {"ema 0.98": 0.98, "ema 0.995": 0.995}
 VIEWS: tuple[Literal["one", "flip", "shift", "zoom"], ...] = ("one", "flip", "shift", "zoom")
@@ -194,9 +206,13 @@ def main() -> None:
             if key in done or (args.only and part not in args.only):
                 continue
             encoder = str(args.encoders[part % len(args.encoders)])
-            result = run(fold, {**TRIES[name]}, args.head, encoder, part)
+            result = run(fold, TRIES[name], args.head, encoder, part)
+            command = (
+                f"recipe_search.py --data {args.data} --head {args.head} --parts {args.parts} "
+                f"--only {part} --tries '{name}' --encoders (of seed {part % len(args.encoders)})"
+            )
             new = [
-                (*key, model, views, auc, result["loss"], result["seconds"])
+                (*key, model, views, auc, result["loss"], result["seconds"], command)
                 for (model, views), auc in result["auc"].items()
             ]
             rows = [[row[field] for field in HEADER] for row in read_rows()]
