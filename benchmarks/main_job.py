@@ -17,7 +17,7 @@ import logging
 import platform
 import statistics
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,14 @@ OTHER_BACKENDS = ("fake_torino", "ibm_rehearsal")
 
 @dataclass(frozen=True)
 class Recipe:
-    """Options of `hybridq pretrain`, and of `hybridq finetune` by label fraction and encoder.
+    """Options of the commands; those of `hybridq finetune` by label fraction and encoder.
 
     Chosen on train and validation, then frozen.
     """
 
     pretrain: dict[str, Any]
     finetune: dict[tuple[float, str], dict[str, Any]]
+    evaluate: dict[str, Any] = field(default_factory=dict)
 
 
 SMALL: dict[str, Any] = {"image_size": 32, "stem": "stride2"}
@@ -56,9 +57,10 @@ RECIPES = {
                 "head_learning_rate": 1e-2,
             },
             (0.1, "scratch"): {"epochs": 100, "batch_size": 32},
-            (1.0, "simclr"): {},
-            (1.0, "scratch"): {},
+            (1.0, "simclr"): {"image_size": 84},
+            (1.0, "scratch"): {"image_size": 84},
         },
+        evaluate={"views": "zoom"},
     ),
     "bccd_cells": Recipe(
         pretrain={"epochs": 60, **SMALL},
@@ -69,9 +71,14 @@ RECIPES = {
             (1.0, "scratch"): {"epochs": 30, "batch_size": 32, "learning_rate": 1e-3, **SMALL},
         },
     ),
-    "pneumoniamnist": Recipe(  # short, for the noise study: not tuned
+    "pneumoniamnist": Recipe(  # 10%: short, for the noise study, not tuned; all: as BreastMNIST
         pretrain={"epochs": 15, "warmup_epochs": 2},
-        finetune={(0.1, "simclr"): {"epochs": 30, "batch_size": 32}},
+        finetune={
+            (0.1, "simclr"): {"epochs": 30, "batch_size": 32},
+            (1.0, "simclr"): {"epochs": 20, "image_size": 84},
+            (1.0, "scratch"): {"epochs": 20, "image_size": 84},
+        },
+        evaluate={"views": "zoom"},
     ),
 }
 
@@ -210,7 +217,14 @@ def run_evaluate(job: Job, backend: str, options: dict[str, Any]) -> list[dict[s
             raise FileNotFoundError(f"no finished run named {job.name}")
         baselines = job.head == "mlp" and job.start == "simclr"
         folder = evaluate(
-            EvaluateConfig(run=run, backend=backend, name=name, baselines=baselines, **options)
+            EvaluateConfig(
+                run=run,
+                backend=backend,
+                name=name,
+                baselines=baselines,
+                **RECIPES[Path(job.data).name].evaluate,
+                **options,
+            )
         )
     result = read_result(folder)
     environment = json.loads((folder / "environment.json").read_text())
@@ -264,6 +278,7 @@ def write_results(short: str, rows: list[dict[str, Any]], recipe: Recipe, seeds:
             for (labels, start), options in recipe.finetune.items()
             if labels in fractions
         ),
+        f"- `hybridq evaluate` {options_text(recipe.evaluate)}",
         "",
     ]
     lines += tables
@@ -279,12 +294,14 @@ def write_results(short: str, rows: list[dict[str, Any]], recipe: Recipe, seeds:
 
 
 def update_readme(short: str, rows: list[dict[str, Any]], fractions: list[float]) -> None:
-    """Put the short tables between the marks in README.md."""
+    """Put the short tables between the marks in README.md, if it has any for this data."""
     from hybridq.files import write_text
 
     path = Path(__file__).resolve().parent.parent / "README.md"
     text = path.read_text(encoding="utf-8")
     begin, end = f"<!-- results:{short} -->\n", "<!-- /results -->"
+    if begin not in text:
+        return
     before, rest = text.split(begin)
     _, after = rest.split(end, maxsplit=1)
     tables = ""
@@ -296,8 +313,12 @@ def update_readme(short: str, rows: list[dict[str, Any]], fractions: list[float]
 
 def options_text(options: dict[str, Any]) -> str:
     """Options as they are written on the command line."""
-    words = []
+    flat: dict[str, Any] = {}
     for name, value in options.items():
+        nested = value if isinstance(value, dict) else None
+        flat |= {name: value} if nested is None else {f"{name}.{k}": v for k, v in nested.items()}
+    words = []
+    for name, value in flat.items():
         flag = "--" + name.replace("_", "-")
         words.append(f"`{flag}`" if value is True else f"`{flag} {value}`")
     return " ".join(words) or "with its defaults"

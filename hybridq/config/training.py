@@ -19,7 +19,7 @@ class PretrainConfig(RunConfig):
     encoder: str = "none"
     """Initial weights: `none`, `imagenet`, a run of `hybridq pretrain`, or its file."""
     image_size: int | None = Field(None, ge=8)
-    """Input height and width in pixels; that of the data, or twice that below 64 pixels."""
+    """Input height and width in pixels; that of the weights or the data, or twice that below 64."""
     stem: Literal["auto", "stride1", "stride2"] = "auto"
     """Stride of the first convolution; `auto` is stride2, or that of the initial weights."""
     epochs: int = Field(200, ge=1)
@@ -54,7 +54,7 @@ class FinetuneConfig(RunConfig):
     encoder: str = "none"
     """Initial weights: `none`, `imagenet`, a run of `hybridq pretrain`, or its file."""
     image_size: int | None = Field(None, ge=8)
-    """Input size for `none` and `imagenet`; a pretrained encoder carries its own."""
+    """Input height and width in pixels; that of the encoder, which may be trained at another."""
     stem: Literal["auto", "stride1", "stride2"] = "auto"
     """Stride of the first convolution for `none` and `imagenet`; `auto` as in pretraining."""
     freeze_encoder: bool = False

@@ -26,6 +26,8 @@ class EvaluateConfig(Config):
     """The split whose figures are reported; the threshold always comes from `val`."""
     limit: int | None = Field(None, ge=2)
     """Evaluate this many images only, drawn stratified; for slow backends."""
+    views: Literal["one", "flip", "shift", "zoom"] = "one"
+    """Views averaged: the image; 2 with its mirror image, 10 moved too, 12 enlarged too."""
     baselines: bool = True
     """Also fit the majority class and two logistic regressions on the same labels."""
     resamples: int = Field(2000, ge=100)

@@ -22,27 +22,27 @@ def encoder_for(
         images: training images `(count, height, width, channels)`; they give the normalisation
             and, where `image_size` is None, the input size (see `input_size`).
         weights: `none`, `imagenet`, or a run folder or file, which carries its own input size.
-        image_size: input height and width in pixels, or None.
+        image_size: input height and width in pixels, or None. It may differ from that at which
+            the weights were trained: training at a higher resolution may follow one at a lower
+            (Touvron et al., "Fixing the train-test resolution discrepancy", arXiv:1906.06423).
         stem: `stride1`, `stride2`, or `auto`: that of `weights`, else stride2.
         seed: of random weights.
 
     Raises:
-        HybridqError: if the weights cannot be used, or were made for another input than asked for.
+        HybridqError: if the weights cannot be used, or were made for another stem than asked for.
     """
     size = image_size or input_size(min(images.shape[1:3]), stem)
     mean, std = channel_statistics(images)
     chosen: Stem = "stride1" if stem == "stride1" else "stride2"
     spec = EncoderSpec(stem=chosen, image_size=size, mean=mean, std=std)
     encoder = build_encoder(weights, spec, seed=seed)
-    for name, asked, own in (
-        ("image_size", image_size, encoder.spec.image_size),
-        ("stem", None if stem == "auto" else stem, encoder.spec.stem),
-    ):
-        if asked is not None and asked != own:
-            raise InvalidValueError(
-                f"Expected `{name}` {own}, with which the encoder in {weights} was trained, got "
-                f"{asked}: leave it out, or pretrain with it."
-            )
+    if stem not in ("auto", encoder.spec.stem):
+        raise InvalidValueError(
+            f"Expected `stem` {encoder.spec.stem}, with which the encoder in {weights} was "
+            f"trained, got {stem}: leave it out, or pretrain with it."
+        )
+    if image_size is not None:
+        encoder.spec = encoder.spec.model_copy(update={"image_size": image_size})
     return encoder
 
 

@@ -22,6 +22,7 @@ from hybridq.evaluation.baselines import LogisticBaseline, majority_probs, pixel
 from hybridq.evaluation.figures import save_figures
 from hybridq.evaluation.metrics import all_metrics, choose_threshold
 from hybridq.evaluation.statistics import stratified_bootstrap
+from hybridq.evaluation.views import Views, views_of
 from hybridq.files import without_nan, write_csv, write_json
 from hybridq.model import HybridClassifier, head_summary, probabilities
 from hybridq.runs import (
@@ -118,10 +119,10 @@ def _evaluate(
     test = limited_split(data, config.split, config.limit, seed=config.seed)
     val = data.splits["val"]
     multilabel = data.task == "multilabel"
-    val_probs = classify(model, val, multilabel=multilabel)
+    val_probs = classify(model, val, multilabel=multilabel, views=config.views)
     probs = val_probs
     if test is not val:
-        probs = classify(model, test, multilabel=multilabel)
+        probs = classify(model, test, multilabel=multilabel, views=config.views)
     write_predictions(folder / "predictions" / f"{config.split}.csv", test, probs, spec.class_names)
 
     rows: dict[str, dict[str, Any]] = {}
@@ -159,6 +160,7 @@ def _evaluate(
         "data": data.name,
         "split": config.split,
         "images": len(test),
+        "views": config.views,
         "labels": run.labels,
         "train_seed": run.seed,
         "head": spec.head.name,
@@ -191,12 +193,18 @@ def threshold_for(data: ImageData, on_val: Floats) -> float:
 
 
 @torch.inference_mode()
-def classify(model: HybridClassifier, split: ImageSplit, *, multilabel: bool) -> Floats:
-    """Probabilities `(count, num_classes)` of the images of a split."""
+def classify(
+    model: HybridClassifier, split: ImageSplit, *, multilabel: bool, views: Views = "one"
+) -> Floats:
+    """Probabilities `(count, num_classes)` of the images of a split, averaged over `views`."""
     parts = []
     for start in range(0, len(split), BATCH):
-        logits = model(model.encoder.prepare(split.images[start : start + BATCH])).double()
-        parts.append(probabilities(logits, multilabel=multilabel))
+        images = model.encoder.prepare(split.images[start : start + BATCH])
+        seen = [
+            probabilities(model(view).double(), multilabel=multilabel)
+            for view in views_of(images, views)
+        ]
+        parts.append(torch.stack(seen).mean(dim=0))
         if len(split) > 4 * BATCH:
             logger.info("%d of %d images", min(start + BATCH, len(split)), len(split))
     probs: Floats = torch.cat(parts).numpy()

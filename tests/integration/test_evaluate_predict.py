@@ -167,6 +167,19 @@ def test_limit_draws_fewer_images(finetuned):
         assert float(row["prob_1"]) == pytest.approx(float(whole[row["id"]]["prob_1"]), abs=1e-6)
 
 
+def test_probabilities_are_the_mean_over_views(finetuned):
+    found = probs_of(evaluated(finetuned, views="flip"))
+    with open_backend("statevector") as backend:
+        model, spec = load_model(finetuned, backend=backend)
+    test = load_data(PHANTOM, splits=("test",)).splits["test"]
+    with torch.inference_mode():
+        both = [
+            model(prepared(images, spec.encoder)).double().softmax(dim=1)
+            for images in (test.images, test.images[:, :, ::-1].copy())
+        ]
+    np.testing.assert_allclose(found, torch.stack(both).mean(dim=0).numpy(), atol=1e-6)
+
+
 @pytest.mark.parametrize("limit", [None, 4])
 def test_the_validation_split(finetuned, limit):
     folder = evaluated(finetuned, split="val", limit=limit)

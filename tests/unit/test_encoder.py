@@ -146,6 +146,25 @@ def test_the_stem_and_size_of_given_weights_are_kept(tmp_path):
     assert (spec.image_size, spec.stem) == (SPEC.image_size, SPEC.stem)
 
 
+def test_given_weights_take_images_at_the_size_asked_for(tmp_path):
+    saved = Encoder(SPEC, generator_seed=3)
+    save_encoder(saved, tmp_path / "encoder.safetensors")
+    data = np.random.default_rng(0).integers(0, 256, (4, 28, 28, 1), np.uint8)
+    encoder = encoder_for(data, str(tmp_path), image_size=48, stem="auto", seed=0)
+    assert encoder.spec == SPEC.model_copy(update={"image_size": 48})
+    assert encoder.prepare(data).shape == (4, 3, 48, 48)
+    for name, value in saved.state_dict().items():
+        assert torch.equal(encoder.state_dict()[name], value)
+
+
+def test_given_weights_of_another_stem_are_refused(tmp_path):
+    save_encoder(Encoder(SPEC), tmp_path / "encoder.safetensors")
+    other = "stride2" if SPEC.stem == "stride1" else "stride1"
+    data = np.zeros((2, 28, 28, 1), np.uint8)
+    with pytest.raises(InvalidValueError, match=f"Expected `stem` {SPEC.stem}, .*got {other}"):
+        encoder_for(data, str(tmp_path), image_size=None, stem=other, seed=0)
+
+
 def test_a_frozen_encoder_keeps_its_batch_norm_through_training():
     encoder = Encoder(SPEC)
     encoder.frozen = True

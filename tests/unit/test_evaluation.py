@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as peer
@@ -16,6 +17,7 @@ from hybridq.evaluation.evaluate import write_predictions
 from hybridq.evaluation.predict import predicted_name
 from hybridq.evaluation.statistics import stratified_bootstrap
 from hybridq.evaluation.tables import interval, table
+from hybridq.evaluation.views import views_of
 
 SEEDS = st.integers(0, 2**32 - 1)
 GRIDS = st.sampled_from([None, 4, 20])  # scores rounded to a grid have ties
@@ -450,3 +452,35 @@ def test_tables():
     assert table(["a", "bb"], [["ccc", "d"]]).splitlines() == ["a    bb", "---  --", "ccc  d"]
     assert interval({"value": 0.5, "low": 0.25, "high": 0.75}) == "0.500 [0.250, 0.750]"
     assert interval({"value": None, "low": None, "high": None}) == "undefined"
+
+
+# Views.
+
+
+@pytest.mark.parametrize(("views", "count"), [("one", 1), ("flip", 2), ("shift", 10), ("zoom", 12)])
+@pytest.mark.parametrize("size", [16, 28, 56])
+def test_views_are_as_many_as_named_and_of_one_shape(views, count, size):
+    images = torch.rand(3, 3, size, size)
+    found = list(views_of(images, views))
+    assert len(found) == count
+    assert all(view.shape == images.shape for view in found)
+    assert torch.equal(found[0], images)
+    for plain, mirrored in zip(found[::2], found[1::2], strict=False):
+        assert torch.equal(mirrored, torch.flip(plain, dims=[3]))
+
+
+def test_shifted_views_are_numpys_padded_by_reflection():
+    images = np.random.default_rng(0).random((2, 1, 56, 56))
+    padded = np.pad(images, ((0, 0), (0, 0), (2, 2), (2, 2)), mode="reflect")
+    expected = [padded[:, :, y : y + 56, x : x + 56] for y, x in ((0, 2), (4, 2), (2, 0), (2, 4))]
+    found = list(views_of(torch.from_numpy(images), "shift"))[2::2]
+    for view, wanted in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(view.numpy(), wanted)
+
+
+def test_the_enlarged_view_is_the_middle_resized():
+    from torchvision.transforms.v2.functional import resized_crop
+
+    images = torch.rand(2, 3, 56, 56)
+    expected = resized_crop(images, 4, 4, 48, 48, [56, 56], antialias=False)
+    torch.testing.assert_close(list(views_of(images, "zoom"))[10], expected)

@@ -1,0 +1,238 @@
+"""Which recipe fine-tunes best with all labels? Tries on train and validation only.
+
+    python benchmarks/main_job.py --data breastmnist --stage pretrain
+    python benchmarks/recipe_search.py --tries base mixup --encoders runs/pretrain/*-breastmnist-s?
+
+Pools the train and validation images, splits them in stratified parts, fine-tunes on all but one
+of them and reads the AUC of the one left out. Each run is read in several ways that cost no
+training: the last weights or their exponential moving average, one view of an image or the mean of
+several. Part `i` starts from encoder `i`, so that parts differ in the encoder too; those encoders
+have seen the images of the parts, never a label. The test split is not loaded. A row of
+`docs/results/recipe_search.csv` is a run and a way to read it; what is there already is not done
+again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+OUT = Path(__file__).resolve().parent.parent / "docs" / "results" / "recipe_search.csv"
+HEADER = (
+    "data",
+    "try",
+    "head",
+    "parts",
+    "part",
+    "model",
+    "views",
+    "auc",
+    "loss",
+    "seconds",
+    "command",
+)
+KEY = HEADER[:5]
+AVERAGES = {"ema 0.98": 0.98, "ema 0.995": 0.995}
+VIEWS: tuple[Literal["one", "flip", "shift", "zoom"], ...] = ("one", "flip", "shift", "zoom")
+
+STRONG = {"crop_min": 0.5, "rotation": 15.0, "jitter": 0.2, "erase": 0.3, "blur": 0.0}
+TRIES: dict[str, dict[str, Any]] = {
+    "base": {},
+    "scratch": {"encoder": "none"},
+    "rate 1e-3": {"learning_rate": 1e-3},
+    "decay 0.1": {"weight_decay": 0.1},
+    "decay 0.3": {"weight_decay": 0.3},
+    "mixup": {"mixup": 0.4},
+    "smoothing": {"smoothing": 0.1},
+    "strong augmentation": {"augment": STRONG},
+    "120 epochs": {"epochs": 120},
+    "84 px": {"image_size": 84},
+    "112 px": {"image_size": 112},
+    "84 px, mixup": {"image_size": 84, "mixup": 0.4},
+    "84 px, strong augmentation": {"image_size": 84, "augment": STRONG},
+    "84 px, rate 1e-3": {"image_size": 84, "learning_rate": 1e-3},
+    "84 px, scratch": {"image_size": 84, "encoder": "none"},
+}
+
+
+def pooled_parts(data: Any, parts: int) -> Iterator[Any]:
+    """The data with each part in turn as validation split and the others as train split."""
+    import numpy as np
+    from sklearn.model_selection import StratifiedKFold
+
+    from hybridq.data.dataset import ImageSplit
+
+    splits = [data.splits[name] for name in ("train", "val")]
+    pool = ImageSplit(
+        images=np.concatenate([split.images for split in splits]),
+        labels=np.concatenate([split.labels for split in splits]),
+        ids=tuple(f"{name}/{one}" for name in ("train", "val") for one in data.splits[name].ids),
+    )
+    folds = StratifiedKFold(parts, shuffle=True, random_state=0)
+    for train, val in folds.split(pool.images, pool.labels):
+        yield replace(data, splits={"train": pool.take(train), "val": pool.take(val)})
+
+
+def run(data: Any, options: dict[str, Any], head: str, encoder: str, seed: int) -> dict[str, Any]:
+    """Fine-tune once; return the AUC of the part left out for every way to read it."""
+    import torch
+    from lightning.pytorch import Callback, Trainer
+    from sklearn.metrics import roc_auc_score
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    from backends import open_backend
+    from hybridq.config import AugmentConfig, FinetuneConfig, HeadConfig
+    from hybridq.evaluation.views import views_of
+    from hybridq.training.finetune import FinetuneModule, initial_model
+    from hybridq.training.seeding import step_generator
+
+    options = dict(options)
+    mixup, smoothing = options.pop("mixup", 0.0), options.pop("smoothing", 0.0)
+    if "augment" in options:
+        options["augment"] = AugmentConfig(**options["augment"])
+    config = FinetuneConfig(
+        **{
+            "data": data.name,
+            "encoder": encoder,
+            "batch_size": 32,
+            "head": HeadConfig(name=head),
+            "seed": seed,
+            "backend": "statevector",
+            **options,
+        }
+    )
+
+    class Module(FinetuneModule):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            if not mixup:
+                return super().training_step(batch, batch_idx)
+            inputs, labels = batch
+            with step_generator(self.config.seed, 3, self.current_epoch, batch_idx):
+                inputs = self.augment(inputs)
+                share = torch.distributions.Beta(mixup, mixup).sample()
+                order = torch.randperm(len(inputs))
+                logits = self(share * inputs + (1 - share) * inputs[order])
+            loss = share * self.criterion(logits, labels)
+            loss = loss + (1 - share) * self.criterion(logits, labels[order])
+            self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(labels))
+            return loss
+
+    class Average(Callback):
+        def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+            for average in averages.values():
+                average.update_parameters(model)
+
+    with open_backend(config.backend) as backend:
+        model = initial_model(config, data, backend)
+        module = Module(config, model, data.splits["train"], data)
+        module.criterion.label_smoothing = smoothing
+        averages = {
+            name: AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+            for name, decay in AVERAGES.items()
+        }
+        started = time.perf_counter()
+        trainer = Trainer(
+            accelerator="cpu",
+            max_epochs=config.epochs,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            limit_val_batches=0,
+            use_distributed_sampler=False,
+            callbacks=[Average()],
+        )
+        trainer.fit(module)
+        seconds = time.perf_counter() - started
+        result: dict[str, Any] = {
+            "seconds": round(seconds, 1),
+            "loss": round(float(trainer.callback_metrics["loss"]), 4),
+            "auc": {},
+        }
+        labels = data.splits["val"].labels
+        for name, read in {"last": model, **averages}.items():
+            read.eval()
+            with torch.inference_mode():
+                for views in VIEWS:
+                    scores = [
+                        read(view).double().softmax(dim=1)[:, 1]
+                        for view in views_of(module.val_inputs, views)
+                    ]
+                    auc = roc_auc_score(labels, torch.stack(scores).mean(dim=0))
+                    result["auc"][name, views] = round(float(auc), 4)
+    return result
+
+
+def read_rows() -> list[dict[str, str]]:
+    """The rows that are there already."""
+    if not OUT.is_file():
+        return []
+    with OUT.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def main() -> None:
+    """Make the tries asked for, one run after another, and print the means."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", default="breastmnist")
+    parser.add_argument("--data-root", type=Path, default=None)
+    parser.add_argument("--tries", nargs="+", default=list(TRIES), choices=list(TRIES))
+    parser.add_argument("--encoders", type=Path, nargs="+", required=True)
+    parser.add_argument("--head", default="mlp")
+    parser.add_argument("--parts", type=int, default=2)
+    parser.add_argument("--only", type=int, nargs="+", help="of the parts; all")
+    args = parser.parse_args()
+    import logging
+
+    import torch
+
+    from hybridq.data import load_data
+    from hybridq.files import write_csv
+
+    torch.set_num_threads(1)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    data = load_data(args.data, data_root=args.data_root, splits=("train", "val"))
+    for name in args.tries:
+        for part, fold in enumerate(pooled_parts(data, args.parts)):
+            key = (args.data, name, args.head, str(args.parts), str(part))
+            done = {tuple(row[field] for field in KEY) for row in read_rows()}
+            if key in done or (args.only and part not in args.only):
+                continue
+            encoder = str(args.encoders[part % len(args.encoders)])
+            result = run(fold, TRIES[name], args.head, encoder, part)
+            command = (
+                f"recipe_search.py --data {args.data} --head {args.head} --parts {args.parts} "
+                f"--only {part} --tries '{name}' --encoders (of seed {part % len(args.encoders)})"
+            )
+            new = [
+                (*key, model, views, auc, result["loss"], result["seconds"], command)
+                for (model, views), auc in result["auc"].items()
+            ]
+            rows = [[row[field] for field in HEADER] for row in read_rows()]
+            write_csv(OUT, list(HEADER), [*rows, *map(list, new)])
+            print(name, part, result, flush=True)
+    summary()
+
+
+def summary() -> None:
+    """Print the mean over the parts, for each try and way to read it."""
+    groups: dict[tuple[str, ...], list[float]] = {}
+    for row in read_rows():
+        key = tuple(row[field] for field in ("data", "try", "head", "parts", "model"))
+        groups.setdefault((*key, row["views"]), []).append(float(row["auc"]))
+    print("| data | try | head | parts | model | views | AUC |\n|---|---|---|---|---|---|---|")
+    for group, values in groups.items():
+        low, high = min(values), max(values)
+        middle = statistics.mean(values)
+        print(f"| {' | '.join(group)} | {middle:.3f} ({low:.3f}-{high:.3f}, {len(values)} runs) |")
+
+
+if __name__ == "__main__":
+    main()
