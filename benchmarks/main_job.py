@@ -193,7 +193,7 @@ def run_finetune(job: Job, options: dict[str, Any]) -> Path:
             seed=job.seed,
             name=job.name,
             encoder=encoder,
-            backend="aer_statevector",
+            backend="statevector",
             labels=job.labels,
             head=HeadConfig(name=job.head),
             **RECIPES[short].finetune[job.labels, job.start],
