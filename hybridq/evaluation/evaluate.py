@@ -90,13 +90,20 @@ def data_for(
     data: str | None,
     data_root: Path | None,
     splits: tuple[str, ...],
+    download: bool = True,
 ) -> ImageData:
     """Load the data of a run, or other data of the same classes, with its positive class.
 
     Raises:
         InvalidValueError: if the classes are others than those of the model.
+        MissingFileError: if it is not on disk and `download` is False.
     """
-    loaded = load_data(data or run.data, data_root=data_root or run.data_root, splits=splits)
+    loaded = load_data(
+        data or run.data,
+        data_root=data_root or run.data_root,
+        splits=splits,
+        download=download,
+    )
     if (loaded.task, loaded.class_names) != (spec.task, spec.class_names):
         raise InvalidValueError(
             f"Expected {spec.task} data with the classes {', '.join(spec.class_names)}, got "

@@ -18,8 +18,7 @@ from torch import Tensor
 
 from hybridq.errors import InvalidValueError
 from hybridq.files import atomic_path, reading, write_json
-from hybridq.heads import quantum_layers
-from hybridq.model import HybridClassifier
+from hybridq.heads import CONTROLS
 from hybridq.quantum.gradient import ShiftRule
 from hybridq.quantum.layer import QuantumLayer
 
@@ -78,19 +77,17 @@ class Program:
         return cls(circuit, column, angles)
 
 
-def quantum_layer(model: HybridClassifier, name: str) -> QuantumLayer:
-    """The one quantum layer of a model.
+def check_quantum(head: str) -> None:
+    """Refuse a head without a circuit.
 
     Raises:
-        InvalidValueError: If it has none.
+        InvalidValueError: If it is one.
     """
-    layers = quantum_layers(model.head)
-    if len(layers) != 1:
+    if head not in CONTROLS:
         raise InvalidValueError(
-            f"Expected a run with a quantum head, such as pqc, got one with head {name!r}: there "
+            f"Expected a run with a quantum head, such as pqc, got one with head {head!r}: there "
             "is nothing in it for a quantum device to compute."
         )
-    return layers[0]
 
 
 def shift_rule(

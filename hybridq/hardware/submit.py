@@ -18,7 +18,7 @@ from backends.program import ProgramSize, program_size
 from hybridq.checkpoint import ModelSpec, load_model, read_spec
 from hybridq.config import FinetuneConfig, SubmitConfig
 from hybridq.errors import InvalidValueError
-from hybridq.hardware.circuit import Program, compile_program, quantum_layer, shift_rule
+from hybridq.hardware.circuit import Program, check_quantum, compile_program, shift_rule
 from hybridq.hardware.go_on import go_on
 from hybridq.hardware.images import Source, choose_threshold, features_of, source_of
 from hybridq.hardware.ledger import Ledger
@@ -42,6 +42,7 @@ from hybridq.hardware.submission import (
     model_hash,
     runtime_spec,
 )
+from hybridq.heads import quantum_layers
 from hybridq.model import HybridClassifier
 from hybridq.quantum.layer import QuantumLayer
 from hybridq.runs import create_run, read_config, write_config, write_environment
@@ -94,7 +95,9 @@ def submit(config: SubmitConfig, *, clock: Clock | None = None) -> Outcome:
     clock = clock or Clock()
     _check_options(config)
     run = read_config(config.run, FinetuneConfig, "finetune")
-    source = source_of(config, run, read_spec(config.run))
+    spec = read_spec(config.run)
+    check_quantum(spec.head.name)
+    source = source_of(config, run, spec)
     content = content_of(config.run, source.ids, source.images)
     fingerprint = fingerprint_of(content, config.backend)
     is_paid = runtime_spec(config.backend).rehearse is None and not config.dry_run
@@ -178,7 +181,7 @@ def _prepare(
         source: The images.
         content: The hash of images and model.
     """
-    layer = quantum_layer(model, spec.head.name)
+    (layer,) = quantum_layers(model.head)
     features = features_of(model, source)
     with torch.inference_mode():
         angles = model.angles(features)

@@ -76,9 +76,16 @@ def lead_model(models: Sequence[Trained], sources: Sources) -> Trained | None:
 
 
 def images_of(trained: Trained, data_root: Path | None, split: str) -> ImageData | None:
-    """The data of a run with one split; None, and a line in the log, where it cannot be read."""
+    """The data of a run with one split; None, and a line in the log, where it is not here."""
     try:
-        return data_for(trained.run, trained.spec, data=None, data_root=data_root, splits=(split,))
+        return data_for(
+            trained.run,
+            trained.spec,
+            data=None,
+            data_root=data_root,
+            splits=(split,),
+            download=False,
+        )
     except HybridqError as error:
         logger.warning("no pictures of %s: %s", trained.source.folder, error)
         return None
