@@ -438,14 +438,13 @@ scratch.cleanup()
 #   a folder and lists them at once. What the real one does in such a moment is not tested here.
 # - Noise pulls all values towards 0, and most where they are large. Readout mitigation takes away
 #   a part of that; what the gates do stays. The AUC hardly moves, because nearly the same pull on
-#   all images hardly changes their order. But it moves images over a fixed threshold, and readout
-#   mitigation alone does not bring them back. How many flip depends on how many lie near the
-#   threshold: with another seed of the training (0) it was none. It also changes by one or so from
-#   one run of this notebook to the next, since each submission has shots of its own.
+#   all images hardly changes their order, and here hardly an image crosses the threshold: none
+#   without mitigation, and one with it, by its shots. That depends on how many lie near the
+#   threshold: the noise study over five seeds in `docs/results/noise.md` has more.
 # - The expected error chooses a place; it does not predict the error of a value.
 # - The rehearsal agrees with the simulation because both know the same calibration and nothing
 #   else. A device drifts, has crosstalk and coherent errors, and may have been calibrated hours
 #   ago. None of that is in these numbers, and they are no evidence of what hardware would give.
-# - Nor is anything here evidence for an advantage of a quantum layer. The model is little better
-#   than chance, and its classical control, a head of about the same size, needs no device, no shots
-#   and no mitigation: it would have answered on this machine, in a moment.
+# - Nor is anything here evidence for an advantage of a quantum layer. The model is trained briefly
+#   on generated images, and its classical control, a head of about the same size, needs no device,
+#   no shots and no mitigation: it would have answered on this machine, in a moment.
