@@ -16,10 +16,11 @@ copyright = "the hybridq authors, Apache-2.0"
 version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-# The pages in results are included by others, but for noise.md.
+# The pages in results are included by others, but for noise.md and ablation.md.
 exclude_patterns = [
     "_build",
-    "results/[!n]*",
+    "results/[!an]*",
+    "results/ablation/*",
     "results/noisy*",
     "results/noise_*",
     "results/noise/*",
