@@ -91,7 +91,12 @@ def _begin(ledger: Ledger, service: JobService, mode: str, seconds: int) -> None
     if mode == "session" and not service.is_local:
         service.session_seconds = seconds
         number = ledger.begin_session(seconds)  # it costs from now on, whoever knows its id
-        service.ready()
+        try:
+            service.ready()
+        except ServiceError as error:
+            if not error.trouble.passes:  # refused for certain
+                ledger.forget_session(number)
+            raise
         ledger.opened_session(number, service.session_id)
 
 

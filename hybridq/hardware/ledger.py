@@ -235,6 +235,11 @@ class Ledger:
                 "update sessions set session_id = ? where rowid = ?", [session_id, number]
             )
 
+    def forget_session(self, number: int) -> None:
+        """Note that a session was certainly not opened."""
+        with self._connection:
+            self._connection.execute("delete from sessions where rowid = ?", [number])
+
     def open_sessions(self) -> list[str]:
         """Ids of the sessions that are not known to be closed."""
         rows = self._connection.execute(

@@ -190,6 +190,17 @@ def test_a_session_counts_whole_and_a_killed_ones_is_closed(serve, submit, comma
     assert len(server.accepted) == len(states(newest()))
 
 
+def test_a_session_that_was_refused_counts_nothing(serve, submit):
+    server = serve(ideal=True, plan="paid")
+    session = f"ibm,device=ibm_loopback,{PLAIN},mode=session"
+    server.faults.add("POST", r"^/sessions$", status=400, code=1352, message="no sessions")
+    code, _, err = submit("--max-qpu-seconds", "60", backend=session)
+    assert code == 2
+    assert "this plan has no sessions" in err
+    assert submit("--max-qpu-seconds", "60", backend=session)[0] == 0
+    assert len(server.accepted) == 1
+
+
 def test_a_lost_ledger_is_not_paid_again_without_a_word(loopback, submit):
     submit()
     (newest() / FILE).unlink()
