@@ -64,17 +64,17 @@ def plot_lines(
     return axes
 
 
+def _plot_bands(figure: MplFigure, bands: Mapping[str, Band], *, xlabel: str, ylabel: str) -> Axes:
+    """Curves of two shares, with bands."""
+    lines = [Line(name, b.x, b.value, b.low, b.high) for name, b in bands.items()]
+    return plot_lines(
+        figure, lines, xlabel=xlabel, ylabel=ylabel, xlim=(-0.01, 1.01), ylim=(-0.01, 1.02)
+    )
+
+
 def plot_roc(figure: MplFigure, bands: Mapping[str, Band]) -> None:
     """ROC curves with bands, and the diagonal of chance."""
-    lines = [Line(name, b.x, b.value, b.low, b.high) for name, b in bands.items()]
-    axes = plot_lines(
-        figure,
-        lines,
-        xlabel="1 - specificity",
-        ylabel="sensitivity",
-        xlim=(-0.01, 1.01),
-        ylim=(-0.01, 1.02),
-    )
+    axes = _plot_bands(figure, bands, xlabel="1 - specificity", ylabel="sensitivity")
     axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":", linewidth=1)
 
 
@@ -82,15 +82,7 @@ def plot_precision_recall(
     figure: MplFigure, bands: Mapping[str, Band], prevalence: float | None
 ) -> None:
     """Precision-recall curves with bands, and the prevalence as the line of chance."""
-    lines = [Line(name, b.x, b.value, b.low, b.high) for name, b in bands.items()]
-    axes = plot_lines(
-        figure,
-        lines,
-        xlabel="recall (sensitivity)",
-        ylabel="precision",
-        xlim=(-0.01, 1.01),
-        ylim=(-0.01, 1.02),
-    )
+    axes = _plot_bands(figure, bands, xlabel="recall (sensitivity)", ylabel="precision")
     if prevalence is not None:
         axes.axhline(prevalence, color=QUIET, linestyle=":", linewidth=1)
 

@@ -13,16 +13,10 @@ from typing import Any
 from tqdm import tqdm
 
 from hybridq.config import AblationStudyConfig
-from hybridq.errors import HybridqError
 from hybridq.files import without_nan, write_csv, write_json
 from hybridq.runs import (
-    create_run,
-    discard_if_empty,
-    log_to_file,
     read_config,
     resumed_folder,
-    write_config,
-    write_environment,
 )
 from hybridq.studies.ablation_encoders import (
     FeatureWork,
@@ -50,6 +44,7 @@ from hybridq.studies.ablation_tables import (
 )
 from hybridq.studies.ablation_verdicts import check_test_labels, verdicts
 from hybridq.studies.ablation_whole import STARTS, WholeWork
+from hybridq.studies.folder import study_folder
 from hybridq.studies.pool import worker_pool
 from hybridq.studies.units import Work, run_stage
 
@@ -74,23 +69,16 @@ def ablation_study(config: AblationStudyConfig) -> Path:
     given_encoders(config)
     data = study_data(config, "train", "val", "test")
     check_test_labels(data.splits["test"].labels, data.class_names)
-    folder = resume or create_run(config.runs, "study", config.name or f"ablation-{data.name}")
-    with log_to_file(folder):
-        try:
-            if resume is None:
-                config = _absolute(config)
-                write_config(folder, config)
-                write_environment(folder, seed=config.seed)
-            logger.info("study folder %s", folder)
-            with worker_pool(config.workers) as pool:
-                _run(config, folder.resolve(), pool)
-        except HybridqError:
-            if resume is None:
-                discard_if_empty(folder)
-            raise
-        except KeyboardInterrupt:
-            logger.warning("interrupted: go on with `hybridq study ablation --resume %s`", folder)
-            raise
+    if resume is None:
+        config = _absolute(config)
+    name = config.name or f"ablation-{data.name}"
+    with (
+        study_folder(
+            config, "ablation", name, runs=config.runs, seed=config.seed, resume=resume
+        ) as folder,
+        worker_pool(config.workers) as pool,
+    ):
+        _run(config, folder.resolve(), pool)
     return folder
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybridq.files import atomic_path
 from hybridq.studies.ablation_grid import RAW_PIXELS
+from hybridq.studies.figure_parts import save_picture
 from hybridq.studies.line_figures import COLOURS, GREY, MARKERS
 
 if TYPE_CHECKING:
@@ -42,18 +42,10 @@ def save_ablation_figures(
     Returns:
         The paths written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     written = []
 
     def save(name: str, draw: Callable[..., None], *what: Any) -> None:
-        figure = Figure(layout="constrained")
-        FigureCanvasAgg(figure)
-        draw(figure, *what)
-        with atomic_path(folder / name) as temporary:
-            figure.savefig(temporary, format="png", dpi=150, bbox_inches="tight")
-        written.append(folder / name)
+        written.append(save_picture(folder / name, draw, *what))
 
     save("labels.png", draw_label_efficiency, summary, where)
     if comparisons:

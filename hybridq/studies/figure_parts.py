@@ -1,11 +1,13 @@
-"""What the pictures of a noise study share: names, titles, intervals."""
+"""What the pictures of studies share: how they are written, names, titles, intervals."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
+from hybridq.files import atomic_path
 from hybridq.studies.summary import Row, SeedInterval, seed_interval
 
 LABELS = {
@@ -16,6 +18,19 @@ LABELS = {
     "flips": "share of images that flip",
     "rms_error": "RMS error of expectation values",
 }
+
+
+def save_picture(path: Path, draw: Callable[..., None], *what: Any) -> Path:
+    """Write a PNG that `draw` makes of a figure and `what`; return its path."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    FigureCanvasAgg(figure)
+    draw(figure, *what)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=150, bbox_inches="tight")
+    return path
 
 
 def defined(rows: Sequence[Row], names: Iterable[str]) -> list[str]:

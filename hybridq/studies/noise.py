@@ -13,7 +13,6 @@ from typing import Any
 from tqdm import tqdm
 
 from hybridq.config import NoiseStudyConfig
-from hybridq.errors import HybridqError
 from hybridq.evaluation.evaluate import limited_split
 from hybridq.evaluation.tables import interval, table
 from hybridq.files import (
@@ -25,14 +24,10 @@ from hybridq.files import (
     write_jsonl,
 )
 from hybridq.runs import (
-    create_run,
-    discard_if_empty,
-    log_to_file,
     read_config,
     resumed_folder,
-    write_config,
-    write_environment,
 )
+from hybridq.studies.folder import study_folder
 from hybridq.studies.noise_figures import save_noise_figures
 from hybridq.studies.noise_grid import Grid, Pair, pair_with_controls, read_grid
 from hybridq.studies.noise_unit import Unit, check_devices, measure, study_data
@@ -61,22 +56,13 @@ def noise_study(config: NoiseStudyConfig) -> Path:
     pairs = pair_with_controls(config.models)
     study_data(pairs[0].run, config)
     check_devices(pairs[0].spec.head, grid)
-    folder = resume or create_run(config.runs, "study", config.name or f"noise-{_name(pairs)}")
-    with log_to_file(folder):
-        try:
-            if resume is None:
-                config = _absolute(config)
-                write_config(folder, config)
-                write_environment(folder, seed=config.seed)
-            logger.info("study folder %s", folder)
-            _run(config, grid, pairs, folder)
-        except HybridqError:
-            if resume is None:
-                discard_if_empty(folder)
-            raise
-        except KeyboardInterrupt:
-            logger.warning("interrupted: go on with `hybridq study noise --resume %s`", folder)
-            raise
+    if resume is None:
+        config = _absolute(config)
+    name = config.name or f"noise-{_name(pairs)}"
+    with study_folder(
+        config, "noise", name, runs=config.runs, seed=config.seed, resume=resume
+    ) as folder:
+        _run(config, grid, pairs, folder)
     return folder
 
 

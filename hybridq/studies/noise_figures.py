@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.files import atomic_path
-from hybridq.studies.figure_parts import LABELS, defined, where_text
+from hybridq.studies.figure_parts import LABELS, defined, save_picture, where_text
 from hybridq.studies.flip_figure import draw_flips
 from hybridq.studies.heat_figure import HEAT, draw_mitigation
 from hybridq.studies.line_figures import draw_margin, draw_scale, draw_shots
@@ -48,9 +47,6 @@ def save_noise_figures(
     Returns:
         The paths written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     plain = [row for row in rows if row["mitigation"] == "none"]
     noisy = [
         indices
@@ -66,12 +62,7 @@ def save_noise_figures(
     written = []
 
     def save(name: str, draw: Callable[..., None], *what: Any) -> None:
-        figure = Figure(layout="constrained")
-        FigureCanvasAgg(figure)
-        draw(figure, *what)
-        with atomic_path(folder / name) as temporary:
-            figure.savefig(temporary, format="png", dpi=150, bbox_inches="tight")
-        written.append(folder / name)
+        written.append(save_picture(folder / name, draw, *what))
 
     for name, draw, chosen, figures in plans:
         if defined(chosen, figures):

@@ -1,0 +1,51 @@
+"""The folder of a study: made or gone on with, and left so that `--resume` can go on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hybridq.config.base import Config
+from hybridq.errors import HybridqError
+from hybridq.runs import (
+    create_run,
+    discard_if_empty,
+    log_to_file,
+    write_config,
+    write_environment,
+)
+
+logger = logging.getLogger("hybridq")
+
+
+@contextmanager
+def study_folder(
+    config: Config, kind: str, name: str, *, runs: Path, seed: int, resume: Path | None
+) -> Iterator[Path]:
+    """The folder of a study while it runs.
+
+    Args:
+        config: What is written into a new one.
+        kind: `noise` or `ablation`.
+        name: Of a new one.
+        runs: Where a new one is made.
+        seed: Recorded in a new one.
+        resume: The folder to go on with, if there is one.
+    """
+    folder = resume or create_run(runs, "study", name)
+    with log_to_file(folder):
+        try:
+            if resume is None:
+                write_config(folder, config)
+                write_environment(folder, seed=seed)
+            logger.info("study folder %s", folder)
+            yield folder
+        except HybridqError:
+            if resume is None:
+                discard_if_empty(folder)
+            raise
+        except KeyboardInterrupt:
+            logger.warning("interrupted: go on with `hybridq study %s --resume %s`", kind, folder)
+            raise
