@@ -26,6 +26,7 @@ from pydantic import ValidationError
 
 from hybridq import __version__, config
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
+from hybridq.memory import keep_freed_memory
 
 EXIT_FAILED = 1
 EXIT_WRONG_INPUT = 2
@@ -78,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = COMMANDS[name]
         settings = parse(name, command.model, rest)
         set_up_logging()
+        keep_freed_memory()
         module, function = command.function.split(":")
         code: int = getattr(importlib.import_module(module), function)(settings)
     except HybridqError as error:

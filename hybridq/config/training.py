@@ -77,6 +77,8 @@ class FinetuneConfig(RunConfig):
     """Noise scales of as many equal stages of training, as `0,0.5,1`; needs a noisy backend."""
     epochs: int = Field(60, ge=1)
     """Passes over the labelled images."""
+    val_every: int = Field(1, ge=1)
+    """Epochs between two readings of the validation split; `--epochs` is a multiple of it."""
     keep: Literal["last", "best"] = "last"
     """The epoch whose model is kept: the last, or the best by validation AUC."""
     batch_size: int = Field(64, ge=2)
@@ -123,9 +125,15 @@ class AblationStudyConfig(RunConfig):
     steps: int = Field(200, ge=2)
     """Optimiser steps of every head on frozen features, whatever the labels."""
     whole: bool = True
-    """Also train the whole network, at the smallest and the largest fraction."""
+    """Also train the whole network."""
+    whole_labels: str | None = None
+    """Fractions of the labels for the whole network; the smallest and the largest of all."""
     whole_steps: int = Field(480, ge=2)
     """Optimiser steps of the whole network, at least; whole epochs are made of them."""
+    whole_image_size: int | None = Field(None, ge=8)
+    """Input height and width of the whole network in pixels; that of the encoder."""
+    whole_views: Literal["one", "flip", "shift", "zoom"] = "one"
+    """Views of an image whose probabilities are averaged, for the whole network."""
     margin: float = Field(0.02, gt=0, lt=0.5)
     """Largest difference in AUC that does not matter."""
     workers: int = Field(2, ge=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,17 +66,16 @@ def _figure(
     lines, said, used = [], [], []
     for group, members in groups.items():
         runs = [(source, _series(source, key)) for source in members]
-        runs = [(source, series) for source, series in runs if len(series)]
+        runs = [(source, series) for source, series in runs if len(series[0])]
         if not runs:
             continue
         used += [source for source, _ in runs]
-        length = min(len(series) for _, series in runs)
-        mean = np.nanmean([series[:length] for _, series in runs], axis=0)
+        x = reduce(np.intersect1d, [epochs for _, (epochs, _) in runs])
+        mean = np.nanmean([values[np.isin(epochs, x)] for _, (epochs, values) in runs], axis=0)
         label = group + (f" ({len(runs)} seeds)" if len(runs) > 1 else "")
-        x = np.arange(1.0, length + 1)
-        faint = tuple((np.arange(1.0, len(s) + 1), s) for _, s in runs) if len(runs) > 1 else ()
+        faint = tuple(series for _, series in runs) if len(runs) > 1 else ()
         lines.append(Line(label, x, mean, faint=faint))
-        said.append(f"{label}: from {mean[0]:.3f} to {mean[-1]:.3f} in {length} epochs.")
+        said.append(f"{label}: from {mean[0]:.3f} to {mean[-1]:.3f} in {x[-1]:.0f} epochs.")
     if not lines:
         return None
     description = f"{title}, {where}. " + " ".join(said)
@@ -93,6 +93,8 @@ def _figure(
     return Figure(name, title, description, svg, caption, tuple(used))
 
 
-def _series(source: Source, key: str) -> NDArray[np.float64]:
+def _series(source: Source, key: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The epochs in which a figure was taken, counted from 1, and its values."""
     rows = [row for row in source.epochs() if key in row]
-    return np.array([math.nan if row[key] is None else float(row[key]) for row in rows])
+    values = [math.nan if row[key] is None else float(row[key]) for row in rows]
+    return np.array([row["epoch"] + 1.0 for row in rows]), np.array(values)

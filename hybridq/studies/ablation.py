@@ -65,7 +65,7 @@ def ablation_study(config: AblationStudyConfig) -> Path:
     resume = config.resume
     if resume is not None:
         config = read_config(resumed_folder(resume), AblationStudyConfig, "study ablation")
-    fractions(config)
+    whole_fractions(config)
     given_encoders(config)
     data = study_data(config, "train", "val", "test")
     check_test_labels(data.splits["test"].labels, data.class_names)

@@ -95,29 +95,46 @@ def fractions(config: AblationStudyConfig) -> tuple[float, ...]:
     Raises:
         InvalidValueError: If an entry is no fraction, or twice there.
     """
+    return _fractions(config.labels, "--labels")
+
+
+def _fractions(words: str, flag: str) -> tuple[float, ...]:
     found = []
-    for word in config.labels.split(","):
+    for word in words.split(","):
         try:
             value = float(word)
         except ValueError:
             value = math.nan
         if not 0 < value <= 1:
             raise InvalidValueError(
-                f"Expected --labels of fractions above 0 and up to 1, got {word.strip()!r}: write "
+                f"Expected {flag} of fractions above 0 and up to 1, got {word.strip()!r}: write "
                 "0.05,0.1,1.0."
             )
         found.append(value)
     if len({f"{value:g}" for value in found}) != len(found):
         raise InvalidValueError(
-            f"Expected each entry of --labels once, got {config.labels!r}: remove the double one."
+            f"Expected each entry of {flag} once, got {words!r}: remove the double one."
         )
     return tuple(sorted(found))
 
 
 def whole_fractions(config: AblationStudyConfig) -> tuple[float, ...]:
-    """The smallest and the largest fraction."""
+    """Fractions for the whole network, ascending; where none are given, the lowest and highest.
+
+    Raises:
+        InvalidValueError: If one is not among the fractions of the study.
+    """
     every = fractions(config)
-    return tuple(dict.fromkeys((every[0], every[-1])))
+    if config.whole_labels is None:
+        return tuple(dict.fromkeys((every[0], every[-1])))
+    chosen = _fractions(config.whole_labels, "--whole-labels")
+    for fraction in chosen:
+        if fraction not in every:
+            raise InvalidValueError(
+                f"Expected --whole-labels out of --labels {config.labels}, got {fraction:g}: add "
+                "it there."
+            )
+    return chosen
 
 
 def given_encoders(config: AblationStudyConfig) -> Mapping[int, Path]:

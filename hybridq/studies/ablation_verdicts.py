@@ -81,12 +81,39 @@ def questions() -> tuple[Question, ...]:
         ),
         *(
             Question(
+                quantum,
+                f"does the circuit beat {text} on the whole network",
+                whole_model("simclr", "pqc"),
+                whole_model("simclr", head),
+            )
+            for text, head in (("its matched control", "mlp"), ("a linear head", "linear"))
+        ),
+        *(
+            Question(
                 selfsup,
                 f"does SimCLR beat training from scratch, head {head}",
                 whole_model("simclr", head),
                 whole_model("scratch", head),
             )
             for head in WHOLE_HEADS
+        ),
+        *(
+            Question(
+                selfsup,
+                f"does SimCLR, left as it is, beat training from scratch, head {head}",
+                frozen_model("simclr", head),
+                whole_model("scratch", head),
+            )
+            for head in ("mlp", "pqc")
+        ),
+        *(
+            Question(
+                selfsup,
+                f"does SimCLR with the whole network and head {head} beat raw pixels",
+                whole_model("simclr", head),
+                RAW_PIXELS,
+            )
+            for head in ("mlp", "pqc")
         ),
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,8 +25,8 @@ from hybridq.training.finetune import finetune
 Start = Literal["scratch", "simclr"]
 STARTS: tuple[Start, ...] = ("scratch", "simclr")
 
-CHECKPOINTS = 12
-"""Checkpoints of a training, so that a kill costs little of it."""
+PAUSES = 12
+"""Checkpoints of a training, so that a kill costs little of it, and readings of validation."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,9 @@ class WholeWork:
             model, _ = load_model(run, backend=backend)
             data = with_cut(data, cut)
             multilabel = data.task == "multilabel"
-            on_val = classify(model, data.splits["val"], multilabel=multilabel)
-            test = study_data(self.config, "test").splits["test"]
-            probs = classify(model, test, multilabel=multilabel)
+            read = partial(classify, model, multilabel=multilabel, views=self.config.whole_views)
+            on_val = read(data.splits["val"])
+            probs = read(study_data(self.config, "test").splits["test"])
         epochs = read_result(run)["epochs"]
         return {
             "run": run.relative_to(self.folder).as_posix(),
@@ -99,20 +101,24 @@ class WholeWork:
     def _recipe(self, images: int) -> FinetuneConfig:
         spec = load_encoder(self.run).spec
         head: HeadConfig = frozen_arms(self.config)[self.head].head
-        scratch = {"encoder": "none", "image_size": spec.image_size, "stem": spec.stem}
+        scratch = {"encoder": "none", "stem": spec.stem}
         recipe = FinetuneConfig(
             data=self.config.data,
             data_root=self.config.data_root,
             positive=self.config.positive,
             labels=self.fraction,
             head=head,
+            image_size=self.config.whole_image_size or spec.image_size,
             seed=self.seed,
             runs=self.folder / "whole",
             name=self.name,
         ).model_copy(update=scratch if self.start == "scratch" else {"encoder": str(self.run)})
-        epochs = -(-self.config.whole_steps // _steps(images, recipe))
-        every = max(1, epochs // CHECKPOINTS)
-        return recipe.model_copy(update={"epochs": epochs, "checkpoint_every": every})
+        epochs = math.ceil(self.config.whole_steps / _steps(images, recipe))
+        every = max(1, epochs // PAUSES)
+        epochs = every * math.ceil(epochs / every)
+        return recipe.model_copy(
+            update={"epochs": epochs, "checkpoint_every": every, "val_every": every}
+        )
 
 
 def _steps(images: int, recipe: FinetuneConfig) -> int:

@@ -14,6 +14,7 @@ from multiprocessing import active_children, get_context, parent_process
 from typing import Any, TypeVar
 
 from hybridq.errors import UnavailableError
+from hybridq.memory import keep_freed_memory
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
@@ -96,6 +97,7 @@ def _start_worker() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    keep_freed_memory()
     import torch
 
     torch.set_num_threads(1)

@@ -6,6 +6,7 @@ The test split is never read here: recipes are chosen on train and validation.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from pathlib import Path
 from typing import Any, Literal
@@ -227,6 +228,11 @@ def finetune(config: FinetuneConfig) -> Path:
             "Expected --keep best with --patience, got --keep last: the last epoch is only worth "
             "keeping when the learning rate has come down."
         )
+    if config.epochs % config.val_every:
+        raise InvalidValueError(
+            f"Expected --epochs that is a multiple of --val-every, got {config.epochs} and "
+            f"{config.val_every}: the last epoch has to be read."
+        )
     check_training_backend(config)
     data = load_data(
         config.data,
@@ -279,12 +285,14 @@ def _train(
         callbacks: list[Callback] = [keeper, MetricsFile(writable)]
         callbacks += [one for one in (stages, elsewhere) if one is not None]
         if config.patience:
-            callbacks.append(EarlyStopping("val_auc", mode="max", patience=config.patience))
+            readings = math.ceil(config.patience / config.val_every)
+            callbacks.append(EarlyStopping("val_auc", mode="max", patience=readings))
         trainer = make_trainer(
             config.compute,
             epochs=config.epochs,
             folder=folder,
             checkpoint_every=config.checkpoint_every,
+            val_every=config.val_every,
             callbacks=callbacks,
         )
         logger.info("run folder %s", folder)

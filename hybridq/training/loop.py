@@ -68,7 +68,12 @@ class MetricsFile(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the row of this epoch."""
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        validated = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+        metrics = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if validated or not name.startswith("val_")
+        }
         if self.path is None:
             return
         row: dict[str, Any] = {"epoch": trainer.current_epoch, **metrics}
@@ -89,6 +94,7 @@ def make_trainer(
     folder: Path | None,
     checkpoint_every: int,
     callbacks: list[Callback],
+    val_every: int = 1,
 ) -> Trainer:
     """A trainer that writes to `folder` alone; `folder` is None on all ranks but the first."""
     _quiet()
@@ -110,6 +116,7 @@ def make_trainer(
             sync_batchnorm=compute.accelerator != "cpu" and torch.cuda.is_available(),
             precision=compute.precision,  # type: ignore[arg-type]
             max_epochs=epochs,
+            check_val_every_n_epoch=val_every,
             logger=False,
             plugins=[AtomicCheckpointIO()],
             callbacks=[*callbacks, checkpoint, *bar],

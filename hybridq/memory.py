@@ -1,0 +1,46 @@
+"""Memory that is freed is kept for the next step: on a CPU a third of a training step or more."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+M_TRIM_THRESHOLD = -1
+M_TOP_PAD = -2
+M_MMAP_THRESHOLD = -3
+M_ARENA_MAX = -8
+
+KEPT = {
+    M_ARENA_MAX: 1,  # the thread of the backward pass takes from the same memory
+    M_MMAP_THRESHOLD: 2**30,
+    M_TRIM_THRESHOLD: 2**31 - 1,
+    M_TOP_PAD: 2**28,
+}
+"""Numbers of glibc's `malloc.h`, and what they are set to, in bytes (an arena: how many)."""
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep what it frees, instead of giving it back and asking for it again.
+
+    The activations of a batch are tens of megabytes each. By default glibc returns such a block to
+    the system as soon as it is freed, and the next step has to have each page of it mapped and
+    cleared again. The peak of memory stays as it is; it is given back when the process ends.
+    Results do not change. `benchmarks/freed_memory.py` measures it.
+
+    Returns:
+        Whether it was done: only with glibc, and not where the environment already has settings of
+        its own for `malloc` (`MALLOC_...`, `GLIBC_TUNABLES`).
+    """
+    own = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
+    if own or not sys.platform.startswith("linux"):
+        return False
+    return set_malloc(KEPT)
+
+
+def set_malloc(values: dict[int, int]) -> bool:
+    """Give values to glibc's `mallopt`; return whether it took them all."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    return all(mallopt(number, value) == 1 for number, value in values.items())
