@@ -154,10 +154,10 @@ def _run(config: AblationStudyConfig, folder: Path, pool: ProcessPoolExecutor | 
             "whole",
             [
                 WholeWork(config, folder, start, head, seed, fraction, run_of[seed])
+                for start in STARTS
                 for fraction in whole_fractions(config)
                 for seed in of_seeds
                 for head in WHOLE_HEADS
-                for start in STARTS
             ],
         )
     models = [model for result in results for model in result["models"]]

@@ -1,0 +1,121 @@
+"""Which pretraining gives the better features? Probes of encoders, on train and validation only.
+
+    hybridq pretrain --data breastmnist --seed 0 --name longer --epochs 600
+    python benchmarks/encoder_probes.py --encoders runs/pretrain/*-breastmnist-s0 runs/pretrain/*-longer
+
+Pools the train and validation images and fits logistic regressions on the features of each encoder:
+with all labels (five folds), and with 5% and 10% of them (stratified subsets, the same for every
+encoder), read on the images that were left out. The penalty is fixed, the test split is not loaded.
+A row of `docs/results/encoder_probes.csv` is an encoder at an input size; raw pixels are the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+OUT = Path(__file__).resolve().parent.parent / "docs" / "results" / "encoder_probes.csv"
+HEADER = ("data", "encoder", "seed", "epochs", "changes", "image_size", "auc", "auc_10", "auc_5")
+SUBSETS = 30
+PLAIN = ("data", "data_root", "runs", "name", "seed", "epochs", "resume", "checkpoint_every")
+
+
+def probe(features: Any, labels: Any) -> dict[str, float]:
+    """Mean AUC of logistic regressions with all labels, and with few."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    spread = features.std(axis=0)
+    features = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
+
+    def fitted(train: Any, test: Any) -> float:
+        model = make_pipeline(
+            StandardScaler(),
+            LogisticRegression(C=1 / features.shape[1], class_weight="balanced", max_iter=2000),
+        ).fit(features[train], labels[train])
+        return float(roc_auc_score(labels[test], model.predict_proba(features[test])[:, 1]))
+
+    splits = {"auc": StratifiedKFold(5, shuffle=True, random_state=0)}
+    for share in (10, 5):
+        splits[f"auc_{share}"] = StratifiedShuffleSplit(
+            SUBSETS, train_size=share / 100, random_state=0
+        )
+    return {
+        name: round(statistics.mean(fitted(*part) for part in split.split(features, labels)), 4)
+        for name, split in splits.items()
+    }
+
+
+def changes(config: dict[str, Any]) -> str:
+    """What of a run's config is not the default, in words."""
+    from hybridq.config import PretrainConfig
+
+    default = PretrainConfig().model_dump(mode="json")
+    words = [
+        f"{name}={json.dumps(value) if name != 'encoder' else Path(value).name}"
+        for name, value in config.items()
+        if name not in PLAIN and value != default.get(name)
+    ]
+    return " ".join(words)
+
+
+def main() -> None:
+    """Probe the encoders asked for that are not in the table yet."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", default="breastmnist")
+    parser.add_argument("--data-root", type=Path, default=None)
+    parser.add_argument("--encoders", type=Path, nargs="+", required=True)
+    parser.add_argument("--image-sizes", type=int, nargs="+", default=[56])
+    args = parser.parse_args()
+    import torch
+
+    from hybridq.data import load_data
+    from hybridq.encoder.backbone import load_encoder
+    from hybridq.files import write_csv
+    from hybridq.studies.ablation_encoders import encoded
+
+    torch.set_num_threads(1)
+    data = load_data(args.data, data_root=args.data_root, splits=("train", "val"))
+    images = np.concatenate([data.splits[name].images for name in ("train", "val")])
+    labels = np.concatenate([data.splits[name].labels for name in ("train", "val")])
+    rows = []
+    if OUT.is_file():
+        with OUT.open(encoding="utf-8", newline="") as file:
+            rows = [[row[name] for name in HEADER] for row in csv.DictReader(file)]
+
+    def add(encoder: str, seed: Any, epochs: Any, words: str, size: Any, features: Any) -> None:
+        key = [data.name, encoder, str(seed), str(epochs), words, str(size)]
+        if key in [row[:6] for row in rows]:
+            return
+        found = probe(features(), labels)
+        rows.append([*key, *(str(found[name]) for name in HEADER[6:])])
+        write_csv(OUT, list(HEADER), rows)
+        print(" | ".join(rows[-1]), flush=True)
+
+    add("raw pixels", "", "", "", "", lambda: images.reshape(len(images), -1) / 255)
+    for run in args.encoders:
+        config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+        for size in args.image_sizes:
+            encoder = load_encoder(run).eval()
+            encoder.spec = encoder.spec.model_copy(update={"image_size": size})
+            add(
+                "simclr",
+                config["seed"],
+                config["epochs"],
+                changes(config),
+                size,
+                lambda encoder=encoder: encoded(encoder, images),
+            )
+
+
+if __name__ == "__main__":
+    main()
