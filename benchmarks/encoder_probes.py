@@ -1,7 +1,7 @@
 """Which pretraining gives the better features? Probes of encoders, on train and validation only.
 
     hybridq pretrain --data breastmnist --seed 0 --name longer --epochs 600
-    python benchmarks/encoder_probes.py --encoders runs/pretrain/*-breastmnist-s0 runs/pretrain/*-longer
+    python benchmarks/encoder_probes.py --encoders runs/pretrain/*-longer
 
 Pools the train and validation images and fits logistic regressions on the features of each encoder:
 with all labels (five folds), and with 5% and 10% of them (stratified subsets, the same for every

@@ -7,17 +7,10 @@ import os
 import sys
 
 M_TRIM_THRESHOLD = -1
-M_TOP_PAD = -2
 M_MMAP_THRESHOLD = -3
-M_ARENA_MAX = -8
 
-KEPT = {
-    M_ARENA_MAX: 1,  # the thread of the backward pass takes from the same memory
-    M_MMAP_THRESHOLD: 2**30,
-    M_TRIM_THRESHOLD: 2**31 - 1,
-    M_TOP_PAD: 2**28,
-}
-"""Numbers of glibc's `malloc.h`, and what they are set to, in bytes (an arena: how many)."""
+KEPT = {M_MMAP_THRESHOLD: 2**30, M_TRIM_THRESHOLD: 2**31 - 1}
+"""Numbers of glibc's `malloc.h`, and what they are set to, in bytes."""
 
 
 def keep_freed_memory() -> bool:

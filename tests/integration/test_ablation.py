@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 import torch
 
+from backends import open_backend
 from hybridq import cli
+from hybridq.checkpoint import load_model
 from hybridq.config import AblationStudyConfig, PretrainConfig
 from hybridq.data import labelled_subset, load_data
 from hybridq.evaluation.baselines import LogisticBaseline, pixel_inputs
+from hybridq.evaluation.evaluate import classify
 from hybridq.evaluation.metrics import auc
 from hybridq.runs import read_result
 from hybridq.studies import ablation_encoders, ablation_frozen
@@ -217,6 +220,45 @@ def test_whole_network_goes_on(encoders, monkeypatch):
     assert not list(whole.rglob("*.ckpt"))
 
 
+def test_whole_network_has_fractions_a_size_and_views_of_its_own(encoders):
+    config = settings(
+        encoder_runs=encoders[:1],
+        seeds=1,
+        labels="0.25,0.5,1",
+        whole=True,
+        whole_labels="0.5",
+        whole_steps=2,
+        whole_image_size=24,
+        whole_views="flip",
+        steps=2,
+    )
+    folder = ablation_study(config)
+    rows = [row for row in table(folder) if row["training"] == "whole"]
+    assert {row["labels"] for row in rows} == {"0.5"}
+    assert len(rows) == 6
+    data = load_data(PHANTOM)
+    val = data.splits["val"]
+    for row in rows:
+        name = f"{row['encoder']}-{row['head']}-s0-l0.5"
+        (run,) = (folder / "whole" / "finetune").glob(f"*-{name}")
+        with open_backend("statevector") as backend:
+            model, spec = load_model(run, backend=backend)
+            assert spec.encoder.image_size == 24
+            cut = labelled_subset(data, "val", 0.5, seed=0)
+            on_val = classify(model, cut, multilabel=False, views="flip")
+            probs = classify(model, data.splits["test"], multilabel=False, views="flip")
+        assert float(row["val_auc"]) == auc(cut.labels, on_val)
+        with np.load(folder / "predictions.npz") as kept:
+            np.testing.assert_allclose(kept[f"0.5/{row['model']}"][0], probs, atol=1e-12)
+    assert len(cut) < len(val)
+    asked = {
+        (item["a"], item["b"]) for item in json.loads((folder / "comparisons.json").read_text())
+    }
+    assert ("whole-simclr-pqc", "whole-simclr-mlp") in asked
+    assert ("whole-simclr-mlp", "raw_pixels") in asked
+    assert ("simclr-mlp", "whole-scratch-mlp") in asked
+
+
 def test_search_does_not_see_the_test_split(save_npz, monkeypatch):
     """Other test labels change the figures, and neither a setting nor a prediction."""
     rng = np.random.default_rng(3)
@@ -335,6 +377,8 @@ def test_bad_input_is_one_line(isolated, encoders, pretrained, save_npz, tree, c
         (["--labels", "0.1,x"], "Expected --labels"),
         (["--labels", "0.1,0.10"], "once"),
         (["--labels", "0"], "Expected --labels"),
+        (["--labels", "0.1,1", "--whole-labels", "0.5,1"], "Expected --whole-labels out of"),
+        (["--labels", "0.1,1", "--whole-labels", "1,1"], "Expected each entry of --whole-labels"),
         (["--seeds", "0"], "--seeds"),
         (["--margin", "0"], "--margin"),
         (["--data", "nowhere"], "data set"),

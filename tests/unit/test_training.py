@@ -568,6 +568,49 @@ def test_the_model_kept_is_that_of_the_epoch_asked_for(pretrained, tmp_path, kee
     assert expected == pytest.approx(kept["val_loss"], rel=1e-4)
 
 
+def test_validation_every_other_epoch_changes_no_weight(whole_finetuning, tmp_path, monkeypatch):
+    """Its figures are in the rows of the epochs that were read, also after an interruption."""
+    with monkeypatch.context() as patch:
+        stop_at(patch, FinetuneModule, 10, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            finetune(finetuning(tmp_path, val_every=2))
+    run = finetune(FinetuneConfig(resume=only_run(tmp_path, "finetune")))
+    assert model_bytes(run) == model_bytes(whole_finetuning)
+    often = rows_without_time(whole_finetuning)
+    expected = [
+        {k: v for k, v in row.items() if row["epoch"] in (1, 3) or not k.startswith("val_")}
+        for row in often
+    ]
+    assert rows_without_time(run) == expected
+    assert "val_auc" not in expected[0]
+
+
+def test_patience_counts_epochs_however_often_they_are_read(pretrained, tmp_path):
+    run = finetune(
+        finetuning(
+            tmp_path,
+            encoder=str(pretrained),
+            head=HeadConfig(name="linear"),
+            freeze_encoder=True,
+            epochs=40,
+            keep="best",
+            patience=5,
+            val_every=2,
+        )
+    )
+    rows = read_jsonl(run / "metrics.jsonl")
+    read = [row for row in rows if "val_auc" in row]
+    best = int(np.argmax([row["val_auc"] for row in read]))
+    assert len(read) == best + 1 + 3
+    assert len(rows) == 2 * len(read) < 40
+
+
+def test_the_last_epoch_has_to_be_read(tmp_path):
+    with pytest.raises(InvalidValueError, match="multiple of --val-every, got 4 and 3"):
+        finetune(finetuning(tmp_path, val_every=3))
+    assert not (tmp_path / "finetune").exists()
+
+
 def test_patience_is_refused_where_the_last_epoch_is_kept(tmp_path):
     with pytest.raises(InvalidValueError, match="--keep best with --patience"):
         finetune(finetuning(tmp_path, patience=3))
