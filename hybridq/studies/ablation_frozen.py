@@ -52,8 +52,8 @@ def with_cut(data: ImageData, cut: Mapping[str, Any]) -> ImageData:
 
 
 @dataclass(frozen=True)
-class SearchWork:
-    """All arms in all settings on one encoder, judged on validation; the test split is not read.
+class _OneFraction:
+    """Heads on the features of one encoder, with one fraction of the labels.
 
     Attributes:
         config: Of the study.
@@ -74,68 +74,54 @@ class SearchWork:
         """Of the unit."""
         return f"{self.kind}-s{self.seed}-l{self.fraction:g}"
 
-    def compute(self) -> dict[str, Any]:
-        """Validation AUC of each arm in each setting, in the order of `SETTINGS`."""
+    def _labelled(self, *more: str) -> tuple[ImageData, list[torch.Tensor]]:
+        """Labelled images of train and validation, and the features of these and more splits."""
         data = study_data(self.config, "train", "val")
         cut = cut_labels(data, self.fraction, seed=self.seed)
-        data = with_cut(data, cut)
         path = features_file(self.folder, self.kind, self.seed)
-        train, val = read_features(path, "train", "val")
+        train, val, *others = read_features(path, "train", "val", *more)
+        return with_cut(data, cut), [train[cut["train"]], val[cut["val"]], *others]
+
+
+@dataclass(frozen=True)
+class SearchWork(_OneFraction):
+    """All arms in all settings on one encoder, judged on validation; the test split is not read."""
+
+    def compute(self) -> dict[str, Any]:
+        """Validation AUC of each arm in each setting, in the order of `SETTINGS`."""
+        data, (train, val) = self._labelled()
         multilabel = data.task == "multilabel"
         found: dict[str, list[float]] = {}
         with open_backend("statevector") as backend:
             for name, arm in frozen_arms(self.config).items():
                 found[name] = []
                 for setting in SETTINGS:
-                    head = fitted(
-                        self.config, arm, setting, data, train[cut["train"]], backend, self.seed
-                    )
-                    probs = head_probs(head, val[cut["val"]], multilabel=multilabel)
+                    head = fitted(self.config, arm, setting, data, train, backend, self.seed)
+                    probs = head_probs(head, val, multilabel=multilabel)
                     found[name].append(auc(data.splits["val"].labels, probs))
         return {"val_auc": found}
 
 
 @dataclass(frozen=True)
-class FrozenWork:
+class FrozenWork(_OneFraction):
     """All arms in the setting that was chosen, with their probabilities of the test images.
 
     Attributes:
-        config: Of the study.
-        folder: Of the study.
-        kind: Of the encoder.
-        seed: Of encoder, labels and heads.
-        fraction: Of the labels.
         setting: The one for all arms and seeds.
     """
 
-    config: AblationStudyConfig
-    folder: Path
-    kind: EncoderKind
-    seed: int
-    fraction: float
     setting: Setting
-
-    @property
-    def name(self) -> str:
-        """Of the unit."""
-        return f"{self.kind}-s{self.seed}-l{self.fraction:g}"
 
     def compute(self) -> dict[str, Any]:
         """A model for each arm."""
-        data = study_data(self.config, "train", "val")
-        cut = cut_labels(data, self.fraction, seed=self.seed)
-        data = with_cut(data, cut)
-        path = features_file(self.folder, self.kind, self.seed)
-        train, val, test = read_features(path, "train", "val", "test")
+        data, (train, val, test) = self._labelled("test")
         multilabel = data.task == "multilabel"
         models = []
         with open_backend("statevector") as backend:
             for name, arm in frozen_arms(self.config).items():
                 fresh = new_head(arm, data.num_classes, backend, self.seed)
-                head = fitted(
-                    self.config, arm, self.setting, data, train[cut["train"]], backend, self.seed
-                )
-                on_val = head_probs(head, val[cut["val"]], multilabel=multilabel)
+                head = fitted(self.config, arm, self.setting, data, train, backend, self.seed)
+                on_val = head_probs(head, val, multilabel=multilabel)
                 circuit = [weight for weight in quantum_parameters(head) if weight.requires_grad]
                 models.append(
                     {
@@ -145,8 +131,8 @@ class FrozenWork:
                         "head": name,
                         "labels": self.fraction,
                         "seed": self.seed,
-                        "train_images": len(cut["train"]),
-                        "val_images": len(cut["val"]),
+                        "train_images": len(train),
+                        "val_images": len(val),
                         "steps": self.config.steps,
                         "learning_rate": self.setting.learning_rate,
                         "block_learning_rate": self.setting.block_learning_rate,
