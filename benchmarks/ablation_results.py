@@ -4,7 +4,8 @@
 
 copies the tables and pictures of a study to `docs/results/ablation/NAME-...`, and writes
 `docs/results/ablation/NAME.md`: mean test AUC with intervals over seeds and test images, a verdict
-for each question, and the command that makes the study.
+for each question, and the command that makes the study. Then it makes the README's table from the
+summaries of all ablations there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,22 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "ablation"
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "docs" / "results" / "ablation"
+TITLES = {"breastmnist": "BreastMNIST", "pneumoniamnist": "PneumoniaMNIST"}
+HEADLINE = {
+    "raw_pixels": "raw pixels, logistic regression",
+    "whole-scratch-linear": "from scratch, `linear`",
+    "whole-scratch-mlp": "from scratch, `mlp`",
+    "whole-scratch-pqc": "from scratch, `pqc`",
+    "simclr-linear": "SimCLR frozen, `linear`",
+    "simclr-mlp": "SimCLR frozen, `mlp`",
+    "simclr-pqc": "SimCLR frozen, `pqc`",
+    "whole-simclr-linear": "SimCLR fine-tuned, `linear`",
+    "whole-simclr-mlp": "SimCLR fine-tuned, `mlp`",
+    "whole-simclr-pqc": "SimCLR fine-tuned, `pqc`",
+}
+"""Models of the README's table, and what they are called there."""
 TABLES = ("ablation", "summary", "comparisons", "search", "seconds")
 VERDICTS = {"better": "**better**", "worse": "**worse**"}
 
@@ -25,6 +41,14 @@ def read(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def cell(row: dict[str, str] | None, digits: int = 3) -> str:
+    """Mean and interval, its ends with so many digits."""
+    if row is None:
+        return "-"
+    low, high = (f"{float(row[end]):.{digits}f}" for end in ("low", "high"))
+    return f"{float(row['mean']):.3f} [{low}, {high}]"
 
 
 def auc_table(summary: list[dict[str, str]], figure: str) -> list[str]:
@@ -38,14 +62,7 @@ def auc_table(summary: list[dict[str, str]], figure: str) -> list[str]:
         "|---" * (1 + len(fractions)) + "|",
     ]
     for model in dict.fromkeys(model for model, _ in found):
-        cells = []
-        for labels in fractions:
-            row = found.get((model, labels))
-            cells.append(
-                "-"
-                if row is None
-                else f"{float(row['mean']):.3f} [{float(row['low']):.3f}, {float(row['high']):.3f}]"
-            )
+        cells = [cell(found.get((model, labels))) for labels in fractions]
         lines.append(f"| `{model}` | " + " | ".join(cells) + " |")
     return lines
 
@@ -92,6 +109,35 @@ def movement(rows: list[dict[str, str]]) -> str:
     )
 
 
+def update_readme() -> None:
+    """Put the mean AUC of the models of `HEADLINE` between the marks in README.md."""
+    from hybridq.files import write_text
+
+    found, columns = {}, []
+    for name in TITLES:
+        path = RESULTS / f"{name}-summary.csv"
+        if not path.is_file():
+            continue
+        rows = [row for row in read(path) if row["figure"] == "auc"]
+        fractions = sorted({row["labels"] for row in rows}, key=float)
+        columns += [(name, labels) for labels in fractions]
+        found |= {(name, row["model"], row["labels"]): row for row in rows}
+    lines = [
+        "| | " + " | ".join(f"{TITLES[name]} {float(part):.0%}" for name, part in columns) + " |",
+        "|---" * (1 + len(columns)) + "|",
+    ]
+    for model, title in HEADLINE.items():
+        cells = [cell(found.get((name, model, labels)), 2) for name, labels in columns]
+        if set(cells) != {"-"}:
+            lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    path = ROOT / "README.md"
+    begin, end = "<!-- results:ablation -->\n", "<!-- /results -->"
+    before, rest = path.read_text(encoding="utf-8").split(begin)
+    _, after = rest.split(end, maxsplit=1)
+    table = "\n".join(lines)
+    write_text(path, f"{before}{begin}\n{table}\n\n{end}{after}")
+
+
 def main() -> None:
     """Copy and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -130,6 +176,11 @@ def main() -> None:
     options = f"--data {config['data']} --labels {config['labels']} --seeds {config['seeds']}"
     if not config["whole"]:
         options += " --no-whole"
+    options += "".join(
+        f" --{name.replace('_', '-')} {config[name]}"
+        for name in ("whole_labels", "whole_image_size", "whole_views")
+        if config["whole"] and config.get(name) not in (None, "one")
+    )
     given = " --encoder-runs RUN..." if config["encoder_runs"] else ""
     text += [
         f"Mean test AUC over {config['seeds']} seeds on {result['images']} images, and the "
@@ -145,6 +196,7 @@ def main() -> None:
         "",
     ]
     write_text(RESULTS / f"{args.name}.md", "\n".join(text))
+    update_readme()
     print("\n".join(text))
     print([picture.name for picture in pictures])
 
