@@ -24,7 +24,6 @@ from typing import Any
 
 SEEDS = (0, 1, 2)
 FIGURES = ("auc", "accuracy", "balanced_accuracy", "macro_f1", "calibration_error")
-README_FIGURES = ("auc", "balanced_accuracy")
 TITLES = {
     "breastmnist": "BreastMNIST",
     "bccd_cells": "Blood cells (BCCD)",
@@ -289,26 +288,7 @@ def write_results(short: str, rows: list[dict[str, Any]], recipe: Recipe, seeds:
         "",
     ]
     write_text(folder / f"{short}.md", "\n".join(lines))
-    update_readme(short, rows, fractions)
     print("\n".join(lines))
-
-
-def update_readme(short: str, rows: list[dict[str, Any]], fractions: list[float]) -> None:
-    """Put the short tables between the marks in README.md, if it has any for this data."""
-    from hybridq.files import write_text
-
-    path = Path(__file__).resolve().parent.parent / "README.md"
-    text = path.read_text(encoding="utf-8")
-    begin, end = f"<!-- results:{short} -->\n", "<!-- /results -->"
-    if begin not in text:
-        return
-    before, rest = text.split(begin)
-    _, after = rest.split(end, maxsplit=1)
-    tables = ""
-    for labels in fractions:
-        table = "\n".join(markdown(rows, labels, README_FIGURES))
-        tables += f"\n{labels:.0%} of the labels:\n\n{table}\n"
-    write_text(path, f"{before}{begin}{tables}\n{end}{after}")
 
 
 def options_text(options: dict[str, Any]) -> str:
