@@ -60,7 +60,7 @@ def main() -> None:
     from hybridq.files import write_csv
 
     torch.set_num_threads(1)
-    encoders = sorted(args.runs.glob("pretrain/*-breastmnist-s*/encoder.safetensors"))
+    encoders = sorted(args.runs.glob("pretrain/*-breastmnist-s?/encoder.safetensors"))
     if not encoders:
         raise SystemExit("Expected encoders of main_job.py in --runs, got none: run it first.")
     rows = [

@@ -36,10 +36,11 @@ OTHER_BACKENDS = ("fake_torino", "ibm_rehearsal")
 class Recipe:
     """Options of the commands; those of `hybridq finetune` by label fraction and encoder.
 
-    Chosen on train and validation, then frozen.
+    Chosen on train and validation, then frozen. Each pretraining begins with the encoder of the one
+    before it.
     """
 
-    pretrain: dict[str, Any]
+    pretrain: tuple[dict[str, Any], ...]
     finetune: dict[tuple[float, str], dict[str, Any]]
     evaluate: dict[str, Any] = field(default_factory=dict)
 
@@ -47,7 +48,7 @@ class Recipe:
 SMALL: dict[str, Any] = {"image_size": 32, "stem": "stride2"}
 RECIPES = {
     "breastmnist": Recipe(
-        pretrain={},
+        pretrain=({}, {"epochs": 400}),
         finetune={
             (0.1, "simclr"): {
                 "freeze_encoder": True,
@@ -62,7 +63,7 @@ RECIPES = {
         evaluate={"views": "zoom"},
     ),
     "bccd_cells": Recipe(
-        pretrain={"epochs": 60, **SMALL},
+        pretrain=({"epochs": 60, **SMALL},),
         finetune={
             (0.1, "simclr"): {"epochs": 60, "batch_size": 32, **SMALL},
             (0.1, "scratch"): {"epochs": 60, "batch_size": 32, **SMALL},
@@ -71,7 +72,7 @@ RECIPES = {
         },
     ),
     "pneumoniamnist": Recipe(  # short, for the noise study: only the views were chosen
-        pretrain={"epochs": 15, "warmup_epochs": 2},
+        pretrain=({"epochs": 15, "warmup_epochs": 2},),
         finetune={
             (0.1, "simclr"): {"epochs": 30, "batch_size": 32},
             (1.0, "simclr"): {"epochs": 20},
@@ -159,18 +160,26 @@ def finished(runs: Path, command: str, name: str) -> Path | None:
     return found[-1].parent if found else None
 
 
-def run_pretrain(data: str, seed: int, options: dict[str, Any]) -> Path:
-    """SimCLR with one seed."""
+def encoder_name(short: str, seed: int, stage: int | None = None) -> str:
+    """Name of the run folder of a pretraining, by default the last, counted from 0."""
+    number = len(RECIPES[short].pretrain) if stage is None else stage + 1
+    return f"{short}-s{seed}" + (f"-{number}" if number > 1 else "")
+
+
+def run_pretrain(data: str, seed: int, options: dict[str, Any]) -> None:
+    """SimCLR with one seed, one pretraining after the other."""
     one_thread()
     from hybridq.config import PretrainConfig
     from hybridq.training.pretrain import pretrain
 
-    short = Path(data).name
-    name = f"{short}-s{seed}"
-    done = finished(options["runs"], "pretrain", name)
-    return done or pretrain(
-        PretrainConfig(data=data, seed=seed, name=name, **RECIPES[short].pretrain, **options)
-    )
+    short, encoder = Path(data).name, "none"
+    for stage, own in enumerate(RECIPES[short].pretrain):
+        name = encoder_name(short, seed, stage)
+        run = finished(options["runs"], "pretrain", name)
+        run = run or pretrain(
+            PretrainConfig(data=data, seed=seed, name=name, encoder=encoder, **own, **options)
+        )
+        encoder = str(run)
 
 
 def run_finetune(job: Job, options: dict[str, Any]) -> Path:
@@ -185,7 +194,7 @@ def run_finetune(job: Job, options: dict[str, Any]) -> Path:
     short = Path(job.data).name
     encoder = "none"
     if job.start == "simclr":
-        encoder = str(finished(options["runs"], "pretrain", f"{short}-s{job.seed}"))
+        encoder = str(finished(options["runs"], "pretrain", encoder_name(short, job.seed)))
     return finetune(
         FinetuneConfig(
             data=job.data,
@@ -271,7 +280,10 @@ def write_results(short: str, rows: list[dict[str, Any]], recipe: Recipe, seeds:
         f"chosen on validation. The test split ({rows[0]['images']} images) was read once with "
         "this recipe, which was frozen before; `docs/results/log.md` counts the reads:",
         "",
-        f"- `hybridq pretrain` {options_text(recipe.pretrain)}",
+        *(
+            f"- `hybridq pretrain`{', from that encoder' if stage else ''} {options_text(options)}"
+            for stage, options in enumerate(recipe.pretrain)
+        ),
         *(
             f"- `hybridq finetune --labels {labels:g}`, {start}: {options_text(options)}"
             for (labels, start), options in recipe.finetune.items()
