@@ -54,6 +54,7 @@ TRIES: dict[str, dict[str, Any]] = {
     "120 epochs": {"epochs": 120},
     "84 px": {"image_size": 84},
     "84 px, longer SimCLR": {"image_size": 84},  # another encoder: 400 epochs more
+    "84 px, longer SimCLR, rate 1e-3": {"image_size": 84, "learning_rate": 1e-3},
     "112 px": {"image_size": 112},
     "84 px, mixup": {"image_size": 84, "mixup": 0.4},
     "84 px, strong augmentation": {"image_size": 84, "augment": STRONG},
