@@ -28,21 +28,9 @@ PLAIN = ("data", "data_root", "runs", "name", "seed", "epochs", "resume", "check
 
 def probe(features: Any, labels: Any) -> dict[str, float]:
     """Mean AUC of logistic regressions with all labels, and with few."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    spread = features.std(axis=0)
-    features = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
-
-    def fitted(train: Any, test: Any) -> float:
-        model = make_pipeline(
-            StandardScaler(),
-            LogisticRegression(C=1 / features.shape[1], class_weight="balanced", max_iter=2000),
-        ).fit(features[train], labels[train])
-        return float(roc_auc_score(labels[test], model.predict_proba(features[test])[:, 1]))
+    from hybridq.evaluation.geometry import probe_scores
 
     splits = {"auc": StratifiedKFold(5, shuffle=True, random_state=0)}
     for share in (10, 5):
@@ -50,7 +38,9 @@ def probe(features: Any, labels: Any) -> dict[str, float]:
             SUBSETS, train_size=share / 100, random_state=0
         )
     return {
-        name: round(statistics.mean(fitted(*part) for part in split.split(features, labels)), 4)
+        name: round(
+            statistics.mean(probe_scores(features, labels, split.split(features, labels))), 4
+        )
         for name, split in splits.items()
     }
 

@@ -19,9 +19,8 @@ from pathlib import Path
 
 import torch
 from timing import Step, interleave, machine, quartiles, versions
-from torch import nn
+from training_step import make_step
 
-from hybridq.encoder.backbone import EncoderSpec, build_encoder
 from hybridq.memory import KEPT, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, set_malloc
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
@@ -36,27 +35,10 @@ def faults() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
-def make_step(image_size: int, images: int) -> Step:
-    """A training step of the encoder with a linear head."""
-    encoder = build_encoder("none", EncoderSpec(image_size=image_size), seed=0)
-    model = nn.Sequential(encoder, nn.Linear(1280, 2)).train()
-    generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(images, 3, image_size, image_size, generator=generator)
-    labels = torch.arange(images) % 2
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(model(inputs), labels).backward()
-        optimizer.step()
-
-    return step
-
-
 def compare(image_size: int, images: int, rounds: int, threads: int) -> dict[str, float]:
     """Time both settings; return a row."""
     torch.set_num_threads(threads)
-    step = make_step(image_size, images)
+    step = make_step("linear", "statevector", image_size, images)
     mapped: dict[str, int] = {}
 
     def prepared(name: str, values: dict[int, int]) -> Step:

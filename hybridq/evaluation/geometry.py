@@ -8,6 +8,7 @@ never replaces them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
@@ -134,27 +135,39 @@ def probe_auc(features: Floats, labels: Ints, *, seed: int = 0, folds: int = FOL
     width. There are no more folds than images of the rarest class; NaN where that is one image,
     or where there is one class.
     """
-    from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     classes, index, counts = np.unique(labels, return_inverse=True, return_counts=True)
     folds = min(folds, int(counts.min()))
     if len(classes) < 2 or folds < 2:
         return float("nan")
+    splits = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    return float(np.mean(probe_scores(features, index, splits.split(features, index))))
+
+
+def probe_scores(features: Floats, index: Ints, parts: Iterable[tuple[Ints, Ints]]) -> list[float]:
+    """AUC of the logistic regression of `probe_auc`, for each part.
+
+    Args:
+        features: `(images, features)`.
+        index: `(images,)` classes, counted from 0, all of them in each part.
+        parts: indices of the images to fit on, and of those to read.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     # An untrained encoder's features can be 1e-10, which a tolerance might take for 0.
     features = _standard(features) * np.sqrt(features.size)
     scores = []
-    splits = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    for train, test in splits.split(features, index):
+    for train, test in parts:
         # C = 1 on features divided by the root of their number is C / number on the others.
         model = make_pipeline(
             StandardScaler(),
             LogisticRegression(C=1 / features.shape[1], class_weight="balanced", max_iter=2000),
         ).fit(features[train], index[train])
         scores.append(auc(index[test], model.predict_proba(features[test])))
-    return float(np.mean(scores))
+    return scores
 
 
 def alignment(

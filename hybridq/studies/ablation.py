@@ -14,10 +14,7 @@ from tqdm import tqdm
 
 from hybridq.config import AblationStudyConfig
 from hybridq.files import without_nan, write_csv, write_json
-from hybridq.runs import (
-    read_config,
-    resumed_folder,
-)
+from hybridq.runs import read_config, resumed_folder
 from hybridq.studies.ablation_encoders import (
     FeatureWork,
     PretrainWork,

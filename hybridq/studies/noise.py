@@ -23,10 +23,7 @@ from hybridq.files import (
     write_json,
     write_jsonl,
 )
-from hybridq.runs import (
-    read_config,
-    resumed_folder,
-)
+from hybridq.runs import read_config, resumed_folder
 from hybridq.studies.folder import study_folder
 from hybridq.studies.noise_figures import save_noise_figures
 from hybridq.studies.noise_grid import Grid, Pair, pair_with_controls, read_grid
