@@ -1,4 +1,4 @@
-"""Memory that is freed is kept for the next step: on a CPU a third of a training step or more."""
+"""Memory that is freed is kept for the next step: on a CPU up to a third of a training step."""
 
 from __future__ import annotations
 
