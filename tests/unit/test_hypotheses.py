@@ -94,9 +94,37 @@ def test_equivalence_near_one_by_hand():
     assert tost(b, a, covariance[::-1, ::-1], margin=0.02, images=100) == pytest.approx(found)
 
 
-def test_equivalence_wants_a_margin():
-    with pytest.raises(InvalidValueError, match="margin above 0"):
-        tost(*both(np.zeros(2), 0.01, 0.9), margin=0.0, images=100)
+@settings(max_examples=50, deadline=None)
+@given(
+    st.floats(0.02, 1), st.floats(0.02, 1), st.floats(0.005, 0.1), st.floats(0.005, 0.1), st.data()
+)
+def test_a_larger_margin_never_counts_against_equivalence(level_a, level_b, error_a, error_b, data):
+    covariance = np.diag([error_a**2, error_b**2])
+    margins = np.sort(data.draw(st.lists(st.floats(0.001, 1), min_size=2, max_size=8)))
+    found = [
+        tost(np.array([level_a]), np.array([level_b]), covariance, margin=m, images=100)
+        for m in margins
+    ]
+    assert (np.diff(np.minimum(found, 0.5)) <= 1e-12).all()  # above, neither margin is refuted
+
+
+def test_a_margin_beyond_the_figure_itself():
+    """At a margin of 0.84 and more p once was 0.2, at 0.80 nil."""
+    a = np.array([0.83, 0.85, 0.84, 0.82, 0.86])
+    b = np.array([0.84, 0.83, 0.85, 0.86, 0.82])
+    covariance = 0.01**2 * (0.5 + 0.5 * np.eye(10))
+    for margin in (0.4, 0.8, 0.83, 0.84, 0.9, 1.0):
+        assert tost(a, b, covariance, margin=margin, images=600) < 1e-3
+    # Nothing is given away: no margin below 0.84 is refuted where the difference is 0.83.
+    low = np.array([0.0, 0.02, 0.01, 0.0, 0.02])
+    for margin in (0.8, 0.83, 0.84):
+        assert tost(low, a, covariance, margin=margin, images=600) > 0.1
+
+
+@pytest.mark.parametrize("margin", [0.0, -0.1, 1.5, math.nan, math.inf])
+def test_equivalence_wants_a_margin(margin):
+    with pytest.raises(InvalidValueError, match="margin above 0 and at most 1"):
+        tost(*both(np.zeros(2), 0.01, 0.9), margin=margin, images=100)
 
 
 @pytest.mark.parametrize(("pairs", "factor"), [(3, 0.5642), (4, 0.7236), (5, 0.7979)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +26,7 @@ from hybridq.evaluation.statistics import (
     paired_bootstrap,
 )
 from hybridq.evaluation.statistics.bootstrap import draw_counts, weighted_aucs
+from hybridq.evaluation.statistics.hoeffding import auc_units, half_width, largest_chance
 
 SEEDS = st.integers(0, 2**32 - 1)
 GRIDS = st.sampled_from([None, 3, 20])  # scores rounded to a grid have ties
@@ -341,12 +343,30 @@ def test_a_family_is_judged_together():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"scores_b": np.zeros((2, 9))}, r"\(seeds, 9\[, classes\]\)"),
+        ({"scores_b": np.zeros((2, 9))}, "as many seeds of both models, got 3 and 2"),
+        ({"scores_b": np.zeros((3, 8))}, r"\(seeds, 9\[, classes\]\), got \(3, 9\) and \(3, 8\)"),
         ({"scores_a": np.zeros((3, 8)), "scores_b": np.zeros((3, 8))}, "same images"),
+        ({"scores_a": np.zeros((0, 9)), "scores_b": np.zeros((0, 9))}, "same images"),
         ({"scores_a": np.full((3, 9), np.nan)}, "finite"),
-        ({"labels": np.arange(9) % 3}, "classes 0 and 1"),
+        ({"scores_a": [[0.1] * 9, [0.2] * 8]}, "array of numbers"),
+        ({"scores_a": [["cat"] * 9] * 3}, "array of numbers"),
+        ({"labels": np.arange(9) % 3}, "labels from 0 to 1, got 2"),
+        ({"labels": np.arange(9) % 2 + 1}, "labels from 0 to 1, got 2"),
+        ({"labels": np.arange(9) % 2 - 1}, "got -1"),
+        ({"labels": np.arange(9) % 2 / 2}, "got 0.5"),
+        ({"labels": 1}, "at least two images"),
         ({"labels": np.zeros((9, 2), int)}, "probabilities of 2 labels"),
         ({"margin": 0.0}, "margin above 0"),
+        ({"margin": 2}, "at most 1, got 2"),
+        ({"margin": math.nan}, "got nan"),
+        ({"level": 95}, "write 95% as 0.95"),
+        ({"level": 0}, "got 0"),
+        ({"level": math.nan}, "got nan"),
+        ({"figure": "AUC"}, "'auc' or 'accuracy', got 'AUC'"),
+        ({"figure": "accuracy", "scores_a": np.full((3, 9), 0.7)}, "whole numbers from 0, got 0.7"),
+        ({"figure": "accuracy", "scores_b": np.full((3, 9), -1)}, "got -1"),
+        ({"figure": "accuracy", "labels": np.full(9, -1)}, "got -1"),
+        ({"figure": "accuracy", "labels": np.zeros((9, 2))}, "compare several labels by AUC"),
     ],
 )
 def test_what_does_not_fit_is_refused(change, message):
@@ -356,8 +376,147 @@ def test_what_does_not_fit_is_refused(change, message):
         "scores_b": np.zeros((3, 9)),
         "margin": 0.02,
     }
-    with pytest.raises(InvalidValueError, match=message):
-        compare(**{**given_values, **change})
+    refused_by(compare, message, **{**given_values, **change})
+
+
+@pytest.mark.parametrize("labels", [np.repeat([1, 2], 9), np.repeat([-1, 1], 9)])
+def test_probabilities_of_two_columns_want_the_classes_0_and_1(labels):
+    """The classes 1 and 2 once turned the sign of the difference."""
+    probs = np.stack([np.linspace(1, 0, 18), np.linspace(0, 1, 18)], axis=1)[None]
+    refused_by(compare, "labels from 0 to 1", labels, probs, probs[:, ::-1], margin=0.02)
+    refused_by(auc_covariance, "labels from 0 to 1", labels, probs)
+    refused_by(paired_bootstrap, "labels from 0 to 1", labels, probs, probs)
+
+
+def test_several_labels_are_0_and_1():
+    refused_by(auc_covariance, "from 0 to 1, got 2", np.full((9, 2), 2), np.zeros((1, 9, 2)))
+
+
+@pytest.mark.parametrize(
+    ("labels", "settings", "message"),
+    [
+        (np.ones(9, int), {}, r"two classes .* got labels \[1\]"),
+        (np.arange(9) % 2, {"resamples": 0}, "at least one resample"),
+        (np.arange(9) % 2, {"level": 95}, "0.95"),
+        (np.arange(8) % 2, {}, "same images"),
+    ],
+)
+def test_what_the_bootstrap_refuses(labels, settings, message):
+    refused_by(paired_bootstrap, message, labels, np.eye(9)[:2], np.eye(9)[:3], **settings)
+
+
+def refused_by(function, message, *arguments, **settings):
+    """In one line that says what was expected, what was given, and the remedy."""
+    with pytest.raises(InvalidValueError, match=message) as caught:
+        function(*arguments, **settings)
+    assert re.fullmatch(r"Expected .*, got .*: .*\.", str(caught.value))
+
+
+def test_lists_are_as_good_as_arrays():
+    labels, scores = draw(4, 4)
+    scores = scores[:, :, 1]
+    plain = labels.tolist(), scores[:2].tolist(), scores[2:].tolist()
+    assert compare(*plain, margin=0.1) == compare(labels, scores[:2], scores[2:], margin=0.1)
+    assert paired_bootstrap(*plain, resamples=9) == paired_bootstrap(
+        labels, scores[:2], scores[2:], resamples=9
+    )
+    assert delong_test(plain[0], plain[1]) == delong_test(labels, scores[:2])
+
+
+# Without spread.
+
+
+@settings(max_examples=20, deadline=None)
+@given(SEEDS, GRIDS)
+def test_scores_that_rank_the_images_alike_are_equal(seed, grid):
+    labels, scores = draw(seed, 2, grid=grid)
+    scores = scores[:, :, 1]
+    for other in (2 * scores + 1, 1 / (1 + np.exp(-scores)), scores**3):
+        found = compare(labels, scores, other, margin=0.02)
+        assert (found.verdict, found.p_value, found.p_equivalence) == ("equivalent", 1, 0)
+    # On any draw of the images the figures are the same.
+    (counts,) = draw_counts(labels, resamples=20, seed=seed)
+    assert weighted_aucs(labels, scores, counts) == pytest.approx(
+        weighted_aucs(labels, 2 * scores + 1, counts), abs=1e-12
+    )
+    # One pair of images of different classes that changes places is a difference.
+    other = scores.copy()
+    pair = [np.flatnonzero(labels == 1)[0], np.flatnonzero(labels == 0)[0]]
+    other[0, pair] = other[0, pair[::-1]]
+    if scores[0, pair[0]] != scores[0, pair[1]]:
+        assert compare(labels, scores, other, margin=1e-9).verdict != "equivalent"
+
+
+def test_equal_ranks_of_each_class_that_there_is():
+    labels, scores = draw(1, 3, classes=4)
+    by_class = np.array([0.5, 1, 2, 3]) * scores + np.arange(4)
+    assert compare(labels, scores, by_class, margin=0.02).p_equivalence == 0
+    hot = (labels[:, None] == np.arange(4)).astype(int)
+    assert compare(hot, scores, by_class, margin=0.02).p_equivalence == 0
+    # A column without images counts for nothing; that of class 0 does not with two classes.
+    unseen = np.concatenate([scores, scores[:, :, :1]], axis=2)
+    other = np.concatenate([by_class, -scores[:, :, :1]], axis=2)
+    assert compare(labels, unseen, other, margin=0.02).p_equivalence == 0
+    labels, scores = draw(1, 3)
+    other = np.stack([scores[:, :, 1], 2 * scores[:, :, 1]], axis=2)
+    assert compare(labels, scores, other, margin=0.02).verdict == "equivalent"
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_right_on_the_same_images_is_equal(seeds):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 60)
+    error = rng.random((seeds, 60)) < 0.3
+    a, b = (labels + error) % 3, (labels + 2 * error) % 3
+    found = compare(labels, a, b, margin=0.02, figure="accuracy")
+    assert (a != b).any()
+    assert (found.verdict, found.p_value, found.p_equivalence) == ("equivalent", 1, 0)
+    assert found.value_a < 1
+
+
+@pytest.mark.parametrize("seeds", [1, 5])
+def test_a_perfect_model_beats_one_that_is_always_wrong(seeds):
+    """Both ways, once there are images enough: `2 exp(-8 / 2) < 0.05 < 2 exp(-7 / 2)`."""
+    for rarer, verdict in ((7, "undecided"), (8, "better")):
+        labels = np.repeat([0, 1], [20, rarer])
+        right = np.tile(labels, (seeds, 1)) + 0.1 * np.arange(seeds)[:, None]
+        found = compare(labels, right, -right, margin=0.02)
+        assert (found.difference, found.verdict) == (1, verdict)
+        assert found.p_value == pytest.approx(2 * np.exp(-rarer / 2))
+        assert found.p_equivalence == 1
+        assert found.high == 1
+        assert (found.low > 0) == (found.verdict == "better")
+    assert compare(labels, -right, right, margin=0.02).verdict == "worse"
+
+
+@settings(max_examples=50)
+@given(st.integers(1, 40), st.floats(0.05, 0.95), st.floats(0, 1))
+def test_the_bound_without_spread_is_never_too_small(units, chance, gap):
+    """Against the binomial: differences of 1 and -1, whose mean lies `gap` above what it should."""
+    wins = np.arange(units + 1)
+    means = 2 * wins / units - 1
+    exact = binom.pmf(wins, units, chance)[means - (2 * chance - 1) >= gap].sum()
+    assert exact <= largest_chance(gap, units) + 1e-12
+    # The interval leaves out what the test refutes.
+    assert 2 * largest_chance(half_width(0.9, units), units) == pytest.approx(0.1)
+
+
+def test_units_are_disjoint_pairs_of_images():
+    assert auc_units(np.repeat([0, 1], [20, 7])) == 7
+    assert auc_units(np.repeat([0, 1, 3], [30, 8, 5])) == 5
+    assert auc_units(np.repeat([0, 2], [4, 30])) == 4
+    assert auc_units(np.array([[1, 0, 0], [1, 1, 0], [1, 1, 0], [0, 1, 0], [0, 0, 0]])) == 2
+
+
+def test_two_perfect_models_are_equivalent_on_many_images():
+    labels = np.arange(1400) % 2
+    rng = np.random.default_rng(0)
+    a, b = labels + 0.5 * rng.random((2, 3, 1400))
+    found = compare(labels, a, b, margin=0.1)
+    assert found.p_equivalence == pytest.approx(np.exp(-700 * 0.1**2 / 2))
+    assert found.verdict == "equivalent"
+    few = compare(labels[:300], a[:, :300], b[:, :300], margin=0.1)
+    assert few.words.startswith("undecided, nothing varies over these images, and they are too few")
 
 
 # Calibration; `benchmarks/verdicts.py` does the same at length.

@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from hybridq.errors import InvalidValueError
+from hybridq.evaluation.statistics.checks import check_level, checked_scores
 
 Floats = NDArray[np.float64]
 Metrics = Callable[[NDArray[np.int64], NDArray[np.float64]], dict[str, float]]
@@ -44,7 +47,11 @@ def stratified_bootstrap(
 
     Returns:
         For each figure `value`, `low` and `high`; NaN draws are left out of the interval.
+
+    Raises:
+        InvalidValueError: If the level is not between 0 and 1.
     """
+    check_level(level)
     rng = np.random.default_rng(seed)
     strata = _strata(labels)
     point = metrics(labels, probs)
@@ -82,9 +89,9 @@ class PairedBootstrap:
 
 
 def paired_bootstrap(
-    labels: NDArray[np.int64],
-    scores_a: Floats,
-    scores_b: Floats,
+    labels: ArrayLike,
+    scores_a: ArrayLike,
+    scores_b: ArrayLike,
     *,
     resamples: int = 2000,
     seed: int = 0,
@@ -102,16 +109,26 @@ def paired_bootstrap(
         resamples: Number of resamples.
         seed: Of the draws.
         level: Coverage of the interval.
+
+    Raises:
+        InvalidValueError: If labels and scores do not fit, the level is not between 0 and 1, or no
+            resample has an AUC, as with images of one class.
     """
-    whole = np.ones((len(labels), 1))
-    point = float((_mean_auc(labels, scores_a, whole) - _mean_auc(labels, scores_b, whole))[0])
-    draws = np.concatenate(
-        [
-            _mean_auc(labels, scores_a, counts) - _mean_auc(labels, scores_b, counts)
-            for counts in draw_counts(labels, resamples=resamples, seed=seed)
-        ]
-    )
+    check_level(level)
+    classes, (a, b) = checked_scores(labels, scores_a, scores_b)
+    whole = np.ones((len(classes), 1))
+    point = float((_mean_auc(classes, a, whole) - _mean_auc(classes, b, whole))[0])
+    found = [
+        _mean_auc(classes, a, counts) - _mean_auc(classes, b, counts)
+        for counts in draw_counts(classes, resamples=resamples, seed=seed)
+    ]
+    draws = np.concatenate([[], *found])
     draws = draws[~np.isnan(draws)]
+    if not len(draws):
+        raise InvalidValueError(
+            f"Expected images of two classes and at least one resample, got labels "
+            f"{np.unique(classes).tolist()} and {resamples}: an AUC compares two classes."
+        )
     tail = (1 - level) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
     rarer = min((draws <= 0).sum(), (draws >= 0).sum())

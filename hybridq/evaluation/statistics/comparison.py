@@ -5,16 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import t
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata, t
 
 from hybridq.errors import InvalidValueError
+from hybridq.evaluation.statistics.checks import (
+    check_level,
+    check_margin,
+    checked_classes,
+    checked_scores,
+)
 from hybridq.evaluation.statistics.crossed import CrossedVariance, crossed_variance
 from hybridq.evaluation.statistics.delong import auc_covariance
 from hybridq.evaluation.statistics.equivalence import tost
+from hybridq.evaluation.statistics.hoeffding import auc_units, half_width, largest_chance
 from hybridq.evaluation.statistics.hypotheses import hedges_g, holm, mcnemar
 from hybridq.evaluation.statistics.plan import needed_sizes
 
@@ -117,14 +124,14 @@ class Comparison:
         if self.seeds_needed is not None:
             return f", about {self.seeds_needed} training seeds would decide it, images alone not"
         if not self.variance.varies:
-            return ", nothing varies over these images"
+            return ", nothing varies over these images, and they are too few to tell without"
         return ", more training seeds and more test images are needed"
 
 
 def compare(
-    labels: Ints,
-    scores_a: Floats | Ints,
-    scores_b: Floats | Ints,
+    labels: ArrayLike,
+    scores_a: ArrayLike,
+    scores_b: ArrayLike,
     *,
     margin: float,
     level: float = 0.95,
@@ -143,11 +150,17 @@ def compare(
     right and wrong over the images for accuracy. With one seed they are DeLong's test and McNemar's
     mid-p test, and say nothing of another training.
 
+    Models whose figure must be the same on these images, however they are drawn again, are equal:
+    those that rank the images alike in every seed (AUC), or are right on the same ones (accuracy).
+    Where nothing varies otherwise, seeds that agree add nothing, as in `crossed_variance`, and the
+    images are judged by Hoeffding's inequality, which asks for no spread: without any the normal
+    approximation has nothing to go by, and this bound errs on the side of undecided.
+
     The result is a family of one; comparisons reported together go through `family`.
 
     Args:
-        labels: `(images,)` classes; 1 is the positive one of two. Or `(images, classes)` of 0 and 1
-            for several labels, with AUC only.
+        labels: `(images,)` classes from 0; 1 is the positive one of two. Or `(images, classes)` of
+            0 and 1 for several labels, with AUC only.
         scores_a: AUC: `(seeds, images)` scores of class 1, or `(seeds, images, classes)`
             probabilities. Accuracy: `(seeds, images)` predicted classes.
         scores_b: The same of B.
@@ -157,29 +170,36 @@ def compare(
         name: What is compared.
 
     Raises:
-        InvalidValueError: If shapes do not fit, a score is not finite, a class has fewer than two
-            images, or the margin is not above 0.
+        InvalidValueError: If shapes do not fit, a score is not finite, a label or a predicted class
+            is none, a class has fewer than two images (AUC), or the margin, the level or the figure
+            is not one that there is.
     """
-    a, b = _checked(labels, scores_a, scores_b, figure)
+    check_margin(margin)
+    check_level(level)
+    classes, a, b = _checked(labels, scores_a, scores_b, figure)
     seeds = len(a)
-    values, covariance = _figures(labels, np.concatenate([a, b]), figure)
+    values, covariance = _figures(classes, np.concatenate([a, b]), figure)
     differences = values[:seeds] - values[seeds:]
     contrast = np.hstack([np.eye(seeds), -np.eye(seeds)])
     variance = crossed_variance(differences, contrast @ covariance @ contrast.T)
     difference = float(differences.mean())
     error, degrees = variance.standard_error, variance.degrees
     half = float(t.isf((1 - level) / 2, degrees)) * error
-    p_equivalence = tost(
-        values[:seeds], values[seeds:], covariance, margin=margin, images=len(labels)
-    )
-    if variance.varies:
+    if np.array_equal(_what_counts(classes, a, figure), _what_counts(classes, b, figure)):
+        p_value, p_equivalence = 1.0, 0.0
+    elif variance.varies:
         p_value = float(2 * t.sf(abs(difference) / error, degrees))
+        p_equivalence = tost(
+            values[:seeds], values[seeds:], covariance, margin=margin, images=len(classes)
+        )
     else:
-        # Without spread only equal scores tell anything.
-        p_value, p_equivalence = 1.0, 0.0 if np.array_equal(a, b) else 1.0
+        units = len(classes) if figure == "accuracy" else auc_units(classes)
+        half = half_width(level, units)
+        p_value = min(1.0, 2 * largest_chance(abs(difference), units))
+        p_equivalence = largest_chance(margin - abs(difference), units)
     odds_ratio = None
     if figure == "accuracy":
-        pairs = mcnemar((a == labels).ravel(), (b == labels).ravel())
+        pairs = mcnemar((a == classes).ravel(), (b == classes).ravel())
         odds_ratio = pairs.odds_ratio
         if seeds == 1:
             p_value = pairs.p_mid
@@ -187,14 +207,14 @@ def compare(
     alone = Comparison(
         name=name,
         figure=figure,
-        images=len(labels),
+        images=len(classes),
         seeds=seeds,
         value_a=float(values[:seeds].mean()),
         value_b=float(values[seeds:].mean()),
         difference=difference,
         variance=variance,
-        low=difference - half,
-        high=difference + half,
+        low=max(-1.0, difference - half),
+        high=min(1.0, difference + half),
         level=level,
         margin=margin,
         p_value=p_value,
@@ -211,9 +231,10 @@ def family(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """The comparisons with verdicts that hold for all of them together.
 
     Holm's correction is made over the tests of a difference and over those of equivalence: at
-    `level` 0.95 the chance of any wrong "better" or "worse" is at most 5%, and so is that of any
-    wrong "equivalent". A difference beyond chance goes before equivalence, and `words` says where
-    it is within the margin. The intervals stay those of each comparison alone.
+    `level` 0.95 the chance of any wrong "better" or "worse" is nominally 5%, and so is that of any
+    wrong "equivalent"; measured: see `docs/results/verdicts.md`. A difference beyond chance goes
+    before equivalence, and `words` says where it is within the margin. The intervals stay those of
+    each comparison alone.
 
     Args:
         comparisons: Reported together, in any order, all of one `level`; verdicts and adjusted p
@@ -275,39 +296,35 @@ def _judged(
 def _figures(labels: Ints, scores: Floats, figure: Figure) -> tuple[Floats, Floats]:
     """`(models,)` figures and their `(models, models)` covariance over draws of the images."""
     if figure == "accuracy":
-        right = (scores == labels).astype(np.float64)
+        right = _what_counts(labels, scores, figure)
         return right.mean(axis=1), np.atleast_2d(np.cov(right)) / len(labels)
-    if scores.ndim == 3 and scores.shape[2] == 2 and labels.ndim == 1:
-        scores = scores[:, :, 1]
     return auc_covariance(labels, scores)
 
 
+def _what_counts(labels: Ints, scores: Floats, figure: Figure) -> Floats:
+    """All that the figure depends on: 1 where the model is right, or the ranks of the images."""
+    if figure == "accuracy":
+        return np.asarray(scores == labels, np.float64)
+    if scores.ndim == 3:
+        scores = scores[:, :, labels.any(axis=0) if labels.ndim == 2 else np.unique(labels)]
+    ranks: Floats = rankdata(scores, axis=1)
+    return ranks
+
+
 def _checked(
-    labels: Ints,
-    scores_a: Floats | Ints,
-    scores_b: Floats | Ints,
-    figure: Figure,
-) -> tuple[Floats, Floats]:
-    a, b = np.asarray(scores_a, np.float64), np.asarray(scores_b, np.float64)
-    flat = (2,) if figure == "accuracy" else (2, 3)
-    if a.shape != b.shape or a.ndim not in flat or a.shape[1] != len(labels) or not len(a):
+    labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike, figure: Figure
+) -> tuple[Ints, Floats, Floats]:
+    if figure not in get_args(Figure):
         raise InvalidValueError(
-            f"Expected scores of both models as (seeds, {len(labels)}"
-            f"{'' if figure == 'accuracy' else '[, classes]'}), got {a.shape} and {b.shape}: "
-            "give every model's scores of every seed on the same images."
+            f"Expected the figure 'auc' or 'accuracy', got {figure!r}: choose one of them."
         )
-    if labels.ndim == 2 and (a.ndim != 3 or a.shape[2] != labels.shape[1]):
+    check = checked_classes if figure == "accuracy" else checked_scores
+    classes, (a, b) = check(labels, scores_a, scores_b)
+    if len(a) != len(b):
         raise InvalidValueError(
-            f"Expected probabilities of {labels.shape[1]} labels, got scores of shape {a.shape}: "
-            "give (seeds, images, classes)."
+            f"Expected as many seeds of both models, got {len(a)} and {len(b)}: give the seeds "
+            "that both have."
         )
-    if labels.ndim == 1 and a.ndim == 2 and figure == "auc" and not np.isin(labels, (0, 1)).all():
-        raise InvalidValueError(
-            f"Expected the classes 0 and 1 with one score an image, got "
-            f"{np.unique(labels).tolist()}: give (seeds, images, classes)."
-        )
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        raise InvalidValueError(
-            "Expected finite scores, got NaN or infinity: leave out what was not computed."
-        )
-    return a, b
+    if classes.ndim == 1 and a.shape[2:] == (2,):
+        a, b = a[:, :, 1], b[:, :, 1]
+    return classes, a, b

@@ -7,16 +7,17 @@ Processing Letters 21:1389 (2014).
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2, norm, rankdata
 
 from hybridq.errors import InvalidValueError
+from hybridq.evaluation.statistics.checks import checked_scores
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-def auc_covariance(labels: Ints, scores: Floats) -> tuple[Floats, Floats]:
+def auc_covariance(labels: ArrayLike, scores: ArrayLike) -> tuple[Floats, Floats]:
     """AUCs of models on the same images, and the covariance that the draw of the images gives them.
 
     Sun & Xu (2014): with midranks among all images and within each class, the
@@ -35,8 +36,10 @@ def auc_covariance(labels: Ints, scores: Floats) -> tuple[Floats, Floats]:
         `(models,)` AUCs and their `(models, models)` covariance.
 
     Raises:
-        InvalidValueError: With fewer than two images of a class, or of the rest.
+        InvalidValueError: With fewer than two images of a class, or of the rest, or if labels and
+            scores do not fit.
     """
+    labels, (scores,) = checked_scores(labels, scores)
     if scores.ndim == 2:
         positives, columns = [labels == 1], [scores]
     else:
@@ -55,7 +58,7 @@ def auc_covariance(labels: Ints, scores: Floats) -> tuple[Floats, Floats]:
     return aucs, np.atleast_2d(covariance)
 
 
-def delong_test(labels: Ints, scores: Floats) -> float:
+def delong_test(labels: ArrayLike, scores: ArrayLike) -> float:
     """P value of the hypothesis that all models have the same AUC; images alone are random.
 
     DeLong et al. (1988): chi-square of the contrasts, with as many degrees of freedom

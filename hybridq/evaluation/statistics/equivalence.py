@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
+from scipy.special import expit, logit
 from scipy.stats import t
 
-from hybridq.errors import InvalidValueError
+from hybridq.evaluation.statistics.checks import check_margin
 from hybridq.evaluation.statistics.crossed import crossed_variance
 
 Floats = NDArray[np.float64]
@@ -25,6 +25,10 @@ def tost(
     from 0 and 1 it says nearly that the `1 - 2 * alpha` interval of the difference lies within the
     margin.
 
+    The edge tested goes no lower than 1/2, or than one logit below the first mean if that is less:
+    further down the delta method fails, p would rise again with the margin, and who refutes a
+    smaller difference has refuted the larger ones.
+
     Args:
         values_a: `(seeds,)` shares, AUCs or accuracies, of the first model.
         values_b: `(seeds,)` of the second.
@@ -33,13 +37,9 @@ def tost(
         images: Test images; a mean of 1 counts as a quarter of an image below it.
 
     Raises:
-        InvalidValueError: If the margin is not above 0.
+        InvalidValueError: If the margin is not above 0, or is above 1.
     """
-    if not margin > 0:
-        raise InvalidValueError(
-            f"Expected a margin above 0, got {margin}: give the largest difference that does not "
-            "matter."
-        )
+    check_margin(margin)
     swap = np.roll(np.arange(2 * len(values_a)), len(values_a))
     swapped = covariance[np.ix_(swap, swap)]
     return max(
@@ -53,7 +53,9 @@ def _not_below(
 ) -> float:
     """P value of `values` being below `other` by the margin or more."""
     edge = 1 / (4 * images)
-    means = np.clip([values.mean(), other.mean() - margin], edge, 1 - edge)
+    mean = np.clip(values.mean(), edge, 1 - edge)
+    lowest = max(edge, min(0.5, expit(logit(mean) - 1)))
+    means = np.array([mean, np.clip(other.mean() - margin, lowest, 1 - edge)])
     slopes = 1 / (means * (1 - means))
     contrast = np.hstack([slopes[0] * np.eye(len(values)), -slopes[1] * np.eye(len(values))])
     variance = crossed_variance(
