@@ -74,7 +74,7 @@ def create_run(runs: Path, command: str, name: str) -> Path:
 
 def discard_if_empty(folder: Path) -> None:
     """Remove a run folder in which no work has been kept, after a command failed early."""
-    kept = {"config.json", "environment.json", "log.txt"}
+    kept = {"config.json", "environment.json", "log.txt", "study.lock"}
     if folder.is_dir() and all(entry.name in kept for entry in folder.iterdir()):
         shutil.rmtree(folder)
 
@@ -162,6 +162,14 @@ def _git_commit() -> str | None:
 def write_environment(folder: Path, **more: Any) -> None:
     """Write `environment.json`."""
     write_json(folder / "environment.json", environment(**more))
+
+
+def note_resumption(folder: Path) -> None:
+    """Add to `environment.json` that the run goes on, when, and with which versions and commit."""
+    path = folder / "environment.json"
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    now = {key: environment()[key] for key in ("time", "git_commit", "versions")}
+    write_json(path, {**found, "resumed": [*found.get("resumed", []), now]})
 
 
 def read_result(folder: Path) -> dict[str, Any]:

@@ -86,11 +86,11 @@ class FinetuneConfig(RunConfig):
     learning_rate: float = Field(3e-3, gt=0)
     """Peak learning rate of the encoder, in a one-cycle schedule."""
     head_learning_rate: float = Field(5e-3, gt=0)
-    """Peak learning rate of the head's classical part."""
+    """Peak learning rate of the head's other parts."""
     quantum_learning_rate: float = Field(1e-2, gt=0)
-    """Peak learning rate of the circuit's weights."""
+    """Peak learning rate of the circuit's weights, or of the control's in their place."""
     weight_decay: float = Field(1e-2, ge=0)
-    """Weight decay of AdamW; circuit weights have none."""
+    """Weight decay of AdamW; circuit weights, and the control's in their place, have none."""
     class_weights: bool = True
     """Weigh classes by the inverse of their frequency."""
     patience: int = Field(0, ge=0)
@@ -118,6 +118,10 @@ class AblationStudyConfig(RunConfig):
     """Finished runs of `hybridq pretrain` on this data, one for each seed, to use instead."""
     pretrain_epochs: int = Field(200, ge=1)
     """Epochs of SimCLR, where no runs are given."""
+    image_size: int | None = Field(None, ge=8)
+    """Input height and width of all networks in pixels; that of SimCLR's views."""
+    views: Literal["one", "flip", "shift", "zoom"] = "one"
+    """Views of an image, over which features, or a whole network's probabilities, are averaged."""
     num_qubits: int = Field(4, ge=1, le=20)
     """Qubits of the circuits, which is also the size of the controls' bottleneck."""
     num_layers: int = Field(2, ge=1)
@@ -130,10 +134,6 @@ class AblationStudyConfig(RunConfig):
     """Fractions of the labels for the whole network; the smallest and the largest of all."""
     whole_steps: int = Field(480, ge=2)
     """Optimiser steps of the whole network, at least; whole epochs are made of them."""
-    whole_image_size: int | None = Field(None, ge=8)
-    """Input height and width of the whole network in pixels; that of the encoder."""
-    whole_views: Literal["one", "flip", "shift", "zoom"] = "one"
-    """Views of an image whose probabilities are averaged, for the whole network."""
     margin: float = Field(0.02, gt=0, lt=0.5)
     """Largest difference in AUC that does not matter."""
     workers: int = Field(2, ge=1)

@@ -31,6 +31,20 @@ def majority_probs(labels: Ints, num_classes: int, count: int) -> Floats:
     return np.tile(frequency.astype(np.float64), (count, 1))
 
 
+def logistic_regression(penalty: float, *, several: bool) -> Any:
+    """A logistic regression of scikit-learn with balanced classes, not fitted yet.
+
+    Args:
+        penalty: scikit-learn's C.
+        several: whether an image can have several labels: one regression for each.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+
+    model = LogisticRegression(C=penalty, max_iter=2000, class_weight="balanced")
+    return OneVsRestClassifier(model) if several else model
+
+
 class LogisticBaseline:
     """Logistic regression on standardised inputs, balanced classes, C chosen on validation.
 
@@ -45,17 +59,13 @@ class LogisticBaseline:
     def __init__(
         self, train: tuple[Floats, Ints], val: tuple[Floats, Ints], num_classes: int
     ) -> None:
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.multiclass import OneVsRestClassifier
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
         self.num_classes = num_classes
         best: float | None = None
         for penalty in PENALTIES:
-            model = LogisticRegression(C=penalty, max_iter=2000, class_weight="balanced")
-            if train[1].ndim == 2:
-                model = OneVsRestClassifier(model)
+            model = logistic_regression(penalty, several=train[1].ndim == 2)
             pipeline = make_pipeline(StandardScaler(), model).fit(*train)
             score = auc(val[1], self._probs(pipeline, val[0]))
             if best is None or score > best:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from hybridq.errors import InvalidValueError
 from hybridq.hardware.chunks import Chunk, ChunkState, Job, attempt_of, tag_of
 from hybridq.hardware.ledger_file import create_file, open_file
-from hybridq.hardware.lock import locked
+from hybridq.lock import locked
 
 LOCK = "jobs.lock"
 """Made when a ledger is first opened to write, which is before anything is posted."""

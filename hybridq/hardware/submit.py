@@ -22,7 +22,6 @@ from hybridq.hardware.circuit import Program, check_quantum, compile_program, sh
 from hybridq.hardware.go_on import go_on
 from hybridq.hardware.images import Source, choose_threshold, features_of, source_of
 from hybridq.hardware.ledger import Ledger
-from hybridq.hardware.lock import locked
 from hybridq.hardware.pace import Clock
 from hybridq.hardware.plan import (
     REHEARSAL,
@@ -43,6 +42,7 @@ from hybridq.hardware.submission import (
     runtime_spec,
 )
 from hybridq.heads import quantum_layers
+from hybridq.lock import locked
 from hybridq.model import HybridClassifier
 from hybridq.quantum.layer import QuantumLayer
 from hybridq.runs import create_run, read_config, write_config, write_environment

@@ -12,6 +12,7 @@ import torch
 from hybridq.errors import InvalidValueError
 from hybridq.heads.base import Head
 from hybridq.heads.counting import (
+    block_parameters,
     match_counts,
     match_summary,
     num_trainable,
@@ -34,6 +35,7 @@ __all__ = [
     "HEADS",
     "Head",
     "HeadBuilder",
+    "block_parameters",
     "build_head",
     "match_counts",
     "match_summary",

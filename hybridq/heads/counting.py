@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from hybridq.errors import InvalidValueError
+from hybridq.heads.base import BlockHead, Head
 from hybridq.heads.mlp import ControlBlock
 from hybridq.quantum import QuantumLayer
 
@@ -22,6 +23,18 @@ def quantum_layers(module: nn.Module) -> list[QuantumLayer]:
 def quantum_parameters(module: nn.Module) -> list[nn.Parameter]:
     """The circuit weights in a module, for instance for a learning rate of their own."""
     return [layer.weight for layer in quantum_layers(module)]
+
+
+def block_parameters(head: Head) -> list[nn.Parameter]:
+    """What stands between angles and values, and what a residual head weighs it by.
+
+    The circuit's weights in a quantum head, and the weights of the block in their place in its
+    control: trained alike, the two can be compared. Empty for a head without such a block.
+    """
+    if not isinstance(head, BlockHead):
+        return []
+    alpha = getattr(head, "alpha", None)
+    return [*head.block.parameters(), *([] if alpha is None else [alpha])]
 
 
 def match_counts(control: nn.Module) -> tuple[int, int]:

@@ -15,15 +15,20 @@ from tqdm import tqdm
 from hybridq.config import AblationStudyConfig
 from hybridq.files import without_nan, write_csv, write_json
 from hybridq.runs import read_config, resumed_folder
+from hybridq.studies.ablation_choice import Choice, choose
 from hybridq.studies.ablation_encoders import (
+    EncoderKind,
     FeatureWork,
     PretrainWork,
     encoder_kinds,
     study_data,
 )
 from hybridq.studies.ablation_figures import save_ablation_figures
-from hybridq.studies.ablation_frozen import Choice, FrozenWork, SearchWork, choose
+from hybridq.studies.ablation_frozen import FrozenWork, SearchWork, cut_labels
 from hybridq.studies.ablation_grid import (
+    PENALTIES,
+    SETTINGS,
+    STARTS,
     WHOLE_HEADS,
     absolute_source,
     fractions,
@@ -31,7 +36,7 @@ from hybridq.studies.ablation_grid import (
     seeds,
     whole_fractions,
 )
-from hybridq.studies.ablation_pixels import PixelWork
+from hybridq.studies.ablation_pixels import PixelSearchWork, PixelWork
 from hybridq.studies.ablation_tables import (
     gather,
     search_rows,
@@ -40,7 +45,7 @@ from hybridq.studies.ablation_tables import (
     write_tables,
 )
 from hybridq.studies.ablation_verdicts import check_test_labels, verdicts
-from hybridq.studies.ablation_whole import STARTS, WholeWork
+from hybridq.studies.ablation_whole import WholeWork
 from hybridq.studies.folder import study_folder
 from hybridq.studies.pool import worker_pool
 from hybridq.studies.units import Work, run_stage
@@ -66,6 +71,9 @@ def ablation_study(config: AblationStudyConfig) -> Path:
     given_encoders(config)
     data = study_data(config, "train", "val", "test")
     check_test_labels(data.splits["test"].labels, data.class_names)
+    for seed in seeds(config):
+        for fraction in fractions(config):
+            cut_labels(data, fraction, seed=seed)
     if resume is None:
         config = _absolute(config)
     name = config.name or f"ablation-{data.name}"
@@ -130,19 +138,38 @@ def _run(config: AblationStudyConfig, folder: Path, pool: ProcessPoolExecutor | 
         for fraction in fractions(config)
         for seed in of_seeds
     ]
-    found = log.stage("search", searches)
-    choices: list[Choice] = []
-    for start in range(0, len(searches), len(of_seeds)):
-        part = slice(start, start + len(of_seeds))
-        val_auc = {s: one["val_auc"] for s, one in zip(of_seeds, found[part], strict=True)}
-        choices.append(choose(searches[start].kind, searches[start].fraction, val_auc))
-    pixels = [PixelWork(config, s, fraction) for fraction in fractions(config) for s in of_seeds]
-    results = log.stage("pixels", pixels)
+    found = iter(log.stage("search", searches))
+    choices = [
+        choose(kind, fraction, SETTINGS, {seed: next(found)["val_auc"] for seed in of_seeds})
+        for kind in kinds
+        for fraction in fractions(config)
+    ]
+    pixel_searches = [PixelSearchWork(config, s, f) for f in fractions(config) for s in of_seeds]
+    found = iter(log.stage("pixel_search", pixel_searches))
+    of_pixels = [
+        choose(
+            "none",
+            fraction,
+            PENALTIES,
+            {seed: {"logistic_regression": next(found)["val_auc"]} for seed in of_seeds},
+        )
+        for fraction in fractions(config)
+    ]
+    results = log.stage(
+        "pixels",
+        [
+            PixelWork(config, seed, choice.fraction, choice.setting)
+            for choice in of_pixels
+            for seed in of_seeds
+        ],
+    )
     results += log.stage(
         "frozen",
         [
-            FrozenWork(config, folder, choice.kind, seed, choice.fraction, choice.setting)
+            FrozenWork(config, folder, kind, seed, choice.fraction, choice.setting)
+            for kind in kinds
             for choice in choices
+            if choice.encoder == kind
             for seed in of_seeds
         ],
     )
@@ -158,14 +185,15 @@ def _run(config: AblationStudyConfig, folder: Path, pool: ProcessPoolExecutor | 
             ],
         )
     models = [model for result in results for model in result["models"]]
-    _write(config, folder, models, choices, log.seconds)
+    _write(config, folder, models, [*choices, *of_pixels], kinds, log.seconds)
 
 
 def _write(
     config: AblationStudyConfig,
     folder: Path,
     models: Sequence[dict[str, Any]],
-    choices: Sequence[Choice],
+    choices: Sequence[Choice[Any]],
+    kinds: Sequence[EncoderKind],
     seconds: dict[str, list[float]],
 ) -> None:
     """Write tables, verdicts and figures; the test labels are read here."""
@@ -188,7 +216,7 @@ def _write(
         folder / "figures", summarise(results), compared, where=where, margin=config.margin
     )
     notes = list(data.notes)
-    if "imagenet" not in encoder_kinds():
+    if "imagenet" not in kinds:
         notes.append(
             "ImageNet weights are not on this machine and were not downloaded: no such encoder."
         )
@@ -206,7 +234,7 @@ def _write(
             "models": list(dict.fromkeys(row["model"] for row in results.rows)),
             "settings": [
                 {
-                    "encoder": choice.kind,
+                    "encoder": choice.encoder,
                     "labels": choice.fraction,
                     **vars(choice.setting),
                     "mean_val_auc": choice.means[choice.chosen],

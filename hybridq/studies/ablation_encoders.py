@@ -17,6 +17,7 @@ from hybridq.config import AblationStudyConfig, PretrainConfig
 from hybridq.data import SPLITS, ImageData, load_data
 from hybridq.encoder.backbone import Encoder, load_encoder, random_encoder_like
 from hybridq.encoder.initial import encoder_for
+from hybridq.evaluation.views import Views, views_of
 from hybridq.files import atomic_path
 from hybridq.runs import read_result
 from hybridq.studies.ablation_grid import given_encoders
@@ -141,7 +142,10 @@ class FeatureWork:
         """Write the features, `(count, 1280)` of each split."""
         data = study_data(self.config, *SPLITS)
         encoder = self._encoder(data).eval()
-        parts = {split: encoded(encoder, data.splits[split].images) for split in SPLITS}
+        views = self.config.views
+        parts = {
+            split: encoded(encoder, data.splits[split].images, views=views) for split in SPLITS
+        }
         path = features_file(self.folder, self.kind, self.seed)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **parts)  # type: ignore[arg-type]
@@ -152,6 +156,9 @@ class FeatureWork:
 
     def _encoder(self, data: ImageData) -> Encoder:
         trained = load_encoder(self.run)
+        if self.config.image_size is not None:
+            changed = {"image_size": self.config.image_size}
+            trained.spec = trained.spec.model_copy(update=changed)
         if self.kind == "simclr":
             return trained
         if self.kind == "random":
@@ -166,14 +173,17 @@ class FeatureWork:
 
 
 @torch.inference_mode()
-def encoded(encoder: Encoder, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Features `(count, 1280)` of images `(count, height, width, channels)`."""
-    parts = [
-        encoder(encoder.prepare(images[start : start + BATCH]))
-        for start in range(0, len(images), BATCH)
-    ]
-    features: NDArray[np.float32] = torch.cat(parts).numpy()
-    return features
+def encoded(
+    encoder: Encoder, images: NDArray[np.uint8], *, views: Views = "one"
+) -> NDArray[np.float32]:
+    """Features `(count, 1280)` of images `(count, height, width, channels)`, means over views."""
+    parts = []
+    for start in range(0, len(images), BATCH):
+        prepared = encoder.prepare(images[start : start + BATCH])
+        features = [encoder(view) for view in views_of(prepared, views)]
+        parts.append(torch.stack(features).mean(dim=0))
+    found: NDArray[np.float32] = torch.cat(parts).numpy()
+    return found
 
 
 def features_file(folder: Path, kind: EncoderKind, seed: int) -> Path:
@@ -182,14 +192,19 @@ def features_file(folder: Path, kind: EncoderKind, seed: int) -> Path:
 
 
 def read_features(path: Path, *splits: str) -> list[Tensor]:
-    """Features of splits, each column standardised by the train images (without their labels).
+    """Features of splits, `standardised`."""
+    with np.load(path) as file:
+        parts = standardised(file["train"], *(file[split] for split in splits))
+    return [torch.from_numpy(part.astype(np.float32)) for part in parts]
+
+
+def standardised(train: NDArray[Any], *parts: NDArray[Any]) -> list[NDArray[np.float64]]:
+    """Inputs `(count, inputs)`, each column standardised by all train images, labelled or not.
 
     An encoder that was never trained gives features of any scale, 1e-9 for a random MobileNetV2,
     with which no learning rate would be fair. A column that hardly varies is only centred.
     """
-    with np.load(path) as file:
-        train = file["train"].astype(np.float64)
-        mean, std = train.mean(axis=0), train.std(axis=0)
-        scale = np.where(std > 1e-5 * np.abs(mean), std, 1.0)
-        parts = [(file[split].astype(np.float64) - mean) / scale for split in splits]
-    return [torch.from_numpy(part.astype(np.float32)) for part in parts]
+    train = train.astype(np.float64)
+    mean, std = train.mean(axis=0), train.std(axis=0)
+    scale = np.where(std > 1e-5 * np.abs(mean), std, 1.0)
+    return [(part.astype(np.float64) - mean) / scale for part in parts]

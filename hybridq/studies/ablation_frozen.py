@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from backends import Executable, open_backend
@@ -18,7 +17,6 @@ from hybridq.encoder.backbone import NUM_FEATURES
 from hybridq.evaluation.evaluate import threshold_for
 from hybridq.evaluation.metrics import auc
 from hybridq.heads import Head, build_head, num_trainable, quantum_parameters
-from hybridq.heads.base import BlockHead
 from hybridq.studies.ablation_encoders import (
     EncoderKind,
     features_file,
@@ -186,54 +184,8 @@ def fitted(
         num_classes=data.num_classes,
         steps=config.steps,
         learning_rate=setting.learning_rate,
-        quantum_learning_rate=setting.block_learning_rate,
+        block_learning_rate=setting.block_learning_rate,
         weight_decay=WEIGHT_DECAY,
         seed=seed,
-        quick=_block(head),
     )
     return head
-
-
-def _block(head: Head) -> list[torch.nn.Parameter]:
-    """What stands between angles and values, and what a residual head weighs it by."""
-    if not isinstance(head, BlockHead):
-        return []
-    alpha = getattr(head, "alpha", None)
-    return [*head.block.parameters(), *([] if alpha is None else [alpha])]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What the search found on one encoder at one fraction.
-
-    Attributes:
-        kind: Of the encoder.
-        fraction: Of the labels.
-        val_auc: By seed and arm, the AUC in each setting of `SETTINGS`; None is undefined.
-        means: Over all arms and seeds, of each setting.
-        chosen: Index of the setting with the best mean, the first among equals.
-    """
-
-    kind: EncoderKind
-    fraction: float
-    val_auc: Mapping[int, Mapping[str, Sequence[float | None]]]
-    means: tuple[float, ...]
-    chosen: int
-
-    @property
-    def setting(self) -> Setting:
-        """For all arms and seeds alike, so that none is tuned in its own favour."""
-        return SETTINGS[self.chosen]
-
-
-def choose(
-    kind: EncoderKind,
-    fraction: float,
-    val_auc: Mapping[int, Mapping[str, Sequence[float | None]]],
-) -> Choice:
-    """Choose the setting with the best mean validation AUC over all arms and seeds."""
-    every = [values for arms in val_auc.values() for values in arms.values()]
-    values = np.ma.masked_invalid(np.array(every, dtype=np.float64))
-    means = values.mean(axis=0).filled(0.0)
-    chosen = int(np.argmax(np.round(means, 12)))
-    return Choice(kind, fraction, val_auc, tuple(means.tolist()), chosen)

@@ -6,11 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from hybridq.config import AblationStudyConfig, HeadConfig, PretrainConfig
 from hybridq.data.source import parse_source
 from hybridq.encoder.backbone import encoder_file
 from hybridq.errors import HybridqError, InvalidValueError
+from hybridq.evaluation import baselines
 from hybridq.runs import read_config, read_result
 
 RAW_PIXELS = "raw_pixels"
@@ -18,6 +20,10 @@ RAW_PIXELS = "raw_pixels"
 
 WHOLE_HEADS = ("linear", "mlp", "pqc")
 """Heads on the network that is trained as a whole."""
+
+Start = Literal["scratch", "simclr"]
+STARTS: tuple[Start, ...] = ("scratch", "simclr")
+"""Weights that it begins with."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +53,26 @@ class Setting:
     block_learning_rate: float
 
 
+@dataclass(frozen=True)
+class Penalty:
+    """A setting of the search for raw pixels.
+
+    Attributes:
+        penalty: scikit-learn's C.
+    """
+
+    penalty: float
+
+
 SETTINGS = tuple(
     Setting(learning_rate, block_learning_rate)
     for learning_rate in (1e-3, 1e-2)
     for block_learning_rate in (1e-2, 1e-1)
 )
 """One of them is chosen for all arms together."""
+
+PENALTIES = tuple(Penalty(penalty) for penalty in baselines.PENALTIES)
+"""One of them is chosen for the raw pixels of all seeds together."""
 
 
 def frozen_arms(config: AblationStudyConfig) -> dict[str, Arm]:
@@ -70,6 +90,7 @@ def frozen_arms(config: AblationStudyConfig) -> dict[str, Arm]:
         "mlp_residual": Arm(head("mlp_residual")),
         "pqc_residual": Arm(head("pqc_residual")),
         "pqc_unentangled": Arm(head("pqc", entanglement="none")),
+        "pqc_untrained": Arm(head("pqc"), trains_circuit=False),
         "pqc_random": Arm(head("pqc", init_std=math.pi), trains_circuit=False),
     }
 

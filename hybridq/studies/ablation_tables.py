@@ -19,8 +19,7 @@ from hybridq.data.duplicates import near_duplicates
 from hybridq.evaluation.metrics import all_metrics, auc
 from hybridq.evaluation.tables import interval, table
 from hybridq.files import atomic_path, write_csv
-from hybridq.studies.ablation_frozen import Choice
-from hybridq.studies.ablation_grid import SETTINGS
+from hybridq.studies.ablation_choice import Choice
 from hybridq.studies.ablation_verdicts import auc_interval
 from hybridq.studies.summary import seed_interval
 
@@ -181,23 +180,24 @@ def _auc(labels: NDArray[np.int64], probs: Floats) -> tuple[float, float, float]
     return auc_interval(labels, probs)
 
 
-def search_rows(choices: Sequence[Choice]) -> list[Row]:
+def search_rows(choices: Sequence[Choice[Any]]) -> list[Row]:
     """Rows of `search.csv`: every validation AUC, and whether its setting was chosen."""
+    unset = dict.fromkeys(("learning_rate", "block_learning_rate", "penalty"))
     return [
         {
-            "encoder": choice.kind,
+            "encoder": choice.encoder,
             "labels": choice.fraction,
             "head": head,
             "seed": seed,
-            "learning_rate": setting.learning_rate,
-            "block_learning_rate": setting.block_learning_rate,
+            **unset,
+            **vars(setting),
             "val_auc": value,
             "chosen": setting == choice.setting,
         }
         for choice in choices
         for seed, arms in choice.val_auc.items()
         for head, values in arms.items()
-        for setting, value in zip(SETTINGS, values, strict=True)
+        for setting, value in zip(choice.settings, values, strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""What an ablation compares, and the verdicts, which hold for all comparisons together."""
+"""What an ablation compares, and the verdicts, which hold for all of a family together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from scipy.stats import t
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.statistics import Comparison, auc_covariance, compare, crossed_variance
 from hybridq.evaluation.statistics import family as judged_together
-from hybridq.studies.ablation_grid import RAW_PIXELS, WHOLE_HEADS, frozen_model, whole_model
+from hybridq.studies.ablation_grid import (
+    RAW_PIXELS,
+    STARTS,
+    WHOLE_HEADS,
+    frozen_model,
+    whole_model,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -41,6 +47,12 @@ class Question:
     a: str
     b: str
 
+    @property
+    def family(self) -> str:
+        """`whole networks` where one of the two is one, else `frozen features`."""
+        whole = {whole_model(start, head) for start in STARTS for head in WHOLE_HEADS}
+        return "whole networks" if {self.a, self.b} & whole else "frozen features"
+
 
 def questions() -> tuple[Question, ...]:
     """Every pair that is compared at every fraction where both models are."""
@@ -54,7 +66,8 @@ def questions() -> tuple[Question, ...]:
         ),
         ("does the circuit beat a linear head", "pqc", "linear"),
         ("does entanglement help", "pqc", "pqc_unentangled"),
-        ("does training the circuit help", "pqc", "pqc_random"),
+        ("does training the circuit help", "pqc", "pqc_untrained"),
+        ("does the circuit beat one with random weights", "pqc", "pqc_random"),
     )
     return (
         *(
@@ -78,6 +91,15 @@ def questions() -> tuple[Question, ...]:
                 RAW_PIXELS,
             )
             for head in ("mlp", "pqc")
+        ),
+        *(
+            Question(
+                selfsup,
+                f"does SimCLR beat ImageNet's encoder, head {head}",
+                frozen_model("simclr", head),
+                frozen_model("imagenet", head),
+            )
+            for head in WHOLE_HEADS
         ),
         *(
             Question(
@@ -119,7 +141,10 @@ def questions() -> tuple[Question, ...]:
 
 
 def verdicts(labels: Ints, predictions: Predictions, *, margin: float) -> list[dict[str, Any]]:
-    """All comparisons of AUC, paired by seed and test image, as one family for Holm.
+    """All comparisons of AUC, paired by seed and test image, in two families for Holm.
+
+    What is asked of frozen features alone is one family, what whole networks are part of the other:
+    an answer on features does not depend on whether networks were trained as well.
 
     Args:
         labels: `(images,)`, or `(images, classes)` of 0 and 1, of the test split.
@@ -127,7 +152,8 @@ def verdicts(labels: Ints, predictions: Predictions, *, margin: float) -> list[d
         margin: Largest difference in AUC that does not matter.
 
     Returns:
-        A dict for each: `labels`, `topic`, `question`, `a`, `b`, and the fields of `Comparison`.
+        A dict for each: `labels`, `family`, `topic`, `question`, `a`, `b`, and the fields of
+        `Comparison`.
     """
     asked = [
         (fraction, question)
@@ -145,16 +171,21 @@ def verdicts(labels: Ints, predictions: Predictions, *, margin: float) -> list[d
         )
         for fraction, question in asked
     ]
+    judged = dict(enumerate(found))
+    for name in {question.family for _, question in asked}:
+        where = [i for i, (_, question) in enumerate(asked) if question.family == name]
+        judged |= zip(where, judged_together([found[i] for i in where]), strict=True)
     return [
         {
             "labels": fraction,
+            "family": question.family,
             "topic": question.topic,
             "question": question.text,
             "a": question.a,
             "b": question.b,
             **comparison.as_dict(),
         }
-        for (fraction, question), comparison in zip(asked, judged_together(found), strict=True)
+        for (fraction, question), comparison in zip(asked, judged.values(), strict=True)
     ]
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from backends import open_backend
 from hybridq.checkpoint import load_model
@@ -14,16 +14,13 @@ from hybridq.config import AblationStudyConfig, FinetuneConfig, HeadConfig
 from hybridq.encoder.backbone import load_encoder
 from hybridq.evaluation.evaluate import classify, threshold_for
 from hybridq.evaluation.metrics import auc
-from hybridq.heads import quantum_parameters
+from hybridq.heads import block_parameters, quantum_parameters
 from hybridq.runs import read_result
 from hybridq.studies.ablation_encoders import finished_run, study_data
 from hybridq.studies.ablation_frozen import cut_labels, with_cut
-from hybridq.studies.ablation_grid import frozen_arms, whole_model
+from hybridq.studies.ablation_grid import Start, frozen_arms, whole_model
 from hybridq.training.batches import EpochBatches
 from hybridq.training.finetune import finetune
-
-Start = Literal["scratch", "simclr"]
-STARTS: tuple[Start, ...] = ("scratch", "simclr")
 
 PAUSES = 12
 """Checkpoints of a training, so that a kill costs little of it, and readings of validation."""
@@ -70,9 +67,10 @@ class WholeWork:
             model, _ = load_model(run, backend=backend)
             data = with_cut(data, cut)
             multilabel = data.task == "multilabel"
-            read = partial(classify, model, multilabel=multilabel, views=self.config.whole_views)
+            read = partial(classify, model, multilabel=multilabel, views=self.config.views)
             on_val = read(data.splits["val"])
             probs = read(study_data(self.config, "test").splits["test"])
+            block = block_parameters(model.head)
         epochs = read_result(run)["epochs"]
         return {
             "run": run.relative_to(self.folder).as_posix(),
@@ -88,7 +86,7 @@ class WholeWork:
                     "val_images": len(cut["val"]),
                     "steps": epochs * _steps(len(cut["train"]), recipe),
                     "learning_rate": recipe.learning_rate,
-                    "block_learning_rate": recipe.quantum_learning_rate,
+                    "block_learning_rate": recipe.quantum_learning_rate if block else None,
                     "parameters": read_result(run)["trainable_parameters"],
                     "circuit_parameters": sum(w.numel() for w in quantum_parameters(model.head)),
                     "val_auc": auc(data.splits["val"].labels, on_val),
@@ -108,7 +106,7 @@ class WholeWork:
             positive=self.config.positive,
             labels=self.fraction,
             head=head,
-            image_size=self.config.whole_image_size or spec.image_size,
+            image_size=self.config.image_size or spec.image_size,
             seed=self.seed,
             runs=self.folder / "whole",
             name=self.name,

@@ -9,13 +9,17 @@ from pathlib import Path
 
 from hybridq.config.base import Config
 from hybridq.errors import HybridqError
+from hybridq.lock import locked
 from hybridq.runs import (
     create_run,
     discard_if_empty,
     log_to_file,
+    note_resumption,
     write_config,
     write_environment,
 )
+
+LOCK = "study.lock"
 
 logger = logging.getLogger("hybridq")
 
@@ -33,13 +37,18 @@ def study_folder(
         runs: Where a new one is made.
         seed: Recorded in a new one.
         resume: The folder to go on with, if there is one.
+
+    Raises:
+        InvalidValueError: If another process is at work on it.
     """
     folder = resume or create_run(runs, "study", name)
-    with log_to_file(folder):
+    with locked(folder / LOCK, "works on this study"), log_to_file(folder):
         try:
             if resume is None:
                 write_config(folder, config)
                 write_environment(folder, seed=seed)
+            else:
+                note_resumption(folder)
             logger.info("study folder %s", folder)
             yield folder
         except HybridqError:

@@ -140,7 +140,7 @@ class FinetuneModule(LightningModule):
         self.log("val_auc", self.val_auc, on_epoch=True, batch_size=len(labels))
 
     def configure_optimizers(self) -> Any:
-        """AdamW in one cycle, with learning rates for encoder, head and circuit weights."""
+        """AdamW in one cycle, with learning rates for encoder, head and the head's block."""
         config = self.config
         groups = decay_groups(
             self.model.encoder,
@@ -150,7 +150,7 @@ class FinetuneModule(LightningModule):
         groups += head_groups(
             self.model.head,
             learning_rate=config.head_learning_rate,
-            quantum_learning_rate=config.quantum_learning_rate,
+            block_learning_rate=config.quantum_learning_rate,
             weight_decay=config.weight_decay,
         )
         optimizer, schedule = one_cycle(groups, int(self.trainer.estimated_stepping_batches))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import count
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from hybridq.heads import Head
 from hybridq.model import probabilities
@@ -28,10 +28,9 @@ def train_head(
     num_classes: int,
     steps: int,
     learning_rate: float,
-    quantum_learning_rate: float,
+    block_learning_rate: float,
     weight_decay: float,
     seed: int,
-    quick: Sequence[nn.Parameter] | None = None,
 ) -> None:
     """Train a head in place, as `FinetuneModule` does with a frozen encoder.
 
@@ -44,18 +43,16 @@ def train_head(
         labels: `(count,)` classes, or `(count, num_classes)` of 0 and 1.
         num_classes: number of classes.
         steps: optimiser steps, at least 2.
-        learning_rate: peak, of all but the quick part.
-        quantum_learning_rate: peak, of the quick part.
-        weight_decay: of matrices.
+        learning_rate: peak, of all but the block.
+        block_learning_rate: peak, of the block: the circuit, or the control in its place.
+        weight_decay: of matrices outside the block.
         seed: of the order of the images.
-        quick: the quick part; the circuit's weights where it is not given.
     """
     groups = head_groups(
         head,
         learning_rate=learning_rate,
-        quantum_learning_rate=quantum_learning_rate,
+        block_learning_rate=block_learning_rate,
         weight_decay=weight_decay,
-        quick=quick,
     )
     optimizer, schedule = one_cycle(groups, steps)
     criterion = loss_function(labels, num_classes, weighted=True)

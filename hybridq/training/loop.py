@@ -22,7 +22,14 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from hybridq.config import ComputeConfig, RunConfig
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.files import append_jsonl, atomic_path, read_jsonl, write_jsonl
-from hybridq.runs import create_run, discard_if_empty, log_to_file, write_config, write_environment
+from hybridq.runs import (
+    create_run,
+    discard_if_empty,
+    log_to_file,
+    note_resumption,
+    write_config,
+    write_environment,
+)
 
 logger = logging.getLogger("hybridq")
 
@@ -190,6 +197,8 @@ def training_run(
         folder = create_run(config.runs, command, config.name or name)
         write_config(folder, config)
         write_environment(folder, seed=config.seed, **environment)
+    elif folder is not None and is_first_rank():
+        note_resumption(folder)
     with log_to_file(folder) if folder is not None and is_first_rank() else nullcontext():
         try:
             yield folder

@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
-from hybridq.heads import quantum_parameters
+from hybridq.heads import Head, block_parameters
 
 
 def decay_groups(
@@ -37,27 +37,21 @@ def decay_groups(
 
 
 def head_groups(
-    head: nn.Module,
-    *,
-    learning_rate: float,
-    quantum_learning_rate: float,
-    weight_decay: float,
-    quick: Sequence[nn.Parameter] | None = None,
+    head: Head, *, learning_rate: float, block_learning_rate: float, weight_decay: float
 ) -> list[dict[str, Any]]:
-    """The groups of a head: the rest of it, and a quick part without weight decay.
+    """The groups of a head: all but its block, and the block, which has no weight decay.
 
     Args:
         head: the head.
-        learning_rate: peak, of the rest.
-        quantum_learning_rate: peak, of the quick part.
-        weight_decay: of the rest's matrices.
-        quick: the quick part; the circuit's weights where it is not given.
+        learning_rate: peak, of all but the block.
+        block_learning_rate: peak, of the block (`block_parameters`).
+        weight_decay: of matrices outside the block.
     """
-    quick = quantum_parameters(head) if quick is None else quick
-    trained = [weight for weight in quick if weight.requires_grad]
+    block = block_parameters(head)
+    trained = [weight for weight in block if weight.requires_grad]
     return [
-        *decay_groups(head, learning_rate=learning_rate, weight_decay=weight_decay, without=quick),
-        {"params": trained, "lr": quantum_learning_rate, "weight_decay": 0.0},
+        *decay_groups(head, learning_rate=learning_rate, weight_decay=weight_decay, without=block),
+        {"params": trained, "lr": block_learning_rate, "weight_decay": 0.0},
     ]
 
 

@@ -13,15 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from backends import open_backend
 from hybridq import cli
 from hybridq.checkpoint import load_model
 from hybridq.config import AblationStudyConfig, PretrainConfig
 from hybridq.data import labelled_subset, load_data
-from hybridq.evaluation.baselines import LogisticBaseline, pixel_inputs
+from hybridq.encoder.backbone import load_encoder
+from hybridq.evaluation.baselines import PENALTIES, pixel_inputs
 from hybridq.evaluation.evaluate import classify
 from hybridq.evaluation.metrics import auc
+from hybridq.lock import locked
 from hybridq.runs import read_result
 from hybridq.studies import ablation_encoders, ablation_frozen
 from hybridq.studies.ablation import ablation_study
@@ -30,7 +34,16 @@ from hybridq.training import head as head_training
 from hybridq.training.pretrain import pretrain
 
 PHANTOM = "phantom,size=16,count=80"
-ARMS = ("linear", "mlp", "pqc", "mlp_residual", "pqc_residual", "pqc_unentangled", "pqc_random")
+ARMS = (
+    "linear",
+    "mlp",
+    "pqc",
+    "mlp_residual",
+    "pqc_residual",
+    "pqc_unentangled",
+    "pqc_untrained",
+    "pqc_random",
+)
 TABLES = ("ablation.csv", "summary.csv", "comparisons.csv", "comparisons.json", "search.csv")
 
 pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
@@ -79,7 +92,7 @@ def test_tables_by_another_route(study):
     rows = table(study)
     models = {f"{encoder}-{arm}" for encoder in ("random", "simclr") for arm in ARMS}
     assert {row["model"] for row in rows} == models | {"raw_pixels"}
-    assert len(rows) == 15 * 2 * 2
+    assert len(rows) == 17 * 2 * 2
     with np.load(study / "predictions.npz") as kept:
         assert kept["ids"].tolist() == list(test.ids)
         assert kept["labels"].tolist() == test.labels.tolist()
@@ -94,11 +107,12 @@ def test_tables_by_another_route(study):
             assert float(row["accuracy"]) == pytest.approx(right)
     by_arm = {row["head"]: row for row in rows if row["encoder"] == "simclr"}
     assert int(by_arm["pqc"]["circuit_parameters"]) == 4
-    assert by_arm["pqc_random"]["circuit_parameters"] == "0"
-    assert int(by_arm["pqc"]["parameters"]) - int(by_arm["pqc_random"]["parameters"]) == 4
+    for arm in ("pqc_random", "pqc_untrained"):
+        assert by_arm[arm]["circuit_parameters"] == "0"
+        assert int(by_arm["pqc"]["parameters"]) - int(by_arm[arm]["parameters"]) == 4
+        assert by_arm[arm]["circuit_movement"] == "0.0"
     assert {row["steps"] for row in by_arm.values()} == {"3"}
     assert float(by_arm["pqc"]["circuit_movement"]) > 0
-    assert by_arm["pqc_random"]["circuit_movement"] == "0.0"
     assert by_arm["mlp"]["circuit_movement"] == ""
 
     pixels = next(r for r in rows if r["model"] == "raw_pixels" and r["labels"] == "0.25")
@@ -106,16 +120,19 @@ def test_tables_by_another_route(study):
     val = labelled_subset(data, "val", 0.25, seed=0)
     assert (int(pixels["train_images"]), int(pixels["val_images"])) == (len(train), len(val))
     assert len(val) < len(data.splits["val"])
-    model = LogisticBaseline(
-        (pixel_inputs(train.images), train.labels), (pixel_inputs(val.images), val.labels), 2
-    )
-    assert float(pixels["auc"]) == auc(test.labels, model.probs(pixel_inputs(test.images)))
+    scaler = StandardScaler().fit(pixel_inputs(data.splits["train"].images))
+    model = LogisticRegression(
+        C=float(pixels["penalty"]), max_iter=2000, class_weight="balanced"
+    ).fit(scaler.transform(pixel_inputs(train.images)), train.labels)
+    own = model.predict_proba(scaler.transform(pixel_inputs(test.images)))
+    assert float(pixels["auc"]) == pytest.approx(auc(test.labels, own), abs=1e-3)
 
     names = {path.name for path in (study / "figures").iterdir()}
     assert names == {"labels.png", "differences.png"}
     compared = json.loads((study / "comparisons.json").read_text())
-    assert len(compared) == 2 * 10
-    assert {item["family_size"] for item in compared} == {20}
+    assert len(compared) == 2 * 11
+    assert {item["family_size"] for item in compared} == {22}
+    assert {item["family"] for item in compared} == {"frozen features"}
     means = {(r["labels"], r["model"]): float(r["mean"]) for r in table(study, "summary.csv")
              if r["figure"] == "auc"}  # fmt: skip
     for item in compared:
@@ -149,6 +166,23 @@ def test_setting_is_shared_and_best_on_validation(study):
             assert used == {chosen}
 
 
+def test_penalty_of_raw_pixels_is_shared_and_best_on_validation(study):
+    for fraction in ("0.25", "1.0"):
+        own = [
+            row for row in table(study, "search.csv")
+            if (row["head"], row["labels"]) == ("logistic_regression", fraction)
+        ]  # fmt: skip
+        assert len(own) == 2 * len(PENALTIES)
+        values = np.array([float(row["val_auc"]) for row in own]).reshape(2, -1)
+        best = PENALTIES[int(np.argmax(np.round(values.mean(axis=0), 12)))]
+        assert {float(row["penalty"]) for row in own if row["chosen"] == "True"} == {best}
+        used = {
+            float(row["penalty"]) for row in table(study)
+            if (row["model"], row["labels"]) == ("raw_pixels", fraction)
+        }  # fmt: skip
+        assert used == {best}
+
+
 def test_killed_study_goes_on_in_two_processes(study, isolated):
     """After SIGKILL the same bytes come out, with two workers as with one."""
     arguments = "--data phantom,size=16,count=80 --labels 0.25,1 --seeds 2 --pretrain-epochs 1"
@@ -173,6 +207,16 @@ def test_killed_study_goes_on_in_two_processes(study, isolated):
     assert not (folder / "result.json").exists()
     assert cli.main(["study", "ablation", "--resume", str(folder)]) == 0
     assert tables(folder) == tables(study)
+
+
+def test_two_processes_do_not_share_a_study(study, capfd):
+    before = tables(study)
+    with locked(study / "study.lock", "is a test"):
+        assert cli.main(["study", "ablation", "--resume", str(study)]) == 2
+    assert "another process that works on this study" in capfd.readouterr().err
+    assert cli.main(["study", "ablation", "--resume", str(study)]) == 0
+    assert tables(study) == before
+    assert json.loads((study / "environment.json").read_text())["resumed"]
 
 
 def _group(number):
@@ -220,7 +264,8 @@ def test_whole_network_goes_on(encoders, monkeypatch):
     assert not list(whole.rglob("*.ckpt"))
 
 
-def test_whole_network_has_fractions_a_size_and_views_of_its_own(encoders):
+def test_all_networks_at_another_size_over_views(encoders):
+    """Whole networks have fractions of their own, and a family; features are means over views."""
     config = settings(
         encoder_runs=encoders[:1],
         seeds=1,
@@ -228,8 +273,8 @@ def test_whole_network_has_fractions_a_size_and_views_of_its_own(encoders):
         whole=True,
         whole_labels="0.5",
         whole_steps=2,
-        whole_image_size=24,
-        whole_views="flip",
+        image_size=24,
+        views="flip",
         steps=2,
     )
     folder = ablation_study(config)
@@ -251,12 +296,31 @@ def test_whole_network_has_fractions_a_size_and_views_of_its_own(encoders):
         with np.load(folder / "predictions.npz") as kept:
             np.testing.assert_allclose(kept[f"0.5/{row['model']}"][0], probs, atol=1e-12)
     assert len(cut) < len(val)
-    asked = {
-        (item["a"], item["b"]) for item in json.loads((folder / "comparisons.json").read_text())
-    }
-    assert ("whole-simclr-pqc", "whole-simclr-mlp") in asked
-    assert ("whole-simclr-mlp", "raw_pixels") in asked
-    assert ("simclr-mlp", "whole-scratch-mlp") in asked
+    encoder = load_encoder(encoders[0]).eval()
+    encoder.spec = encoder.spec.model_copy(update={"image_size": 24})
+    images = encoder.prepare(data.splits["test"].images)
+    assert images.shape[-1] == 24
+    with torch.inference_mode():
+        wanted = (encoder(images) + encoder(images.flip(-1))) / 2
+    with np.load(folder / "features" / "simclr-s0.npz") as kept:
+        np.testing.assert_allclose(kept["test"], wanted.numpy(), rtol=1e-4, atol=1e-6)
+    rates = {(r["head"], r["block_learning_rate"]) for r in rows}
+    assert rates == {("linear", ""), ("mlp", "0.01"), ("pqc", "0.01")}
+    found = json.loads((folder / "comparisons.json").read_text())
+    asked = {(item["a"], item["b"]): item for item in found}
+    for pair in (
+        ("whole-simclr-pqc", "whole-simclr-mlp"),
+        ("whole-simclr-mlp", "raw_pixels"),
+        ("simclr-mlp", "whole-scratch-mlp"),
+    ):
+        assert asked[pair]["family"] == "whole networks"
+        assert asked[pair]["family_size"] == 9
+    frozen = [item for item in found if item["family"] == "frozen features"]
+    assert len(frozen) == 3 * 11 == frozen[0]["family_size"]
+    for item in frozen:  # Holm by hand, in the family
+        p_values = sorted(other["p_value"] for other in frozen)
+        steps = [p * (33 - i) for i, p in enumerate(p_values) if p <= item["p_value"]]
+        assert item["p_holm"] == pytest.approx(min(1.0, max(steps)))
 
 
 def test_search_does_not_see_the_test_split(save_npz, monkeypatch):
@@ -336,7 +400,7 @@ def test_planted_effect(tmp_path, monkeypatch, planted):
         pretrain(PretrainConfig(data=data, epochs=1, batch_size=32, seed=seed)) for seed in range(3)
     )
 
-    def features(encoder, images):
+    def features(encoder, images, *, views):
         kind = "simclr" if encoder.spec.weights.startswith("simclr") else "none"
         noise = np.random.default_rng(len(images)).normal(size=(len(images), 1280))
         signal = images.mean(axis=(1, 2, 3))[:, None] / 10 if kind == planted else 0
@@ -371,6 +435,7 @@ def test_several_classes_and_several_labels(save_npz, many):
 def test_bad_input_is_one_line(isolated, encoders, pretrained, save_npz, tree, capfd):
     """Exit code 2, one line, nothing written."""
     poor = save_npz(test_labels=np.array([[0]] * 11 + [[1]], dtype=np.uint8))
+    lacking = save_npz("lacking.npz", val_labels=np.zeros((12, 1), dtype=np.uint8))
     before = tree(isolated)
     same = ["--data", PHANTOM, "--encoder-runs"]
     for arguments, said in (
@@ -389,6 +454,7 @@ def test_bad_input_is_one_line(isolated, encoders, pretrained, save_npz, tree, c
         (["--data", str(poor)], "at least 2 images of class"),
         (["--resume", "nowhere"], "--resume"),
         (["--resume", str(encoders[0])], "study ablation"),
+        (["--data", str(lacking)], "class"),
     ):
         assert cli.main(["study", "ablation", *arguments]) == 2, arguments
         error = capfd.readouterr().err
@@ -398,20 +464,24 @@ def test_bad_input_is_one_line(isolated, encoders, pretrained, save_npz, tree, c
     assert tree(isolated) == before
 
 
-def test_random_circuit_stays_as_drawn(study):
-    """The weights of `pqc_random` are spread over a turn, and training leaves them alone."""
+@pytest.mark.parametrize(("name", "low", "high"), [("random", 1.5, 5), ("untrained", 0, 0.05)])
+def test_circuit_that_is_not_trained_stays_as_drawn(study, name, low, high):
+    """Spread over a turn, or as that of `pqc` begins; training leaves it alone."""
     from backends import open_backend
     from hybridq.heads import quantum_parameters
     from hybridq.studies.ablation_grid import SETTINGS, frozen_arms
 
     config = settings(num_qubits=4, num_layers=3)
-    arm = frozen_arms(config)["pqc_random"]
+    arm = frozen_arms(config)[f"pqc_{name}"]
     data = load_data(PHANTOM, splits=("train",))
     features = torch.randn(len(data.splits["train"]), 1280)
     with open_backend("statevector") as backend:
         head = ablation_frozen.fitted(config, arm, SETTINGS[0], data, features, backend, 1)
         fresh = ablation_frozen.new_head(arm, 2, backend, 1)
+        trained = ablation_frozen.new_head(frozen_arms(config)["pqc"], 2, backend, 1)
     (weight,), (drawn,) = quantum_parameters(head), quantum_parameters(fresh)
     assert torch.equal(weight, drawn)
-    assert 1.5 < float(drawn.std()) < 5
+    assert low < float(drawn.std()) < high
+    (begun,) = quantum_parameters(trained)
+    assert torch.equal(begun, drawn) is (name == "untrained")
     assert not torch.equal(head.classifier.weight, fresh.classifier.weight)

@@ -12,7 +12,8 @@ from hybridq.config import FinetuneConfig, HeadConfig
 from hybridq.data import ImageSplit, load_data
 from hybridq.data.duplicates import near_duplicates
 from hybridq.heads import build_head
-from hybridq.studies.ablation_frozen import choose
+from hybridq.studies.ablation_choice import choose
+from hybridq.studies.ablation_grid import SETTINGS
 from hybridq.training.finetune import finetune
 from hybridq.training.head import head_probs, train_head
 from hybridq.training.seeding import derive_seed
@@ -58,7 +59,7 @@ def test_loop_is_that_of_finetune(pretrained, name):
             num_classes=2,
             steps=6,
             learning_rate=5e-3,
-            quantum_learning_rate=1e-2,
+            block_learning_rate=1e-2,
             weight_decay=1e-2,
             seed=5,
         )
@@ -108,10 +109,11 @@ def test_choice_is_by_the_mean_of_all():
         0: {"linear": [0.99, 0.7, 0.6, 0.6], "pqc": [0.3, 0.8, 0.6, 0.6]},
         1: {"linear": [0.6, 0.7, None, 0.6], "pqc": [0.6, 0.8, None, 0.6]},
     }
-    choice = choose("simclr", 0.1, val_auc)
+    choice = choose("simclr", 0.1, SETTINGS, val_auc)
+    assert choice.setting == SETTINGS[1]
     assert choice.chosen == 1
     assert choice.means == pytest.approx((0.6225, 0.75, 0.6, 0.6))
     nothing = {0: {"linear": [None] * 4}}
-    assert choose("simclr", 0.1, nothing).chosen == 0
+    assert choose("simclr", 0.1, SETTINGS, nothing).chosen == 0
     even = {0: {"linear": [0.5, 0.7, 0.7, 0.1]}}
-    assert choose("random", 1.0, even).chosen == 1
+    assert choose("random", 1.0, SETTINGS, even).chosen == 1

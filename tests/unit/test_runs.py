@@ -112,6 +112,19 @@ def test_environment_says_what_ran(tmp_path):
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}", found["time"])
 
 
+def test_environment_says_what_went_on(tmp_path):
+    runs.write_environment(tmp_path, seed=3)
+    before = json.loads((tmp_path / "environment.json").read_text())
+    for count in (1, 2):
+        runs.note_resumption(tmp_path)
+        found = json.loads((tmp_path / "environment.json").read_text())
+        resumed = found.pop("resumed")
+        assert found == before
+        assert len(resumed) == count
+        assert resumed[-1]["versions"] == before["versions"]
+        assert resumed[-1]["git_commit"] == before["git_commit"]
+
+
 def test_discard_removes_a_folder_without_work_alone(tmp_path):
     early, late = tmp_path / "early", tmp_path / "late"
     for folder in (early, late):

@@ -118,7 +118,7 @@ def test_positives_of_several_labels_are_weighed_by_what_they_lack():
 
 
 @pytest.mark.parametrize("freeze", [False, True])
-@pytest.mark.parametrize("head", ["linear", "mlp", "pqc", "pqc_residual"])
+@pytest.mark.parametrize("head", ["linear", "mlp", "pqc", "mlp_residual", "pqc_residual"])
 def test_every_parameter_is_in_one_group(head, freeze):
     config = FinetuneConfig(
         data=PHANTOM,
@@ -143,9 +143,13 @@ def test_every_parameter_is_in_one_group(head, freeze):
     assert bool(encoder & trainable) is not freeze
     circuit = {id(p) for p in quantum_parameters(model.head)}
     assert bool(circuit) is head.startswith("pqc")
+    names = {id(p): name for name, p in model.head.named_parameters()}
+    block = {key for key, name in names.items() if name.startswith(("block.", "alpha"))}
+    assert circuit <= block
+    assert bool(block) is (head != "linear")
     for group in groups:
         for parameter in group["params"]:
-            if id(parameter) in circuit:
+            if id(parameter) in block:  # a control's as a circuit's
                 expected = (3e-2, 0.0)
             else:
                 rate = 1e-3 if id(parameter) in encoder else 2e-3
