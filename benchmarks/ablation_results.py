@@ -43,6 +43,11 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def share(labels: str | float) -> str:
+    """A fraction of the labels in percent."""
+    return f"{100 * float(labels):.4g}%"
+
+
 def cell(row: dict[str, str] | None, digits: int = 3) -> str:
     """Mean and interval, its ends with so many digits."""
     if row is None:
@@ -56,9 +61,7 @@ def auc_table(summary: list[dict[str, str]], figure: str) -> list[str]:
     found = {(row["model"], row["labels"]): row for row in summary if row["figure"] == figure}
     fractions = sorted({labels for _, labels in found}, key=float)
     lines = [
-        "| model | "
-        + " | ".join(f"{float(labels):.0%} of the labels" for labels in fractions)
-        + " |",
+        "| model | " + " | ".join(f"{share(labels)} of the labels" for labels in fractions) + " |",
         "|---" * (1 + len(fractions)) + "|",
     ]
     for model in dict.fromkeys(model for model, _ in found):
@@ -72,7 +75,7 @@ def verdict_table(comparisons: list[dict[str, Any]]) -> list[str]:
     fractions = sorted({row["labels"] for row in comparisons})
     lines = [
         "| question | first | second | "
-        + " | ".join(f"{labels:.0%} of the labels" for labels in fractions)
+        + " | ".join(f"{share(labels)} of the labels" for labels in fractions)
         + " |",
         "|---" * (3 + len(fractions)) + "|",
     ]
@@ -101,7 +104,7 @@ def movement(rows: list[dict[str, str]]) -> str:
     if not found:
         return ""
     parts = [
-        f"{sum(values) / len(values):.2f} rad with {float(labels):.0%}"
+        f"{sum(values) / len(values):.2f} rad with {share(labels)}"
         for labels, values in sorted(found.items(), key=lambda item: float(item[0]))
     ]
     return (
@@ -123,7 +126,7 @@ def update_readme() -> None:
         columns += [(name, labels) for labels in fractions]
         found |= {(name, row["model"], row["labels"]): row for row in rows}
     lines = [
-        "| | " + " | ".join(f"{TITLES[name]} {float(part):.0%}" for name, part in columns) + " |",
+        "| | " + " | ".join(f"{TITLES[name]} {share(part)}" for name, part in columns) + " |",
         "|---" * (1 + len(columns)) + "|",
     ]
     for model, title in HEADLINE.items():
@@ -178,15 +181,17 @@ def main() -> None:
         options += " --no-whole"
     options += "".join(
         f" --{name.replace('_', '-')} {config[name]}"
-        for name in ("whole_labels", "whole_image_size", "whole_views")
-        if config["whole"] and config.get(name) not in (None, "one")
+        for name in ("image_size", "views", *(["whole_labels"] if config["whole"] else []))
+        if config[name] not in (None, "one")
     )
+    families = {row["family"]: row["family_size"] for row in comparisons}
+    sizes = ", ".join(f"{count} of {family}" for family, count in families.items())
     given = " --encoder-runs RUN..." if config["encoder_runs"] else ""
     text += [
         f"Mean test AUC over {config['seeds']} seeds on {result['images']} images, and the "
         "difference of the first model from the second, with 95% intervals over seeds and test "
         f"images together; verdicts at a margin of {config['margin']:g} after Holm's correction "
-        f"over all {len(comparisons)} comparisons."
+        f"over the comparisons of a family ({sizes})."
         + movement(read(args.study / "ablation.csv"))
         + "".join(f" {note.rstrip('.')}." for note in result["notes"]),
         "",

@@ -6,7 +6,8 @@
 Pools the train and validation images and fits logistic regressions on the features of each encoder:
 with all labels (five folds), and with 5% and 10% of them (stratified subsets, the same for every
 encoder), read on the images that were left out. The penalty is fixed, the test split is not loaded.
-A row of `docs/results/encoder_probes.csv` is an encoder at an input size; raw pixels are the first.
+A row of `docs/results/encoder_probes.csv` is an encoder at an input size, its features means over
+`--views`; raw pixels are the first.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from typing import Any
 import numpy as np
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "results" / "encoder_probes.csv"
-HEADER = ("data", "encoder", "seed", "epochs", "changes", "image_size", "auc", "auc_10", "auc_5")
+KEY = ("data", "encoder", "seed", "epochs", "changes", "image_size", "views")
+HEADER = (*KEY, "auc", "auc_10", "auc_5")
 SUBSETS = 30
 PLAIN = ("data", "data_root", "runs", "name", "seed", "epochs", "resume", "checkpoint_every")
 
@@ -65,6 +67,7 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, default=None)
     parser.add_argument("--encoders", type=Path, nargs="+", required=True)
     parser.add_argument("--image-sizes", type=int, nargs="+", default=[56])
+    parser.add_argument("--views", choices=("one", "flip", "shift", "zoom"), default="one")
     args = parser.parse_args()
     import torch
 
@@ -82,28 +85,29 @@ def main() -> None:
         with OUT.open(encoding="utf-8", newline="") as file:
             rows = [[row[name] for name in HEADER] for row in csv.DictReader(file)]
 
-    def add(encoder: str, seed: Any, epochs: Any, words: str, size: Any, features: Any) -> None:
-        key = [data.name, encoder, str(seed), str(epochs), words, str(size)]
-        if key in [row[:6] for row in rows]:
+    def add(features: Any, *named: Any) -> None:
+        key = [data.name, *map(str, named)]
+        if key in [row[: len(KEY)] for row in rows]:
             return
         found = probe(features(), labels)
-        rows.append([*key, *(str(found[name]) for name in HEADER[6:])])
+        rows.append([*key, *(str(found[name]) for name in HEADER[len(KEY) :])])
         write_csv(OUT, list(HEADER), rows)
         print(" | ".join(rows[-1]), flush=True)
 
-    add("raw pixels", "", "", "", "", lambda: images.reshape(len(images), -1) / 255)
+    add(lambda: images.reshape(len(images), -1) / 255, "raw pixels", *[""] * 5)
     for run in args.encoders:
         config = json.loads((run / "config.json").read_text(encoding="utf-8"))
         for size in args.image_sizes:
             encoder = load_encoder(run).eval()
             encoder.spec = encoder.spec.model_copy(update={"image_size": size})
             add(
+                lambda encoder=encoder: encoded(encoder, images, views=args.views),
                 "simclr",
                 config["seed"],
                 config["epochs"],
                 changes(config),
                 size,
-                lambda encoder=encoder: encoded(encoder, images),
+                args.views,
             )
 
 
