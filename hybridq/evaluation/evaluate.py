@@ -134,8 +134,7 @@ def _evaluate(
 
     rows: dict[str, dict[str, Any]] = {}
 
-    def add(name: str, on_val: Floats, on_test: Floats) -> None:
-        threshold = threshold_for(data, on_val)
+    def add(name: str, threshold: float, on_test: Floats) -> None:
         metrics = all_metrics(
             multilabel=multilabel,
             positive=data.positive,
@@ -147,13 +146,15 @@ def _evaluate(
         )
         rows[name] = {"threshold": threshold, "figures": figures}
 
-    add("model", val_probs, probs)
+    add("model", threshold_for(data, val_probs), probs)
     if config.baselines:
         train = labelled_subset(data, "train", run.labels, seed=run.seed)
         for name, (on_val, on_test) in baseline_probs(
             train, val, test, model.encoder, data.num_classes, config.seed
         ).items():
-            add(name, on_val, on_test)
+            # Class frequencies are equal for all images: no threshold could be chosen on them.
+            threshold = 0.5 if name == "majority" else threshold_for(data, on_val)
+            add(name, threshold, on_test)
     save_figures(
         folder / "figures",
         test.labels,

@@ -97,6 +97,26 @@ def test_predictions_and_figures_agree(exact_evaluation):
         assert figure["low"] <= figure["high"], name
 
 
+def test_the_majority_class_is_what_is_predicted(save_npz, isolated):
+    labels = {
+        f"{split}_labels": (np.arange(count) % 4 == 3).astype(np.uint8)[:, None]
+        for split, count in (("train", 24), ("val", 12), ("test", 12))
+    }
+    run = finetune(
+        FinetuneConfig(
+            data=str(save_npz(**labels)),
+            head=HeadConfig(name="linear"),
+            epochs=1,
+            batch_size=8,
+        )
+    )
+    entry = read_result(evaluate(EvaluateConfig(run=run, resamples=100)))["baselines"]["majority"]
+    figures = {name: figure["value"] for name, figure in entry["figures"].items()}
+    assert (figures["sensitivity"], figures["specificity"]) == (0, 1)
+    assert figures["accuracy"] == 0.75
+    assert figures["auc"] == 0.5
+
+
 def test_the_run_itself_is_not_touched(finetuned_pqc):
     before = files(finetuned_pqc)
     folder = evaluated(finetuned_pqc)
