@@ -2,7 +2,8 @@
 
 There is one note for each data and split. A submission takes the place of the note of the same
 data and split if it has at least as many images, so that a part never replaces the whole, nor one
-split another. Rehearsals leave no note.
+split another. Rehearsals leave no note, and what a service gave for a fake device stands under a
+heading that says so.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from hybridq.files import write_text
 from hybridq.hardware.submission import Submission
 
 HEADING = "## On hardware"
+SIMULATED = "## Rehearsal on a simulated device"
 
-_SECTION = re.compile(rf"^{HEADING}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _NOTE = re.compile(r"^### (\d+) images of ([^\n]+)\n(.*?)(?=^### |\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -34,7 +35,8 @@ def write_hardware_note(submission: Submission, folder: Path, result: dict[str, 
         return
     path = model_folder(submission.run) / "MODEL_CARD.md"
     card = path.read_text(encoding="utf-8")
-    section = _SECTION.search(card)
+    heading = SIMULATED if str(result["device"]).startswith("fake") else HEADING
+    section = re.search(rf"^{heading}\n.*?(?=^## |\Z)", card, re.MULTILINE | re.DOTALL)
     notes = {
         source: (int(count), text)
         for count, source, text in _NOTE.findall(section.group() if section else "")
@@ -52,7 +54,7 @@ def write_hardware_note(submission: Submission, folder: Path, result: dict[str, 
         (card, "") if section is None else (card[: section.start()], card[section.end() :])
     )
     rest = f"\n{after}" if after else ""
-    write_text(path, before.rstrip() + "\n\n" + "\n".join([HEADING + "\n", *parts]) + rest)
+    write_text(path, before.rstrip() + "\n\n" + "\n".join([heading + "\n", *parts]) + rest)
 
 
 def _text(name: str, result: dict[str, Any]) -> str:

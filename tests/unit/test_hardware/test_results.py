@@ -37,16 +37,16 @@ def submission(run=Path("run"), **changes):
     return Submission(**{**fields, **changes})
 
 
-def note(run, name, *, images=156, **changes):
+def note(run, name, *, images=156, device="ibm_somewhere", **changes):
     """Write the note of a submission; the card that is then there."""
-    one = submission(run, **changes)
+    one = submission(run, device=device, **changes)
     figure = {"value": 0.9, "low": 0.8, "high": 0.95}
     entry = {"rms_error": 0.1, "flips": 3, "figures": {"auc": figure, "balanced_accuracy": figure}}
     result = {
         "images": images,
         "data": one.data,
         "split": one.split,
-        "device": "ibm_somewhere",
+        "device": device,
         "calibration_date": "2026-01-01",
         "shots": 1024,
         "mitigation": "readout mitigation (TREX)",
@@ -111,6 +111,16 @@ def test_the_whole_replaces_a_part(run):
     card = note(run, "whole")
     assert "`part`" not in card
     assert "20 images" not in card
+
+
+def test_a_fake_device_is_not_called_hardware(run):
+    card = note(run, "fake", device="fake_torino")
+    assert "## Rehearsal on a simulated device\n" in card
+    assert "On hardware" not in card
+    both = note(run, "real")
+    assert "`fake`" in both
+    assert "## On hardware\n" in both
+    assert note(run, "real") == both
 
 
 def test_other_sections_of_a_card_stay(run):
