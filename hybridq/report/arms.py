@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,11 @@ from numpy.typing import NDArray
 
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.metrics import predict_labels
+from hybridq.report.naming import percent
 from hybridq.report.sources import Source, Sources
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-ENCODERS = {"none": "random", "random": "random", "imagenet": "ImageNet", "simclr": "SimCLR"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,8 @@ class Arm:
     """A kind of model, trained from some seeds.
 
     Attributes:
-        name: encoder and head in words.
+        name: what it is called in the whole report; arms of one name differ in the share of the
+            labels alone.
         seeds: of the trainings.
         probs: `(seeds, images, num_classes)`.
         thresholds: on the positive class's probability, one for each seed.
@@ -46,23 +45,34 @@ class Facet:
 
     Attributes:
         name: unique in the report, for anchors.
-        title: data, split, share of the labels and backend.
+        data: name of the data, and of the study where there are several.
+        split: which images of it.
+        where: backend of the predictions, or what an ablation trained.
         ids: names of the images.
         labels: `(images,)`, or `(images, num_classes)` of 0 and 1.
         class_names: names of the classes.
-        positive: the positive class of two, or None.
+        positive: the positive class of two; None if there is none, or it is not known.
         fraction: share of the training labels in use.
         arms: the models.
+        has_thresholds: whether it is known on which class the thresholds are.
     """
 
     name: str
-    title: str
+    data: str
+    split: str
+    where: str
     ids: tuple[str, ...]
     labels: Ints
     class_names: tuple[str, ...]
     positive: int | None
     fraction: float
     arms: tuple[Arm, ...]
+    has_thresholds: bool = True
+
+    @property
+    def title(self) -> str:
+        """Data, split, share of the labels, and where."""
+        return f"{self.data}, {self.split}, {percent(self.fraction)} of the labels, {self.where}"
 
     @property
     def multilabel(self) -> bool:
@@ -98,43 +108,33 @@ class Facet:
         return found
 
 
-def encoder_name(weights: str) -> str:
-    """`simclr on breastmnist` and the like in one word."""
-    word = weights.split()[0] if weights else "none"
-    return ENCODERS.get(word, word)
+def evaluation_facets(sources: Sources, names: Mapping[Source, str]) -> list[Facet]:
+    """Evaluations, those of the same images, labels and backend side by side.
 
-
-def arm_name(encoder: str, head: str) -> str:
-    """What an arm is called."""
-    return f"{encoder_name(encoder)}, {head}"
-
-
-def evaluation_facets(sources: Sources) -> list[Facet]:
-    """Evaluations, those of the same images, labels and backend side by side."""
+    Args:
+        sources: of the report.
+        names: of the models, `source_names`.
+    """
     groups: dict[tuple[Any, ...], list[Source]] = {}
     for source in sources.of("evaluate"):
         result = source.result
         ids, _, _ = read_predictions(source)
         key = (result["data"], result["split"], result["labels"], result["backend"]["name"], ids)
         groups.setdefault(key, []).append(source)
-    return [_facet(f"e{k + 1}", group) for k, group in enumerate(groups.values())]
+    return [_facet(f"e{k + 1}", group, names) for k, group in enumerate(groups.values())]
 
 
-def _facet(name: str, group: Sequence[Source]) -> Facet:
+def _facet(name: str, group: Sequence[Source], names: Mapping[Source, str]) -> Facet:
     first = group[0].result
     ids, labels, _ = read_predictions(group[0])
     classes = tuple(first["class_names"])
     positive = None if first["positive"] is None else classes.index(first["positive"])
-    title = (
-        f"{first['data']}, {first['split']} split, {percent(first['labels'])} of the labels, "
-        f"{first['backend']['name']}"
-    )
+    part = "" if group[0].config.get("limit") is None else f"{len(ids)} images of the "
     by_arm: dict[str, list[Source]] = {}
     for source in group:
-        arm = arm_name(source.result["encoder_weights"], source.result["head"])
-        taken = [other.result["train_seed"] for other in by_arm.get(arm, [])]
-        if source.result["train_seed"] in taken:  # another recipe
-            arm = f"{arm} ({Path(source.result['run']).name})"
+        arm = names[source]
+        if source.result["train_seed"] in (s.result["train_seed"] for s in by_arm.get(arm, [])):
+            arm = f"{arm} (again, {source.key})"
         by_arm.setdefault(arm, []).append(source)
     arms = tuple(
         Arm(
@@ -146,7 +146,18 @@ def _facet(name: str, group: Sequence[Source]) -> Facet:
         )
         for arm, members in by_arm.items()
     )
-    return Facet(name, title, ids, labels, classes, positive, first["labels"], arms)
+    return Facet(
+        name,
+        first["data"],
+        f"{part}{first['split']} split",
+        first["backend"]["name"],
+        ids,
+        labels,
+        classes,
+        positive,
+        first["labels"],
+        arms,
+    )
 
 
 def read_predictions(source: Source) -> tuple[tuple[str, ...], Ints, Floats]:
@@ -173,8 +184,3 @@ def read_predictions(source: Source) -> tuple[tuple[str, ...], Ints, Floats]:
             f"{type(error).__name__}: run `{source.command}` again."
         ) from error
     return ids, labels.astype(np.int64), probs
-
-
-def percent(share: float) -> str:
-    """A share of the labels in words: 5%, 12.5%."""
-    return f"{100 * share:.4g}%"

@@ -3,42 +3,41 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from hybridq.config import ReportConfig
 from hybridq.files import check_out, write_text
-from hybridq.report.ablation import (
-    Ablation,
-    comparisons,
-    headline,
-    read_ablations,
-    summary_parts,
-)
+from hybridq.report.ablation import Ablation, read_ablations
 from hybridq.report.ablation_curves import ablation_facets, ablation_points
+from hybridq.report.about import about
 from hybridq.report.arms import Facet, evaluation_facets
 from hybridq.report.card import model_cards, provenance
 from hybridq.report.circuit import circuits
+from hybridq.report.comparisons import comparisons
+from hybridq.report.confusion import confusion
 from hybridq.report.features import features
 from hybridq.report.gallery import gallery
 from hybridq.report.hardware import hardware
 from hybridq.report.label_curve import evaluation_points, label_curve
 from hybridq.report.models import Trained, images_of, lead_model, open_models
+from hybridq.report.naming import data_name
 from hybridq.report.noise import noise, noise_sentences
 from hybridq.report.page import render
 from hybridq.report.performance import (
     Resampling,
     calibration,
-    confusion,
     decision,
     discrimination,
 )
+from hybridq.report.recipes import source_names
 from hybridq.report.resources import resources
 from hybridq.report.results import results, sentences
 from hybridq.report.section import Part, Section, Text
-from hybridq.report.sources import Sources, read_sources
+from hybridq.report.sources import Source, Sources, read_sources
 from hybridq.report.training import training_curves
+from hybridq.report.verdicts import headline, summary_parts
 
 logger = logging.getLogger("hybridq")
 
@@ -60,40 +59,48 @@ def report(config: ReportConfig) -> Path:
     """
     check_out(config.out, force=config.force)
     sources = read_sources(config.folders)
-    with open_models(sources) as models:
-        sections = _sections(config, sources, models)
+    names = source_names(sources)
+    with open_models(sources, names) as models:
+        sections = _sections(config, sources, names, models)
     write_text(config.out, render(config.title or _title(sources), sections))
     return config.out
 
 
-def _sections(config: ReportConfig, sources: Sources, models: Sequence[Trained]) -> list[Section]:
-    ablations = read_ablations(sources)
-    evaluated = evaluation_facets(sources)
-    facets = [*ablation_facets(ablations, config.data_root), *evaluated]
+def _sections(
+    config: ReportConfig,
+    sources: Sources,
+    names: Mapping[Source, str],
+    models: Sequence[Trained],
+) -> list[Section]:
+    ablations = read_ablations(sources, config.data_root)
+    evaluated = evaluation_facets(sources, names)
+    facets = [*ablation_facets(ablations), *evaluated]
     points = [*ablation_points(ablations), *evaluation_points(evaluated)]
     how = Resampling(config.resamples, config.seed)
     lead = lead_model(models, sources)
-    data = images_of(lead, config.data_root, "test") if lead is not None else None
+    data = images_of(lead, config.data_root, "val", "test") if lead is not None else None
     began = None if lead is None else sources.at(lead.source.config.get("encoder"))
     split = None if data is None else data.splits["test"]
+    tables = [table for ablation in ablations for table in headline(ablation)]
     logger.info("%d folders, %d models", len(sources.all), len(models))
     return [
         _summary(sources, evaluated, ablations),
-        results(evaluated, [headline(ablation) for ablation in ablations]),
+        about(evaluated, ablations, sources, data),
+        results(evaluated, tables, names),
         comparisons(ablations),
         discrimination(facets, how),
         confusion(facets),
         calibration(facets),
         decision(facets, how),
         label_curve(points),
-        training_curves(sources),
-        features(lead, began, split, METHODS[config.embedding], seed=config.seed),
-        gallery(lead, split, _threshold(lead, sources), count=config.gallery),
+        training_curves(sources, names),
+        features(lead, began, split, METHODS[config.embedding], names, seed=config.seed),
+        gallery(lead, split, _threshold(lead, sources), names, count=config.gallery),
         noise(sources),
         hardware(sources),
-        resources(models, ablations, sources, config.watts),
+        resources(models, ablations, sources, names, config.watts),
         circuits(models, seed=config.seed),
-        model_cards(models),
+        model_cards(models, names),
         provenance(sources),
     ]
 
@@ -125,5 +132,5 @@ def _title(sources: Sources) -> str:
     names = dict.fromkeys(
         str(source.result.get("data") or source.config.get("data") or "") for source in sources.all
     )
-    found = dict.fromkeys(Path(name.split(",")[0]).name for name in names if name)
+    found = dict.fromkeys(data_name(name) for name in names if name)
     return f"Report on {', '.join(found) or 'runs'}"

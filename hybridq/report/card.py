@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hybridq.report.models import Trained
@@ -14,14 +14,13 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 
-def model_cards(models: Sequence[Trained]) -> Section:
+def model_cards(models: Sequence[Trained], names: Mapping[Source, str]) -> Section:
     """The card of each kind of model; folded where there are several."""
     parts: list[Part] = []
     for trained in models:
         path = trained.source.folder / "model" / "MODEL_CARD.md"
         if path.is_file():
-            title = f"{trained.spec.head.name} on {trained.spec.encoder.weights}"
-            named = f"{title} ({trained.source.name})"
+            named = f"{names[trained.source]} ({trained.source.name})"
             card = Document(f"Model card: {named}", markdown(path.read_text(encoding="utf-8")))
             parts.append(card if len(models) == 1 else Fold(named, (card,)))
     return Section("card", "Model card", tuple(parts), "a run of `hybridq finetune`")
@@ -56,7 +55,7 @@ def markdown(text: str) -> Markup:
 def provenance(sources: Sources) -> Section:
     """Every folder behind the report, and the command that makes it again."""
     rows = tuple(_row(source) for source in sources.all)
-    columns = ("key", "command", "folder", "made", "data", "seed", "commit", "named by")
+    columns = ("key", "command", "folder", "made", "data", "training seed", "commit", "named by")
     table = Table(
         "Folders this report was made from; runs that a folder recorded are read, too. "
         "hybridq COMMAND --config FOLDER/config.json makes such a folder again.",
@@ -69,10 +68,21 @@ def provenance(sources: Sources) -> Section:
         (s.environment["versions"] for s in sources.all if "versions" in s.environment), {}
     )
     text = ", ".join(f"{name} {version}" for name, version in versions.items())
-    parts: list[Part] = [table]
+    parts: list[Part] = [table, *(Text(why, "Left out") for why in sources.left_out)]
     if text:
         parts.append(Text(f"{text}.", f"Versions ({sources.all[0].key})"))
     return Section("sources", "Sources", tuple(parts))
+
+
+def _seed(source: Source) -> Cell:
+    """The seed of the training; of an ablation, which trains from several, the first."""
+    if source.kind in ("study noise", "submit"):
+        return Cell("of its runs")
+    seed = source.result.get("train_seed", source.config.get("seed"))
+    if seed is None:
+        return Cell("not recorded")
+    last = seed + source.result["seeds"] - 1 if source.kind == "study ablation" else seed
+    return Cell(str(seed) if last == seed else f"{seed} to {last}", seed)
 
 
 def _row(source: Source) -> tuple[Cell, ...]:
@@ -83,7 +93,7 @@ def _row(source: Source) -> tuple[Cell, ...]:
         Cell(str(source.folder)),
         Cell(str(environment.get("time", "not recorded"))[:16].replace("T", " ")),
         Cell(str(source.result.get("data") or config.get("data") or "of the run")),
-        Cell(str(config.get("seed", "none"))),
+        _seed(source),
         Cell(str(environment.get("git_commit") or "not recorded")),
         Cell(source.followed or "the user"),
     )

@@ -13,6 +13,10 @@ from hybridq.report.svg import INK, PAPER, QUIET, draw
 
 MOST_QUBITS = 6
 """Above, the measures of the circuit would take minutes, and are left out."""
+FOLD = 10
+"""Columns of gates in a row of the drawing."""
+SIDE = 0.78
+"""Inches of a column and of a wire."""
 MEASURES = {
     "expressibility": "expressibility",
     "entangling_capability": "entangling capability",
@@ -30,7 +34,7 @@ STYLE = {
     "barrierfacecolor": QUIET,
     "edgecolor": INK,
     "fontsize": 11,
-    "subfontsize": 8,
+    "subfontsize": 9,
 }
 
 
@@ -102,11 +106,13 @@ def _figure(name: str, trained: Trained) -> Figure:
     def plot(figure: Any) -> None:
         axes = figure.subplots()
         axes.grid(visible=False)
-        circuit.draw("mpl", style=STYLE, ax=axes, fold=-1)
+        circuit.draw("mpl", style=STYLE, ax=axes, fold=FOLD)
         axes.axis("off")
 
-    width = min(20.0, 0.55 * (circuit.depth() + 2.5))
-    height = 0.55 * (head.num_qubits + 1)
+    columns = min(circuit.depth(), FOLD)
+    rows = -(-circuit.depth() // FOLD)
+    width = SIDE * (columns + 2.5)
+    height = SIDE * rows * (head.num_qubits + 1)
     svg = draw(name, title, description, plot, width=width, height=height, math=True)
     caption = (
         "x are the angles of the image's features, in radians, w the trained weights; then Z "

@@ -47,6 +47,7 @@ def features(
     pretrained: Source | None,
     split: ImageSplit | None,
     methods: Sequence[Literal["tsne", "umap"]],
+    names: Mapping[Source, str],
     *,
     seed: int,
 ) -> Section:
@@ -57,13 +58,17 @@ def features(
         pretrained: the run its encoder began with; None if there is none or it is not at hand.
         split: test images.
         methods: of the pictures.
+        names: of the models.
         seed: of everything that is drawn.
     """
     if trained is None or split is None or split.labels.ndim == 2 or len(split) < 4:
         return Section("features", "Feature geometry", missing=MISSING)
     encoders = _encoders(trained, pretrained, seed)
     steps = _representations(trained, split, encoders)
-    figures = [_figure(trained, split, steps["encoder"], method, seed) for method in methods]
+    named = f"{names[trained.source]} on {trained.spec.data}, seed {trained.spec.seed}"
+    figures = [
+        _figure(trained, split, steps["encoder"], method, named, seed=seed) for method in methods
+    ]
     rows = []
     for name, values in steps.items():
         views = None
@@ -142,6 +147,8 @@ def _figure(
     split: ImageSplit,
     values: Floats,
     method: Literal["tsne", "umap"],
+    named: str,
+    *,
     seed: int,
 ) -> Figure:
     labels = split.labels
@@ -154,8 +161,8 @@ def _figure(
     name, title = f"embedding-{method}", f"{NAMES[method]} of the encoder's features"
     many = ", ".join(f"{count} {label}" for count, label in zip(counts, names, strict=True))
     description = (
-        f"{title}: {len(labels)} test images of {trained.spec.data} ({many}) as points of two "
-        "coordinates. The table below says in figures how far the classes lie apart."
+        f"{title}, {named}: {len(labels)} test images ({many}) as points of two coordinates. The "
+        "table below says in figures how far the classes lie apart."
     )
     svg = draw(
         name,
@@ -164,8 +171,7 @@ def _figure(
         lambda figure: plot_embedding(figure, points, labels, names),
     )
     caption = (
-        f"One point for each of {len(labels)} test images, of {trained.spec.head.name} on "
-        f"{trained.spec.data}, seed {trained.spec.seed}. Judge by the table below: "
+        f"One point for each of {len(labels)} test images, of {named}. Judge by the table below: "
         "distances and sizes of clusters in such a picture mean nothing, and another seed draws "
         "another one."
     )

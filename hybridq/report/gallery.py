@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from hybridq.evaluation.evaluate import classify
 from hybridq.evaluation.gradcam import grad_cam
 from hybridq.evaluation.metrics import predict_labels
 from hybridq.report.models import Trained
+from hybridq.report.naming import percent
 from hybridq.report.section import Gallery, Picture, Section, Text
+from hybridq.report.sources import Source
 
 MISSING = (
     "a run of `hybridq finetune` (or an evaluation whose run is still there) and its images "
@@ -31,7 +34,12 @@ Ints = NDArray[np.int64]
 
 
 def gallery(
-    trained: Trained | None, split: ImageSplit | None, threshold: float, *, count: int
+    trained: Trained | None,
+    split: ImageSplit | None,
+    threshold: float,
+    names: Mapping[Source, str],
+    *,
+    count: int,
 ) -> Section:
     """Mistakes by falling confidence, then the surest hits, each beside its heat.
 
@@ -39,11 +47,13 @@ def gallery(
         trained: the model.
         split: test images.
         threshold: on the positive class's probability.
+        names: of the models.
         count: pictures at most; a third of them are hits.
     """
     if trained is None or split is None or split.labels.ndim == 2 or not count:
         return Section("gradcam", "Grad-CAM gallery", missing=MISSING)
-    names, positive = trained.spec.class_names, trained.spec.positive
+    spec = trained.spec
+    positive = spec.positive
     probs = classify(trained.model, split, multilabel=False)
     predicted = predict_labels(probs, multilabel=False, positive=positive, threshold=threshold)
     wrong = _worst(probs, split.labels, predicted, count - count // 3)
@@ -53,10 +63,12 @@ def gallery(
     last = len(trained.model.encoder.features) - 1
     parts: list[Any] = [
         Text(
-            f"{int((predicted != split.labels).sum())} of {len(split)} images are classified "
-            f"wrongly by this model at the threshold {threshold:.3f}. Left the image, right the "
-            "same with the evidence for the predicted class (Grad-CAM, Selvaraju et al. 2017): the "
-            f"warmer, the more. It is taken at block {block} of {last}, the last with at least "
+            f"{names[trained.source]} on {spec.data}, {percent(spec.labels)} of the labels, seed "
+            f"{spec.seed}: {int((predicted != split.labels).sum())} of {len(split)} images are "
+            f"classified wrongly{_rule(trained, threshold)}. Left the image, right the same in "
+            "grey with the evidence for the predicted class (Grad-CAM, Selvaraju et al. 2017): "
+            "from plain grey, no evidence, through violet and orange to yellow, the most in that "
+            f"image. It is taken at block {block} of {last}, the last with at least "
             f"{LEAST_CELLS} x {LEAST_CELLS} cells, of which it has {cells} x {cells}. It shows "
             "where the network looked, not why it is right."
         )
@@ -67,7 +79,8 @@ def gallery(
     ):
         if len(chosen):
             pictures = tuple(
-                _picture(split, k, probs, predicted, names, heat[i]) for i, k in enumerate(chosen)
+                _picture(trained, split, k, probs, predicted, threshold, heat[i])
+                for i, k in enumerate(chosen)
             )
             parts.append(Gallery(caption, pictures, (trained.source,)))
     return Section("gradcam", "Grad-CAM gallery", tuple(parts), MISSING)
@@ -117,11 +130,30 @@ def _block(trained: Trained) -> tuple[int, int]:
     return found
 
 
+def _rule(trained: Trained, threshold: float) -> str:
+    """From which probability on the positive class is predicted, in words."""
+    spec = trained.spec
+    if spec.positive is None:
+        return ""
+    return f" ({spec.class_names[spec.positive]} from a probability of {threshold:.3f} on)"
+
+
 def _picture(
-    split: ImageSplit, k: int, probs: Floats, predicted: Ints, names: tuple[str, ...], heat: Floats
+    trained: Trained,
+    split: ImageSplit,
+    k: int,
+    probs: Floats,
+    predicted: Ints,
+    threshold: float,
+    heat: Floats,
 ) -> Picture:
+    names, positive = trained.spec.class_names, trained.spec.positive
     actual, found = names[split.labels[k]], names[predicted[k]]
-    said = f"{actual}, predicted {found} (probability {probs[k, predicted[k]]:.2f})"
+    shown = int(predicted[k]) if positive is None else positive
+    said = f"actual: {actual} / predicted: {found}. Probability of {names[shown]} "
+    said += f"{probs[k, shown]:.2f}"
+    if positive is not None:
+        said += f", threshold {threshold:.2f}"
     verb = "right" if actual == found else "wrong"
     return Picture(
         split.ids[k],

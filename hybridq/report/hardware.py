@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from hybridq.report.measures import FIGURES, number, recorded
 from hybridq.report.plots import plot_intervals
-from hybridq.report.results import FIGURES, value_cell
 from hybridq.report.section import Cell, Figure, Heading, Part, Section, Table, Text
 from hybridq.report.sources import Source, Sources
 from hybridq.report.svg import draw
@@ -20,29 +20,39 @@ COLUMNS = {
 }
 
 
+SHOWN = ("auc", "balanced_accuracy", "sensitivity", "specificity")
+ON_DEVICE, REHEARSAL = "On quantum hardware", "Rehearsal on a simulated device"
+
+
 def hardware(sources: Sources) -> Section:
     """A sentence, a drawing and a table for each submission with results."""
     found = [source for source in sources.of("submit") if source.result.get("compared")]
     parts: list[Part] = []
     for source in found:
         if len(found) > 1:
-            parts.append(Heading(source.name))
+            kind = REHEARSAL if _rehearsed(source) else ON_DEVICE
+            parts.append(Heading(f"{kind}: {source.name}"))
         parts.append(_words(source))
         if all("figures" in entry for entry in source.result["compared"].values()):
             parts.append(_figure(source))
         parts.append(_table(source))
     return Section(
         "hardware",
-        "On quantum hardware",
+        REHEARSAL if found and all(map(_rehearsed, found)) else ON_DEVICE,
         tuple(parts),
         "`hybridq submit RUN`, then `hybridq jobs collect`",
     )
 
 
+def _rehearsed(source: Source) -> bool:
+    """Whether the device was a simulated one."""
+    device: str = source.result["device"]
+    return "rehearsal" in source.result["compared"] or device.startswith("fake")
+
+
 def _words(source: Source) -> Text:
     result = source.result
-    rehearsed = "rehearsal" in result["compared"] or result["device"].startswith("fake")
-    lead = "A rehearsal on a simulated device, not hardware: " if rehearsed else ""
+    lead = "A rehearsal on a simulated device, not hardware: " if _rehearsed(source) else ""
     some = "" if result["complete"] else f"{result['images_here']} of "
     return Text(
         f"{lead}{some}{result['images']} images of {result['data']} on {result['device']} "
@@ -58,7 +68,7 @@ def _figure(source: Source) -> Figure:
     names = [_called(name, source) for name in compared]
     ends = np.array(
         [
-            [_number(entry["figures"]["auc"][end]) for end in ("value", "low", "high")]
+            [number(entry["figures"]["auc"][end]) for end in ("value", "low", "high")]
             for entry in compared.values()
         ]
     )
@@ -72,30 +82,32 @@ def _figure(source: Source) -> Figure:
         lambda figure: plot_intervals(figure, names, *ends.T, xlabel="AUC"),
         height=2.4,
     )
-    caption = "95% bootstrap intervals over images; on the device with shot noise."
+    where = "simulated device" if _rehearsed(source) else "device"
+    caption = f"95% bootstrap intervals over images; on the {where} with shot noise."
     return Figure(name, title, description, svg, caption, (source,))
 
 
 def _called(name: str, source: Source) -> str:
-    if name == "hardware" and source.result["device"].startswith("fake"):
+    if name == "hardware" and _rehearsed(source):
         return COLUMNS["rehearsal"]
     return COLUMNS.get(name, name)
 
 
 def _table(source: Source) -> Table:
     compared: dict[str, Any] = source.result["compared"]
-    shown = [n for n in FIGURES if any(n in e.get("figures", {}) for e in compared.values())]
+    shown = [n for n in SHOWN if any(n in e.get("figures", {}) for e in compared.values())]
     rows = tuple(
         (
             Cell(_called(name, source)),
-            *(value_cell(entry.get("figures", {}).get(figure)) for figure in shown),
+            *(_cell(entry.get("figures", {}), figure) for figure in shown),
             Cell(f"{entry['rms_error']:.4f}", entry["rms_error"]),
             Cell(str(entry["flips"]), entry["flips"]),
         )
         for name, entry in compared.items()
     )
     return Table(
-        f"{source.result['images_here']} images; errors and flips against the model without noise.",
+        f"{source.result['images_here']} images, 95% bootstrap intervals over them; errors and "
+        "flipped predictions (of another class) against the model without noise.",
         (
             "where",
             *(FIGURES[name] for name in shown),
@@ -107,5 +119,5 @@ def _table(source: Source) -> Table:
     )
 
 
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value
+def _cell(figures: dict[str, Any], name: str) -> Cell:
+    return recorded(figures[name]).cell if name in figures else Cell("none")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hybridq.report.arms import Facet, percent
+from hybridq.report.arms import Facet
+from hybridq.report.measures import Measure, evaluated
+from hybridq.report.naming import percent
 from hybridq.report.plots import Line, plot_lines
-from hybridq.report.results import mean_over_seeds
 from hybridq.report.section import Figure, Section
 from hybridq.report.sources import Source
 from hybridq.report.svg import draw
@@ -29,36 +29,28 @@ class Point:
 
     Attributes:
         group: what is drawn together.
-        arm: the kind of model.
+        arm: name of the model; points of one name differ in the share of the labels alone.
         fraction: share of the labels.
-        mean: over the seeds.
-        low: lower end of its 95 % interval; NaN if there is none.
-        high: upper end.
-        over: what the interval is over.
+        auc: the mean over the seeds with its 95% interval.
         sources: where it comes from.
     """
 
     group: str
     arm: str
     fraction: float
-    mean: float
-    low: float
-    high: float
-    over: str
+    auc: Measure
     sources: tuple[Source, ...]
 
 
 def evaluation_points(facets: Sequence[Facet]) -> list[Point]:
-    """The points of evaluations, with Student's t intervals over their seeds."""
+    """The points of evaluations, with the intervals of the table of results."""
     found = []
     for facet in facets:
-        data, split, _, backend = facet.title.rsplit(", ", 3)
         for arm in facet.arms:
-            scores = mean_over_seeds(arm.sources, "auc")
-            over = "seeds (Student's t)" if scores.seeds > 1 else ""
-            ends = (scores.mean, scores.low, scores.high)
-            group = f"{data}, {split}, {backend}"
-            found.append(Point(group, arm.name, facet.fraction, *ends, over, arm.sources))
+            figure = evaluated(facet, arm, "auc")
+            if figure is not None:
+                group = f"{facet.data}, {facet.split}, {facet.where}"
+                found.append(Point(group, arm.name, facet.fraction, figure, arm.sources))
     return found
 
 
@@ -74,7 +66,8 @@ def label_curve(points: Sequence[Point]) -> Section:
         "labels",
         "Label efficiency",
         tuple(figures),
-        "evaluations of runs with at least two values of `--labels`, or `hybridq study ablation`",
+        "evaluations of runs that differ in `--labels` and in nothing else but the seed, or "
+        "`hybridq study ablation`",
     )
 
 
@@ -95,7 +88,7 @@ def _figure(name: str, group: str, arms: Sequence[Sequence[Point]]) -> Figure:
         shift = 1.04 ** (k - (len(arms) - 1) / 2)  # beside each other, not on each other
         ordered = sorted(points, key=lambda point: point.fraction)
         fractions, mean, low, high = np.array(
-            [(p.fraction, p.mean, p.low, p.high) for p in ordered]
+            [(p.fraction, p.auc.value, p.auc.low, p.auc.high) for p in ordered]
         ).T
         lines.append(Line(ordered[0].arm, 100 * shift * fractions, mean, low, high))
         said.append(f"{ordered[0].arm}: {', '.join(map(_words, ordered))}.")
@@ -116,13 +109,13 @@ def _figure(name: str, group: str, arms: Sequence[Sequence[Point]]) -> Figure:
         axes.set_xticks(ticks, [f"{tick:.4g}" for tick in ticks])
         axes.minorticks_off()
 
-    over = sorted({point.over for point in used if point.over})
-    caption = f"Means with 95% intervals over {', '.join(over)}." if over else "One seed a point."
+    over = sorted({point.auc.over for point in used if point.auc.over})
+    caption = "A line joins models trained in the same way on another share of the labels. "
+    caption += f"95% intervals over {' or '.join(over)}." if over else "There are no intervals."
     sources = tuple(dict.fromkeys(source for point in used for source in point.sources))
     svg = draw(name, title, description, plot)
     return Figure(name, title, description, svg, caption, sources)
 
 
 def _words(point: Point) -> str:
-    ends = "" if math.isnan(point.low) else f" [{point.low:.3f}, {point.high:.3f}]"
-    return f"{point.mean:.3f}{ends} at {percent(point.fraction)}"
+    return f"{point.auc.text} at {percent(point.fraction)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,6 @@ from hybridq.errors import HybridqError
 from hybridq.evaluation.evaluate import data_for
 from hybridq.model import HybridClassifier
 from hybridq.report.sources import Source, Sources
-from hybridq.runs import read_config
 
 logger = logging.getLogger("hybridq")
 
@@ -29,7 +28,7 @@ class Trained:
         source: its run.
         model: in evaluation mode.
         spec: what it is.
-        seconds: its training took, and its encoder's pretraining where that is known.
+        run: the config of its run.
     """
 
     source: Source
@@ -39,21 +38,30 @@ class Trained:
 
 
 @contextmanager
-def open_models(sources: Sources) -> Iterator[list[Trained]]:
-    """Inside, one model of each kind: of runs that differ in seed or labels only, the first."""
+def open_models(sources: Sources, names: Mapping[Source, str]) -> Iterator[list[Trained]]:
+    """Inside, one model of each recipe and data set: of its seeds and shares of labels the first.
+
+    A model that was not named and cannot be read is left out, with a line in the log.
+
+    Raises:
+        HybridqError: if a named run's model cannot be read.
+    """
     with open_backend("statevector") as exact:
-        found: dict[tuple[str, ...], Trained] = {}
+        found: dict[tuple[str, str], Trained] = {}
         for source in sources.of("finetune"):
-            run = read_config(source.folder, FinetuneConfig, "finetune")
-            kind = (run.head.model_dump_json(), run.data, _encoder(run))
-            if kind not in found:
+            run = FinetuneConfig.model_validate(source.config)
+            kind = (names[source], run.data)
+            if kind in found:
+                continue
+            try:
                 model, spec = load_model(source.folder, backend=exact)
+            except HybridqError as error:
+                if source.followed is None:
+                    raise
+                logger.warning("without the model of %s: %s", source.folder, error)
+            else:
                 found[kind] = Trained(source, model, spec, run)
         yield list(found.values())
-
-
-def _encoder(run: FinetuneConfig) -> str:
-    return run.encoder if run.encoder in ("none", "imagenet") else "pretrained"
 
 
 def lead_model(models: Sequence[Trained], sources: Sources) -> Trained | None:
@@ -75,15 +83,15 @@ def lead_model(models: Sequence[Trained], sources: Sources) -> Trained | None:
     return next(iter([*named, *study, *models]), None)
 
 
-def images_of(trained: Trained, data_root: Path | None, split: str) -> ImageData | None:
-    """The data of a run with one split; None, and a line in the log, where it is not here."""
+def images_of(trained: Trained, data_root: Path | None, *splits: str) -> ImageData | None:
+    """The data of a run with some splits; None, and a line in the log, where it is not here."""
     try:
         return data_for(
             trained.run,
             trained.spec,
             data=None,
             data_root=data_root,
-            splits=(split,),
+            splits=splits,
             download=False,
         )
     except HybridqError as error:

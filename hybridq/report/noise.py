@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from hybridq.errors import InvalidValueError
+from hybridq.report.measures import FEWEST_SEEDS, Measure, over_seeds
 from hybridq.report.plots import Line, plot_lines
-from hybridq.report.results import seeds_cell, seeds_text
 from hybridq.report.section import Cell, Figure, Fold, Heading, Part, Section, Table, Text
 from hybridq.report.sources import Source, Sources
 from hybridq.report.svg import draw
@@ -18,11 +18,12 @@ from hybridq.studies.summary import SeedInterval
 
 SHOWN = {
     "auc": "AUC",
-    "flips": "share of images that flip",
+    "flips": "share of predictions that flip",
     "balanced_accuracy": "balanced accuracy",
     "rms_error": "RMS error of values",
 }
 DRAWN = ("auc", "flips")
+FLIPS = "a prediction flips if its class is another than the same model's without noise"
 SETTING = ("device", "noise_scale", "shots", "mitigation")
 
 Rows = list[dict[str, Any]]
@@ -57,18 +58,32 @@ def noise_sentences(sources: Sources) -> list[Text]:
             row = min(own, key=lambda r: (abs(r["noise_scale"] - 1), r["noise_scale"]))
             told.append(
                 f"{device} at a noise scale of {row['noise_scale']:g}: mean AUC "
-                f"{seeds_text(row['found'])}, {_change(row)} from the noiseless models'"
+                f"{row['found'].text}, {_change(row)} from the noiseless models'"
+                f"{_flipped(rows, row)}"
             )
-        text = f"{source.result['images']} images, {_shots_text(shots)}. {'; '.join(told)}."
-        found.append(Text(text, f"Noise, {source.result['data']}"))
+        text = f"{source.result['images']} images, {_shots_text(shots)}. {'; '.join(told)}. "
+        text += f"{FLIPS[0].upper()}{FLIPS[1:]}."
+        found.append(Text(text, f"Noise, {source.result['data']}, {source.key}"))
     return found
+
+
+def _flipped(rows: Rows, setting: dict[str, Any]) -> str:
+    """The share of predictions that flip in a setting, in words."""
+    for row in _plain(rows, "flips"):
+        if all(row[name] == setting[name] for name in SETTING):
+            found: Measure = row["found"]
+            share, low, high = (f"{100 * max(0.0, end):.1f}%" for end in _ends(found))
+            ends = f" [{low}, {high}]" if found.ends else ""
+            return f"; {share}{ends} of the predictions flip"
+    return ""
 
 
 def _change(row: dict[str, Any]) -> str:
     value, low, high = (
         float(row[f"minus_noiseless{end}"] or "nan") for end in ("", "_low", "_high")
     )
-    return f"{value:+.3f}" + ("" if math.isnan(low) else f" [{low:+.3f}, {high:+.3f}]")
+    few = math.isnan(low) or int(row.get("minus_noiseless_seeds") or 0) < FEWEST_SEEDS
+    return f"{value:+.3f}" + ("" if few else f" [{low:+.3f}, {high:+.3f}]")
 
 
 def _shots_text(shots: str) -> str:
@@ -88,7 +103,7 @@ def _read(source: Source) -> Rows:
         for row in rows:
             row["noise_scale"] = float(row["noise_scale"])
             ends = {key: float(row[key] or "nan") for key in ("mean", "low", "high")}
-            row["found"] = SeedInterval(**ends, seeds=int(row["seeds"]), left_out=0)
+            row["found"] = over_seeds(SeedInterval(**ends, seeds=int(row["seeds"]), left_out=0))
             _ = [row[key] for key in (*SETTING, "figure", "minus_noiseless")]
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise InvalidValueError(
@@ -101,7 +116,7 @@ def _read(source: Source) -> Rows:
 def _plain(rows: Rows, figure: str) -> Rows:
     """The defined rows of a figure without mitigation."""
     rows = [row for row in rows if row["figure"] == figure and row["mitigation"] == "none"]
-    return [row for row in rows if not math.isnan(row["found"].mean)]
+    return [row for row in rows if not math.isnan(row["found"].value)]
 
 
 def _shots(rows: Rows) -> list[str]:
@@ -124,9 +139,8 @@ def _figure(source: Source, rows: Rows, figure: str, shots: str) -> Figure:
         mean, low, high = np.array([_ends(found) for _, found in points]).T
         shift = 0.03 * (k - (len(devices) - 1) / 2)  # beside each other, not on each other
         lines.append(Line(device, x + shift, mean, low, high))
-        said.append(
-            f"{device}: {mean[0]:.3f} at a noise scale of {x[0]:g}, {mean[-1]:.3f} at {x[-1]:g}."
-        )
+        at = ", ".join(f"{found.text} at a noise scale of {scale:g}" for scale, found in points)
+        said.append(f"{device}: {at}.")
     name = f"noise-{source.key.lower()}-{figure.replace('_', '-')}-{shots}"
     exact = _shots_text(shots)
     title = f"{SHOWN[figure].capitalize() if figure != 'auc' else 'AUC'} against noise, {exact}"
@@ -144,15 +158,17 @@ def _figure(source: Source, rows: Rows, figure: str, shots: str) -> Figure:
             axes.set_ylim(bottom=0)
 
     caption = (
-        f"Means over {len(source.result['models'])} trained models with Student's t 95% "
-        "intervals over their seeds."
+        f"{source.result['data']}, means over {len(source.result['models'])} trained models with "
+        f"Student's t 95% intervals over their seeds, from {FEWEST_SEEDS} seeds on."
     )
+    if figure == "flips":
+        caption += f" {FLIPS[0].upper()}{FLIPS[1:]}."
     svg = draw(name, title, description, plot)
     return Figure(name, title, description, svg, caption, (source,))
 
 
 def _table(source: Source, rows: Rows) -> Table:
-    settings: dict[tuple[Any, ...], dict[str, SeedInterval]] = {}
+    settings: dict[tuple[Any, ...], dict[str, Measure]] = {}
     for row in rows:
         key = tuple(row[name] for name in SETTING)
         settings.setdefault(key, {})[row["figure"]] = row["found"]
@@ -164,18 +180,18 @@ def _table(source: Source, rows: Rows) -> Table:
                 "exact" if shots == "none" else shots, math.inf if shots == "none" else int(shots)
             ),
             Cell(mitigation),
-            *(seeds_cell(figures[name]) if name in figures else Cell("none") for name in SHOWN),
+            *(figures[name].cell if name in figures else Cell("none") for name in SHOWN),
         )
         for (device, scale, shots, mitigation), figures in settings.items()
     )
     return Table(
         f"Noise study of {source.result['data']}, {source.result['images']} test images: means "
-        "over the models with 95% intervals over seeds.",
+        f"over the models with Student's t 95% intervals over seeds; {FLIPS}.",
         ("device", "noise scale", "shots", "mitigation", *SHOWN.values()),
         cells,
         ((source,),),
     )
 
 
-def _ends(found: SeedInterval) -> tuple[float, float, float]:
-    return found.mean, found.low, found.high
+def _ends(found: Measure) -> tuple[float, float, float]:
+    return found.value, found.low, found.high

@@ -1,4 +1,6 @@
 "use strict";
+const words = (a, column, b) =>
+  a.cells[column].textContent.localeCompare(b.cells[column].textContent, "en", { numeric: true });
 // Column heads of sortable tables become buttons; without scripts they stay plain text.
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
@@ -20,12 +22,20 @@ for (const table of document.querySelectorAll("table.sortable")) {
       };
       const compare = (a, b) => {
         const [x, y] = [value(a), value(b)];
-        if (x !== null && y !== null) return falling ? y - x : x - y;
-        if (x !== null || y !== null) return x === null ? 1 : -1; // what has no number is last
-        const order = a.cells[column].textContent.localeCompare(b.cells[column].textContent);
+        if ((x === null) !== (y === null)) return x === null ? 1 : -1; // without a number: last
+        const order = x === null ? words(a, column, b) : Math.sign(x - y) || 0; // two infinities: 0
         return falling ? -order : order;
       };
       body.append(...[...body.rows].sort(compare));
     });
   });
 }
+// What is folded on the screen is in print as well; afterwards it is as it was.
+let opened = [];
+addEventListener("beforeprint", () => {
+  opened = [...document.querySelectorAll("details:not([open])")];
+  for (const fold of opened) fold.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const fold of opened) fold.open = false;
+});

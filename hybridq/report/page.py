@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
 from itertools import groupby
@@ -31,7 +32,7 @@ def render(title: str, sections: Sequence[Section]) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    environment.filters["code"] = _code
+    environment.filters |= {"code": _code, "order": _order}
     environment.globals |= {
         "ranges": ranges,
         "runs": _runs,
@@ -74,6 +75,13 @@ def _runs(parts: Sequence[Part]) -> Iterator[tuple[str, list[Part]]]:
     """Parts of one kind that follow each other, with the name of the kind."""
     for kind, group in groupby(parts, key=lambda part: type(part).__name__):
         yield kind, list(group)
+
+
+def _order(value: float | None) -> str:
+    """A number to sort by as JavaScript reads it; nothing for none."""
+    if value is None or math.isnan(value):
+        return ""
+    return ("" if value > 0 else "-") + "Infinity" if math.isinf(value) else repr(value)
 
 
 def _code(text: str) -> Markup:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from hybridq.evaluation.curves import (
     THRESHOLDS,
     Band,
+    Reliability,
     average_precision,
     net_benefit_band,
     net_benefit_of_all,
@@ -23,7 +23,6 @@ from hybridq.evaluation.curves import (
 from hybridq.evaluation.metrics import binary_auc
 from hybridq.report.arms import Arm, Facet
 from hybridq.report.plots import (
-    plot_confusion,
     plot_net_benefit,
     plot_precision_recall,
     plot_reliability,
@@ -36,6 +35,8 @@ from hybridq.report.svg import draw
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MplFigure
 
+FEWEST_TREATED = 5
+"""Images above a threshold, below which a net benefit is that of single images."""
 MOST_LINES = 4
 """Curves with bands in one drawing; further arms get another one."""
 
@@ -77,7 +78,7 @@ class _Group:
     @property
     def band(self) -> str:
         over = "images and training seeds" if self.seeds > 1 else "images"
-        return f"95% bands from a stratified bootstrap over {over}"
+        return f"Pointwise 95% bands from a stratified bootstrap over {over}"
 
 
 def discrimination(facets: Sequence[Facet], how: Resampling) -> Section:
@@ -89,15 +90,6 @@ def discrimination(facets: Sequence[Facet], how: Resampling) -> Section:
         for group in _groups(facet):
             parts += [_roc(group, how), _precision_recall(group, how)]
     return Section("discrimination", "ROC and precision-recall", tuple(parts), EVALUATE)
-
-
-def confusion(facets: Sequence[Facet]) -> Section:
-    """Confusion matrices at the thresholds that validation chose."""
-    parts: list[Part] = []
-    for facet in facets:
-        if not facet.multilabel:
-            parts += _confusion(facet)
-    return Section("confusion", "Confusion matrix", tuple(parts), EVALUATE)
 
 
 def calibration(facets: Sequence[Facet]) -> Section:
@@ -139,7 +131,7 @@ def _groups(facet: Facet) -> Iterator[_Group]:
     for start in range(0, len(facet.arms), MOST_LINES):
         arms = facet.arms[start : start + MOST_LINES]
         named = tuple(
-            (_arm_label(arm), actual, scores)
+            (arm_label(arm), actual, scores)
             for arm in arms
             for _, actual, scores in facet.decisions(arm)
         )
@@ -156,7 +148,8 @@ def _groups(facet: Facet) -> Iterator[_Group]:
             )
 
 
-def _arm_label(arm: Arm) -> str:
+def arm_label(arm: Arm) -> str:
+    """An arm's name, and its seeds where it has several."""
     return arm.name + (f" ({len(arm.seeds)} seeds)" if len(arm.seeds) > 1 else "")
 
 
@@ -225,7 +218,8 @@ def _net_benefit(group: _Group, how: Resampling) -> Figure:
     for name, actual, scores in group.decisions:
         band = net_benefit_band(actual, scores, resamples=how.resamples, seed=how.seed)
         bands[name] = band
-        said.append(f"{name}: {_useful(band, treat_all)}")
+        treated = (scores[:, :, None] >= THRESHOLDS).sum(axis=1).mean(axis=0)
+        said.append(f"{name}: {_useful(band, treat_all, treated)}")
     said.append(f"Prevalence {prevalence:.3f}.")
     caption = f"{group.band}; to treat means to act as if the image were {group.subject}."
     return _figure(
@@ -238,17 +232,25 @@ def _net_benefit(group: _Group, how: Resampling) -> Figure:
     )
 
 
-def _useful(band: Band, treat_all: Floats) -> str:
-    """Where a curve lies above both ways of doing without the model, in words."""
-    above = band.value > np.maximum(treat_all, 0) + 1e-12
-    if not above.any():
-        return "nowhere above treating all or none."
-    at = THRESHOLDS[above]
-    return (
-        f"above treating all and none at {int(above.sum())} of {len(above)} thresholds, from "
-        f"{at[0]:.2f} to {at[-1]:.2f}; net benefit {np.interp(0.2, band.x, band.value):.3f} at a "
-        "threshold of 0.20."
+def _useful(band: Band, treat_all: Floats, treated: Floats) -> str:
+    """The runs of thresholds where a curve lies above both ways of doing without the model.
+
+    Args:
+        band: net benefit at `THRESHOLDS`.
+        treat_all: that of treating all.
+        treated: images at or above each threshold, the mean over the seeds.
+    """
+    counted = treated >= FEWEST_TREATED
+    above = counted & (band.value > np.maximum(treat_all, 0) + 1e-12)
+    ends = np.flatnonzero(np.diff(np.concatenate([[0], above.astype(np.int64), [0]])))
+    runs = " and ".join(
+        f"from {THRESHOLDS[first]:.2f} to {THRESHOLDS[last - 1]:.2f}"
+        for first, last in ends.reshape(-1, 2)
     )
+    where = f"above treating all and none {runs}" if runs else "nowhere above treating all or none"
+    benefit = np.interp(0.2, band.x, band.value)
+    few = "" if counted.all() else f"; thresholds with fewer than {FEWEST_TREATED} images left out"
+    return f"{where}{few}; net benefit {benefit:.3f} at a threshold of 0.20."
 
 
 def _reliability(group: _Group) -> Figure:
@@ -258,8 +260,8 @@ def _reliability(group: _Group) -> Figure:
         bins[name] = found
         gap = float(np.average(np.abs(found.observed - found.predicted), weights=found.images))
         said.append(
-            f"{name}: mean gap between predicted and observed share {gap:.3f} over "
-            f"{len(found.images)} bins."
+            f"{name}: mean gap between predicted and observed share {gap:.3f}; "
+            f"{', '.join(_bins(found))}."
         )
     caption = f"Of {group.subject}" if group.is_binary else f"Of each class, {group.subject}"
     caption += "; counts are means over the seeds." if group.seeds > 1 else "."
@@ -273,54 +275,14 @@ def _reliability(group: _Group) -> Figure:
     )
 
 
-def _confusion(facet: Facet) -> list[Part]:
-    count = len(facet.class_names)
-    columns = 2 if count <= 4 and len(facet.arms) > 1 else 1
-    parts: list[Part] = []
-    for start in range(0, len(facet.arms), MOST_LINES):
-        arms = facet.arms[start : start + MOST_LINES]
-        matrices = {_arm_label(arm): _matrix(facet, arm) for arm in arms}
-        said = [_confusion_words(name, m, facet.class_names) for name, m in matrices.items()]
-        name = f"confusion-{facet.name}-{start + 1}"
-        title = facet.title
-        description = f"Confusion of actual and predicted classes, {title}. " + " ".join(said)
-        side = max(2.9, 0.42 * count + 1.4)
-        rows = -(-len(arms) // columns)
-        svg = draw(
-            name,
-            title,
-            description,
-            partial(
-                plot_confusion, matrices=matrices, class_names=facet.class_names, columns=columns
-            ),
-            width=side * columns + 0.4,
-            height=side * rows,
-        )
-        caption = "Counts, and shares of the actual class."
-        if facet.positive is not None:
-            caption += " Thresholds were chosen on validation, by balanced accuracy."
-        if max(len(arm.seeds) for arm in arms) > 1:
-            caption += " Counts are means over the seeds."
-        parts.append(Figure(name, title, description, svg, caption, sources_of(arms)))
-    return parts
-
-
-def _matrix(facet: Facet, arm: Arm) -> Floats:
-    """Mean counts over the seeds, actual by predicted."""
-    count = len(facet.class_names)
-    cells = facet.labels * count + facet.predicted(arm)
-    matrix = np.bincount(cells.ravel(), minlength=count**2).reshape(count, count)
-    mean: Floats = matrix / len(arm.seeds)
-    return mean
-
-
-def _confusion_words(name: str, matrix: Floats, class_names: Sequence[str]) -> str:
-    parts = [
-        f"{matrix[k, k]:.4g} of {matrix[k].sum():.4g} {class_names[k]}"
-        for k in range(len(class_names))
-        if matrix[k].sum()
+def _bins(found: Reliability) -> list[str]:
+    """Each bin in words: predicted and observed share, interval, images."""
+    rows = zip(found.predicted, found.observed, found.low, found.high, found.images, strict=True)
+    return [
+        f"predicted {predicted:.2f}, observed {observed:.2f} [{low:.2f}, {high:.2f}] of "
+        f"{images:.4g} images"
+        for predicted, observed, low, high, images in rows
     ]
-    return f"{name}: right for {', '.join(parts)}."
 
 
 def _at(band: Band, x: float) -> str:

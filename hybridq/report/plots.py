@@ -144,33 +144,35 @@ def plot_reliability(figure: MplFigure, bins: Mapping[str, Reliability], subject
 
 
 def plot_confusion(
-    figure: MplFigure, matrices: Mapping[str, Floats], class_names: Sequence[str], columns: int
+    figure: MplFigure, matrix: Floats, class_names: Sequence[str], *, few: bool
 ) -> None:
-    """Confusion matrices: shares of the actual class as tints, mean counts as numbers."""
+    """A confusion matrix: shares of the actual class as tints, counts as numbers.
+
+    Args:
+        figure: empty.
+        matrix: `(classes, classes)`, actual by predicted.
+        class_names: names of the classes.
+        few: whether there is room for shares in words and for upright names.
+    """
     from matplotlib.colors import LinearSegmentedColormap
 
     tint = LinearSegmentedColormap.from_list("tint", ["#0a6fb100", "#0a6fb1ff"])
-    rows = -(-len(matrices) // columns)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat[len(matrices) :]:
-        axes.remove()
-    few = len(class_names) <= 4
+    axes = figure.subplots()
     ticks = range(len(class_names))
-    for axes, (name, matrix) in zip(grid.flat, matrices.items(), strict=False):
-        shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-        for row in ticks:
-            for column in ticks:
-                share = shares[row, column]
-                axes.add_patch(_square(column, row, tint(share * 0.45)))
-                text = f"{matrix[row, column]:.4g}" + (f"\n{share:.0%}" if few else "")
-                axes.text(column, row, text, ha="center", va="center", fontsize=11 if few else 7)
-        axes.set(xlim=(-0.5, len(class_names) - 0.5), ylim=(len(class_names) - 0.5, -0.5))
-        names = [textwrap.fill(label, 12) for label in class_names]
-        axes.set_xticks(ticks, names, rotation=0 if few else 90)
-        axes.set_yticks(ticks, names)
-        axes.grid(visible=False)
-        axes.set_aspect("equal")
-        axes.set(xlabel="predicted", ylabel="actual", title=name)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    for row in ticks:
+        for column in ticks:
+            share = shares[row, column]
+            axes.add_patch(_square(column, row, tint(share * 0.45)))
+            text = f"{matrix[row, column]:.4g}" + (f"\n{share:.0%}" if few else "")
+            axes.text(column, row, text, ha="center", va="center", fontsize=11 if few else 7)
+    axes.set(xlim=(-0.5, len(class_names) - 0.5), ylim=(len(class_names) - 0.5, -0.5))
+    names = [textwrap.fill(label, 12) for label in class_names]
+    axes.set_xticks(ticks, names, rotation=0 if few else 90)
+    axes.set_yticks(ticks, names)
+    axes.grid(visible=False)
+    axes.set_aspect("equal")
+    axes.set(xlabel="predicted", ylabel="actual")
 
 
 def _square(column: int, row: int, colour: Any) -> Any:
@@ -210,6 +212,7 @@ def plot_intervals(
     *,
     xlabel: str,
     margin: float | None = None,
+    xlim: tuple[float, float] | None = None,
 ) -> None:
     """Values with intervals, one row each from the top.
 
@@ -220,7 +223,7 @@ def plot_intervals(
     bars = np.nan_to_num(np.array([values - low, high - values])).clip(0)
     axes.errorbar(values, y, xerr=bars, fmt="o", color=SERIES[0], capsize=3, linewidth=1.4)
     axes.set_yticks(y, [textwrap.fill(name, 38) for name in names])
-    axes.set(xlabel=xlabel, ylim=(len(names) - 0.5, -0.5))
+    axes.set(xlabel=xlabel, ylim=(len(names) - 0.5, -0.5), xlim=xlim)
     axes.grid(visible=False, axis="y")
     if margin is not None:
         axes.axvspan(-margin, margin, color=QUIET, alpha=0.15, linewidth=0)

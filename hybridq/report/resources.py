@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from hybridq.errors import InvalidValueError
 from hybridq.evaluation.cost import energy_estimate, model_cost
-from hybridq.report.ablation import Ablation, parameters
+from hybridq.report.ablation import Ablation
 from hybridq.report.models import Trained
+from hybridq.report.naming import study_model_name
 from hybridq.report.section import Cell, Fold, Part, Section, Table, Text
 from hybridq.report.sources import Source, Sources
 
@@ -16,27 +18,29 @@ def resources(
     models: Sequence[Trained],
     ablations: Sequence[Ablation],
     sources: Sources,
+    names: Mapping[Source, str],
     watts: float,
 ) -> Section:
     """A row for each kind of model, and a row for each command that took time."""
     parts: list[Part] = []
     if models:
-        parts.append(_sizes(models))
-    parts += [parameters(ablation) for ablation in ablations]
+        parts.append(_sizes(models, names))
+    parts += [_parameters(ablation) for ablation in ablations]
     timed = [source for source in sources.all if _seconds(source) is not None]
     if timed:
         parts += [*_times(timed, watts), _formula(watts)]
+        parts += _untimed([source for source in sources.all if source not in timed])
     return Section("cost", "Cost", tuple(parts), "any folder whose result.json has its seconds")
 
 
-def _sizes(models: Sequence[Trained]) -> Table:
+def _sizes(models: Sequence[Trained], names: Mapping[Source, str]) -> Table:
     rows = []
     for trained in models:
         cost = model_cost(trained.model)
         size = trained.spec.encoder.image_size
         rows.append(
             (
-                Cell(f"{trained.spec.head.name} on {trained.spec.encoder.weights}"),
+                Cell(names[trained.source], None, trained.spec.data),
                 Cell(f"{size} x {size}", size),
                 Cell(f"{cost.parameters:,}", cost.parameters),
                 Cell(f"{cost.head_parameters:,}", cost.head_parameters),
@@ -62,6 +66,28 @@ def _sizes(models: Sequence[Trained]) -> Table:
         ),
         tuple(rows),
         tuple((trained.source,) for trained in models),
+    )
+
+
+def _parameters(ablation: Ablation) -> Table:
+    """How many parameters each model of an ablation trains."""
+    own = {row["model"]: row for row in ablation.rows}
+    rows = tuple(
+        (
+            Cell(study_model_name(model)),
+            *(
+                Cell(f"{int(row[key]):,}", int(row[key])) if row[key] else Cell("none")
+                for key in ("parameters", "circuit_parameters")
+            ),
+        )
+        for model, row in own.items()
+    )
+    return Table(
+        f"Parameters of each model of the ablation on {ablation.title}, as trained: of heads on "
+        "frozen features the head alone.",
+        ("model", "parameters", "of the circuit"),
+        rows,
+        ((ablation.source,),),
     )
 
 
@@ -106,11 +132,25 @@ def _formula(watts: float) -> Text:
     )
 
 
+def _untimed(sources: Sequence[Source]) -> list[Text]:
+    """Which folders the sums are without."""
+    if not sources:
+        return []
+    told = ", ".join(f"{source.key} (`hybridq {source.kind}`)" for source in sources)
+    return [Text(f"{told}: these folders record no seconds, so the sums are without.", "Left out")]
+
+
 def _seconds(source: Source) -> float | None:
     """Recorded wall time; of an ablation that of all its units, one core each."""
     stages = source.folder / "seconds.csv"
     if source.kind == "study ablation" and stages.is_file():
-        with stages.open(newline="", encoding="utf-8") as file:
-            return sum(float(row["seconds"]) for row in csv.DictReader(file))
+        try:
+            with stages.open(newline="", encoding="utf-8") as file:
+                return sum(float(row["seconds"]) for row in csv.DictReader(file))
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise InvalidValueError(
+                f"Expected a number of seconds in each row of {stages}, got "
+                f"{type(error).__name__}: go on with `hybridq study ablation --resume`."
+            ) from error
     value = source.result.get("seconds")
     return float(value) if isinstance(value, int | float) else None

@@ -1,39 +1,39 @@
-"""What comes first: the verdicts in words, and the table of figures they speak of."""
+"""The tables of figures, and what evaluations say in words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hybridq.evaluation.tables import interval
-from hybridq.report.arms import Arm, Facet, encoder_name, percent
+from hybridq.report.arms import Arm, Facet
+from hybridq.report.measures import (
+    FIGURES,
+    KINDS,
+    evaluated,
+    figures_of,
+    recorded,
+    shown_figures,
+)
+from hybridq.report.naming import baseline_name, counted, percent
 from hybridq.report.section import Cell, Fold, Part, Section, Table, Text
 from hybridq.report.sources import Source
-from hybridq.studies.summary import SeedInterval, seed_interval
 
-FIGURES = {
-    "auc": "AUC",
-    "balanced_accuracy": "balanced accuracy",
-    "accuracy": "accuracy",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "macro_f1": "macro F1",
-    "calibration_error": "calibration error",
-}
 HEADLINE = ("auc", "balanced_accuracy", "sensitivity", "specificity", "calibration_error")
 
 
-def results(facets: Sequence[Facet], studies: Sequence[Table]) -> Section:
+def results(
+    facets: Sequence[Facet], studies: Sequence[Table], names: Mapping[Source, str]
+) -> Section:
     """The figures of every arm, with intervals, the baselines beside them.
 
     Args:
         facets: evaluations.
         studies: the tables of studies, which come first.
+        names: of the models.
     """
     parts: list[Part] = list(studies)
     if facets:
-        parts += [_headline(facets), Fold("Every evaluation by itself", (_each(facets),))]
+        parts += [_headline(facets), Fold("Every evaluation by itself", (_each(facets, names),))]
     return Section(
         "results",
         "Results",
@@ -48,153 +48,105 @@ def sentences(facets: Sequence[Facet]) -> list[Text]:
     for facet in facets:
         told = []
         for arm in facet.arms:
-            (source, *_) = arm.sources
-            if len(arm.sources) == 1:
-                figure = source.result["model"]["figures"]["auc"]
-                told.append(f"{arm.name}: AUC {interval(figure)}")
-            else:
-                told.append(
-                    f"{arm.name}: mean AUC {seeds_text(mean_over_seeds(arm.sources, 'auc'))}"
-                )
-        baselines = [
-            f"{name.replace('_', ' ')}: AUC {interval(entry['figures']['auc'])}"
+            figure = evaluated(facet, arm, "auc")
+            if figure is not None:
+                many = len(arm.seeds)
+                name = arm.name if many == 1 else f"{arm.name}, mean of {many} seeds"
+                told.append(f"{name}: AUC {figure.text}{_operating(facet, arm)}")
+        told += [
+            f"{baseline_name(name)}: AUC {recorded(entry['figures']['auc']).text}"
             for name, entry in _baselines(facet).items()
             if name != "majority"
         ]
-        images = len(facet.ids)
-        text = "; ".join([*told, *baselines])
-        found.append(Text(f"On {images} images. {text}.", facet.title))
+        text = f"On {counted(len(facet.ids), 'image')}. {'; '.join(told)}."
+        found.append(Text(text, facet.title))
     return found
+
+
+def _operating(facet: Facet, arm: Arm) -> str:
+    """Sensitivity and specificity in words, where there is a positive class."""
+    found = [evaluated(facet, arm, name) for name in ("sensitivity", "specificity")]
+    told = [
+        f"{name} {figure.value:.2f}"
+        for name, figure in zip(("sensitivity", "specificity"), found, strict=True)
+        if figure is not None
+    ]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _baselines(facet: Facet) -> dict[str, Any]:
     """The baselines of the first evaluation that has some."""
-    for arm in facet.arms:
-        for source in arm.sources:
-            if source.result["baselines"]:
-                found: dict[str, Any] = source.result["baselines"]
-                return found
-    return {}
+    owner = _baseline_owner(facet)
+    found: dict[str, Any] = {} if owner is None else owner.result["baselines"]
+    return found
+
+
+def _baseline_owner(facet: Facet) -> Source | None:
+    every = (source for arm in facet.arms for source in arm.sources)
+    return next((source for source in every if source.result["baselines"]), None)
 
 
 def _headline(facets: Sequence[Facet]) -> Table:
     rows, sources = [], []
-    shown = [n for n in HEADLINE if any(n in _figures(f.arms[0].sources[0]) for f in facets)]
+    shown = shown_figures(HEADLINE, [facet.arms[0].sources[0] for facet in facets])
     for facet in facets:
         for arm in facet.arms:
             rows.append(_arm_row(facet, arm, shown))
             sources.append(arm.sources)
-        owner = next((s for arm in facet.arms for s in arm.sources if s.result["baselines"]), None)
+        owner = _baseline_owner(facet)
         if owner is not None:
             for name, entry in owner.result["baselines"].items():
-                cells = [value_cell(entry["figures"].get(figure)) for figure in shown]
-                title = Cell(f"{name.replace('_', ' ')} (baseline)", None, _under(facet))
-                rows.append((title, *cells, Cell("images"), *_where(facet)))
+                cells = [_recorded_cell(entry["figures"], figure) for figure in shown]
+                rows.append(_row(facet, baseline_name(name), cells, 1))
                 sources.append((owner,))
     return Table(
-        "Figures with 95% intervals. Over images: a stratified bootstrap of the test images, one "
-        "training. Over seeds: the mean of several trainings, Student's t, cut off at 0 and 1.",
-        ("model", *(FIGURES[name] for name in shown), "interval over", "data", "labels", "backend"),
+        f"Means over the training seeds. {KINDS}",
+        ("model", *(FIGURES[name] for name in shown), "labels", "seeds"),
         tuple(rows),
         tuple(sources),
     )
 
 
 def _arm_row(facet: Facet, arm: Arm, shown: Sequence[str]) -> tuple[Cell, ...]:
-    if len(arm.sources) == 1:
-        figures = _figures(arm.sources[0])
-        cells = [value_cell(figures.get(name)) for name in shown]
-        over = "images"
-    else:
-        cells = [
-            seeds_cell(mean_over_seeds(arm.sources, name))
-            if name in _figures(arm.sources[0])
-            else Cell("none")
-            for name in shown
-        ]
-        over = f"{len(arm.sources)} seeds"
-    return (Cell(arm.name, None, _under(facet)), *cells, Cell(over), *_where(facet))
+    found = [evaluated(facet, arm, name) for name in shown]
+    cells = [Cell("none") if figure is None else figure.cell for figure in found]
+    return _row(facet, arm.name, cells, len(arm.seeds))
 
 
-def _under(facet: Facet) -> str:
-    return f"{percent(facet.fraction)} of the labels, {facet.title.rpartition(', ')[2]}"
+def _row(facet: Facet, name: str, cells: Sequence[Cell], seeds: int) -> tuple[Cell, ...]:
+    where = f"{facet.data}, {facet.split}, {facet.where}"
+    share = Cell(percent(facet.fraction), facet.fraction)
+    return (Cell(name, None, where), *cells, share, Cell(str(seeds), seeds))
 
 
-def _where(facet: Facet) -> list[Cell]:
-    data, _, rest = facet.title.partition(",")
-    backend = rest.rpartition(",")[2].strip()
-    return [Cell(data), Cell(percent(facet.fraction), facet.fraction), Cell(backend)]
+def _recorded_cell(figures: Mapping[str, Any], name: str) -> Cell:
+    return recorded(figures[name]).cell if name in figures else Cell("none")
 
 
-def _each(facets: Sequence[Facet]) -> Table:
-    members = [(arm, source) for facet in facets for arm in facet.arms for source in arm.sources]
-    names = [name for name in FIGURES if any(name in _figures(source) for _, source in members)]
+def _each(facets: Sequence[Facet], names: Mapping[Source, str]) -> Table:
+    members = [source for facet in facets for arm in facet.arms for source in arm.sources]
+    shown = shown_figures(tuple(FIGURES), members)
     rows = tuple(
         (
             Cell(source.name),
-            *(value_cell(_figures(source).get(name)) for name in names),
-            Cell(encoder_name(source.result["encoder_weights"])),
-            Cell(source.result["head"]),
+            *(_recorded_cell(figures_of(source), name) for name in shown),
+            Cell(names[source]),
             Cell(percent(source.result["labels"]), source.result["labels"]),
             Cell(str(source.result["train_seed"]), source.result["train_seed"]),
             Cell(source.result["backend"]["name"]),
         )
-        for _, source in members
+        for source in members
     )
     return Table(
-        "Each evaluation with 95% intervals over its images.",
+        "Each evaluation with 95% intervals of a stratified bootstrap over its images.",
         (
             "evaluation",
-            *(FIGURES[name] for name in names),
-            "encoder",
-            "head",
+            *(FIGURES[name] for name in shown),
+            "model",
             "labels",
-            "seed",
+            "training seed",
             "backend",
         ),
         rows,
-        tuple((source,) for _, source in members),
+        tuple((source,) for source in members),
     )
-
-
-def _figures(source: Source) -> dict[str, Any]:
-    found: dict[str, Any] = source.result["model"]["figures"]
-    return found
-
-
-def mean_over_seeds(sources: Iterable[Source], name: str) -> SeedInterval:
-    """The mean of a figure of evaluations over their seeds; its interval ends at 0 and 1."""
-    rows = [
-        {"seed": source.result["train_seed"], name: _number(_figures(source)[name]["value"])}
-        for source in sources
-    ]
-    found = seed_interval(rows, name)
-    return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value
-
-
-def value_cell(figure: dict[str, float | None] | None) -> Cell:
-    """A value with its interval as a cell that sorts by the value."""
-    if figure is None:
-        return Cell("none")
-    value, _, ends = interval(figure).partition(" ")
-    return Cell(value, figure["value"], ends)
-
-
-def seeds_cell(found: SeedInterval) -> Cell:
-    """A mean over seeds with its interval as a cell that sorts by the mean."""
-    if not found.seeds:
-        return Cell("undefined")
-    value, _, ends = seeds_text(found).partition(" ")
-    return Cell(value, found.mean, ends)
-
-
-def seeds_text(found: SeedInterval) -> str:
-    """A mean over seeds with its interval, as `0.912 [0.871, 0.950]`."""
-    if not found.seeds:
-        return "undefined"
-    ends = f" [{found.low:.3f}, {found.high:.3f}]" if found.seeds > 1 else ""
-    return f"{found.mean:.3f}{ends}"

@@ -103,6 +103,13 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """Terms and what they mean, one `(term, meaning)` each."""
+
+    terms: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Heading:
     """A heading below that of the section."""
 
@@ -134,7 +141,7 @@ class Document:
     html: Markup
 
 
-Part: TypeAlias = Text | Heading | Table | Figure | Gallery | Verdict | Fold | Document
+Part: TypeAlias = Text | Terms | Heading | Table | Figure | Gallery | Verdict | Fold | Document
 
 
 @dataclass(frozen=True)

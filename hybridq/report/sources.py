@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from hybridq.errors import InvalidValueError, MissingFileError
+from pydantic import ValidationError
+
+from hybridq.checkpoint import read_spec
+from hybridq.config import Config, FinetuneConfig, PretrainConfig
+from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 from hybridq.files import read_jsonl
 
 Kind = Literal["pretrain", "finetune", "evaluate", "submit", "study noise", "study ablation"]
@@ -46,6 +50,9 @@ NEEDED: dict[Kind, tuple[str, ...]] = {
     ),
 }
 
+CONFIGS: dict[Kind, type[Config]] = {"finetune": FinetuneConfig, "pretrain": PretrainConfig}
+"""Commands whose runs are opened or compared, so that their configs have to be of this version."""
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -55,7 +62,7 @@ class Source:
         key: its short name in the report, as `S1`.
         kind: the command that made it.
         folder: as it was given, or as another run recorded it.
-        config: its `config.json`.
+        config: its `config.json`; of training runs with the defaults of what it leaves out.
         environment: its `environment.json`.
         result: its `result.json`.
         followed: the folder that led to it; None if the user named it.
@@ -86,9 +93,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Sources:
-    """All folders of a report, those that were named first."""
+    """All folders of a report, those that were named first.
+
+    Attributes:
+        all: in the order of their keys.
+        left_out: for each run that a folder led to and that cannot be read, why.
+    """
 
     all: tuple[Source, ...]
+    left_out: tuple[str, ...] = ()
 
     def of(self, *kinds: Kind) -> tuple[Source, ...]:
         """Those of some commands, in their order."""
@@ -105,9 +118,11 @@ class Sources:
 def read_sources(folders: Sequence[Path]) -> Sources:
     """Read folders, and the training runs they recorded that are still there.
 
+    A run that was not named and cannot be read is left out.
+
     Raises:
-        MissingFileError: if a folder is none of a run or a study, or is not finished.
-        InvalidValueError: if no folder is named, or a file in it cannot be read.
+        MissingFileError: if a named folder is none of a run or a study, or is not finished.
+        InvalidValueError: if no folder is named, or a file in a named one cannot be read.
     """
     if not folders:
         raise InvalidValueError(
@@ -119,14 +134,21 @@ def read_sources(folders: Sequence[Path]) -> Sources:
         if folder.resolve() not in found:
             found[folder.resolve()] = _read(folder, len(found) + 1, None)
     waiting = list(found.values())
+    left_out: dict[Path, str] = {}
     while waiting:
         source = waiting.pop(0)
         for link in _links(source):
-            if link.resolve() not in found and _kind(link) is not None:
+            place = link.resolve()
+            if place in found or place in left_out or _kind(link) is None:
+                continue
+            try:
                 led = _read(link, len(found) + 1, source.key)
-                found[link.resolve()] = led
+            except HybridqError as error:
+                left_out[place] = f"{link}, which {source.key} recorded. {error}"
+            else:
+                found[place] = led
                 waiting.append(led)
-    return Sources(tuple(found.values()))
+    return Sources(tuple(found.values()), tuple(left_out.values()))
 
 
 def _links(source: Source) -> list[Path]:
@@ -144,9 +166,12 @@ def _links(source: Source) -> list[Path]:
 
 
 def _order(run: Path) -> tuple[float, int, str]:
-    """A key that sorts runs by falling share of the labels, then by seed."""
-    config = _json(run / "config.json")
-    return -float(config.get("labels", 0)), int(config.get("seed", 0)), run.name
+    """A key that sorts runs by falling share of the labels, then by seed; unreadable ones last."""
+    try:
+        config = _json(run / "config.json")
+        return -float(config["labels"]), int(config["seed"]), run.name
+    except (HybridqError, KeyError, TypeError, ValueError):
+        return 0.0, 0, run.name
 
 
 def _kind(folder: Path) -> Kind | None:
@@ -177,7 +202,24 @@ def _read(folder: Path, number: int, followed: str | None) -> Source:
             f"Expected a result of `hybridq {kind}` in {folder / 'result.json'}, got one without "
             f"{missing[0]!r}: run the command again with this version."
         )
+    if kind in CONFIGS:
+        config = _checked(config, kind, folder)
     return Source(f"S{number}", kind, folder, config, environment, result, followed)
+
+
+def _checked(config: dict[str, Any], kind: Kind, folder: Path) -> dict[str, Any]:
+    """The config of a training run of this version, with its defaults."""
+    try:
+        checked = CONFIGS[kind].model_validate(config).model_dump(mode="json")
+    except ValidationError as error:
+        field = ".".join(map(str, error.errors()[0]["loc"]))
+        raise InvalidValueError(
+            f"Expected a config of `hybridq {kind}` of this version in "
+            f"{folder / 'config.json'}, got another in the field {field!r}: run the command again."
+        ) from error
+    if kind == "finetune":
+        read_spec(folder)
+    return checked
 
 
 def _json(path: Path) -> dict[str, Any]:

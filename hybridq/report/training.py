@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.report.arms import arm_name, percent
+from hybridq.report.naming import counted, data_name, percent
 from hybridq.report.plots import Line, plot_lines
 from hybridq.report.section import Figure, Section
 from hybridq.report.sources import Kind, Source, Sources
@@ -24,18 +23,23 @@ CURVES: tuple[tuple[Kind, str, str], ...] = (
 )
 
 
-def training_curves(sources: Sources) -> Section:
-    """A drawing for each kind of training and figure; seeds of one kind share a line."""
+def training_curves(sources: Sources, names: Mapping[Source, str]) -> Section:
+    """A drawing for each kind of training and figure; seeds of one recipe share a line.
+
+    Args:
+        sources: of the report.
+        names: of the models, `source_names`.
+    """
     found = []
     for kind, key, title in CURVES:
         groups: dict[str, dict[str, list[Source]]] = {}
         for source in sources.of(kind):
-            where, name = _group(source)
-            groups.setdefault(where, {}).setdefault(name, []).append(source)
+            own = groups.setdefault(_where(source), {})
+            own.setdefault(names[source], []).append(source)
         for k, (where, own) in enumerate(groups.items()):
-            names = list(own)
-            for start in range(0, len(names), MOST_LINES):
-                chosen = {name: own[name] for name in names[start : start + MOST_LINES]}
+            lines = list(own)
+            for start in range(0, len(lines), MOST_LINES):
+                chosen = {name: own[name] for name in lines[start : start + MOST_LINES]}
                 name = f"{kind}-{key}-{k + 1}-{start + 1}".replace("_", "-")
                 found.append(_figure(name, key, title, where, chosen))
     figures = [figure for figure in found if figure is not None]
@@ -47,17 +51,12 @@ def training_curves(sources: Sources) -> Section:
     )
 
 
-def _group(source: Source) -> tuple[str, str]:
-    """What is drawn together, and what runs are that differ in their seed only."""
-    config = source.config
-    data = str(config["data"]).split(",")[0]
+def _where(source: Source) -> str:
+    """What is drawn together."""
+    data = data_name(source.config["data"])
     if source.kind == "pretrain":
-        return "", f"SimCLR on {data}"
-    encoder = config["encoder"]
-    kind = encoder if encoder in ("none", "imagenet") else "simclr"
-    frozen = ", frozen encoder" if config["freeze_encoder"] else ""
-    name = f"{arm_name(kind, config['head']['name'])}{frozen}"
-    return f"{percent(config['labels'])} of the labels of {data}", name
+        return data
+    return f"{percent(source.config['labels'])} of the labels of {data}"
 
 
 def _figure(
@@ -70,12 +69,12 @@ def _figure(
         if not runs:
             continue
         used += [source for source, _ in runs]
-        x = reduce(np.intersect1d, [epochs for _, (epochs, _) in runs])
-        mean = np.nanmean([values[np.isin(epochs, x)] for _, (epochs, values) in runs], axis=0)
+        x, mean = _mean([series for _, series in runs])
         label = group + (f" ({len(runs)} seeds)" if len(runs) > 1 else "")
         faint = tuple(series for _, series in runs) if len(runs) > 1 else ()
         lines.append(Line(label, x, mean, faint=faint))
-        said.append(f"{label}: from {mean[0]:.3f} to {mean[-1]:.3f} in {x[-1]:.0f} epochs.")
+        span = counted(int(x[-1]), "epoch")
+        said.append(f"{label}: from {mean[0]:.3f} to {mean[-1]:.3f} in {span}.")
     if not lines:
         return None
     description = f"{title}, {where}. " + " ".join(said)
@@ -88,9 +87,26 @@ def _figure(
         ),
     )
     several = any(line.faint for line in lines)
-    caption = f"{where[0].upper()}{where[1:]}. " if where else ""
-    caption += "Means over the seeds; thin lines are single runs." if several else "One run a line."
+    caption = f"{where[0].upper()}{where[1:]}. "
+    caption += (
+        "Means over the seeds that reached the epoch; thin lines are single runs."
+        if several
+        else "One run a line."
+    )
     return Figure(name, title, description, svg, caption, tuple(used))
+
+
+def _mean(
+    series: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The mean over the runs at every epoch that one of them has, NaN left out."""
+    epochs = np.concatenate([x for x, _ in series])
+    values = np.concatenate([y for _, y in series])
+    x, place = np.unique(epochs, return_inverse=True)
+    defined = ~np.isnan(values)
+    count = np.bincount(place, defined, len(x))
+    total = np.bincount(place, np.where(defined, values, 0), len(x))
+    return x, np.divide(total, count, out=np.full(len(x), math.nan), where=count > 0)
 
 
 def _series(source: Source, key: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

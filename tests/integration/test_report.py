@@ -16,6 +16,7 @@ from tests.integration.report_page import Page, make_report
 
 SECTIONS = {
     "summary": "Summary",
+    "about": "About the data and the models",
     "results": "Results",
     "comparisons": "Comparisons",
     "discrimination": "ROC and precision-recall",
@@ -27,12 +28,21 @@ SECTIONS = {
     "features": "Feature geometry",
     "gradcam": "Grad-CAM gallery",
     "noise": "Noise",
-    "hardware": "On quantum hardware",
+    "hardware": "Rehearsal on a simulated device",
     "cost": "Cost",
     "circuit": "Circuit",
     "card": "Model card",
     "sources": "Sources",
 }
+STARTS = {"simclr": "SimCLR frozen", "random": "random encoder"}
+
+
+def called(model):
+    """The page's name of an ablation's head on frozen features."""
+    if model == "raw_pixels":
+        return "raw pixels, logistic regression"
+    encoder, head = model.split("-")
+    return f"{STARTS[encoder]}, {head}"
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +86,11 @@ def test_every_picture_has_a_name_in_words(page):
     pictures = page.root.all("img")
     assert len(pictures) == 4
     for image in pictures:
-        assert re.search(r"(right|wrong): .*predicted .*Most evidence: ", image.attributes["alt"])
+        assert re.search(
+            r"(right|wrong): actual: .* / predicted: .*\. Probability of lesion "
+            r"\d\.\d\d, threshold \d\.\d\d\. Most evidence: ",
+            image.attributes["alt"],
+        )
 
 
 def test_ids_are_unique_and_links_lead_somewhere(page):
@@ -131,19 +145,24 @@ def test_tables_are_true_to_the_evaluations(page, evaluated):
             f = figures[key]
             expected = f"{f['value']:.3f} [{f['low']:.3f}, {f['high']:.3f}]"
             assert shown[column] == expected
-        assert shown["head"] == result["head"]
+        assert shown["model"] == f"SimCLR frozen, {result['head']}"
         assert shown["source"] in {"S1", "S2"}
-    headline = next(r for c, r in page.tables().items() if c.startswith("Figures with 95%"))
-    where = " 100% of the labels, statevector"
+    headline = next(r for c, r in page.tables().items() if c.startswith("Means over the training"))
+    where = " phantom, test split, statevector"
     shown = {
         row[0].removesuffix(where): dict(zip(headline[0], row, strict=True)) for row in headline[1:]
     }
-    assert {"SimCLR, pqc", "SimCLR, mlp", "majority (baseline)"} <= set(shown)
+    assert {"SimCLR frozen, pqc", "SimCLR frozen, mlp"} <= set(shown)
+    names = {
+        "majority": "majority class (baseline)",
+        "raw_pixels": "raw pixels, logistic regression (baseline)",
+        "random_encoder": "random encoder, logistic regression (baseline)",
+    }
     for name, entry in result["baselines"].items():
         f = entry["figures"]["specificity"]
-        row = shown[f"{name.replace('_', ' ')} (baseline)"]
+        row = shown[names[name]]
         assert row["specificity"] == f"{f['value']:.3f} [{f['low']:.3f}, {f['high']:.3f}]"
-        assert (row["data"], row["labels"], row["interval over"]) == ("phantom", "100%", "images")
+        assert (row["labels"], row["seeds"]) == ("100%", "1")
 
 
 def test_verdicts_are_those_of_the_study(page, ablation_folder):
@@ -151,7 +170,7 @@ def test_verdicts_are_those_of_the_study(page, ablation_folder):
     shown = page.root.text
     for item in items:
         words = item["words"].removeprefix(item["verdict"]).lstrip(", ")
-        assert f"{item['a']} against {item['b']}: {words}." in shown
+        assert f"{called(item['a'])} against {called(item['b'])}: {words}." in shown
     rows = next(r for caption, r in page.tables().items() if caption.startswith("Verdicts"))
     verdicts = [cell.split()[0] for row in rows[1:] for cell in row[1:]]
     assert sorted(verdicts) == sorted(item["verdict"] for item in items)
@@ -159,7 +178,7 @@ def test_verdicts_are_those_of_the_study(page, ablation_folder):
 
 def test_parameters_are_those_of_the_study(page, ablation_folder):
     with (ablation_folder / "ablation.csv").open(newline="") as file:
-        expected = {row["model"]: row["parameters"] for row in csv.DictReader(file)}
+        expected = {called(row["model"]): row["parameters"] for row in csv.DictReader(file)}
     rows = next(r for caption, r in page.tables().items() if caption.startswith("Parameters of"))
     assert {row[0]: row[1].replace(",", "") for row in rows[1:]} == expected
 
@@ -207,7 +226,9 @@ def test_what_is_absent_is_named_with_what_would_make_it(noise_study_folder, tmp
     assert headings == {"contents", "summary", "noise", "sources", "absent"}
     terms = [term.text for term in page.root.all("dt")]
     assert terms == [
-        title for name, title in SECTIONS.items() if name not in ("summary", "noise", "sources")
+        "On quantum hardware" if name == "hardware" else title
+        for name, title in SECTIONS.items()
+        if name not in ("summary", "noise", "sources")
     ]
     assert all(
         "hybridq" in remedy.text or "folder" in remedy.text for remedy in page.root.all("dd")

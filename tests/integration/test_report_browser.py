@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from hybridq.report.page import render
+from hybridq.report.section import Cell, Fold, Section, Table, Text
+from hybridq.report.sources import Source
 from tests.browser import Browser, find_browser
 
 WIDTHS = (390, 1280)
@@ -78,6 +82,80 @@ def test_tables_sort_by_their_heads(browser, report_file):
     browser.evaluate("heads[at].querySelector('button').click()")
     assert browser.evaluate("values()") == sorted(first, reverse=True)
     assert browser.evaluate("table.querySelectorAll('[aria-sort]').length") == 1
+
+
+def small_page(folder):
+    """A page with a fold, infinite and negative numbers in a table."""
+    source = Source("S1", "study noise", folder, {}, {}, {})
+    numbers = ((64, "-0.2"), (math.inf, "+0.3"), (8, "-0.1"), (None, "+0.05"))
+    rows = tuple(
+        (
+            Cell(f"r{k}"),
+            Cell("exact" if shots == math.inf else str(shots), shots),
+            Cell("undecided", float(change), change, "undecided"),
+        )
+        for k, (shots, change) in enumerate(numbers)
+    )
+    table = Table("Numbers", ("row", "shots", "verdict"), rows, ((source,),))
+    parts = (table, Fold("More", (Text("Folded words."),)))
+    path = folder / "small.html"
+    path.write_text(render("small", [Section("numbers", "Numbers", parts)]), encoding="utf-8")
+    return path
+
+
+def test_infinite_and_negative_numbers_sort_as_numbers(browser, tmp_path):
+    browser.open(small_page(tmp_path), width=1280)
+    browser.evaluate(
+        """table = document.querySelector("table.sortable");
+        names = () => [...table.tBodies[0].rows].map((r) => r.cells[0].textContent);
+        press = (k) => table.tHead.rows[0].cells[k].querySelector("button").click();
+        press(1)"""
+    )
+    assert browser.evaluate("names()") == ["r2", "r0", "r1", "r3"]
+    browser.evaluate("press(1)")
+    assert browser.evaluate("names()") == ["r1", "r0", "r2", "r3"]
+    browser.evaluate("press(2)")
+    assert browser.evaluate("names()") == ["r0", "r2", "r3", "r1"]
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_folds_are_open_in_print_and_heads_have_no_arrows(browser, tmp_path, scripts):
+    browser.open(small_page(tmp_path), width=1280, scripts=scripts)
+    browser.send("Emulation.setEmulatedMedia", media="print")
+    if scripts:
+        browser.evaluate("dispatchEvent(new Event('beforeprint'))")
+        arrow = "getComputedStyle(document.querySelector('th button'), '::after').content"
+        assert browser.evaluate(arrow) == "none"
+    assert browser.evaluate("document.querySelector('details p').checkVisibility()")
+    heights = "['details', 'summary'].map((e) => document.querySelector(e).offsetHeight)"
+    fold, head = browser.evaluate(heights)
+    assert fold > head + 10
+    if scripts:
+        browser.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert not browser.evaluate("document.querySelector('details').open")
+    browser.send("Emulation.setEmulatedMedia", media="")
+    browser.send("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def test_tables_of_an_ablation_are_not_cut_at_full_width(browser, report_file):
+    browser.open(report_file, width=1280)
+    browser.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    cut = browser.evaluate(
+        """[...document.querySelectorAll(".scroll")].filter((s) => s.scrollWidth > s.clientWidth)
+            .map((s) => s.textContent.trim().slice(0, 30))"""
+    )
+    assert [start for start in cut if not start.startswith("Each evaluation")] == []
+
+
+def test_text_in_drawings_is_large_enough_on_a_phone(browser, report_file):
+    browser.open(report_file, width=390)
+    sizes = browser.evaluate(
+        """[...document.querySelectorAll("[id^=confusion] svg, [id^=circuit] svg")].flatMap((svg) =>
+            [...svg.querySelectorAll("text")].map((text) => parseFloat(getComputedStyle(text)
+                .fontSize) * svg.getBoundingClientRect().width / svg.viewBox.baseVal.width))"""
+    )
+    assert len(sizes) > 10
+    assert min(sizes) > 8.5
 
 
 def test_the_keyboard_reaches_heads_and_links(browser, report_file):
