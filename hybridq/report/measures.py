@@ -61,7 +61,9 @@ class Measure:
     @property
     def text(self) -> str:
         """Such as `0.912 [0.871, 0.950]`."""
-        return f"{self.value:.3f} {self.ends}".rstrip() if self.value == self.value else "undefined"
+        if math.isnan(self.value):
+            return "undefined"
+        return f"{self.value:.3f} {self.ends}".rstrip()
 
     @property
     def cell(self) -> Cell:
@@ -83,8 +85,7 @@ def evaluated(facet: Facet, arm: Arm, figure: str) -> Measure | None:
         {"seed": s.result["train_seed"], figure: number(figures_of(s)[figure]["value"])}
         for s in arm.sources
     ]
-    found = over_seeds(seed_interval(values, figure))
-    return Measure(found.value, max(found.low, 0.0), min(found.high, 1.0), found.over)
+    return over_seeds(seed_interval(values, figure))
 
 
 def recorded(figure: Mapping[str, float | None]) -> Measure:
@@ -93,11 +94,17 @@ def recorded(figure: Mapping[str, float | None]) -> Measure:
     return Measure(value, low, high, "test images")
 
 
-def over_seeds(found: SeedInterval) -> Measure:
-    """A mean over the seeds, with Student's t interval where seeds are enough and differ."""
+def over_seeds(found: SeedInterval, *, largest: float = 1.0) -> Measure:
+    """A mean over the seeds, with Student's t interval where seeds are enough and differ.
+
+    Args:
+        found: of a figure that is never below 0.
+        largest: what the figure can be at most; the interval ends there.
+    """
     if found.seeds < FEWEST_SEEDS or found.high - found.low < SAME:
         return Measure(found.mean)
-    return Measure(found.mean, found.low, found.high, "seeds (Student's t)")
+    low, high = max(found.low, 0.0), min(found.high, largest)
+    return Measure(found.mean, low, high, "seeds (Student's t)")
 
 
 def figures_of(source: Source) -> dict[str, Any]:

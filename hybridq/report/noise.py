@@ -72,7 +72,7 @@ def _flipped(rows: Rows, setting: dict[str, Any]) -> str:
     for row in _plain(rows, "flips"):
         if all(row[name] == setting[name] for name in SETTING):
             found: Measure = row["found"]
-            share, low, high = (f"{100 * max(0.0, end):.1f}%" for end in _ends(found))
+            share, low, high = (f"{100 * end:.1f}%" for end in _ends(found))
             ends = f" [{low}, {high}]" if found.ends else ""
             return f"; {share}{ends} of the predictions flip"
     return ""
@@ -103,7 +103,8 @@ def _read(source: Source) -> Rows:
         for row in rows:
             row["noise_scale"] = float(row["noise_scale"])
             ends = {key: float(row[key] or "nan") for key in ("mean", "low", "high")}
-            row["found"] = over_seeds(SeedInterval(**ends, seeds=int(row["seeds"]), left_out=0))
+            own = SeedInterval(**ends, seeds=int(row["seeds"]), left_out=0)
+            row["found"] = over_seeds(own, largest=math.inf if row["figure"] == "rms_error" else 1)
             _ = [row[key] for key in (*SETTING, "figure", "minus_noiseless")]
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise InvalidValueError(

@@ -87,7 +87,7 @@ def _figure(
         ),
     )
     several = any(line.faint for line in lines)
-    caption = f"{where[0].upper()}{where[1:]}. "
+    caption = f"{where}. "
     caption += (
         "Means over the seeds that reached the epoch; thin lines are single runs."
         if several

@@ -64,6 +64,12 @@ def test_seeds_that_agree_give_no_interval():
     assert found.ends == ""
 
 
+def test_an_interval_of_shares_ends_at_0_and_1():
+    found = over_seeds(SeedInterval(0.01, -0.02, 1.2, 5, 0))
+    assert (found.low, found.high) == (0, 1)
+    assert over_seeds(SeedInterval(1.1, 0.9, 1.3, 5, 0), largest=2).high == 1.3
+
+
 def test_what_is_undefined_says_so():
     assert Measure(math.nan).text == Measure(math.nan).cell.text == "undefined"
     assert Measure(0.5, 0.4, 0.6).text == "0.500 [0.400, 0.600]"
