@@ -7,13 +7,14 @@ Pools the train and validation images and fits logistic regressions on the featu
 with all labels (five folds), and with 5% and 10% of them (stratified subsets, the same for every
 encoder), read on the images that were left out. The penalty is fixed, the test split is not loaded.
 A row of `docs/results/encoder_probes.csv` is an encoder at an input size, its features means over
-`--views`; raw pixels are the first.
+`--views` and pooled after `--blocks` of MobileNetV2 (18 is the last); raw pixels are the first.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import statistics
 from pathlib import Path
@@ -22,9 +23,10 @@ from typing import Any
 import numpy as np
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "results" / "encoder_probes.csv"
-KEY = ("data", "encoder", "seed", "epochs", "changes", "image_size", "views")
+KEY = ("data", "encoder", "seed", "epochs", "changes", "image_size", "views", "block")
 HEADER = (*KEY, "auc", "auc_10", "auc_5")
 SUBSETS = 30
+LAST_BLOCK = 18
 PLAIN = ("data", "data_root", "runs", "name", "seed", "epochs", "resume", "checkpoint_every")
 
 
@@ -68,6 +70,7 @@ def main() -> None:
     parser.add_argument("--encoders", type=Path, nargs="+", required=True)
     parser.add_argument("--image-sizes", type=int, nargs="+", default=[56])
     parser.add_argument("--views", choices=("one", "flip", "shift", "zoom"), default="one")
+    parser.add_argument("--blocks", type=int, nargs="+", choices=range(19), default=[LAST_BLOCK])
     args = parser.parse_args()
     import torch
 
@@ -94,11 +97,12 @@ def main() -> None:
         write_csv(OUT, list(HEADER), rows)
         print(" | ".join(rows[-1]), flush=True)
 
-    add(lambda: images.reshape(len(images), -1) / 255, "raw pixels", *[""] * 5)
+    add(lambda: images.reshape(len(images), -1) / 255, "raw pixels", *[""] * 6)
     for run in args.encoders:
         config = json.loads((run / "config.json").read_text(encoding="utf-8"))
-        for size in args.image_sizes:
+        for size, block in itertools.product(args.image_sizes, args.blocks):
             encoder = load_encoder(run).eval()
+            encoder.features = encoder.features[: block + 1]
             encoder.spec = encoder.spec.model_copy(update={"image_size": size})
             add(
                 lambda encoder=encoder: encoded(encoder, images, views=args.views),
@@ -108,6 +112,7 @@ def main() -> None:
                 changes(config),
                 size,
                 args.views,
+                block,
             )
 
 
