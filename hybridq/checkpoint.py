@@ -14,7 +14,7 @@ from hybridq.config import Config, HeadConfig
 from hybridq.encoder.backbone import Encoder, EncoderSpec
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.files import atomic_path, write_json, write_text
-from hybridq.heads import num_trainable
+from hybridq.heads import num_trainable, quantum_layers
 from hybridq.model import HybridClassifier, build_model
 
 if TYPE_CHECKING:
@@ -126,8 +126,9 @@ def take_weights(model: HybridClassifier, run: Path) -> None:
 def model_card(model: HybridClassifier, spec: ModelSpec) -> str:
     """The model card, in Markdown."""
     head: dict[str, Any] = spec.head.model_dump()
-    if spec.head.name == "linear":
-        head = {"name": "linear"}
+    if not quantum_layers(model.head):  # a control is as large as a circuit of these sizes
+        sizes = () if spec.head.name == "linear" else ("num_qubits", "num_layers")
+        head = {name: head[name] for name in ("name", *sizes)}
     rows = {
         "Encoder": f"MobileNetV2, {spec.encoder.image_size} px, {spec.encoder.stem} stem",
         "Encoder weights from": spec.encoder.weights,

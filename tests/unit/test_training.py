@@ -454,6 +454,19 @@ def model_bytes(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "model").iterdir()}
 
 
+def test_card_tells_the_circuit_of_quantum_heads_alone(finetuned_pqc, finetuned_control):
+    cards = [
+        next(
+            line
+            for line in (run / "model" / "MODEL_CARD.md").read_text().splitlines()
+            if line.startswith("| Head")
+        )
+        for run in (finetuned_pqc, finetuned_control)
+    ]
+    assert "ansatz ry_cz" in cards[0]
+    assert cards[1] == "| Head | name mlp, num_qubits 2, num_layers 1 |"
+
+
 def test_finetuning_leaves_a_whole_run_folder(whole_finetuning):
     names = {path.name for path in whole_finetuning.iterdir()}
     assert names == {
