@@ -27,6 +27,13 @@ VERDICT_COLOURS = {
 VERDICT_MARKERS = {"better": ">", "worse": "<", "equivalent": "s", "undecided": "o"}
 
 
+PANELS = {
+    "random": "frozen features of a random encoder",
+    "simclr": "frozen features of SimCLR",
+    "imagenet": "frozen features of ImageNet's encoder",
+}
+
+
 def save_ablation_figures(
     folder: Path, summary: Sequence[Row], comparisons: Sequence[Row], *, where: str, margin: float
 ) -> list[Path]:
@@ -60,12 +67,12 @@ def draw_label_efficiency(figure: Figure, summary: Sequence[Row], where: str) ->
     panels: dict[str, list[Row]] = {}
     for row in rows:
         if row["training"] == "frozen":
-            panels.setdefault(f"frozen {row['encoder']} features", []).append(row)
+            panels.setdefault(PANELS[row["encoder"]], []).append(row)
         elif row["training"] == "whole":
             panels.setdefault("the whole network", []).append(row)
     columns = min(2, len(panels))
     lines = -(-len(panels) // columns)
-    figure.set_size_inches(5.6 * columns, 4.2 * lines + 0.6)
+    figure.set_size_inches(5.6 * columns, 4.9 * lines + 0.6)
     grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
     fractions = sorted({row["labels"] for row in rows})
     for axes in grid.flat[len(panels) :]:
@@ -86,7 +93,9 @@ def draw_label_efficiency(figure: Figure, summary: Sequence[Row], where: str) ->
         axes.set_xlabel("labels in use")
         axes.set_ylabel("AUC")
         axes.grid(alpha=0.25)
-        axes.legend(fontsize=8, frameon=False)
+        axes.legend(
+            fontsize=8, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.12)
+        )
     figure.suptitle(f"AUC against labels: {where}", fontsize=12)
 
 
