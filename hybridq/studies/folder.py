@@ -42,19 +42,21 @@ def study_folder(
         InvalidValueError: If another process is at work on it.
     """
     folder = resume or create_run(runs, "study", name)
-    with locked(folder / LOCK, "works on this study"), log_to_file(folder):
-        try:
+    try:
+        with locked(folder / LOCK, "works on this study"), log_to_file(folder):
             if resume is None:
                 write_config(folder, config)
                 write_environment(folder, seed=seed)
             else:
                 note_resumption(folder)
             logger.info("study folder %s", folder)
-            yield folder
-        except HybridqError:
-            if resume is None:
-                discard_if_empty(folder)
-            raise
-        except KeyboardInterrupt:
-            logger.warning("interrupted: go on with `hybridq study %s --resume %s`", kind, folder)
-            raise
+            try:
+                yield folder
+            except KeyboardInterrupt:
+                again = f"hybridq study {kind} --resume {folder}"
+                logger.warning("interrupted: go on with `%s`", again)
+                raise
+    except HybridqError:
+        if resume is None:
+            discard_if_empty(folder)
+        raise
