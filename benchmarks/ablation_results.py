@@ -45,7 +45,9 @@ def read(path: Path) -> list[dict[str, str]]:
 
 def share(labels: str | float) -> str:
     """A fraction of the labels in percent."""
-    return f"{100 * float(labels):.4g}%"
+    from hybridq.studies.ablation_grid import percent
+
+    return percent(float(labels))
 
 
 def cell(row: dict[str, str] | None, digits: int = 3) -> str:

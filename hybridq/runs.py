@@ -36,6 +36,9 @@ PACKAGES = (
     "qiskit-ibm-runtime",
 )
 
+STUDY_LOCK = "study.lock"
+"""File in the folder of a study that the process at work on it holds."""
+
 ConfigT = TypeVar("ConfigT", bound=Config)
 
 logger = logging.getLogger("hybridq")
@@ -74,7 +77,7 @@ def create_run(runs: Path, command: str, name: str) -> Path:
 
 def discard_if_empty(folder: Path) -> None:
     """Remove a run folder in which no work has been kept, after a command failed early."""
-    kept = {"config.json", "environment.json", "log.txt", "study.lock"}
+    kept = {"config.json", "environment.json", "log.txt", STUDY_LOCK}
     if folder.is_dir() and all(entry.name in kept for entry in folder.iterdir()):
         shutil.rmtree(folder)
 
@@ -168,7 +171,8 @@ def note_resumption(folder: Path) -> None:
     """Add to `environment.json` that the run goes on, when, and with which versions and commit."""
     path = folder / "environment.json"
     found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    now = {key: environment()[key] for key in ("time", "git_commit", "versions")}
+    here = environment()
+    now = {key: here[key] for key in ("time", "git_commit", "versions")}
     write_json(path, {**found, "resumed": [*found.get("resumed", []), now]})
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.metrics import predict_labels
-from hybridq.report.naming import percent
 from hybridq.report.sources import Source, Sources
+from hybridq.studies.ablation_grid import percent
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -10,7 +10,7 @@ import numpy as np
 
 from hybridq.report.ablation import Ablation, Row, measure
 from hybridq.report.measures import FIGURES, number
-from hybridq.report.naming import percent, study_model_name
+from hybridq.report.naming import study_model_name
 from hybridq.report.plots import plot_intervals
 from hybridq.report.section import Cell, Figure, Fold, Heading, Part, Section, Table, Verdict
 from hybridq.report.sources import Source
@@ -23,6 +23,7 @@ from hybridq.report.verdicts import (
     question,
     topics,
 )
+from hybridq.studies.ablation_grid import percent
 
 
 def comparisons(ablations: Sequence[Ablation]) -> Section:

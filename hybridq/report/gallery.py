@@ -17,9 +17,9 @@ from hybridq.evaluation.evaluate import classify
 from hybridq.evaluation.gradcam import grad_cam
 from hybridq.evaluation.metrics import predict_labels
 from hybridq.report.models import Trained
-from hybridq.report.naming import percent
 from hybridq.report.section import Gallery, Picture, Section, Text
 from hybridq.report.sources import Source
+from hybridq.studies.ablation_grid import percent
 
 MISSING = (
     "a run of `hybridq finetune` (or an evaluation whose run is still there) and its images "

@@ -11,11 +11,11 @@ import numpy as np
 
 from hybridq.report.arms import Facet
 from hybridq.report.measures import Measure, evaluated
-from hybridq.report.naming import percent
 from hybridq.report.plots import Line, plot_lines
 from hybridq.report.section import Figure, Section
 from hybridq.report.sources import Source
 from hybridq.report.svg import draw
+from hybridq.studies.ablation_grid import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MplFigure

@@ -48,11 +48,6 @@ def data_name(source: str) -> str:
     return Path(source.split(",")[0]).name
 
 
-def percent(share: float) -> str:
-    """A share of the labels in words: 5%, 12.5%."""
-    return f"{100 * share:.4g}%"
-
-
 def counted(count: int, what: str) -> str:
     """A number of things: 1 epoch, 2 epochs, 1,000 images."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"

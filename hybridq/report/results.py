@@ -14,9 +14,10 @@ from hybridq.report.measures import (
     recorded,
     shown_figures,
 )
-from hybridq.report.naming import baseline_name, counted, percent
+from hybridq.report.naming import baseline_name, counted
 from hybridq.report.section import Cell, Fold, Part, Section, Table, Text
 from hybridq.report.sources import Source
+from hybridq.studies.ablation_grid import percent
 
 HEADLINE = ("auc", "balanced_accuracy", "sensitivity", "specificity", "calibration_error")
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hybridq.config import AblationStudyConfig, PretrainConfig
 from hybridq.data import SPLITS, ImageData, load_data
-from hybridq.encoder.backbone import Encoder, load_encoder, random_encoder_like
+from hybridq.encoder.backbone import Encoder, random_encoder_like
 from hybridq.encoder.initial import encoder_for
 from hybridq.evaluation.views import Views, views_of
 from hybridq.files import atomic_path
@@ -155,16 +155,15 @@ class FeatureWork:
         }
 
     def _encoder(self, data: ImageData) -> Encoder:
-        trained = load_encoder(self.run)
-        if self.config.image_size is not None:
-            changed = {"image_size": self.config.image_size}
-            trained.spec = trained.spec.model_copy(update=changed)
+        images = data.splits["train"].images
+        size = self.config.image_size
+        trained = encoder_for(images, str(self.run), image_size=size, stem="auto", seed=self.seed)
         if self.kind == "simclr":
             return trained
         if self.kind == "random":
             return random_encoder_like(trained, self.seed)
         return encoder_for(
-            data.splits["train"].images,
+            images,
             self.kind,
             image_size=trained.spec.image_size,
             stem=trained.spec.stem,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybridq.studies.ablation_grid import RAW_PIXELS
+from hybridq.studies.ablation_grid import RAW_PIXELS, percent
 from hybridq.studies.figure_parts import save_picture
 from hybridq.studies.line_figures import COLOURS, GREY, MARKERS
 
@@ -88,7 +88,7 @@ def draw_label_efficiency(figure: Figure, summary: Sequence[Row], where: str) ->
             _curve(axes, own, label, colour, marker, apart, dashed=index >= len(COLOURS))
         axes.set_title(title, fontsize=10)
         axes.set_xscale("log")
-        axes.set_xticks(fractions, [f"{100 * fraction:.4g}%" for fraction in fractions])
+        axes.set_xticks(fractions, [percent(fraction) for fraction in fractions])
         axes.minorticks_off()
         axes.set_xlabel("labels in use")
         axes.set_ylabel("AUC")
@@ -158,7 +158,7 @@ def draw_differences(figure: Figure, comparisons: Sequence[Row], where: str, mar
         names = [f"{item['a']} - {item['b']}" for item in shown]
         axes.set_yticks(range(len(shown)), names, fontsize=8)
         axes.set_ylim(len(shown) - 0.5, -0.5)
-        axes.set_title(f"{100 * fraction:.4g}% of the labels", fontsize=10, loc="left")
+        axes.set_title(f"{percent(fraction)} of the labels", fontsize=10, loc="left")
         axes.grid(axis="x", alpha=0.25)
     ends = [abs(item[end]) for item in comparisons for end in ("low", "high")]
     reach = min(1.0, 1.05 * max(margin, *ends))

@@ -20,6 +20,7 @@ from hybridq.evaluation.metrics import all_metrics, auc
 from hybridq.evaluation.tables import interval, table
 from hybridq.files import atomic_path, write_csv
 from hybridq.studies.ablation_choice import Choice
+from hybridq.studies.ablation_grid import percent
 from hybridq.studies.ablation_verdicts import auc_interval
 from hybridq.studies.summary import seed_interval
 
@@ -236,7 +237,7 @@ def summary_text(folder: Path) -> str:
     )
     lines = [
         heading,
-        table(["", *(f"{100 * float(column):.4g}% of the labels" for column in columns)], rows),
+        table(["", *(f"{percent(float(column))} of the labels" for column in columns)], rows),
         "(means over seeds; 95% intervals over seeds and test images together)",
         *(f"{item['name']}: {item['words']}" for item in comparisons),
         *(f"Note: {note}" for note in result["notes"]),

@@ -18,6 +18,7 @@ from hybridq.studies.ablation_grid import (
     STARTS,
     WHOLE_HEADS,
     frozen_model,
+    percent,
     whole_model,
 )
 
@@ -167,7 +168,7 @@ def verdicts(labels: Ints, predictions: Predictions, *, margin: float) -> list[d
             predictions[fraction, question.a],
             predictions[fraction, question.b],
             margin=margin,
-            name=f"{question.a} against {question.b}, {100 * fraction:.4g}% of the labels",
+            name=f"{question.a} against {question.b}, {percent(fraction)} of the labels",
         )
         for fraction, question in asked
     ]

@@ -11,6 +11,7 @@ from hybridq.config.base import Config
 from hybridq.errors import HybridqError
 from hybridq.lock import locked
 from hybridq.runs import (
+    STUDY_LOCK,
     create_run,
     discard_if_empty,
     log_to_file,
@@ -18,8 +19,6 @@ from hybridq.runs import (
     write_config,
     write_environment,
 )
-
-LOCK = "study.lock"
 
 logger = logging.getLogger("hybridq")
 
@@ -43,7 +42,7 @@ def study_folder(
     """
     folder = resume or create_run(runs, "study", name)
     try:
-        with locked(folder / LOCK, "works on this study"), log_to_file(folder):
+        with locked(folder / STUDY_LOCK, "works on this study"), log_to_file(folder):
             if resume is None:
                 write_config(folder, config)
                 write_environment(folder, seed=seed)
