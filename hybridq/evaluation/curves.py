@@ -29,12 +29,23 @@ NUMBERS = 10_000_000
 
 @dataclass(frozen=True)
 class Band:
-    """A curve with its pointwise percentile interval, all `(grid,)`."""
+    """A curve with its pointwise percentile interval, all `(grid,)`.
+
+    Attributes:
+        x: where it is evaluated.
+        value: the curve.
+        low: lower end of the pointwise 95% interval.
+        high: upper end.
+        floor: what the true curve is nowhere below, with 95% confidence for all points together:
+            the value less so many standard errors as the largest of them is above 0 by chance
+            (one-sided sup-t; Montiel Olea & Plagborg-Moller, J. Appl. Econometrics 34 (2019) 1).
+    """
 
     x: Floats
     value: Floats
     low: Floats
     high: Floats
+    floor: Floats
 
 
 @dataclass(frozen=True)
@@ -129,7 +140,10 @@ def _band(
         ]
     )
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    return Band(x, whole[0], low, high)
+    error = drawn.std(axis=0)
+    above = np.divide(drawn - whole[0], error, out=np.zeros_like(drawn), where=error > 0)
+    floor = whole[0] - np.quantile(above.max(axis=1), 0.95) * error
+    return Band(x, whole[0], low, high, floor)
 
 
 def _curves(curve: Curve, actual: Bools, scores: Floats, weights: Floats, counts: Floats) -> Floats:

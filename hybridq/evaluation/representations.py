@@ -26,12 +26,12 @@ BATCH = 128
 def view_features(
     encoder: Encoder, images: NDArray[np.uint8], config: AugmentConfig, *, seed: int = 0
 ) -> tuple[Floats, Floats]:
-    """Features of two random views of each image, as pretraining makes them.
+    """Features of two random views of each image, made as pretraining makes its own.
 
     Args:
         encoder: in evaluation mode.
         images: uint8 `(images, height, width, 1 or 3)`.
-        config: the random changes.
+        config: the random changes; those of the pretraining for figures of it.
         seed: of the views; the global generator is left alone.
 
     Returns:

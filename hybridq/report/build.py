@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from hybridq.config import ReportConfig
+from hybridq.evaluation.views import Views
 from hybridq.files import check_out, write_text
 from hybridq.report.ablation import Ablation, read_ablations
 from hybridq.report.ablation_curves import ablation_facets, ablation_points
@@ -95,7 +96,7 @@ def _sections(
         label_curve(points),
         training_curves(sources, names),
         features(lead, began, split, METHODS[config.embedding], names, seed=config.seed),
-        gallery(lead, split, _threshold(lead, sources), names, count=config.gallery),
+        gallery(lead, data, _reading(lead, sources), names, count=config.gallery),
         noise(sources),
         hardware(sources),
         resources(models, ablations, sources, names, config.watts),
@@ -120,12 +121,17 @@ def _summary(sources: Sources, facets: Sequence[Facet], ablations: Sequence[Abla
     return Section("summary", "Summary", tuple(parts), "evaluations, or `hybridq study ablation`")
 
 
-def _threshold(lead: Trained | None, sources: Sources) -> float:
-    """The threshold that an evaluation of the model recorded; 0.5 where there is none."""
+def _reading(lead: Trained | None, sources: Sources) -> Views:
+    """The views by which an evaluation, or the study that trained it, read a model."""
+    if lead is None:
+        return "one"
     for source in sources.of("evaluate"):
-        if lead is not None and sources.at(source.config.get("run")) is lead.source:
-            return float(source.result["model"]["threshold"])
-    return 0.5
+        if sources.at(source.config.get("run")) is lead.source:
+            return cast(Views, source.result.get("views", "one"))
+    for study in sources.of("study ablation"):
+        if study.folder.resolve() in lead.source.folder.resolve().parents:
+            return cast(Views, study.config.get("views", "one"))
+    return "one"
 
 
 def _title(sources: Sources) -> str:

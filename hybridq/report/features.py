@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hybridq.config import AugmentConfig
 from hybridq.data import ImageSplit
 from hybridq.encoder.backbone import Encoder, load_encoder, random_encoder_like
 from hybridq.evaluation.evaluate import BATCH
-from hybridq.evaluation.geometry import compare, embed, geometry
+from hybridq.evaluation.geometry import MOST_IMAGES, NEIGHBOURS, compare, embed, geometry
 from hybridq.evaluation.representations import around_layer, view_features
 from hybridq.report.models import Trained
 from hybridq.report.plots import plot_embedding
@@ -69,20 +70,26 @@ def features(
     figures = [
         _figure(trained, split, steps["encoder"], method, named, seed=seed) for method in methods
     ]
+    changes = AugmentConfig() if pretrained is None else pretrained.config["augment"]
+    augment = AugmentConfig.model_validate(changes)
     rows = []
     for name, values in steps.items():
         views = None
         if name in encoders:
-            views = view_features(encoders[name], split.images, trained.run.augment, seed=seed)
+            views = view_features(encoders[name], split.images, augment, seed=seed)
         found = geometry(values, split.labels, views=views, seed=seed)
         rows.append((Cell(NAMED[name]), *(_cell(found, key) for key in MEASURES)))
     sources = (trained.source, *(() if pretrained is None else (pretrained,)))
     table = Table(
-        f"Geometry of the {len(split)} test images' representations. Distances are cosine "
-        "distances; kNN (20 neighbours, leave one out) is to be read against the share of the "
-        "largest class; the linear probe is cross-validated; effective rank is the number of "
-        "directions in use; alignment is the mean squared distance of two random views of an "
-        "image, and the lower the uniformity, the more evenly the images are spread.",
+        f"Geometry of representations of {min(len(split), MOST_IMAGES)} test images. Distances "
+        f"are cosine distances (angles are taken from pi/2, where Z is 0); kNN ({NEIGHBOURS} "
+        "neighbours, fewer where a class is small; leave one out) is to be read against the share "
+        "of the largest class; the linear probe is cross-validated on these images; effective rank "
+        "is the number of directions in use, and grows with the images; alignment is the mean "
+        "squared distance of two random views of an image, as "
+        f"{'its' if pretrained else 'the default'} pretraining makes them, and the lower the "
+        "uniformity, the more evenly the images are spread. Without intervals: small differences "
+        "mean nothing.",
         ("representation", *MEASURES.values()),
         tuple(rows),
         (sources,),
@@ -91,7 +98,7 @@ def features(
 
 
 NAMED = {
-    "untrained": "untrained encoder",
+    "untrained": "encoder with random weights",
     "pretrained": "after SimCLR",
     "encoder": "encoder of this model",
     "before": "before the layer (angles)",
@@ -100,7 +107,7 @@ NAMED = {
 
 
 def _encoders(trained: Trained, pretrained: Source | None, seed: int) -> dict[str, Encoder]:
-    """The encoder before pretraining, after it, and in the model."""
+    """One with random weights, the one after pretraining, and the one in the model."""
     own = trained.model.encoder
     found = {"untrained": random_encoder_like(own, seed).eval()}
     if pretrained is not None and not trained.run.freeze_encoder:
@@ -124,7 +131,9 @@ def _representations(
     }
     steps: dict[str, Floats] = {name: found.double().numpy() for name, found in features.items()}
     if trained.spec.head.name != "linear":
-        steps["before"], steps["after"] = around_layer(trained.model.head, features["encoder"])
+        angles, steps["after"] = around_layer(trained.model.head, features["encoder"])
+        # Cosine distances need an origin: that of the angles is where the expectation value is 0.
+        steps["before"] = angles - np.pi / 2
     return steps
 
 

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from hybridq.data import ImageSplit
-from hybridq.evaluation.evaluate import classify
+from hybridq.data import ImageData, ImageSplit
+from hybridq.evaluation.evaluate import classify, threshold_for
 from hybridq.evaluation.gradcam import grad_cam
 from hybridq.evaluation.metrics import predict_labels
+from hybridq.evaluation.views import Views
 from hybridq.report.models import Trained
 from hybridq.report.section import Gallery, Picture, Section, Text
 from hybridq.report.sources import Source
@@ -26,6 +27,7 @@ MISSING = (
     "(`--data-root`); not for images of several labels"
 )
 LEAST_CELLS = 4
+MISTAKES = "The worst mistakes: the least probability for the actual class."
 SIDE = 168
 """Height and width of a picture, in pixels."""
 
@@ -35,26 +37,31 @@ Ints = NDArray[np.int64]
 
 def gallery(
     trained: Trained | None,
-    split: ImageSplit | None,
-    threshold: float,
+    data: ImageData | None,
+    views: Views,
     names: Mapping[Source, str],
     *,
     count: int,
 ) -> Section:
-    """Mistakes by falling confidence, then the surest hits, each beside its heat.
+    """The worst mistakes, then the surest hits, each beside its heat.
 
     Args:
         trained: the model.
-        split: test images.
-        threshold: on the positive class's probability.
+        data: validation images, by which the threshold is chosen as evaluations do, and test
+            images.
+        views: how many views of an image its probabilities are the mean of.
         names: of the models.
         count: pictures at most; a third of them are hits.
     """
-    if trained is None or split is None or split.labels.ndim == 2 or not count:
+    if trained is None or data is None or data.task == "multilabel" or not count:
         return Section("gradcam", "Grad-CAM gallery", missing=MISSING)
-    spec = trained.spec
+    spec, split = trained.spec, data.splits["test"]
     positive = spec.positive
-    probs = classify(trained.model, split, multilabel=False)
+    on_val, probs = (
+        classify(trained.model, data.splits[name], multilabel=False, views=views)
+        for name in ("val", "test")
+    )
+    threshold = threshold_for(data, on_val)
     predicted = predict_labels(probs, multilabel=False, positive=positive, threshold=threshold)
     wrong = _worst(probs, split.labels, predicted, count - count // 3)
     right = _surest(probs, split.labels, predicted, count - len(wrong))
@@ -65,7 +72,8 @@ def gallery(
         Text(
             f"{names[trained.source]} on {spec.data}, {percent(spec.labels)} of the labels, seed "
             f"{spec.seed}: {int((predicted != split.labels).sum())} of {len(split)} images are "
-            f"classified wrongly{_rule(trained, threshold)}. Left the image, right the same in "
+            f"classified wrongly without noise{_rule(trained, threshold)}. Left the image, right "
+            "the same in "
             "grey with the evidence for the predicted class (Grad-CAM, Selvaraju et al. 2017): "
             "from plain grey, no evidence, through violet and orange to yellow, the most in that "
             f"image. It is taken at block {block} of {last}, the last with at least "
@@ -74,7 +82,11 @@ def gallery(
         )
     ]
     for chosen, heat, caption in (
-        (wrong, heats[: len(wrong)], "The worst mistakes: wrong with the highest confidence."),
+        (
+            wrong,
+            heats[: len(wrong)],
+            MISTAKES,
+        ),
         (right, heats[len(wrong) :], "The surest hits of each class, for comparison."),
     ):
         if len(chosen):

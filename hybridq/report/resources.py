@@ -26,10 +26,11 @@ def resources(
     if models:
         parts.append(_sizes(models, names))
     parts += [_parameters(ablation) for ablation in ablations]
-    timed = [source for source in sources.all if _seconds(source) is not None]
+    counted = [source for source in sources.all if not _within_study(source, sources)]
+    timed = [source for source in counted if _seconds(source) is not None]
     if timed:
         parts += [*_times(timed, watts), _formula(watts)]
-        parts += _untimed([source for source in sources.all if source not in timed])
+        parts += _untimed([source for source in counted if source not in timed])
     return Section("cost", "Cost", tuple(parts), "any folder whose result.json has its seconds")
 
 
@@ -98,7 +99,8 @@ def _times(timed: Sequence[Source], watts: float) -> list[Part]:
     for source in timed:
         by_kind.setdefault(source.kind, []).append(source)
     totals = Table(
-        "Wall time as recorded (of an ablation the sum over its units), and an estimate of energy.",
+        "Wall time as recorded, and an estimate of energy. Of an ablation it is the time of all "
+        "its units, the trainings included, over the processes that shared the machine.",
         ("command", "runs", *columns),
         tuple(
             (Cell(kind), Cell(str(len(own)), len(own)), *_spent(own, watts))
@@ -140,14 +142,21 @@ def _untimed(sources: Sequence[Source]) -> list[Text]:
     return [Text(f"{told}: these folders record no seconds, so the sums are without.", "Left out")]
 
 
+def _within_study(source: Source, sources: Sources) -> bool:
+    """Whether an ablation made this run, and counts its time."""
+    parents = source.folder.resolve().parents
+    return any(study.folder.resolve() in parents for study in sources.of("study ablation"))
+
+
 def _seconds(source: Source) -> float | None:
-    """Recorded wall time; of an ablation that of all its units, one core each."""
+    """Recorded wall time; of an ablation that of all its units, so many at a time as it had."""
     stages = source.folder / "seconds.csv"
     if source.kind == "study ablation" and stages.is_file():
         try:
             with stages.open(newline="", encoding="utf-8") as file:
-                return sum(float(row["seconds"]) for row in csv.DictReader(file))
-        except (OSError, KeyError, TypeError, ValueError) as error:
+                seconds = sum(float(row["seconds"]) for row in csv.DictReader(file))
+            return seconds / int(source.config.get("workers", 1))
+        except (OSError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise InvalidValueError(
                 f"Expected a number of seconds in each row of {stages}, got "
                 f"{type(error).__name__}: go on with `hybridq study ablation --resume`."

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +35,7 @@ from hybridq.training.loop import (
     is_first_rank,
     make_trainer,
     shared_folder,
+    trained_seconds,
     training_run,
 )
 from hybridq.training.on_hardware import check_training_backend, prepare_training
@@ -297,7 +297,6 @@ def _train(
         )
         logger.info("run folder %s", folder)
         logger.info("%s", describe(config, model, train, data))
-        started = time.perf_counter()
         try:
             fit(trainer, module, resume)
         finally:
@@ -311,7 +310,7 @@ def _train(
                 "trainable_parameters": num_trainable(model),
                 "head_parameters": num_trainable(model.head),
                 "circuit_jobs": backend.num_jobs + (0 if stages is None else stages.num_jobs),
-                "seconds": round(time.perf_counter() - started, 1),
+                "seconds": trained_seconds(folder),
             }
             write_json(folder / "result.json", result)
             logger.info(

@@ -94,6 +94,11 @@ class MetricsFile(Callback):
             logger.info("epoch %d/%d %s (%.1f s)", number, epochs, figures, row["seconds"])
 
 
+def trained_seconds(folder: Path) -> float:
+    """Wall time of all epochs of a run, those before an interruption included."""
+    return round(sum(float(row["seconds"]) for row in read_jsonl(folder / "metrics.jsonl")), 1)
+
+
 def make_trainer(
     compute: ComputeConfig,
     *,

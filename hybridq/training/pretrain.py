@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from hybridq.training.loop import (
     is_first_rank,
     make_trainer,
     shared_folder,
+    trained_seconds,
     training_run,
 )
 from hybridq.training.optimizer import decay_groups, warmup_cosine
@@ -141,7 +141,6 @@ def pretrain(config: PretrainConfig) -> Path:
             encoder.spec.image_size,
             encoder.spec.stem,
         )
-        started = time.perf_counter()
         fit(trainer, module, resume)
         if folder is not None and trainer.is_global_zero:
             save_encoder(encoder, folder / "encoder.safetensors")
@@ -151,7 +150,7 @@ def pretrain(config: PretrainConfig) -> Path:
                     "loss": read_jsonl(folder / "metrics.jsonl")[-1]["loss"],
                     "epochs": config.epochs,
                     "images": len(images),
-                    "seconds": round(time.perf_counter() - started, 1),
+                    "seconds": trained_seconds(folder),
                     "encoder": encoder.spec.model_dump(mode="json"),
                 },
             )

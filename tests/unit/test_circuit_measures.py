@@ -323,7 +323,7 @@ def test_measures_at_the_angles_of_images():
     angles = torch.rand(30, 2)
     drawn = measures.circuit_measures(parts, num_data=100)
     given = measures.circuit_measures(parts, num_data=100, inputs=angles)
-    assert given["expressibility"] != drawn["effective_dimension"]
+    assert given["expressibility"] != drawn["expressibility"]
     assert given["effective_dimension"] != drawn["effective_dimension"]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import nn
 
 from backends import open_backend
 from hybridq.config import HeadConfig
@@ -29,8 +31,25 @@ def test_heads_differ_by_their_matrix_products():
 def test_the_circuit_is_counted_in_gates():
     linear, pqc = cost_of(name="linear"), cost_of(name="pqc", num_qubits=2, num_layers=1)
     assert (linear.circuit_parameters, linear.circuit_gates, linear.circuit_depth) == (0, 0, 0)
-    assert pqc.circuit_parameters > 0
-    assert pqc.circuit_gates >= pqc.circuit_depth > 0
+    # RY of 2 angles, RY of 2 weights, one CZ, RY of 2 weights.
+    assert (pqc.circuit_parameters, pqc.circuit_gates, pqc.circuit_depth) == (4, 7, 4)
+
+
+def test_convolutions_are_counted_with_two_operations_for_each_product():
+    encoder = Encoder(EncoderSpec(image_size=32)).eval()
+    model = build_model(encoder, HeadConfig(name="linear"), 2, backend=None, seed=0)
+    products = []
+
+    def count(module, _inputs, output):
+        if isinstance(module, nn.Conv2d):
+            products.append(output.numel() * module.weight[0].numel())
+
+    hooks = [module.register_forward_hook(count) for module in encoder.modules()]
+    with torch.no_grad():
+        encoder(torch.zeros(1, 3, 32, 32))
+    for hook in hooks:
+        hook.remove()
+    assert model_cost(model).flops == 2 * (sum(products) + 1280 * 2)
 
 
 def test_the_stem_takes_four_times_the_work_at_twice_the_size():

@@ -175,6 +175,27 @@ def test_knn_accuracy_is_that_of_scikit_learn_leaving_one_out():
     assert geo.knn_accuracy(features, labels, neighbours=5) == pytest.approx(np.mean(hits))
 
 
+@pytest.mark.parametrize("sizes", [(10, 10), (3, 150), (2, 5, 60)])
+def test_knn_finds_classes_that_lie_apart_whatever_their_sizes(sizes):
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    features = np.eye(len(sizes))[labels] + 0.01 * rng.normal(size=(len(labels), len(sizes)))
+    assert geo.knn_accuracy(features, labels) == 1.0
+
+
+def test_knn_of_a_class_of_one_image_is_undefined():
+    assert np.isnan(geo.knn_accuracy(np.eye(3), np.array([0, 0, 1])))
+
+
+def test_a_constant_with_the_rounding_of_single_precision_is_constant():
+    rng = np.random.default_rng(0)
+    one = np.float32(0.3)
+    other = np.nextafter(one, np.float32(1))
+    features = np.where(rng.integers(0, 2, size=(156, 1280)) == 1, one, other)
+    assert geo.effective_rank(features) == 0
+    assert np.isnan(geo.linear_cka(features, features))
+
+
 def test_knn_does_not_count_an_image_as_its_own_neighbour():
     """Each image's nearest other is of the other class."""
     features = np.array([[1, 0], [1, 0.01], [0, 1], [0.01, 1]])

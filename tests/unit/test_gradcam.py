@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -42,6 +43,23 @@ def test_the_heat_is_in_the_quadrant_that_is_bright():
     for k, (row, column) in enumerate(corners):
         inside = heat[k, row : row + 4, column : column + 4].sum()
         assert inside / heat[k].sum() > 0.99
+
+
+def test_each_channel_counts_by_its_own_mean_gradient():
+    """By hand on maps that differ by channel, with a readout that is linear in the pixels."""
+    rng = np.random.default_rng(0)
+    block = nn.Conv2d(1, 3, 3, padding=1)
+    readout = nn.Linear(3 * 6 * 6, 2)
+    model = nn.Sequential(block, nn.Flatten(), readout).eval()
+    images = torch.from_numpy(rng.normal(size=(2, 1, 6, 6)).astype(np.float32))
+    heat = {k: grad_cam(model, block, images, torch.tensor([k, k])).numpy() for k in (0, 1)}
+    maps = block(images).detach().numpy()
+    for k in (0, 1):
+        weights = readout.weight.detach().numpy()[k].reshape(3, 36).mean(axis=1)
+        expected = np.maximum(np.einsum("c,bcij->bij", weights, maps), 0)
+        expected /= expected.max(axis=(1, 2), keepdims=True)
+        np.testing.assert_allclose(heat[k], expected, atol=1e-5)
+    assert np.abs(heat[0] - heat[1]).max() > 0.1
 
 
 def test_where_nothing_speaks_for_a_class_there_is_no_heat():

@@ -8,10 +8,15 @@ import json
 import numpy as np
 import pytest
 
-from hybridq.evaluation.curves import THRESHOLDS, Band
+from hybridq.evaluation.curves import (
+    THRESHOLDS,
+    Band,
+    net_benefit_band,
+    net_benefit_of_all,
+)
 from hybridq.report.hardware import hardware
 from hybridq.report.noise import noise, noise_sentences
-from hybridq.report.performance import _useful
+from hybridq.report.performance import FEWEST, _useful
 from hybridq.report.recipes import source_names
 from hybridq.report.section import Figure, Text
 from hybridq.report.training import training_curves
@@ -22,14 +27,28 @@ def test_a_decision_curve_is_told_in_runs_and_without_single_images():
     value[15:30] = 0.1  # from 0.16 to 0.30
     value[40:45] = 0.1  # from 0.41 to 0.45
     value[98] = 0.1  # a spike of one image
-    treated = np.full(99, 20.0)
-    treated[90:] = 1
-    said = _useful(Band(THRESHOLDS, value, value, value), np.zeros(99), treated)
+    told = np.full(99, True)
+    told[90:] = False
+    said = _useful(Band(THRESHOLDS, *[value] * 4), np.zeros(99), told)
     assert "from 0.16 to 0.30 and from 0.41 to 0.45" in said
     assert "0.99" not in said
-    assert "thresholds with fewer than 5 images left out" in said
-    nowhere = _useful(Band(THRESHOLDS, -value, value, value), np.full(99, 0.2), treated)
-    assert nowhere.startswith("nowhere above")
+    assert "thresholds with fewer than 10 images to a side left out" in said
+    nowhere = _useful(Band(THRESHOLDS, value, value, value, value - 0.2), np.zeros(99), told)
+    assert "nowhere above" in nowhere
+
+
+def test_scores_that_say_nothing_are_rarely_called_of_use():
+    rng = np.random.default_rng(0)
+    actual = np.arange(156) < 114
+    treat_all = net_benefit_of_all(float(actual.mean()))
+    called = 0
+    for seed in range(40):
+        scores = rng.beta(2, 2, size=(1, 156))
+        band = net_benefit_band(actual, scores, resamples=200, seed=seed)
+        treated = (scores[0, :, None] >= THRESHOLDS).sum(axis=0)
+        told = np.minimum(treated, 156 - treated) >= FEWEST
+        called += "nowhere" not in _useful(band, treat_all, told)
+    assert called <= 5  # the point estimate is above somewhere in three draws of four
 
 
 @pytest.fixture
