@@ -1,10 +1,11 @@
-"""What do several views of an image add to trained models, on the validation split?
+"""What do crops and several views of an image add to trained models, on the validation split?
 
     python benchmarks/main_job.py --data breastmnist --stage finetune
-    python benchmarks/view_gain.py --runs runs/finetune/*-breastmnist-1-simclr-*
+    python benchmarks/view_gain.py --runs runs/finetune/*-breastmnist-1-simclr-* --crops 1 0.92
 
-Prints the validation AUC of each run for each choice of `hybridq evaluate --views`, and the means.
-The test split is not loaded.
+Prints the mean validation AUC of the runs for each share of the side that is kept (`crop_pct`) and
+each choice of `hybridq evaluate --views`; with `--out NAME` every run's goes to
+`docs/results/NAME.csv`. The test split is not loaded.
 """
 
 from __future__ import annotations
@@ -14,40 +15,58 @@ import statistics
 from pathlib import Path
 
 VIEWS = ("one", "flip", "shift", "zoom")
+HEADER = ("run", "crop_pct", "views", "auc")
 
 
-def val_aucs(run: Path, data_root: Path | None) -> list[float]:
-    """Validation AUC for each choice of views."""
+def val_aucs(
+    run: Path, crops: list[float], data_root: Path | None
+) -> dict[tuple[float, str], float]:
+    """Validation AUC for each crop and each choice of views."""
     from backends import open_backend
     from hybridq.checkpoint import load_model
     from hybridq.data import load_data
     from hybridq.evaluation.evaluate import classify
     from hybridq.evaluation.metrics import auc
 
+    found = {}
     with open_backend("statevector") as backend:
         model, spec = load_model(run, backend=backend)
         split = load_data(spec.data, data_root=data_root, splits=("val",)).splits["val"]
-        return [
-            auc(split.labels, classify(model, split, multilabel=False, views=views))
-            for views in VIEWS
-        ]
+        for crop in crops:
+            model.encoder.spec = spec.encoder.model_copy(update={"crop_pct": crop})
+            for views in VIEWS:
+                probs = classify(model, split, multilabel=False, views=views)
+                found[crop, views] = auc(split.labels, probs)
+    return found
 
 
 def main() -> None:
-    """Print a line for each run, and the means."""
+    """Print a line for each crop; write a row for each run, crop and choice of views."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--runs", type=Path, nargs="+", required=True)
+    parser.add_argument("--crops", type=float, nargs="+", default=[1.0])
+    parser.add_argument("--out", help="name of the file of all readings")
     parser.add_argument("--data-root", type=Path, default=None)
     args = parser.parse_args()
     import torch
 
+    from hybridq.files import write_csv
+
     torch.set_num_threads(1)
-    rows = [val_aucs(run, args.data_root) for run in args.runs]
-    print("| run | " + " | ".join(VIEWS) + " |\n|---|" + "---|" * len(VIEWS))
-    means = [statistics.mean(column) for column in zip(*rows, strict=True)]
-    names = [run.name for run in args.runs]
-    for name, values in zip([*names, "mean"], [*rows, means], strict=True):
-        print(f"| {name} | " + " | ".join(f"{value:.4f}" for value in values) + " |")
+    found = [val_aucs(run, args.crops, args.data_root) for run in args.runs]
+    print("| side kept | " + " | ".join(VIEWS) + " |\n|---|" + "---|" * len(VIEWS))
+    for crop in args.crops:
+        means = [statistics.mean(each[crop, views] for each in found) for views in VIEWS]
+        print(f"| {crop:g} | " + " | ".join(f"{value:.4f}" for value in means) + " |")
+    if args.out:
+        names = [run.name.partition("-")[2].partition("-")[2] for run in args.runs]
+        rows = [
+            [name, crop, views, f"{value:.6f}"]
+            for name, each in zip(names, found, strict=True)
+            for (crop, views), value in each.items()
+        ]
+        folder = Path(__file__).resolve().parent.parent / "docs" / "results"
+        write_csv(folder / f"{args.out}.csv", list(HEADER), rows)
 
 
 if __name__ == "__main__":

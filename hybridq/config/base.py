@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -55,6 +56,14 @@ class AugmentConfig(Config):
     """Standard deviation of Gaussian noise, on a scale of 0 to 1, for half of the images."""
     erase: float = Field(0.0, ge=0, le=1)
     """Share of images in which a small rectangle is erased."""
+
+    @property
+    def mean_side(self) -> float:
+        """Side of a square as large as crops are in the mean, as a share of the image's.
+
+        Areas are drawn evenly from `crop_min` to 1.
+        """
+        return math.sqrt((self.crop_min + 1) / 2)
 
 
 class RunConfig(Config):

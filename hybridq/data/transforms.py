@@ -21,18 +21,21 @@ def prepare_images(
     image_size: int,
     mean: Sequence[float],
     std: Sequence[float],
+    crop_pct: float = 1.0,
 ) -> Tensor:
     """Turn a batch of stored images into the input of an encoder.
 
     Grey images are repeated to three channels, values are scaled to [0, 1], the image is resized
     as a whole (bilinear, antialiased when it shrinks; small images are upsampled, never padded),
-    and each channel is normalised.
+    its centre is cut out, and each channel is normalised.
 
     Args:
         images: `(batch, height, width, channels)`, uint8, 1 or 3 channels.
         image_size: side of the result in pixels.
         mean: of the channels red, green, blue, on the scale [0, 1].
         std: of the same channels, above 0.
+        crop_pct: share of height and width that is kept, above 0 and at most 1: the image is
+            resized to `image_size / crop_pct` and cut. 1 keeps all of it.
 
     Returns:
         `(batch, 3, image_size, image_size)`, float32, on the device of `images`.
@@ -46,20 +49,27 @@ def prepare_images(
         raise InvalidValueError(
             f"Expected `image_size` of at least 1 pixel, got {image_size}: choose another."
         )
+    if not 0 < crop_pct <= 1:
+        raise InvalidValueError(
+            f"Expected `crop_pct` above 0 and at most 1, got {crop_pct}: 1 keeps the whole image."
+        )
     if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
         raise InvalidValueError(
             f"Expected 3 means and 3 standard deviations above 0, got {tuple(mean)} and "
             f"{tuple(std)}: take those of `channel_statistics`."
         )
     pixels = batch.permute(0, 3, 1, 2).to(torch.float32) / 255
-    if pixels.shape[-2:] != (image_size, image_size):
+    whole = round(image_size / crop_pct)
+    if pixels.shape[-2:] != (whole, whole):
         pixels = torch.nn.functional.interpolate(
             pixels,
-            size=(image_size, image_size),
+            size=(whole, whole),
             mode="bilinear",
             align_corners=False,
             antialias=True,
         )
+    edge = round((whole - image_size) / 2)
+    pixels = pixels[..., edge : edge + image_size, edge : edge + image_size]
     centre = torch.tensor(list(mean), dtype=torch.float32, device=pixels.device).view(1, 3, 1, 1)
     scale = torch.tensor(list(std), dtype=torch.float32, device=pixels.device).view(1, 3, 1, 1)
     return (pixels - centre) / scale  # one grey channel is repeated by broadcasting

@@ -43,6 +43,8 @@ class EncoderSpec(BaseModel):
     """Stride of the first convolution: `stride1` keeps twice the resolution, for small images."""
     image_size: int = Field(224, ge=8)
     """Height and width of the input, in pixels."""
+    crop_pct: float = Field(1.0, gt=0, le=1)
+    """Share of an image's height and width that is seen outside training, cut from its centre."""
     mean: tuple[float, float, float] = IMAGENET_MEAN
     """Mean of each channel, on a scale of 0 to 1."""
     std: tuple[float, float, float] = IMAGENET_STD
@@ -80,7 +82,13 @@ class Encoder(nn.Module):
     def prepare(self, images: NDArray[np.uint8]) -> Tensor:
         """Images `(batch, height, width, 1 or 3)`, uint8, as this encoder wants them."""
         spec = self.spec
-        return prepare_images(images, image_size=spec.image_size, mean=spec.mean, std=spec.std)
+        return prepare_images(
+            images,
+            image_size=spec.image_size,
+            mean=spec.mean,
+            std=spec.std,
+            crop_pct=spec.crop_pct,
+        )
 
     def train(self, mode: bool = True) -> Encoder:
         """Switch to training mode, unless the encoder is frozen: its batch norm stays as it is."""

@@ -331,6 +331,9 @@ def initial_model(config: FinetuneConfig, data: ImageData, backend: Executable) 
         stem=config.stem,
         seed=config.seed,
     )
+    # A network trained on crops sees things enlarged: outside training, too (decision 11).
+    crop_pct = 1.0 if config.freeze_encoder else config.augment.mean_side
+    encoder.spec = encoder.spec.model_copy(update={"crop_pct": crop_pct})
     model = build_model(
         encoder,
         config.head,

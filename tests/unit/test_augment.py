@@ -45,6 +45,25 @@ def test_shape_and_type(config, images, size):
     assert not views.requires_grad
 
 
+@pytest.mark.parametrize("crop_min", [0.5, 0.7, 0.9])
+def test_mean_side_is_how_much_training_enlarges(crop_min):
+    """On a ramp a crop is seen by its slope: the part of the width that it keeps.
+
+    A little less than drawn: sides are whole pixels, rounded down, and crops that are wider than
+    the image are drawn again.
+    """
+    config = NOTHING.model_copy(update={"crop_min": crop_min})
+    ramp = torch.arange(0, 256, 4, dtype=torch.uint8).expand(2000, 1, 64, 64)
+    across, down = (
+        Augment(config, image_size=64, colour=False, **IDENTITY)(images)[:, 0]
+        for images in (ramp, ramp.transpose(2, 3))
+    )
+    whole = 63 * 4 / 255
+    width = (across[:, :, -1] - across[:, :, 0]).mean() / whole
+    height = (down[:, -1] - down[:, 0]).mean() / whole
+    assert float(width + height) / 2 == pytest.approx(config.mean_side, abs=0.04)
+
+
 def test_range_without_noise_is_that_of_an_image():
     config = EVERYTHING.model_copy(update={"noise": 0.0})
     augment = Augment(config, image_size=24, colour=True, **IDENTITY)

@@ -14,11 +14,11 @@ from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
-from torchvision.transforms.v2.functional import resize
+from torchvision.transforms.v2.functional import center_crop, resize
 
 from backends import open_backend
 from hybridq.checkpoint import load_model, read_spec
-from hybridq.config import ComputeConfig, FinetuneConfig, HeadConfig, PretrainConfig
+from hybridq.config import AugmentConfig, ComputeConfig, FinetuneConfig, HeadConfig, PretrainConfig
 from hybridq.data import load_data, select_labels
 from hybridq.encoder.backbone import load_encoder
 from hybridq.errors import InvalidValueError, MissingFileError
@@ -544,7 +544,9 @@ def test_early_stopping_is_resumed(pretrained, tmp_path, monkeypatch):
 def validation_probs(model, spec, split) -> np.ndarray:
     """Probabilities in single precision, as in training: after a few steps many are tied."""
     pixels = torch.from_numpy(split.images).permute(0, 3, 1, 2) / 255
-    pixels = resize(pixels, [spec.encoder.image_size] * 2, antialias=True)
+    size = spec.encoder.image_size
+    pixels = resize(pixels, [round(size / spec.encoder.crop_pct)] * 2, antialias=True)
+    pixels = center_crop(pixels, [size] * 2)
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (spec.encoder.mean, spec.encoder.std))
     with torch.no_grad():
         logits = model((pixels - mean) / std)
@@ -698,6 +700,14 @@ def test_an_encoder_that_is_not_frozen_is_trained(pretrained, tmp_path):
     assert not torch.equal(
         model.encoder.state_dict()["features.0.0.weight"], before["features.0.0.weight"]
     )
+
+
+def test_a_network_trained_on_crops_is_read_on_their_mean_part(pretrained, tmp_path):
+    changes = {"augment": AugmentConfig(crop_min=0.28)}
+    trained = finetune(finetuning(tmp_path, encoder=str(pretrained), **changes))
+    assert read_spec(trained).encoder.crop_pct == pytest.approx(0.8)
+    frozen = finetune(finetuning(tmp_path, encoder=str(pretrained), freeze_encoder=True, **changes))
+    assert read_spec(frozen).encoder.crop_pct == 1
 
 
 def test_finetuning_never_reads_the_test_split(save_npz, tmp_path):

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torchvision.transforms.v2.functional import center_crop
 
 from hybridq.data.transforms import channel_statistics, prepare_images
 from hybridq.errors import InvalidValueError
@@ -45,6 +46,20 @@ def test_resize_agrees_with_pillow(target):
         peer = Image.fromarray(images[index, ..., 0]).convert("F")
         peer = np.asarray(peer.resize((target, target), Image.Resampling.BILINEAR)) / 255
         np.testing.assert_allclose(out[index, 0], peer, atol=1e-5)
+
+
+@pytest.mark.parametrize(("crop_pct", "whole"), [(0.5, 16), (0.8, 10), (0.92, 9)])
+def test_the_centre_is_cut_from_the_resized_image(crop_pct, whole):
+    images = batch(2, 24, 24, 1)
+    out = prepare_images(images, image_size=8, mean=ZERO, std=ONE, crop_pct=crop_pct)
+    full = prepare_images(images, image_size=whole, mean=ZERO, std=ONE)
+    torch.testing.assert_close(out, center_crop(full, [8, 8]))
+
+
+@pytest.mark.parametrize("crop_pct", [0.0, -0.5, 1.5])
+def test_a_crop_that_is_no_part_is_refused(crop_pct):
+    with pytest.raises(InvalidValueError, match="crop_pct"):
+        prepare_images(batch(1, 8, 8, 1), image_size=8, mean=ZERO, std=ONE, crop_pct=crop_pct)
 
 
 @settings(max_examples=25, deadline=None)
