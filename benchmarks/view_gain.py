@@ -4,18 +4,20 @@
     python benchmarks/view_gain.py --runs runs/finetune/*-breastmnist-1-simclr-* --crops 1 0.92
 
 Prints the mean validation AUC of the runs for each share of the side that is kept (`crop_pct`) and
-each choice of `hybridq evaluate --views`; with `--out NAME` every run's goes to
-`docs/results/NAME.csv`. The test split is not loaded.
+each choice of `hybridq evaluate --views`; `docs/results/view_gain.csv` holds every run's. The test
+split is not loaded.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import statistics
 from pathlib import Path
 
 VIEWS = ("one", "flip", "shift", "zoom")
-HEADER = ("run", "crop_pct", "views", "auc")
+OUT = Path(__file__).resolve().parent.parent / "docs" / "results" / "view_gain.csv"
+HEADER = ("data", "run", "crop_pct", "views", "auc")
 
 
 def val_aucs(
@@ -45,11 +47,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--runs", type=Path, nargs="+", required=True)
     parser.add_argument("--crops", type=float, nargs="+", default=[1.0])
-    parser.add_argument("--out", help="name of the file of all readings")
     parser.add_argument("--data-root", type=Path, default=None)
     args = parser.parse_args()
     import torch
 
+    from hybridq.checkpoint import read_spec
     from hybridq.files import write_csv
 
     torch.set_num_threads(1)
@@ -58,15 +60,16 @@ def main() -> None:
     for crop in args.crops:
         means = [statistics.mean(each[crop, views] for each in found) for views in VIEWS]
         print(f"| {crop:g} | " + " | ".join(f"{value:.4f}" for value in means) + " |")
-    if args.out:
-        names = [run.name.partition("-")[2].partition("-")[2] for run in args.runs]
-        rows = [
-            [name, crop, views, f"{value:.6f}"]
-            for name, each in zip(names, found, strict=True)
-            for (crop, views), value in each.items()
-        ]
-        folder = Path(__file__).resolve().parent.parent / "docs" / "results"
-        write_csv(folder / f"{args.out}.csv", list(HEADER), rows)
+    rows = []
+    if OUT.is_file():
+        with OUT.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))[1:]
+    for run, each in zip(args.runs, found, strict=True):
+        name = run.name.partition("-")[2].partition("-")[2]  # without day and time
+        data = read_spec(run).data
+        rows = [row for row in rows if row[:2] != [data, name]]
+        rows += [[data, name, crop, views, f"{value:.6f}"] for (crop, views), value in each.items()]
+    write_csv(OUT, list(HEADER), rows)
 
 
 if __name__ == "__main__":
