@@ -16,6 +16,7 @@ from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.files import atomic_path, write_json, write_text
 from hybridq.heads import num_trainable, quantum_layers
 from hybridq.model import HybridClassifier, build_model
+from hybridq.runs import check_finished
 
 if TYPE_CHECKING:
     from hybridq.quantum import Executable
@@ -65,6 +66,7 @@ def model_folder(run: Path) -> Path:
     """
     folder = run / "model"
     if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
+        check_finished(run)
         what = "has no model in it" if run.is_dir() else "is no folder"
         raise MissingFileError(
             f"Expected a run folder of `hybridq finetune`, got {str(run)!r}, which {what}: give "

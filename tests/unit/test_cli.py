@@ -18,7 +18,7 @@ from hybridq import __version__, cli, config
 from hybridq.config import EvaluateConfig, FinetuneConfig, PretrainConfig
 from hybridq.encoder.backbone import Encoder, EncoderSpec, save_encoder
 from hybridq.errors import InvalidValueError
-from hybridq.runs import read_result
+from hybridq.runs import read_result, write_config
 
 pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
 
@@ -68,6 +68,7 @@ def refused(run, tmp_path, tree):
     ("data", "words"),
     [
         ("brestmnist", "did you mean `breastmnist`"),
+        ("nonexist", "no folder of that name"),
         ("missing/folder", "missing/folder"),
         ("missing.npz", "missing.npz"),
         ("phantom,size=3", "from 16 to 512"),
@@ -358,6 +359,22 @@ def test_a_run_that_is_none(refused, pretrained, command):
     assert "hybridq finetune" in refused(command, pretrained, *images)
 
 
+def test_an_unfinished_run_says_how_to_go_on(refused, tmp_path):
+    for command, model in (("pretrain", PretrainConfig), ("finetune", FinetuneConfig)):
+        (tmp_path / command).mkdir()
+        write_config(tmp_path / command, model())
+    Path("a.png").write_bytes(b"")
+    trained, encoder = tmp_path / "finetune", tmp_path / "pretrain"
+    for arguments, folder in (
+        (("evaluate", trained), trained),
+        (("predict", trained, "a.png"), trained),
+        (("report", trained, "--out", "report.html"), trained),
+        (("study", "noise", trained), trained),
+        (("finetune", "--encoder", encoder), encoder),
+    ):
+        assert f"hybridq {folder.name} --resume {folder}" in refused(*arguments)
+
+
 @pytest.mark.parametrize(
     ("file", "content"),
     [
@@ -427,6 +444,7 @@ def test_predict_refuses_a_corrupt_image(refused, finetuned):
     Path("bad.png").write_bytes(b"no image")
     line = refused("predict", finetuned, "good.png", "bad.png", "--out", "out.csv")
     assert "bad.png" in line
+    assert "got a file that is none" in line
     assert not Path("out.csv").exists()
 
 
@@ -445,7 +463,10 @@ def test_predict_to_a_place_that_is_none(refused, finetuned, out):
     Image.fromarray(np.zeros((16, 16), np.uint8)).save("good.png")
     Path("folder").mkdir()
     Path("file").write_text("x")
-    assert "--out" in refused("predict", finetuned, "good.png", "--out", out, "--force")
+    for force in ((), ("--force",)):
+        line = refused("predict", finetuned, "good.png", "--out", out, *force)
+        assert "--out" in line
+        assert "is a folder" in line or "lies below" in line
 
 
 # What it prints.
@@ -550,8 +571,10 @@ def test_data_check(run, save_folder):
     assert run("data", "check", root)[0] == 0
     (root / "train" / "grey" / "3.png").write_bytes(b"nothing")
     (root / "val" / "grey" / "0.png").write_bytes((root / "train" / "dark" / "0.png").read_bytes())
-    code, out, _ = run("data", "check", root)
+    code, out, err = run("data", "check", root)
     assert code == 2
+    assert err.startswith("hybridq: error: ")
+    assert err.count("\n") == 1
     assert any(line.startswith("error") and "3.png" in line for line in out.splitlines())
     assert any(line.startswith("warning") and "two splits" in line for line in out.splitlines())
 
