@@ -139,7 +139,7 @@ def model_card(model: HybridClassifier, spec: ModelSpec) -> str:
         f"{num_trainable(model.head)} in the head",
         "Task": f"{spec.task}: {', '.join(spec.class_names)}",
         "Positive class": "none" if spec.positive is None else spec.class_names[spec.positive],
-        "Training data": f"{spec.data}, {spec.labels:.0%} of the labels, seed {spec.seed}",
+        "Training data": f"{spec.data}, {100 * spec.labels:.4g}% of the labels, seed {spec.seed}",
         "Licence of the data": spec.data_licence,
         "Trained on backend": spec.backend,
     }

@@ -148,15 +148,15 @@ def test_a_group_in_two_splits(refused, tmp_path):
         (("--epochs",), "--epochs"),
         (("--seed", "-1"), "--seed"),
         (("--learning-rate", "0"), "--learning-rate"),
-        (("--learning-rate", "nan"), "--learning-rate"),
+        (("--learning-rate", "nan"), "Expected a finite number for --learning-rate"),
         (("--learning-rate", "inf"), "--learning-rate"),
-        (("--stem", "stride3"), "stride3"),
-        (("--head.num-qubits", "0"), "num-qubits"),
-        (("--head.num-qubits", "21"), "num-qubits"),
+        (("--stem", "stride3"), "one of 'auto', 'stride1', 'stride2' for --stem, got 'stride3'"),
+        (("--head.num-qubits", "0"), "for --head.num-qubits, got 0"),
+        (("--head.num-qubits", "21"), "for --head.num-qubits, got 21"),
         (("--head.encoding", "morse"), "morse"),
         (("--head.ansatz", "spaghetti"), "spaghetti"),
         (("--head.entanglement", "some"), "some"),
-        (("--augment.crop-min", "0"), "crop-min"),
+        (("--augment.crop-min", "0"), "a value greater than 0 for --augment.crop-min"),
         (("--encoder", "missing.safetensors"), "missing.safetensors"),
         (("--positive", "unicorn"), "unicorn"),
         (("surplus",), "surplus"),
@@ -165,6 +165,13 @@ def test_a_group_in_two_splits(refused, tmp_path):
 )
 def test_wrong_options(refused, arguments, words):
     assert words in refused("finetune", "--data", PHANTOM, *arguments)
+
+
+def test_a_missing_option_is_described(refused, finetuned):
+    assert "Expected --out, HTML file to write, got nothing" in refused("report", finetuned)
+    assert "Expected --out, JSON file" in refused("backends", "save", "fake_manila")
+    assert "the run folder of `hybridq finetune`, got nothing" in refused("evaluate")
+    assert "a MedMNIST name, a folder" in refused("data", "check")
 
 
 @pytest.mark.parametrize("command", ["pretrain", "finetune"])
@@ -272,6 +279,11 @@ def test_wrong_config_files(refused, text, words):
 def test_wrong_json_config_files(refused, text):
     Path("options.json").write_text(text)
     assert "options.json" in refused("finetune", "--config", "options.json")
+
+
+def test_a_config_file_with_a_mark_in_front():
+    Path("marked.toml").write_bytes(b"\xef\xbb\xbfepochs = 3\n")
+    assert cli.parse("finetune", FinetuneConfig, ["--config", "marked.toml"]).epochs == 3
 
 
 def test_missing_config_files(refused):
