@@ -226,6 +226,7 @@ def test_the_file_holds_the_backbone_and_its_spec_alone(saved):
         "architecture": "mobilenet_v2",
         "stem": "stride1",
         "image_size": 16,
+        "crop_pct": 1.0,
         "mean": [0.1, 0.2, 0.3],
         "std": [0.4, 0.5, 0.6],
         "weights": "simclr on phantom",
