@@ -16,6 +16,7 @@ from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.files import atomic_path, write_json, write_text
 from hybridq.heads import num_trainable, quantum_layers
 from hybridq.model import HybridClassifier, build_model
+from hybridq.runs import check_finished
 
 if TYPE_CHECKING:
     from hybridq.quantum import Executable
@@ -65,6 +66,7 @@ def model_folder(run: Path) -> Path:
     """
     folder = run / "model"
     if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
+        check_finished(run)
         what = "has no model in it" if run.is_dir() else "is no folder"
         raise MissingFileError(
             f"Expected a run folder of `hybridq finetune`, got {str(run)!r}, which {what}: give "
@@ -137,7 +139,7 @@ def model_card(model: HybridClassifier, spec: ModelSpec) -> str:
         f"{num_trainable(model.head)} in the head",
         "Task": f"{spec.task}: {', '.join(spec.class_names)}",
         "Positive class": "none" if spec.positive is None else spec.class_names[spec.positive],
-        "Training data": f"{spec.data}, {spec.labels:.0%} of the labels, seed {spec.seed}",
+        "Training data": f"{spec.data}, {100 * spec.labels:.4g}% of the labels, seed {spec.seed}",
         "Licence of the data": spec.data_licence,
         "Trained on backend": spec.backend,
     }

@@ -65,6 +65,10 @@ COMMANDS: dict[str, Command] = {
 }
 
 
+PREFIXES = {"HeadConfig": "head.", "AugmentConfig": "augment."}
+"""What stands before the fields of a nested config on the command line."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -197,7 +201,7 @@ def take_option(arguments: list[str], option: str) -> tuple[str | None, list[str
 def read_config_file(model: type[config.Config], path: Path) -> config.Config:
     """Read a TOML or JSON file of options."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors write a mark in front
         values: dict[str, Any] = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise MissingFileError(
@@ -232,16 +236,25 @@ def explain(message: str, name: str) -> str:
     missing = re.search(r"Missing from hybridq [^:]+: (\S+) (.+?)\.? \(required\)", text)
     if missing:
         what, meaning = missing.groups()
-        meaning = meaning[0].lower() + meaning[1:]
+        meaning = re.sub(r"^[A-Z]{2,} (?=[A-Z])", "", meaning)  # the placeholder of a flag's value
+        if not re.match("[A-Z]{2}", meaning):
+            meaning = meaning[0].lower() + meaning[1:]
         return f"Expected {what}, {meaning}, got nothing: see hybridq {name} --help."
     complaint = re.search(
-        r"validation errors? for \w+ (\S+) (.+?) \[type=\w+, input_value=(.+?), input_type", text
+        r"validation errors? for (\w+) (\S+) (.+?) \[type=\w+, input_value=(.+?), input_type", text
     )
     if complaint:
-        field, said, got = complaint.groups()
-        flag = "--" + field.replace("_", "-")
-        said = said.replace("Input should be", "Expected a value").replace("Value error, ", "")
+        model, field, said, got = complaint.groups()
+        flag = f"--{PREFIXES.get(model, '')}{field.replace('_', '-')}"
+        said = re.sub(r"Input should be (an? )?", lambda m: f"Expected {m[1] or 'a value '}", said)
+        said = said.replace("Value error, ", "")
         return f"{said} for {flag}, got {got}: see hybridq {name} --help."
+    choice = re.search(
+        r"invalid choice '(.*?)' for argument '(\S+?)'\. Expected one of \((.+?)\)", text
+    )
+    if choice:
+        got, flag, known = choice.groups()
+        return f"Expected one of {known} for {flag}, got {got!r}: see hybridq {name} --help."
     text = text.split("Argument helptext:")[0]
     text = re.sub(
         r"^(Value error|Parsing error|Missing argument|Unrecognized options)\s+", "", text

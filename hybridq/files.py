@@ -106,7 +106,7 @@ def check_out(path: Path, *, force: bool) -> None:
     Raises:
         InvalidValueError: if it exists and `force` is not given, is a folder, or lies below a file.
     """
-    if path.exists() and not force:
+    if path.is_file() and not force:
         raise InvalidValueError(
             f"Expected a new file after --out, got {str(path)!r}, which exists: choose another, "
             "or add --force."

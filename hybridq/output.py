@@ -120,7 +120,14 @@ def data_check(config: DataCheckConfig) -> int:
 
     findings = check_data(config.data, data_root=config.data_root)
     print(table(["level", "about", "finding"], [[f.level, f.subject, f.detail] for f in findings]))
-    return 2 if any(finding.level == "error" for finding in findings) else 0
+    errors = sum(finding.level == "error" for finding in findings)
+    if errors:
+        print(
+            f"hybridq: error: Expected data without faults, got {errors} in {config.data}: mend "
+            "what the table calls an error.",
+            file=sys.stderr,
+        )
+    return 2 if errors else 0
 
 
 def backends_list(config: BackendsListConfig) -> int:

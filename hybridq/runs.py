@@ -17,7 +17,13 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from hybridq.config import Config
+from hybridq.config import (
+    AblationStudyConfig,
+    Config,
+    FinetuneConfig,
+    NoiseStudyConfig,
+    PretrainConfig,
+)
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.files import write_json
 
@@ -38,6 +44,14 @@ PACKAGES = (
 
 STUDY_LOCK = "study.lock"
 """File in the folder of a study that the process at work on it holds."""
+
+RESUMABLE: dict[str, type[Config]] = {
+    "pretrain": PretrainConfig,
+    "finetune": FinetuneConfig,
+    "study noise": NoiseStudyConfig,
+    "study ablation": AblationStudyConfig,
+}
+"""Commands with `--resume`, and what the `config.json` in their folders is."""
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
@@ -77,8 +91,11 @@ def create_run(runs: Path, command: str, name: str) -> Path:
 
 def discard_if_empty(folder: Path) -> None:
     """Remove a run folder in which no work has been kept, after a command failed early."""
-    kept = {"config.json", "environment.json", "log.txt", STUDY_LOCK}
-    if folder.is_dir() and all(entry.name in kept for entry in folder.iterdir()):
+    early = {"config.json", "environment.json", "log.txt", STUDY_LOCK}
+    if folder.is_dir() and all(
+        entry.name in early or (entry.name == "metrics.jsonl" and entry.stat().st_size == 0)
+        for entry in folder.iterdir()
+    ):
         shutil.rmtree(folder)
 
 
@@ -122,6 +139,27 @@ def resumed_folder(resume: Path) -> Path:
             "the folder that the command printed."
         )
     return resume
+
+
+def check_finished(folder: Path) -> None:
+    """Refuse a folder of a run or a study that was interrupted; say nothing of any other.
+
+    Raises:
+        MissingFileError: if it has a config but no result; the message says how to go on.
+    """
+    config = folder / "config.json"
+    if not config.is_file() or (folder / "result.json").is_file():
+        return
+    try:
+        fields = set(json.loads(config.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        return
+    for command, model in RESUMABLE.items():
+        if fields and fields <= model.model_fields.keys():
+            raise MissingFileError(
+                f"Expected a finished run, got {str(folder)!r}, without result.json: go on with "
+                f"`hybridq {command} --resume {folder}`."
+            )
 
 
 def environment(**more: Any) -> dict[str, Any]:
@@ -182,6 +220,7 @@ def read_result(folder: Path) -> dict[str, Any]:
     Raises:
         MissingFileError: if the run has not come to a result.
     """
+    check_finished(folder)
     path = folder / "result.json"
     if not path.is_file():
         raise MissingFileError(

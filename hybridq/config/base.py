@@ -74,7 +74,7 @@ class RunConfig(Config):
     data_root: Path | None = None
     """Folder of named data sets; `HYBRIDQ_DATA` where it is not given."""
     positive: str | None = None
-    """The class that sensitivity speaks of, by name; only for two classes."""
+    """The one of two classes that sensitivity speaks of; the set's own, or the second by name."""
     runs: Path = Path("runs")
     """Folder in which the run folder is made."""
     name: str | None = None

@@ -27,7 +27,7 @@ class PretrainConfig(RunConfig):
     batch_size: int = Field(128, ge=2)
     """Images of a step (each gives two views), on each device."""
     temperature: float = Field(0.2, gt=0)
-    """Temperature of NT-Xent, arXiv:2002.05709 equation 1."""
+    """Temperature of SimCLR's loss, NT-Xent (arXiv:2002.05709, equation 1)."""
     learning_rate: float = Field(1e-3, gt=0)
     """Peak learning rate of AdamW."""
     weight_decay: float = Field(1e-4, ge=0)

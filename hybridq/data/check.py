@@ -12,7 +12,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.data.dataset import SPLITS, UNLABELLED, ImageData, ImageSplit
+from hybridq.data.dataset import (
+    SPLITS,
+    UNLABELLED,
+    ImageData,
+    ImageSplit,
+    absent_classes,
+    listed,
+    quoted,
+)
 from hybridq.data.folder import scan_folder
 from hybridq.data.images import probe_image, read_image
 from hybridq.data.records import Record, check_records, class_names, complete_splits
@@ -62,6 +70,7 @@ def check_data(source: str, *, data_root: str | Path | None = None) -> list[Find
     digests: Digests = defaultdict(list)
     sizes: Counter[tuple[int, ...]] = Counter()
     faults: list[Finding] = []
+    lacking: list[Finding] = []
     notes: tuple[str, ...] = ()
     for split in SPLITS:
         try:
@@ -71,13 +80,14 @@ def check_data(source: str, *, data_root: str | Path | None = None) -> list[Find
             continue
         part = data.splits[split]
         findings.append(Finding("info", split, _class_counts(data, part)))
+        lacking += _lacking(split, absent_classes(data, split))
         sizes[part.images.shape[1:]] += len(part)
         notes = data.notes
         for index, image in enumerate(part.images):
             digests[_digest(image)].append((split, part.ids[index]))
     findings.append(_size_line(sizes))
     findings += [Finding("info", "note", note) for note in notes]
-    return [*findings, *_duplicates(digests), *dict.fromkeys(faults)]
+    return [*findings, *lacking, *_duplicates(digests), *dict.fromkeys(faults)]
 
 
 def _check_folder(root: Path) -> list[Finding]:
@@ -103,6 +113,10 @@ def _check_folder(root: Path) -> list[Finding]:
         digests[_digest(image)].append((record.split or "unsplit", record.id))
     findings = [*_record_counts(records), _size_line(sizes)]
     findings += [Finding("info", "note", note) for note in notes]
+    names = class_names([record for record in records if record.split == "train"])
+    for split in ("val", "test"):
+        labels = {record.label for record in records if record.split == split}
+        findings += _lacking(split, [name for name in names if labels and name not in labels])
     findings += _duplicates(digests)
     return findings + [Finding("error", "fault", str(problem)) for problem in problems]
 
@@ -113,7 +127,7 @@ def _record_counts(records: Sequence[Record]) -> Iterator[Finding]:
             record.label or "unlabelled" for record in records if record.split == split
         )
         if labels:
-            counts = ", ".join(f"{name} {count}" for name, count in sorted(labels.items()))
+            counts = ", ".join(f"{quoted(name)} {n}" for name, n in sorted(labels.items()))
             yield Finding("info", split or "unsplit", f"{labels.total()} images: {counts}")
         elif split == "test" and records and records[0].split is not None:
             yield Finding("warning", "test", "no images: no test figures can be made")
@@ -125,8 +139,16 @@ def _class_counts(data: ImageData, part: ImageSplit) -> str:
     else:
         known = part.labels[part.labels != UNLABELLED]
         totals = np.bincount(known, minlength=data.num_classes)
-    counts = ", ".join(f"{n} {int(c)}" for n, c in zip(data.class_names, totals, strict=True))
+    pairs = zip(data.class_names, totals, strict=True)
+    counts = ", ".join(f"{quoted(name)} {int(count)}" for name, count in pairs)
     return f"{len(part)} images: {counts}"
+
+
+def _lacking(split: str, names: Sequence[str]) -> list[Finding]:
+    if not names:
+        return []
+    detail = f"no image of {listed(names)}: AUC and what else needs each class is undefined"
+    return [Finding("warning", split, detail)]
 
 
 def _size_line(sizes: Counter[tuple[int, ...]]) -> Finding:

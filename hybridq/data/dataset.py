@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -74,3 +74,21 @@ class ImageData:
     def num_classes(self) -> int:
         """Number of classes, which is also the number of logits."""
         return len(self.class_names)
+
+
+def quoted(name: str) -> str:
+    """The name of a class as it stands in a list: in quotes if it holds a comma."""
+    return repr(name) if "," in name else name
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names of classes, joined by commas."""
+    return ", ".join(map(quoted, names))
+
+
+def absent_classes(data: ImageData, split: str) -> list[str]:
+    """Classes of which a split has no image; none where an image can have several labels."""
+    if data.task == "multilabel":
+        return []
+    present = set(data.splits[split].labels.tolist())
+    return [name for index, name in enumerate(data.class_names) if index not in present]

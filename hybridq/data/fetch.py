@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from hybridq.data.medmnist import MedMnistSet, check_size
@@ -69,6 +70,17 @@ def ensure_file(
 
 
 def _download(url: str, md5: str, target: Path) -> None:
+    made = [folder for folder in (target.parent, target.parent.parent) if not folder.exists()]
+    try:
+        _retrieve(url, md5, target)
+    except UnavailableError:
+        for folder in made:
+            with suppress(OSError):  # it is no longer empty
+                folder.rmdir()
+        raise
+
+
+def _retrieve(url: str, md5: str, target: Path) -> None:
     import pooch
 
     terminal = sys.stderr.isatty()

@@ -102,7 +102,7 @@ def _eight_bit(image: Image, path: Path) -> Image:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image]:
     """Open an image; whatever is wrong with it becomes one line that names the file."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
@@ -120,6 +120,11 @@ def _opened(path: Path) -> Iterator[Image]:
     except FileNotFoundError as error:
         raise MissingFileError(
             f"Expected an image at {path}, got no such file: restore it or drop its line."
+        ) from error
+    except UnidentifiedImageError as error:
+        raise InvalidValueError(
+            f"Expected an image in {path}, got a file that is none, or of a kind that is not read: "
+            f"give {', '.join(suffix.removeprefix('.') for suffix in IMAGE_SUFFIXES)}."
         ) from error
     except (
         OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, MemoryError,

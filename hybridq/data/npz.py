@@ -133,6 +133,13 @@ def open_npz(path: Path) -> Iterator[NpzReader]:
             f"Expected an .npz file at {path}, got no such file: check the path."
         )
     with _readable(path, "an .npz archive"):
+        foreign = _is_foreign(path)
+    if foreign:
+        raise InvalidValueError(
+            f"Expected an .npz archive at {path}, got a file of another format: write it with "
+            "numpy.savez_compressed and the keys train_images, train_labels, ..."
+        )
+    with _readable(path, "an .npz archive"):
         archive = np.load(path, allow_pickle=False)
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise InvalidValueError(
@@ -184,6 +191,16 @@ def _readable(path: Path, what: str) -> Iterator[None]:
         zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
         raise _damaged(path, what, error) from error
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a file is neither archive nor pickle: NumPy takes all that it does not know for one.
+
+    A pickle of protocol 2 or later, which every Python writes, begins with the byte 0x80.
+    """
+    with path.open("rb") as file:
+        start = file.read(6)
+    return start[:2] != b"PK" and start[:1] != b"\x80" and start != b"\x93NUMPY"
 
 
 def _damaged(path: Path, what: str, error: BaseException) -> InvalidValueError:

@@ -53,10 +53,11 @@ def parse_source(source: str) -> tuple[str | Path, Fields]:
             f"Expected a folder or an .npz file at {source}, got nothing there: check the path."
         )
     known = [*MEDMNIST, "phantom"]
+    got = f"{source!r}, and there is no folder of that name" if source else repr(source)
     nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     remedy = f"did you mean `{nearest[0]}`?" if nearest else f"known are {', '.join(known)}."
     raise InvalidValueError(
-        f"Expected a data set's name, a folder or an .npz file, got {source!r}: {remedy}"
+        f"Expected a data set's name, a folder or an .npz file, got {got}: {remedy}"
     )
 
 

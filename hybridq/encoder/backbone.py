@@ -8,6 +8,8 @@ carries what a network needs to be used: input size, mean, standard deviation, l
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +25,7 @@ from torch.nn import functional
 from hybridq.data.transforms import prepare_images
 from hybridq.errors import InvalidValueError, MissingFileError, UnavailableError
 from hybridq.files import atomic_path
+from hybridq.runs import check_finished
 
 NUM_FEATURES = 1280
 """Length of the feature vector."""
@@ -140,7 +143,8 @@ def _imagenet_encoder(spec: EncoderSpec) -> Encoder:
     encoder = Encoder(spec)
     chosen = MobileNet_V2_Weights.IMAGENET1K_V2
     try:
-        state = chosen.get_state_dict(progress=True, check_hash=True)
+        with redirect_stdout(sys.stderr):  # torch prints that it downloads
+            state = chosen.get_state_dict(progress=True, check_hash=True)
     except (OSError, RuntimeError, HTTPException, EOFError, UnpicklingError) as error:
         raise UnavailableError(
             f"Expected ImageNet weights from {chosen.url}, got {type(error).__name__}: download "
@@ -171,6 +175,7 @@ def encoder_file(source: str | Path) -> Path:
     if path.is_dir():
         path = path / "encoder.safetensors"
     if not path.is_file():
+        check_finished(path.parent)
         raise MissingFileError(
             "Expected an encoder: none, imagenet, a run of `hybridq pretrain` or an "
             f"encoder.safetensors, got {str(source)!r}: no file {path}."

@@ -77,7 +77,8 @@ def _roc(
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
     axes.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(0, 1), ylim=(0, 1.01))
     axes.set_aspect("equal")
-    axes.legend(loc="lower right", fontsize=8)
+    if axes.get_legend_handles_labels()[0]:  # none where a class is missing
+        axes.legend(loc="lower right", fontsize=8)
     axes.set_title("ROC")
     return figure
 

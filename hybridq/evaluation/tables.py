@@ -15,13 +15,18 @@ def evaluation_table(result: dict[str, Any]) -> str:
     ]
     lines = [
         f"{result['data']} {result['split']} split, {result['images']} images, "
-        f"{result['labels']:.0%} of the labels, backend {result['backend']['name']}",
+        f"{100 * result['labels']:.4g}% of the labels, backend {result['backend']['name']}",
         table(["", *(name.replace("_", " ") for name in models)], rows),
         f"({result['interval']}"
         + (f"; positive class: {result['positive']}" if result["positive"] else "")
         + ")",
     ]
     return "\n".join([*lines, *(f"Note: {note}" for note in result["notes"])])
+
+
+def counted(count: int, noun: str) -> str:
+    """A count and what is counted: 1 seed, 2 seeds."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def interval(figure: dict[str, float | None]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from hybridq.config import ReportConfig
+from hybridq.evaluation.tables import counted
 from hybridq.evaluation.views import Views
 from hybridq.files import check_out, write_text
 from hybridq.report.ablation import Ablation, read_ablations
@@ -83,7 +84,7 @@ def _sections(
     began = None if lead is None else sources.at(lead.source.config.get("encoder"))
     split = None if data is None else data.splits["test"]
     tables = [table for ablation in ablations for table in headline(ablation)]
-    logger.info("%d folders, %d models", len(sources.all), len(models))
+    logger.info("%s, %s", counted(len(sources.all), "folder"), counted(len(models), "model"))
     return [
         _summary(sources, evaluated, ablations),
         about(evaluated, ablations, sources, data),

@@ -14,6 +14,7 @@ from hybridq.checkpoint import read_spec
 from hybridq.config import Config, FinetuneConfig, PretrainConfig
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 from hybridq.files import read_jsonl
+from hybridq.runs import check_finished
 
 Kind = Literal["pretrain", "finetune", "evaluate", "submit", "study noise", "study ablation"]
 
@@ -183,6 +184,7 @@ def _kind(folder: Path) -> Kind | None:
 def _read(folder: Path, number: int, followed: str | None) -> Source:
     kind = _kind(folder)
     if kind is None:
+        check_finished(folder)
         what = "is no folder"
         if folder.is_dir():
             what = "has no " + next(

@@ -13,6 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from hybridq.config import AblationStudyConfig
+from hybridq.evaluation.tables import counted
 from hybridq.files import without_nan, write_csv, write_json
 from hybridq.runs import read_config, resumed_folder
 from hybridq.studies.ablation_choice import Choice, choose
@@ -24,7 +25,7 @@ from hybridq.studies.ablation_encoders import (
     study_data,
 )
 from hybridq.studies.ablation_figures import save_ablation_figures
-from hybridq.studies.ablation_frozen import FrozenWork, SearchWork, cut_labels
+from hybridq.studies.ablation_frozen import FrozenWork, SearchWork, check_fractions
 from hybridq.studies.ablation_grid import (
     PENALTIES,
     SETTINGS,
@@ -44,7 +45,7 @@ from hybridq.studies.ablation_tables import (
     write_rows,
     write_tables,
 )
-from hybridq.studies.ablation_verdicts import check_test_labels, verdicts
+from hybridq.studies.ablation_verdicts import cautions, check_test_labels, verdicts
 from hybridq.studies.ablation_whole import WholeWork
 from hybridq.studies.folder import study_folder
 from hybridq.studies.pool import worker_pool
@@ -71,9 +72,7 @@ def ablation_study(config: AblationStudyConfig) -> Path:
     given_encoders(config)
     data = study_data(config, "train", "val", "test")
     check_test_labels(data.splits["test"].labels, data.class_names)
-    for seed in seeds(config):
-        for fraction in fractions(config):
-            cut_labels(data, fraction, seed=seed)
+    check_fractions(data, fractions(config), seeds(config))
     if resume is None:
         config = _absolute(config)
     name = config.name or f"ablation-{data.name}"
@@ -108,7 +107,7 @@ class _Log:
 
     def stage(self, name: str, works: Sequence[Work]) -> list[dict[str, Any]]:
         """Compute a stage, and keep the seconds of its units."""
-        logger.info("%s: %d units", name, len(works))
+        logger.info("%s: %s", name, counted(len(works), "unit"))
         with tqdm(total=len(works), disable=None, unit="unit", desc=name) as bar:
             done: Callable[[Work], None] = partial(_advance, bar, name)
             found = run_stage(self.folder, name, works, pool=self.pool, on_done=done)
@@ -211,11 +210,11 @@ def _write(
         ["stage", "units", "seconds", "longest_unit"],
         [[name, len(each), round(sum(each), 1), max(each)] for name, each in seconds.items()],
     )
-    where = f"{data.name}, {len(test)} test images, {config.seeds} seeds"
+    where = f"{data.name}, {len(test)} test images, {counted(config.seeds, 'seed')}"
     figures = save_ablation_figures(
         folder / "figures", summarise(results), compared, where=where, margin=config.margin
     )
-    notes = list(data.notes)
+    notes = [*data.notes, *cautions(config, test.labels, data.class_names)]
     if "imagenet" not in kinds:
         notes.append(
             "ImageNet weights are not on this machine and were not downloaded: no such encoder."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hybridq.config import AblationStudyConfig
 from hybridq.data import ImageData
 from hybridq.data.splits import select_labels
 from hybridq.encoder.backbone import NUM_FEATURES
+from hybridq.errors import InvalidValueError
 from hybridq.evaluation.evaluate import threshold_for
 from hybridq.evaluation.metrics import auc
 from hybridq.heads import Head, build_head, num_trainable, quantum_parameters
@@ -39,6 +41,26 @@ def cut_labels(data: ImageData, fraction: float, *, seed: int) -> dict[str, Any]
         )
         for split in ("train", "val")
     }
+
+
+def check_fractions(data: ImageData, fractions: Sequence[float], seeds: Sequence[int]) -> None:
+    """Refuse fractions that cannot be cut, or two that choose the same images for every seed.
+
+    Raises:
+        InvalidValueError: If there are such.
+    """
+    cuts = [
+        [(cut["train"].tolist(), cut["val"].tolist()) for cut in of_seeds]
+        for of_seeds in (
+            [cut_labels(data, fraction, seed=seed) for seed in seeds] for fraction in fractions
+        )
+    ]
+    for (low, below), (high, above) in pairwise(zip(fractions, cuts, strict=True)):
+        if below == above:
+            raise InvalidValueError(
+                f"Expected --labels that choose different images, got {low:g} and {high:g}, which "
+                f"both choose {len(below[0][0])} of train: leave one out."
+            )
 
 
 def with_cut(data: ImageData, cut: Mapping[str, Any]) -> ImageData:

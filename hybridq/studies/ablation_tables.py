@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hybridq.data import ImageData
 from hybridq.data.duplicates import near_duplicates
 from hybridq.evaluation.metrics import all_metrics, auc
-from hybridq.evaluation.tables import interval, table
+from hybridq.evaluation.tables import counted, interval, table
 from hybridq.files import atomic_path, write_csv
 from hybridq.studies.ablation_choice import Choice
 from hybridq.studies.ablation_grid import percent
@@ -233,7 +233,8 @@ def summary_text(folder: Path) -> str:
         [model, *(cells.get(column, "") for column in columns)] for model, cells in by_model.items()
     ]
     heading = (
-        f"{result['data']} test split, {result['images']} images, {result['seeds']} seeds: AUC"
+        f"{result['data']} test split, {result['images']} images, "
+        f"{counted(result['seeds'], 'seed')}: AUC"
     )
     lines = [
         heading,

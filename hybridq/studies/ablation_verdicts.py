@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
+from hybridq.config import AblationStudyConfig
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.statistics import Comparison, auc_covariance, compare, crossed_variance
 from hybridq.evaluation.statistics import family as judged_together
@@ -30,6 +31,10 @@ Predictions = Mapping[tuple[float, str], Floats]
 
 FEWEST = 2
 """Test images that each class needs, and the rest beside it."""
+
+
+FEW = 10
+"""Test images of a class below which DeLong's variance is too small."""
 
 
 @dataclass(frozen=True)
@@ -221,3 +226,26 @@ def check_test_labels(labels: Ints, class_names: Sequence[str]) -> None:
                 f"Expected in the test split at least {FEWEST} images of class {name!r} and of the "
                 f"rest, got {int(hot.sum())} of {len(labels)}: add images, or leave the class out."
             )
+
+
+def cautions(config: AblationStudyConfig, labels: Ints, class_names: Sequence[str]) -> list[str]:
+    """Sentences on what the verdicts of a study can bear, to be printed beside them.
+
+    Args:
+        config: Of the study.
+        labels: Of the test split, `(images,)`, or `(images, classes)` of 0 and 1.
+        class_names: Names of the classes.
+    """
+    found = []
+    if config.num_qubits == 1:
+        found.append(
+            "One qubit has nothing to be entangled with: pqc and pqc_unentangled are one model."
+        )
+    for index, name in enumerate(class_names):
+        count = int((labels[:, index] == 1 if labels.ndim == 2 else labels == index).sum())
+        if count < FEW:
+            found.append(
+                f"The test split has {count} images of {name}: with fewer than {FEW} intervals are "
+                "too narrow and p values too small."
+            )
+    return found

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from hybridq.config import NoiseStudyConfig
 from hybridq.evaluation.evaluate import limited_split
-from hybridq.evaluation.tables import interval, table
+from hybridq.evaluation.tables import counted, interval, table
 from hybridq.files import (
     append_jsonl,
     read_jsonl,
@@ -99,11 +99,11 @@ def _run(config: NoiseStudyConfig, grid: Grid, pairs: Sequence[Pair], folder: Pa
         (folder / UNITS).unlink()
     missing = [unit for unit in units if unit.key not in finished]
     logger.info(
-        "%d models, %d settings each, %d of %d units of work to do",
-        len(pairs),
+        "%s, %d settings each, %d of %s of work to do",
+        counted(len(pairs), "model"),
         len(grid.points()) * len(grid.devices) * len(grid.noise_scales),
         len(missing),
-        len(units),
+        counted(len(units), "unit"),
     )
     bar = tqdm(total=len(units), initial=len(units) - len(missing), disable=None, unit="unit")
     with bar:
@@ -199,8 +199,9 @@ def summary_table(folder: Path) -> str:
     return "\n".join(
         [
             table([*header, "flips", "RMS error", "AUC less control's"], rows),
-            f"(means over {models} models with 95% Student-t intervals over their seeds; adapted: "
-            "balanced accuracy with the threshold chosen anew under the noise, on validation)",
+            f"(means over {counted(models, 'model')} with 95% Student-t intervals over their "
+            "seeds; adapted: balanced accuracy with the threshold chosen anew under the noise, on "
+            "validation)",
         ]
     )
 

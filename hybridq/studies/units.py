@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from hybridq.errors import InvalidValueError
 from hybridq.files import without_nan, write_json
 from hybridq.studies.pool import one_thread, run_in
 
@@ -54,15 +55,32 @@ def run_stage(
 
     Returns:
         What `compute` returned, in the order of `works`.
+
+    Raises:
+        InvalidValueError: If a file that is there cannot be read.
     """
     units = [KeptUnit(work, folder / "units" / stage / f"{work.name}.json") for work in works]
-    missing = [unit for unit in units if not unit.path.is_file()]
+    found = {unit.work.name: _read(unit.path) for unit in units if unit.path.is_file()}
     for unit in units:
-        if unit not in missing:
+        if unit.work.name in found:
             on_done(unit.work)
+    missing = [unit for unit in units if unit.work.name not in found]
     for unit, _ in run_in(pool, _keep, missing):
+        found[unit.work.name] = _read(unit.path)
         on_done(unit.work)
-    return [json.loads(unit.path.read_text(encoding="utf-8")) for unit in units]
+    return [found[unit.work.name] for unit in units]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        kept["seconds"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise InvalidValueError(
+            f"Expected what a unit of the study left in {path}, got a damaged file "
+            f"({type(error).__name__}): remove it, and it is computed again."
+        ) from error
+    return kept
 
 
 def _keep(unit: KeptUnit) -> None:

@@ -20,6 +20,7 @@ from backends import Executable, open_backend
 from hybridq.checkpoint import ModelSpec, save_model, take_weights
 from hybridq.config import FinetuneConfig
 from hybridq.data import ImageData, ImageSplit, labelled_subset, load_data
+from hybridq.data.dataset import absent_classes, listed
 from hybridq.encoder.augment import Augment
 from hybridq.encoder.initial import encoder_for
 from hybridq.errors import InvalidValueError
@@ -235,10 +236,7 @@ def finetune(config: FinetuneConfig) -> Path:
         )
     check_training_backend(config)
     data = load_data(
-        config.data,
-        data_root=config.data_root,
-        splits=("train", "val"),
-        positive=config.positive,
+        config.data, data_root=config.data_root, splits=("train", "val"), positive=config.positive
     )
     train = labelled_subset(data, "train", config.labels, seed=config.seed)
     if len(train) < 2:
@@ -297,6 +295,8 @@ def _train(
         )
         logger.info("run folder %s", folder)
         logger.info("%s", describe(config, model, train, data))
+        if lacking := listed(absent_classes(data, "val")):
+            logger.warning("no %s in validation: its AUC is undefined, and told as 0", lacking)
         try:
             fit(trainer, module, resume)
         finally:
@@ -334,13 +334,8 @@ def initial_model(config: FinetuneConfig, data: ImageData, backend: Executable) 
     # A network trained on crops sees things enlarged: outside training, too (decision 11).
     crop_pct = 1.0 if config.freeze_encoder else config.augment.mean_side
     encoder.spec = encoder.spec.model_copy(update={"crop_pct": crop_pct})
-    model = build_model(
-        encoder,
-        config.head,
-        data.num_classes,
-        backend=backend,
-        seed=derive_seed(config.seed, 1),
-    )
+    seed = derive_seed(config.seed, 1)
+    model = build_model(encoder, config.head, data.num_classes, backend=backend, seed=seed)
     if config.start is not None:
         take_weights(model, config.start)
     if config.freeze_encoder:
@@ -392,8 +387,10 @@ def describe(
 ) -> str:
     """One line on what is about to be trained."""
     encoder = "frozen" if config.freeze_encoder else "trained"
+    start = model.encoder.spec.weights if config.start is None else f"the run {config.start}"
+    positive = "" if data.positive is None else f"; positive: {data.class_names[data.positive]}"
     return (
-        f"{len(train)} labelled images of {data.name} ({', '.join(data.class_names)}), encoder "
-        f"{encoder} from {model.encoder.spec.weights}, head {config.head.name} "
+        f"{len(train)} labelled images of {data.name} ({listed(data.class_names)}{positive}), "
+        f"encoder {encoder} from {start}, head {config.head.name} "
         f"({head_summary(model.head, config.head.name)}), backend {config.backend}"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import time
@@ -14,6 +15,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
@@ -81,6 +83,12 @@ class MetricsFile(Callback):
             for name, value in trainer.callback_metrics.items()
             if validated or not name.startswith("val_")
         }
+        wrong = [name for name, value in metrics.items() if not math.isfinite(value)]
+        if wrong:
+            raise InvalidValueError(
+                f"Expected finite figures, got {wrong[0]} {metrics[wrong[0]]} in epoch "
+                f"{trainer.current_epoch + 1}: the training has diverged; lower the learning rates."
+            )
         if self.path is None:
             return
         row: dict[str, Any] = {"epoch": trainer.current_epoch, **metrics}
@@ -139,7 +147,9 @@ def make_trainer(
             log_every_n_steps=1,
             default_root_dir=folder,
         )
-    except (TypeError, ValueError, RuntimeError, ImportError) as error:
+    except (
+        TypeError, ValueError, RuntimeError, ImportError, MisconfigurationException,
+    ) as error:  # fmt: skip
         reason = " ".join(str(error).split())
         raise InvalidValueError(
             "Expected --accelerator, --devices, --num-nodes, --strategy and --precision that "
@@ -224,3 +234,5 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
     warnings.filterwarnings("ignore", message=".*module\\(s\\) in eval mode.*")
     warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+    # The command itself says that a class is missing from validation.
+    warnings.filterwarnings("ignore", message=r".*No (positive|negative) samples in targets.*")

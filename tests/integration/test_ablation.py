@@ -30,6 +30,7 @@ from hybridq.runs import read_result
 from hybridq.studies import ablation_encoders, ablation_frozen
 from hybridq.studies.ablation import ablation_study
 from hybridq.studies.ablation_tables import summary_text
+from hybridq.studies.ablation_verdicts import cautions
 from hybridq.training import head as head_training
 from hybridq.training.pretrain import pretrain
 
@@ -455,6 +456,7 @@ def test_bad_input_is_one_line(isolated, encoders, pretrained, save_npz, tree, c
         (["--resume", "nowhere"], "--resume"),
         (["--resume", str(encoders[0])], "study ablation"),
         (["--data", str(lacking)], "class"),
+        (["--data", PHANTOM, "--labels", "0.01,0.011,1"], "got 0.01 and 0.011, which both choose"),
     ):
         assert cli.main(["study", "ablation", *arguments]) == 2, arguments
         error = capfd.readouterr().err
@@ -462,6 +464,17 @@ def test_bad_input_is_one_line(isolated, encoders, pretrained, save_npz, tree, c
         assert said in error
         assert "Traceback" not in error
     assert tree(isolated) == before
+
+
+def test_notes_say_what_verdicts_cannot_bear():
+    labels = np.array([0] * 9 + [1] * 10)
+    one, few = cautions(settings(num_qubits=1), labels, ["a", "b"])
+    assert "pqc and pqc_unentangled are one model" in one
+    assert "9 images of a:" in few
+    several = np.stack([labels, 1 - labels], axis=1)
+    (few,) = cautions(settings(), several, ["a", "b"])
+    assert "9 images of b:" in few
+    assert cautions(settings(), np.repeat([0, 1], 10), ["a", "b"]) == []
 
 
 @pytest.mark.parametrize(("name", "low", "high"), [("random", 1.5, 5), ("untrained", 0, 0.05)])

@@ -317,7 +317,9 @@ def test_wrong_folders_are_refused_in_one_line(
     unfinished = isolated / "unfinished"
     shutil.copytree(noise_study_folder, unfinished)
     (unfinished / "result.json").unlink()
-    assert "result.json" in refused(capsys, "report", unfinished, *out)
+    assert f"hybridq study noise --resume {unfinished}" in refused(
+        capsys, "report", unfinished, *out
+    )
     broken = isolated / "broken"
     shutil.copytree(evaluated[0], broken)
     (broken / "predictions" / "test.csv").write_text("id,label\n1\n")

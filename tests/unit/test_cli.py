@@ -18,7 +18,7 @@ from hybridq import __version__, cli, config
 from hybridq.config import EvaluateConfig, FinetuneConfig, PretrainConfig
 from hybridq.encoder.backbone import Encoder, EncoderSpec, save_encoder
 from hybridq.errors import InvalidValueError
-from hybridq.runs import read_result
+from hybridq.runs import read_result, write_config
 
 pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
 
@@ -68,6 +68,7 @@ def refused(run, tmp_path, tree):
     ("data", "words"),
     [
         ("brestmnist", "did you mean `breastmnist`"),
+        ("nonexist", "no folder of that name"),
         ("missing/folder", "missing/folder"),
         ("missing.npz", "missing.npz"),
         ("phantom,size=3", "from 16 to 512"),
@@ -147,15 +148,15 @@ def test_a_group_in_two_splits(refused, tmp_path):
         (("--epochs",), "--epochs"),
         (("--seed", "-1"), "--seed"),
         (("--learning-rate", "0"), "--learning-rate"),
-        (("--learning-rate", "nan"), "--learning-rate"),
+        (("--learning-rate", "nan"), "Expected a finite number for --learning-rate"),
         (("--learning-rate", "inf"), "--learning-rate"),
-        (("--stem", "stride3"), "stride3"),
-        (("--head.num-qubits", "0"), "num-qubits"),
-        (("--head.num-qubits", "21"), "num-qubits"),
+        (("--stem", "stride3"), "one of 'auto', 'stride1', 'stride2' for --stem, got 'stride3'"),
+        (("--head.num-qubits", "0"), "for --head.num-qubits, got 0"),
+        (("--head.num-qubits", "21"), "for --head.num-qubits, got 21"),
         (("--head.encoding", "morse"), "morse"),
         (("--head.ansatz", "spaghetti"), "spaghetti"),
         (("--head.entanglement", "some"), "some"),
-        (("--augment.crop-min", "0"), "crop-min"),
+        (("--augment.crop-min", "0"), "a value greater than 0 for --augment.crop-min"),
         (("--encoder", "missing.safetensors"), "missing.safetensors"),
         (("--positive", "unicorn"), "unicorn"),
         (("surplus",), "surplus"),
@@ -164,6 +165,13 @@ def test_a_group_in_two_splits(refused, tmp_path):
 )
 def test_wrong_options(refused, arguments, words):
     assert words in refused("finetune", "--data", PHANTOM, *arguments)
+
+
+def test_a_missing_option_is_described(refused, finetuned):
+    assert "Expected --out, HTML file to write, got nothing" in refused("report", finetuned)
+    assert "Expected --out, JSON file" in refused("backends", "save", "fake_manila")
+    assert "the run folder of `hybridq finetune`, got nothing" in refused("evaluate")
+    assert "a MedMNIST name, a folder" in refused("data", "check")
 
 
 @pytest.mark.parametrize("command", ["pretrain", "finetune"])
@@ -273,6 +281,11 @@ def test_wrong_json_config_files(refused, text):
     assert "options.json" in refused("finetune", "--config", "options.json")
 
 
+def test_a_config_file_with_a_mark_in_front():
+    Path("marked.toml").write_bytes(b"\xef\xbb\xbfepochs = 3\n")
+    assert cli.parse("finetune", FinetuneConfig, ["--config", "marked.toml"]).epochs == 3
+
+
 def test_missing_config_files(refused):
     assert "nowhere.toml" in refused("finetune", "--config", "nowhere.toml")
     assert "--config" in refused("finetune", "--config")
@@ -358,6 +371,22 @@ def test_a_run_that_is_none(refused, pretrained, command):
     assert "hybridq finetune" in refused(command, pretrained, *images)
 
 
+def test_an_unfinished_run_says_how_to_go_on(refused, tmp_path):
+    for command, model in (("pretrain", PretrainConfig), ("finetune", FinetuneConfig)):
+        (tmp_path / command).mkdir()
+        write_config(tmp_path / command, model())
+    Path("a.png").write_bytes(b"")
+    trained, encoder = tmp_path / "finetune", tmp_path / "pretrain"
+    for arguments, folder in (
+        (("evaluate", trained), trained),
+        (("predict", trained, "a.png"), trained),
+        (("report", trained, "--out", "report.html"), trained),
+        (("study", "noise", trained), trained),
+        (("finetune", "--encoder", encoder), encoder),
+    ):
+        assert f"hybridq {folder.name} --resume {folder}" in refused(*arguments)
+
+
 @pytest.mark.parametrize(
     ("file", "content"),
     [
@@ -427,6 +456,7 @@ def test_predict_refuses_a_corrupt_image(refused, finetuned):
     Path("bad.png").write_bytes(b"no image")
     line = refused("predict", finetuned, "good.png", "bad.png", "--out", "out.csv")
     assert "bad.png" in line
+    assert "got a file that is none" in line
     assert not Path("out.csv").exists()
 
 
@@ -445,7 +475,10 @@ def test_predict_to_a_place_that_is_none(refused, finetuned, out):
     Image.fromarray(np.zeros((16, 16), np.uint8)).save("good.png")
     Path("folder").mkdir()
     Path("file").write_text("x")
-    assert "--out" in refused("predict", finetuned, "good.png", "--out", out, "--force")
+    for force in ((), ("--force",)):
+        line = refused("predict", finetuned, "good.png", "--out", out, *force)
+        assert "--out" in line
+        assert "is a folder" in line or "lies below" in line
 
 
 # What it prints.
@@ -550,8 +583,10 @@ def test_data_check(run, save_folder):
     assert run("data", "check", root)[0] == 0
     (root / "train" / "grey" / "3.png").write_bytes(b"nothing")
     (root / "val" / "grey" / "0.png").write_bytes((root / "train" / "dark" / "0.png").read_bytes())
-    code, out, _ = run("data", "check", root)
+    code, out, err = run("data", "check", root)
     assert code == 2
+    assert err.startswith("hybridq: error: ")
+    assert err.count("\n") == 1
     assert any(line.startswith("error") and "3.png" in line for line in out.splitlines())
     assert any(line.startswith("warning") and "two splits" in line for line in out.splitlines())
 

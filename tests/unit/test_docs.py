@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -47,7 +48,7 @@ def commands(path: Path) -> list[tuple[str | None, list[str], str]]:
     found = []
     for line in "".join(blocks(path, "sh")).splitlines():
         text, _, comment = line.partition("#")
-        match = re.fullmatch(r"(?:(\w+)=\$\()?hybridq (.*?)\)?", text.strip())
+        match = re.fullmatch(r"(?:(\w+)=\$\()?hybridq (.*?)(?: \| tail -n 1)?\)?", text.strip())
         if match:
             found.append((match[1], shlex.split(match[2]), comment.strip()))
     return found
@@ -105,6 +106,26 @@ def write_images(folder: Path) -> None:
         split = ("train", "train", "val", "test")[number // 2 % 4]
         lines.append(f"{name},{('benign', 'malignant')[number % 2]},p{number:03d},{split}")
     (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("page", [README, ROOT / "docs" / "data.md"], ids=lambda page: page.name)
+def test_the_manifest_that_is_shown_has_both_classes_in_each_split(page):
+    rows = [line.split(",") for line in blocks(page, "text")[0].splitlines()[1:]]
+    held = {(label, split) for _, label, _, split in rows}
+    assert len(held) == 6
+
+
+def test_images_without_labels_are_pretrained_on_as_shown(capsys):
+    text = blocks(ROOT / "docs" / "data.md", "text")[1]
+    Path("scans/scans").mkdir(parents=True)
+    Path("scans/manifest.csv").write_text(text)
+    rng = np.random.default_rng(0)
+    for line in text.splitlines()[1:]:
+        pixels = rng.integers(0, 256, (16, 16), dtype=np.uint8)
+        Image.fromarray(pixels).save(Path("scans", line.split(",")[0]))
+    assert cli.main(["pretrain", "--data", "scans", "--epochs", "1"]) == 0
+    folder = Path(capsys.readouterr().out.strip())
+    assert json.loads((folder / "result.json").read_text())["images"] == 4
 
 
 def test_readme_commands_run(capsys):

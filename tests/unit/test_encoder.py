@@ -226,6 +226,7 @@ def test_the_file_holds_the_backbone_and_its_spec_alone(saved):
         "architecture": "mobilenet_v2",
         "stem": "stride1",
         "image_size": 16,
+        "crop_pct": 1.0,
         "mean": [0.1, 0.2, 0.3],
         "std": [0.4, 0.5, 0.6],
         "weights": "simclr on phantom",
@@ -307,13 +308,14 @@ def test_a_file_of_another_shape(saved, tmp_path, fault):
 # ImageNet, without a network.
 
 
-def test_imagenet_weights_land_in_the_encoder(monkeypatch):
+def test_imagenet_weights_land_in_the_encoder(monkeypatch, capsys):
     torch.manual_seed(0)
     donor = mobilenet_v2(weights=None)
     asked = []
 
     def fake(url, *args, **kwargs):
         asked.append((url, kwargs))
+        print("Downloading")  # as torch.hub does
         return donor.state_dict()
 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fake)
@@ -321,6 +323,7 @@ def test_imagenet_weights_land_in_the_encoder(monkeypatch):
     assert len(asked) == 1
     assert "mobilenet_v2" in asked[0][0]
     assert asked[0][1]["check_hash"] is True
+    assert capsys.readouterr().out == ""
     for name, value in donor.features.state_dict().items():
         assert torch.equal(encoder.state_dict()[f"features.{name}"], value)
     spec = encoder.spec

@@ -14,9 +14,10 @@ from sklearn import metrics as peer
 from hybridq.evaluation import metrics
 from hybridq.evaluation.baselines import LogisticBaseline, majority_probs, pixel_inputs
 from hybridq.evaluation.evaluate import write_predictions
+from hybridq.evaluation.figures import save_figures
 from hybridq.evaluation.predict import predicted_name
 from hybridq.evaluation.statistics import stratified_bootstrap
-from hybridq.evaluation.tables import interval, table
+from hybridq.evaluation.tables import counted, evaluation_table, interval, table
 from hybridq.evaluation.views import views_of
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -484,3 +485,23 @@ def test_the_enlarged_view_is_the_middle_resized():
     images = torch.rand(2, 3, 56, 56)
     expected = resized_crop(images, 4, 4, 48, 48, [56, 56], antialias=False)
     torch.testing.assert_close(list(views_of(images, "zoom"))[10], expected)
+
+
+def test_figures_of_one_class_are_drawn_without_a_warning(tmp_path, recwarn):
+    probs = np.full((4, 2), 0.5)
+    save_figures(tmp_path, np.zeros(4, np.int64), probs, ("a", "b"), 0.5, 1)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "roc.png", "reliability.png", "confusion.png",
+    }  # fmt: skip
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+@pytest.mark.parametrize(("share", "words"), [(0.0001, "0.01%"), (0.1, "10%"), (1.0, "100%")])
+def test_a_small_share_of_the_labels_is_not_nothing(share, words):
+    result = {
+        "data": "own", "split": "test", "images": 2, "labels": share, "head": "pqc",
+        "backend": {"name": "statevector"}, "model": {"figures": {}}, "baselines": {},
+        "interval": "none", "positive": None, "notes": [],
+    }  # fmt: skip
+    assert f", {words} of the labels," in evaluation_table(result)
+    assert [counted(number, "seed") for number in (1, 2)] == ["1 seed", "2 seeds"]

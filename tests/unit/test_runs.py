@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybridq import runs
-from hybridq.config import EvaluateConfig, FinetuneConfig, HeadConfig, PretrainConfig
+from hybridq.config import (
+    AblationStudyConfig,
+    EvaluateConfig,
+    FinetuneConfig,
+    HeadConfig,
+    NoiseStudyConfig,
+    PretrainConfig,
+)
 from hybridq.errors import InvalidValueError, MissingFileError
 
 
@@ -136,6 +143,31 @@ def test_discard_removes_a_folder_without_work_alone(tmp_path):
         runs.discard_if_empty(folder)
     assert not early.exists()
     assert len(list(late.iterdir())) == 4
+
+
+@pytest.mark.parametrize(
+    ("command", "config"),
+    [
+        ("pretrain", PretrainConfig()),
+        ("finetune", FinetuneConfig()),
+        ("study noise", NoiseStudyConfig()),
+        ("study ablation", AblationStudyConfig()),
+    ],
+)
+def test_an_unfinished_run_says_how_to_go_on(tmp_path, command, config):
+    runs.write_config(tmp_path, config)
+    with pytest.raises(MissingFileError, match=f"`hybridq {command} --resume {tmp_path}`"):
+        runs.check_finished(tmp_path)
+    (tmp_path / "result.json").write_text("{}")
+    runs.check_finished(tmp_path)
+
+
+def test_only_what_can_be_resumed_is_unfinished(tmp_path):
+    runs.check_finished(tmp_path)
+    runs.write_config(tmp_path, EvaluateConfig(run=tmp_path))
+    runs.check_finished(tmp_path)
+    (tmp_path / "config.json").write_text("half")
+    runs.check_finished(tmp_path)
 
 
 def test_result_of_an_unfinished_run(tmp_path):

@@ -774,6 +774,23 @@ def test_a_reloaded_model_gives_the_same_logits(name, whole_finetuning, tmp_path
         torch.testing.assert_close(kept["logits"], theirs, rtol=0, atol=1e-3)
 
 
+def test_what_is_trained_on_from_a_run_and_without_a_class_is_told(
+    whole_finetuning, save_npz, tmp_path, recwarn, caplog
+):
+    logging.getLogger("hybridq").propagate = True
+    data = save_npz("lacking.npz", val_labels=np.zeros((12, 1), dtype=np.uint8))
+    config = finetuning(tmp_path, start=whole_finetuning, epochs=1)
+    with caplog.at_level(logging.INFO, "hybridq"):
+        finetune(config.model_copy(update={"data": str(data)}))
+        finetune(finetuning(tmp_path, epochs=1))
+    log = caplog.text
+    assert f"(0, 1; positive: 1), encoder trained from the run {whole_finetuning}, " in log
+    assert "(no lesion, lesion; positive: lesion), encoder trained from none, " in log
+    assert log.count("in validation") == 1
+    assert "no 1 in validation: its AUC is undefined" in log
+    assert not [str(w.message) for w in recwarn if "samples in targets" in str(w.message)]
+
+
 def test_several_labels(save_npz, pretrained, tmp_path):
     path = save_npz("chest.npz", labels=14)
     run = finetune(
@@ -839,18 +856,31 @@ def test_a_run_folder_is_never_overwritten(tmp_path):
         {"precision": "7-bit"},
         {"devices": "x"},
         {"strategy": "hope"},
+        {"devices": "0"},
+        {"accelerator": "gpu"},
     ],
     ids=repr,
 )
 @pytest.mark.parametrize("command", ["pretrain", "finetune"])
-def test_settings_that_lightning_cannot_use(tmp_path, tree, command, changes):
+def test_settings_that_lightning_cannot_use(tmp_path, command, changes):
+    if changes == {"accelerator": "gpu"} and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
     compute = ComputeConfig(**{"accelerator": "cpu", **changes})
     runs = tmp_path / "runs"
     train, config = (pretrain, pretraining) if command == "pretrain" else (finetune, finetuning)
     with pytest.raises(InvalidValueError, match="Lightning") as info:
         train(config(runs, compute=compute))
     assert "\n" not in str(info.value)
-    assert [path for path in tree(tmp_path) if path.endswith(".json")] == []
+    assert list((runs / command).iterdir()) == []
+
+
+@pytest.mark.parametrize("head", ["linear", "pqc"])
+def test_a_training_that_diverges_at_once(tmp_path, head):
+    config = finetuning(tmp_path, learning_rate=1e30, head=PQC.model_copy(update={"name": head}))
+    with pytest.raises(InvalidValueError, match="lower the learning rate") as info:
+        finetune(config)
+    assert "\n" not in str(info.value)
+    assert list((tmp_path / "finetune").iterdir()) == []
 
 
 def test_resume_of_another_commands_run(pretrained, tmp_path):

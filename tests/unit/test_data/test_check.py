@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from hybridq.data import check_data
@@ -63,10 +64,23 @@ def test_npz_with_one_damaged_split(npz):
     assert "val_images" in error
 
 
+def test_a_split_that_lacks_a_class(manifest, npz):
+    rows = ["a.png,x,g1,train", "b.png,y,g2,train", "c.png,x,g3,val", "d.png,y,g4,test"]
+    findings = check_data(str(manifest(rows)))
+    assert not by_level(findings, "error")
+    warned = {f.subject: f.detail for f in findings if f.level == "warning" and "no im" in f.detail}
+    assert warned.keys() == {"val", "test"}
+    assert "no image of y:" in warned["val"]
+    assert "no image of x:" in warned["test"]
+    path = npz(val_labels=np.zeros((6, 1), np.uint8))
+    (warning,) = by_level(check_data(str(path)), "warning")
+    assert "no image of 1:" in warning
+
+
 def test_breastmnist_has_a_test_image_in_train(real_data):
     findings = check_data("breastmnist", data_root=real_data)
     details = {finding.subject: finding.detail for finding in findings}
-    assert details["test"] == "156 images: malignant 42, normal, benign 114"
+    assert details["test"] == "156 images: malignant 42, 'normal, benign' 114"
     assert "(train)" in details["duplicate"]
     assert "(test)" in details["duplicate"]
     assert "28 of the 156" in details["note"]

@@ -86,7 +86,7 @@ def test_failed_download_leaves_nothing(server, tmp_path, status, body, missing,
     assert "\n" not in message
     assert str(tmp_path / "medmnist" / "breastmnist.npz") in message
     assert MEDMNIST["breastmnist"].md5_of(28) in message
-    assert not [entry for entry in tmp_path.rglob("*") if entry.is_file()]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_network_names_file_and_place(monkeypatch, tmp_path):

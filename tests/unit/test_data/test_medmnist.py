@@ -171,6 +171,17 @@ def test_damaged_files(npz, spoil):
     assert not Trap.sprung
 
 
+def test_what_is_no_archive_is_not_called_a_pickle(npz):
+    path = npz()
+    path.write_bytes(b"garbage, as it came")
+    with pytest.raises(InvalidValueError, match="another format"):
+        load_data(str(path))
+    path.write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(InvalidValueError, match="got a pickle"):
+        load_data(str(path))
+    assert not Trap.sprung
+
+
 def test_truncated_at_every_length_is_one_clean_error(npz):
     path = npz()
     good = path.read_bytes()
