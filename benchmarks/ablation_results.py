@@ -45,7 +45,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 def share(labels: str | float) -> str:
     """A fraction of the labels in percent."""
-    from hybridq.studies.ablation_grid import percent
+    from hybridq.wording import percent
 
     return percent(float(labels))
 

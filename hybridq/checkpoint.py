@@ -17,6 +17,7 @@ from hybridq.files import atomic_path, write_json, write_text
 from hybridq.heads import num_trainable, quantum_layers
 from hybridq.model import HybridClassifier, build_model
 from hybridq.runs import check_finished
+from hybridq.wording import percent
 
 if TYPE_CHECKING:
     from hybridq.quantum import Executable
@@ -139,7 +140,7 @@ def model_card(model: HybridClassifier, spec: ModelSpec) -> str:
         f"{num_trainable(model.head)} in the head",
         "Task": f"{spec.task}: {', '.join(spec.class_names)}",
         "Positive class": "none" if spec.positive is None else spec.class_names[spec.positive],
-        "Training data": f"{spec.data}, {100 * spec.labels:.4g}% of the labels, seed {spec.seed}",
+        "Training data": f"{spec.data}, {percent(spec.labels)} of the labels, seed {spec.seed}",
         "Licence of the data": spec.data_licence,
         "Trained on backend": spec.backend,
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from hybridq.wording import percent
+
 
 def evaluation_table(result: dict[str, Any]) -> str:
     """The figures of an evaluation with their intervals, the baselines beside the model."""
@@ -15,18 +17,13 @@ def evaluation_table(result: dict[str, Any]) -> str:
     ]
     lines = [
         f"{result['data']} {result['split']} split, {result['images']} images, "
-        f"{100 * result['labels']:.4g}% of the labels, backend {result['backend']['name']}",
+        f"{percent(result['labels'])} of the labels, backend {result['backend']['name']}",
         table(["", *(name.replace("_", " ") for name in models)], rows),
         f"({result['interval']}"
         + (f"; positive class: {result['positive']}" if result["positive"] else "")
         + ")",
     ]
     return "\n".join([*lines, *(f"Note: {note}" for note in result["notes"])])
-
-
-def counted(count: int, noun: str) -> str:
-    """A count and what is counted: 1 seed, 2 seeds."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def interval(figure: dict[str, float | None]) -> str:

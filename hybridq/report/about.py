@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from hybridq.data import ImageData
 from hybridq.report.ablation import Ablation
 from hybridq.report.arms import Facet
-from hybridq.report.naming import counted
 from hybridq.report.section import Cell, Part, Section, Table, Terms, Text
 from hybridq.report.sources import Source, Sources
-from hybridq.studies.ablation_grid import percent
+from hybridq.wording import counted, percent
 
 TITLE = "About the data and the models"
 FEW_VALIDATION = 50

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.metrics import predict_labels
 from hybridq.report.sources import Source, Sources
-from hybridq.studies.ablation_grid import percent
+from hybridq.wording import percent
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal, cast
 
 from hybridq.config import ReportConfig
-from hybridq.evaluation.tables import counted
 from hybridq.evaluation.views import Views
 from hybridq.files import check_out, write_text
 from hybridq.report.ablation import Ablation, read_ablations
@@ -40,6 +39,7 @@ from hybridq.report.section import Part, Section, Text
 from hybridq.report.sources import Source, Sources, read_sources
 from hybridq.report.training import training_curves
 from hybridq.report.verdicts import headline, summary_parts
+from hybridq.wording import counted
 
 logger = logging.getLogger("hybridq")
 

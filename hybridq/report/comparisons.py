@@ -23,7 +23,7 @@ from hybridq.report.verdicts import (
     question,
     topics,
 )
-from hybridq.studies.ablation_grid import percent
+from hybridq.wording import percent
 
 
 def comparisons(ablations: Sequence[Ablation]) -> Section:

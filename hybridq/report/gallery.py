@@ -20,7 +20,7 @@ from hybridq.evaluation.views import Views
 from hybridq.report.models import Trained
 from hybridq.report.section import Gallery, Picture, Section, Text
 from hybridq.report.sources import Source
-from hybridq.studies.ablation_grid import percent
+from hybridq.wording import percent
 
 MISSING = (
     "a run of `hybridq finetune` (or an evaluation whose run is still there) and its images "

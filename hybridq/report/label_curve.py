@@ -15,7 +15,7 @@ from hybridq.report.plots import Line, plot_lines
 from hybridq.report.section import Figure, Section
 from hybridq.report.sources import Source
 from hybridq.report.svg import draw
-from hybridq.studies.ablation_grid import percent
+from hybridq.wording import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MplFigure

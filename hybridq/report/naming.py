@@ -46,8 +46,3 @@ def baseline_name(name: str) -> str:
 def data_name(source: str) -> str:
     """A data source without its folder and its options."""
     return Path(source.split(",")[0]).name
-
-
-def counted(count: int, what: str) -> str:
-    """A number of things: 1 epoch, 2 epochs, 1,000 images."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

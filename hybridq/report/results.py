@@ -14,10 +14,10 @@ from hybridq.report.measures import (
     recorded,
     shown_figures,
 )
-from hybridq.report.naming import baseline_name, counted
+from hybridq.report.naming import baseline_name
 from hybridq.report.section import Cell, Fold, Part, Section, Table, Text
 from hybridq.report.sources import Source
-from hybridq.studies.ablation_grid import percent
+from hybridq.wording import counted, percent
 
 HEADLINE = ("auc", "balanced_accuracy", "sensitivity", "specificity", "calibration_error")
 

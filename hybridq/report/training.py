@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.report.naming import counted, data_name
+from hybridq.report.naming import data_name
 from hybridq.report.plots import Line, plot_lines
 from hybridq.report.section import Figure, Section
 from hybridq.report.sources import Kind, Source, Sources
 from hybridq.report.svg import draw
-from hybridq.studies.ablation_grid import percent
+from hybridq.wording import counted, percent
 
 MOST_LINES = 6
 CURVES: tuple[tuple[Kind, str, str], ...] = (

@@ -8,10 +8,10 @@ from typing import Any
 
 from hybridq.report.ablation import Ablation, Row, measure
 from hybridq.report.measures import FIGURES, Measure, number, over_seeds
-from hybridq.report.naming import counted, study_model_name
+from hybridq.report.naming import study_model_name
 from hybridq.report.section import Cell, Part, Table, Text
-from hybridq.studies.ablation_grid import percent
 from hybridq.studies.summary import seed_interval
+from hybridq.wording import counted, percent
 
 OPERATING = ("sensitivity", "specificity")
 

@@ -13,7 +13,6 @@ from typing import Any
 from tqdm import tqdm
 
 from hybridq.config import AblationStudyConfig
-from hybridq.evaluation.tables import counted
 from hybridq.files import without_nan, write_csv, write_json
 from hybridq.runs import read_config, resumed_folder
 from hybridq.studies.ablation_choice import Choice, choose
@@ -50,6 +49,7 @@ from hybridq.studies.ablation_whole import WholeWork
 from hybridq.studies.folder import study_folder
 from hybridq.studies.pool import worker_pool
 from hybridq.studies.units import Work, run_stage
+from hybridq.wording import counted
 
 logger = logging.getLogger("hybridq")
 

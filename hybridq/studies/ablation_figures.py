@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybridq.studies.ablation_grid import RAW_PIXELS, percent
+from hybridq.studies.ablation_grid import RAW_PIXELS
 from hybridq.studies.figure_parts import save_picture
 from hybridq.studies.line_figures import COLOURS, GREY, MARKERS
+from hybridq.wording import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

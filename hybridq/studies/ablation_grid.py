@@ -110,11 +110,6 @@ def seeds(config: AblationStudyConfig) -> tuple[int, ...]:
     return tuple(range(config.seed, config.seed + config.seeds))
 
 
-def percent(share: float) -> str:
-    """A share of the labels in words: 5%, 12.5%."""
-    return f"{100 * share:.4g}%"
-
-
 def fractions(config: AblationStudyConfig) -> tuple[float, ...]:
     """The fractions of the labels, ascending.
 

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from hybridq.data import ImageData
 from hybridq.data.duplicates import near_duplicates
 from hybridq.evaluation.metrics import all_metrics, auc
-from hybridq.evaluation.tables import counted, interval, table
+from hybridq.evaluation.tables import interval, table
 from hybridq.files import atomic_path, write_csv
 from hybridq.studies.ablation_choice import Choice
-from hybridq.studies.ablation_grid import percent
 from hybridq.studies.ablation_verdicts import auc_interval
 from hybridq.studies.summary import seed_interval
+from hybridq.wording import counted, percent
 
 Floats = NDArray[np.float64]
 Row = dict[str, Any]

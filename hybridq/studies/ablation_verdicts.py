@@ -19,9 +19,9 @@ from hybridq.studies.ablation_grid import (
     STARTS,
     WHOLE_HEADS,
     frozen_model,
-    percent,
     whole_model,
 )
+from hybridq.wording import percent
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

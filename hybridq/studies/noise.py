@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from hybridq.config import NoiseStudyConfig
 from hybridq.evaluation.evaluate import limited_split
-from hybridq.evaluation.tables import counted, interval, table
+from hybridq.evaluation.tables import interval, table
 from hybridq.files import (
     append_jsonl,
     read_jsonl,
@@ -30,6 +30,7 @@ from hybridq.studies.noise_grid import Grid, Pair, pair_with_controls, read_grid
 from hybridq.studies.noise_unit import Unit, check_devices, measure, study_data
 from hybridq.studies.pool import run_units
 from hybridq.studies.summary import flip_table, summarise
+from hybridq.wording import counted
 
 logger = logging.getLogger("hybridq")
 

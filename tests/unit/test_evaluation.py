@@ -17,8 +17,9 @@ from hybridq.evaluation.evaluate import write_predictions
 from hybridq.evaluation.figures import save_figures
 from hybridq.evaluation.predict import predicted_name
 from hybridq.evaluation.statistics import stratified_bootstrap
-from hybridq.evaluation.tables import counted, evaluation_table, interval, table
+from hybridq.evaluation.tables import evaluation_table, interval, table
 from hybridq.evaluation.views import views_of
+from hybridq.wording import counted
 
 SEEDS = st.integers(0, 2**32 - 1)
 GRIDS = st.sampled_from([None, 4, 20])  # scores rounded to a grid have ties

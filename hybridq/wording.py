@@ -1,0 +1,13 @@
+"""Numbers as they stand in sentences, the same in logs, tables and the report."""
+
+from __future__ import annotations
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things: 1 epoch, 2 epochs, 1,000 images."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def percent(share: float) -> str:
+    """A share in words: 5%, 12.5%."""
+    return f"{100 * share:.4g}%"
