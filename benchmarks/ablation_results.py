@@ -114,6 +114,14 @@ def movement(rows: list[dict[str, str]]) -> str:
     )
 
 
+def commits(environment: dict[str, Any]) -> str:
+    """The commit a study was begun at, and those it was gone on with."""
+    later = dict.fromkeys(one["git_commit"] for one in environment.get("resumed", ()))
+    later.pop(environment["git_commit"], None)
+    text = str(environment["git_commit"])
+    return f"{text} (gone on with at {', '.join(map(str, later))})" if later else text
+
+
 def update_readme() -> None:
     """Put the mean AUC of the models of `HEADLINE` between the marks in README.md."""
     from hybridq.files import write_text
@@ -198,7 +206,7 @@ def main() -> None:
         + "".join(f" {note.rstrip('.')}." for note in result["notes"]),
         "",
         f"Made by `hybridq study ablation {options}{given}` at commit "
-        f"{environment['git_commit']}, {hours:.1f} hours of work in units of one thread, and "
+        f"{commits(environment)}, {hours:.1f} hours of work in units of one thread, and "
         f"`python benchmarks/ablation_results.py STUDY --name {args.name}`; {named}.",
         "",
     ]

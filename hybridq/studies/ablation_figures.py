@@ -62,7 +62,10 @@ def save_ablation_figures(
 
 
 def draw_label_efficiency(figure: Figure, summary: Sequence[Row], where: str) -> None:
-    """Draw mean AUC against the fraction of labels: a panel for each training and encoder."""
+    """Draw mean AUC against the fraction of labels: a panel for each training and encoder.
+
+    A head has one colour and one marker in all panels; networks from scratch are dashed.
+    """
     rows = [row for row in summary if row["figure"] == "auc"]
     pixels = [row for row in rows if row["model"] == RAW_PIXELS]
     panels: dict[str, list[Row]] = {}
@@ -76,6 +79,7 @@ def draw_label_efficiency(figure: Figure, summary: Sequence[Row], where: str) ->
     figure.set_size_inches(5.6 * columns, 4.9 * lines + 0.6)
     grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
     fractions = sorted({row["labels"] for row in rows})
+    heads = list(dict.fromkeys(row["head"] for row in rows if row["model"] != RAW_PIXELS))
     for axes in grid.flat[len(panels) :]:
         axes.remove()
     for axes, (title, shown) in zip(grid.flat, panels.items(), strict=False):
@@ -84,9 +88,11 @@ def draw_label_efficiency(figure: Figure, summary: Sequence[Row], where: str) ->
         for index, (encoder, head) in enumerate(names):
             own = [row for row in shown if (row["encoder"], row["head"]) == (encoder, head)]
             label = head if own[0]["training"] == "frozen" else f"{encoder}, {head}"
-            colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+            number = heads.index(head)
+            colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
             apart = 1.025 ** (index + 1 - len(names) / 2)
-            _curve(axes, own, label, colour, marker, apart, dashed=index >= len(COLOURS))
+            dashed = encoder == "scratch" or number >= len(COLOURS)
+            _curve(axes, own, label, colour, marker, apart, dashed=dashed)
         axes.set_title(title, fontsize=10)
         axes.set_xscale("log")
         axes.set_xticks(fractions, [percent(fraction) for fraction in fractions])
