@@ -134,6 +134,7 @@ def model_card(model: HybridClassifier, spec: ModelSpec) -> str:
         head = {name: head[name] for name in ("name", *sizes)}
     rows = {
         "Encoder": f"MobileNetV2, {spec.encoder.image_size} px, {spec.encoder.stem} stem",
+        "Part of an image": f"the central {percent(spec.encoder.crop_pct)} of each side",
         "Encoder weights from": spec.encoder.weights,
         "Head": ", ".join(f"{name} {value}" for name, value in head.items()),
         "Parameters": f"{num_trainable(model.encoder)} in the encoder (if it was trained), "

@@ -129,10 +129,8 @@ def _reading(lead: Trained | None, sources: Sources) -> Views:
     for source in sources.of("evaluate"):
         if sources.at(source.config.get("run")) is lead.source:
             return cast(Views, source.result.get("views", "one"))
-    for study in sources.of("study ablation"):
-        if study.folder.resolve() in lead.source.folder.resolve().parents:
-            return cast(Views, study.config.get("views", "one"))
-    return "one"
+    study = sources.study_of(lead.source)
+    return "one" if study is None else cast(Views, study.config.get("views", "one"))
 
 
 def _title(sources: Sources) -> str:

@@ -26,7 +26,8 @@ def resources(
     if models:
         parts.append(_sizes(models, names))
     parts += [_parameters(ablation) for ablation in ablations]
-    counted = [source for source in sources.all if not _within_study(source, sources)]
+    # An ablation counts the time of the runs it made.
+    counted = [source for source in sources.all if sources.study_of(source) is None]
     timed = [source for source in counted if _seconds(source) is not None]
     if timed:
         parts += [*_times(timed, watts), _formula(watts)]
@@ -140,12 +141,6 @@ def _untimed(sources: Sequence[Source]) -> list[Text]:
         return []
     told = ", ".join(f"{source.key} (`hybridq {source.kind}`)" for source in sources)
     return [Text(f"{told}: these folders record no seconds, so the sums are without.", "Left out")]
-
-
-def _within_study(source: Source, sources: Sources) -> bool:
-    """Whether an ablation made this run, and counts its time."""
-    parents = source.folder.resolve().parents
-    return any(study.folder.resolve() in parents for study in sources.of("study ablation"))
 
 
 def _seconds(source: Source) -> float | None:

@@ -115,6 +115,12 @@ class Sources:
         wanted = Path(folder).resolve()
         return next((source for source in self.all if source.folder.resolve() == wanted), None)
 
+    def study_of(self, source: Source) -> Source | None:
+        """The ablation that made a run, which lies in its folder; None of any other run."""
+        parents = source.folder.resolve().parents
+        studies = self.of("study ablation")
+        return next((study for study in studies if study.folder.resolve() in parents), None)
+
 
 def read_sources(folders: Sequence[Path]) -> Sources:
     """Read folders, and the training runs they recorded that are still there.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hybridq.config import AugmentConfig
 from hybridq.report.arms import evaluation_facets
 from hybridq.report.label_curve import evaluation_points, label_curve
 from hybridq.report.recipes import source_names
+from hybridq.report.resources import resources
 
 
 def finetune(make, encoder, **config):
@@ -50,6 +53,36 @@ def test_a_name_says_what_differs_and_only_that(make_source):
     assert "trained on fake_torino" in names[2]
     assert "augment rotation 45.0" in names[3]
     assert not any("batch" in name or "seed" in name for name in names)
+
+
+def test_networks_of_an_ablation_have_equal_steps_whatever_their_epochs(make_source, make_ablation):
+    study = make_ablation("study")
+    (study.folder / "whole").mkdir()
+    runs = [
+        finetune(make_source, "none", name=f"study/whole/r{k}", labels=labels, epochs=epochs)
+        for k, (labels, epochs) in enumerate([(0.1, 480), (1.0, 60)])
+    ]
+    other = finetune(make_source, "none", epochs=30)
+    sources = make_source.all()
+    assert [sources.study_of(source) for source in (*runs, other)] == [study, study, None]
+    names = source_names(sources)
+    assert names[runs[0]] == names[runs[1]]
+    assert names[runs[0]] == "from scratch, pqc, the study's epochs"
+    assert names[other] == "from scratch, pqc, 30 epochs"
+
+
+def test_time_of_an_ablation_is_counted_once_and_shared_by_its_processes(
+    make_source, make_ablation
+):
+    study = make_ablation("study", workers=2)
+    (study.folder / "seconds.csv").write_text("stage,seconds\nfrozen,100\nwhole,500\n")
+    (study.folder / "whole").mkdir()
+    finetune(make_source, "none", name="study/whole/r", result={"seconds": 250.0})
+    finetune(make_source, "none", name="apart", result={"seconds": 40.0})
+    table = resources([], [], make_source.all(), {}, 65.0).parts[0]
+    rows = {row[0].text: [cell.order for cell in row[1:]] for row in table.rows}
+    assert rows["study ablation"] == [1, 300.0, pytest.approx(300 * 65 / 3600)]
+    assert rows["finetune"] == [1, 40.0, pytest.approx(40 * 65 / 3600)]
 
 
 def test_an_encoder_counts_by_how_it_was_pretrained(make_source):
