@@ -109,7 +109,7 @@ def _base(source: Source) -> str:
 
 def _fields(source: Source, sources: Sources) -> dict[str, str]:
     config = {k: v for k, v in source.config.items() if k not in (*IGNORED, "labels")}
-    if sources.study_of(source):
+    if source.kind == "finetune" and sources.study_of(source):
         # Its networks take equal steps, so that epochs follow from the share of the labels.
         del config["val_every"]
         config["epochs"] = "the study's"

@@ -58,6 +58,7 @@ def test_a_name_says_what_differs_and_only_that(make_source):
 def test_networks_of_an_ablation_have_equal_steps_whatever_their_epochs(make_source, make_ablation):
     study = make_ablation("study")
     (study.folder / "whole").mkdir()
+    encoder = make_source("pretrain", name="study/whole/e", data="cells", epochs=200)
     runs = [
         finetune(make_source, "none", name=f"study/whole/r{k}", labels=labels, epochs=epochs)
         for k, (labels, epochs) in enumerate([(0.1, 480), (1.0, 60)])
@@ -65,6 +66,7 @@ def test_networks_of_an_ablation_have_equal_steps_whatever_their_epochs(make_sou
     other = finetune(make_source, "none", epochs=30)
     sources = make_source.all()
     assert [sources.study_of(source) for source in (*runs, other)] == [study, study, None]
+    assert source_names(sources)[encoder] == "SimCLR on cells"
     names = source_names(sources)
     assert names[runs[0]] == names[runs[1]]
     assert names[runs[0]] == "from scratch, pqc, the study's epochs"
