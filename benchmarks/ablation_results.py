@@ -11,11 +11,12 @@ summaries of all ablations there.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import shutil
 from pathlib import Path
 from typing import Any
+
+from rows import read_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "ablation"
@@ -35,12 +36,6 @@ HEADLINE = {
 """Models of the README's table, and what they are called there."""
 TABLES = ("ablation", "summary", "comparisons", "search", "seconds")
 VERDICTS = {"better": "**better**", "worse": "**worse**"}
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def share(labels: str | float) -> str:
@@ -131,7 +126,7 @@ def update_readme() -> None:
         path = RESULTS / f"{name}-summary.csv"
         if not path.is_file():
             continue
-        rows = [row for row in read(path) if row["figure"] == "auc"]
+        rows = [row for row in read_rows(path) if row["figure"] == "auc"]
         fractions = sorted({row["labels"] for row in rows}, key=float)
         columns += [(name, labels) for labels in fractions]
         found |= {(name, row["model"], row["labels"]): row for row in rows}
@@ -169,8 +164,8 @@ def main() -> None:
     pictures = sorted((args.study / "figures").glob("*.png"))
     for picture in pictures:
         shutil.copyfile(picture, RESULTS / f"{args.name}-{picture.name}")
-    summary = read(args.study / "summary.csv")
-    seconds = read(args.study / "seconds.csv")
+    summary = read_rows(args.study / "summary.csv")
+    seconds = read_rows(args.study / "seconds.csv")
     hours = sum(float(row["seconds"]) for row in seconds) / 3600
     figures = {row["figure"] for row in summary}
     text = [*auc_table(summary, "auc"), ""]
@@ -202,7 +197,7 @@ def main() -> None:
         "difference of the first model from the second, with 95% intervals over seeds and test "
         f"images together; verdicts at a margin of {config['margin']:g} after Holm's correction "
         f"over the comparisons of a family ({sizes})."
-        + movement(read(args.study / "ablation.csv"))
+        + movement(read_rows(args.study / "ablation.csv"))
         + "".join(f" {note.rstrip('.')}." for note in result["notes"]),
         "",
         f"Made by `hybridq study ablation {options}{given}` at commit "

@@ -13,7 +13,6 @@ A row of `docs/results/encoder_probes.csv` is an encoder at an input size, its f
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import json
 import statistics
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rows import rows_so_far
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "results" / "encoder_probes.csv"
 KEY = ("data", "encoder", "seed", "epochs", "changes", "image_size", "views", "block")
@@ -83,10 +83,7 @@ def main() -> None:
     data = load_data(args.data, data_root=args.data_root, splits=("train", "val"))
     images = np.concatenate([data.splits[name].images for name in ("train", "val")])
     labels = np.concatenate([data.splits[name].labels for name in ("train", "val")])
-    rows = []
-    if OUT.is_file():
-        with OUT.open(encoding="utf-8", newline="") as file:
-            rows = [[row[name] for name in HEADER] for row in csv.DictReader(file)]
+    rows = [[row[name] for name in HEADER] for row in rows_so_far(OUT)]
 
     def add(features: Any, *named: Any) -> None:
         key = [data.name, *map(str, named)]

@@ -12,7 +12,6 @@ difference to training without noise, paired by seed.
 from __future__ import annotations
 
 import argparse
-import csv
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from main_job import RECIPES, TITLES, finished, one_thread
+from rows import read_rows
 from scipy.stats import t as student
 from timing import machine, versions
 
@@ -81,8 +81,7 @@ def study(data: str, arm: str, models: list[Path], options: dict[str, Any]) -> l
             data_root=options["data_root"],
         )
     )
-    with (folder / "study.csv").open(newline="", encoding="utf-8") as file:
-        return [{"arm": arm, **row} for row in csv.DictReader(file)]
+    return [{"arm": arm, **row} for row in read_rows(folder / "study.csv")]
 
 
 def mean_and_half(values: np.ndarray) -> tuple[float, float]:

@@ -10,11 +10,12 @@ copies `study.csv`, `summary.csv`, `flips.csv` and the pictures of a study to
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import shutil
 from pathlib import Path
 from typing import Any
+
+from rows import read_rows
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "noise"
 SHOWN = {
@@ -76,10 +77,8 @@ def main() -> None:
         shutil.copyfile(args.study / f"{name}.csv", RESULTS / f"{args.name}-{name}.csv")
     for picture in sorted((args.study / "figures").glob("*.png")):
         shutil.copyfile(picture, RESULTS / f"{args.name}-{picture.name}")
-    with (args.study / "summary.csv").open(newline="", encoding="utf-8") as file:
-        summary = list(csv.DictReader(file))
-    with (args.study / "study.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    summary = read_rows(args.study / "summary.csv")
+    rows = read_rows(args.study / "study.csv")
     models = {row["run"]: row for row in rows}
     control = sum(float(row["control_auc"]) for row in models.values()) / len(models)
     accuracy = sum(float(row["control_balanced_accuracy"]) for row in models.values()) / len(models)

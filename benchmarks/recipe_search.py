@@ -15,13 +15,14 @@ again.
 from __future__ import annotations
 
 import argparse
-import csv
 import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
+
+from rows import rows_so_far
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "results" / "recipe_search.csv"
 HEADER = (
@@ -172,14 +173,6 @@ def run(data: Any, options: dict[str, Any], head: str, encoder: str, seed: int) 
     return result
 
 
-def read_rows() -> list[dict[str, str]]:
-    """The rows that are there already."""
-    if not OUT.is_file():
-        return []
-    with OUT.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def main() -> None:
     """Make the tries asked for, one run after another, and print the means."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -204,7 +197,7 @@ def main() -> None:
     for name in args.tries:
         for part, fold in enumerate(pooled_parts(data, args.parts)):
             key = (args.data, name, args.head, str(args.parts), str(part))
-            done = {tuple(row[field] for field in KEY) for row in read_rows()}
+            done = {tuple(row[field] for field in KEY) for row in rows_so_far(OUT)}
             if key in done or (args.only and part not in args.only):
                 continue
             encoder = str(args.encoders[part % len(args.encoders)])
@@ -217,7 +210,7 @@ def main() -> None:
                 (*key, model, views, auc, result["loss"], result["seconds"], command)
                 for (model, views), auc in result["auc"].items()
             ]
-            rows = [[row[field] for field in HEADER] for row in read_rows()]
+            rows = [[row[field] for field in HEADER] for row in rows_so_far(OUT)]
             write_csv(OUT, list(HEADER), [*rows, *map(list, new)])
             print(name, part, result, flush=True)
     summary()
@@ -226,7 +219,7 @@ def main() -> None:
 def summary() -> None:
     """Print the mean over the parts, for each try and way to read it."""
     groups: dict[tuple[str, ...], list[float]] = {}
-    for row in read_rows():
+    for row in rows_so_far(OUT):
         key = tuple(row[field] for field in ("data", "try", "head", "parts", "model"))
         groups.setdefault((*key, row["views"]), []).append(float(row["auc"]))
     print("| data | try | head | parts | model | views | AUC |\n|---|---|---|---|---|---|---|")

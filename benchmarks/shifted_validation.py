@@ -12,13 +12,14 @@ less and more contrast, blurred, noisy, and shifted in scale. A row of
 from __future__ import annotations
 
 import argparse
-import csv
 import dataclasses
 import json
 import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from rows import rows_so_far, run_name
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "results" / "shifted_validation.csv"
 HEADER = ("run", "seed", "epochs", "image_size", "augment", "views", "change", "auc")
@@ -93,27 +94,19 @@ def main() -> None:
     names = list(changes())
     print("| run | " + " | ".join([*names, "mean changed"]) + " |")
     print("|---" * (len(names) + 2) + "|")
-    rows = [[row[key] for key in HEADER] for row in read_rows(OUT)]
+    rows = [[row[key] for key in HEADER] for row in rows_so_far(OUT)]
     for run in args.runs:
         found = shifted_aucs(run, args.views, args.data_root)
         changed = statistics.mean(value for name, value in found.items() if name != "none")
         texts = [f"{value:.4f}" for value in [*found.values(), changed]]
         print(f"| {run.name} | " + " | ".join(texts) + " |", flush=True)
-        name = run.name.partition("-")[2].partition("-")[2]  # without day and time
+        name = run_name(run)
         rows = [row for row in rows if (row[0], row[5]) != (name, args.views)]
         config = read_config(run, FinetuneConfig, "finetune")
         augment = json.dumps(config.augment.model_dump())
         about = [name, config.seed, config.epochs, config.image_size, augment, args.views]
         rows += [[*about, change, f"{value:.6f}"] for change, value in found.items()]
     write_csv(OUT, list(HEADER), rows)
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """What is on file."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 if __name__ == "__main__":

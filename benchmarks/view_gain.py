@@ -11,9 +11,10 @@ split is not loaded.
 from __future__ import annotations
 
 import argparse
-import csv
 import statistics
 from pathlib import Path
+
+from rows import rows_so_far, run_name
 
 VIEWS = ("one", "flip", "shift", "zoom")
 OUT = Path(__file__).resolve().parent.parent / "docs" / "results" / "view_gain.csv"
@@ -60,12 +61,9 @@ def main() -> None:
     for crop in args.crops:
         means = [statistics.mean(each[crop, views] for each in found) for views in VIEWS]
         print(f"| {crop:g} | " + " | ".join(f"{value:.4f}" for value in means) + " |")
-    rows = []
-    if OUT.is_file():
-        with OUT.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))[1:]
+    rows = [[row[key] for key in HEADER] for row in rows_so_far(OUT)]
     for run, each in zip(args.runs, found, strict=True):
-        name = run.name.partition("-")[2].partition("-")[2]  # without day and time
+        name = run_name(run)
         data = read_spec(run).data
         rows = [row for row in rows if row[:2] != [data, name]]
         rows += [[data, name, crop, views, f"{value:.6f}"] for (crop, views), value in each.items()]

@@ -70,8 +70,7 @@ def features(
     figures = [
         _figure(trained, split, steps["encoder"], method, named, seed=seed) for method in methods
     ]
-    changes = AugmentConfig() if pretrained is None else pretrained.config["augment"]
-    augment = AugmentConfig.model_validate(changes)
+    augment = AugmentConfig(**(pretrained.config["augment"] if pretrained else {}))
     rows = []
     for name, values in steps.items():
         views = None

@@ -28,6 +28,7 @@ MISSING = (
 )
 LEAST_CELLS = 4
 MISTAKES = "The worst mistakes: the least probability for the actual class."
+HITS = "The surest hits of each class, for comparison."
 SIDE = 168
 """Height and width of a picture, in pixels."""
 
@@ -73,21 +74,16 @@ def gallery(
             f"{names[trained.source]} on {spec.data}, {percent(spec.labels)} of the labels, seed "
             f"{spec.seed}: {int((predicted != split.labels).sum())} of {len(split)} images are "
             f"classified wrongly without noise{_rule(trained, threshold)}. Left the image, right "
-            "the same in "
-            "grey with the evidence for the predicted class (Grad-CAM, Selvaraju et al. 2017): "
-            "from plain grey, no evidence, through violet and orange to yellow, the most in that "
-            f"image. It is taken at block {block} of {last}, the last with at least "
+            "the same in grey with the evidence for the predicted class (Grad-CAM, Selvaraju et "
+            "al. 2017): from plain grey, no evidence, through violet and orange to yellow, the "
+            f"most in that image. It is taken at block {block} of {last}, the last with at least "
             f"{LEAST_CELLS} x {LEAST_CELLS} cells, of which it has {cells} x {cells}. It shows "
             "where the network looked, not why it is right."
         )
     ]
     for chosen, heat, caption in (
-        (
-            wrong,
-            heats[: len(wrong)],
-            MISTAKES,
-        ),
-        (right, heats[len(wrong) :], "The surest hits of each class, for comparison."),
+        (wrong, heats[: len(wrong)], MISTAKES),
+        (right, heats[len(wrong) :], HITS),
     ):
         if len(chosen):
             pictures = tuple(

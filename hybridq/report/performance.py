@@ -260,7 +260,10 @@ def _useful(band: Band, treat_all: Floats, told: NDArray[np.bool_]) -> str:
     where = f"above treating all and none {runs}" if runs else "nowhere above treating all or none"
     benefit = np.interp(0.2, band.x, band.value)
     few = "" if told.all() else f"; thresholds with fewer than {FEWEST} images to a side left out"
-    return f"with its whole band {where}{few}; net benefit {benefit:.3f} at a threshold of 0.20."
+    return (
+        f"{where}, beyond chance for all thresholds together{few}; net benefit {benefit:.3f} at a "
+        "threshold of 0.20."
+    )
 
 
 def _reliability(group: _Group) -> Figure:

@@ -34,7 +34,7 @@ def test_a_decision_curve_is_told_in_runs_and_without_single_images():
     assert "0.99" not in said
     assert "thresholds with fewer than 10 images to a side left out" in said
     nowhere = _useful(Band(THRESHOLDS, value, value, value, value - 0.2), np.zeros(99), told)
-    assert "nowhere above" in nowhere
+    assert nowhere.startswith("nowhere above")
 
 
 def test_scores_that_say_nothing_are_rarely_called_of_use():
