@@ -17,7 +17,7 @@ from hybridq.files import atomic_path, write_json, write_text
 from hybridq.heads import num_trainable, quantum_layers
 from hybridq.model import HybridClassifier, build_model
 from hybridq.runs import check_finished
-from hybridq.wording import percent
+from hybridq.wording import listed, percent
 
 if TYPE_CHECKING:
     from hybridq.quantum import Executable
@@ -139,7 +139,7 @@ def model_card(model: HybridClassifier, spec: ModelSpec) -> str:
         "Head": ", ".join(f"{name} {value}" for name, value in head.items()),
         "Parameters": f"{num_trainable(model.encoder)} in the encoder (if it was trained), "
         f"{num_trainable(model.head)} in the head",
-        "Task": f"{spec.task}: {', '.join(spec.class_names)}",
+        "Task": f"{spec.task}: {listed(spec.class_names)}",
         "Positive class": "none" if spec.positive is None else spec.class_names[spec.positive],
         "Training data": f"{spec.data}, {percent(spec.labels)} of the labels, seed {spec.seed}",
         "Licence of the data": spec.data_licence,

@@ -18,14 +18,13 @@ from hybridq.data.dataset import (
     ImageData,
     ImageSplit,
     absent_classes,
-    listed,
-    quoted,
 )
 from hybridq.data.folder import scan_folder
 from hybridq.data.images import probe_image, read_image
 from hybridq.data.records import Record, check_records, class_names, complete_splits
 from hybridq.data.source import load_data, parse_source
 from hybridq.errors import HybridqError
+from hybridq.wording import counted, listed, quoted
 
 Level = Literal["info", "warning", "error"]
 Digests = dict[bytes, list[tuple[str, str]]]  # pixels -> (split, id) of the images with them
@@ -128,7 +127,8 @@ def _record_counts(records: Sequence[Record]) -> Iterator[Finding]:
         )
         if labels:
             counts = ", ".join(f"{quoted(name)} {n}" for name, n in sorted(labels.items()))
-            yield Finding("info", split or "unsplit", f"{labels.total()} images: {counts}")
+            detail = f"{counted(labels.total(), 'image')}: {counts}"
+            yield Finding("info", split or "unsplit", detail)
         elif split == "test" and records and records[0].split is not None:
             yield Finding("warning", "test", "no images: no test figures can be made")
 
@@ -141,7 +141,7 @@ def _class_counts(data: ImageData, part: ImageSplit) -> str:
         totals = np.bincount(known, minlength=data.num_classes)
     pairs = zip(data.class_names, totals, strict=True)
     counts = ", ".join(f"{quoted(name)} {int(count)}" for name, count in pairs)
-    return f"{len(part)} images: {counts}"
+    return f"{counted(len(part), 'image')}: {counts}"
 
 
 def _lacking(split: str, names: Sequence[str]) -> list[Finding]:

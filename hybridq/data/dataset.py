@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -74,16 +74,6 @@ class ImageData:
     def num_classes(self) -> int:
         """Number of classes, which is also the number of logits."""
         return len(self.class_names)
-
-
-def quoted(name: str) -> str:
-    """The name of a class as it stands in a list: in quotes if it holds a comma."""
-    return repr(name) if "," in name else name
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names of classes, joined by commas."""
-    return ", ".join(map(quoted, names))
 
 
 def absent_classes(data: ImageData, split: str) -> list[str]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hybridq.data.dataset import UNLABELLED
 from hybridq.data.splits import split_by_group
 from hybridq.errors import HybridqError, InvalidValueError
+from hybridq.wording import listed
 
 SPLIT_SEED = 0
 """Seed of every split that is made here: the same folder always gives the same splits."""
@@ -75,7 +76,7 @@ def check_records(root: Path, records: Sequence[Record], on_problem: OnProblem) 
     if len(names) < 2:
         on_problem(
             InvalidValueError(
-                f"Expected at least 2 classes in {root}, got {', '.join(names) or 'none'}: add "
+                f"Expected at least 2 classes in {root}, got {listed(names) or 'none'}: add "
                 "images of another class."
             )
         )

@@ -33,6 +33,7 @@ from hybridq.runs import (
     write_config,
     write_environment,
 )
+from hybridq.wording import listed
 
 logger = logging.getLogger("hybridq")
 
@@ -106,8 +107,8 @@ def data_for(
     )
     if (loaded.task, loaded.class_names) != (spec.task, spec.class_names):
         raise InvalidValueError(
-            f"Expected {spec.task} data with the classes {', '.join(spec.class_names)}, got "
-            f"{loaded.task} data with {', '.join(loaded.class_names)} in {loaded.name}: use data "
+            f"Expected {spec.task} data with the classes {listed(spec.class_names)}, got "
+            f"{loaded.task} data with {listed(loaded.class_names)} in {loaded.name}: use data "
             "of the run's classes."
         )
     return replace(loaded, positive=spec.positive)

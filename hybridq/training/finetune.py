@@ -20,7 +20,7 @@ from backends import Executable, open_backend
 from hybridq.checkpoint import ModelSpec, save_model, take_weights
 from hybridq.config import FinetuneConfig
 from hybridq.data import ImageData, ImageSplit, labelled_subset, load_data
-from hybridq.data.dataset import absent_classes, listed
+from hybridq.data.dataset import absent_classes
 from hybridq.encoder.augment import Augment
 from hybridq.encoder.initial import encoder_for
 from hybridq.errors import InvalidValueError
@@ -42,6 +42,7 @@ from hybridq.training.loop import (
 from hybridq.training.on_hardware import check_training_backend, prepare_training
 from hybridq.training.optimizer import decay_groups, head_groups, one_cycle
 from hybridq.training.seeding import derive_seed, step_generator
+from hybridq.wording import listed
 
 logger = logging.getLogger("hybridq")
 

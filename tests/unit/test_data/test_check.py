@@ -72,6 +72,7 @@ def test_a_split_that_lacks_a_class(manifest, npz):
     assert warned.keys() == {"val", "test"}
     assert "no image of y:" in warned["val"]
     assert "no image of x:" in warned["test"]
+    assert "1 image: x 1" in by_level(findings, "info")
     path = npz(val_labels=np.zeros((6, 1), np.uint8))
     (warning,) = by_level(check_data(str(path)), "warning")
     assert "no image of 1:" in warning
