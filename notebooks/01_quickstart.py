@@ -291,10 +291,10 @@ scratch.cleanup()
 #
 # - All parts work together, and a trained model moves between backends with the weights it has.
 #   Noise and shots change the AUC here by far less than the width of an interval.
-# - It is no evidence for a quantum advantage. In this run the classical control of the same size
-#   is ahead of the quantum head. Nor does one run prove the opposite: the images are generated,
-#   there is one seed, and so short a training ends differently with another.
-# - Nor is it evidence for the networks: a logistic regression on the raw pixels is level with the
-#   better of them. On these images a network has to train for longer than this to be ahead.
+# - It is no evidence for or against a quantum advantage. The quantum head, its classical control
+#   and a logistic regression on the raw pixels are so close that their intervals overlap: with
+#   other seeds they change places, and the images are generated.
+# - Nor is it evidence for the networks: on these images they have to train for longer than this to
+#   be clearly ahead of the raw pixels.
 # - The interval is about the test images only. How far training itself scatters, only more seeds
 #   show.
