@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from main_job import RECIPES, TITLES, finished, one_thread
+from main_job import RECIPES, TITLES, finished, one_thread, options_text
 from rows import read_rows
 from scipy.stats import t as student
 from timing import machine, versions
@@ -157,7 +157,9 @@ def main() -> None:
         lines += [f"**{figure.replace('_', ' ')}**", "", *table(rows, figure), ""]
     lines += [
         f"Made by `python benchmarks/noise_aware.py --data {args.data}` on {machine()}; "
-        f"{versions('torch', 'qiskit', 'qiskit-aer')}. SimCLR: {RECIPES[args.data].pretrain}.",
+        f"{versions('torch', 'qiskit', 'qiskit-aer')}. SimCLR "
+        + ", then ".join(map(options_text, RECIPES[args.data].pretrain))
+        + ".",
         "",
     ]
     write_text(RESULTS / f"{name}.md", "\n".join(lines))

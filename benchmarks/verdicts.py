@@ -223,6 +223,7 @@ def summary(rows: list[dict[str, Any]]) -> str:
     power = [
         row for row in edge if (row["figure"], row["margin"], row["images"]) == ("auc", 0.05, 600)
     ]
+    covers = [row["interval_covers"] for row in rows if row["models"] == 2]
     wrong = max(row["differs"] for row in same if row["models"] == 2)
     family_wrong = max(row["differs"] for row in same if row["models"] > 2)
     lines = [
@@ -230,6 +231,8 @@ def summary(rows: list[dict[str, Any]]) -> str:
         f"families of {FAMILY} comparisons, at least one in at most {percent(family_wrong)}.",
         "- A difference of the margin: `equivalent` in at most "
         f"{percent(max(row['equivalent'] for row in edge))}.",
+        "- The 95% interval of a difference holds the true one in "
+        f"{percent(min(covers))} to {percent(max(covers))} of the studies.",
     ]
     for row in power:
         null = next(other for other in same if all(row[name] == other[name] for name in SETTING))

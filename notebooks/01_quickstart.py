@@ -291,9 +291,10 @@ scratch.cleanup()
 #
 # - All parts work together, and a trained model moves between backends with the weights it has.
 #   Noise and shots change the AUC here by far less than the width of an interval.
-# - It is no evidence for or against a quantum advantage. The quantum head, its classical control
-#   and a logistic regression on the raw pixels are so close that their intervals overlap: with
-#   other seeds they change places, and the images are generated.
+# - It is no evidence for or against a quantum advantage. The AUC of the quantum head, of its
+#   classical control and of a logistic regression on the raw pixels are so close that their
+#   intervals overlap, the images are generated, and there is one seed. Figures at a threshold, such
+#   as the accuracy, depend on the threshold that a few validation images chose.
 # - Nor is it evidence for the networks: on these images they have to train for longer than this to
 #   be clearly ahead of the raw pixels.
 # - The interval is about the test images only. How far training itself scatters, only more seeds

@@ -118,13 +118,14 @@ def draw(axes, figure, device, x, settings):
 
 
 # %% [markdown]
-# ## Ranking survives, decisions do not
+# ## Ranking and decisions
 #
 # The left picture asks whether the model still ranks the images rightly (AUC). The one in the
 # middle asks whether its decisions are right when the threshold between the classes stays where it
 # was chosen without noise. On the right the threshold was chosen anew, on the validation images,
-# under the same noise. Noise pulls all expectation values towards zero by nearly the same factor:
-# that moves the scores past a fixed threshold, but hardly changes their order.
+# under the same noise. On each qubit noise pulls the expectation values of all images towards zero
+# by nearly the same factor: that can move scores past a fixed threshold, but hardly changes their
+# order.
 
 # %%
 settings = [{"noise_scale": float(scale), "shots": "none"} for scale in SCALES]
@@ -194,7 +195,7 @@ plt.show()
 # ## Which images flip
 #
 # The images that change their class in the most settings, and, on the right, all images in the
-# order of how often they do: some in many settings, most in none.
+# order of how often they do: a few in many settings, many in none.
 
 # %%
 with (folder / "flips.csv").open(newline="") as file:
@@ -216,9 +217,9 @@ plt.show()
 # %% [markdown]
 # ## What this shows, and what it does not
 #
-# - On these generated images noise hardly changes how the model ranks them, and changes its
-#   decisions through the threshold. Choosing the threshold on the device that will be used costs a
-#   few validation images and repairs most of it.
+# - On these generated images noise hardly changes how the model ranks them. What it does to
+#   decisions at a kept threshold differs by device and strength. Choosing the threshold on the
+#   device that will be used costs a few validation images, and takes away what the noise moved.
 # - The classical control needs no device and has no such trouble. A circuit that is robust to noise
 #   is no argument for a circuit.
 # - The noise is that of a model made from calibration data: errors without memory, the same for

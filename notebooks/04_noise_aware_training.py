@@ -274,12 +274,12 @@ plt.show()
 # ## What this shows, and what it does not
 #
 # - Heads can be trained under the noise of a device snapshot, with exact gradients. In this task
-#   it makes no difference that could be told from chance: the AUC differs by less than seeds do,
-#   with either sign. Noise in the test costs almost no AUC either, however a head was trained.
+#   it makes no difference that could be told from chance: the AUC differs by less than seeds do.
+#   Noise in the test costs almost no AUC either, however a head was trained.
 # - The cross-entropy shows what does happen. Noise makes a head less sure of itself. That does
 #   these heads good, which are too sure of what they learnt from few labels. A head trained under
 #   four times the noise has a larger readout, and is too sure of itself where there is less noise
-#   in the test: noise in training has to be that of the test.
+#   in the test; even at its own noise it is no better than a head trained without.
 # - It is no evidence for a quantum layer. The classical control, with one parameter more, is level
 #   with every quantum head, and is never troubled by noise.
 # - One task of generated images, one small circuit, endless shots, one snapshot. Deep circuits, in
