@@ -92,7 +92,8 @@ def run(data: Any, options: dict[str, Any], head: str, encoder: str, seed: int) 
     from backends import open_backend
     from hybridq.config import AugmentConfig, FinetuneConfig, HeadConfig
     from hybridq.evaluation.views import views_of
-    from hybridq.training.finetune import FinetuneModule, initial_model
+    from hybridq.training.finetune import FinetuneModule
+    from hybridq.training.initial import initial_model
     from hybridq.training.seeding import step_generator
 
     options = dict(options)

@@ -72,7 +72,7 @@ class FinetuneConfig(RunConfig):
     spsa_step: float = Field(0.3, gt=0, le=1.6)
     """Step of SPSA to either side, in radians."""
     start: Path | None = None
-    """A run of `hybridq finetune` with the same head, whose weights training begins with."""
+    """A run of `hybridq finetune` with the same head: its encoder and weights are begun with."""
     noise_curriculum: str | None = None
     """Noise scales of as many equal stages of training, as `0,0.5,1`; needs a noisy backend."""
     epochs: int = Field(60, ge=1)

@@ -102,6 +102,8 @@ def _base(source: Source) -> str:
     config = source.config
     if source.kind == "pretrain":
         return f"SimCLR on {data_name(config['data'])}"
+    if config.get("start") is not None:
+        return f"trained on from a run, {config['head']['name']}"
     encoder = config["encoder"]
     start = encoder if encoder in ("none", "imagenet") else "simclr"
     return model_name(start, config["head"]["name"], frozen=config["freeze_encoder"])

@@ -17,19 +17,19 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from backends import Executable, open_backend
-from hybridq.checkpoint import ModelSpec, save_model, take_weights
+from hybridq.checkpoint import ModelSpec, save_model
 from hybridq.config import FinetuneConfig
 from hybridq.data import ImageData, ImageSplit, labelled_subset, load_data
 from hybridq.data.dataset import absent_classes
 from hybridq.encoder.augment import Augment
-from hybridq.encoder.initial import encoder_for
 from hybridq.errors import InvalidValueError
 from hybridq.files import read_jsonl, write_json
 from hybridq.heads import num_trainable
-from hybridq.model import HybridClassifier, build_model, head_summary, probabilities
+from hybridq.model import HybridClassifier, head_summary, probabilities
 from hybridq.runs import read_config, resumed_folder
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.curriculum import curriculum_for
+from hybridq.training.initial import initial_model
 from hybridq.training.loop import (
     MetricsFile,
     fit,
@@ -321,27 +321,6 @@ def _train(
                 folder,
             )
     return shared_folder(trainer, folder)
-
-
-def initial_model(config: FinetuneConfig, data: ImageData, backend: Executable) -> HybridClassifier:
-    """The model that training starts from."""
-    encoder = encoder_for(
-        data.splits["train"].images,
-        config.encoder,
-        image_size=config.image_size,
-        stem=config.stem,
-        seed=config.seed,
-    )
-    # A network trained on crops sees things enlarged: outside training, too (decision 11).
-    crop_pct = 1.0 if config.freeze_encoder else config.augment.mean_side
-    encoder.spec = encoder.spec.model_copy(update={"crop_pct": crop_pct})
-    seed = derive_seed(config.seed, 1)
-    model = build_model(encoder, config.head, data.num_classes, backend=backend, seed=seed)
-    if config.start is not None:
-        take_weights(model, config.start)
-    if config.freeze_encoder:
-        model.freeze_encoder()
-    return model
 
 
 def loss_function(labels: Tensor, num_classes: int, *, weighted: bool) -> nn.Module:

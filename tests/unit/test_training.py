@@ -34,9 +34,9 @@ from hybridq.training.finetune import (
     FinetuneModule,
     auc_metric,
     finetune,
-    initial_model,
     loss_function,
 )
+from hybridq.training.initial import initial_model
 from hybridq.training.loop import MetricsFile
 from hybridq.training.optimizer import decay_groups, warmup_cosine
 from hybridq.training.pretrain import PretrainModule, pretrain
@@ -789,6 +789,26 @@ def test_what_is_trained_on_from_a_run_and_without_a_class_is_told(
     assert log.count("in validation") == 1
     assert "no 1 in validation: its AUC is undefined" in log
     assert not [str(w.message) for w in recwarn if "samples in targets" in str(w.message)]
+
+
+def test_training_on_from_a_run_keeps_what_its_encoder_is(tmp_path):
+    own = {"stem": "stride1", "image_size": 24, "augment": AugmentConfig(crop_min=0.5)}
+    start = finetune(finetuning(tmp_path, epochs=1, **own))
+    spec = read_spec(start).encoder
+    frozen = finetuning(tmp_path, start=start, freeze_encoder=True, epochs=1)
+    larger = finetuning(tmp_path, start=start, image_size=32, epochs=1)
+    data = load_data(PHANTOM, splits=("train", "val"))
+    with open_backend("statevector") as backend:
+        assert initial_model(frozen, data, backend).encoder.spec == spec
+        changed = initial_model(larger, data, backend).encoder.spec
+    assert spec.stem == "stride1"
+    assert spec.crop_pct == pytest.approx(0.75**0.5)
+    assert changed == spec.model_copy(
+        update={"image_size": 32, "crop_pct": larger.augment.mean_side}
+    )
+    for other in ({"encoder": str(start)}, {"stem": "stride2"}):
+        with pytest.raises(InvalidValueError, match=r"Expected (no --encoder|--stem stride1)"):
+            finetune(finetuning(tmp_path, start=start, **other))
 
 
 def test_several_labels(save_npz, pretrained, tmp_path):

@@ -1,0 +1,62 @@
+"""The model that fine-tuning starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backends import Executable
+from hybridq.checkpoint import read_spec, take_weights
+from hybridq.config import FinetuneConfig
+from hybridq.data import ImageData
+from hybridq.encoder.backbone import Encoder
+from hybridq.encoder.initial import encoder_for
+from hybridq.errors import InvalidValueError
+from hybridq.model import HybridClassifier, build_model
+from hybridq.training.seeding import derive_seed
+
+
+def initial_model(config: FinetuneConfig, data: ImageData, backend: Executable) -> HybridClassifier:
+    """The encoder of `encoder`, or of the run `start` with all its weights, and a head.
+
+    Raises:
+        HybridqError: if encoder, weights or head cannot be used, or contradict the run `start`.
+    """
+    if config.start is None:
+        encoder = encoder_for(
+            data.splits["train"].images,
+            config.encoder,
+            image_size=config.image_size,
+            stem=config.stem,
+            seed=config.seed,
+        )
+    else:
+        encoder = _encoder_of(config, config.start)
+    # A network trained on crops sees things enlarged: outside training, too (decision 11).
+    if not config.freeze_encoder:
+        crop = {"crop_pct": config.augment.mean_side}
+        encoder.spec = encoder.spec.model_copy(update=crop)
+    seed = derive_seed(config.seed, 1)
+    model = build_model(encoder, config.head, data.num_classes, backend=backend, seed=seed)
+    if config.start is not None:
+        take_weights(model, config.start)
+    if config.freeze_encoder:
+        model.freeze_encoder()
+    return model
+
+
+def _encoder_of(config: FinetuneConfig, start: Path) -> Encoder:
+    """An encoder like that of the run `start`: its stem, size, normalisation and origin."""
+    spec = read_spec(start).encoder
+    if config.encoder != "none":
+        raise InvalidValueError(
+            f"Expected no --encoder with --start, whose run has an encoder of its own, got "
+            f"{config.encoder}: leave it out."
+        )
+    if config.stem not in ("auto", spec.stem):
+        raise InvalidValueError(
+            f"Expected --stem {spec.stem}, with which {start} was trained, got "
+            f"{config.stem}: leave it out."
+        )
+    if config.image_size is not None:
+        spec = spec.model_copy(update={"image_size": config.image_size})
+    return Encoder(spec)
