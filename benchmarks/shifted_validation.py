@@ -60,14 +60,17 @@ def shifted_aucs(run: Path, views: Any, data_root: Path | None) -> dict[str, flo
 
     from backends import open_backend
     from hybridq.checkpoint import load_model
+    from hybridq.config import FinetuneConfig
     from hybridq.data import load_data
     from hybridq.evaluation.evaluate import classify
     from hybridq.evaluation.metrics import auc
+    from hybridq.runs import read_config
 
     result = {}
     with open_backend("statevector") as backend:
-        model, spec = load_model(run, backend=backend)
-        split = load_data(spec.data, data_root=data_root, splits=("val",)).splits["val"]
+        model, _ = load_model(run, backend=backend)
+        source = read_config(run, FinetuneConfig, "finetune").data
+        split = load_data(source, data_root=data_root, splits=("val",)).splits["val"]
         images = torch.from_numpy(split.images).permute(0, 3, 1, 2).float() / 255
         for name, change in changes().items():
             changed = (change(images) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)

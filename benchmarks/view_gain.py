@@ -27,14 +27,17 @@ def val_aucs(
     """Validation AUC for each crop and each choice of views."""
     from backends import open_backend
     from hybridq.checkpoint import load_model
+    from hybridq.config import FinetuneConfig
     from hybridq.data import load_data
     from hybridq.evaluation.evaluate import classify
     from hybridq.evaluation.metrics import auc
+    from hybridq.runs import read_config
 
     found = {}
     with open_backend("statevector") as backend:
         model, spec = load_model(run, backend=backend)
-        split = load_data(spec.data, data_root=data_root, splits=("val",)).splits["val"]
+        source = read_config(run, FinetuneConfig, "finetune").data
+        split = load_data(source, data_root=data_root, splits=("val",)).splits["val"]
         for crop in crops:
             model.encoder.spec = spec.encoder.model_copy(update={"crop_pct": crop})
             for views in VIEWS:

@@ -162,7 +162,9 @@ def _draw(actual: Bools, seeds: int, draws: int, rng: np.random.Generator) -> tu
         count = len(stratum)
         if count:
             weights[:, stratum] = rng.multinomial(count, np.full(count, 1 / count), draws)
-    counts = rng.multinomial(seeds, np.full(seeds, 1 / seeds), draws)
+    # One seed less than there are: the mean of so many scatters as a mean over new seeds does
+    # (Rao & Wu, J. Am. Stat. Assoc. 83 (1988) 231, with their m = n - 1).
+    counts = rng.multinomial(max(1, seeds - 1), np.full(seeds, 1 / seeds), draws)
     return weights, counts.astype(np.float64)
 
 

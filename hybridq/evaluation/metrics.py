@@ -101,12 +101,13 @@ def choose_threshold(positive: NDArray[np.bool_], scores: Floats) -> float:
     """
     if positive.all() or not positive.any():
         return 0.5
-    values = np.unique(scores)
+    values, place = np.unique(scores, return_inverse=True)
     candidates = np.concatenate(([values[0]], (values[:-1] + values[1:]) / 2))
-    found = scores[None, :] >= candidates[:, None]
-    sensitivity = found[:, positive].mean(axis=1)
-    specificity = 1 - found[:, ~positive].mean(axis=1)
-    balance = sensitivity + specificity
+    below = np.array(
+        [np.bincount(place[of], minlength=len(values)) for of in (positive, ~positive)]
+    )
+    missed, rejected = (below.cumsum(axis=1) - below) / below.sum(axis=1, keepdims=True)
+    balance = 1 - missed + rejected
     best = np.flatnonzero(np.isclose(balance, balance.max()))
     return float(candidates[best[np.abs(candidates[best] - 0.5).argmin()]])
 

@@ -40,12 +40,13 @@ def predict(config: PredictConfig) -> None:
     paths = image_files(config.images)
     with open_backend(config.backend or run.backend) as backend:
         model, spec = load_model(config.run, backend=backend)
-        # Resized by the encoder, as `hybridq evaluate` does, so that both agree.
-        images = [model.encoder.prepare(np.stack([read_image(path, channels=3)])) for path in paths]
+        images = [read_image(path, channels=3) for path in paths]
         parts = []
         with torch.inference_mode():
             for start in range(0, len(images), config.batch_size):
-                batch = torch.cat(images[start : start + config.batch_size])
+                # Resized by the encoder, as `hybridq evaluate` does, so that both agree.
+                own = images[start : start + config.batch_size]
+                batch = torch.cat([model.encoder.prepare(image[None]) for image in own])
                 logits = model(batch).double()
                 parts.append(probabilities(logits, multilabel=spec.task == "multilabel"))
                 logger.info("%d of %d images", start + len(batch), len(images))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hybridq.data import ImageData
 from hybridq.report.ablation import Ablation
 from hybridq.report.arms import Facet
+from hybridq.report.naming import data_name
 from hybridq.report.section import Cell, Part, Section, Table, Terms, Text
 from hybridq.report.sources import Source, Sources
 from hybridq.wording import counted, percent
@@ -127,9 +128,11 @@ def _labelled(
             val = len(data.splits["val"])
         for source in (source for arm in facet.arms for source in arm.sources):
             run = sources.at(source.config.get("run"))
-            images = None if run is None else run.result.get("labelled_images")
-            if isinstance(images, int):
-                add(facet.data, facet.fraction, images, val, source)
+            if run is None or not isinstance(images := run.result.get("labelled_images"), int):
+                continue
+            elsewhere = source.config.get("data") is not None
+            name = data_name(run.config["data"]) if elsewhere else facet.data
+            add(name, facet.fraction, images, None if elsewhere else val, source)
     rows = tuple(
         (
             Cell(name),
@@ -164,6 +167,11 @@ def _thresholds(facets: Sequence[Facet], ablations: Sequence[Ablation]) -> list[
         "accuracy on validation images, chosen for each model and seed by itself; the test images "
         "had no part in it."
     )
+    if any(facet.split.endswith("val split") for facet in facets):
+        text += (
+            " Where the validation split itself is read, the threshold was chosen on the very "
+            "images shown, and figures that need it are optimistic."
+        )
     if few and min(few) < FEW_VALIDATION:
         text += (
             f" With few labels it rests on as few as {counted(min(few), 'image')}: sensitivity "

@@ -119,8 +119,9 @@ def evaluation_facets(sources: Sources, names: Mapping[Source, str]) -> list[Fac
     for source in sources.of("evaluate"):
         result = source.result
         ids, _, _ = read_predictions(source)
-        key = (result["data"], result["split"], result["labels"], result["backend"]["name"], ids)
-        groups.setdefault(key, []).append(source)
+        where = (result["data"], result["split"], result["labels"], result["backend"]["name"])
+        classes = (tuple(result["class_names"]), result["positive"])
+        groups.setdefault((*where, ids, *classes), []).append(source)
     return [_facet(f"e{k + 1}", group, names) for k, group in enumerate(groups.values())]
 
 
@@ -133,8 +134,11 @@ def _facet(name: str, group: Sequence[Source], names: Mapping[Source, str]) -> F
     by_arm: dict[str, list[Source]] = {}
     for source in group:
         arm = names[source]
-        if source.result["train_seed"] in (s.result["train_seed"] for s in by_arm.get(arm, [])):
-            arm = f"{arm} (again, {source.key})"
+        seed = source.result["train_seed"]
+        same = [s for s in by_arm.get(arm, []) if s.result["train_seed"] == seed]
+        if same:
+            again = source.config["run"] in (s.config["run"] for s in same)
+            arm = f"{arm} ({'again' if again else 'another run of its seed'}, {source.key})"
         by_arm.setdefault(arm, []).append(source)
     arms = tuple(
         Arm(

@@ -106,11 +106,17 @@ NAMED = {
 
 
 def _encoders(trained: Trained, pretrained: Source | None, seed: int) -> dict[str, Encoder]:
-    """One with random weights, the one after pretraining, and the one in the model."""
+    """One with random weights, the one after pretraining, and the one in the model.
+
+    All see the part of an image, at the size, that the model sees.
+    """
     own = trained.model.encoder
     found = {"untrained": random_encoder_like(own, seed).eval()}
     if pretrained is not None and not trained.run.freeze_encoder:
-        found["pretrained"] = load_encoder(pretrained.folder).eval()
+        before = load_encoder(pretrained.folder).eval()
+        same = {"image_size": own.spec.image_size, "crop_pct": own.spec.crop_pct}
+        before.spec = before.spec.model_copy(update=same)
+        found["pretrained"] = before
     return found | {"encoder": own}
 
 

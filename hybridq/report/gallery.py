@@ -52,7 +52,7 @@ def gallery(
             images.
         views: how many views of an image its probabilities are the mean of.
         names: of the models.
-        count: pictures at most; a third of them are hits.
+        count: pictures, about a third of them hits, at least one of each class.
     """
     if trained is None or data is None or data.task == "multilabel" or not count:
         return Section("gradcam", "Grad-CAM gallery", missing=MISSING)
@@ -108,7 +108,7 @@ def _surest(probs: Floats, labels: Ints, predicted: Ints, count: int) -> Ints:
         right = np.flatnonzero((predicted == labels) & (labels == k))
         best = right[np.argsort(-probs[right, k], kind="stable")]
         chosen += best[: max(1, count // len(classes))].tolist()
-    return np.array(chosen[:count], dtype=np.int64)
+    return np.array(chosen if count else [], dtype=np.int64)
 
 
 def _heat(trained: Trained, split: ImageSplit, chosen: Ints, predicted: Ints) -> Floats:

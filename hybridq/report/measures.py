@@ -31,8 +31,8 @@ SAME = 1e-9
 FEWEST_IMAGES = 2
 """Of each class, and of the rest beside it, for an interval over images and seeds."""
 KINDS = (
-    "Intervals are 95%. One training: stratified bootstrap of the test images. AUC of several: "
-    "over training seeds and test images together (Obuchowski & Rockette 1995). Other figures: "
+    "Intervals are 95%. One training: stratified bootstrap of the images. AUC of several: "
+    "over training seeds and images together (Obuchowski & Rockette 1995). Other figures: "
     f"Student's t over the seeds from {FEWEST_SEEDS} on, below that none."
 )
 
@@ -91,7 +91,7 @@ def evaluated(facet: Facet, arm: Arm, figure: str) -> Measure | None:
 def recorded(figure: Mapping[str, float | None]) -> Measure:
     """A figure that one evaluation recorded with its bootstrap over the images."""
     value, low, high = (number(figure[key]) for key in ("value", "low", "high"))
-    return Measure(value, low, high, "test images")
+    return Measure(value, low, high, "images")
 
 
 def over_seeds(found: SeedInterval, *, largest: float = 1.0) -> Measure:

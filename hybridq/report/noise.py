@@ -50,7 +50,14 @@ def noise_sentences(sources: Sources) -> list[Text]:
     for source in sources.of("study noise"):
         rows = _read(source)
         told = []
-        shots = _shots(rows)[0]
+        shots = next(iter(_shots(rows)), None)
+        if shots is None:
+            text = (
+                "No setting without mitigation has an AUC or flips that are defined: nothing is "
+                "drawn, and the settings are in the study's summary.csv."
+            )
+            found.append(Text(text, f"Noise, {source.result['data']}, {source.key}"))
+            continue
         for device in sorted({row["device"] for row in _plain(rows, "auc")}):
             own = [r for r in _plain(rows, "auc") if (r["device"], r["shots"]) == (device, shots)]
             if not own:

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from importlib.util import find_spec
 from multiprocessing import active_children, get_context, parent_process
@@ -33,7 +34,8 @@ def run_units(
             processes. Paths in the units then have to be the same on all its machines.
 
     Raises:
-        UnavailableError: If there is no Ray, or no cluster at that address.
+        UnavailableError: If there is no Ray, or no cluster at that address, or a worker process
+            was killed.
     """
     if ray is not None:
         yield from _on_ray(function, units, ray)
@@ -76,7 +78,14 @@ def run_in(
     while running:
         done, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
-            yield running.pop(future), future.result()
+            try:
+                result = future.result()
+            except BrokenProcessPool as error:
+                raise UnavailableError(
+                    "Expected all worker processes to live, got one that was ended from outside, "
+                    "as happens where memory runs out: go on with --resume, and fewer --workers."
+                ) from error
+            yield running.pop(future), result
 
 
 @contextmanager

@@ -83,8 +83,8 @@ def test_images_are_normalised():
     torch.testing.assert_close(views, expected)
 
 
-def test_an_augmentation_of_nothing_but_a_full_crop_keeps_smooth_images():
-    """A crop of the whole area may still stretch; a constant image cannot show it."""
+def test_an_augmentation_of_nothing_but_a_full_crop_keeps_grey_levels():
+    """A crop of the whole area may still stretch, which a constant image does not show."""
     images = torch.full((4, 1, 16, 16), 51, dtype=torch.uint8)
     views = Augment(NOTHING, image_size=16, colour=False, **IDENTITY)(images)
     torch.testing.assert_close(views, torch.full_like(views, 0.2))

@@ -28,7 +28,7 @@ def arm_of(make_source, make_evaluation, seeds):
 def test_one_training_keeps_its_bootstrap_over_images(make_source, make_evaluation):
     found = evaluated(*arm_of(make_source, make_evaluation, 1), "auc")
     assert (found.value, found.low, found.high) == pytest.approx((0.8, 0.7, 0.9))
-    assert found.over == "test images"
+    assert found.over == "images"
 
 
 def test_the_auc_of_two_seeds_is_over_seeds_and_images(make_source, make_evaluation):
