@@ -47,7 +47,7 @@ def share(labels: str | float) -> str:
 
 def cell(row: dict[str, str] | None, digits: int = 3) -> str:
     """Mean and interval, its ends with so many digits."""
-    if row is None:
+    if row is None or not row["mean"]:
         return "-"
     low, high = (f"{float(row[end]):.{digits}f}" for end in ("low", "high"))
     return f"{float(row['mean']):.3f} [{low}, {high}]"
@@ -146,6 +146,24 @@ def update_readme() -> None:
     write_text(path, f"{before}{begin}\n{table}\n\n{end}{after}")
 
 
+def study_options(config: dict[str, Any]) -> str:
+    """The options of `hybridq study ablation` that are not its defaults, and those of its size."""
+    from hybridq.config import AblationStudyConfig
+
+    default = AblationStudyConfig().model_dump(mode="json")
+    always = ("data", "labels", "seeds")
+    elsewhere = ("data_root", "runs", "name", "resume", "workers", "whole", "encoder_runs")
+    named = [
+        name
+        for name, value in config.items()
+        if name in always or (name not in elsewhere and value != default[name])
+    ]
+    words = [f"--{name.replace('_', '-')} {config[name]}" for name in named]
+    words += [] if config["whole"] else ["--no-whole"]
+    words += ["--encoder-runs RUN..."] if config["encoder_runs"] else []
+    return " ".join(words)
+
+
 def main() -> None:
     """Copy and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -181,17 +199,9 @@ def main() -> None:
     text += [*verdict_table(comparisons), ""]
     versions = environment["versions"]
     named = ", ".join(f"{package} {versions[package]}" for package in ("torch", "qiskit"))
-    options = f"--data {config['data']} --labels {config['labels']} --seeds {config['seeds']}"
-    if not config["whole"]:
-        options += " --no-whole"
-    options += "".join(
-        f" --{name.replace('_', '-')} {config[name]}"
-        for name in ("image_size", "views", *(["whole_labels"] if config["whole"] else []))
-        if config[name] not in (None, "one")
-    )
+    options = study_options(config)
     families = {row["family"]: row["family_size"] for row in comparisons}
     sizes = ", ".join(f"{count} of {family}" for family, count in families.items())
-    given = " --encoder-runs RUN..." if config["encoder_runs"] else ""
     text += [
         f"Mean test AUC over {config['seeds']} seeds on {result['images']} images, and the "
         "difference of the first model from the second, with 95% intervals over seeds and test "
@@ -200,7 +210,7 @@ def main() -> None:
         + movement(read_rows(args.study / "ablation.csv"))
         + "".join(f" {note.rstrip('.')}." for note in result["notes"]),
         "",
-        f"Made by `hybridq study ablation {options}{given}` at commit "
+        f"Made by `hybridq study ablation {options}` at commit "
         f"{commits(environment)}, {hours:.1f} hours of work in units of one thread, and "
         f"`python benchmarks/ablation_results.py STUDY --name {args.name}`; {named}.",
         "",

@@ -5,8 +5,11 @@
 Fits the logistic regression of `hybridq.evaluation.geometry` on raw pixels and on the frozen
 features of an ablation's encoders, always on as many images as 80% of the test split, and reads it
 on images that it was not fitted on: fitted and read within train and validation, fitted there and
-read on test, and fitted and read within test. Where the second is below both others, the images
-differ between the splits; neither their difficulty nor the number of images explains it.
+read on test, and fitted and read within test. Where the second is below both others, neither the
+difficulty of the test images nor their number explains it: the splits differ, or images of one
+split are alike in a way that helps a fit within it, as those of one patient are (MedMNIST does not
+say whose an image is). SimCLR encoders have seen the train images, without labels; raw pixels and
+random encoders have seen none.
 
 This is a diagnosis that reads the test labels. It chooses nothing, and nothing may be chosen by it:
 run it after the test split was read with the last recipe. A row of `docs/results/split_shift.csv`
@@ -81,7 +84,7 @@ def main() -> None:
         kind, _, seed = path.stem.partition("-s")
         with np.load(path) as file:
             add(kind, seed, np.concatenate([file[name] for name in ("train", "val", "test")]))
-        write_csv(OUT, list(HEADER), rows)
+    write_csv(OUT, list(HEADER), rows)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -131,7 +131,8 @@ def _band(
     curve: Curve, x: Floats, actual: Bools, scores: Floats, resamples: int, seed: int
 ) -> Band:
     rng = np.random.default_rng(seed)
-    whole = _curves(curve, actual, scores, np.ones((1, len(actual))), np.ones((1, len(scores))))
+    own = np.vstack([curve(actual, row, np.ones((1, len(actual)))) for row in scores])
+    whole = own.mean(axis=0)
     rows = max(1, NUMBERS // len(actual))
     drawn = np.vstack(
         [
@@ -139,11 +140,34 @@ def _band(
             for count in (min(rows, resamples - start) for start in range(0, resamples, rows))
         ]
     )
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     error = drawn.std(axis=0)
-    above = np.divide(drawn - whole[0], error, out=np.zeros_like(drawn), where=error > 0)
-    floor = whole[0] - np.quantile(above.max(axis=1), 0.95) * error
-    return Band(x, whole[0], low, high, floor)
+    stretch = _stretch(own, error)
+    ends = whole + stretch * (np.quantile(drawn, [0.025, 0.975], axis=0) - whole)
+    low, high = ends if curve is _net_benefit else np.clip(ends, 0, 1)
+    above = np.divide(drawn - whole, error, out=np.zeros_like(drawn), where=error > 0)
+    floor = whole - stretch * np.quantile(above.max(axis=1), 0.95) * error
+    return Band(x, whole, low, high, floor)
+
+
+def _stretch(own: Floats, error: Floats) -> Floats:
+    """How much wider than the normal Student's t is that a point's interval needs.
+
+    With few seeds their spread is known badly. The degrees of freedom are those of a sum of which
+    one part is the variance of the mean over the seeds (Satterthwaite, Biometrics 2 (1946) 110)
+    and the other, of the images, is known well.
+
+    Args:
+        own: curves of the seeds, `(seeds, grid)`.
+        error: standard error of their mean over images and seeds, `(grid,)`.
+    """
+    seeds = len(own)
+    if seeds == 1:
+        return np.ones(len(error))
+    of_seeds = own.var(axis=0, ddof=1) / seeds
+    share = np.divide(of_seeds, error**2, out=np.zeros_like(error), where=error > 0)
+    degrees = (seeds - 1) / np.clip(share, 1e-6, 1) ** 2
+    found: Floats = stdtrit(degrees, 0.975) / ndtri(0.975)
+    return found
 
 
 def _curves(curve: Curve, actual: Bools, scores: Floats, weights: Floats, counts: Floats) -> Floats:
@@ -156,14 +180,16 @@ def _curves(curve: Curve, actual: Bools, scores: Floats, weights: Floats, counts
 
 
 def _draw(actual: Bools, seeds: int, draws: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """How often each image is drawn, `(draws, images)`, and each seed, `(draws, seeds)`."""
+    """How often each image is drawn, `(draws, images)`, and each seed, `(draws, seeds)`.
+
+    One seed less is drawn than there are, so that their mean scatters as one over new seeds does
+    (Rao & Wu, J. Am. Stat. Assoc. 83 (1988) 231).
+    """
     weights = np.zeros((draws, len(actual)))
     for stratum in (np.flatnonzero(actual), np.flatnonzero(~actual)):
         count = len(stratum)
         if count:
             weights[:, stratum] = rng.multinomial(count, np.full(count, 1 / count), draws)
-    # One seed less than there are: the mean of so many scatters as a mean over new seeds does
-    # (Rao & Wu, J. Am. Stat. Assoc. 83 (1988) 231, with their m = n - 1).
     counts = rng.multinomial(max(1, seeds - 1), np.full(seeds, 1 / seeds), draws)
     return weights, counts.astype(np.float64)
 

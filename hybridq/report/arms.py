@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -122,10 +123,17 @@ def evaluation_facets(sources: Sources, names: Mapping[Source, str]) -> list[Fac
         where = (result["data"], result["split"], result["labels"], result["backend"]["name"])
         classes = (tuple(result["class_names"]), result["positive"])
         groups.setdefault((*where, ids, *classes), []).append(source)
-    return [_facet(f"e{k + 1}", group, names) for k, group in enumerate(groups.values())]
+    alike = Counter(key[:-2] for key in groups)
+    return [
+        _facet(f"e{k + 1}", group, names, alone=alike[key[:-2]] == 1)
+        for k, (key, group) in enumerate(groups.items())
+    ]
 
 
-def _facet(name: str, group: Sequence[Source], names: Mapping[Source, str]) -> Facet:
+def _facet(
+    name: str, group: Sequence[Source], names: Mapping[Source, str], *, alone: bool
+) -> Facet:
+    """One facet; unless it is alone on its images, it tells its positive class."""
     first = group[0].result
     ids, labels, _ = read_predictions(group[0])
     classes = tuple(first["class_names"])
@@ -154,7 +162,7 @@ def _facet(name: str, group: Sequence[Source], names: Mapping[Source, str]) -> F
         name,
         first["data"],
         f"{part}{first['split']} split",
-        first["backend"]["name"],
+        first["backend"]["name"] + ("" if alone else f", positive: {first['positive']}"),
         ids,
         labels,
         classes,

@@ -53,8 +53,8 @@ def noise_sentences(sources: Sources) -> list[Text]:
         shots = next(iter(_shots(rows)), None)
         if shots is None:
             text = (
-                "No setting without mitigation has an AUC or flips that are defined: nothing is "
-                "drawn, and the settings are in the study's summary.csv."
+                "No setting without mitigation has an AUC or flips that are defined, so that there "
+                "is no curve; the section on noise has a table of every setting."
             )
             found.append(Text(text, f"Noise, {source.result['data']}, {source.key}"))
             continue

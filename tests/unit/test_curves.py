@@ -49,7 +49,7 @@ def test_the_area_under_the_mean_curve_is_the_mean_area(case):
 
 
 def test_bands_hold_the_curve_and_are_narrower_with_more_images(case):
-    actual, scores = case
+    actual, scores = case[0], case[1][:1]
     small = roc_band(actual, scores, **HOW)
     assert (small.low <= small.value + 0.02).all()
     assert (small.high >= small.value - 0.02).all()
@@ -65,6 +65,24 @@ def test_seeds_that_disagree_widen_the_band():
     alone = roc_band(actual, good[None], **HOW)
     both = roc_band(actual, np.stack([good, bad]), **HOW)
     assert (both.high - both.low).mean() > 2 * (alone.high - alone.low).mean()
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_bands_hold_the_curve_of_new_seeds(seeds):
+    """Binormal scores whose means differ by seed; the true value is the mean over many seeds."""
+    rng = np.random.default_rng(seeds)
+    actual = np.arange(300) % 2 == 0
+    where = 20  # 1 - specificity of 0.2
+
+    def scores(count):
+        shift = rng.normal(1.2, 0.3, (count, 1))
+        return shift * actual + rng.normal(0, 1, (count, len(actual)))
+
+    truth = roc_band(actual, scores(2000), resamples=1, seed=0).value[where]
+    bands = [roc_band(actual, scores(seeds), resamples=100, seed=study) for study in range(200)]
+    held = np.mean([band.low[where] <= truth <= band.high[where] for band in bands])
+    assert held >= 0.91
+    assert all((band.low >= 0).all() and (band.high <= 1).all() for band in bands)
 
 
 def test_precision_is_that_of_the_highest_threshold_that_reaches_a_recall(case):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -220,6 +221,15 @@ def test_threshold_is_the_best_of_all(seed, count, grid):
     chosen = metrics.choose_threshold(positive, scores)
     every = [*scores, *(scores + 1e-9), 0.0, 1.0 + 1e-9]
     assert balance(chosen) == pytest.approx(max(balance(t) for t in every), abs=1e-12)
+
+
+def test_threshold_of_many_images_takes_little_memory():
+    tracemalloc.start()
+    scores = np.random.default_rng(0).random(20_000)
+    metrics.choose_threshold(scores > 0.5, scores)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200 * len(scores)
 
 
 def test_threshold_of_known_cases():

@@ -14,8 +14,9 @@ from hybridq.evaluation.curves import (
     net_benefit_band,
     net_benefit_of_all,
 )
+from hybridq.files import write_csv
 from hybridq.report.hardware import hardware
-from hybridq.report.noise import noise, noise_sentences
+from hybridq.report.noise import SETTING, noise, noise_sentences
 from hybridq.report.performance import FEWEST, _useful
 from hybridq.report.recipes import source_names
 from hybridq.report.section import Figure, Text
@@ -35,6 +36,17 @@ def test_a_decision_curve_is_told_in_runs_and_without_single_images():
     assert "thresholds with fewer than 10 images to a side left out" in said
     nowhere = _useful(Band(THRESHOLDS, value, value, value, value - 0.2), np.zeros(99), told)
     assert nowhere.startswith("nowhere above")
+
+
+def test_a_noise_study_of_mitigated_settings_only_is_told(make_source):
+    source = make_source("study noise", result={"data": "cells", "images": 40})
+    header = [*SETTING, "figure", "mean", "low", "high", "seeds", "minus_noiseless"]
+    row = ["FakeManilaV2", 1, 4096, "zne", "auc", 0.8, 0.7, 0.9, 5, 0.0]
+    write_csv(source.folder / "summary.csv", header, [row])
+    (said,) = noise_sentences(make_source.all())
+    assert "No setting without mitigation" in said.text
+    (fold,) = noise(make_source.all()).parts
+    assert len(fold.parts[0].rows) == 1
 
 
 def test_scores_that_say_nothing_are_rarely_called_of_use():

@@ -73,3 +73,27 @@ def test_an_interval_of_shares_ends_at_0_and_1():
 def test_what_is_undefined_says_so():
     assert Measure(math.nan).text == Measure(math.nan).cell.text == "undefined"
     assert Measure(0.5, 0.4, 0.6).text == "0.500 [0.400, 0.600]"
+
+
+def test_other_positive_classes_are_not_compared(make_source, make_evaluation):
+    """0.3 on the one class decides as 0.7 on the other; each is a facet of its own."""
+    run = make_source("finetune", data="cells")
+    one = make_evaluation(run.folder)
+    one.result["model"]["threshold"] = 0.3
+    other = make_evaluation(run.folder, positive="benign")
+    other.result["model"]["threshold"] = 0.7
+    sources = make_source.all()
+    first, second = evaluation_facets(sources, source_names(sources))
+    assert (first.positive, second.positive) == (0, 1)
+    assert first.title != second.title
+    np.testing.assert_array_equal(first.predicted(first.arms[0]), second.predicted(second.arms[0]))
+
+
+def test_a_run_evaluated_twice_and_another_run_of_its_seed(make_source, make_evaluation):
+    runs = [make_source("finetune", name=f"run-{k}", data="cells") for k in range(2)]
+    for run in (runs[0], runs[0], runs[1]):
+        make_evaluation(run.folder)
+    sources = make_source.all()
+    (facet,) = evaluation_facets(sources, source_names(sources))
+    words = [arm.name.partition(" (")[2] for arm in facet.arms]
+    assert words == ["", "again, S4)", "another run of its seed, S5)"]

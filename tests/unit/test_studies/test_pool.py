@@ -43,6 +43,15 @@ def test_what_a_worker_raises_arrives(workers):
         list(run_units(refuse, [1, 2, 3], workers=workers, ray=None))
 
 
+def end(number):
+    os._exit(number)
+
+
+def test_a_worker_that_is_killed_is_told():
+    with pytest.raises(UnavailableError, match=r"ended from outside.* --resume"):
+        list(run_units(end, [1, 2], workers=2, ray=None))
+
+
 def test_no_ray(monkeypatch):
     monkeypatch.setattr("hybridq.studies.pool.find_spec", lambda name: None)
     with pytest.raises(UnavailableError, match=r"hybridq-med\[ray\]"):
