@@ -325,7 +325,7 @@ def test_all_networks_at_another_size_over_views(encoders):
 
 
 def test_search_does_not_see_the_test_split(save_npz, monkeypatch):
-    """Other test labels change the figures, and neither a setting nor a prediction."""
+    """Other test images and labels change the figures, and no setting or validation figure."""
     rng = np.random.default_rng(3)
     right = np.arange(12).reshape(12, 1) % 2
     runs, found, asked = [], [], []
@@ -357,8 +357,10 @@ def test_search_does_not_see_the_test_split(save_npz, monkeypatch):
 
 
 def _own(save_npz, name, labels):
-    """A set of its own folder, alike but for the labels of its test split."""
-    path = save_npz(f"{name}.npz", test_labels=labels.astype(np.uint8))
+    """A set of its own folder, alike but for its test split."""
+    images = np.random.default_rng(ord(name)).integers(0, 256, (12, 16, 16))
+    split = {"test_images": images.astype(np.uint8), "test_labels": labels.astype(np.uint8)}
+    path = save_npz(f"{name}.npz", **split)
     moved = path.parent / name / "own.npz"
     moved.parent.mkdir()
     return path.rename(moved)
