@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hybridq.report.naming import data_name, model_name
@@ -138,4 +137,4 @@ def _flat(config: Mapping[str, Any], sources: Sources) -> dict[str, str]:
 def _run(value: Any, sources: Sources) -> Source | None:
     if not isinstance(value, str) or value in ("none", "imagenet"):
         return None
-    return sources.at(value) or sources.at(Path(value).parent)
+    return sources.at(value)

@@ -109,10 +109,10 @@ class Sources:
         return tuple(source for source in self.all if source.kind in kinds)
 
     def at(self, folder: str | Path | None) -> Source | None:
-        """The source of a folder, or None."""
+        """The source of a folder, or of a file in it, or None."""
         if folder is None:
             return None
-        wanted = Path(folder).resolve()
+        wanted = _folder(Path(folder)).resolve()
         return next((source for source in self.all if source.folder.resolve() == wanted), None)
 
     def study_of(self, source: Source) -> Source | None:
@@ -159,17 +159,22 @@ def read_sources(folders: Sequence[Path]) -> Sources:
 
 
 def _links(source: Source) -> list[Path]:
-    """The runs that a run started from: of an evaluation its model, of a model its encoder.
+    """The runs that a run started from: of an evaluation its model, of a model its encoder or run.
 
     Of an ablation they are the networks it trained as a whole, most labels first, and its encoders.
     """
-    names = [source.config.get("run"), source.config.get("encoder")]
+    names = [source.config.get(name) for name in ("run", "encoder", "start")]
     names += source.config.get("encoder_runs") or ()
-    links = [Path(name) for name in names if isinstance(name, str) and Path(name).is_dir()]
+    links = [_folder(Path(name)) for name in names if isinstance(name, str) and Path(name).exists()]
     if source.kind == "study ablation":
         whole = sorted((source.folder / "whole" / "finetune").glob("*/"), key=_order)
         links += [*whole, *sorted((source.folder / "encoders" / "pretrain").glob("*/"))]
     return links
+
+
+def _folder(path: Path) -> Path:
+    """A run that is named by its folder or by a file in it, as `--encoder` takes it."""
+    return path.parent if path.is_file() else path
 
 
 def _order(run: Path) -> tuple[float, int, str]:

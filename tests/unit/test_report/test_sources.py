@@ -38,6 +38,14 @@ def test_a_run_that_was_not_named_and_cannot_be_read_is_left_out(tmp_path, fault
     assert told[0] == Text(why, "Left out")
 
 
+@pytest.mark.parametrize("part", ["", "encoder.safetensors"])
+def test_an_encoder_is_followed_by_its_folder_or_its_file(tmp_path, part):
+    old = pretrain(tmp_path / "old")
+    sources = read_sources([pretrain(tmp_path / "new", encoder=str(old / part))])
+    assert [source.folder for source in sources.all] == [tmp_path / "new", old]
+    assert sources.at(str(old / part)) is sources.all[1]
+
+
 def test_a_named_run_of_another_version_is_refused_in_one_line(tmp_path):
     old = pretrain(tmp_path / "old", gone_option=1)
     with pytest.raises(InvalidValueError, match=r"^Expected a config .*'gone_option': run .*$"):
