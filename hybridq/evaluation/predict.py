@@ -46,7 +46,7 @@ def predict(config: PredictConfig) -> None:
             for start in range(0, len(images), config.batch_size):
                 # Resized by the encoder, as `hybridq evaluate` does, so that both agree.
                 own = images[start : start + config.batch_size]
-                batch = torch.cat([model.encoder.prepare(image[None]) for image in own])
+                batch = torch.cat([model.encoder.prepare(np.stack([image])) for image in own])
                 logits = model(batch).double()
                 parts.append(probabilities(logits, multilabel=spec.task == "multilabel"))
                 logger.info("%d of %d images", start + len(batch), len(images))

@@ -114,7 +114,7 @@ def test_training_begins_with_the_weights_of_a_run(config, finetuned_pqc, finetu
 
     from hybridq.checkpoint import load_model
 
-    slow = {"epochs": 1, "backend": "statevector", "start": finetuned_pqc}
+    slow = {"epochs": 1, "backend": "statevector", "start": finetuned_pqc, "encoder": "none"}
     rates = {"learning_rate": 1e-9, "head_learning_rate": 1e-9, "quantum_learning_rate": 1e-9}
     folder = finetune(changed(config, **slow, **rates))
     with open_backend("statevector") as exact:
@@ -122,4 +122,4 @@ def test_training_begins_with_the_weights_of_a_run(config, finetuned_pqc, finetu
     for name, weight in one.head.named_parameters():
         torch.testing.assert_close(weight, other.head.get_parameter(name), atol=1e-6, rtol=0)
     with pytest.raises(InvalidValueError, match="same encoder and head"):
-        finetune(changed(config, start=finetuned))
+        finetune(changed(config, start=finetuned, encoder="none"))
