@@ -220,8 +220,8 @@ plt.show()
 # - On these generated images noise hardly changes how the model ranks them. At four times the
 #   noise of a device a few images in a hundred, up to an eighth, change their class, about as many
 #   to the right one as to the wrong one: balanced accuracy hardly moves. A threshold chosen anew on
-#   few validation images repairs nothing then. Where many scores lie near the threshold it does: the
-#   study on medical images has such models.
+#   few validation images repairs nothing then. Where many scores lie near the threshold it does:
+#   the study on medical images has such models.
 # - The classical control needs no device and has no noise. A circuit that is robust to noise is no
 #   argument for a circuit.
 # - The noise is that of a model made from calibration data: errors without memory, the same for
