@@ -235,8 +235,9 @@ for kind in ("noise-aware", "noise-aware, 4 times"):
 #
 # Noise draws expectation values towards 0, and on one qubit nearly by the same factor for all
 # images: each streak on the left is one qubit. What follows the circuit is a linear readout. Its
-# weights can make up for such factors, and on the right they do: under noise they become larger.
-# The order of the scores, which is all that the AUC looks at, hardly depends on it.
+# weights can make up for such factors, and on the right they do: under four times the noise they
+# become larger, while that of the device itself is too weak to show. The order of the scores, which
+# is all that the AUC looks at, hardly depends on it.
 
 # %%
 head = heads["noiseless", SEEDS[0]]
@@ -275,7 +276,8 @@ plt.show()
 #
 # - Heads can be trained under the noise of a device snapshot, with exact gradients. In this task
 #   it makes no difference that could be told from chance: the AUC differs by less than seeds do.
-#   Noise in the test costs almost no AUC either, however a head was trained.
+#   Noise in the test costs almost no AUC either, however a head was trained. But with so few labels
+#   all heads are weak here, with an AUC of about 0.6, and weak heads have little to lose.
 # - The cross-entropy shows what does happen. Noise makes a head less sure of itself. That does
 #   these heads good, which are too sure of what they learnt from few labels. A head trained under
 #   four times the noise has a larger readout, and is too sure of itself where there is less noise

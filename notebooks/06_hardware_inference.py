@@ -439,8 +439,8 @@ scratch.cleanup()
 # - Noise pulls all values towards 0, and most where they are large. Readout mitigation takes away
 #   a part of that; what the gates do stays. The AUC hardly moves, because nearly the same pull on
 #   all images, qubit by qubit, hardly changes their order. Here hardly an image crosses the
-#   threshold: none without mitigation, and one with it. That depends on how many lie near the
-#   threshold: the noise study over five seeds in `docs/results/noise.md` has more.
+#   threshold: one without mitigation, and three with it, all of them next to it. That depends on
+#   how many lie there: the noise study over five seeds in `docs/results/noise.md` has more.
 # - The expected error chooses a place; it does not predict the error of a value.
 # - The rehearsal agrees with the simulation because both know the same calibration and nothing
 #   else. A device drifts, has crosstalk and coherent errors, and may have been calibrated hours
