@@ -54,11 +54,12 @@ def markdown(text: str) -> Markup:
 
 def provenance(sources: Sources) -> Section:
     """Every folder behind the report, and the command that makes it again."""
-    rows = tuple(_row(source) for source in sources.all)
+    rows = tuple(_row(source, sources.study_of(source)) for source in sources.all)
     columns = ("key", "command", "folder", "made", "data", "training seed", "commit", "named by")
     table = Table(
         "Folders this report was made from; runs that a folder recorded are read, too. "
-        "hybridq COMMAND --config FOLDER/config.json makes such a folder again.",
+        "`hybridq COMMAND --config FOLDER/config.json` makes such a folder again. A folder that "
+        "begins with a key lies in the folder of that key.",
         columns,
         rows,
         (),
@@ -85,12 +86,16 @@ def _seed(source: Source) -> Cell:
     return Cell(str(seed) if last == seed else f"{seed} to {last}", seed)
 
 
-def _row(source: Source) -> tuple[Cell, ...]:
+def _row(source: Source, study: Source | None) -> tuple[Cell, ...]:
     environment, config = source.environment, source.config
+    folder = str(source.folder)
+    if study is not None:
+        inside = source.folder.resolve().relative_to(study.folder.resolve())
+        folder = f"{study.key}/{inside.as_posix()}"
     return (
         Cell(source.key, float(source.key[1:])),
         Cell(f"`hybridq {source.kind}`"),
-        Cell(str(source.folder)),
+        Cell(folder),
         Cell(str(environment.get("time", "not recorded"))[:16].replace("T", " ")),
         Cell(str(source.result.get("data") or config.get("data") or "of the run")),
         _seed(source),

@@ -45,7 +45,7 @@ def _figure(facet: Facet, arm: Arm, number: int) -> Figure:
         class_names=facet.class_names,
         few=len(facet.class_names) <= FEW,
     )
-    svg = draw(name, title, description, plot, width=side, height=side)
+    svg = draw(name, title, description, plot, width=side, height=side - 0.5)
     caption = "Counts, and shares of the actual class."
     if facet.positive is not None:
         caption += " Thresholds were chosen on validation, by balanced accuracy."

@@ -136,9 +136,9 @@ def _representations(
     }
     steps: dict[str, Floats] = {name: found.double().numpy() for name, found in features.items()}
     if trained.spec.head.name != "linear":
-        angles, steps["after"] = around_layer(trained.model.head, features["encoder"])
+        angles, outputs = around_layer(trained.model.head, features["encoder"])
         # Cosine distances need an origin: that of the angles is where the expectation value is 0.
-        steps["before"] = angles - np.pi / 2
+        steps |= {"before": angles - np.pi / 2, "after": outputs}
     return steps
 
 

@@ -167,7 +167,7 @@ def _picture(
         split.ids[k],
         f"{split.ids[k]}, {verb}: {said}. Most evidence: {_place(heat)}.",
         _address(split.images[k], heat),
-        said,
+        said if heat.any() else f"{said}. No evidence at this block: the map is 0 everywhere",
     )
 
 

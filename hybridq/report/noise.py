@@ -15,6 +15,7 @@ from hybridq.report.section import Cell, Figure, Fold, Heading, Part, Section, T
 from hybridq.report.sources import Source, Sources
 from hybridq.report.svg import draw
 from hybridq.studies.summary import SeedInterval
+from hybridq.wording import counted
 
 SHOWN = {
     "auc": "AUC",
@@ -165,8 +166,9 @@ def _figure(source: Source, rows: Rows, figure: str, shots: str) -> Figure:
         if figure != "auc":
             axes.set_ylim(bottom=0)
 
+    models = counted(len(source.result["models"]), "trained model")
     caption = (
-        f"{source.result['data']}, means over {len(source.result['models'])} trained models with "
+        f"{source.result['data']}, means over {models} with "
         f"Student's t 95% intervals over their seeds, from {FEWEST_SEEDS} seeds on."
     )
     if figure == "flips":

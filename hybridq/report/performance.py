@@ -75,11 +75,6 @@ class _Group:
     is_binary: bool
 
     @property
-    def label(self) -> str:
-        """The event whose probability is predicted."""
-        return self.subject if self.is_binary else "the class"
-
-    @property
     def band(self) -> str:
         over = "images and training seeds" if self.seeds > 1 else "images"
         return f"Pointwise 95% bands from a stratified bootstrap over {over}"
@@ -276,7 +271,8 @@ def _reliability(group: _Group) -> Figure:
             f"{name}: mean gap between predicted and observed share {gap:.3f}; "
             f"{', '.join(_bins(found))}."
         )
-    caption = f"Of {group.subject}" if group.is_binary else f"Of each class, {group.subject}"
+    what = group.subject if group.is_binary else f"each class, {group.subject}"
+    caption = f"Shares and probabilities of {what}"
     caption += "; counts are means over the seeds." if group.seeds > 1 else "."
     return _figure(
         group,
@@ -284,7 +280,7 @@ def _reliability(group: _Group) -> Figure:
         "Calibration curve",
         said,
         caption,
-        lambda fig: plot_reliability(fig, bins, group.label),
+        lambda fig: plot_reliability(fig, bins),
     )
 
 

@@ -115,8 +115,10 @@ def plot_net_benefit(
     axes.annotate("treat none", (0, 0), xytext=(4, -11), textcoords="offset points", fontsize=9)
 
 
-def plot_reliability(figure: MplFigure, bins: Mapping[str, Reliability], subject: str) -> None:
+def plot_reliability(figure: MplFigure, bins: Mapping[str, Reliability]) -> None:
     """Observed against predicted shares with intervals, and below how many images they are of."""
+    from matplotlib.ticker import MaxNLocator
+
     axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     width = 0.08 / len(bins)
     for k, (name, found) in enumerate(bins.items()):
@@ -138,8 +140,9 @@ def plot_reliability(figure: MplFigure, bins: Mapping[str, Reliability], subject
         shift = (k - (len(bins) - 1) / 2) * width
         counts.bar(centres + shift, found.images, width, color=colour)
     axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":", linewidth=1)
-    axes.set(ylabel=f"observed share of {subject}", xlim=(0, 1), ylim=(-0.02, 1.02))
-    counts.set(xlabel=f"predicted probability of {subject}", ylabel="images")
+    axes.set(ylabel="observed share", xlim=(0, 1), ylim=(-0.02, 1.02))
+    counts.set(xlabel="predicted probability", ylabel="images")
+    counts.yaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
     legend_below(figure, axes)
 
 
@@ -171,7 +174,6 @@ def plot_confusion(
     axes.set_xticks(ticks, names, rotation=0 if few else 90)
     axes.set_yticks(ticks, names)
     axes.grid(visible=False)
-    axes.set_aspect("equal")
     axes.set(xlabel="predicted", ylabel="actual")
 
 

@@ -23,6 +23,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 """Line styles beside the colours, so that nothing is told by colour alone."""
 
+MOST_TICKS = 7
+"""Intervals between ticks, where a drawing does not choose its own."""
+
 VARIABLES = {
     INK: "var(--ink)",
     PAPER: "var(--paper)",
@@ -103,9 +106,24 @@ def draw(
         figure = MplFigure(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(figure)
         plot(figure)
+        _fix_ticks(figure)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return inline(buffer.getvalue(), name, title, description)
+
+
+def _fix_ticks(figure: MplFigure) -> None:
+    """Ticks that do not depend on the size of their axes.
+
+    matplotlib's own do, and the layout depends on the ticks: labels that appear once the layout is
+    done would be cut.
+    """
+    from matplotlib.ticker import AutoLocator, MaxNLocator
+
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if isinstance(axis.get_major_locator(), AutoLocator):
+                axis.set_major_locator(MaxNLocator(MOST_TICKS, steps=[1, 2, 2.5, 5, 10]))
 
 
 def inline(svg: bytes, name: str, title: str, description: str) -> Markup:

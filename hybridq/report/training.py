@@ -78,18 +78,18 @@ def _figure(
         said.append(f"{label}: from {mean[0]:.3f} to {mean[-1]:.3f} in {span}.")
     if not lines:
         return None
-    description = f"{title}, {where}. " + " ".join(said)
+    ylabel, title = title.split(", ")[1], f"{title}, {where}"
+    description = f"{title}. " + " ".join(said)
     svg = draw(
         name,
         title,
         description,
         lambda figure: plot_lines(
-            figure, lines, xlabel="epoch", ylabel=title.split(", ")[1], markers=len(lines[0].x) < 4
+            figure, lines, xlabel="epoch", ylabel=ylabel, markers=len(lines[0].x) < 4
         ),
     )
     several = any(line.faint for line in lines)
-    caption = f"{where}. "
-    caption += (
+    caption = (
         "Means over the seeds that reached the epoch; thin lines are single runs."
         if several
         else "One run a line."

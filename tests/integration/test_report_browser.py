@@ -51,14 +51,16 @@ def test_every_drawing_and_picture_shows(browser, report_file, width):
     assert [size for size in sizes if size[1] < 100 or size[2] < 60 or not size[3]] == []
 
 
-def test_text_in_drawings_stays_inside_them(browser, report_file):
-    browser.open(report_file, width=1280)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_text_in_drawings_stays_inside_them(browser, report_file, width):
+    browser.open(report_file, width=width)
     outside = browser.evaluate(
         """[...document.querySelectorAll("svg")].flatMap((svg) => {
             const box = svg.getBoundingClientRect();
             return [...svg.querySelectorAll("text")].filter((text) => {
                 const own = text.getBoundingClientRect();
-                return own.left < box.left - 8 || own.right > box.right + 8;
+                return own.left < box.left - 1 || own.right > box.right + 1 ||
+                       own.top < box.top - 1 || own.bottom > box.bottom + 1;
             }).map((text) => text.textContent);
         })"""
     )
