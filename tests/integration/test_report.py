@@ -183,6 +183,16 @@ def test_parameters_are_those_of_the_study(page, ablation_folder):
     assert {row[0]: row[1].replace(",", "") for row in rows[1:]} == expected
 
 
+def test_folders_inside_a_study_are_named_by_its_key(page, ablation_folder):
+    (table,) = (t for t in page.root.all("table") if "keys" in t.attributes.get("class", ""))
+    rows = [[cell.text for cell in row.children] for row in table.all("tr")[1:]]
+    (study,) = (row[0] for row in rows if row[2] == str(ablation_folder))
+    inside = sorted(ablation_folder.joinpath("encoders", "pretrain").glob("*/"))
+    named = {row[2] for row in rows if row[2].startswith(f"{study}/")}
+    assert inside
+    assert named == {f"{study}/encoders/pretrain/{run.name}" for run in inside}
+
+
 def test_a_rehearsal_is_never_called_hardware(page, submitted):
     tables = page.tables()
     rows = next(r for c, r in tables.items() if "against the model without noise" in c)
