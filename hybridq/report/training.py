@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,11 @@ from hybridq.report.naming import data_name
 from hybridq.report.plots import Line, plot_lines
 from hybridq.report.section import Figure, Section
 from hybridq.report.sources import Kind, Source, Sources
-from hybridq.report.svg import draw
+from hybridq.report.svg import MOST_TICKS, draw
 from hybridq.wording import counted, percent
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MplFigure
 
 MOST_LINES = 6
 CURVES: tuple[tuple[Kind, str, str], ...] = (
@@ -80,14 +84,15 @@ def _figure(
         return None
     ylabel, title = title.split(", ")[1], f"{title}, {where}"
     description = f"{title}. " + " ".join(said)
-    svg = draw(
-        name,
-        title,
-        description,
-        lambda figure: plot_lines(
-            figure, lines, xlabel="epoch", ylabel=ylabel, markers=len(lines[0].x) < 4
-        ),
-    )
+
+    def plot(figure: MplFigure) -> None:
+        from matplotlib.ticker import MaxNLocator
+
+        few = len(lines[0].x) < 4
+        axes = plot_lines(figure, lines, xlabel="epoch", ylabel=ylabel, markers=few)
+        axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS, integer=True))
+
+    svg = draw(name, title, description, plot)
     several = any(line.faint for line in lines)
     caption = (
         "Means over the seeds that reached the epoch; thin lines are single runs."
