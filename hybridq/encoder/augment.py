@@ -7,6 +7,8 @@ and images below 64 pixels lose their texture to blur.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +17,9 @@ from hybridq.encoder.hue import shift_hue
 
 SMALLEST_BLURRED = 64
 """Side in pixels, before any enlargement, below which images are not blurred."""
+
+OF_THE_BATCH = frozenset({"order", "forward_input_shape"})
+"""What Kornia draws once for a batch (the order of the jitters, its shape), not for each image."""
 
 
 class Augment(nn.Module):
@@ -97,5 +102,26 @@ class Augment(nn.Module):
         views = views.expand(-1, 3, -1, -1) if self.colour else views[:, :1]
         for step in self.steps:
             if not (small and step is self.blur):
-                views = step(views)
+                views = _on_drawn(step, views)
         return (views - self.mean) / self.std
+
+
+def _on_drawn(step: Any, images: Tensor) -> Tensor:
+    """What a step of Kornia makes of the images, worked out only for those it has drawn.
+
+    The same, to the rounding of a blur, as `step(images)`, which changes all of them and then
+    takes back those that the step's probability has left out.
+    """
+    drawn = step.forward_parameters(images.shape)
+    rows = (drawn["batch_prob"] > 0.5).nonzero().squeeze(1)
+    if not len(rows):
+        return images
+    changed: Tensor
+    if len(rows) == len(images):  # a crop, for one, which changes the size too
+        changed = step(images, params=drawn)
+        return changed
+    of_rows = {
+        name: value if name in OF_THE_BATCH else value[rows] for name, value in drawn.items()
+    }
+    changed = step(images[rows], params=of_rows)
+    return images.index_copy(0, rows, changed)

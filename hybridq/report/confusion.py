@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 
 FEW = 4
 """Classes up to which names stand upright and shares are written."""
+NAMES_ROOM = 0.5
+"""Inches by which names at the left of a matrix need more room than those below it."""
 
 
 def confusion(facets: Sequence[Facet]) -> Section:
@@ -45,7 +47,7 @@ def _figure(facet: Facet, arm: Arm, number: int) -> Figure:
         class_names=facet.class_names,
         few=len(facet.class_names) <= FEW,
     )
-    svg = draw(name, title, description, plot, width=side, height=side - 0.5)
+    svg = draw(name, title, description, plot, width=side, height=side - NAMES_ROOM)
     caption = "Counts, and shares of the actual class."
     if facet.positive is not None:
         caption += " Thresholds were chosen on validation, by balanced accuracy."

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as MplFigure
 
 MOST_LINES = 6
-CURVES: tuple[tuple[Kind, str, str], ...] = (
-    ("finetune", "loss", "Fine-tuning, training loss"),
-    ("finetune", "val_loss", "Fine-tuning, validation loss"),
-    ("finetune", "val_auc", "Fine-tuning, validation AUC"),
-    ("pretrain", "loss", "SimCLR pretraining, NT-Xent loss"),
+CURVES: tuple[tuple[Kind, str, str, str], ...] = (
+    ("finetune", "loss", "Fine-tuning", "training loss"),
+    ("finetune", "val_loss", "Fine-tuning", "validation loss"),
+    ("finetune", "val_auc", "Fine-tuning", "validation AUC"),
+    ("pretrain", "loss", "SimCLR pretraining", "NT-Xent loss"),
 )
+"""Kind of run, key in its metrics, what was trained, what is drawn."""
 
 
 def training_curves(sources: Sources, names: Mapping[Source, str]) -> Section:
@@ -36,7 +37,7 @@ def training_curves(sources: Sources, names: Mapping[Source, str]) -> Section:
         names: of the models, `source_names`.
     """
     found = []
-    for kind, key, title in CURVES:
+    for kind, key, trained, drawn in CURVES:
         groups: dict[str, dict[str, list[Source]]] = {}
         for source in sources.of(kind):
             own = groups.setdefault(_where(source), {})
@@ -46,7 +47,8 @@ def training_curves(sources: Sources, names: Mapping[Source, str]) -> Section:
             for start in range(0, len(lines), MOST_LINES):
                 chosen = {name: own[name] for name in lines[start : start + MOST_LINES]}
                 name = f"{kind}-{key}-{k + 1}-{start + 1}".replace("_", "-")
-                found.append(_figure(name, key, title, where, chosen))
+                title = f"{trained}, {drawn}, {where}"
+                found.append(_figure(name, key, title, drawn, chosen))
     figures = [figure for figure in found if figure is not None]
     return Section(
         "training",
@@ -65,7 +67,7 @@ def _where(source: Source) -> str:
 
 
 def _figure(
-    name: str, key: str, title: str, where: str, groups: Mapping[str, Sequence[Source]]
+    name: str, key: str, title: str, ylabel: str, groups: Mapping[str, Sequence[Source]]
 ) -> Figure | None:
     lines, said, used = [], [], []
     for group, members in groups.items():
@@ -82,7 +84,6 @@ def _figure(
         said.append(f"{label}: from {mean[0]:.3f} to {mean[-1]:.3f} in {span}.")
     if not lines:
         return None
-    ylabel, title = title.split(", ")[1], f"{title}, {where}"
     description = f"{title}. " + " ".join(said)
 
     def plot(figure: MplFigure) -> None:

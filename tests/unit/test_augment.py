@@ -102,6 +102,21 @@ def test_repeatable_inside_step_generator():
     assert not torch.equal(view(0, 3, 1), view(1, 3, 1))
 
 
+@pytest.mark.parametrize("count", [1, 2, 4, 32])  # 4 is also the length of the order of jitters
+@pytest.mark.parametrize("images", [grey, colour])
+def test_views_are_those_of_kornia(images, count):
+    """The steps work on the drawn images alone; Kornia works on all and takes the rest back."""
+    config = EVERYTHING.model_copy(update={"blur": 0.3})
+    batch = images(count, 64)
+    augment = Augment(config, image_size=64, colour=batch.shape[1] == 3, **IDENTITY)
+    for seed in range(5):
+        with step_generator(seed):
+            plain = augment.steps(batch / 255)
+        with step_generator(seed):
+            views = augment(batch)
+        torch.testing.assert_close(views, plain.expand_as(views), rtol=0, atol=1e-6)
+
+
 def test_two_views_differ_for_every_image():
     augment = Augment(AugmentConfig(), image_size=24, colour=False, **IDENTITY)
     with step_generator(0):
