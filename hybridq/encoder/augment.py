@@ -113,7 +113,8 @@ def _on_drawn(step: Any, images: Tensor) -> Tensor:
     takes back those that the step's probability has left out.
     """
     drawn = step.forward_parameters(images.shape)
-    rows = (drawn["batch_prob"] > 0.5).nonzero().squeeze(1)
+    # On the CPU, rows choose from a tensor of any device.
+    rows = (drawn["batch_prob"] > 0.5).nonzero().squeeze(1).cpu()
     if not len(rows):
         return images
     changed: Tensor
@@ -124,4 +125,4 @@ def _on_drawn(step: Any, images: Tensor) -> Tensor:
         name: value if name in OF_THE_BATCH else value[rows] for name, value in drawn.items()
     }
     changed = step(images[rows], params=of_rows)
-    return images.index_copy(0, rows, changed)
+    return images.index_copy(0, rows.to(images.device), changed)
