@@ -127,7 +127,7 @@ def _labelled(
         if data is not None and data.name == facet.data and "val" in data.splits:
             val = len(data.splits["val"])
         for source in (source for arm in facet.arms for source in arm.sources):
-            run = sources.at(source.config.get("run"))
+            run = sources.named_by(source, "run")
             if run is None or not isinstance(images := run.result.get("labelled_images"), int):
                 continue
             elsewhere = source.config.get("data") is not None

@@ -81,7 +81,7 @@ def _sections(
     how = Resampling(config.resamples, config.seed)
     lead = lead_model(models, sources)
     data = images_of(lead, config.data_root, "val", "test") if lead is not None else None
-    began = None if lead is None else sources.at(lead.source.config.get("encoder"))
+    began = None if lead is None else sources.named_by(lead.source, "encoder")
     split = None if data is None else data.splits["test"]
     tables = [table for ablation in ablations for table in headline(ablation)]
     logger.info("%s, %s", counted(len(sources.all), "folder"), counted(len(models), "model"))
@@ -127,7 +127,7 @@ def _reading(lead: Trained | None, sources: Sources) -> Views:
     if lead is None:
         return "one"
     for source in sources.of("evaluate"):
-        if sources.at(source.config.get("run")) is lead.source:
+        if sources.named_by(source, "run") is lead.source:
             return cast(Views, source.result.get("views", "one"))
     study = sources.study_of(lead.source)
     return "one" if study is None else cast(Views, study.config.get("views", "one"))

@@ -70,7 +70,7 @@ def lead_model(models: Sequence[Trained], sources: Sources) -> Trained | None:
     That of the first evaluation or submission; else, of a study, one with a pretrained encoder and
     a quantum head; else the first.
     """
-    wanted = [sources.at(source.config.get("run")) for source in sources.of("evaluate", "submit")]
+    wanted = [sources.named_by(source, "run") for source in sources.of("evaluate", "submit")]
     by_source = {trained.source: trained for trained in models}
     named = [by_source[s] for s in wanted if s is not None and s in by_source]
     study = [

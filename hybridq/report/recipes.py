@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hybridq.report.naming import data_name, model_name
-from hybridq.report.sources import Source, Sources
+from hybridq.report.sources import ORIGINS, Source, Sources
 
 IGNORED = ("seed", "runs", "name", "resume", "data_root", "checkpoint_every")
 """Fields of a config that change no figure, or make another seed of the same recipe."""
@@ -50,7 +50,7 @@ def recipe_of(source: Source, sources: Sources) -> Recipe:
     if source.kind != "evaluate":
         return Recipe(_base(source), tuple(sorted(_fields(source, sources).items())))
     result = source.result
-    run = sources.at(source.config.get("run"))
+    run = sources.named_by(source, "run")
     views = ("views", str(result.get("views", "one")))
     if run is None:
         base = f"{result['encoder_weights']}, {result['head']}"
@@ -104,7 +104,7 @@ def _base(source: Source) -> str:
     if config.get("start") is not None:
         return f"trained on from a run, {config['head']['name']}"
     encoder = config["encoder"]
-    start = encoder if encoder in ("none", "imagenet") else "simclr"
+    start = encoder if encoder in ORIGINS else "simclr"
     return model_name(start, config["head"]["name"], frozen=config["freeze_encoder"])
 
 
@@ -114,27 +114,22 @@ def _fields(source: Source, sources: Sources) -> dict[str, str]:
         # Its networks take equal steps, so that epochs follow from the share of the labels.
         del config["val_every"]
         config["epochs"] = "the study's"
-    return _flat(config, sources)
+    return _flat(config, source, sources)
 
 
-def _flat(config: Mapping[str, Any], sources: Sources) -> dict[str, str]:
-    """Fields of a config; a run it begins with, given as a folder or its file, by its own."""
+def _flat(config: Mapping[str, Any], source: Source, sources: Sources) -> dict[str, str]:
+    """Fields of a source's config; a run that it begins with, by the fields of that run's own."""
     found = {}
     for field, value in config.items():
-        run = _run(value, sources) if field in ("encoder", "start") else None
-        nested = value if isinstance(value, dict) else None
+        run = sources.named_by(source, field) if field in ("encoder", "start") else None
         if run is not None:
             found[field] = "pretrained"
-            nested = {k: v for k, v in run.config.items() if k not in IGNORED}
-        if nested is None:
-            found[field] = str(value)
+            own = {k: v for k, v in run.config.items() if k not in IGNORED}
+            inner = _flat(own, run, sources)
+        elif isinstance(value, dict):
+            inner = _flat(value, source, sources)
         else:
-            inner = _flat(nested, sources)
-            found |= {f"{field}.{name}": own for name, own in inner.items()}
+            found[field] = str(value)
+            continue
+        found |= {f"{field}.{name}": text for name, text in inner.items()}
     return found
-
-
-def _run(value: Any, sources: Sources) -> Source | None:
-    if not isinstance(value, str) or value in ("none", "imagenet"):
-        return None
-    return sources.at(value)

@@ -51,6 +51,9 @@ NEEDED: dict[Kind, tuple[str, ...]] = {
     ),
 }
 
+ORIGINS = ("none", "imagenet")
+"""What `--encoder` takes beside a run."""
+
 CONFIGS: dict[Kind, type[Config]] = {"finetune": FinetuneConfig, "pretrain": PretrainConfig}
 """Commands whose runs are opened or compared, so that their configs have to be of this version."""
 
@@ -108,12 +111,13 @@ class Sources:
         """Those of some commands, in their order."""
         return tuple(source for source in self.all if source.kind in kinds)
 
-    def at(self, folder: str | Path | None) -> Source | None:
-        """The source of a folder, or of a file in it, or None."""
-        if folder is None:
+    def named_by(self, source: Source, field: str) -> Source | None:
+        """The source that a field of another's config names, by its folder or a file in it."""
+        place = _recorded(source, source.config.get(field))
+        if place is None:
             return None
-        wanted = _folder(Path(folder)).resolve()
-        return next((source for source in self.all if source.folder.resolve() == wanted), None)
+        wanted = place.resolve()
+        return next((other for other in self.all if other.folder.resolve() == wanted), None)
 
     def study_of(self, source: Source) -> Source | None:
         """The ablation that made a run, which lies in its folder; None of any other run."""
@@ -144,37 +148,51 @@ def read_sources(folders: Sequence[Path]) -> Sources:
     left_out: dict[Path, str] = {}
     while waiting:
         source = waiting.pop(0)
-        for link in _links(source):
-            place = link.resolve()
-            if place in found or place in left_out or _kind(link) is None:
+        for name in _names(source):
+            link = _recorded(source, name)
+            place = Path(name) if link is None else link.resolve()
+            if place in found or place in left_out:
+                continue
+            if link is None or _kind(link) is None:
+                what = "is not there" if link is None else "is no finished run"
+                left_out[place] = f"{name}, which {source.key} recorded, {what}."
                 continue
             try:
                 led = _read(link, len(found) + 1, source.key)
             except HybridqError as error:
-                left_out[place] = f"{link}, which {source.key} recorded. {error}"
+                left_out[place] = f"{name}, which {source.key} recorded. {error}"
             else:
                 found[place] = led
                 waiting.append(led)
     return Sources(tuple(found.values()), tuple(left_out.values()))
 
 
-def _links(source: Source) -> list[Path]:
+def _names(source: Source) -> list[str]:
     """The runs that a run started from: of an evaluation its model, of a model its encoder or run.
 
     Of an ablation they are the networks it trained as a whole, most labels first, and its encoders.
     """
     names = [source.config.get(name) for name in ("run", "encoder", "start")]
     names += source.config.get("encoder_runs") or ()
-    links = [_folder(Path(name)) for name in names if isinstance(name, str) and Path(name).exists()]
     if source.kind == "study ablation":
         whole = sorted((source.folder / "whole" / "finetune").glob("*/"), key=_order)
-        links += [*whole, *sorted((source.folder / "encoders" / "pretrain").glob("*/"))]
-    return links
+        names += [*whole, *sorted((source.folder / "encoders" / "pretrain").glob("*/"))]
+    return [str(name) for name in names if name not in (None, *ORIGINS)]
 
 
-def _folder(path: Path) -> Path:
-    """A run that is named by its folder or by a file in it, as `--encoder` takes it."""
-    return path.parent if path.is_file() else path
+def _recorded(source: Source, name: Any) -> Path | None:
+    """The folder of a run that another recorded by its folder or, as `--encoder` may, by a file.
+
+    A path that is not found from here is looked for from the folders above the one that recorded
+    it, the nearest first: commands write below the folder they are called in.
+    """
+    if name is None or name in ORIGINS:
+        return None
+    for above in (Path(), *source.folder.resolve().parents):
+        path = Path(above, name)
+        if path.exists():
+            return path.parent if path.is_file() else path
+    return None
 
 
 def _order(run: Path) -> tuple[float, int, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -38,12 +39,46 @@ def test_a_run_that_was_not_named_and_cannot_be_read_is_left_out(tmp_path, fault
     assert told[0] == Text(why, "Left out")
 
 
+@pytest.mark.parametrize("fault", ["gone", "unfinished"])
+def test_a_run_that_is_not_there_is_told(tmp_path, fault):
+    old = tmp_path / "old"
+    if fault == "unfinished":
+        (pretrain(old) / "encoder.safetensors").unlink()
+    (why,) = read_sources([pretrain(tmp_path / "new", encoder=str(old))]).left_out
+    ending = {"gone": "is not there", "unfinished": "is no finished run"}[fault]
+    assert why == f"{old}, which S1 recorded, {ending}."
+
+
+@pytest.mark.parametrize("origin", ["none", "imagenet"])
+def test_weights_of_no_run_are_not_looked_for(tmp_path, monkeypatch, origin):
+    monkeypatch.chdir(tmp_path)
+    pretrain(tmp_path / origin)
+    sources = read_sources([pretrain(tmp_path / "new", encoder=origin)])
+    assert (len(sources.all), sources.left_out) == (1, ())
+
+
+@pytest.mark.parametrize("part", ["", "encoder.safetensors"])
+def test_a_relative_path_is_found_from_another_folder(tmp_path, monkeypatch, part):
+    """Commands record paths as they were given: here `runs/old`, in `work`."""
+    runs, elsewhere = tmp_path / "work" / "runs", tmp_path / "elsewhere"
+    runs.mkdir(parents=True)
+    elsewhere.mkdir()
+    old = pretrain(runs / "old")
+    new = pretrain(runs / "new", encoder=f"runs/old/{part}")
+    for here, given in ((tmp_path / "work", "runs/new"), (elsewhere, "../work/runs/new")):
+        monkeypatch.chdir(here)
+        sources = read_sources([Path(given)])
+        assert [source.folder.resolve() for source in sources.all] == [new, old]
+        assert sources.named_by(sources.all[0], "encoder") is sources.all[1]
+        assert sources.left_out == ()
+
+
 @pytest.mark.parametrize("part", ["", "encoder.safetensors"])
 def test_an_encoder_is_followed_by_its_folder_or_its_file(tmp_path, part):
     old = pretrain(tmp_path / "old")
     sources = read_sources([pretrain(tmp_path / "new", encoder=str(old / part))])
     assert [source.folder for source in sources.all] == [tmp_path / "new", old]
-    assert sources.at(str(old / part)) is sources.all[1]
+    assert sources.named_by(sources.all[0], "encoder") is sources.all[1]
 
 
 def test_a_named_run_of_another_version_is_refused_in_one_line(tmp_path):
