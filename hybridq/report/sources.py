@@ -113,7 +113,8 @@ class Sources:
 
     def named_by(self, source: Source, field: str) -> Source | None:
         """The source that a field of another's config names, by its folder or a file in it."""
-        place = _recorded(source, source.config.get(field))
+        name = _named(source, field)
+        place = None if name is None else _recorded(source, name)
         if place is None:
             return None
         wanted = place.resolve()
@@ -172,22 +173,27 @@ def _names(source: Source) -> list[str]:
 
     Of an ablation they are the networks it trained as a whole, most labels first, and its encoders.
     """
-    names = [source.config.get(name) for name in ("run", "encoder", "start")]
+    fields = [_named(source, field) for field in ("run", "encoder", "start")]
+    names = [name for name in fields if name is not None]
     names += source.config.get("encoder_runs") or ()
     if source.kind == "study ablation":
         whole = sorted((source.folder / "whole" / "finetune").glob("*/"), key=_order)
-        names += [*whole, *sorted((source.folder / "encoders" / "pretrain").glob("*/"))]
-    return [str(name) for name in names if name not in (None, *ORIGINS)]
+        names += map(str, [*whole, *sorted((source.folder / "encoders" / "pretrain").glob("*/"))])
+    return names
 
 
-def _recorded(source: Source, name: Any) -> Path | None:
+def _named(source: Source, field: str) -> str | None:
+    """The run that a field of a config names, as it stands there; None if it names none."""
+    name: str | None = source.config.get(field)
+    return None if name in ORIGINS else name
+
+
+def _recorded(source: Source, name: str) -> Path | None:
     """The folder of a run that another recorded by its folder or, as `--encoder` may, by a file.
 
     A path that is not found from here is looked for from the folders above the one that recorded
     it, the nearest first: commands write below the folder they are called in.
     """
-    if name is None or name in ORIGINS:
-        return None
     for above in (Path(), *source.folder.resolve().parents):
         path = Path(above, name)
         if path.exists():
