@@ -8,7 +8,7 @@ A pretraining step of 128 images at 64 pixels, in the training loop that `hybrid
 - the bare encoder: its forward and backward on the same number of views, made before;
 - lightly's `SimCLRTransform`, as it comes, one image after the other, on the same images as PIL
   images: the views alone, and a step that is fed by them;
-- the package's views alone.
+- the package's views alone, and the same with each of Kornia's steps as it comes, on all images.
 
 All in one process and on the threads stated, interleaved: whenever the loop has finished a step,
 the others take their turn once. The table goes to `docs/results/simclr.csv` and `.md`.
@@ -40,7 +40,8 @@ BARE = "bare encoder"
 ON_LIGHTLY = "a step fed by lightly"
 VIEWS = "views alone"
 LIGHTLY = "lightly's views alone"
-ARMS = (LOOP, BARE, ON_LIGHTLY, VIEWS, LIGHTLY)
+ON_ALL = "views, steps on all images"
+ARMS = (LOOP, BARE, ON_LIGHTLY, VIEWS, LIGHTLY, ON_ALL)
 
 
 Times = tuple[float, float]
@@ -116,6 +117,11 @@ def measure(kind: str, threads: int, args: argparse.Namespace) -> list[dict[str,
         module.augment(some)
         module.augment(some)
 
+    def views_on_all() -> None:
+        for _ in range(2):
+            view = module.augment.steps(some / 255)
+            (view - module.augment.mean) / module.augment.std
+
     def of_lightly() -> tuple[torch.Tensor, torch.Tensor]:
         first, second = zip(*(transform(image) for image in pillow), strict=True)
         return torch.stack(first), torch.stack(second)
@@ -125,7 +131,13 @@ def measure(kind: str, threads: int, args: argparse.Namespace) -> list[dict[str,
         twin(of_lightly()).backward()
         optimizer.step()
 
-    others = {BARE: on_bare, ON_LIGHTLY: on_lightly, VIEWS: views, LIGHTLY: of_lightly}
+    others = {
+        BARE: on_bare,
+        ON_LIGHTLY: on_lightly,
+        VIEWS: views,
+        LIGHTLY: of_lightly,
+        ON_ALL: views_on_all,
+    }
     turns = TakeTurns(others, args.warm)
     with TemporaryDirectory() as folder:
         compute = ComputeConfig(accelerator="cpu")
@@ -133,7 +145,7 @@ def measure(kind: str, threads: int, args: argparse.Namespace) -> list[dict[str,
             compute, epochs=1, folder=Path(folder), checkpoint_every=1, callbacks=[turns]
         ).fit(module)
     taken = turns.seconds()
-    own = {LOOP: LOOP, BARE: LOOP, ON_LIGHTLY: LOOP, VIEWS: VIEWS, LIGHTLY: VIEWS}
+    own = {LOOP: LOOP, BARE: LOOP, ON_LIGHTLY: LOOP, VIEWS: VIEWS, LIGHTLY: VIEWS, ON_ALL: VIEWS}
     rows = []
     for name in ARMS:
         low, middle, high = quartiles(taken[name][:, 0])
@@ -191,7 +203,7 @@ def main() -> None:
         "",
         f"Medians of {args.rounds} interleaved rounds of {args.batch_size} images (two views each) "
         f"at {args.image_size} px. The last columns are the throughput of the package's loop (of "
-        "its views, for lightly's views alone) over that of the row, the median over the rounds, "
+        "its views, for other views alone) over that of the row, the median over the rounds, "
         "by the clock on the wall and by the processor time of the process, which other processes "
         f"hardly touch. Made by `python benchmarks/simclr.py --rounds {args.rounds} --warm "
         f"{args.warm}` on {machine()}; "
