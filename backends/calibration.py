@@ -18,6 +18,7 @@ from qiskit_ibm_runtime.utils.backend_decoder import decode_backend_configuratio
 
 from backends.devices import calibration_date, fake_device
 from backends.errors import InvalidValueError, MissingFileError
+from backends.files import read_json
 from backends.specs import IbmRuntime, Noisy, Spec
 
 SUFFIX = ".json"
@@ -173,16 +174,7 @@ def load_calibration(path: str | Path) -> SnapshotBackend:
         InvalidValueError: If it is damaged, or of another format.
     """
     remedy = "save one with `hybridq backends save`."
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MissingFileError(
-            f"Expected a saved calibration at {str(path)!r}, got {error.strerror}: {remedy}"
-        ) from error
-    except ValueError as error:
-        raise InvalidValueError(
-            f"Expected a saved calibration in {str(path)!r}, got damaged JSON ({error}): {remedy}"
-        ) from error
+    content = read_json(path, "a saved calibration", remedy)
     found = (content.get("format"), content.get("version")) if isinstance(content, dict) else None
     if found != (_FORMAT, _VERSION):
         raise InvalidValueError(

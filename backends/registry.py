@@ -8,7 +8,6 @@ folder, or several joined by the path separator), where a name may replace a shi
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -18,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from backends.errors import InvalidValueError, MissingFileError
+from backends.files import parse_toml, read_toml
 from backends.secrets import PUBLIC
 from backends.specs import RATE_FIELDS, IbmRuntime, Noisy, Spec, Statevector, build_spec
 from backends.words import nearest
@@ -234,12 +234,10 @@ def _fields_of(name: str) -> dict[str, Any]:
 
 def _read(file: Traversable) -> dict[str, Any]:
     """Read a TOML file."""
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidValueError(
-            f"Expected valid TOML in {file}, got an error ({error}): correct the file."
-        ) from error
+    what, remedy = "a profile in valid TOML", "correct the file."
+    if isinstance(file, Path):
+        return read_toml(file, what, remedy)
+    return parse_toml(file.read_text(encoding="utf-8"), what, remedy)  # shipped in an archive
 
 
 def _profile(name: str, fields: dict[str, Any], source: str) -> Profile:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from hybridq.config import Config, HeadConfig
 from hybridq.encoder.backbone import Encoder, EncoderSpec
 from hybridq.errors import InvalidValueError, MissingFileError
-from hybridq.files import atomic_path, write_json, write_text
+from hybridq.files import atomic_path, read_json, write_json, write_text
 from hybridq.heads import num_trainable, quantum_layers
 from hybridq.model import HybridClassifier, build_model
 from hybridq.runs import check_finished
@@ -21,6 +20,9 @@ from hybridq.wording import listed, percent
 
 if TYPE_CHECKING:
     from hybridq.quantum import Executable
+
+RETRAIN = "train it again with `hybridq finetune`."
+"""Remedy where a model is damaged."""
 
 
 class ModelSpec(Config):
@@ -85,11 +87,11 @@ def read_spec(run: Path) -> ModelSpec:
     """
     path = model_folder(run) / "config.json"
     try:
-        return ModelSpec.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
+        return ModelSpec.model_validate(read_json(path, "the config of a hybridq model", RETRAIN))
+    except ValidationError as error:
         raise InvalidValueError(
             f"Expected the config of a hybridq model in {path}, got something else "
-            f"({type(error).__name__}): train it again with `hybridq finetune`."
+            f"({type(error).__name__}): {RETRAIN}"
         ) from error
 
 

@@ -9,23 +9,21 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import json
 import logging
 import os
 import re
 import sqlite3
 import sys
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tyro
 from pydantic import ValidationError
 
 from hybridq import __version__, config
-from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
+from hybridq.errors import HybridqError, InvalidValueError
+from hybridq.files import read_json, read_toml
 from hybridq.memory import keep_freed_memory
 
 EXIT_FAILED = 1
@@ -200,17 +198,10 @@ def take_option(arguments: list[str], option: str) -> tuple[str | None, list[str
 
 def read_config_file(model: type[config.Config], path: Path) -> config.Config:
     """Read a TOML or JSON file of options."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # some editors write a mark in front
-        values: dict[str, Any] = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except OSError as error:
-        raise MissingFileError(
-            f"Expected a config file at {path}, got {error.strerror}: check --config."
-        ) from error
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InvalidValueError(
-            f"Expected TOML (or JSON, in a file named .json) in {path}, got {error}."
-        ) from error
+    read = read_json if path.suffix == ".json" else read_toml
+    values = read(
+        path, "a config file", "give one of TOML (or of JSON, named .json) after --config."
+    )
     try:
         return model.model_validate(values)
     except ValidationError as error:

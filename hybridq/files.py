@@ -14,8 +14,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backends.files import atomic_path as atomic_path
+from backends.files import (
+    atomic_path,
+    open_regular,
+    parse_json,
+    read_json,
+    read_text,
+    read_toml,
+)
 from hybridq.errors import InvalidValueError
+
+__all__ = [
+    "UNREADABLE",
+    "append_jsonl",
+    "atomic_path",
+    "check_out",
+    "open_regular",
+    "parse_json",
+    "read_json",
+    "read_jsonl",
+    "read_text",
+    "read_toml",
+    "reading",
+    "without_nan",
+    "write_csv",
+    "write_json",
+    "write_jsonl",
+    "write_text",
+]
 
 UNREADABLE: tuple[type[Exception], ...] = (
     *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import platform
 import re
@@ -24,8 +23,8 @@ from hybridq.config import (
     NoiseStudyConfig,
     PretrainConfig,
 )
-from hybridq.errors import InvalidValueError, MissingFileError
-from hybridq.files import write_json
+from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
+from hybridq.files import read_json, write_json
 
 PACKAGES = (
     "hybridq-med",
@@ -44,6 +43,9 @@ PACKAGES = (
 
 STUDY_LOCK = "study.lock"
 """File in the folder of a study that the process at work on it holds."""
+
+RESTORE = "restore it from a copy, or run the command again."
+"""Remedy where a file that a command wrote is damaged."""
 
 RESUMABLE: dict[str, type[Config]] = {
     "pretrain": PretrainConfig,
@@ -119,8 +121,8 @@ def read_config(folder: Path, model: type[ConfigT], command: str) -> ConfigT:
             "that the command printed."
         )
     try:
-        return model.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
+        return model.model_validate(read_json(path, "the config of a run", RESTORE))
+    except ValidationError as error:
         raise InvalidValueError(
             f"Expected a run folder of `hybridq {command}`, got {str(folder)!r}, whose "
             f"config.json is not one of that command: give a run of `hybridq {command}`."
@@ -151,8 +153,8 @@ def check_finished(folder: Path) -> None:
     if not config.is_file() or (folder / "result.json").is_file():
         return
     try:
-        fields = set(json.loads(config.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
+        fields = set(read_json(config, "the config of a run", RESTORE))
+    except (HybridqError, TypeError):
         return
     for command, model in RESUMABLE.items():
         if fields and fields <= model.model_fields.keys():
@@ -208,7 +210,7 @@ def write_environment(folder: Path, **more: Any) -> None:
 def note_resumption(folder: Path) -> None:
     """Add to `environment.json` that the run goes on, when, and with which versions and commit."""
     path = folder / "environment.json"
-    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found = read_json(path, "the record of a run", RESTORE) if path.is_file() else {}
     here = environment()
     now = {key: here[key] for key in ("time", "git_commit", "versions")}
     write_json(path, {**found, "resumed": [*found.get("resumed", []), now]})
@@ -227,7 +229,7 @@ def read_result(folder: Path) -> dict[str, Any]:
             f"Expected a finished run, got {str(folder)!r} without result.json: finish it with "
             "--resume."
         )
-    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    result: dict[str, Any] = read_json(path, "the result of a run", RESTORE)
     return result
 
 

@@ -7,7 +7,6 @@ carries what a network needs to be used: input size, mean, standard deviation, l
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -24,7 +23,7 @@ from torch.nn import functional
 
 from hybridq.data.transforms import prepare_images
 from hybridq.errors import InvalidValueError, MissingFileError, UnavailableError
-from hybridq.files import atomic_path
+from hybridq.files import atomic_path, parse_json
 from hybridq.runs import check_finished
 
 NUM_FEATURES = 1280
@@ -32,6 +31,9 @@ NUM_FEATURES = 1280
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+PRETRAIN = "make one with `hybridq pretrain`."
+"""Remedy where an encoder is damaged."""
 
 Stem = Literal["stride1", "stride2"]
 
@@ -195,11 +197,13 @@ def load_encoder(source: str | Path) -> Encoder:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        spec = EncoderSpec.model_validate(json.loads(metadata["encoder_spec"]))
-    except (SafetensorError, KeyError, json.JSONDecodeError, ValidationError) as error:
+        spec = EncoderSpec.model_validate(
+            parse_json(metadata["encoder_spec"], f"an encoder_spec in {str(path)!r}", PRETRAIN)
+        )
+    except (SafetensorError, KeyError, ValidationError) as error:
         raise InvalidValueError(
             f"Expected a hybridq encoder in {path}, got a file without a valid encoder_spec "
-            f"({type(error).__name__}): make one with `hybridq pretrain`."
+            f"({type(error).__name__}): {PRETRAIN}"
         ) from error
     encoder = Encoder(spec)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from qiskit.primitives.containers.observables_array import ObservablesArray
 from torch import Tensor
 
 from hybridq.errors import InvalidValueError
-from hybridq.files import atomic_path, reading, write_json
+from hybridq.files import atomic_path, read_json, reading, write_json
 from hybridq.heads import CONTROLS
 from hybridq.quantum.gradient import ShiftRule
 from hybridq.quantum.layer import QuantumLayer
@@ -66,7 +65,7 @@ class Program:
         with reading(folder / "circuit.qpy", QiskitError) as path, path.open("rb") as file:
             (circuit,) = qpy.load(file)
         with reading(folder / "observables.json", QiskitError) as path:
-            rows = json.loads(path.read_text(encoding="utf-8"))
+            rows = read_json(path, "observables", "restore them.")
             if not rows or {len(term) for row in rows for term in row} != {circuit.num_qubits}:
                 raise ValueError
             column = ObservablesArray([[dict(row)] for row in rows])

@@ -18,7 +18,7 @@ from backends.calibration import SUFFIX
 from hybridq.checkpoint import model_folder
 from hybridq.config import Config
 from hybridq.errors import InvalidValueError, MissingFileError
-from hybridq.files import atomic_path, reading, write_json
+from hybridq.files import atomic_path, read_json, reading, write_json
 
 logger = logging.getLogger("hybridq")
 
@@ -92,7 +92,7 @@ class Submission(Config):
                 "folder that `hybridq submit` printed."
             )
         with reading(path):
-            return cls.model_validate(json.loads(path.read_text(encoding="utf-8")))
+            return cls.model_validate(read_json(path, "a submission", "restore it."))
 
     def check_model(self) -> None:
         """Check that the run still has the model that was submitted.

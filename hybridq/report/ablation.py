@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from hybridq.data import load_data
 from hybridq.errors import HybridqError, InvalidValueError
+from hybridq.files import read_json
 from hybridq.report.arms import Arm, Facet
 from hybridq.report.measures import Measure, number, over_seeds
 from hybridq.report.naming import study_model_name
@@ -185,7 +185,7 @@ def _table(path: Path) -> list[Row]:
 
 def _comparisons(path: Path) -> list[Row]:
     try:
-        items: list[Row] = json.loads(path.read_text(encoding="utf-8"))
+        items: list[Row] = read_json(path, "comparisons", "restore them.")
         for item in items:
             wrong = [key for key, kind in COMPARED.items() if not isinstance(item[key], kind)]
             _ = [number(item[key]) for key in MAYBE]

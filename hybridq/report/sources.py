@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ from pydantic import ValidationError
 from hybridq.checkpoint import read_spec
 from hybridq.config import Config, FinetuneConfig, PretrainConfig
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
-from hybridq.files import read_jsonl
-from hybridq.runs import check_finished
+from hybridq.files import read_json, read_jsonl
+from hybridq.runs import RESTORE, check_finished
 
 Kind = Literal["pretrain", "finetune", "evaluate", "submit", "study noise", "study ablation"]
 
@@ -262,13 +261,7 @@ def _checked(config: dict[str, Any], kind: Kind, folder: Path) -> dict[str, Any]
 def _json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise InvalidValueError(
-            f"Expected JSON in {path}, got a file that cannot be read ({type(error).__name__}): "
-            "restore it, or run the command again."
-        ) from error
+    value = read_json(path, "JSON", RESTORE)
     if not isinstance(value, dict):
         raise InvalidValueError(
             f"Expected a JSON object in {path}, got {type(value).__name__}: restore it, or run "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +17,8 @@ from hybridq.data import ImageData
 from hybridq.data.duplicates import near_duplicates
 from hybridq.evaluation.metrics import all_metrics, auc
 from hybridq.evaluation.tables import interval, table
-from hybridq.files import atomic_path, write_csv
+from hybridq.files import atomic_path, read_json, write_csv
+from hybridq.runs import RESTORE, read_result
 from hybridq.studies.ablation_choice import Choice
 from hybridq.studies.ablation_verdicts import auc_interval
 from hybridq.studies.summary import seed_interval
@@ -222,8 +222,8 @@ def summary_text(folder: Path) -> str:
     """
     with (folder / "summary.csv").open(newline="", encoding="utf-8") as file:
         found = [row for row in csv.DictReader(file) if row["figure"] == "auc"]
-    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    comparisons = json.loads((folder / "comparisons.json").read_text(encoding="utf-8"))
+    result = read_result(folder)
+    comparisons = read_json(folder / "comparisons.json", "the comparisons of a study", RESTORE)
     by_model: dict[str, dict[str, str]] = defaultdict(dict)
     for row in found:
         ends = {name: float(row[name] or "nan") for name in ("mean", "low", "high")}

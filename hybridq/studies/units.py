@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hybridq.errors import InvalidValueError
-from hybridq.files import without_nan, write_json
+from hybridq.files import read_json, without_nan, write_json
 from hybridq.studies.pool import one_thread, run_in
 
 
@@ -73,7 +72,7 @@ def run_stage(
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        kept: dict[str, Any] = read_json(path, "a unit", "remove it.")
         kept["seconds"]
     except (ValueError, LookupError, TypeError) as error:
         raise InvalidValueError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from pathlib import Path
@@ -13,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from backends import Executable, IbmRuntime, open_backend, parse_backend
 from hybridq.config import FinetuneConfig
 from hybridq.errors import InvalidValueError
-from hybridq.files import write_json
+from hybridq.files import read_json, write_json
 from hybridq.heads import quantum_layers
 from hybridq.model import HybridClassifier
 from hybridq.quantum.gradient import Spsa
@@ -91,7 +90,7 @@ def prepare_training(
 def _planned(path: Path) -> float:
     """QPU seconds that a run has planned so far."""
     try:
-        planned = float(json.loads(path.read_text(encoding="utf-8"))["planned_qpu_seconds"])
+        planned = float(read_json(path, "a budget", "restore it.")["planned_qpu_seconds"])
     except FileNotFoundError:
         return 0.0
     except (OSError, ValueError, TypeError, LookupError):
