@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from qiskit import QuantumCircuit
-from qiskit.primitives import BackendEstimatorV2
 from qiskit.primitives.base import BaseEstimatorV2
 from qiskit.providers import BackendV2
 from qiskit.quantum_info import SparsePauliOp
@@ -32,7 +31,6 @@ from backends.isa import (
 )
 from backends.noise import device_assignments, device_noise
 from backends.parametric import parametric_assignments, parametric_noise
-from backends.seeds import SeedSequenceCounter
 from backends.specs import Noisy, Statevector
 
 MOST_STATEVECTOR_QUBITS = 24
@@ -242,12 +240,8 @@ class DeviceEngine(Engine):
             observables=observables,
             parameters=list(circuit.parameters),
             made_for=self.made_for,
-            timing=self._timing(qubits),
+            timing=cut_target(self.device.target, qubits),
         )
-
-    def _timing(self, qubits: Sequence[int]) -> Target | None:
-        """Where to read how long gates take; None leaves the circuit unscheduled."""
-        return cut_target(self.device.target, qubits)
 
     @property
     def target(self) -> Target | None:
@@ -275,39 +269,6 @@ class DeviceEngine(Engine):
             "shots": self._spec.shots,
             "seed": self._spec.seed,
         }
-
-
-class AnyBackendEngine(DeviceEngine):
-    """Any ready Qiskit backend, run as it is through `BackendEstimatorV2`."""
-
-    computed_by = "backend"
-
-    def __init__(self, backend: BackendV2, *, shots: int, seed: int) -> None:
-        """Wrap a backend.
-
-        Args:
-            backend: The backend.
-            shots: Shots for one circuit, a count.
-            seed: Seed of the transpiler and, where the backend takes one, of the shots.
-        """
-        self.device = backend
-        self.made_for = f"{backend.name} as it is"
-        self.num_qubits = self.num_physical = int(backend.num_qubits)
-        self.precision = precision_of(shots)
-        self._estimator = BackendEstimatorV2(
-            backend=backend, options={"default_precision": self.precision, "seed_simulator": seed}
-        )
-        self._spec = Noisy(device=backend.name or "backend", shots=shots, seed=seed)
-        self._seeds = SeedSequenceCounter(seed)
-
-    def _timing(self, qubits: Sequence[int]) -> Target | None:
-        """The backend keeps its own time."""
-        return None
-
-    def submit(self, pub: tuple[Any, ...], seed: int | None) -> Any:
-        """Send one PUB, each job with its own seed."""
-        self._estimator.options.seed_simulator = self._seeds.next() if seed is None else seed
-        return self._estimator.run([pub], precision=self.precision)
 
 
 def statevector_engine(spec: Statevector) -> Engine:

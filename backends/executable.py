@@ -18,7 +18,6 @@ from backends.aer import Machine
 from backends.batches import check_batch
 from backends.calibration import SnapshotBackend
 from backends.engine import (
-    AnyBackendEngine,
     DeviceEngine,
     Engine,
     parametric_engine,
@@ -69,10 +68,11 @@ class Executable:
         """Take any ready Qiskit backend.
 
         A fake device or a saved calibration is cut to the qubits in use, an IBM device runs
-        through the runtime in job mode, anything else through `BackendEstimatorV2`.
+        through the runtime in job mode, anything else through `BackendEstimatorV2`: its `run`
+        receives circuits on the physical qubits that `prepared.qubits` names.
 
         Args:
-            backend: The backend.
+            backend: The backend; it needs a target and `run(circuits, shots=...)`.
             shots: Shots for one circuit, a count.
             seed: Seed of the transpiler and of simulated shots.
 
@@ -90,7 +90,9 @@ class Executable:
         elif isinstance(backend, FakeBackendV2 | SnapshotBackend):
             engine = DeviceEngine(backend, Noisy(device=backend.name, shots=shots, seed=seed))
         else:
-            engine = AnyBackendEngine(backend, shots=shots, seed=seed)
+            from backends.ready import ReadyEngine
+
+            engine = ReadyEngine(backend, shots=shots, seed=seed)
         return cls(engine, None, str(backend.name))
 
     def prepare(

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 from qiskit import QuantumCircuit, qpy
-from qiskit.circuit import ControlFlowOp, Parameter
+from qiskit.circuit import ControlFlowOp, Parameter, QuantumRegister
 from qiskit.exceptions import QiskitError
 from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.quantum_info import Pauli, SparsePauliOp
@@ -18,8 +18,9 @@ from qiskit.transpiler import PassManager, Target, TranspilerError, generate_pre
 from qiskit.transpiler.passes import ALAPScheduleAnalysis, PadDelay
 
 from backends.angles import AngleMap, split_angles
-from backends.cut import keep_qubits, mark_cut, used_qubits
+from backends.cut import cut_target, keep_qubits, mark_cut, used_qubits
 from backends.errors import InvalidValueError
+from backends.usable import usable_qubits
 
 Observable: TypeAlias = SparsePauliOp | Pauli | str
 
@@ -182,6 +183,11 @@ def compile_on_target(
     Raises:
         InvalidValueError: If the circuit cannot be mapped.
     """
+    places, num_qubits = _places(circuit, target, initial_layout), target.num_qubits
+    if places is not None:
+        target = cut_target(target, places)
+        if initial_layout is not None:
+            initial_layout = [places.index(qubit) for qubit in initial_layout]
     manager = generate_preset_pass_manager(
         optimization_level=optimization_level,
         target=target,
@@ -189,9 +195,40 @@ def compile_on_target(
         initial_layout=None if initial_layout is None else list(initial_layout),
     )
     isa = _transpiled(manager, circuit)
-    if isa.layout is None:
-        return isa, tuple(range(circuit.num_qubits))
-    return isa, tuple(isa.layout.final_index_layout(filter_ancillas=True))
+    ends = tuple(range(circuit.num_qubits))
+    if isa.layout is not None:
+        ends = tuple(isa.layout.final_index_layout(filter_ancillas=True))
+    if places is None:
+        return isa, ends
+    whole = QuantumCircuit(QuantumRegister(num_qubits, "q"), name=circuit.name)
+    return whole.compose(isa, places[: isa.num_qubits]), tuple(places[end] for end in ends)
+
+
+def _places(
+    circuit: QuantumCircuit, target: Target, initial_layout: Sequence[int] | None
+) -> tuple[int, ...] | None:
+    """List the qubits of a device that can be worked with; None where all can.
+
+    Raises:
+        InvalidValueError: If there are too few, or the layout names another.
+    """
+    if target.num_qubits is None:
+        return None
+    usable = usable_qubits(target)
+    if len(usable) == target.num_qubits:
+        return None
+    if circuit.num_qubits > len(usable):
+        raise InvalidValueError(
+            f"Expected a circuit of at most {len(usable)} qubits, as many as the device has with "
+            f"all their gates and a readout, got {circuit.num_qubits}: use fewer."
+        )
+    lost = sorted(set(initial_layout or ()) - set(usable))
+    if lost:
+        raise InvalidValueError(
+            f"Expected `initial_layout` on qubits with all their gates and a readout, got qubit "
+            f"{lost[0]}, which lacks some: choose among {', '.join(map(str, usable))}."
+        )
+    return usable
 
 
 def compile_to_basis(

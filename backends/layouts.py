@@ -15,6 +15,7 @@ from backends.isa import clean_circuit, compile_on_target, kept_for
 from backends.moves import Compiled, moved_layouts
 from backends.preflight import check_isa
 from backends.success import Calibration, is_gate, operations_of, read_calibration
+from backends.usable import usable_qubits
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def rank_layouts(
     calibration = read_calibration(target)
     compiled = [
         choice
-        for qubits in _regions(calibration, circuit.num_qubits)
+        for qubits in _regions(calibration, usable_qubits(target), circuit.num_qubits)
         for choice in _choices(circuit, target, calibration, qubits, optimization_level, seeds)
     ]
     scored = sorted(
@@ -118,16 +119,16 @@ def rank_layouts(
     return ranked[:most]
 
 
-def _regions(calibration: Calibration, size: int) -> list[tuple[int, ...]]:
+def _regions(calibration: Calibration, usable: Sequence[int], size: int) -> list[tuple[int, ...]]:
     """List the connected parts of a device that work, of at least `size` qubits each.
 
-    A qubit works if it can be read and all its one-qubit gates work.
+    A qubit works if it is usable, can be read, and all its one-qubit gates work.
     """
     rates = calibration.success
     broken = {q[0] for (_, q), success in rates.items() if len(q) == 1 and success == 0.0}
     readable = {q[0] for (name, q) in rates if name == "measure"}
     graph: rustworkx.PyGraph[int, None] = rustworkx.PyGraph()
-    node = {qubit: graph.add_node(qubit) for qubit in sorted(readable - broken)}
+    node = {qubit: graph.add_node(qubit) for qubit in sorted(readable & set(usable) - broken)}
     for (_, q), success in rates.items():
         if len(q) == 2 and success > 0.0 and q[0] in node and q[1] in node:
             graph.add_edge(node[q[0]], node[q[1]], None)
