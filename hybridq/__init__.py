@@ -2,4 +2,8 @@
 
 from __future__ import annotations
 
+from hybridq.threads import share_machine
+
+__all__ = ["__version__", "share_machine"]
+
 __version__ = "0.1.0"

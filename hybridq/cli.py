@@ -25,6 +25,7 @@ from hybridq import __version__, config
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.files import read_json, read_toml
 from hybridq.memory import keep_freed_memory
+from hybridq.threads import set_environment
 
 EXIT_FAILED = 1
 EXIT_WRONG_INPUT = 2
@@ -82,6 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = parse(name, command.model, rest)
         set_up_logging()
         keep_freed_memory()
+        if "torch" not in sys.modules:  # or this is a call from a program that runs already
+            set_environment()
         module, function = command.function.split(":")
         code: int = getattr(importlib.import_module(module), function)(settings)
     except HybridqError as error:

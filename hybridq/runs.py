@@ -25,6 +25,7 @@ from hybridq.config import (
 )
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 from hybridq.files import read_json, write_json
+from hybridq.threads import computing
 
 PACKAGES = (
     "hybridq-med",
@@ -165,7 +166,7 @@ def check_finished(folder: Path) -> None:
 
 
 def environment(**more: Any) -> dict[str, Any]:
-    """Versions, platform and commit, for `environment.json`."""
+    """Versions, platform, commit, threads and settings of torch, for `environment.json`."""
     versions = {}
     for name in PACKAGES:
         try:
@@ -179,6 +180,7 @@ def environment(**more: Any) -> dict[str, Any]:
         "machine": platform.machine(),
         "git_commit": _git_commit(),
         "versions": versions,
+        "computing": computing(),
         **more,
     }
 
@@ -208,12 +210,22 @@ def write_environment(folder: Path, **more: Any) -> None:
 
 
 def note_resumption(folder: Path) -> None:
-    """Add to `environment.json` that the run goes on, when, and with which versions and commit."""
+    """Add to `environment.json` that the run goes on, when, and with what."""
     path = folder / "environment.json"
     found = read_json(path, "the record of a run", RESTORE) if path.is_file() else {}
     here = environment()
-    now = {key: here[key] for key in ("time", "git_commit", "versions")}
+    now = {key: here[key] for key in ("time", "git_commit", "versions", "computing")}
     write_json(path, {**found, "resumed": [*found.get("resumed", []), now]})
+
+
+def note_computing(folder: Path) -> None:
+    """Write into `environment.json` what is computed with now, after a change to it."""
+    path = folder / "environment.json"
+    if path.is_file():
+        found = read_json(path, "the record of a run", RESTORE)
+        last = found["resumed"][-1] if found.get("resumed") else found
+        last["computing"] = computing()
+        write_json(path, found)
 
 
 def read_result(folder: Path) -> dict[str, Any]:

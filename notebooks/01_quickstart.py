@@ -6,6 +6,10 @@
 # classified, and the same weights run on other backends.
 
 # %%
+import hybridq
+
+hybridq.share_machine()  # before torch is imported: other programs may run beside this one
+
 import csv
 import json
 import os

@@ -6,6 +6,10 @@
 # are estimated from a finite number of shots.
 
 # %%
+import hybridq
+
+hybridq.share_machine()  # before torch is imported: other programs may run beside this one
+
 import json
 import math
 import os

@@ -7,6 +7,10 @@
 # the classical control, a network with as many parameters that needs no quantum device.
 
 # %%
+import hybridq
+
+hybridq.share_machine()  # before torch is imported: other programs may run beside this one
+
 import csv
 import os
 import tempfile

@@ -5,6 +5,10 @@
 # device snapshot, and then both tested under noise from none to four times that of the device.
 
 # %%
+import hybridq
+
+hybridq.share_machine()  # before torch is imported: other programs may run beside this one
+
 import os
 import tempfile
 from pathlib import Path

@@ -9,6 +9,10 @@
 # needed. A rehearsal has the errors that one calibration of the device reports, and no others.
 
 # %%
+import hybridq
+
+hybridq.share_machine()  # before torch is imported: other programs may run beside this one
+
 import os
 import time
 

@@ -12,6 +12,10 @@
 # would send them to a device.
 
 # %%
+import hybridq
+
+hybridq.share_machine()  # before torch is imported: other programs may run beside this one
+
 import csv
 import json
 import os

@@ -45,7 +45,7 @@ def study_folder(
         with locked(folder / STUDY_LOCK, "works on this study"), log_to_file(folder):
             if resume is None:
                 write_config(folder, config)
-                write_environment(folder, seed=seed)
+                write_environment(folder, seed=seed, worker_threads=1)
             else:
                 note_resumption(folder)
             logger.info("study folder %s", folder)

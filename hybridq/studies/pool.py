@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import socket
 import threading
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 
 from hybridq.errors import UnavailableError
 from hybridq.memory import keep_freed_memory
+from hybridq.threads import set_environment
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
@@ -103,13 +105,25 @@ def one_thread() -> Iterator[None]:
 
 def _start_worker() -> None:
     """Compute on one thread, leave Ctrl-C to the process that waits, and end when it ends."""
-    os.environ["OMP_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    _compute_alone()
+
+
+def _compute_alone() -> None:
+    """Set this process to one thread, before torch and Aer are loaded."""
+    set_environment(threads=1)
     keep_freed_memory()
     import torch
 
     torch.set_num_threads(1)
+
+
+def _run_packed(packed: bytes) -> Any:
+    """Run a pickled function on its unit; to unpickle them may load torch."""
+    _compute_alone()
+    function, unit = pickle.loads(packed)
+    return function(unit)
 
 
 def _end_with_parent() -> None:
@@ -143,8 +157,8 @@ def _on_ray(
             "check --ray."
         ) from error
     try:
-        remote = ray.remote(num_cpus=1)(function)
-        running = {remote.remote(unit): unit for unit in units}
+        remote = ray.remote(num_cpus=1)(_run_packed)
+        running = {remote.remote(ray.cloudpickle.dumps((function, unit))): unit for unit in units}
         while running:
             done, _ = ray.wait(list(running), num_returns=1)
             try:

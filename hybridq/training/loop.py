@@ -19,6 +19,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from hybridq.config import ComputeConfig, RunConfig
@@ -28,10 +29,12 @@ from hybridq.runs import (
     create_run,
     discard_if_empty,
     log_to_file,
+    note_computing,
     note_resumption,
     write_config,
     write_environment,
 )
+from hybridq.threads import divide_threads
 
 logger = logging.getLogger("hybridq")
 
@@ -128,7 +131,7 @@ def make_trainer(
     bar: list[Callback] = [RichProgressBar(leave=False)] if sys.stderr.isatty() else []
     devices: int | str = int(compute.devices) if compute.devices.isdigit() else compute.devices
     try:
-        return Trainer(
+        trainer = Trainer(
             accelerator=compute.accelerator,
             devices=devices,
             num_nodes=compute.num_nodes,
@@ -155,6 +158,12 @@ def make_trainer(
             "Expected --accelerator, --devices, --num-nodes, --strategy and --precision that "
             f"Lightning can use here, got {compute.model_dump()}: {reason}"
         ) from error
+    own = getattr(trainer.strategy, "cluster_environment", None)
+    if isinstance(own, LightningEnvironment) and trainer.num_devices > 1:
+        divide_threads(trainer.num_devices)
+        if folder is not None and is_first_rank():
+            note_computing(folder)
+    return trainer
 
 
 def shared_folder(trainer: Trainer, folder: Path | None) -> Path:

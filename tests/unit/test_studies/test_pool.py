@@ -64,11 +64,19 @@ def test_no_cluster_at_the_address():
         list(run_units(square, [1], workers=1, ray="127.0.0.1:1"))
 
 
-def test_a_local_ray_cluster():
+def square_and_settings(number):
+    return *square(number), (os.environ["OMP_NUM_THREADS"], os.environ.get("GOMP_SPINCOUNT"))
+
+
+def test_a_local_ray_cluster(monkeypatch):
+    """Also what its processes compute with: one thread, and the spin of whoever started it."""
     pytest.importorskip("ray")
-    found = dict(run_units(square, [1, 2, 3], workers=1, ray="local"))
-    assert {unit: value for unit, (value, _) in found.items()} == {1: 1, 2: 4, 3: 9}
-    assert os.getpid() not in {process for _, process in found.values()}
+    spin = "777"
+    monkeypatch.setenv("GOMP_SPINCOUNT", spin)
+    found = dict(run_units(square_and_settings, [1, 2, 3], workers=1, ray="local"))
+    assert {unit: value for unit, (value, *_) in found.items()} == {1: 1, 2: 4, 3: 9}
+    assert os.getpid() not in {process for _, process, _ in found.values()}
+    assert {settings for *_, settings in found.values()} == {("1", spin)}
     with pytest.raises(InvalidValueError, match="got 2"):
         list(run_units(refuse, [1, 2, 3], workers=1, ray="local"))
 
