@@ -33,7 +33,7 @@ from backends.ibm_options import estimator_options
 from backends.isa import Prepared, assemble, compile_on_target, kept_for
 from backends.noise import device_noise
 from backends.preflight import check_isa
-from backends.program import program_size
+from backends.program import program_size, repetition_delay
 from backends.scheduled import ScheduledSimulator
 from backends.seeds import SeedSequenceCounter
 from backends.specs import IbmRuntime
@@ -84,7 +84,14 @@ class _RuntimeEngine(Engine):
                 return
             limit = FREE_SECONDS
         circuit, column, angles = pub
-        size = program_size(circuit, column, angles, self._spec, self.device_for(circuit))
+        size = program_size(
+            circuit,
+            column,
+            angles,
+            self._spec,
+            self.device_for(circuit),
+            rep_delay=repetition_delay(self.device),
+        )
         planned = self._planned_seconds + size.qpu_seconds
         if planned > limit:
             raise InvalidValueError(

@@ -189,7 +189,7 @@ plans = {
 fig, ax = plt.subplots(figsize=(8.5, 3.8))
 for level, colour in zip(PLANNED_LEVELS, (GREY, BLUE, ORANGE), strict=False):
     where = np.arange(len(PLANNED_SHOTS)) + 0.28 * (level - (len(PLANNED_LEVELS) - 1) / 2)
-    seconds = [plans[shots, level].qpu_seconds for shots in PLANNED_SHOTS]
+    seconds = [plans[shots, level].quick_seconds for shots in PLANNED_SHOTS]
     bars = ax.bar(where, seconds, 0.26, color=colour, label=LEVELS[level])
     ax.bar_label(bars, fmt="%.0f s", fontsize=8)
 ax.axhline(600, color="black", lw=1, ls="--")
@@ -197,7 +197,7 @@ ax.text(-0.45, 640, "Open plan, 28 days", fontsize=8)
 ax.set_xticks(range(len(PLANNED_SHOTS)), PLANNED_SHOTS)
 ax.set(xlabel="shots", ylabel="estimated QPU seconds (logarithmic)", yscale="log")
 ax.set_title(f"{SENT} images: what they take of the 600 s of the Open plan")
-ax.set_ylim(None, 4 * max(600, *(plan.qpu_seconds for plan in plans.values())))
+ax.set_ylim(None, 4 * max(600, *(plan.quick_seconds for plan in plans.values())))
 ax.legend(fontsize=8, loc="upper left", ncols=3)
 fig.tight_layout()
 plt.show()

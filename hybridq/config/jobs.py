@@ -31,7 +31,10 @@ class SubmitConfig(Config):
     dry_run: bool = False
     """Print device, layout, cost and upload, and post nothing."""
     max_qpu_seconds: float | None = Field(None, gt=0)
-    """Most QPU time that all jobs may take together, in seconds; kept by the service, too."""
+    """Most QPU time that all jobs may take together, in seconds; the service stops what exceeds it,
+    approximately."""
+    tight_budget: bool = False
+    """Accept a budget without the margin above the estimate; a job that is stopped is charged."""
     yes: bool = False
     """Agree to an estimate above 60 QPU seconds without a budget."""
     wait: float = Field(0.0, ge=0)

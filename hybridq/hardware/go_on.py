@@ -9,12 +9,12 @@ from pathlib import Path
 from backends.jobs import JobService, ServiceError, open_jobs
 from hybridq.config import SubmitConfig
 from hybridq.hardware.account import check_account, close_sessions
+from hybridq.hardware.budget import check_budget, share_budget
 from hybridq.hardware.chunks import Chunk, ChunkState
 from hybridq.hardware.circuit import Program
 from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.look_up import ended, look_up, lost
 from hybridq.hardware.pace import Clock, Pace
-from hybridq.hardware.plan import check_budget, share_budget
 from hybridq.hardware.post import post_all
 from hybridq.hardware.submission import COMMAND, Submission
 from hybridq.runs import log_to_file, read_config
@@ -137,17 +137,18 @@ def _caps(
     Raises:
         InvalidValueError: If it leaves too little.
     """
-    planned = {job["start"]: job["qpu_seconds"] for job in submission.plan["jobs"]}
+    planned = {job.start: job.estimate for job in submission.planned.jobs}
     estimates = {chunk.index: planned[chunk.start] for chunk in ledger.chunks()}
-    seconds = [estimates[chunk.index] for chunk in waiting]
     budget = config.max_qpu_seconds or submission.max_qpu_seconds
-    spent = ledger.spent(estimates)
+    spent = ledger.spent({index: one.seconds for index, one in estimates.items()})
+    own = [estimates[chunk.index] for chunk in waiting]
     check_budget(
-        sum(seconds),
+        sum(one.seconds for one in own),
         seconds_left,
         budget=budget,
         agreed=config.yes or submission.device is None,
         spent=spent,
     )
-    caps = share_budget(seconds, submission.spec().max_execution_time, budget, spent=spent)
+    least = [one.least_limit(tight=config.tight_budget) for one in own]
+    caps = share_budget(least, submission.spec().max_execution_time, budget, spent=spent)
     return {chunk.index: cap for chunk, cap in zip(waiting, caps, strict=True)}

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from backends.ibm import FREE_SECONDS
 from backends.program import SECONDS_PER_EXECUTION, SECONDS_PER_JOB, ProgramSize
 from hybridq.errors import InvalidValueError
+from hybridq.hardware.budget import (
+    MARGIN_FACTOR,
+    MARGIN_SECONDS,
+    Estimate,
+    check_budget,
+    share_budget,
+)
 
 if TYPE_CHECKING:
     from backends import IbmRuntime
@@ -41,8 +47,11 @@ class PlannedJob:
         stop: The image after the last.
         executions: Executions on the device.
         body_bytes: Bytes of the request that posts it.
-        qpu_seconds: IBM's quick estimate of what it takes, in seconds.
+        qpu_seconds: What it is estimated to take, in seconds: by the device's own times where it
+            tells them, else by IBM's quick formula.
         max_seconds: QPU seconds after which the service stops it.
+        quick_seconds: What it takes by IBM's quick formula, in seconds; None in plans of earlier
+            versions, whose estimate was that one.
     """
 
     start: int
@@ -51,6 +60,13 @@ class PlannedJob:
     body_bytes: int
     qpu_seconds: float
     max_seconds: int
+    quick_seconds: float | None = None
+
+    @property
+    def estimate(self) -> Estimate:
+        """What it is estimated to take, in both ways."""
+        quick = self.qpu_seconds if self.quick_seconds is None else self.quick_seconds
+        return Estimate(self.qpu_seconds, quick)
 
 
 @dataclass(frozen=True)
@@ -72,6 +88,7 @@ class Plan:
         images: Number of images.
         jobs: The jobs.
         seconds_left: QPU seconds the account has left; None where there is no limit.
+        is_timed: Whether the device told the times that the estimate is made of.
     """
 
     device: str
@@ -88,6 +105,7 @@ class Plan:
     images: int
     jobs: tuple[PlannedJob, ...]
     seconds_left: float | None
+    is_timed: bool = False
 
     @property
     def executions(self) -> int:
@@ -99,13 +117,36 @@ class Plan:
         """Estimated QPU seconds of all jobs."""
         return sum(job.qpu_seconds for job in self.jobs)
 
+    @property
+    def quick_seconds(self) -> float:
+        """IBM's quick estimate of the QPU seconds of all jobs."""
+        return sum(job.estimate.quick_seconds for job in self.jobs)
+
+    @property
+    def least_budget(self) -> int:
+        """The least `--max-qpu-seconds` that leaves every job its margin."""
+        return sum(job.estimate.least_limit() for job in self.jobs)
+
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON-safe values."""
-        return {**asdict(self), "qpu_seconds": self.qpu_seconds, "executions": self.executions}
+        return {
+            **asdict(self),
+            "qpu_seconds": self.qpu_seconds,
+            "quick_seconds": self.quick_seconds,
+            "least_budget": self.least_budget,
+            "executions": self.executions,
+        }
 
     def rows(self) -> list[list[str]]:
         """What `--dry-run` prints: pairs of name and value."""
         total = sum(job.body_bytes for job in self.jobs)
+        basis = "the device tells no times, so that this is IBM's quick estimate"
+        if self.is_timed:
+            own = (self.qpu_seconds - SECONDS_PER_JOB * len(self.jobs)) / self.executions
+            basis = (
+                f"{SECONDS_PER_JOB:g} s for each job, {own * 1e3:.3f} ms for each execution: the "
+                "device's delay and the circuit's duration"
+            )
         largest = max(job.body_bytes for job in self.jobs)
         left = "no limit known"
         if self.seconds_left is not None:
@@ -126,13 +167,22 @@ class Plan:
             ["upload", f"{total / 1e3:.0f} kB in all, {largest / 1e3:.0f} kB the largest request"],
             [
                 "QPU time",
-                f"{self.qpu_seconds:.1f} s estimated ({SECONDS_PER_JOB:g} s for each job and "
-                f"{SECONDS_PER_EXECUTION * 1e3:g} ms for each execution); {left}",
+                f"{self.qpu_seconds:.1f} s estimated ({basis}); {left}",
+            ],
+            [
+                "quick formula",
+                f"{self.quick_seconds:.1f} s by IBM's ({SECONDS_PER_JOB:g} s for each job, "
+                f"{SECONDS_PER_EXECUTION * 1e3:g} ms for each execution)",
+            ],
+            [
+                "least budget",
+                f"--max-qpu-seconds {self.least_budget}: for each job the larger estimate and a "
+                f"margin of {MARGIN_FACTOR - 1:.0%}, at least {MARGIN_SECONDS:g} s",
             ],
             [
                 "stopped after",
-                f"{max(job.max_seconds for job in self.jobs)} s of QPU time at most for one job, "
-                "by the service",
+                f"about {max(job.max_seconds for job in self.jobs)} s of QPU time at most for one "
+                "job, by the service",
             ],
         ]
 
@@ -157,6 +207,7 @@ def plan_jobs(
     limits: Limits,
     max_seconds: int,
     budget: float | None,
+    tight: bool = False,
 ) -> tuple[PlannedJob, ...]:
     """Cut images into jobs of nearly equal size, as few as the limits allow.
 
@@ -166,23 +217,28 @@ def plan_jobs(
         limits: How large one job may be.
         max_seconds: QPU seconds that the backend's options allow one job.
         budget: QPU seconds that all jobs may take together, if the user said so.
+        tight: Whether the user gave up the margin between estimates and limits.
 
     Raises:
         InvalidValueError: If one image alone is too large, or the estimate is above the budget.
     """
-    most = min(limits.executions, int((max_seconds - SECONDS_PER_JOB) / SECONDS_PER_EXECUTION))
     rows = images
     while True:
         size = size_of(0, rows)
-        excess = max(size.executions / most, size.body_bytes / limits.body_bytes)
+        needed = _estimate(size).least_limit(tight=tight)
+        excess = max(
+            size.executions / limits.executions,
+            size.body_bytes / limits.body_bytes,
+            needed / max_seconds,
+        )
         if excess <= 1:
             break
         if rows == 1:
             raise InvalidValueError(
-                f"Expected one image to fit into a job of {most} executions and "
-                f"{limits.body_bytes} bytes, got {size.executions} and {size.body_bytes}: take "
-                "fewer shots or less mitigation, or raise --job-executions, --job-bytes or the "
-                "backend's max_execution_time."
+                f"Expected one image to fit into a job of {limits.executions} executions, "
+                f"{limits.body_bytes} bytes and {max_seconds} QPU seconds, got {size.executions}, "
+                f"{size.body_bytes} and {needed}: take fewer shots or less mitigation, or raise "
+                "--job-executions, --job-bytes or the backend's max_execution_time."
             )
         rows = max(1, min(rows - 1, int(rows / excess)))
     count = math.ceil(images / rows)
@@ -190,77 +246,23 @@ def plan_jobs(
     ranges = list(itertools.pairwise(edges))
     sizes = {stop - start: size_of(start, stop) for start, stop in reversed(ranges)}
     found = [sizes[stop - start] for start, stop in ranges]
-    seconds = [size.qpu_seconds for size in found]
-    check_budget(sum(seconds), None, budget=budget, agreed=True)
-    caps = share_budget(seconds, max_seconds, budget)
+    estimates = [_estimate(size) for size in found]
+    check_budget(sum(one.seconds for one in estimates), None, budget=budget, agreed=True)
+    least = [one.least_limit(tight=tight) for one in estimates]
+    caps = share_budget(least, max_seconds, budget)
     return tuple(
-        PlannedJob(start, stop, size.executions, size.body_bytes, size.qpu_seconds, cap)
+        PlannedJob(
+            start,
+            stop,
+            size.executions,
+            size.body_bytes,
+            size.qpu_seconds,
+            cap,
+            size.quick_seconds,
+        )
         for (start, stop), size, cap in zip(ranges, found, caps, strict=True)
     )
 
 
-def share_budget(
-    seconds: Sequence[float], max_seconds: int, budget: float | None, *, spent: float = 0.0
-) -> list[int]:
-    """QPU seconds after which the service stops each job, so that together they keep a budget.
-
-    Args:
-        seconds: Estimates of the jobs.
-        max_seconds: QPU seconds that the backend's options allow one job.
-        budget: QPU seconds that all jobs may take together, if the user said so.
-        spent: QPU seconds of it that other jobs took or may take.
-
-    Raises:
-        InvalidValueError: If a job could not end within its share.
-    """
-    if budget is None:
-        return [max_seconds] * len(seconds)
-    total = sum(seconds)
-    caps = [min(max_seconds, int((budget - spent) * own / total)) for own in seconds]
-    if any(cap < own for cap, own in zip(caps, seconds, strict=True)):
-        raise InvalidValueError(
-            f"Expected a budget that lets each of {len(seconds)} jobs end (limits are whole "
-            f"seconds), got {budget:g} s for an estimate of {spent + total:.1f}: raise "
-            f"--max-qpu-seconds to {math.ceil(spent + total) + len(seconds)}."
-        )
-    return caps
-
-
-def check_budget(
-    seconds: float,
-    seconds_left: float | None,
-    *,
-    budget: float | None,
-    agreed: bool,
-    spent: float = 0.0,
-) -> None:
-    """Refuse what the account cannot pay, and what costs much without the user's word.
-
-    Args:
-        seconds: Estimated QPU seconds of the jobs that are about to be posted.
-        seconds_left: What the account has left; None where there is no limit.
-        budget: What the user allows for all jobs of the submission, if that was said.
-        agreed: Whether the user agreed to any estimate, or it costs nothing.
-        spent: What jobs of the submission that are posted already took or may take.
-
-    Raises:
-        InvalidValueError: If so.
-    """
-    if seconds_left is not None and seconds > seconds_left:
-        raise InvalidValueError(
-            f"Expected at most the {seconds_left:.0f} QPU seconds that the account has left, got "
-            f"an estimate of {seconds:.1f}: take fewer images (--limit), fewer shots or less "
-            "mitigation, or wait until the plan grants more."
-        )
-    if budget is not None and spent + seconds > budget:
-        before = f" and {spent:.1f} that jobs took or may still take" if spent else ""
-        raise InvalidValueError(
-            f"Expected at most {budget:g} QPU seconds, got an estimate of {seconds:.1f}{before}: "
-            "take fewer images (--limit), fewer shots or less mitigation, or raise "
-            "--max-qpu-seconds."
-        )
-    if budget is None and seconds > FREE_SECONDS and not agreed:
-        raise InvalidValueError(
-            f"Expected a budget for an estimate of {seconds:.1f} QPU seconds, which is more than "
-            f"{FREE_SECONDS:g}, got none: look at --dry-run, then give --max-qpu-seconds or --yes."
-        )
+def _estimate(size: ProgramSize) -> Estimate:
+    return Estimate(size.qpu_seconds, size.quick_seconds)

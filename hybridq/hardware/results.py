@@ -84,6 +84,7 @@ def _counts(submission: Submission, ledger: Ledger) -> dict[str, Any]:
     chunks = ledger.chunks()
     charged = [job.qpu_seconds for job in ledger.jobs()]
     known = [seconds for seconds in charged if seconds is not None]
+    planned = submission.planned
     return {
         "complete": all(chunk.state is ChunkState.DONE for chunk in chunks),
         "images": sum(chunk.size for chunk in chunks),
@@ -92,14 +93,14 @@ def _counts(submission: Submission, ledger: Ledger) -> dict[str, Any]:
         "data": submission.data,
         "split": submission.split,
         "backend": submission.backend,
-        "device": submission.plan["device"],
-        "calibration_date": submission.plan["calibration_date"],
-        "mitigation": submission.plan["mitigation"],
+        "device": planned.device,
+        "calibration_date": planned.calibration_date,
+        "mitigation": planned.mitigation,
         "simulated_mitigation": "none",
-        "shots": submission.plan["shots"],
+        "shots": planned.shots,
         "qpu_seconds": sum(known),
         "qpu_seconds_of_all_jobs": len(known) == len(charged) and not ledger.has_doubts(),
-        "qpu_seconds_estimated": submission.plan["qpu_seconds"],
+        "qpu_seconds_estimated": planned.qpu_seconds,
         "chunks": [
             {
                 "images": [chunk.start, chunk.stop],

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from backends import IbmRuntime, Spec, parse_backend
 from backends.calibration import SUFFIX
@@ -19,6 +20,7 @@ from hybridq.checkpoint import model_folder
 from hybridq.config import Config
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.files import atomic_path, read_json, reading, write_json
+from hybridq.hardware.plan import PlannedJob
 
 logger = logging.getLogger("hybridq")
 
@@ -27,6 +29,17 @@ SUBMISSION_FILE = "submission.json"
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+class Planned(BaseModel):
+    """What is read of a plan; earlier versions noted less."""
+
+    device: str
+    calibration_date: str | None
+    mitigation: str
+    shots: int
+    qpu_seconds: float = 0.0
+    jobs: tuple[PlannedJob, ...] = ()
 
 
 class Submission(Config):
@@ -65,6 +78,11 @@ class Submission(Config):
     max_qpu_seconds: float | None
     """QPU seconds that all jobs may take together, where the user said so."""
 
+    @property
+    def planned(self) -> Planned:
+        """What is read of the plan."""
+        return Planned.model_validate(self.plan)
+
     def spec(self) -> IbmRuntime:
         """The backend's spec, on the device that was chosen."""
         spec = runtime_spec(self.backend)
@@ -92,7 +110,9 @@ class Submission(Config):
                 "folder that `hybridq submit` printed."
             )
         with reading(path):
-            return cls.model_validate(read_json(path, "a submission", "restore it."))
+            found = cls.model_validate(read_json(path, "a submission", "restore it."))
+            Planned.model_validate(found.plan)
+        return found
 
     def check_model(self) -> None:
         """Check that the run still has the model that was submitted.

@@ -14,10 +14,11 @@ from backends import Executable, open_backend
 from backends.jobs import ServiceError, open_jobs
 from backends.layouts import rank_layouts
 from backends.preflight import preflight
-from backends.program import ProgramSize, program_size
+from backends.program import ProgramSize, program_size, repetition_delay
 from hybridq.checkpoint import ModelSpec, load_model, read_spec
 from hybridq.config import FinetuneConfig, SubmitConfig
 from hybridq.errors import InvalidValueError
+from hybridq.hardware.budget import check_budget
 from hybridq.hardware.circuit import Program, check_quantum, compile_program, shift_rule
 from hybridq.hardware.go_on import go_on
 from hybridq.hardware.images import Source, choose_threshold, features_of, source_of
@@ -27,7 +28,6 @@ from hybridq.hardware.plan import (
     REHEARSAL,
     Limits,
     Plan,
-    check_budget,
     mitigation_words,
     plan_jobs,
 )
@@ -202,8 +202,10 @@ def _prepare(
         device = backend.device_for(rule.prepared)
         preflight(program.circuit, program.column, program.angles, device)
 
+        delay = repetition_delay(backend.device)
+
         def size_of(start: int, stop: int) -> ProgramSize:
-            return program_size(*program.pub(start, stop), runtime, device)
+            return program_size(*program.pub(start, stop), runtime, device, rep_delay=delay)
 
         jobs = plan_jobs(
             len(source.ids),
@@ -211,6 +213,7 @@ def _prepare(
             limits=Limits(config.job_executions, config.job_bytes),
             max_seconds=runtime.max_execution_time,
             budget=config.max_qpu_seconds,
+            tight=config.tight_budget,
         )
         hardware = runtime.rehearse is None
         service = open_jobs(runtime, Path(), backend.device)
@@ -229,6 +232,7 @@ def _prepare(
             images=len(source.ids),
             jobs=jobs,
             seconds_left=service.seconds_left(),
+            is_timed=size_of(0, 1).device_seconds is not None,
         )
         simulated = ideal[:0]
         if not config.dry_run:

@@ -165,6 +165,21 @@ def test_a_budget_is_kept_before_and_by_the_service(loopback, submit):
     assert loopback.accepted[0].cost == 30
 
 
+def test_a_budget_just_above_the_estimate_needs_a_word(loopback, submit):
+    _, out, _ = submit("--dry-run")
+    least = int(re.search(r"least budget +--max-qpu-seconds (\d+)", out)[1])
+    own, quick = (
+        float(re.search(rf"{name} +([\d.]+) s ", out)[1]) for name in ("QPU time", "quick formula")
+    )
+    assert own < quick < least - 2
+    code, _, err = submit("--max-qpu-seconds", least - 1)
+    assert code == 2
+    assert f"raise --max-qpu-seconds to {least}, or give --tight-budget" in err
+    assert posts(loopback) == []
+    assert submit("--max-qpu-seconds", least - 1, "--tight-budget")[0] == 0
+    assert loopback.accepted[0].cost == least - 1
+
+
 def test_much_qpu_time_needs_a_word(serve, submit):
     server = serve(ideal=True)
     backend = "ibm,resilience_level=0,shots=100000"

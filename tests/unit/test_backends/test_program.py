@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from qiskit.transpiler import InstructionProperties
 from qiskit_ibm_runtime import Batch, QiskitRuntimeService
 from qiskit_ibm_runtime.api.rest.runtime import Runtime
 from qiskit_ibm_runtime.executor_estimator import Estimator, prepare
@@ -15,7 +16,7 @@ from backends.devices import fake_device
 from backends.ibm import HardwareEngine
 from backends.ibm_options import estimator_options
 from backends.layouts import rank_layouts
-from backends.program import program_size
+from backends.program import program_size, repetition_delay
 from hybridq.quantum import build_circuit, z_observables
 
 BUILT = build_circuit(4)
@@ -190,3 +191,52 @@ def test_each_qubit_below_the_last_in_use_costs_bytes():
     (few, small), (many, large) = sizes
     assert large > 25_000
     assert 200 < (large - small) / (many - few) < 400
+
+
+def longest_path(circuit, target):
+    """When the last qubit is done, each gate starting as soon as its qubits are free."""
+    free = dict.fromkeys(circuit.qubits, 0.0)
+    for item in circuit.data:
+        where = tuple(circuit.find_bit(qubit).index for qubit in item.qubits)
+        name = item.operation.name
+        if name == "delay":
+            lasts = target.dt * item.operation.duration
+        else:
+            lasts = 0.0 if name == "barrier" else target[name][where].duration
+        end = max(free[qubit] for qubit in item.qubits) + lasts
+        free.update(dict.fromkeys(item.qubits, end))
+    return max(free.values())
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_a_job_takes_the_delay_and_its_circuits_duration_for_each_execution(level):
+    spec, device = IbmRuntime(resilience_level=level, shots=500), fake_device("manila")
+    prepared = prepared_for(spec, device, ["IIIZ", "XIIX"])
+    pub = (prepared.circuit, prepared.column, points(prepared, 3))
+    size = program_size(*pub, spec, device, rep_delay=repetition_delay(device))
+    program, _ = prepare.prepare([pub], estimator_options(spec), backend=device)
+    expected = 2 + program.shots * sum(
+        int(np.prod(item.shape)) * (250e-6 + longest_path(item.circuit, device.target))
+        for item in program.items
+    )
+    # At level 2 gates are folded at random.
+    assert size.qpu_seconds == pytest.approx(expected, rel=1e-3 if level == 2 else 1e-9)
+    assert size.quick_seconds == pytest.approx(2 + 0.00035 * size.executions)
+
+
+@pytest.mark.parametrize("delay", [None, "250", True, float("nan"), float("inf"), -1e-6])
+def test_a_device_that_does_not_tell_its_delay_is_estimated_by_the_quick_formula(delay):
+    configuration = SimpleNamespace(default_rep_delay=delay)
+    assert repetition_delay(SimpleNamespace(configuration=lambda: configuration)) is None
+    assert repetition_delay(SimpleNamespace()) is None
+
+
+def test_a_device_without_durations_is_estimated_by_the_quick_formula():
+    spec, device = IbmRuntime(resilience_level=0, shots=100), FakeManilaV2()
+    prepared = prepared_for(spec, device, ["IIIZ"])
+    for where in list(device.target["sx"]):
+        device.target.update_instruction_properties("sx", where, InstructionProperties(error=1e-4))
+    pub = (prepared.circuit, prepared.column, points(prepared, 2))
+    size = program_size(*pub, spec, device, rep_delay=250e-6)
+    assert size.device_seconds is None
+    assert size.qpu_seconds == size.quick_seconds
