@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from hybridq.config import Config, HeadConfig
 from hybridq.encoder.backbone import Encoder, EncoderSpec
 from hybridq.errors import InvalidValueError, MissingFileError
-from hybridq.files import atomic_path, read_json, write_json, write_text
+from hybridq.files import read_json, write_bytes, write_json, write_text
 from hybridq.heads import num_trainable, quantum_layers
 from hybridq.model import HybridClassifier, build_model
 from hybridq.runs import check_finished
@@ -55,8 +55,7 @@ class ModelSpec(Config):
 def save_model(folder: Path, model: HybridClassifier, spec: ModelSpec) -> None:
     """Write `model.safetensors`, `config.json` and `MODEL_CARD.md` into `folder`."""
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    with atomic_path(folder / "model.safetensors") as temporary:
-        save_file(state, temporary)
+    write_bytes(folder / "model.safetensors", save(state))
     write_json(folder / "config.json", spec.model_dump(mode="json"))
     write_text(folder / "MODEL_CARD.md", model_card(model, spec))
 

@@ -12,9 +12,10 @@ import io
 import logging
 import os
 import re
-import sqlite3
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from hybridq import __version__, config
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.files import read_json, read_toml
 from hybridq.memory import keep_freed_memory
+from hybridq.outside import outside_cause, space_error
 from hybridq.threads import set_environment
 
 EXIT_FAILED = 1
@@ -72,35 +74,75 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        if not arguments or arguments[0] in ("-h", "--help"):
-            print(usage())
-            return 0 if arguments else EXIT_WRONG_INPUT
-        if arguments[0] == "--version":
-            print(f"hybridq {__version__}")
-            return 0
-        name, rest = find_command(arguments)
-        command = COMMANDS[name]
-        settings = parse(name, command.model, rest)
-        set_up_logging()
-        keep_freed_memory()
-        if "torch" not in sys.modules:  # or this is a call from a program that runs already
-            set_environment()
-        module, function = command.function.split(":")
-        code: int = getattr(importlib.import_module(module), function)(settings)
+        with terminated_as_interrupted():
+            code = run(arguments)
+            sys.stdout.flush()
     except HybridqError as error:
-        print(f"hybridq: error: {one_line(str(error))}", file=sys.stderr)
-        return EXIT_WRONG_INPUT
+        if space_error(error) is None:
+            print(f"hybridq: error: {one_line(str(error))}", file=sys.stderr)
+            return EXIT_WRONG_INPUT
+        print(f"hybridq: error: {outside_cause(error)}", file=sys.stderr)
+        return EXIT_FAILED
     except KeyboardInterrupt:
         print("hybridq: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone: nothing is left to say, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence_output()
         return EXIT_FAILED
-    except (OSError, sqlite3.Error) as error:
-        print(f"hybridq: error: {explain_disk(error)}", file=sys.stderr)
+    except Exception as error:
+        cause = outside_cause(error)
+        if cause is None:
+            raise
+        try:
+            sys.stdout.flush()
+        except OSError:
+            silence_output()  # it would fail again at exit
+        print(f"hybridq: error: {cause}", file=sys.stderr)
         return EXIT_FAILED
     return code
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; what ends it early is raised."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if arguments else EXIT_WRONG_INPUT
+    if arguments[0] == "--version":
+        print(f"hybridq {__version__}")
+        return 0
+    name, rest = find_command(arguments)
+    command = COMMANDS[name]
+    settings = parse(name, command.model, rest)
+    set_up_logging()
+    keep_freed_memory()
+    if "torch" not in sys.modules:  # or this is a call from a program that runs already
+        set_environment()
+    module, function = command.function.split(":")
+    code: int = getattr(importlib.import_module(module), function)(settings)
+    return code
+
+
+@contextlib.contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Inside, a request to end (SIGTERM) is what Ctrl-C is, unless somebody else answers it."""
+    is_ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if is_ours:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def silence_output() -> None:
+    """Send what is left of the output nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def usage() -> str:
@@ -254,17 +296,6 @@ def explain(message: str, name: str) -> str:
         r"^(Value error|Parsing error|Missing argument|Unrecognized options)\s+", "", text
     )
     return f"{text.strip().rstrip('.')}: see hybridq {name} --help."
-
-
-def explain_disk(error: Exception) -> str:
-    """What a disk, or a ledger on it, did not do, in one line without secrets."""
-    from backends.secrets import redact
-
-    return redact(
-        f"Expected files that can be read and written, got {type(error).__name__} ({error}): check "
-        "the path, its permissions and the space on its disk, then give the same command again.",
-        {},
-    )
 
 
 def one_line(text: str) -> str:

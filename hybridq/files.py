@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import struct
@@ -14,29 +12,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backends.files import (
-    atomic_path,
-    open_regular,
-    parse_json,
-    read_json,
-    read_text,
-    read_toml,
-)
+from backends.atomic import atomic_path, check_writable, remove_leftovers, write_bytes
+from backends.files import open_regular, parse_json, read_json, read_text, read_toml
+from hybridq.csv_files import csv_text, read_csv, write_csv
 from hybridq.errors import InvalidValueError
+from hybridq.outside import space_error
 
 __all__ = [
     "UNREADABLE",
     "append_jsonl",
     "atomic_path",
     "check_out",
+    "csv_text",
     "open_regular",
     "parse_json",
+    "read_csv",
     "read_json",
     "read_jsonl",
     "read_text",
     "read_toml",
     "reading",
+    "remove_leftovers",
     "without_nan",
+    "write_bytes",
     "write_csv",
     "write_json",
     "write_jsonl",
@@ -73,8 +71,7 @@ def reading(path: Path, *more: type[Exception]) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` atomically, as UTF-8."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="")
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -93,19 +90,18 @@ def without_nan(value: Any) -> Any:
     return value
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Write a CSV file with a header line."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text(path, buffer.getvalue())
-
-
 def append_jsonl(path: Path, row: Mapping[str, Any]) -> None:
-    """Append one JSON object as a line."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row, allow_nan=False) + "\n")
+    """Append one JSON object as a line.
+
+    Raises:
+        OSError: If the disk does not take it; it names `path`.
+    """
+    line = json.dumps(row, allow_nan=False) + "\n"
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -127,19 +123,36 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 
 
 def check_out(path: Path, *, force: bool) -> None:
-    """Refuse a file that exists or cannot be made.
+    """Refuse a file that exists or cannot be written, before anything is computed for it.
 
     Raises:
-        InvalidValueError: if it exists and `force` is not given, is a folder, or lies below a file.
+        InvalidValueError: if it exists and `force` is not given, is no file, or cannot be made.
+        OSError: if the disk is full.
     """
-    if path.is_file() and not force:
+    try:
+        what = _no_file(path)
+        if what is None and (force or not path.exists()):
+            check_writable(path)
+    except OSError as error:
+        if space_error(error):
+            raise
+        what = f"cannot be written ({error.strerror})"
+    if what is not None:
+        raise InvalidValueError(
+            f"Expected a file after --out, got {str(path)!r}, which {what}: choose another."
+        )
+    if path.exists() and not force:
         raise InvalidValueError(
             f"Expected a new file after --out, got {str(path)!r}, which exists: choose another, "
             "or add --force."
         )
+
+
+def _no_file(path: Path) -> str | None:
+    """Why a path cannot be that of a file to write; None if it may."""
     above = next(folder for folder in path.absolute().parents if folder.exists())
-    if path.is_dir() or not above.is_dir():
-        raise InvalidValueError(
-            f"Expected a file after --out, got {str(path)!r}, which "
-            f"{'is a folder' if path.is_dir() else f'lies below the file {above}'}: choose another."
-        )
+    if path.is_dir():
+        return "is a folder"
+    if not above.is_dir():
+        return f"lies below the file {above}"
+    return "is no regular file" if path.exists() and not path.is_file() else None

@@ -7,9 +7,10 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +25,8 @@ from hybridq.config import (
     PretrainConfig,
 )
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
-from hybridq.files import read_json, write_json
+from hybridq.files import read_json, remove_leftovers, write_json
+from hybridq.outside import space_error
 from hybridq.threads import computing
 
 PACKAGES = (
@@ -58,6 +60,9 @@ RESUMABLE: dict[str, type[Config]] = {
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
+_made_for: dict[Path, tuple[Path, ...]] = {}
+"""For each run folder that this process made, the folders above it that it made as well."""
+
 logger = logging.getLogger("hybridq")
 
 
@@ -68,12 +73,14 @@ def create_run(runs: Path, command: str, name: str) -> Path:
 
     Raises:
         InvalidValueError: if the folder cannot be made there.
+        OSError: if the disk is full.
     """
     own = re.sub(r"^\d{8}-\d{6}-", "", name)
     safe = re.sub(r"[^A-Za-z0-9._-]+", "_", own).strip("._") or "run"
     stamp = time.strftime("%Y%m%d-%H%M%S")
     for attempt in range(1000):
         folder = runs / command / (f"{stamp}-{safe}" + (f"-{attempt}" if attempt else ""))
+        above = tuple(one for one in folder.absolute().parents if not one.exists())
         try:
             folder.mkdir(parents=True, exist_ok=False)
         except FileExistsError:
@@ -81,10 +88,14 @@ def create_run(runs: Path, command: str, name: str) -> Path:
                 break
             continue
         except OSError as error:
+            _remove_empty(above)
+            if space_error(error):
+                raise
             raise InvalidValueError(
                 f"Expected a folder for runs that can be written to, got {str(runs)!r} "
                 f"({error.strerror}): choose another with --runs."
             ) from error
+        _made_for[folder] = above
         return folder
     raise InvalidValueError(
         f"Expected a folder for runs, got {str(runs)!r}, in which none can be made: "
@@ -93,13 +104,57 @@ def create_run(runs: Path, command: str, name: str) -> Path:
 
 
 def discard_if_empty(folder: Path) -> None:
-    """Remove a run folder in which no work has been kept, after a command failed early."""
+    """Remove a run folder in which no work has been kept, after a command failed early.
+
+    Folders above it that were made for it are removed as well, unless others use them.
+    """
     early = {"config.json", "environment.json", "log.txt", STUDY_LOCK}
     if folder.is_dir() and all(
         entry.name in early or (entry.name == "metrics.jsonl" and entry.stat().st_size == 0)
         for entry in folder.iterdir()
     ):
         shutil.rmtree(folder)
+        _remove_empty(_made_for.pop(folder, ()))
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:  # the innermost first
+        with suppress(OSError):  # another run is in it, or it was never made
+            folder.rmdir()
+
+
+@contextmanager
+def to_go_on_with(folder: Path | None, command: str, *, is_new: bool) -> Iterator[None]:
+    """Inside, a failure leaves a folder that `--resume` can go on with, or none.
+
+    What the user gave wrongly removes a new folder in which no work has been kept. Whatever else
+    ends the command leaves it, and it is told how to go on. What writers that were killed have
+    left in an old one is removed.
+
+    Args:
+        folder: Of the run or study; None where another process writes it.
+        command: That has `--resume`.
+        is_new: Whether this command made it.
+    """
+    if folder is None:
+        yield
+        return
+    try:
+        if not is_new:
+            remove_leftovers(folder)
+        yield
+    except HybridqError:
+        if is_new:
+            discard_if_empty(folder)
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        if not (folder / "config.json").is_file():
+            discard_if_empty(folder)
+        elif isinstance(error, KeyboardInterrupt):
+            logger.warning("interrupted: go on with `hybridq %s --resume %s`", command, folder)
+        else:
+            error.add_note(f"`hybridq {command} --resume {folder}` goes on with this one")
+        raise
 
 
 def write_config(folder: Path, config: Config) -> None:
@@ -245,10 +300,29 @@ def read_result(folder: Path) -> dict[str, Any]:
     return result
 
 
+class _LogFile(logging.FileHandler):
+    """A log that ends, with a line, where its disk takes no more."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Drop the file at what the disk refuses; a defect is told as it always is."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        logger.removeHandler(self)
+        self.close()
+        logger.warning("%s ends here: %s", self.baseFilename, error.strerror)
+
+    def close(self) -> None:
+        """Close the file, whatever the disk says to what is left to write."""
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def log_to_file(folder: Path) -> Iterator[None]:
     """Inside, also write hybridq's log to `log.txt` in the run folder."""
-    handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+    handler = _LogFile(folder / "log.txt", encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)
     try:

@@ -17,13 +17,13 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
 from hybridq.data.transforms import prepare_images
 from hybridq.errors import InvalidValueError, MissingFileError, UnavailableError
-from hybridq.files import atomic_path, parse_json
+from hybridq.files import parse_json, write_bytes
 from hybridq.runs import check_finished
 
 NUM_FEATURES = 1280
@@ -163,8 +163,7 @@ def save_encoder(encoder: Encoder, path: Path) -> None:
     state = {
         name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()
     }
-    with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata={"encoder_spec": encoder.spec.model_dump_json()})
+    write_bytes(path, save(state, metadata={"encoder_spec": encoder.spec.model_dump_json()}))
 
 
 def encoder_file(source: str | Path) -> Path:

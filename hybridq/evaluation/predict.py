@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import sys
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from hybridq.checkpoint import load_model
 from hybridq.config import FinetuneConfig, PredictConfig
 from hybridq.data.images import is_image_file, read_image
 from hybridq.errors import InvalidValueError, MissingFileError
-from hybridq.files import check_out, write_csv
+from hybridq.files import check_out, csv_text, write_csv
 from hybridq.model import probabilities
 from hybridq.runs import read_config
 
@@ -57,9 +56,7 @@ def predict(config: PredictConfig) -> None:
         for path, row in zip(paths, probs, strict=True)
     ]
     if config.out is None:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+        sys.stdout.write(csv_text(header, rows))
     else:
         write_csv(config.out, header, rows)
         logger.info("wrote %s", config.out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from qiskit.primitives.containers.observables_array import ObservablesArray
 from torch import Tensor
 
 from hybridq.errors import InvalidValueError
-from hybridq.files import atomic_path, read_json, reading, write_json
+from hybridq.files import atomic_path, read_json, reading, write_bytes, write_json
 from hybridq.heads import CONTROLS
 from hybridq.quantum.gradient import ShiftRule
 from hybridq.quantum.layer import QuantumLayer
@@ -52,8 +53,9 @@ class Program:
             qpy.dump(self.circuit, file)
         rows = [dict(row) for row in self.column.tolist() for row in row]
         write_json(folder / "observables.json", rows)
-        with atomic_path(folder / "angles.npy") as path, path.open("wb") as file:
-            np.save(file, self.angles)
+        buffer = io.BytesIO()  # into a file numpy would hide what the disk says
+        np.save(buffer, self.angles)
+        write_bytes(folder / "angles.npy", buffer.getvalue())
 
     @classmethod
     def load(cls, folder: Path) -> Program:

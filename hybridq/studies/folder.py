@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hybridq.config.base import Config
-from hybridq.errors import HybridqError
 from hybridq.lock import locked
 from hybridq.runs import (
     STUDY_LOCK,
     create_run,
-    discard_if_empty,
     log_to_file,
     note_resumption,
+    to_go_on_with,
     write_config,
     write_environment,
 )
@@ -41,21 +40,15 @@ def study_folder(
         InvalidValueError: If another process is at work on it.
     """
     folder = resume or create_run(runs, "study", name)
-    try:
-        with locked(folder / STUDY_LOCK, "works on this study"), log_to_file(folder):
-            if resume is None:
-                write_config(folder, config)
-                write_environment(folder, seed=seed, worker_threads=1)
-            else:
-                note_resumption(folder)
-            logger.info("study folder %s", folder)
-            try:
-                yield folder
-            except KeyboardInterrupt:
-                again = f"hybridq study {kind} --resume {folder}"
-                logger.warning("interrupted: go on with `%s`", again)
-                raise
-    except HybridqError:
+    with (
+        to_go_on_with(folder, f"study {kind}", is_new=resume is None),
+        locked(folder / STUDY_LOCK, "works on this study"),
+        log_to_file(folder),
+    ):
         if resume is None:
-            discard_if_empty(folder)
-        raise
+            write_config(folder, config)
+            write_environment(folder, seed=seed, worker_threads=1)
+        else:
+            note_resumption(folder)
+        logger.info("study folder %s", folder)
+        yield folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import os
@@ -23,14 +24,14 @@ from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from hybridq.config import ComputeConfig, RunConfig
-from hybridq.errors import HybridqError, InvalidValueError
-from hybridq.files import append_jsonl, atomic_path, read_jsonl, write_jsonl
+from hybridq.errors import InvalidValueError
+from hybridq.files import append_jsonl, read_jsonl, write_bytes, write_jsonl
 from hybridq.runs import (
     create_run,
-    discard_if_empty,
     log_to_file,
     note_computing,
     note_resumption,
+    to_go_on_with,
     write_config,
     write_environment,
 )
@@ -53,8 +54,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
     ) -> None:
         """Write `checkpoint` to `path`."""
-        with atomic_path(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+        buffer = io.BytesIO()  # torch would hide what the disk says
+        torch.save(checkpoint, buffer)
+        write_bytes(Path(path), buffer.getvalue())
 
 
 class MetricsFile(Callback):
@@ -219,20 +221,16 @@ def training_run(
     folder = resume
     if folder is None and is_first_rank():
         folder = create_run(config.runs, command, config.name or name)
-        write_config(folder, config)
-        write_environment(folder, seed=config.seed, **environment)
-    elif folder is not None and is_first_rank():
-        note_resumption(folder)
-    with log_to_file(folder) if folder is not None and is_first_rank() else nullcontext():
-        try:
+    writes = folder is not None and is_first_rank()
+    with to_go_on_with(folder if writes else None, command, is_new=resume is None):
+        if folder is not None and writes:
+            if resume is None:
+                write_config(folder, config)
+                write_environment(folder, seed=config.seed, **environment)
+            else:
+                note_resumption(folder)
+        with log_to_file(folder) if folder is not None and writes else nullcontext():
             yield folder
-        except HybridqError:
-            if folder is not None and resume is None:
-                discard_if_empty(folder)
-            raise
-        except KeyboardInterrupt:
-            logger.warning("interrupted: go on with `hybridq %s --resume %s`", command, folder)
-            raise
 
 
 def _quiet() -> None:

@@ -222,7 +222,7 @@ def test_an_evaluation_that_fails_leaves_nothing(finetuned, monkeypatch):
     monkeypatch.setattr(evaluate_module, "classify", fail)
     with pytest.raises(RuntimeError, match="boom"):
         evaluated(finetuned)
-    assert list(Path("runs/evaluate").iterdir()) == []
+    assert not Path("runs").exists()
 
 
 def test_a_validation_split_of_one_class(save_npz, tmp_path):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -178,14 +180,9 @@ def test_a_missing_option_is_described(refused, finetuned):
 @pytest.mark.parametrize(
     ("option", "value"), [("--accelerator", "abacus"), ("--precision", "7-bit"), ("--devices", "x")]
 )
-def test_settings_that_lightning_cannot_use(run, command, option, value):
-    """What can be known only when the trainer is made: no run folder is left then."""
-    code, out, err = run(command, "--data", PHANTOM, option, value)
-    assert (code, out) == (2, "")
-    assert err.startswith("hybridq: error: ")
-    assert err.count("\n") == 1
-    assert value in err
-    assert list(Path(f"runs/{command}").iterdir()) == []
+def test_settings_that_lightning_cannot_use(refused, command, option, value):
+    """What can be known only when the trainer is made: no folder is left then."""
+    assert value in refused(command, "--data", PHANTOM, option, value)
 
 
 @pytest.mark.parametrize("seed", [2**64, 10**30])
@@ -538,7 +535,7 @@ def full_disk(_):
 
 
 FAULTS = {
-    "a full disk": (full_disk, "No space left"),
+    "a full disk": (full_disk, "none left (No space left on device)"),
     "a folder": (lambda folder: folder.read_text(), "IsADirectoryError"),
     "a file as a folder": (lambda folder: (folder / "file" / "x").mkdir(), "NotADirectoryError"),
     "no database": (lambda folder: sqlite3.connect(folder), "OperationalError"),
@@ -559,10 +556,73 @@ def test_a_disk_that_fails_is_told_in_one_line(run, tmp_path, monkeypatch, name)
     monkeypatch.setattr("hybridq.output.data_list", lambda _: fault(folder))
     code, out, err = run("data", "list")
     assert (code, out) == (1, "")
-    assert err.startswith("hybridq: error: Expected files that can be read and written, got ")
+    expected = "space on the disk" if "full" in name else "files that can be read and written"
+    assert err.startswith(f"hybridq: error: Expected {expected}, got ")
     assert said in err
     assert err.count("\n") == 1
     assert TOKEN not in err
+
+
+SHORT_OF_MEMORY = [
+    MemoryError(),
+    RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: "
+        "you tried to allocate 64 bytes. Error code 12 (Cannot allocate memory)"
+    ),
+    RuntimeError("could not create a primitive"),
+    RuntimeError("std::bad_alloc"),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ImportError("libx.so: failed to map segment from shared object"),
+]
+
+
+@pytest.mark.parametrize("error", SHORT_OF_MEMORY)
+def test_too_little_memory_is_told_in_one_line(run, monkeypatch, error):
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr("hybridq.output.data_list", fail)
+    code, out, err = run("data", "list")
+    assert (code, out) == (1, "")
+    assert err.startswith("hybridq: error: Expected enough memory, got none left (")
+    assert "--batch-size" in err
+    assert err.count("\n") == 1
+
+
+def test_numpy_without_memory_is_told_in_one_line(run, monkeypatch):
+    monkeypatch.setattr("hybridq.output.data_list", lambda _: np.empty(2**60, dtype=np.uint8))
+    code, _, err = run("data", "list")
+    assert code == 1
+    assert err.startswith("hybridq: error: Expected enough memory, got none left (MemoryError: Una")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a defect"), KeyError("x"), SystemError("y")])
+def test_a_defect_stays_a_traceback(monkeypatch, isolated, error):
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr("hybridq.output.data_list", fail)
+    with pytest.raises(type(error)):
+        cli.main(["data", "list"])
+
+
+def test_an_output_that_takes_nothing_is_told_in_one_line():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "hybridq.cli", "--version"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("hybridq: error: Expected space on the disk, got none left")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_request_to_end_is_an_interrupt(run, monkeypatch):
+    monkeypatch.setattr("hybridq.output.data_list", lambda _: signal.raise_signal(signal.SIGTERM))
+    assert run("data", "list") == (130, "", "hybridq: interrupted\n")
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_data_list(run):

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
+import resource
+import signal
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from hybridq.files import append_jsonl, atomic_path, read_jsonl, write_csv, write_json, write_text
+from backends.atomic import atomic_path, remove_leftovers
+from hybridq.csv_files import csv_text, read_csv, write_csv
+from hybridq.errors import InvalidValueError
+from hybridq.files import append_jsonl, check_out, read_jsonl, write_json, write_text
 
 
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt, SystemExit])
@@ -86,11 +96,174 @@ def test_json_without_nan(tmp_path, value):
 
 
 def test_csv_is_read_back_as_written(tmp_path):
-    rows = [["a,b", 'say "x"'], ["line\nbreak", "ä"], ["", "0.5"]]
+    rows = [["a;b,c", 'say "x"'], ["line\nbreak", "ä"], ["", "0.5"]]
     write_csv(tmp_path / "a.csv", ["id", "text"], rows)
     with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
         assert list(csv.reader(file)) == [["id", "text"], *rows]
     assert b"\r" not in (tmp_path / "a.csv").read_bytes()
+
+
+RUN_BY_SPREADSHEETS = ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\tx", "\rx", "=cmd|' /C calc'!A0"]
+
+
+@pytest.mark.parametrize("cell", RUN_BY_SPREADSHEETS)
+def test_no_cell_is_run_by_a_spreadsheet(tmp_path, cell):
+    path = tmp_path / "a.csv"
+    write_csv(path, ["id", cell], [[cell, "x"]])
+    with path.open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == [["id", f"'{cell}"], [f"'{cell}", "x"]]
+    assert read_csv(path) == (["id", cell], [[cell, "x"]])
+
+
+@pytest.mark.parametrize("number", [-0.5, "-0.5", "+1", "-1e-05", -3, "-inf", "-7"])
+def test_numbers_stay_numbers(number):
+    assert csv_text(["a"], [[number]]) == f"a\n{number}\n"
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), min_size=2))
+@example(["'=1", "''=1"])
+@example(["'-0.5", "-0.5"])
+@example(["'", "''x"])
+def test_every_cell_is_read_back(tmp_path_factory, cells):
+    path = tmp_path_factory.mktemp("csv") / "a.csv"
+    header = [str(number) for number in range(len(cells))]
+    write_csv(path, header, [cells])
+    assert read_csv(path) == (header, [cells])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "different column names"),
+        (b"a,a\n1,2\n", "different column names"),
+        (b"a,b\n1\n", "Expected 2 cells in row 2"),
+        (b"a,b\n1,2,3\n", "Expected 2 cells in row 2"),
+        (b"a\n\xe4\n", "a damaged file"),
+        (b'a\n"x', "a damaged file"),
+        (None, "No such file"),
+    ],
+)
+def test_a_damaged_table_is_refused_in_one_line(tmp_path, content, said):
+    path = tmp_path / "a.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InvalidValueError, match=said) as caught:
+        read_csv(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def small_files():
+    """No file may be larger than 4,096 bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, ignored)
+
+
+@pytest.mark.parametrize("kind", ["text", "weights", "encoder", "checkpoint", "numbers", "line"])
+def test_a_disk_that_takes_no_more_is_named_and_nothing_is_left(tmp_path, request, kind):
+    """Whatever library writes: the error is the disk's, with the file that was asked for."""
+    import torch
+    from safetensors.torch import save
+
+    from hybridq.encoder.backbone import Encoder, EncoderSpec, save_encoder
+    from hybridq.files import write_bytes
+    from hybridq.training.loop import AtomicCheckpointIO
+
+    encoder = None
+    if kind == "encoder":
+        encoder = Encoder(EncoderSpec(image_size=16, stem="stride1", mean=(0,) * 3, std=(1,) * 3))
+    path = tmp_path / "new" / "file"
+    values = torch.zeros(2000)
+    writers = {
+        "text": lambda: write_text(path, "x" * 9999),
+        "weights": lambda: write_bytes(path, save({"a": values})),
+        "encoder": lambda: save_encoder(encoder, path),
+        "checkpoint": lambda: AtomicCheckpointIO().save_checkpoint({"a": values}, path),
+        "line": lambda: append_jsonl(tmp_path / "file", {"a": "x" * 9999}),
+        "numbers": lambda: save_numbers(path),
+    }
+    request.getfixturevalue("small_files")
+    with pytest.raises(OSError, match="File too large") as caught:
+        writers[kind]()
+    assert caught.value.errno == errno.EFBIG
+    assert caught.value.filename == str(tmp_path / "file" if kind == "line" else path)
+    assert sorted(os.listdir(tmp_path)) == (["file"] if kind == "line" else [])
+
+
+def save_numbers(path):
+    import numpy as np
+
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, a=np.zeros(9999))
+
+
+def test_what_killed_writers_left_is_removed_and_what_one_writes_is_kept(tmp_path):
+    script = (
+        "import sys, time; from pathlib import Path; from backends.atomic import atomic_path\n"
+        "with atomic_path(Path(sys.argv[1])) as path:\n"
+        "    path.write_text('half'); print(path, flush=True); time.sleep(600)"
+    )
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path / name)], stdout=subprocess.PIPE, text=True
+        )
+        for name in ("killed.txt", "killed too.txt", "alive.txt")
+    ]
+    try:
+        for writer in writers:
+            assert writer.stdout.readline()
+        for writer in writers[:2]:
+            writer.kill()
+            writer.wait()
+        assert len(list(tmp_path.glob(".*.part"))) == 3
+        write_text(tmp_path / "killed.txt", "whole")
+        write_text(tmp_path / "alive.txt", "whole")
+        assert len(list(tmp_path.glob(".*.part"))) == 2
+        remove_leftovers(tmp_path)
+        (kept,) = tmp_path.glob(".*.part")
+        assert kept.name.startswith(".alive.txt.")
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.wait()
+            writer.stdout.close()
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "ä" * 127, "new/deeper/file"])
+def test_any_name_that_a_file_can_have(tmp_path, name):
+    write_text(tmp_path / name, "x")
+    assert (tmp_path / name).read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("file", "which exists"),
+        ("folder", "is a folder"),
+        ("pipe", "is no regular file"),
+        ("file/below", "lies below the file"),
+        ("x" * 256, "File name too long"),
+        ("/proc/none/x", "No such file"),
+    ],
+)
+def test_an_out_that_cannot_be_written_is_refused_before_it_is_needed(tmp_path, place, said):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    before = sorted(os.listdir(tmp_path))
+    with pytest.raises(InvalidValueError, match=said):
+        check_out(tmp_path / place, force=False)
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_an_out_that_can_be_written_is_not_made_yet(tmp_path):
+    check_out(tmp_path / "new" / "deeper" / "file", force=False)
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("cut", range(1, 12))

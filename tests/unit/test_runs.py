@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -143,6 +144,74 @@ def test_discard_removes_a_folder_without_work_alone(tmp_path):
         runs.discard_if_empty(folder)
     assert not early.exists()
     assert len(list(late.iterdir())) == 4
+
+
+def test_discard_removes_the_folders_that_were_made_for_it_alone(tmp_path):
+    (tmp_path / "own").mkdir()
+    first = runs.create_run(tmp_path / "own" / "runs", "study", "x")
+    second = runs.create_run(tmp_path / "own" / "runs", "study", "x")
+    runs.discard_if_empty(first)
+    assert not first.exists()
+    assert second.is_dir()  # the folders above it are in use
+    third = runs.create_run(tmp_path / "own" / "new" / "runs", "study", "x")
+    runs.discard_if_empty(third)
+    assert sorted(path.name for path in (tmp_path / "own").iterdir()) == ["runs"]
+
+
+@pytest.mark.parametrize(
+    ("error", "written", "left"),
+    [
+        (InvalidValueError("x"), True, False),
+        (OSError(errno.ENOSPC, "full"), False, False),
+        (OSError(errno.ENOSPC, "full"), True, True),
+        (MemoryError(), True, True),
+        (KeyboardInterrupt(), False, False),
+        (KeyboardInterrupt(), True, True),
+    ],
+)
+def test_a_failure_leaves_what_can_be_gone_on_with_or_nothing(tmp_path, error, written, left):
+    folder = runs.create_run(tmp_path / "runs", "finetune", "x")
+
+    def fail():
+        with runs.to_go_on_with(folder, "finetune", is_new=True):
+            if written:
+                runs.write_config(folder, FinetuneConfig())
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        fail()
+    assert folder.exists() is left
+    assert (tmp_path / "runs").exists() is left
+    again = f"`hybridq finetune --resume {folder}`"
+    told = any(again in note for note in getattr(caught.value, "__notes__", ()))
+    assert told is (left and not isinstance(error, KeyboardInterrupt))
+
+
+def test_what_a_killed_writer_left_is_removed_when_the_run_goes_on(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / ".last.ckpt.x7.part").write_text("half")
+    with runs.to_go_on_with(tmp_path, "finetune", is_new=False):
+        assert list(tmp_path.rglob(".*")) == []
+
+
+def test_a_log_whose_disk_is_full_ends_with_one_line(tmp_path, caplog, capsys, monkeypatch):
+    monkeypatch.setattr(runs.logger, "propagate", True)
+    (tmp_path / "log.txt").symlink_to("/dev/full")
+    with caplog.at_level("INFO", "hybridq"), runs.log_to_file(tmp_path):
+        runs.logger.info("first")
+        runs.logger.info("second")
+    ends = f"{tmp_path / 'log.txt'} ends here: No space left on device"
+    assert caplog.messages == [ends, "first", "second"] or caplog.messages == [
+        "first", ends, "second",
+    ]  # fmt: skip
+    assert capsys.readouterr().err == ""
+
+
+def test_a_name_that_is_not_utf8_is_logged(tmp_path, capsys):
+    with runs.log_to_file(tmp_path):
+        runs.logger.warning("of %s", "M\udcfcller")
+    assert "M\\udcfcller" in (tmp_path / "log.txt").read_text()
+    assert "Logging error" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

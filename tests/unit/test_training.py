@@ -891,16 +891,17 @@ def test_settings_that_lightning_cannot_use(tmp_path, command, changes):
     with pytest.raises(InvalidValueError, match="Lightning") as info:
         train(config(runs, compute=compute))
     assert "\n" not in str(info.value)
-    assert list((runs / command).iterdir()) == []
+    assert not runs.exists()
 
 
 @pytest.mark.parametrize("head", ["linear", "pqc"])
 def test_a_training_that_diverges_at_once(tmp_path, head):
-    config = finetuning(tmp_path, learning_rate=1e30, head=PQC.model_copy(update={"name": head}))
+    runs = tmp_path / "runs"
+    config = finetuning(runs, learning_rate=1e30, head=PQC.model_copy(update={"name": head}))
     with pytest.raises(InvalidValueError, match="lower the learning rate") as info:
         finetune(config)
     assert "\n" not in str(info.value)
-    assert list((tmp_path / "finetune").iterdir()) == []
+    assert not runs.exists()
 
 
 def test_resume_of_another_commands_run(pretrained, tmp_path):
