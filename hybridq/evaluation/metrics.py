@@ -6,11 +6,13 @@ unweighted mean of one against the rest. Sensitivity and specificity speak of th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
+
+from hybridq.evaluation.counted import CountedFigures
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -127,30 +129,60 @@ def predict_labels(
     return np.where(probs[:, positive] >= threshold, positive, 1 - positive).astype(np.int64)
 
 
-def all_metrics(
-    *, multilabel: bool, positive: int | None, threshold: float, num_classes: int
-) -> Callable[[Ints, Floats], dict[str, float]]:
-    """A function of labels and probabilities that computes every figure of the task at hand."""
+@dataclass(frozen=True)
+class AllMetrics:
+    """A function of labels and probabilities that computes every figure of the task at hand.
 
-    def compute(labels: Ints, probs: Floats) -> dict[str, float]:
-        predicted = predict_labels(
-            probs, multilabel=multilabel, positive=positive, threshold=threshold
-        )
+    Attributes:
+        multilabel: whether an image can have several labels.
+        positive: index of the positive class of two, or None.
+        threshold: on the positive class's probability, or on those of several labels.
+        num_classes: number of classes.
+    """
+
+    multilabel: bool
+    positive: int | None
+    threshold: float
+    num_classes: int
+
+    def __call__(self, labels: Ints, probs: Floats) -> dict[str, float]:
+        """The figures of these images."""
+        predicted = self._predicted(probs)
         figures = {
             "auc": auc(labels, probs),
             "accuracy": accuracy(labels, predicted),
             "balanced_accuracy": balanced_accuracy(labels, predicted),
-            "macro_f1": macro_f1(labels, predicted, num_classes),
+            "macro_f1": macro_f1(labels, predicted, self.num_classes),
         }
-        if positive is not None:
-            actual = labels == positive
-            found = predicted == positive
+        if self.positive is not None:
+            actual = labels == self.positive
+            found = predicted == self.positive
             figures["sensitivity"] = _share(found[actual])
             figures["specificity"] = _share(~found[~actual])
         figures["calibration_error"] = expected_calibration_error(labels, probs)
         return figures
 
-    return compute
+    def counted(self, labels: Ints, probs: Floats) -> CountedFigures:
+        """The same figures of draws of these images, which are sorted once for all draws."""
+        return CountedFigures(
+            labels,
+            probs,
+            self._predicted(probs),
+            positive=self.positive,
+            num_bins=CALIBRATION_BINS,
+        )
+
+    def _predicted(self, probs: Floats) -> Ints:
+        return predict_labels(
+            probs, multilabel=self.multilabel, positive=self.positive, threshold=self.threshold
+        )
+
+
+def all_metrics(
+    *, multilabel: bool, positive: int | None, threshold: float, num_classes: int
+) -> AllMetrics:
+    """Every figure of the task at hand, for `stratified_bootstrap` and for one set of images."""
+    return AllMetrics(multilabel, positive, threshold, num_classes)
 
 
 def _share(values: NDArray[np.bool_]) -> float:

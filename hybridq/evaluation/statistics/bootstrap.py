@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hybridq.errors import InvalidValueError
+from hybridq.evaluation.counted import CountedFigures
+from hybridq.evaluation.metrics import AllMetrics
+from hybridq.evaluation.ranked import RankedScores, blocks, mean_of_defined
 from hybridq.evaluation.statistics.checks import check_level, checked_scores
 
 Floats = NDArray[np.float64]
 Metrics = Callable[[NDArray[np.int64], NDArray[np.float64]], dict[str, float]]
 Draw = Callable[[np.random.Generator, NDArray[np.intp]], NDArray[np.float64]]
 
-# Numbers in one array of counts: 16 MB.
+# Numbers in one array of counts: 8 MB.
 BATCH_NUMBERS = 2_000_000
 
 
@@ -35,7 +39,8 @@ def stratified_bootstrap(
     speaks of the images that were tested, not of another training seed.
 
     Args:
-        metrics: maps labels and probabilities to named figures.
+        metrics: maps labels and probabilities to named figures; those of `all_metrics` are
+            computed of many draws at once.
         labels: `(count,)` classes, or `(count, num_classes)` of 0 and 1; then the images are
             drawn without strata.
         probs: `(count, num_classes)`.
@@ -55,17 +60,19 @@ def stratified_bootstrap(
     rng = np.random.default_rng(seed)
     strata = _strata(labels)
     point = metrics(labels, probs)
-    draws: dict[str, list[float]] = {name: [] for name in point}
-    for _ in range(resamples):
-        chosen = np.concatenate([rng.choice(stratum, len(stratum)) for stratum in strata])
-        drawn = probs[chosen] if draw is None else draw(rng, chosen)
-        for name, value in metrics(labels[chosen], drawn).items():
-            draws[name].append(value)
+    if isinstance(metrics, AllMetrics) and draw is None:
+        draws = _counted_draws(metrics.counted(labels, probs), rng, strata, resamples)
+    else:
+        rows = []
+        for _ in range(resamples):
+            chosen = _choose(rng, strata)
+            drawn = probs[chosen] if draw is None else draw(rng, chosen)
+            rows.append(metrics(labels[chosen], drawn))
+        draws = {name: np.array([row[name] for row in rows]) for name in point}
     tail = (1 - level) / 2
     result = {}
     for name, value in point.items():
-        defined = np.asarray(draws[name])
-        defined = defined[~np.isnan(defined)]
+        defined = draws[name][~np.isnan(draws[name])]
         low, high = np.quantile(defined, [tail, 1 - tail]) if len(defined) else (np.nan, np.nan)
         result[name] = {"value": value, "low": float(low), "high": float(high)}
     return result
@@ -136,20 +143,22 @@ def paired_bootstrap(
     return PairedBootstrap(point, float(low), float(high), float(p_value))
 
 
-def draw_counts(labels: NDArray[np.int64], *, resamples: int, seed: int) -> Iterator[Floats]:
+def draw_counts(
+    labels: NDArray[np.int64], *, resamples: int, seed: int
+) -> Iterator[NDArray[np.int32]]:
     """How often each image is drawn in each resample: batches of `(images, resamples)`."""
     rng = np.random.default_rng(seed)
     strata = _strata(labels)
     batch = max(1, BATCH_NUMBERS // len(labels))
     for start in range(0, resamples, batch):
-        counts = np.empty((len(labels), min(batch, resamples - start)))
+        counts = np.empty((len(labels), min(batch, resamples - start)), dtype=np.int32)
         for stratum in strata:
             share = np.full(len(stratum), 1 / len(stratum))
             counts[stratum] = rng.multinomial(len(stratum), share, size=counts.shape[1]).T
         yield counts
 
 
-def weighted_aucs(labels: NDArray[np.int64], scores: Floats, counts: Floats) -> Floats:
+def weighted_aucs(labels: NDArray[np.int64], scores: Floats, counts: NDArray[Any]) -> Floats:
     """AUCs of each model with each image counted so many times; ties count half.
 
     Args:
@@ -160,38 +169,50 @@ def weighted_aucs(labels: NDArray[np.int64], scores: Floats, counts: Floats) -> 
     Returns:
         `(models, resamples)`; a class without an image is left out of the mean, NaN without any.
     """
+    columns = scores[:, :, None] if scores.ndim == 2 else scores
     if scores.ndim == 2:
-        return np.stack([_weighted_auc(labels == 1, row, counts) for row in scores])
-    classes = range(scores.shape[2])
-    positive = labels.T == 1 if labels.ndim == 2 else [labels == k for k in classes]
-    values = np.array(
-        [[_weighted_auc(positive[k], rows[:, k], counts) for k in classes] for rows in scores]
-    )
-    defined = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        mean: Floats = np.where(defined, values, 0.0).sum(axis=1) / defined.sum(axis=1)
-    return mean
+        hot = (labels == 1)[:, None]
+    else:
+        hot = labels == 1 if labels.ndim == 2 else labels[:, None] == np.arange(scores.shape[2])
+    ranked = [
+        [RankedScores(hot[:, k], one[:, k]) for k in range(columns.shape[2])] for one in columns
+    ]
+    values = np.empty((len(scores), counts.shape[1], columns.shape[2]))
+    for start, end in blocks(counts.shape[1], len(counts)):
+        part = np.ascontiguousarray(counts[:, start:end].T)
+        for model, row in enumerate(ranked):
+            for k, one in enumerate(row):
+                values[model, start:end, k] = one.aucs(part)
+    return mean_of_defined(values)
 
 
-def _mean_auc(labels: NDArray[np.int64], scores: Floats, counts: Floats) -> Floats:
+def _mean_auc(labels: NDArray[np.int64], scores: Floats, counts: NDArray[Any]) -> Floats:
     mean: Floats = weighted_aucs(labels, scores, counts).mean(axis=0)
     return mean
 
 
-def _weighted_auc(positive: NDArray[np.bool_], scores: Floats, counts: Floats) -> Floats:
-    """`(resamples,)` AUCs: one sort of the images serves all resamples."""
-    order = np.argsort(scores)
-    ups, downs = counts[order], counts[order]
-    ups[~positive[order]] = 0
-    downs[positive[order]] = 0
-    starts = np.unique(scores[order], return_index=True)[1]
-    if len(starts) < len(order):
-        ups, downs = np.add.reduceat(ups, starts), np.add.reduceat(downs, starts)
-    below = np.cumsum(downs, axis=0) - downs / 2
-    pairs = ups.sum(axis=0) * downs.sum(axis=0)
-    with np.errstate(invalid="ignore"):
-        aucs: Floats = np.einsum("ij,ij->j", ups, below) / pairs
-    return aucs
+def _counted_draws(
+    figures: CountedFigures,
+    rng: np.random.Generator,
+    strata: list[NDArray[np.intp]],
+    resamples: int,
+) -> dict[str, Floats]:
+    """`(resamples,)` values of each figure, of the same draws as one by one."""
+    images = sum(len(stratum) for stratum in strata)
+    parts = []
+    for start, end in blocks(resamples, images):
+        counts = np.empty((end - start, images), dtype=np.int32)
+        for row in counts:
+            row[:] = np.bincount(_choose(rng, strata), minlength=images)
+        parts.append(figures(counts))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _choose(rng: np.random.Generator, strata: list[NDArray[np.intp]]) -> NDArray[np.intp]:
+    """As many images of each stratum as it has, with replacement."""
+    return np.concatenate(
+        [stratum[rng.integers(len(stratum), size=len(stratum))] for stratum in strata]
+    )
 
 
 def _strata(labels: NDArray[np.int64]) -> list[NDArray[np.intp]]:
