@@ -156,6 +156,10 @@ class JobService(abc.ABC):
     def report(self, job_id: str) -> JobReport:
         """Where a job stands."""
 
+    def estimate(self, job_id: str) -> float | None:
+        """QPU seconds that the service estimates a job to take; None where it does not say."""
+        return None
+
     @abc.abstractmethod
     def result(self, job_id: str) -> Expvals:
         """Values and standard errors of a job that is done, `(batch, num_observables)` each."""

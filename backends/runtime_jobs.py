@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -134,6 +135,12 @@ class RuntimeJobs(JobService):
             reason = self._asked(lambda: self._job(job_id).error_message())
             reason = without_secrets(str(reason or "no reason given"), self._spec)
         return JobReport(state, reason, self._charged(job_id))
+
+    def estimate(self, job_id: str) -> float | None:
+        """QPU seconds that the service estimates a job to take; None where it does not say."""
+        found = self._asked(lambda: self._job(job_id).usage_estimation).get("quantum_seconds")
+        is_number = isinstance(found, int | float) and not isinstance(found, bool)
+        return float(found) if is_number and math.isfinite(found) and found >= 0 else None
 
     def result(self, job_id: str) -> Expvals:
         """Values and standard errors of a job that is done."""

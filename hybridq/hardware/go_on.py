@@ -12,6 +12,7 @@ from hybridq.hardware.account import check_account, close_sessions
 from hybridq.hardware.budget import check_budget, share_budget
 from hybridq.hardware.chunks import Chunk, ChunkState
 from hybridq.hardware.circuit import Program
+from hybridq.hardware.fetch import fetch_charges
 from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.look_up import ended, look_up, lost
 from hybridq.hardware.pace import Clock, Pace
@@ -49,6 +50,7 @@ def go_on(
                 )
             if trouble is not None:
                 return trouble
+            fetch_charges(ledger, service)
         again = _again(config, ledger, service, folder)
         waiting = [*ledger.chunks(ChunkState.PLANNED), *again]
         if not waiting:

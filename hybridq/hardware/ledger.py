@@ -155,9 +155,9 @@ class Ledger:
         self._forget_intent(chunk)
         self._set(chunk, ChunkState.FAILED, reason=reason)
 
-    def cancelled(self, chunk: Chunk) -> None:
-        """Note that the chunk's job was cancelled."""
-        self._set(chunk, ChunkState.CANCELLED, reason=None)
+    def cancelled(self, chunk: Chunk, reason: str | None = None) -> None:
+        """Note that the chunk's job was cancelled, and why if it was not the user."""
+        self._set(chunk, ChunkState.CANCELLED, reason=reason)
 
     def keep(self, chunk: Chunk, values: Floats, stds: Floats) -> None:
         """Keep the chunk's result, `(size, num_observables)` each.

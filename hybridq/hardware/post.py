@@ -8,6 +8,7 @@ from collections.abc import Callable
 from backends.jobs import JobService, ServiceError, Trouble
 from hybridq.hardware.chunks import Chunk, ChunkState
 from hybridq.hardware.circuit import Pub
+from hybridq.hardware.estimates import Estimates
 from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.look_up import look_up
 from hybridq.hardware.pace import Clock, Pace
@@ -47,12 +48,14 @@ def post_all(
     """
     stopped = None
     doubts = 0
+    estimates = Estimates(ledger, service)
     waiting = ledger.chunks(ChunkState.PLANNED)
     for place, chunk in enumerate(waiting):
         try:
             _post(ledger, service, chunk, pub_of(chunk), clock, pace, max_seconds_of(chunk))
             doubts = 0
             logger.info("chunk %d posted (%d of %d)", chunk.index, place + 1, len(waiting))
+            estimates.check()
         except ServiceError as error:
             if error.maybe_accepted:
                 doubts += 1
@@ -63,6 +66,10 @@ def post_all(
             break
     if ledger.chunks(ChunkState.UNCERTAIN):
         look_up(ledger, service, clock=clock, settle_seconds=settle_seconds)
+    try:
+        estimates.check()  # jobs whose answer was lost
+    except ServiceError as error:
+        stopped = stopped or error
     return stopped
 
 

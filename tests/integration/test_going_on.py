@@ -77,6 +77,29 @@ def test_the_budget_holds_for_all_jobs_together(loopback, submit, command):
     assert sum(job.cost for job in loopback.accepted) <= 40
 
 
+def test_a_job_that_the_service_estimates_above_its_limit_is_cancelled(loopback, submit, command):
+    loopback.estimate = lambda executions: 50.0
+    loopback.hold()
+    code, out, _ = submit(*CUT, "--max-qpu-seconds", "60")
+    assert code == 3
+    (job,) = loopback.accepted  # nothing more is posted
+    assert job.cost < 50
+    assert job.state == "Cancelled"
+    assert states(newest())[0] == "cancelled"
+    assert "got an estimate of 50.0 from the service: it was cancelled" in out
+    assert "from the service" in command("jobs", "status", newest())[1]
+    loopback.release()
+    loopback.estimate = lambda executions: None  # it need not say anything
+    assert submit(*CUT, "--retry-failed", "--wait", "60")[0] == 0
+    assert sum(one.cost for one in loopback.accepted[1:]) <= 60
+
+
+@pytest.mark.parametrize("said", ["12", -1.0, float("nan"), True, {}])
+def test_an_estimate_that_is_none_is_not_compared(loopback, submit, said):
+    loopback.estimate = lambda executions: said
+    assert submit("--max-qpu-seconds", "60", "--wait", "60")[0] == 0
+
+
 def test_what_failed_attempts_were_charged_counts(loopback, submit, command):
     loopback.faults.fail_job(reason="Error in calibration", code=6054)
     submit("--max-qpu-seconds", "15")

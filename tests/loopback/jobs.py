@@ -14,7 +14,7 @@ from tests.loopback.accounts import Account
 from tests.loopback.devices import NAME
 from tests.loopback.execution import count_executions
 from tests.loopback.faults import Faults
-from tests.loopback.records import Accepted, now
+from tests.loopback.records import Accepted, now, quick_estimate
 from tests.loopback.replies import RefusedError
 
 PAGE = 10
@@ -28,6 +28,7 @@ class Queue:
         accepted: Every job, deleted ones included.
         held: While true no job starts.
         open: While false no job starts: the device is not operational.
+        estimate: What is said of a job's QPU seconds beforehand, by its executions.
         changed: Notified whenever a job changes its state; guards everything here.
     """
 
@@ -44,6 +45,7 @@ class Queue:
         self.accepted: list[Accepted] = []
         self.held = False
         self.open = True
+        self.estimate: Callable[[int], Any] = quick_estimate
         self.changed = threading.Condition()
         self._account = account
         self._faults = faults
@@ -101,6 +103,7 @@ class Queue:
                 backend=posted.get("backend", NAME),
                 cost=posted.get("cost"),
                 executions=executions,
+                estimated=self.estimate(executions),
                 ending=self._faults.take_ending(),
             )
             self.accepted.append(job)
@@ -224,7 +227,7 @@ class Queue:
                     if state == "Failed":
                         job.reason, job.reason_code = result.strip().splitlines()[-1], 1517
                     elif job.backend == NAME:
-                        job.charge = job.estimate
+                        job.charge = job.takes
                         self._account.seconds_left -= job.charge
                     job.end(state)
                 self.changed.notify_all()

@@ -14,6 +14,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
+def quick_estimate(executions: int) -> float:
+    """QPU seconds that a job takes, by IBM's quick formula."""
+    return 2.0 + 0.00035 * executions
+
+
 @dataclass(frozen=True)
 class Request:
     """One request as the server saw it.
@@ -61,6 +66,8 @@ class Accepted:
         backend: Name of the device.
         cost: `max_execution_time`, or None.
         executions: Circuits times shots.
+        estimated: What the service says beforehand that it takes, in QPU seconds; None if it does
+            not say.
         state: Queued, Running, Completed, Failed or Cancelled.
         reason: Why it failed.
         reason_code: IBM's code for that.
@@ -81,6 +88,7 @@ class Accepted:
     backend: str
     cost: int | None
     executions: int
+    estimated: Any = None
     state: str = "Queued"
     reason: str | None = None
     reason_code: int | None = None
@@ -98,9 +106,9 @@ class Accepted:
         return self.state in PENDING
 
     @property
-    def estimate(self) -> float:
-        """QPU seconds that it takes, by IBM's quick formula."""
-        return 2.0 + 0.00035 * self.executions
+    def takes(self) -> float:
+        """QPU seconds that it takes."""
+        return quick_estimate(self.executions)
 
     def end(self, state: str) -> None:
         """Put it into a final state."""
@@ -123,7 +131,7 @@ class Accepted:
             "cost": self.cost,
             "private": False,
             "usage": {"seconds": self.charge},
-            "estimated_running_time_seconds": self.estimate,
+            "estimated_running_time_seconds": self.estimated,
         }
         if self.session_id is not None:
             described["session_id"] = self.session_id

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from qiskit.providers import BackendV2
 
@@ -150,6 +150,15 @@ class Loopback:
     @posts_per_minute.setter
     def posts_per_minute(self, value: int | None) -> None:
         self.throttle.limit = value
+
+    @property
+    def estimate(self) -> Callable[[int], Any]:
+        """What the service says beforehand of a job's QPU seconds, by its executions."""
+        return self.queue.estimate
+
+    @estimate.setter
+    def estimate(self, value: Callable[[int], Any]) -> None:
+        self.queue.estimate = value
 
     @property
     def clock(self) -> Callable[[], float]:
