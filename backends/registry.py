@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from backends.errors import InvalidValueError, MissingFileError
 from backends.files import parse_toml, read_toml
+from backends.names import legible
 from backends.secrets import PUBLIC
 from backends.specs import RATE_FIELDS, IbmRuntime, Noisy, Spec, Statevector, build_spec
 from backends.words import nearest
@@ -213,14 +214,15 @@ def _files() -> dict[str, tuple[Traversable, str]]:
     for folder, shipped in _folders():
         for file in sorted(folder.iterdir(), key=lambda item: item.name):
             if file.name.endswith(".toml"):
-                source = "shipped" if shipped else str(file)
-                found[file.name.removesuffix(".toml")] = (file, source)
+                source = "shipped" if shipped else legible(str(file))
+                found[legible(file.name.removesuffix(".toml"))] = (file, source)
     return found
 
 
 def _fields_of(name: str) -> dict[str, Any]:
     """Read the fields of one profile by name."""
     files = _files()
+    name = name if name in files else legible(name)
     if name not in files:
         guess = nearest(name, files)
         remedy = f"did you mean {guess!r}?" if guess else "see `hybridq backends list`."

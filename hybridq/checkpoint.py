@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 
 from hybridq.config import Config, HeadConfig
 from hybridq.encoder.backbone import Encoder, EncoderSpec
@@ -119,7 +119,7 @@ def take_weights(model: HybridClassifier, run: Path) -> None:
     """
     path = model_folder(run) / "model.safetensors"
     try:
-        model.load_state_dict(load_file(path), strict=True)
+        model.load_state_dict(load(path.read_bytes()), strict=True)
     except (SafetensorError, RuntimeError) as error:
         raise InvalidValueError(
             f"Expected weights of a model of the same encoder and head in {path}, got others or a "

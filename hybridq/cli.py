@@ -6,6 +6,7 @@ are outstanding), 130 interrupted, 1 anything else.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import importlib
 import io
@@ -74,14 +75,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        with terminated_as_interrupted():
+        with terminated_as_interrupted(), paths_as_they_are():
             code = run(arguments)
             sys.stdout.flush()
     except HybridqError as error:
         if space_error(error) is None:
-            print(f"hybridq: error: {one_line(str(error))}", file=sys.stderr)
+            complain(one_line(str(error)))
             return EXIT_WRONG_INPUT
-        print(f"hybridq: error: {outside_cause(error)}", file=sys.stderr)
+        complain(str(outside_cause(error)))
         return EXIT_FAILED
     except KeyboardInterrupt:
         print("hybridq: interrupted", file=sys.stderr)
@@ -98,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         except OSError:
             silence_output()  # it would fail again at exit
-        print(f"hybridq: error: {cause}", file=sys.stderr)
+        complain(cause)
         return EXIT_FAILED
     return code
 
@@ -137,6 +138,22 @@ def terminated_as_interrupted() -> Iterator[None]:
     finally:
         if is_ours:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def paths_as_they_are() -> Iterator[None]:
+    """Inside, printing never fails: a path that is no UTF-8 is printed as its own bytes."""
+    output = sys.stdout
+    if not isinstance(output, io.TextIOWrapper):
+        yield
+        return
+    before = output.errors
+    own = codecs.lookup(output.encoding).name == "utf-8"
+    output.reconfigure(errors="surrogateescape" if own else "backslashreplace")
+    try:
+        yield
+    finally:
+        output.reconfigure(errors=before)
 
 
 def silence_output() -> None:
@@ -296,6 +313,12 @@ def explain(message: str, name: str) -> str:
         r"^(Value error|Parsing error|Missing argument|Unrecognized options)\s+", "", text
     )
     return f"{text.strip().rstrip('.')}: see hybridq {name} --help."
+
+
+def complain(line: str) -> None:
+    """Say on standard error what is wrong; it never fails, whatever names are in the line."""
+    text = line.encode(errors="backslashreplace").decode()
+    print(f"hybridq: error: {text}", file=sys.stderr)
 
 
 def one_line(text: str) -> str:

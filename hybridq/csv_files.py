@@ -26,7 +26,7 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Write a table as `csv_text`, atomically."""
-    write_bytes(path, csv_text(header, rows).encode())
+    write_bytes(path, csv_text(header, rows).encode(errors="backslashreplace"))
 
 
 def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:

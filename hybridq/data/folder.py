@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from backends.names import legible
 from hybridq.data.dataset import SPLITS, ImageData, ImageSplit
 from hybridq.data.images import is_image_file, probe_image, read_image
 from hybridq.data.manifest import MANIFEST, read_manifest
@@ -83,7 +84,7 @@ def load_folder(
         if missing:
             notes.append(f"The {split} split has no image of {', '.join(missing)}.")
     return ImageData(
-        name=root.resolve().name,
+        name=legible(root.resolve().name),
         task="binary" if len(names) == 2 else "multiclass",
         class_names=names,
         splits=loaded,
@@ -158,7 +159,12 @@ def _scan_split(root: Path, split: str, on_problem: OnProblem) -> list[Record]:
                 )
             )
         records += [
-            Record(id=f"{split}/{entry.name}/{path.name}", path=path, label=entry.name, split=split)
+            Record(
+                id=legible(f"{split}/{entry.name}/{path.name}"),
+                path=path,
+                label=legible(entry.name),
+                split=split,
+            )
             for path in images
         ]
     return records

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from backends.names import legible
 from hybridq.data.dataset import SPLITS, ImageData, ImageSplit, Task
 from hybridq.data.fetch import ensure_file
 from hybridq.data.medmnist import MEDMNIST, MedMnistSet
@@ -145,7 +146,7 @@ def _load_npz(path: Path, splits: Sequence[str]) -> ImageData:
             f"Expected one image shape in all splits of {path}, got {shapes}: store them alike."
         )
     return ImageData(
-        name=path.stem,
+        name=legible(path.stem),
         task=task,
         class_names=tuple(map(str, range(count))),
         splits=loaded,

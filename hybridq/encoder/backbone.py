@@ -7,6 +7,7 @@ carries what a network needs to be used: input size, mean, standard deviation, l
 
 from __future__ import annotations
 
+import json
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -16,8 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -193,9 +194,9 @@ def load_encoder(source: str | Path) -> Encoder:
     """
     path = encoder_file(source)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        content = path.read_bytes()  # since safetensors opens no path that is not UTF-8
+        state = load(content)
+        metadata = _metadata(content)
         spec = EncoderSpec.model_validate(
             parse_json(metadata["encoder_spec"], f"an encoder_spec in {str(path)!r}", PRETRAIN)
         )
@@ -217,6 +218,13 @@ def load_encoder(source: str | Path) -> Encoder:
             "of a `hybridq pretrain` run."
         ) from error
     return encoder
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    """What a safetensors file says beside its tensors: its header is JSON after its length."""
+    length = int.from_bytes(content[:8], "little")
+    found: dict[str, str] = json.loads(content[8 : 8 + length]).get("__metadata__", {})
+    return found
 
 
 def random_encoder_like(encoder: Encoder, seed: int) -> Encoder:

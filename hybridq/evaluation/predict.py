@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from backends import open_backend
+from backends.names import legible
 from hybridq.checkpoint import load_model
 from hybridq.config import FinetuneConfig, PredictConfig
 from hybridq.data.images import is_image_file, read_image
@@ -52,7 +53,11 @@ def predict(config: PredictConfig) -> None:
     probs = torch.cat(parts).numpy()
     header = ["path", "predicted", *(f"prob_{name}" for name in spec.class_names)]
     rows = [
-        [str(path), predicted_name(row, spec.class_names, spec.task), *(f"{p:.8g}" for p in row)]
+        [
+            legible(str(path)),
+            predicted_name(row, spec.class_names, spec.task),
+            *(f"{p:.8g}" for p in row),
+        ]
         for path, row in zip(paths, probs, strict=True)
     ]
     if config.out is None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backends import Executable, Noisy, open_backend
+from backends.names import legible
 from hybridq.checkpoint import load_model, read_spec
 from hybridq.config import FinetuneConfig, HeadConfig, NoiseStudyConfig
 from hybridq.data import ImageData, ImageSplit
@@ -219,7 +220,7 @@ def check_devices(head: HeadConfig, grid: Grid) -> None:
 
 def device_name(device: str) -> str:
     """A fake device's name, or that of a calibration's file without its folder."""
-    return Path(device).stem if device.endswith(".json") else device
+    return legible(Path(device).stem) if device.endswith(".json") else device
 
 
 def _spec(device: str) -> Noisy:
@@ -289,5 +290,5 @@ def true_margins(labels: NDArray[np.int64], probs: Floats) -> Floats:
 def _seed(unit: Unit, shots: int | None, mitigation: str, repeat: int) -> int:
     """A seed of its own for each setting, whatever else is in the grid."""
     words = (unit.config.seed, unit.key, shots, mitigation, repeat)
-    digest = hashlib.sha256("|".join(map(str, words)).encode()).digest()
+    digest = hashlib.sha256("|".join(map(str, words)).encode(errors="surrogateescape")).digest()
     return int.from_bytes(digest[:4], "big")

@@ -266,6 +266,16 @@ def test_an_out_that_can_be_written_is_not_made_yet(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_no_name_makes_writing_fail(tmp_path):
+    path = tmp_path / os.fsdecode(b"M\xfcller.csv")
+    write_text(path, "of M\udcfcller")
+    assert path.read_text() == r"of M\udcfcller"
+    write_csv(path, ["a"], [["M\udcfcller"]])
+    assert read_csv(path) == (["a"], [[r"M\udcfcller"]])
+    write_json(path, {"run": "M\udcfcller"})
+    assert json.loads(path.read_text()) == {"run": "M\udcfcller"}
+
+
 @pytest.mark.parametrize("cut", range(1, 12))
 def test_a_line_cut_short_by_a_kill_is_left_out(tmp_path, cut):
     path = tmp_path / "metrics.jsonl"
