@@ -267,7 +267,7 @@ def read_config_file(model: type[config.Config], path: Path) -> config.Config:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InvalidValueError(f"{pydantic_line(error)} (in {path})") from error
+        raise InvalidValueError(f"{pydantic_line(error)} in {path}.") from error
 
 
 def pydantic_line(error: ValidationError) -> str:
@@ -275,10 +275,32 @@ def pydantic_line(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"Expected known options, got `{place}`: see --help for the options there are."
+        return f"Expected known options, got `{shortened(place)}`: see --help, and correct it"
     if first["type"] == "missing":
-        return f"Expected a value for `{place}`, got none: give it."
-    return f"{first['msg']} for `{place}`, got {first.get('input')!r}."
+        return f"Expected a value for `{place}`, got none: give it"
+    place = f"`{place}`" if place else "the options"
+    return (
+        f"{said(first['msg'])} for {place}, got {shortened(repr(first.get('input')))}: correct it"
+    )
+
+
+def said(complaint: str) -> str:
+    """A complaint of pydantic in our words."""
+    complaint = complaint.removeprefix("Value error, ")
+    return (
+        re.sub(
+            r"^(Input|String|Tuple|List) should be (an? )?",
+            lambda match: f"Expected {match[2] or 'a value '}",
+            complaint,
+        )
+        .replace("Tuple should have", "Expected a list of")
+        .replace("String should match", "Expected a text that matches")
+    )
+
+
+def shortened(text: str) -> str:
+    """The beginning of a long text."""
+    return text if len(text) <= 120 else text[:120] + "..."
 
 
 def explain(message: str, name: str) -> str:
@@ -297,17 +319,27 @@ def explain(message: str, name: str) -> str:
         r"validation errors? for (\w+) (\S+) (.+?) \[type=\w+, input_value=(.+?), input_type", text
     )
     if complaint:
-        model, field, said, got = complaint.groups()
+        model, field, complaint_text, got = complaint.groups()
         flag = f"--{PREFIXES.get(model, '')}{field.replace('_', '-')}"
-        said = re.sub(r"Input should be (an? )?", lambda m: f"Expected {m[1] or 'a value '}", said)
-        said = said.replace("Value error, ", "")
-        return f"{said} for {flag}, got {got}: see hybridq {name} --help."
+        return (
+            f"{said(complaint_text)} for {flag}, got {shortened(got)}: see hybridq {name} --help."
+        )
     choice = re.search(
         r"invalid choice '(.*?)' for argument '(\S+?)'\. Expected one of \((.+?)\)", text
     )
     if choice:
         got, flag, known = choice.groups()
         return f"Expected one of {known} for {flag}, got {got!r}: see hybridq {name} --help."
+    wrong = re.search(
+        r"Error parsing (\S+): (invalid literal for int|could not convert)[^']+'(.*)'", text
+    )
+    if wrong:
+        flag, kind, got = wrong.groups()
+        wanted = "a whole number" if "int" in kind else "a number"
+        return f"Expected {wanted} for {flag}, got {shortened(got)!r}: see hybridq {name} --help."
+    if digits := re.search(r"Error parsing (\S+): Exceeds the limit", text):
+        wanted = f"a smaller number for {digits[1]}"
+        return f"Expected {wanted}, got thousands of digits: see hybridq {name} --help."
     text = text.split("Argument helptext:")[0]
     text = re.sub(
         r"^(Value error|Parsing error|Missing argument|Unrecognized options)\s+", "", text

@@ -3,19 +3,63 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from tyro.conf import arg
+
+MAX_EPOCHS = 100_000
+MAX_BATCH = 65_536
+MAX_IMAGE_SIZE = 2048
+MAX_LAYERS = 200
+MAX_RATE = 100.0
+MAX_RESAMPLES = 100_000
+MAX_SEEDS = 1000
+MAX_STEPS = 10_000_000
+MAX_LIMIT = 10_000_000
+MAX_WORKERS = 256
+MAX_FILES = 1_000_000
+MAX_RUNS = 1000
+MAX_TEXT = 4096
+"""Longest text or path, in characters."""
 
 
 class Config(BaseModel):
-    """Base of all configs: frozen; an unknown field is an error, and so is an infinite number."""
+    """Base of all configs: frozen; an unknown field is an error, and so is an infinite number.
+
+    Numbers and lists have bounds, generous ones, so that what passes can be run.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+    @field_validator("*")
+    @classmethod
+    def _check_texts(cls, value: Any) -> Any:
+        """Refuse texts and paths that no file and no command line can hold."""
+        for text in _texts(value):
+            if len(text) > MAX_TEXT:
+                raise ValueError(f"Expected at most {MAX_TEXT} characters")
+            if "\0" in text:
+                raise ValueError("Expected a text without NUL characters")
+            try:
+                os.fsencode(text)
+            except UnicodeEncodeError as error:
+                raise ValueError("Expected a text of whole characters") from error
+        return value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in the value of a field; configs within it have been checked already."""
+    if isinstance(value, str | Path):
+        yield str(value)
+    elif isinstance(value, tuple):
+        for entry in value:
+            yield from _texts(entry)
 
 
 class HeadConfig(Config):
@@ -25,7 +69,7 @@ class HeadConfig(Config):
     """One of `linear`, `mlp`, `mlp_residual`, `pqc`, `pqc_residual`."""
     num_qubits: int = Field(4, ge=1, le=20)
     """Qubits of the circuit, which is also the size of the reduced feature vector."""
-    num_layers: int = Field(2, ge=1)
+    num_layers: int = Field(2, ge=1, le=MAX_LAYERS)
     """Repetitions of the trainable layer."""
     encoding: str = "angle"
     """How angles enter the circuit: `angle`, `zz` or `reupload`."""
@@ -33,7 +77,7 @@ class HeadConfig(Config):
     """The trainable part: `ry_cz`, `real_amplitudes`, `efficient_su2`, `strongly_entangling`."""
     entanglement: str = "ring"
     """Which qubits are entangled in a layer: `linear`, `ring`, `full` or `none`."""
-    init_std: float = Field(0.01, ge=0)
+    init_std: float = Field(0.01, ge=0, le=100)
     """Standard deviation of the initial circuit weights, in radians."""
 
 
@@ -52,7 +96,7 @@ class AugmentConfig(Config):
     """Largest relative change of brightness and contrast (and saturation of colour images)."""
     blur: float = Field(0.3, ge=0, le=1)
     """Share of images that are blurred; images below 64 pixels never are."""
-    noise: float = Field(0.0, ge=0)
+    noise: float = Field(0.0, ge=0, le=1)
     """Standard deviation of Gaussian noise, on a scale of 0 to 1, for half of the images."""
     erase: float = Field(0.0, ge=0, le=1)
     """Share of images in which a small rectangle is erased."""
@@ -90,7 +134,7 @@ class ComputeConfig(Config):
     """Lightning's `accelerator`: `auto`, `cpu`, `gpu`, ..."""
     devices: str = "1"
     """Lightning's `devices`: how many, or which as `0,1`, or `auto`."""
-    num_nodes: int = Field(1, ge=1)
+    num_nodes: int = Field(1, ge=1, le=1024)
     """Number of machines."""
     strategy: str = "auto"
     """Lightning's `strategy`: `auto`, `ddp`, ..."""

@@ -8,7 +8,10 @@ from typing import Literal
 from pydantic import Field
 from tyro.conf import Positional
 
-from hybridq.config.base import Config
+from hybridq.config.base import MAX_FILES, MAX_LIMIT, Config
+
+MAX_SECONDS = 30 * 24 * 3600
+"""Longest wait: thirty days."""
 
 
 class SubmitConfig(Config):
@@ -16,7 +19,7 @@ class SubmitConfig(Config):
 
     run: Positional[Path]
     """The run folder of `hybridq finetune`, with a quantum head."""
-    images: Positional[tuple[Path, ...]] = ()
+    images: Positional[tuple[Path, ...]] = Field((), max_length=MAX_FILES)
     """Image files or folders; without any, the images of `--split`."""
     backend: str = "ibm"
     """Where: `ibm,device=ibm_fez,mode=batch,...`, or `ibm_rehearsal`, which needs no account."""
@@ -26,18 +29,18 @@ class SubmitConfig(Config):
     """Folder of named data sets; `HYBRIDQ_DATA` where it is not given."""
     split: Literal["val", "test"] = "test"
     """The split whose images are sent; the threshold always comes from `val`."""
-    limit: int | None = Field(None, ge=2)
+    limit: int | None = Field(None, ge=2, le=MAX_LIMIT)
     """Send this many images of the split only, drawn stratified."""
     dry_run: bool = False
     """Print device, layout, cost and upload, and post nothing."""
-    max_qpu_seconds: float | None = Field(None, gt=0)
+    max_qpu_seconds: float | None = Field(None, gt=0, le=10_000_000)
     """Most QPU time that all jobs may take together, in seconds; the service stops what exceeds it,
     approximately."""
     tight_budget: bool = False
     """Accept a budget without the margin above the estimate; a job that is stopped is charged."""
     yes: bool = False
     """Agree to an estimate above 60 QPU seconds without a budget."""
-    wait: float = Field(0.0, ge=0)
+    wait: float = Field(0.0, ge=0, le=MAX_SECONDS)
     """Go on collecting for this long after posting, in seconds."""
     repost: bool = False
     """Post chunks again that may or may not have been accepted; both may then be charged."""
@@ -47,13 +50,13 @@ class SubmitConfig(Config):
     """Make a new submission although there is one of the same images."""
     layout_seeds: int = Field(8, ge=1, le=100)
     """Seeds of the transpiler whose layouts are compared by expected error."""
-    job_executions: int = Field(5_000_000, ge=1)
+    job_executions: int = Field(5_000_000, ge=1, le=1_000_000_000)
     """Most executions of one job (circuits times shots, mitigation included)."""
-    job_bytes: int = Field(4_000_000, ge=1000)
+    job_bytes: int = Field(4_000_000, ge=1000, le=1_000_000_000)
     """Most bytes of the request that posts one job."""
-    posts_per_minute: int = Field(5, ge=1)
+    posts_per_minute: int = Field(5, ge=1, le=1000)
     """Most jobs posted in a minute; IBM allows a user 5."""
-    settle_seconds: float = Field(60.0, ge=0)
+    settle_seconds: float = Field(60.0, ge=0, le=MAX_SECONDS)
     """How long to wait before a job that is not listed is looked up again, in seconds."""
     runs: Path = Path("runs")
     """Folder in which the submission's folder is made."""
@@ -84,14 +87,14 @@ class JobsStatusConfig(SubmissionConfig):
 class _AskingConfig(SubmissionConfig):
     """What commands that ask the service can be told."""
 
-    settle_seconds: float = Field(60.0, ge=0)
+    settle_seconds: float = Field(60.0, ge=0, le=MAX_SECONDS)
     """How long to wait before a job that is not listed is looked up again, in seconds."""
 
 
 class JobsCollectConfig(_AskingConfig):
     """Fetch the results of a submission; what is missing stays for another day."""
 
-    wait: float = Field(0.0, ge=0)
+    wait: float = Field(0.0, ge=0, le=MAX_SECONDS)
     """Go on asking for this long, in seconds; 0 asks once."""
     run: Path | None = None
     """The run folder of the model, if it is not where it was when it was submitted."""

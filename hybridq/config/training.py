@@ -8,7 +8,21 @@ from typing import Literal
 from pydantic import Field
 from tyro.conf import OmitArgPrefixes
 
-from hybridq.config.base import AugmentConfig, ComputeConfig, Config, HeadConfig, RunConfig
+from hybridq.config.base import (
+    MAX_BATCH,
+    MAX_EPOCHS,
+    MAX_IMAGE_SIZE,
+    MAX_LAYERS,
+    MAX_RATE,
+    MAX_SEEDS,
+    MAX_STEPS,
+    MAX_WORKERS,
+    AugmentConfig,
+    ComputeConfig,
+    Config,
+    HeadConfig,
+    RunConfig,
+)
 
 
 class PretrainConfig(RunConfig):
@@ -18,27 +32,27 @@ class PretrainConfig(RunConfig):
     """A run folder to go on with; its own config counts, and other flags are refused."""
     encoder: str = "none"
     """Initial weights: `none`, `imagenet`, a run of `hybridq pretrain`, or its file."""
-    image_size: int | None = Field(None, ge=8)
+    image_size: int | None = Field(None, ge=8, le=MAX_IMAGE_SIZE)
     """Input height and width in pixels; that of the weights or the data, or twice that below 64."""
     stem: Literal["auto", "stride1", "stride2"] = "auto"
     """Stride of the first convolution; `auto` is stride2, or that of the initial weights."""
-    epochs: int = Field(200, ge=1)
+    epochs: int = Field(200, ge=1, le=MAX_EPOCHS)
     """Passes over the train split."""
-    batch_size: int = Field(128, ge=2)
+    batch_size: int = Field(128, ge=2, le=MAX_BATCH)
     """Images of a step (each gives two views), on each device."""
-    temperature: float = Field(0.2, gt=0)
+    temperature: float = Field(0.2, ge=0.001, le=100)
     """Temperature of SimCLR's loss, NT-Xent (arXiv:2002.05709, equation 1)."""
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0, le=MAX_RATE)
     """Peak learning rate of AdamW."""
-    weight_decay: float = Field(1e-4, ge=0)
+    weight_decay: float = Field(1e-4, ge=0, le=MAX_RATE)
     """Weight decay of AdamW."""
-    warmup_epochs: int = Field(10, ge=0)
+    warmup_epochs: int = Field(10, ge=0, le=MAX_EPOCHS)
     """Epochs in which the learning rate grows linearly; cosine decay follows."""
-    hidden_dim: int = Field(512, ge=1)
+    hidden_dim: int = Field(512, ge=1, le=16_384)
     """Width of the projection head's hidden layer."""
-    projection_dim: int = Field(128, ge=1)
+    projection_dim: int = Field(128, ge=1, le=16_384)
     """Length of the projected vectors that NT-Xent compares."""
-    checkpoint_every: int = Field(5, ge=1)
+    checkpoint_every: int = Field(5, ge=1, le=MAX_EPOCHS)
     """Epochs between two checkpoints for `--resume`."""
     augment: AugmentConfig = AugmentConfig()
     """The random views."""
@@ -53,7 +67,7 @@ class FinetuneConfig(RunConfig):
     """A run folder to go on with; its own config counts, and other flags are refused."""
     encoder: str = "none"
     """Initial weights: `none`, `imagenet`, a run of `hybridq pretrain`, or its file."""
-    image_size: int | None = Field(None, ge=8)
+    image_size: int | None = Field(None, ge=8, le=MAX_IMAGE_SIZE)
     """Input height and width in pixels; that of the encoder, which may be trained at another."""
     stem: Literal["auto", "stride1", "stride2"] = "auto"
     """Stride of the first convolution for `none` and `imagenet`; `auto` as in pretraining."""
@@ -67,7 +81,7 @@ class FinetuneConfig(RunConfig):
     """Backend of the quantum layer: a profile, then fields, as `aer_noisy,device=FakeTorino`."""
     gradient: Literal["exact", "spsa"] = "exact"
     """Derivatives of circuits that run as jobs: parameter shift, or SPSA, which is cheap."""
-    spsa_repeats: int = Field(1, ge=1)
+    spsa_repeats: int = Field(1, ge=1, le=1000)
     """Random directions of SPSA for each image, each two more circuits."""
     spsa_step: float = Field(0.3, gt=0, le=1.6)
     """Step of SPSA to either side, in radians."""
@@ -75,27 +89,27 @@ class FinetuneConfig(RunConfig):
     """A run of `hybridq finetune` with the same head: its encoder and weights are begun with."""
     noise_curriculum: str | None = None
     """Noise scales of as many equal stages of training, as `0,0.5,1`; needs a noisy backend."""
-    epochs: int = Field(60, ge=1)
+    epochs: int = Field(60, ge=1, le=MAX_EPOCHS)
     """Passes over the labelled images."""
-    val_every: int = Field(1, ge=1)
+    val_every: int = Field(1, ge=1, le=MAX_EPOCHS)
     """Epochs between two readings of the validation split; `--epochs` is a multiple of it."""
     keep: Literal["last", "best"] = "last"
     """The epoch whose model is kept: the last, or the best by validation AUC."""
-    batch_size: int = Field(64, ge=2)
+    batch_size: int = Field(64, ge=2, le=MAX_BATCH)
     """Images of a step."""
-    learning_rate: float = Field(3e-3, gt=0)
+    learning_rate: float = Field(3e-3, gt=0, le=MAX_RATE)
     """Peak learning rate of the encoder, in a one-cycle schedule."""
-    head_learning_rate: float = Field(5e-3, gt=0)
+    head_learning_rate: float = Field(5e-3, gt=0, le=MAX_RATE)
     """Peak learning rate of the head's other parts."""
-    quantum_learning_rate: float = Field(1e-2, gt=0)
+    quantum_learning_rate: float = Field(1e-2, gt=0, le=MAX_RATE)
     """Peak learning rate of the circuit's weights, or of the control's in their place."""
-    weight_decay: float = Field(1e-2, ge=0)
+    weight_decay: float = Field(1e-2, ge=0, le=MAX_RATE)
     """Weight decay of AdamW; circuit weights, and the control's in their place, have none."""
     class_weights: bool = True
     """Weigh classes by the inverse of their frequency."""
-    patience: int = Field(0, ge=0)
+    patience: int = Field(0, ge=0, le=MAX_EPOCHS)
     """With `--keep best`: epochs without a better validation AUC before it stops; 0: never."""
-    checkpoint_every: int = Field(5, ge=1)
+    checkpoint_every: int = Field(5, ge=1, le=MAX_EPOCHS)
     """Epochs between two checkpoints for `--resume`."""
     augment: AugmentConfig = AugmentConfig(crop_min=0.7, jitter=0.1, blur=0.0)
     """Random changes to the training images."""
@@ -110,33 +124,33 @@ class AblationStudyConfig(RunConfig):
     """A study's folder to go on with; its own config counts, and other flags are refused."""
     labels: str = "0.05,0.1,1.0"
     """Fractions of the labels of train and of validation, joined by commas."""
-    seeds: int = Field(5, ge=1)
+    seeds: int = Field(5, ge=1, le=MAX_SEEDS)
     """Number of seeds; each has an encoder and a choice of labels of its own."""
     seed: int = Field(0, ge=0, lt=2**31)
     """The first of the seeds, which follow one another."""
-    encoder_runs: tuple[Path, ...] = ()
+    encoder_runs: tuple[Path, ...] = Field((), max_length=MAX_SEEDS)
     """Finished runs of `hybridq pretrain` on this data, one for each seed, to use instead."""
-    pretrain_epochs: int = Field(200, ge=1)
+    pretrain_epochs: int = Field(200, ge=1, le=MAX_EPOCHS)
     """Epochs of SimCLR, where no runs are given."""
-    image_size: int | None = Field(None, ge=8)
+    image_size: int | None = Field(None, ge=8, le=MAX_IMAGE_SIZE)
     """Input height and width of all networks in pixels; that of SimCLR's views."""
     views: Literal["one", "flip", "shift", "zoom"] = "one"
     """Views of an image, over which features, or a whole network's probabilities, are averaged."""
     num_qubits: int = Field(4, ge=1, le=20)
     """Qubits of the circuits, which is also the size of the controls' bottleneck."""
-    num_layers: int = Field(2, ge=1)
+    num_layers: int = Field(2, ge=1, le=MAX_LAYERS)
     """Repetitions of the circuits' trainable layer."""
-    steps: int = Field(200, ge=2)
+    steps: int = Field(200, ge=2, le=MAX_STEPS)
     """Optimiser steps of every head on frozen features, whatever the labels."""
     whole: bool = True
     """Also train the whole network."""
     whole_labels: str | None = None
     """Fractions of the labels for the whole network; the smallest and the largest of all."""
-    whole_steps: int = Field(480, ge=2)
+    whole_steps: int = Field(480, ge=2, le=MAX_STEPS)
     """Optimiser steps of the whole network, at least; whole epochs are made of them."""
     margin: float = Field(0.02, gt=0, lt=0.5)
     """Largest difference in AUC that does not matter."""
-    workers: int = Field(2, ge=1)
+    workers: int = Field(2, ge=1, le=MAX_WORKERS)
     """Processes on this machine, one thread each."""
 
 
@@ -147,7 +161,7 @@ class DemoConfig(Config):
     """Folder in which the run folders are made."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of images and training."""
-    pretrain_epochs: int = Field(20, ge=1)
+    pretrain_epochs: int = Field(20, ge=1, le=MAX_EPOCHS)
     """Epochs of SimCLR."""
-    epochs: int = Field(30, ge=1)
+    epochs: int = Field(30, ge=1, le=MAX_EPOCHS)
     """Epochs of fine-tuning."""

@@ -8,7 +8,15 @@ from typing import Literal
 from pydantic import Field
 from tyro.conf import Positional
 
-from hybridq.config.base import Config
+from hybridq.config.base import (
+    MAX_BATCH,
+    MAX_FILES,
+    MAX_LIMIT,
+    MAX_RESAMPLES,
+    MAX_RUNS,
+    MAX_WORKERS,
+    Config,
+)
 
 
 class EvaluateConfig(Config):
@@ -24,13 +32,13 @@ class EvaluateConfig(Config):
     """Another backend for the same weights; that of the run where it is not given."""
     split: Literal["val", "test"] = "test"
     """The split whose figures are reported; the threshold always comes from `val`."""
-    limit: int | None = Field(None, ge=2)
+    limit: int | None = Field(None, ge=2, le=MAX_LIMIT)
     """Evaluate this many images only, drawn stratified; for slow backends."""
     views: Literal["one", "flip", "shift", "zoom"] = "one"
     """Views averaged: the image; 2 with its mirror image, 10 moved too, 12 enlarged too."""
     baselines: bool = True
     """Also fit the majority class and two logistic regressions on the same labels."""
-    resamples: int = Field(2000, ge=100)
+    resamples: int = Field(2000, ge=100, le=MAX_RESAMPLES)
     """Bootstrap resamples behind each 95% interval."""
     runs: Path = Path("runs")
     """Folder in which the run folder is made."""
@@ -45,7 +53,7 @@ class PredictConfig(Config):
 
     run: Positional[Path]
     """The run folder of `hybridq finetune`."""
-    images: Positional[tuple[Path, ...]]
+    images: Positional[tuple[Path, ...]] = Field(max_length=MAX_FILES)
     """Image files, or folders of them."""
     backend: str | None = None
     """Another backend for the same weights; that of the run where it is not given."""
@@ -53,14 +61,14 @@ class PredictConfig(Config):
     """CSV file to write; standard output where it is not given."""
     force: bool = False
     """Replace the file if it exists."""
-    batch_size: int = Field(128, ge=1)
+    batch_size: int = Field(128, ge=1, le=MAX_BATCH)
     """Images at a time."""
 
 
 class NoiseStudyConfig(Config):
     """Trained models under noise: devices, noise scales, shots, mitigation, and their controls."""
 
-    models: Positional[tuple[Path, ...]] = ()
+    models: Positional[tuple[Path, ...]] = Field((), max_length=MAX_RUNS)
     """Run folders of `hybridq finetune`: quantum heads, and a classical control for each."""
     resume: Path | None = None
     """A study's folder to go on with; its own config counts, and other flags are refused."""
@@ -72,7 +80,7 @@ class NoiseStudyConfig(Config):
     """Shots for one circuit, counts joined by commas; `none` is exact."""
     mitigation: str = "none"
     """Joined by commas: `none`, `trex`, `zne`, `dd`, `trex+zne`, `zne_by_scale`; see the guide."""
-    repeats: int = Field(1, ge=1)
+    repeats: int = Field(1, ge=1, le=1000)
     """Draws of the shots for each setting."""
     data: str | None = None
     """Other data of the same classes; that of the runs where it is not given."""
@@ -80,9 +88,9 @@ class NoiseStudyConfig(Config):
     """Folder of named data sets; `HYBRIDQ_DATA` where it is not given."""
     split: Literal["val", "test"] = "test"
     """The split whose figures are reported; the threshold always comes from `val`."""
-    limit: int | None = Field(None, ge=2)
+    limit: int | None = Field(None, ge=2, le=MAX_LIMIT)
     """This many images only, drawn stratified."""
-    workers: int = Field(2, ge=1)
+    workers: int = Field(2, ge=1, le=MAX_WORKERS)
     """Processes on this machine, one thread each."""
     ray: str | None = None
     """Address of a Ray cluster to run on (`auto`, `ray://...`), or `local`; extra `ray`."""

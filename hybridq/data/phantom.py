@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from hybridq.data.dataset import SPLITS, ImageData, ImageSplit
 from hybridq.errors import InvalidValueError
+from hybridq.limits import check_memory
 
 _SHARES = {"train": 0.60, "val": 0.15, "test": 0.25}
 _CHUNK = 64  # images made at once; part of what a seed means
@@ -48,16 +49,21 @@ def make_phantom(
         count: number of images in all, at least 20.
         size: width and height in pixels, from 16 to 512.
         balance: share of images with a lesion, in (0, 1); every split has both classes.
-        seed: of all randomness, at least 0.
+        seed: of all randomness, from 0 to 2**64 - 1.
         splits: which of train, val and test to make; each is the same whatever the others.
 
     Raises:
-        InvalidValueError: if an argument is out of range.
+        InvalidValueError: if an argument is out of range, or the images are more than the memory.
     """
     _check("count", count, _MIN_COUNT <= count <= 1_000_000, f"from {_MIN_COUNT} to 1000000")
     _check("size", size, 16 <= size <= 512, "from 16 to 512 pixels")
     _check("balance", balance, 0 < balance < 1, "in (0, 1)")
-    _check("seed", seed, seed >= 0, "of at least 0")
+    _check("seed", seed, 0 <= seed < 2**64, "from 0 to 2**64 - 1")
+    check_memory(
+        count * size**2,
+        f"{count} phantom images of {size} pixels",
+        "write a smaller count or size in phantom,count=600,size=32",
+    )
     counts = {name: round(share * count) for name, share in _SHARES.items()}
     counts["train"] = count - counts["val"] - counts["test"]
     made = {

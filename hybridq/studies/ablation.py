@@ -12,8 +12,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from hybridq.config import AblationStudyConfig
+from hybridq.config import AblationStudyConfig, FinetuneConfig
 from hybridq.files import without_nan, write_csv, write_json
+from hybridq.limits import check_workers
 from hybridq.runs import read_config, resumed_folder
 from hybridq.studies.ablation_choice import Choice, choose
 from hybridq.studies.ablation_encoders import (
@@ -49,6 +50,7 @@ from hybridq.studies.ablation_whole import WholeWork
 from hybridq.studies.folder import study_folder
 from hybridq.studies.pool import worker_pool
 from hybridq.studies.units import Work, run_stage
+from hybridq.training.compute import check_training_memory
 from hybridq.wording import counted
 
 logger = logging.getLogger("hybridq")
@@ -68,9 +70,18 @@ def ablation_study(config: AblationStudyConfig) -> Path:
     resume = config.resume
     if resume is not None:
         config = read_config(resumed_folder(resume), AblationStudyConfig, "study ablation")
+    check_workers(config.workers)
     whole_fractions(config)
     given_encoders(config)
     data = study_data(config, "train", "val", "test")
+    if config.whole and config.image_size is not None:
+        recipe = FinetuneConfig()
+        check_training_memory(
+            recipe.compute,
+            image_size=config.image_size,
+            stem="stride2",
+            images=min(recipe.batch_size, len(data.splits["train"])),
+        )
     check_test_labels(data.splits["test"].labels, data.class_names)
     check_fractions(data, fractions(config), seeds(config))
     if resume is None:

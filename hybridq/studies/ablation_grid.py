@@ -15,6 +15,8 @@ from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.evaluation import baselines
 from hybridq.runs import read_config, read_result
 
+MOST_FRACTIONS = 20
+
 RAW_PIXELS = "raw_pixels"
 """The logistic regression that is in every table."""
 
@@ -121,6 +123,11 @@ def fractions(config: AblationStudyConfig) -> tuple[float, ...]:
 
 def _fractions(words: str, flag: str) -> tuple[float, ...]:
     found = []
+    if words.count(",") >= MOST_FRACTIONS:
+        raise InvalidValueError(
+            f"Expected at most {MOST_FRACTIONS} entries of {flag}, got {words.count(',') + 1}: "
+            "make several studies."
+        )
     for word in words.split(","):
         try:
             value = float(word)

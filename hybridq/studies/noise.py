@@ -23,6 +23,7 @@ from hybridq.files import (
     write_json,
     write_jsonl,
 )
+from hybridq.limits import check_workers
 from hybridq.runs import read_config, resumed_folder
 from hybridq.studies.folder import study_folder
 from hybridq.studies.noise_figures import save_noise_figures
@@ -50,6 +51,8 @@ def noise_study(config: NoiseStudyConfig) -> Path:
     resume = config.resume
     if resume is not None:
         config = read_config(resumed_folder(resume), NoiseStudyConfig, "study noise")
+    if config.ray is None:
+        check_workers(config.workers)
     grid = read_grid(config)
     pairs = pair_with_controls(config.models)
     study_data(pairs[0].run, config)

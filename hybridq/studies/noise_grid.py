@@ -27,6 +27,10 @@ REHEARSED: dict[str, dict[str, bool]] = {
 
 MOST_SCALE = 100.0
 
+MOST_ENTRIES = 100
+
+MOST_SETTINGS = 100_000
+
 MITIGATIONS = ("none", *REHEARSED, BY_SCALE)
 
 
@@ -62,8 +66,8 @@ def read_grid(config: NoiseStudyConfig) -> Grid:
     """Read the lists of a config.
 
     Raises:
-        InvalidValueError: If an entry is no number, unknown or twice there, or the mitigation
-            needs shots and there are none.
+        InvalidValueError: If an entry is no number, unknown or twice there, the mitigation needs
+            shots and there are none, or there are too many settings.
     """
     grid = Grid(
         devices=_entries("device", config.device, _device),
@@ -86,11 +90,22 @@ def read_grid(config: NoiseStudyConfig) -> Grid:
             f"Expected shots with --mitigation {sampled[0]}, which IBM's estimator does, got "
             f"`none` in --shots {config.shots}: give counts alone, or take {BY_SCALE}."
         )
+    settings = len(grid.devices) * len(grid.noise_scales) * len(grid.points())
+    if settings > MOST_SETTINGS:
+        raise InvalidValueError(
+            f"Expected at most {MOST_SETTINGS} settings of devices, scales, shots, mitigation and "
+            f"repeats together, got {settings}: make several studies."
+        )
     return grid
 
 
 def _entries(option: str, text: str, read: Callable[[str], T]) -> tuple[T, ...]:
     words = [word.strip() for word in text.split(",")]
+    if len(words) > MOST_ENTRIES:
+        raise InvalidValueError(
+            f"Expected at most {MOST_ENTRIES} entries of --{option}, got {len(words)}: make more "
+            "studies."
+        )
     entries = tuple(read(word) for word in words)
     if len(set(entries)) != len(entries):
         raise InvalidValueError(

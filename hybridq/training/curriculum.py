@@ -7,13 +7,42 @@ from contextlib import ExitStack
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from backends import Executable, Noisy, open_backend
+from backends import Executable, Noisy, open_backend, parse_backend
 from backends.seeds import derive_seed
 from hybridq.config import FinetuneConfig
 from hybridq.errors import InvalidValueError
+from hybridq.heads import CONTROLS
 from hybridq.model import HybridClassifier
 
 logger = logging.getLogger("hybridq")
+
+
+def check_curriculum(config: FinetuneConfig) -> None:
+    """Refuse a curriculum that cannot be, before anything is read or made.
+
+    Raises:
+        InvalidValueError: If an entry is no number from 0 to 100, the head has no circuit, the
+            backend no noise to scale, there are more stages than epochs, or the best epoch is
+            to be kept.
+    """
+    if config.noise_curriculum is None:
+        return
+    if config.keep == "best":
+        raise InvalidValueError(
+            "Expected --keep last with --noise-curriculum, got --keep best: validation is under "
+            "the noise of the stage, and the best would be one of the least noise."
+        )
+    if config.head.name not in CONTROLS:
+        raise InvalidValueError(
+            "Expected a quantum head with --noise-curriculum, got a classical one, which no noise "
+            "touches: take --head pqc, or leave the curriculum out."
+        )
+    if not isinstance(parse_backend(config.backend), Noisy):
+        raise InvalidValueError(
+            f"Expected a noisy backend with --noise-curriculum, got {config.backend!r}: take "
+            "--backend fake_torino,engine=torch,shots=none."
+        )
+    _scales(config.noise_curriculum, config.epochs)
 
 
 def curriculum_for(
@@ -22,33 +51,17 @@ def curriculum_for(
     """The curriculum that a config asks for, if any.
 
     Args:
-        config: Of the run.
+        config: Of the run, which `check_curriculum` has passed.
         model: What is trained.
         backend: What is trained on; its own noise scale does not count.
-
-    Raises:
-        InvalidValueError: If an entry is no number from 0 to 100, the head has no circuit, the
-            backend no noise to scale, there are more stages than epochs, or the best epoch is
-            to be kept.
     """
-    text, epochs = config.noise_curriculum, config.epochs
-    if text is None:
+    if config.noise_curriculum is None:
         return None
-    if config.keep == "best":
-        raise InvalidValueError(
-            "Expected --keep last with --noise-curriculum, got --keep best: validation is under "
-            "the noise of the stage, and the best would be one of the least noise."
-        )
-    if not model.head.has_quantum:
-        raise InvalidValueError(
-            "Expected a quantum head with --noise-curriculum, got a classical one, which no noise "
-            "touches: take --head pqc, or leave the curriculum out."
-        )
-    if not isinstance(backend.spec, Noisy):
-        raise InvalidValueError(
-            f"Expected a noisy backend with --noise-curriculum, got {backend.profile!r}: take "
-            "--backend fake_torino,engine=torch,shots=none."
-        )
+    return NoiseCurriculum(model, backend, _scales(config.noise_curriculum, config.epochs))
+
+
+def _scales(text: str, epochs: int) -> tuple[float, ...]:
+    """The noise scale of each stage."""
     try:
         scales = tuple(float(word) for word in text.split(","))
     except ValueError:
@@ -58,7 +71,7 @@ def curriculum_for(
             f"Expected --noise-curriculum of 1 to {epochs} factors from 0 to 100 (no more stages "
             f"than epochs), got {text!r}: write 0,0.5,1."
         )
-    return NoiseCurriculum(model, backend, scales)
+    return scales
 
 
 class NoiseCurriculum(Callback):

@@ -28,7 +28,8 @@ from hybridq.heads import num_trainable
 from hybridq.model import HybridClassifier, head_summary, probabilities
 from hybridq.runs import read_config, resumed_folder
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
-from hybridq.training.curriculum import curriculum_for
+from hybridq.training.compute import check_compute, check_training_memory
+from hybridq.training.curriculum import check_curriculum, curriculum_for
 from hybridq.training.initial import initial_model
 from hybridq.training.loop import (
     MetricsFile,
@@ -236,6 +237,8 @@ def finetune(config: FinetuneConfig) -> Path:
             f"{config.val_every}: the last epoch has to be read."
         )
     check_training_backend(config)
+    check_curriculum(config)
+    check_compute(config.compute)
     data = load_data(
         config.data, data_root=config.data_root, splits=("train", "val"), positive=config.positive
     )
@@ -246,6 +249,13 @@ def finetune(config: FinetuneConfig) -> Path:
         )
     with open_backend(config.backend) as backend:
         model = initial_model(config, data, backend)
+        if not config.freeze_encoder:
+            check_training_memory(
+                config.compute,
+                image_size=model.encoder.spec.image_size,
+                stem=model.encoder.spec.stem,
+                images=min(config.batch_size, len(train)),
+            )
         return _train(config, model, train, data, backend, resume)
 
 

@@ -8,7 +8,6 @@ import math
 import os
 import sys
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -17,14 +16,13 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from hybridq.config import ComputeConfig, RunConfig
-from hybridq.errors import InvalidValueError
+from hybridq.errors import InvalidValueError, UnavailableError
 from hybridq.files import append_jsonl, read_jsonl, write_bytes, write_jsonl
 from hybridq.runs import (
     create_run,
@@ -36,6 +34,7 @@ from hybridq.runs import (
     write_environment,
 )
 from hybridq.threads import divide_threads
+from hybridq.training.compute import tell_wait, trainer_for
 
 logger = logging.getLogger("hybridq")
 
@@ -122,7 +121,6 @@ def make_trainer(
     val_every: int = 1,
 ) -> Trainer:
     """A trainer that writes to `folder` alone; `folder` is None on all ranks but the first."""
-    _quiet()
     checkpoint = ModelCheckpoint(
         dirpath=None if folder is None else folder / "checkpoints",
         filename=CHECKPOINT.removesuffix(".ckpt"),
@@ -131,35 +129,20 @@ def make_trainer(
         enable_version_counter=False,
     )
     bar: list[Callback] = [RichProgressBar(leave=False)] if sys.stderr.isatty() else []
-    devices: int | str = int(compute.devices) if compute.devices.isdigit() else compute.devices
-    try:
-        trainer = Trainer(
-            accelerator=compute.accelerator,
-            devices=devices,
-            num_nodes=compute.num_nodes,
-            strategy=compute.strategy,
-            sync_batchnorm=compute.accelerator != "cpu" and torch.cuda.is_available(),
-            precision=compute.precision,  # type: ignore[arg-type]
-            max_epochs=epochs,
-            check_val_every_n_epoch=val_every,
-            logger=False,
-            plugins=[AtomicCheckpointIO()],
-            callbacks=[*callbacks, checkpoint, *bar],
-            enable_progress_bar=bool(bar),
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            log_every_n_steps=1,
-            default_root_dir=folder,
-        )
-    except (
-        TypeError, ValueError, RuntimeError, ImportError, MisconfigurationException,
-    ) as error:  # fmt: skip
-        reason = " ".join(str(error).split())
-        raise InvalidValueError(
-            "Expected --accelerator, --devices, --num-nodes, --strategy and --precision that "
-            f"Lightning can use here, got {compute.model_dump()}: {reason}"
-        ) from error
+    trainer = trainer_for(
+        compute,
+        max_epochs=epochs,
+        check_val_every_n_epoch=val_every,
+        logger=False,
+        plugins=[AtomicCheckpointIO()],
+        callbacks=[*callbacks, checkpoint, *bar],
+        enable_progress_bar=bool(bar),
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        log_every_n_steps=1,
+        default_root_dir=folder,
+    )
     own = getattr(trainer.strategy, "cluster_environment", None)
     if isinstance(own, LightningEnvironment) and trainer.num_devices > 1:
         divide_threads(trainer.num_devices)
@@ -184,10 +167,18 @@ def fit(trainer: Trainer, module: LightningModule, resume: Path | None) -> None:
             logger.info("resuming from %s", path)
         else:
             logger.info("no checkpoint in %s yet: starting from the first epoch", resume)
+    if trainer.num_nodes > 1:
+        tell_wait(trainer.num_nodes)
     try:
         trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as stop:
         raise KeyboardInterrupt from stop
+    except torch.distributed.DistError as error:
+        raise UnavailableError(
+            f"Expected {trainer.world_size} processes of this training to find each other, got "
+            f"{' '.join(str(error).split())[:200]}: start the same command on each of "
+            f"{trainer.num_nodes} machines, and check MASTER_ADDR and MASTER_PORT."
+        ) from error
     if trainer.interrupted:
         raise KeyboardInterrupt
 
@@ -231,15 +222,3 @@ def training_run(
                 note_resumption(folder)
         with log_to_file(folder) if folder is not None and writes else nullcontext():
             yield folder
-
-
-def _quiet() -> None:
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists.*")
-    warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
-    warnings.filterwarnings("ignore", message=".*module\\(s\\) in eval mode.*")
-    warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
-    # The command itself says that a class is missing from validation.
-    warnings.filterwarnings("ignore", message=r".*No (positive|negative) samples in targets.*")

@@ -25,6 +25,7 @@ from hybridq.errors import InvalidValueError
 from hybridq.files import read_jsonl, write_json
 from hybridq.runs import read_config, resumed_folder
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
+from hybridq.training.compute import check_compute, check_training_memory
 from hybridq.training.loop import (
     MetricsFile,
     fit,
@@ -117,6 +118,7 @@ def pretrain(config: PretrainConfig) -> Path:
     resume = config.resume
     if resume is not None:
         config = read_config(resumed_folder(resume), PretrainConfig, "pretrain")
+    check_compute(config.compute)
     data = load_data(config.data, data_root=config.data_root, splits=("train",))
     encoder = initial_encoder(config, data)
     images = torch.from_numpy(data.splits["train"].images).permute(0, 3, 1, 2).contiguous()
@@ -124,6 +126,12 @@ def pretrain(config: PretrainConfig) -> Path:
         raise InvalidValueError(
             f"Expected at least 2 training images, got {len(images)}: SimCLR compares images."
         )
+    check_training_memory(
+        config.compute,
+        image_size=encoder.spec.image_size,
+        stem=encoder.spec.stem,
+        images=2 * min(config.batch_size, len(images)),
+    )
     with training_run(config, "pretrain", data.name, resume=resume) as folder:
         module = PretrainModule(config, encoder, images)
         trainer = make_trainer(

@@ -146,7 +146,14 @@ def test_a_group_in_two_splits(refused, tmp_path):
         (("--labels", "1.5"), "--labels"),
         (("--labels", "some"), "--labels"),
         (("--epochs", "0"), "--epochs"),
-        (("--epochs", "3.5"), "--epochs"),
+        (("--epochs", "3.5"), "Expected a whole number for --epochs, got '3.5'"),
+        (("--epochs", "1" + "0" * 30), "less than or equal to 100000 for --epochs"),
+        (("--epochs", "1" + "0" * 5000), "thousands of digits"),
+        (("--head.num-layers", "100000"), "less than or equal to 200 for --head.num-layers"),
+        (("--devices", "1000000"), "1000000"),
+        (("--num-nodes", "1000"), "MASTER_ADDR"),
+        (("--image-size", "1000000"), "--image-size"),
+        (("--data", "x" * 5000), "at most 4096 characters for --data"),
         (("--epochs",), "--epochs"),
         (("--seed", "-1"), "--seed"),
         (("--learning-rate", "0"), "--learning-rate"),
@@ -181,7 +188,6 @@ def test_a_missing_option_is_described(refused, finetuned):
     ("option", "value"), [("--accelerator", "abacus"), ("--precision", "7-bit"), ("--devices", "x")]
 )
 def test_settings_that_lightning_cannot_use(refused, command, option, value):
-    """What can be known only when the trainer is made: no folder is left then."""
     assert value in refused(command, "--data", PHANTOM, option, value)
 
 

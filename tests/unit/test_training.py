@@ -897,7 +897,8 @@ def test_settings_that_lightning_cannot_use(tmp_path, command, changes):
 @pytest.mark.parametrize("head", ["linear", "pqc"])
 def test_a_training_that_diverges_at_once(tmp_path, head):
     runs = tmp_path / "runs"
-    config = finetuning(runs, learning_rate=1e30, head=PQC.model_copy(update={"name": head}))
+    config = finetuning(runs, head=PQC.model_copy(update={"name": head}))
+    config = config.model_copy(update={"learning_rate": 1e30})  # far above what a config takes
     with pytest.raises(InvalidValueError, match="lower the learning rate") as info:
         finetune(config)
     assert "\n" not in str(info.value)

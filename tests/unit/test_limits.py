@@ -1,0 +1,171 @@
+"""What cannot run on this machine is refused in one line, before anything is read or made."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import torch
+
+from hybridq import limits
+from hybridq.config import (
+    AblationStudyConfig,
+    ComputeConfig,
+    FinetuneConfig,
+    HeadConfig,
+    NoiseStudyConfig,
+    PretrainConfig,
+)
+from hybridq.data import load_data
+from hybridq.encoder.backbone import Encoder, EncoderSpec
+from hybridq.errors import InvalidValueError, UnavailableError
+from hybridq.limits import check_memory, total_memory
+from hybridq.studies.ablation import ablation_study
+from hybridq.studies.noise import noise_study
+from hybridq.training import loop
+from hybridq.training.compute import BYTES_PER_PIXEL, check_compute
+from hybridq.training.finetune import finetune
+from hybridq.training.pretrain import pretrain
+
+pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
+
+PHANTOM = "phantom,size=16,count=40"
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A machine of 1 GiB."""
+    monkeypatch.setattr(limits, "total_memory", lambda: 2**30)
+
+
+@pytest.fixture
+def nothing_made(isolated, tmp_path, tree):
+    before = tree(tmp_path)
+    yield
+    assert tree(tmp_path) == before
+
+
+def test_memory_is_the_least_of_machine_and_container(tmp_path, monkeypatch):
+    machine = total_memory()
+    assert machine > 2**28
+    quota = tmp_path / "memory.max"
+    monkeypatch.setattr(limits, "CGROUP_FILES", (quota, tmp_path / "none"))
+    quota.write_text("max\n")
+    assert total_memory() >= machine
+    quota.write_text(f"{2**27}\n")
+    assert total_memory() == 2**27
+
+
+def test_what_fits_passes_and_what_does_not_is_told(small):
+    check_memory(2**30, "a thing", "lower it")
+    with pytest.raises(InvalidValueError, match=r"1\.0 GiB .* got a thing, .* 2\.0 GiB .*: lower"):
+        check_memory(2**31, "a thing", "lower it")
+
+
+@pytest.mark.parametrize("stem", ["stride1", "stride2"])
+def test_the_estimate_is_below_what_the_network_keeps(stem):
+    side, kept, seen = 32, 0, set()
+
+    def pack(tensor):
+        nonlocal kept
+        if tensor.data_ptr() not in seen and not isinstance(tensor, torch.nn.Parameter):
+            seen.add(tensor.data_ptr())
+            kept += tensor.nbytes
+        return tensor
+
+    encoder = Encoder(EncoderSpec(stem=stem, image_size=side)).train()
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        encoder(torch.zeros(2, 3, side, side))
+    estimate = 2 * side**2 * BYTES_PER_PIXEL * (4 if stem == "stride1" else 1)
+    assert 0.8 * kept < estimate < kept
+
+
+@pytest.mark.usefixtures("small", "nothing_made")
+@pytest.mark.parametrize("train", [pretrain, finetune])
+def test_steps_that_cannot_fit(train):
+    config = PretrainConfig if train is pretrain else FinetuneConfig
+    compute = ComputeConfig(accelerator="cpu")
+    with pytest.raises(InvalidValueError, match=r"images of 800 pixels.*--batch-size"):
+        train(config(data=PHANTOM, image_size=800, compute=compute))
+
+
+@pytest.mark.usefixtures("small", "nothing_made")
+def test_a_whole_network_that_cannot_fit():
+    with pytest.raises(InvalidValueError, match="images of 2048 pixels"):
+        ablation_study(AblationStudyConfig(data=PHANTOM, image_size=2048))
+
+
+@pytest.mark.usefixtures("small")
+def test_data_that_cannot_fit():
+    with pytest.raises(InvalidValueError, match="1000000 phantom images of 512 pixels"):
+        load_data("phantom,count=1000000,size=512")
+
+
+@pytest.mark.usefixtures("small", "nothing_made")
+def test_workers_that_cannot_fit():
+    for study, config in (
+        (noise_study, NoiseStudyConfig(workers=200)),
+        (ablation_study, AblationStudyConfig(data=PHANTOM, workers=200)),
+    ):
+        with pytest.raises(InvalidValueError, match="--workers 200"):
+            study(config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"devices": "1000000"}, "1000000"),
+        ({"devices": "5000"}, "at most .* --devices"),
+        ({"devices": "0,"}, "Lightning can use"),
+        ({"num_nodes": 1000}, "MASTER_ADDR"),
+        ({"precision": "16-true"}, "16-true"),
+        ({"precision": "64-true"}, "64-true"),
+        ({"strategy": "ddp_spawn"}, "ddp_spawn"),
+        ({"strategy": "ddp_fork"}, "ddp_fork"),
+        ({"strategy": "fsdp"}, "fsdp"),
+    ],
+    ids=repr,
+)
+@pytest.mark.usefixtures("nothing_made")
+def test_settings_under_which_no_training_starts(changes, words):
+    compute = ComputeConfig(**{"accelerator": "cpu", **changes})
+    for train, config in (pretrain, PretrainConfig), (finetune, FinetuneConfig):
+        with pytest.raises(InvalidValueError, match=words) as error:
+            train(config(data="no such data", compute=compute))
+        assert "\n" not in str(error.value)
+
+
+def test_settings_under_which_trainings_start(monkeypatch):
+    for precision in ("32-true", "bf16-mixed", "16-mixed"):
+        check_compute(ComputeConfig(accelerator="cpu", precision=precision))
+    check_compute(ComputeConfig(accelerator="cpu", devices="2", strategy="ddp"))
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    check_compute(ComputeConfig(accelerator="cpu", num_nodes=2))
+
+
+def test_a_wait_for_other_machines_says_so(monkeypatch, caplog, tmp_path, tree):
+    monkeypatch.setenv("MASTER_ADDR", "node-0.example")
+    monkeypatch.setattr(logging.getLogger("hybridq"), "propagate", True)
+    before = tree(tmp_path)
+
+    def never_come(self, *_, **__):
+        assert "all 3 machines have come to node-0.example" in caplog.text
+        raise torch.distributed.DistStoreError("Timed out after 1 seconds")
+
+    monkeypatch.setattr(loop.Trainer, "fit", never_come)
+    compute = ComputeConfig(accelerator="cpu", num_nodes=3)
+    with caplog.at_level("INFO"), pytest.raises(UnavailableError, match="MASTER_PORT"):
+        finetune(FinetuneConfig(data=PHANTOM, head=HeadConfig(name="linear"), compute=compute))
+    assert not any(path.endswith(".json") for path in tree(tmp_path).keys() - before.keys())
+
+
+@pytest.mark.usefixtures("nothing_made")
+def test_lists_that_are_too_long():
+    many = ",".join(str(entry / 200) for entry in range(1, 150))
+    with pytest.raises(InvalidValueError, match="at most 100 entries of --noise-scale, got 149"):
+        noise_study(NoiseStudyConfig(noise_scale=many))
+    shots = ",".join(map(str, range(1, 101)))
+    with pytest.raises(InvalidValueError, match="at most 100000 settings"):
+        noise_study(NoiseStudyConfig(shots=shots, repeats=1000))
+    with pytest.raises(InvalidValueError, match="at most 20 entries of --labels, got 149"):
+        ablation_study(AblationStudyConfig(data=PHANTOM, labels=many))
