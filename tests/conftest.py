@@ -21,6 +21,15 @@ os.environ["RAY_AUTH_MODE"] = "disabled"
 PHANTOM = "phantom,size=16,count=40"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """A cache folder of this session: nothing is read from the user's, and nothing left in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("MPLCONFIGDIR", str(tmp_path_factory.getbasetemp() / "matplotlib"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def data_root():
     """The folder of real data sets; the test is skipped where there is none."""

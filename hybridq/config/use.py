@@ -38,6 +38,8 @@ class EvaluateConfig(Config):
     """Views averaged: the image; 2 with its mirror image, 10 moved too, 12 enlarged too."""
     baselines: bool = True
     """Also fit the majority class and two logistic regressions on the same labels."""
+    baseline_cache: bool = True
+    """Take baselines on the same data and labels from the user's cache, and keep them there."""
     resamples: int = Field(2000, ge=100, le=MAX_RESAMPLES)
     """Bootstrap resamples behind each 95% interval."""
     runs: Path = Path("runs")

@@ -8,12 +8,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from hybridq.data import ImageSplit
+from hybridq.encoder.backbone import Encoder, random_encoder_like
 from hybridq.evaluation.metrics import auc
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Probs = dict[str, tuple[Floats, Floats]]
+"""Of each baseline the probabilities on the validation split and on the evaluated one."""
+
+BATCH = 128
+"""Images at a time."""
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Values of scikit-learn's C that are tried."""
@@ -86,12 +94,51 @@ def pixel_inputs(images: NDArray[np.uint8], largest: int = 64) -> Floats:
     Images larger than `largest` are averaged over whole blocks down to at most that side, to
     keep the regression small.
     """
-    step = -(-max(images.shape[1:3]) // largest)
-    if step > 1:
-        height, width = (side // step * step for side in images.shape[1:3])
-        cut = images[:, :height, :width].astype(np.float32)
-        count, _, _, channels = cut.shape
-        blocks = cut.reshape(count, height // step, step, width // step, step, channels)
-        images = blocks.mean(axis=(2, 4))
-    flat: Floats = images.reshape(len(images), -1).astype(np.float64) / 255
+    count, *sides, channels = images.shape
+    step = -(-max(sides) // largest)
+    height, width = (side // step for side in sides)
+    flat = np.empty((count, height * width * channels))
+    for start in range(0, count, BATCH):
+        part: NDArray[Any] = images[start : start + BATCH, : height * step, : width * step]
+        if step > 1:
+            blocks = part.astype(np.float32).reshape(-1, height, step, width, step, channels)
+            part = blocks.mean(axis=(2, 4))
+        flat[start : start + BATCH] = part.reshape(len(part), -1)
+    flat /= 255
     return flat
+
+
+def baseline_probs(
+    train: ImageSplit,
+    val: ImageSplit,
+    test: ImageSplit,
+    encoder: Encoder,
+    num_classes: int,
+    seed: int,
+) -> Probs:
+    """Probabilities of the baselines on `val` and `test`, fitted on `train`."""
+    result = {
+        "majority": (
+            majority_probs(train.labels, num_classes, len(val)),
+            majority_probs(train.labels, num_classes, len(test)),
+        )
+    }
+    untrained = random_encoder_like(encoder, seed).eval()
+    inputs = {
+        "raw_pixels": [pixel_inputs(split.images) for split in (train, val, test)],
+        "random_encoder": [_features(untrained, split) for split in (train, val, test)],
+    }
+    for name, (on_train, on_val, on_test) in inputs.items():
+        model = LogisticBaseline((on_train, train.labels), (on_val, val.labels), num_classes)
+        result[name] = (model.probs(on_val), model.probs(on_test))
+    return result
+
+
+@torch.inference_mode()
+def _features(encoder: Encoder, split: ImageSplit) -> Floats:
+    parts = [
+        encoder(encoder.prepare(split.images[start : start + BATCH]))
+        for start in range(0, len(split), BATCH)
+    ]
+    features: Floats = torch.cat(parts).double().numpy()
+    return features

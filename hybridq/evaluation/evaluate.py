@@ -16,9 +16,9 @@ from backends import Executable, open_backend
 from hybridq.checkpoint import ModelSpec, load_model, read_spec
 from hybridq.config import EvaluateConfig, FinetuneConfig
 from hybridq.data import ImageData, ImageSplit, labelled_subset, load_data
-from hybridq.encoder.backbone import Encoder, random_encoder_like
 from hybridq.errors import InvalidValueError
-from hybridq.evaluation.baselines import LogisticBaseline, majority_probs, pixel_inputs
+from hybridq.evaluation.baseline_cache import cached_baselines
+from hybridq.evaluation.baselines import baseline_probs
 from hybridq.evaluation.figures import save_figures
 from hybridq.evaluation.metrics import all_metrics, choose_threshold
 from hybridq.evaluation.statistics import stratified_bootstrap
@@ -150,9 +150,9 @@ def _evaluate(
     add("model", threshold_for(data, val_probs), probs)
     if config.baselines:
         train = labelled_subset(data, "train", run.labels, seed=run.seed)
-        for name, (on_val, on_test) in baseline_probs(
-            train, val, test, model.encoder, data.num_classes, config.seed
-        ).items():
+        fit = cached_baselines if config.baseline_cache else baseline_probs
+        fitted = fit(train, val, test, model.encoder, data.num_classes, config.seed)
+        for name, (on_val, on_test) in fitted.items():
             # Class frequencies are equal for all images: no threshold could be chosen on them.
             threshold = 0.5 if name == "majority" else threshold_for(data, on_val)
             add(name, threshold, on_test)
@@ -218,42 +218,6 @@ def classify(
             logger.info("%d of %d images", min(start + BATCH, len(split)), len(split))
     probs: Floats = torch.cat(parts).numpy()
     return probs
-
-
-def baseline_probs(
-    train: ImageSplit,
-    val: ImageSplit,
-    test: ImageSplit,
-    encoder: Encoder,
-    num_classes: int,
-    seed: int,
-) -> dict[str, tuple[Floats, Floats]]:
-    """Probabilities of the baselines on `val` and `test`, fitted on `train`."""
-    result = {
-        "majority": (
-            majority_probs(train.labels, num_classes, len(val)),
-            majority_probs(train.labels, num_classes, len(test)),
-        )
-    }
-    untrained = random_encoder_like(encoder, seed).eval()
-    inputs = {
-        "raw_pixels": [pixel_inputs(split.images) for split in (train, val, test)],
-        "random_encoder": [_features(untrained, split) for split in (train, val, test)],
-    }
-    for name, (on_train, on_val, on_test) in inputs.items():
-        model = LogisticBaseline((on_train, train.labels), (on_val, val.labels), num_classes)
-        result[name] = (model.probs(on_val), model.probs(on_test))
-    return result
-
-
-@torch.inference_mode()
-def _features(encoder: Encoder, split: ImageSplit) -> Floats:
-    parts = [
-        encoder(encoder.prepare(split.images[start : start + BATCH]))
-        for start in range(0, len(split), BATCH)
-    ]
-    features: Floats = torch.cat(parts).double().numpy()
-    return features
 
 
 def write_predictions(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from hybridq.checkpoint import load_model
 from hybridq.config import EvaluateConfig, FinetuneConfig, HeadConfig, PredictConfig
 from hybridq.data import load_data
 from hybridq.data.transforms import prepare_images
+from hybridq.evaluation import baselines
 from hybridq.evaluation import evaluate as evaluate_module
 from hybridq.evaluation import predict as predict_module
 from hybridq.evaluation.evaluate import evaluate
@@ -54,6 +56,24 @@ def exact_evaluation(finetuned_pqc, tmp_path_factory):
     """The evaluation of the two-qubit run on its own backend, with baselines."""
     runs = tmp_path_factory.mktemp("runs")
     return evaluate(EvaluateConfig(run=finetuned_pqc, runs=runs, resamples=100))
+
+
+def test_baselines_from_the_cache_have_the_same_figures(finetuned, monkeypatch):
+    """With the cache empty, full, and left out."""
+    logging.getLogger("hybridq").setLevel(logging.INFO)
+    fits = []
+    fit = baselines.LogisticBaseline.__init__
+    monkeypatch.setattr(
+        baselines.LogisticBaseline, "__init__", lambda self, *a: fits.append(1) or fit(self, *a)
+    )
+    first = read_result(evaluated(finetuned, baselines=True))["baselines"]
+    assert len(fits) == 2
+    again = evaluated(finetuned, baselines=True, seed=0, resamples=100)
+    assert len(fits) == 2
+    assert "taken from" in (again / "log.txt").read_text()
+    without = read_result(evaluated(finetuned, baselines=True, baseline_cache=False))["baselines"]
+    assert len(fits) == 4
+    assert first == read_result(again)["baselines"] == without
 
 
 def test_the_folder_of_an_evaluation(exact_evaluation, finetuned_pqc):

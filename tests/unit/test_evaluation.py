@@ -376,6 +376,31 @@ def test_the_majority_of_several_labels():
     assert probs.tolist() == [[0.75, 0.25]] * 3
 
 
+def test_pixels_are_made_by_batches_and_are_the_same():
+    """No array but the result is as large as all images."""
+
+    def at_once(images, largest=64):
+        step = -(-max(images.shape[1:3]) // largest)
+        if step > 1:
+            height, width = (side // step * step for side in images.shape[1:3])
+            cut = images[:, :height, :width].astype(np.float32)
+            count, _, _, channels = cut.shape
+            blocks = cut.reshape(count, height // step, step, width // step, step, channels)
+            images = blocks.mean(axis=(2, 4))
+        return images.reshape(len(images), -1).astype(np.float64) / 255
+
+    rng = np.random.default_rng(0)
+    for shape in ((300, 7, 9, 3), (130, 150, 90, 1), (260, 70, 131, 3), (1, 65, 65, 1)):
+        images = rng.integers(0, 256, shape, dtype=np.uint8)
+        assert np.array_equal(pixel_inputs(images), at_once(images))
+    large = np.zeros((1500, 96, 96, 1), dtype=np.uint8)
+    tracemalloc.start()
+    found = pixel_inputs(large)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < found.nbytes + 12 * 128 * 96 * 96
+
+
 def test_the_logistic_baseline_is_scikit_learns_best_on_validation():
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
