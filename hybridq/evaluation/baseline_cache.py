@@ -101,7 +101,7 @@ def entry_key(
     for split in (train, val, test):
         for array in (split.images, split.labels):
             digest.update(repr((array.shape, array.dtype.str)).encode())
-            digest.update(memoryview(np.ascontiguousarray(array)).cast("B"))
+            digest.update(np.ascontiguousarray(array).data.cast("B"))
     return digest.hexdigest()
 
 
