@@ -141,7 +141,7 @@ def check_width(num_qubits: int) -> None:
         raise InvalidValueError(
             f"Expected at most {MOST_QUBITS} qubits, compiled for the device, with `engine=torch` "
             f"and noise, got {num_qubits}: take fewer qubits or --head.entanglement linear, which "
-            "needs none beside its own, or leave `engine` out and let Aer sample trajectories."
+            "needs none beside its own, or give `engine=aer`, where shots are trajectories."
         )
 
 

@@ -40,7 +40,7 @@ def check_curriculum(config: FinetuneConfig) -> None:
     if not isinstance(parse_backend(config.backend), Noisy):
         raise InvalidValueError(
             f"Expected a noisy backend with --noise-curriculum, got {config.backend!r}: take "
-            "--backend fake_torino,engine=torch,shots=none."
+            "--backend fake_torino,shots=none."
         )
     _scales(config.noise_curriculum, config.epochs)
 

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from backends import Executable, open_backend
+from backends import Executable
 from hybridq.checkpoint import ModelSpec, save_model
 from hybridq.config import FinetuneConfig
 from hybridq.data import ImageData, ImageSplit, labelled_subset, load_data
@@ -30,6 +30,7 @@ from hybridq.runs import read_config, resumed_folder
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.compute import check_compute, check_training_memory
 from hybridq.training.curriculum import check_curriculum, curriculum_for
+from hybridq.training.engine import EngineNote, open_for_training
 from hybridq.training.initial import initial_model
 from hybridq.training.loop import (
     MetricsFile,
@@ -247,7 +248,8 @@ def finetune(config: FinetuneConfig) -> Path:
         raise InvalidValueError(
             f"Expected at least 2 labelled images, got {len(train)}: raise --labels."
         )
-    with open_backend(config.backend) as backend:
+    backend, note = open_for_training(config, resume)
+    with backend:
         model = initial_model(config, data, backend)
         if not config.freeze_encoder:
             check_training_memory(
@@ -256,7 +258,7 @@ def finetune(config: FinetuneConfig) -> Path:
                 stem=model.encoder.spec.stem,
                 images=min(config.batch_size, len(train)),
             )
-        return _train(config, model, train, data, backend, resume)
+        return _train(config, model, train, data, backend, note, resume)
 
 
 def _train(
@@ -265,6 +267,7 @@ def _train(
     train: ImageSplit,
     data: ImageData,
     backend: Executable,
+    note: EngineNote | None,
     resume: Path | None,
 ) -> Path:
     module = FinetuneModule(config, model, train, data)
@@ -306,6 +309,8 @@ def _train(
         )
         logger.info("run folder %s", folder)
         logger.info("%s", describe(config, model, train, data))
+        if note is not None:
+            note.log()
         if lacking := listed(absent_classes(data, "val")):
             logger.warning("no %s in validation: its AUC is undefined, and told as 0", lacking)
         try:

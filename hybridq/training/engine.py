@@ -1,0 +1,130 @@
+"""Which engine a training runs on: the torch engine, many times faster, where it can."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from backends import Executable, IbmRuntime, Statevector, open_backend, parse_backend
+from backends.registry import profile_name
+from hybridq.config import FinetuneConfig, HeadConfig
+from hybridq.files import read_json
+from hybridq.heads import CONTROLS
+from hybridq.heads.base import make_circuit
+from hybridq.quantum import z_observables
+from hybridq.quantum.density import MOST_QUBITS
+from hybridq.quantum.phases import split_circuit
+from hybridq.runs import RESTORE
+
+logger = logging.getLogger("hybridq")
+
+_SAME_ON_TORCH = {"aer_noisy": "fake_torino", "aer_statevector": "statevector"}
+"""For profiles whose names promise Aer, those with the same fields whose names do not."""
+
+
+@dataclass(frozen=True)
+class EngineNote:
+    """A line for the log on the engine that was taken.
+
+    Attributes:
+        text: The line.
+        is_warning: Whether it tells of something that the user may want to change.
+    """
+
+    text: str
+    is_warning: bool
+
+    def log(self) -> None:
+        """Write the line."""
+        logger.log(logging.WARNING if self.is_warning else logging.INFO, "%s", self.text)
+
+
+def open_for_training(
+    config: FinetuneConfig, resume: Path | None = None
+) -> tuple[Executable, EngineNote | None]:
+    """Open the backend of a training, on the torch engine unless `engine` is given.
+
+    The engine is chosen for the training alone: what evaluates the model opens the same backend
+    as it is written. A run that is gone on with stays on the engine that it began with.
+
+    Args:
+        config: Of the run.
+        resume: The run folder that is gone on with.
+
+    Returns:
+        The open backend, and what is to be said of its engine.
+
+    Raises:
+        InvalidValueError: If the backend cannot be opened, or cannot take the circuit.
+        UnavailableError: If an account is missing.
+    """
+    text, spec = config.backend, parse_backend(config.backend)
+    if isinstance(spec, IbmRuntime) or config.head.name not in CONTROLS:
+        return open_backend(text), None
+    can = config.gradient == "exact" and not (spec.kind == "statevector" and spec.shots)
+    if "engine" in spec.model_fields_set:
+        backend = open_backend(text)
+        if spec.engine == "aer" and can and _fits(config.head, backend):
+            return backend, _slow("as its engine says", _instead(text))
+        return backend, None
+    begun = _begun_with(resume)
+    if begun is not None:
+        return open_backend(text, engine=begun), None
+    if not can:
+        return open_backend(text), None
+    backend = open_backend(text, engine="torch")
+    if _fits(config.head, backend):
+        return backend, EngineNote(
+            f"backend {text} is computed by the torch engine in training, its derivatives in "
+            "reverse mode; engine=aer in --backend trains on Qiskit Aer",
+            is_warning=False,
+        )
+    backend.close()
+    return open_backend(text), _slow(
+        f"as the circuit takes more than {MOST_QUBITS} qubits",
+        "take fewer, or --head.entanglement linear, which on a device needs none beside its own",
+    )
+
+
+def _fits(head: HeadConfig, backend: Executable) -> bool:
+    """Whether the torch engine has room for the circuit, compiled for the backend.
+
+    What is too wide for the backend itself is left to the layer, which refuses it.
+    """
+    if isinstance(backend.spec, Statevector) or head.num_qubits > backend.num_qubits:
+        return True
+    parts = make_circuit(head)
+    split = split_circuit(parts.circuit, parts.input_params, parts.weight_params)
+    prepared = backend.prepare(split.circuit, z_observables(head.num_qubits))
+    return prepared.circuit.num_qubits <= MOST_QUBITS
+
+
+def _begun_with(resume: Path | None) -> Literal["aer", "torch"] | None:
+    """The engine that a run began with, where its folder says so."""
+    path = None if resume is None else resume / "environment.json"
+    if path is None or not path.is_file():
+        return None
+    record = read_json(path, "the record of a run", RESTORE)
+    backend = record.get("backend") if isinstance(record, dict) else None
+    engine = backend.get("engine") if isinstance(backend, dict) else None
+    return engine if engine in ("aer", "torch") else None
+
+
+def _slow(why: str, remedy: str) -> EngineNote:
+    """Warn of Aer in training."""
+    return EngineNote(
+        f"training runs on Qiskit Aer, {why}, many times slower than on the torch engine: {remedy}",
+        is_warning=True,
+    )
+
+
+def _instead(text: str) -> str:
+    """Say how to train on the torch engine what is written for Aer."""
+    name = profile_name(text)
+    if name in _SAME_ON_TORCH:
+        return f"take --backend {text.replace(name, _SAME_ON_TORCH[name], 1)}"
+    if name.startswith("aer_"):
+        return "take a profile whose name does not begin with aer_"
+    return "leave engine=aer out, or give engine=torch"
