@@ -98,7 +98,7 @@ def _fits(head: HeadConfig, backend: Executable) -> bool:
     parts = make_circuit(head)
     split = split_circuit(parts.circuit, parts.input_params, parts.weight_params)
     prepared = backend.prepare(split.circuit, z_observables(head.num_qubits))
-    return prepared.circuit.num_qubits <= MOST_QUBITS
+    return len(prepared.qubits) <= MOST_QUBITS
 
 
 def _begun_with(resume: Path | None) -> Literal["aer", "torch"] | None:
