@@ -1,20 +1,32 @@
-"""Requests that are waited for only so long, and what may have gone out by then."""
+"""Requests that are waited for only so long; what creates something is asked for once."""
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import warnings
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any, Generic, TypeVar
 
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError
 
 T = TypeVar("T")
 
 ANSWER_SECONDS = 120.0
 """Seconds within which a request must be answered."""
 _CONNECT_SECONDS = 5.0
+
+
+class Sent(Enum):
+    """What has become of the requests of a failed call that create something, a job or a session.
+
+    `NOTHING` went out, all were `REFUSED` for certain, or it is `UNKNOWN` whether one was accepted.
+    """
+
+    NOTHING = auto()
+    REFUSED = auto()
+    UNKNOWN = auto()
 
 
 class GivenUpError(Exception):
@@ -25,11 +37,11 @@ class Errand(threading.Thread, Generic[T]):
     """A call of IBM's client in a thread of its own, left behind if the service hangs.
 
     The client gives its requests no limit of time. A thread cannot be stopped, but through a
-    watched client one that was left behind makes no more requests. What was under way then, and
-    what the transport repeats of it after a 5xx, still counts as sent.
+    watched client one that was left behind makes no more requests. What was under way then may
+    still arrive.
 
     Attributes:
-        sent: Whether a job may have been posted. A client that is not watched may always have.
+        sent: What has become of requests that create something, if the call fails.
     """
 
     def __init__(self, call: Callable[[], T]) -> None:
@@ -39,19 +51,12 @@ class Errand(threading.Thread, Generic[T]):
             call: Uses the client, and gives what it answers.
         """
         super().__init__(daemon=True)
-        self.sent = True
-        self._is_watched = False
-        self._num_open = 0
+        self.sent = Sent.NOTHING
         self._call = call
         self._found: list[T] = []
         self._failed: Exception | None = None
         self._given_up = False
         self._lock = threading.Lock()
-
-    @property
-    def refused(self) -> bool | None:
-        """Whether jobs were posted, and all of them refused for certain; None if not watched."""
-        return self.sent and self._num_open == 0 if self._is_watched else None
 
     def run(self) -> None:
         """Call it, and keep what comes of it."""
@@ -87,12 +92,14 @@ class Errand(threading.Thread, Generic[T]):
             raise TimeoutError(f"no answer within {seconds:g} s")
         return self._found[0]
 
-    def watched(self) -> None:
-        """Note that from now on every request asks before it goes out."""
-        self.sent, self._is_watched = False, True
-
-    def leave(self, method: str) -> None:
+    def leave(self, *, creates: bool = False) -> Sent:
         """Note that a request is about to go out.
+
+        Args:
+            creates: Whether it creates something.
+
+        Returns:
+            What had become of requests before it.
 
         Raises:
             GivenUpError: If nobody waits for it.
@@ -100,66 +107,75 @@ class Errand(threading.Thread, Generic[T]):
         with self._lock:
             if self._given_up:
                 raise GivenUpError("the request took too long and was given up")
-            if method == "POST":
-                self.sent = True
-                self._num_open += 1
-
-    def take(self, method: str, reply: Any) -> None:
-        """Note the reply to a request."""
-        if method == "POST" and _is_refusal(reply):
-            self._num_open -= 1
+            before = self.sent
+            if creates:
+                self.sent = Sent.UNKNOWN
+        return before
 
 
-def watch(service: Any) -> None:
-    """Let errands know from now on what goes out, and give each request a limit of time.
+def watch(service: Any) -> bool:
+    """Let the requests of a service's client go out through `_Watched` from now on.
 
     Args:
-        service: The service of the client. Where its connections cannot be found, jobs count as
-            sent.
+        service: The service of the client.
+
+    Returns:
+        Whether its connections were found. Where they were not, the client may post a job again
+        on its own.
     """
-    with contextlib.suppress(AttributeError):
+    try:
         sessions = [client._session for client in service._api_clients.values()]
         for session in sessions:
             adapter = session.get_adapter(session.base_url)
             if not isinstance(adapter, _Watched):
                 session.mount(session.base_url, _Watched(adapter))
-        errand = threading.current_thread()
-        if sessions and isinstance(errand, Errand):
-            errand.watched()
-
-
-def _is_refusal(reply: Any) -> bool:
-    """Whether a reply says that nothing was accepted, and no request before it may have been.
-
-    The transport repeats a request on its own: after a 5xx, and after a connection that broke
-    while the reply was awaited.
-    """
-    history = getattr(getattr(reply.raw, "retries", None), "history", None)
-    return (
-        400 <= reply.status_code < 500
-        and reply.status_code != 408
-        and history is not None
-        and all(isinstance(e.error, NewConnectionError | ConnectTimeoutError) for e in history)
-    )
+    except AttributeError:
+        return False
+    return bool(sessions)
 
 
 class _Watched:
-    """A transport adapter of the client's session that asks the errand before it sends."""
+    """A transport adapter of the client's session, which limits the time of each request.
+
+    What creates something, a job or a session, goes out once: where IBM's client would post it
+    again after a server error, nobody would know how many were accepted. So each such request has
+    one outcome: it was accepted, refused, or nobody knows.
+    """
 
     def __init__(self, adapter: Any) -> None:
         self._adapter = adapter
+        self._once = HTTPAdapter(max_retries=0)
 
     def send(self, request: Any, *arguments: Any, **options: Any) -> Any:
-        """Send a request as before, if somebody waits for it."""
+        """Send a request, if somebody waits for it."""
         options["timeout"] = (_CONNECT_SECONDS, ANSWER_SECONDS)
         errand = threading.current_thread()
-        if not isinstance(errand, Errand):
+        creates = request.method == "POST" and not str(request.url).endswith("/cancel")
+        before = errand.leave(creates=creates) if isinstance(errand, Errand) else Sent.UNKNOWN
+        if not creates:
             return self._adapter.send(request, *arguments, **options)
-        errand.leave(str(request.method))
-        reply = self._adapter.send(request, *arguments, **options)
-        errand.take(str(request.method), reply)
+        after = Sent.UNKNOWN
+        try:
+            reply = self._once.send(request, *arguments, **options)
+            reply.headers.pop("Location", None)  # which would have it posted again
+            if 400 <= reply.status_code < 500 and reply.status_code != 408:
+                after = Sent.REFUSED
+        except OSError as error:
+            if _never_left(error):
+                after = before
+            raise
+        finally:
+            if isinstance(errand, Errand) and before is not Sent.UNKNOWN:
+                errand.sent = after
         return reply
 
     def close(self) -> None:
         """Close its connections."""
         self._adapter.close()
+        self._once.close()
+
+
+def _never_left(error: OSError) -> bool:
+    """Whether no connection was made, so that nothing can have been sent."""
+    cause = error.args[0] if error.args else None
+    return isinstance(getattr(cause, "reason", cause), ConnectTimeoutError)

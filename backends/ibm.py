@@ -25,6 +25,7 @@ from qiskit_ibm_runtime.executor_estimator import Estimator
 from backends.account import find_device, open_mode
 from backends.cut import CutBackend, cut_of
 from backends.devices import calibration_date, fake_device
+from backends.door import Door
 from backends.engine import MOST_DENSITY_QUBITS, Engine, precision_of
 from backends.errands import watch
 from backends.errors import InvalidValueError
@@ -139,6 +140,7 @@ class HardwareEngine(_RuntimeEngine):
             UnavailableError: If there is no account, or the service refuses it.
         """
         self._spec = spec
+        self._door = Door(spec)
         self.device = find_device(spec) if device is None else device
         watch(getattr(self.device, "service", None))
         self.made_for = f"{self.device.name} through the runtime"
@@ -194,8 +196,11 @@ class HardwareEngine(_RuntimeEngine):
             )
         self._plan(pub)
         estimator = self.estimator
-        with service_errors(self._spec, Act.POST):
-            return estimator.run([pub])
+        return self._door.ask(lambda: self._run(estimator, pub), Act.POST)
+
+    def _run(self, estimator: BaseEstimatorV2, pub: tuple[Any, ...]) -> Any:
+        watch(getattr(self.device, "service", None))
+        return estimator.run([pub])
 
     def values(self, pub: tuple[Any, ...], seed: int | None) -> Expvals:
         """Run one PUB as one job, and wait for its values; each request has a limit of time.

@@ -115,6 +115,11 @@ class JobService(abc.ABC):
     session_seconds: int | None = None
 
     @property
+    def maybe_posted(self) -> bool:
+        """Whether a post that was interrupted may have gone out; False only where it has not."""
+        return True
+
+    @property
     def session_id(self) -> str | None:
         """Id of the session in use; None without one, in a batch too."""
         return None

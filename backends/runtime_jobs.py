@@ -5,26 +5,24 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from qiskit.providers import BackendV2
 from qiskit_ibm_runtime import Batch, QiskitRuntimeService, Session
+from qiskit_ibm_runtime import __version__ as VERSION
 from qiskit_ibm_runtime.exceptions import RuntimeInvalidStateError
 from qiskit_ibm_runtime.executor_estimator import Estimator
 
 from backends.account import find_device, open_mode, open_service
-from backends.errands import ANSWER_SECONDS, Errand, watch
+from backends.door import Door
+from backends.errands import ANSWER_SECONDS, Sent, watch
 from backends.expvals import Expvals, read_expvals
 from backends.ibm_options import estimator_options
 from backends.jobs import FoundJob, JobReport, JobService, JobState, ServiceError, Trouble
 from backends.specs import IbmRuntime
-from backends.troubles import Act, raise_explained, without_secrets
+from backends.troubles import Act, without_secrets
 
-T = TypeVar("T")
-
-MOST_LEFT = 8
-"""Requests without an answer that are left behind, before no more are made."""
 PAGE = 100
 """Jobs that are asked for at a time."""
 MOST_PAGES = 200
@@ -58,12 +56,16 @@ class RuntimeJobs(JobService):
     ) -> None:
         self._spec = spec
         self._device = device
-        self._answer_seconds = answer_seconds
-        self._left: list[Errand[Any]] = []
+        self._door = Door(spec, answer_seconds=answer_seconds)
         self._known_service: QiskitRuntimeService | None = None
         self._mode: Batch | Session | None = None
         self._is_ready = False
         self._jobs: dict[str, Any] = {}
+
+    @property
+    def maybe_posted(self) -> bool:
+        """Whether the last post may have gone out, where it was interrupted."""
+        return self._door.sent is Sent.UNKNOWN
 
     @property
     def session_id(self) -> str | None:
@@ -80,14 +82,14 @@ class RuntimeJobs(JobService):
             crns = _instances(service)
             return crns[0] if len(crns) == 1 else None
 
-        found = self._asked(instance)
+        found = self._door.ask(instance)
         return None if found is None else hashlib.sha256(found.encode()).hexdigest()[:16]
 
     def ready(self) -> None:
         """Check the device, and open a batch or session if none is in use."""
         device = self._checked_device()
         if self._mode is None and self._spec.mode != "job":
-            self._mode = self._asked(lambda: open_mode(self._spec, device, self.session_seconds))
+            self._mode = self._door.ask(lambda: open_mode(self._spec, device, self.session_seconds))
         self._is_ready = True
 
     def post(
@@ -108,7 +110,7 @@ class RuntimeJobs(JobService):
             estimator = Estimator(mode=device if mode is None else mode, options=options)
             return str(estimator.run([pub]).job_id())
 
-        return self._asked(run, Act.POST)
+        return self._door.ask(run, Act.POST)
 
     def find(self, tag: str) -> list[FoundJob]:
         """The jobs that carry a tag, the oldest first."""
@@ -123,29 +125,31 @@ class RuntimeJobs(JobService):
             tags = {str(job["id"]): tuple(job.get("tags") or ()) for job in found}
             return [FoundJob(job_id, tags[job_id]) for job_id in tags]
 
-        return self._asked(jobs)
+        return self._door.ask(jobs)
 
     def report(self, job_id: str) -> JobReport:
         """Where a job stands, and once it has ended what it was charged."""
-        state = _STATES.get(self._asked(lambda: str(self._job(job_id).status())), JobState.RUNNING)
+        state = _STATES.get(
+            self._door.ask(lambda: str(self._job(job_id).status())), JobState.RUNNING
+        )
         if state in (JobState.QUEUED, JobState.RUNNING):
             return JobReport(state)
         reason = None
         if state is JobState.FAILED:
-            reason = self._asked(lambda: self._job(job_id).error_message())
+            reason = self._door.ask(lambda: self._job(job_id).error_message())
             reason = without_secrets(str(reason or "no reason given"), self._spec)
         return JobReport(state, reason, self._charged(job_id))
 
     def estimate(self, job_id: str) -> float | None:
         """QPU seconds that the service estimates a job to take; None where it does not say."""
-        found = self._asked(lambda: self._job(job_id).usage_estimation).get("quantum_seconds")
+        found = self._door.ask(lambda: self._job(job_id).usage_estimation).get("quantum_seconds")
         is_number = isinstance(found, int | float) and not isinstance(found, bool)
         return float(found) if is_number and math.isfinite(found) and found >= 0 else None
 
     def result(self, job_id: str) -> Expvals:
         """Values and standard errors of a job that is done."""
-        job = self._asked(lambda: self._ended(job_id))
-        return self._asked(lambda: read_expvals(job.result()), Act.READ)
+        job = self._door.ask(lambda: self._ended(job_id))
+        return self._door.ask(lambda: read_expvals(job.result()), Act.READ)
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job, unless it has ended."""
@@ -155,7 +159,7 @@ class RuntimeJobs(JobService):
                 self._job(job_id).cancel()
 
         if self.report(job_id).state in (JobState.QUEUED, JobState.RUNNING):
-            self._asked(stop)
+            self._door.ask(stop)
 
     def seconds_left(self) -> float | None:
         """QPU seconds that the device's instance has left, where it has a limit."""
@@ -165,7 +169,7 @@ class RuntimeJobs(JobService):
                 self._open_device()
             return dict(self._service().usage())
 
-        usage = self._asked(ask)
+        usage = self._door.ask(ask)
         left = usage.get("usage_remaining_seconds")
         return None if left is None else float(left)
 
@@ -182,12 +186,12 @@ class RuntimeJobs(JobService):
                 session.close()
 
         if session_id is not None:
-            self._asked(earlier)
+            self._door.ask(earlier)
             return
         mode = self._mode
         self.reopen()
         if mode is not None:
-            self._asked(mode.close)
+            self._door.ask(mode.close)
 
     def _job(self, job_id: str) -> Any:
         if job_id not in self._jobs:
@@ -196,13 +200,13 @@ class RuntimeJobs(JobService):
 
     def _ended(self, job_id: str) -> Any:
         job = self._job(job_id)
-        job.wait_for_final_state(timeout=self._answer_seconds)
+        job.wait_for_final_state(timeout=self._door.answer_seconds)
         return job
 
     def _charged(self, job_id: str) -> float | None:
         """What a job was charged, which the service may not know yet."""
         try:
-            usage = self._asked(lambda: self._job(job_id).metrics()).get("usage", {})
+            usage = self._door.ask(lambda: self._job(job_id).metrics()).get("usage", {})
         except ServiceError:
             return None
         if usage.get("status", "pending") == "pending":
@@ -241,8 +245,15 @@ class RuntimeJobs(JobService):
 
     def _checked_device(self) -> BackendV2:
         """The device, which must be taking jobs."""
-        device = self._asked(self._open_device)
-        status = self._asked(device.status)
+        device = self._door.ask(self._open_device)
+        if not watch(device.service):
+            raise ServiceError(
+                f"Expected IBM's client as of qiskit-ibm-runtime 0.51, got {VERSION}, whose "
+                "connections are not found, so that it might post a job again on its own: install "
+                "a version that hybridq allows.",
+                Trouble.REQUEST,
+            )
+        status = self._door.ask(device.status)
         if not status.operational:
             raise ServiceError(
                 f"Expected device {device.name} to take jobs, got status "
@@ -251,29 +262,6 @@ class RuntimeJobs(JobService):
                 Trouble.DEVICE,
             )
         return device
-
-    def _asked(self, request: Callable[[], T], act: Act = Act.ASK) -> T:
-        """What a request gives, within the time there is for an answer.
-
-        Raises:
-            ServiceError: If it fails or takes too long.
-        """
-        self._left = [errand for errand in self._left if errand.is_alive()]
-        if len(self._left) >= MOST_LEFT:
-            raise ServiceError(
-                f"Expected answers from IBM Quantum, got none to {len(self._left)} requests: check "
-                "the network, then give the same command again.",
-                Trouble.NETWORK,
-            )
-        errand = Errand(request)
-        try:
-            return errand.answer(self._answer_seconds)
-        except ServiceError:
-            raise
-        except Exception as error:  # noqa: BLE001  what the client lets through has many types
-            raise_explained(error, self._spec, act, sent=errand.sent, refused=errand.refused)
-        finally:
-            self._left.append(errand)
 
 
 def _instances(service: QiskitRuntimeService) -> list[str]:

@@ -19,6 +19,7 @@ from qiskit_ibm_runtime.exceptions import (
     RuntimeJobFailureError,
 )
 
+from backends.errands import Sent
 from backends.errors import HybridqError
 from backends.jobs import ServiceError, Trouble
 from backends.secrets import HIDDEN, redact
@@ -96,48 +97,31 @@ def service_errors(spec: IbmRuntime, act: Act = Act.ASK) -> Iterator[None]:
 
 
 def raise_explained(
-    error: Exception,
-    spec: IbmRuntime,
-    act: Act = Act.ASK,
-    *,
-    sent: bool = True,
-    refused: bool | None = None,
+    error: Exception, spec: IbmRuntime, act: Act = Act.ASK, *, sent: Sent = Sent.NOTHING
 ) -> NoReturn:
     """Raise what `explain` makes of an exception, without a cause that quotes a secret.
 
     Raises:
         ServiceError: Always.
     """
-    found = explain(error, spec, act, sent=sent, refused=refused)
+    found = explain(error, spec, act, sent=sent)
     raise found from (None if HIDDEN in str(found) else error)
 
 
 def explain(
-    error: BaseException,
-    spec: IbmRuntime,
-    act: Act = Act.ASK,
-    *,
-    sent: bool = True,
-    refused: bool | None = None,
+    error: BaseException, spec: IbmRuntime, act: Act = Act.ASK, *, sent: Sent = Sent.NOTHING
 ) -> ServiceError:
     """Say what an exception means.
-
-    A job that was sent counts as refused only where that is certain. A reply that was lost, and
-    whatever is not known, leave it open; so does a 5xx, also where the client posted again on its
-    own and was refused then.
 
     Args:
         error: What was raised.
         spec: Whose `service_options` may hold secrets.
         act: What the client was asked for.
-        sent: Whether a job may have gone out, where one was to be posted.
-        refused: Whether each that went out was refused for certain; None where nobody watched.
+        sent: What has become of requests that create something.
     """
     chain = list(_chain(error))
     text = without_secrets(str(error), spec)
-    status = _status(chain)
-    sent = sent and act is Act.POST
-    trouble = _trouble(chain, status, text, act, sent=sent, refused=refused)
+    trouble = _trouble(chain, _status(chain), text, act, sent)
     if isinstance(error, AccountNotFoundError):
         message = _NO_ACCOUNT
     elif isinstance(error, HybridqError):  # which says it all already
@@ -150,7 +134,7 @@ def explain(
     return ServiceError(
         message,
         trouble,
-        maybe_accepted=sent and not refused,
+        maybe_accepted=sent is Sent.UNKNOWN,
         retry_after=_retry_after(chain),
     )
 
@@ -199,9 +183,7 @@ def _trouble(
     status: int | None,
     text: str,
     act: Act,
-    *,
-    sent: bool,
-    refused: bool | None,
+    sent: Sent,
 ) -> Trouble:
     for code in re.findall(r"\b(?:code[\"']?:?\s*)(\d{4})\b", text):
         if int(code) in _BY_CODE:
@@ -217,10 +199,10 @@ def _trouble(
     # What is at fault if the service refused this, or if it is not the service that failed.
     fault = Trouble.ACCOUNT if act is Act.OPEN else Trouble.REQUEST
     if _is_refusal(status):
-        if act is Act.POST and refused is False:  # of another request, which says nothing of a job
+        if act is Act.POST and sent is not Sent.REFUSED:  # of another request than the post
             return Trouble.NETWORK
         return Trouble.QUOTA if act is Act.POST and status == 409 else fault
-    if sent or status is not None or any(isinstance(one, OSError) for one in chain):
+    if sent is Sent.UNKNOWN or status is not None or any(isinstance(one, OSError) for one in chain):
         return Trouble.NETWORK
     if isinstance(chain[0], _REFUSALS):
         return fault

@@ -11,11 +11,11 @@ from pathlib import Path
 from backends.jobs import ServiceError, open_jobs
 from hybridq.config import JobsCancelConfig, JobsCollectConfig
 from hybridq.errors import HybridqError
-from hybridq.hardware.account import check_account, close_sessions
+from hybridq.hardware.account import close_sessions
 from hybridq.hardware.chunks import Chunk, ChunkState
 from hybridq.hardware.fetch import fetch_all, fetch_charges
 from hybridq.hardware.ledger import Ledger
-from hybridq.hardware.look_up import look_up
+from hybridq.hardware.look_up import take_stock
 from hybridq.hardware.pace import Clock
 from hybridq.hardware.results import write_results
 from hybridq.hardware.same import submissions
@@ -24,7 +24,6 @@ from hybridq.runs import log_to_file
 
 logger = logging.getLogger("hybridq")
 
-_KNOWN = (ChunkState.POSTED, ChunkState.DONE)
 _ENDED = (ChunkState.DONE, ChunkState.FAILED, ChunkState.CANCELLED)
 
 
@@ -100,14 +99,12 @@ def collect(config: JobsCollectConfig, *, clock: Clock | None = None) -> Progres
         submission = submission.at(config.run, folder)
     service = open_jobs(submission.spec(), folder / "rehearsed")
     with log_to_file(folder), Ledger.write(folder) as ledger:
-        trouble = check_account(ledger, service)
-        if trouble is None and any(chunk.state not in _KNOWN for chunk in ledger.chunks()):
-            trouble = look_up(ledger, service, clock=clock, settle_seconds=config.settle_seconds)
+        unknown = take_stock(ledger, service, clock=clock, settle_seconds=config.settle_seconds)
         fetching = fetch_all(ledger, service, clock=clock, wait_seconds=config.wait)
-        trouble = trouble or fetching
+        trouble = unknown or fetching
         if trouble is None:
             fetch_charges(ledger, service)
-        write_results(folder, submission, ledger)
+        write_results(folder, submission, ledger, looked_up=unknown is None)
     return progress(folder, trouble)
 
 
@@ -124,10 +121,9 @@ def cancel(config: JobsCancelConfig, *, clock: Clock | None = None) -> Progress:
     submission = Submission.load(folder)
     service = open_jobs(submission.spec(), folder / "rehearsed")
     with log_to_file(folder), Ledger.write(folder) as ledger:
-        unknown = check_account(ledger, service)
+        unknown = take_stock(ledger, service, clock=clock, settle_seconds=config.settle_seconds)
         if unknown is None:
             close_sessions(ledger, service)
-            unknown = look_up(ledger, service, clock=clock, settle_seconds=config.settle_seconds)
         errors = [unknown]
         for job in ledger.jobs():
             if job.qpu_seconds is None:  # else it has ended
@@ -141,7 +137,7 @@ def cancel(config: JobsCancelConfig, *, clock: Clock | None = None) -> Progress:
             for chunk in ledger.chunks(ChunkState.PLANNED):
                 ledger.cancelled(chunk)
         try:
-            write_results(folder, submission, ledger)
+            write_results(folder, submission, ledger, looked_up=unknown is None)
         except HybridqError as error:
             logger.warning("jobs were cancelled, results were not written: %s", error)
     return progress(folder, next((error for error in errors if error is not None), None))

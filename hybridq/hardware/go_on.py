@@ -8,13 +8,13 @@ from pathlib import Path
 
 from backends.jobs import JobService, ServiceError, open_jobs
 from hybridq.config import SubmitConfig
-from hybridq.hardware.account import check_account, close_sessions
+from hybridq.hardware.account import close_sessions
 from hybridq.hardware.budget import check_budget, share_budget
 from hybridq.hardware.chunks import Chunk, ChunkState
 from hybridq.hardware.circuit import Program
 from hybridq.hardware.fetch import fetch_charges
 from hybridq.hardware.ledger import Ledger
-from hybridq.hardware.look_up import ended, look_up, lost
+from hybridq.hardware.look_up import ended, lost, take_stock
 from hybridq.hardware.pace import Clock, Pace
 from hybridq.hardware.post import post_all
 from hybridq.hardware.submission import COMMAND, Submission
@@ -42,14 +42,10 @@ def go_on(
         if not is_new:
             logger.info("going on with %s", folder)
             _tell_what_stays(config, folder)
-            trouble = check_account(ledger, service)
-            if trouble is None:
-                close_sessions(ledger, service)
-                trouble = look_up(
-                    ledger, service, clock=clock, settle_seconds=config.settle_seconds
-                )
+            trouble = take_stock(ledger, service, clock=clock, settle_seconds=config.settle_seconds)
             if trouble is not None:
                 return trouble
+            close_sessions(ledger, service)
             fetch_charges(ledger, service)
         again = _again(config, ledger, service, folder)
         waiting = [*ledger.chunks(ChunkState.PLANNED), *again]
@@ -96,7 +92,7 @@ def _begin(ledger: Ledger, service: JobService, mode: str, seconds: int) -> None
         try:
             service.ready()
         except ServiceError as error:
-            if not error.trouble.passes:  # refused for certain
+            if not error.maybe_accepted:
                 ledger.forget_session(number)
             raise
         ledger.opened_session(number, service.session_id)

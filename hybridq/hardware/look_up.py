@@ -1,7 +1,9 @@
 """What a service lists of a submission, where the ledger may not know it.
 
 Every job carries the submission's own tag, so that one request lists them all: jobs whose answer
-was lost, and jobs of a ledger that was restored from a copy older than they are.
+was lost, jobs that the service accepted twice, and jobs of a ledger that was restored from a copy
+older than they are. Every command that works on a submission begins with it, and every posting
+ends with it, whatever the ledger says.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import logging
 
 from backends.jobs import FoundJob, JobService, JobState, ServiceError, Trouble
+from hybridq.hardware.account import check_account
 from hybridq.hardware.chunks import Chunk, ChunkState, attempt_of, index_of
 from hybridq.hardware.fetch import fetch
 from hybridq.hardware.ledger import Ledger
@@ -17,6 +20,24 @@ from hybridq.hardware.pace import Clock
 logger = logging.getLogger("hybridq")
 
 _DOUBTFUL = (ChunkState.POSTING, ChunkState.UNCERTAIN)
+_ACCEPTED = (ChunkState.POSTED, ChunkState.DONE)
+
+
+def take_stock(
+    ledger: Ledger, service: JobService, *, clock: Clock, settle_seconds: float
+) -> ServiceError | None:
+    """What a command begins with: check whose jobs they are, and look them up.
+
+    Returns:
+        What kept the service from being asked, if something did.
+
+    Raises:
+        InvalidValueError: If the account is of another instance.
+    """
+    trouble = check_account(ledger, service)
+    if trouble is not None:
+        return trouble
+    return look_up(ledger, service, clock=clock, settle_seconds=settle_seconds)
 
 
 def look_up(
@@ -24,9 +45,10 @@ def look_up(
 ) -> ServiceError | None:
     """Ask the service for the submission's jobs, and note those that the ledger does not know.
 
-    What is in doubt and not listed is asked for once more after a while, since nothing promises
-    that a job is listed at once. Then it stays `uncertain`, or `planned` where the service's
-    listing is known to be complete.
+    A job that does not count, since another one of its chunk does, is cancelled if it has not
+    ended. What is in doubt and not listed is asked for once more after a while, since nothing
+    promises that a job is listed at once. Then it stays `uncertain`, or `planned` where the
+    service's listing is known to be complete.
 
     Returns:
         What kept the service from being asked, if something did.
@@ -46,6 +68,7 @@ def look_up(
         for chunk in ledger.chunks(ChunkState.POSTING):
             ledger.doubt(chunk, f"it could not be looked up: {error}")
         return error
+    _end_extra(ledger, service)
     for chunk in ledger.chunks(*_DOUBTFUL):
         if service.is_local:
             ledger.refuse(chunk, "the service has no job with its tag")
@@ -120,10 +143,37 @@ def _take(ledger: Ledger, service: JobService) -> None:
             chunk.state is ChunkState.POSTED and latest <= chunk.attempt
         )
         if settled:
-            logger.warning("chunk %d: the service also accepted %s, for nothing", chunk.index, ids)
+            logger.warning("chunk %d: the service also accepted %s", chunk.index, ids)
             continue
         reason = None
         if len(mine) > 1:
             reason = f"the service accepted several jobs, of which {job.job_id} counts: {ids}"
             logger.warning("chunk %d: %s", chunk.index, reason)
         ledger.accept(chunk, job.job_id, tag=tag, reason=reason)
+
+
+def _end_extra(ledger: Ledger, service: JobService) -> None:
+    """Cancel jobs that do not count and have not ended, and note what those that ran were charged.
+
+    What cannot be asked for or cancelled is told; the next look-up does it again.
+    """
+    counts = {chunk.index: chunk.job_id for chunk in ledger.chunks(*_ACCEPTED)}
+    for job in ledger.jobs():
+        if job.qpu_seconds is not None or counts.get(job.index, job.job_id) == job.job_id:
+            continue
+        try:
+            report = service.report(job.job_id)
+            if report.state in (JobState.QUEUED, JobState.RUNNING):
+                service.cancel(job.job_id)
+                logger.warning(
+                    "chunk %d: job %s was cancelled, since %s counts",
+                    job.index,
+                    job.job_id,
+                    counts[job.index],
+                )
+                report = service.report(job.job_id)
+        except ServiceError as error:
+            logger.warning("job %s, which does not count, may run: %s", job.job_id, error)
+            continue
+        if report.qpu_seconds is not None:
+            ledger.charge(job.job_id, report.qpu_seconds)

@@ -64,8 +64,10 @@ def post_all(
                     continue
             stopped = error
             break
-    if ledger.chunks(ChunkState.UNCERTAIN):
-        look_up(ledger, service, clock=clock, settle_seconds=settle_seconds)
+    if waiting:
+        trouble = look_up(ledger, service, clock=clock, settle_seconds=settle_seconds)
+        if trouble is not None:
+            logger.warning("the jobs that were posted are not looked up yet: %s", trouble)
     try:
         estimates.check()  # jobs whose answer was lost
     except ServiceError as error:
@@ -99,6 +101,10 @@ def _post(
             ledger.intend(chunk, max_seconds=max_seconds)
             try:
                 job_id = service.post(pub, (chunk.tag, ledger.name), max_seconds=max_seconds)
+            except KeyboardInterrupt:
+                if not service.maybe_posted:
+                    ledger.refuse(chunk, "interrupted before it was posted")
+                raise
             except ServiceError as error:
                 if error.maybe_accepted:
                     ledger.doubt(chunk, str(error))

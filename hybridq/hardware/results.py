@@ -44,10 +44,18 @@ FIGURES = ("compared", "shot_noise", "rms_error_of_simulation")
 Floats = NDArray[np.float64]
 
 
-def write_results(folder: Path, submission: Submission, ledger: Ledger) -> dict[str, Any]:
+def write_results(
+    folder: Path, submission: Submission, ledger: Ledger, *, looked_up: bool
+) -> dict[str, Any]:
     """Write `predictions/device.csv` and `result.json` of the images whose results are here.
 
     Figures that are written already are kept if no result has come since.
+
+    Args:
+        folder: The submission's folder.
+        submission: The submission.
+        ledger: Its ledger.
+        looked_up: Whether the service has just said which jobs there are.
 
     Returns:
         What was written to `result.json`.
@@ -57,7 +65,7 @@ def write_results(folder: Path, submission: Submission, ledger: Ledger) -> dict[
         InvalidValueError: If its model is not the one that was submitted.
     """
     submission.check_model()
-    result = _counts(submission, ledger)
+    result = _counts(submission, ledger, looked_up=looked_up)
     figures, charge_known = _figures_of_same(folder, result)
     if figures is not None:
         result |= figures
@@ -79,7 +87,7 @@ def write_results(folder: Path, submission: Submission, ledger: Ledger) -> dict[
     return written
 
 
-def _counts(submission: Submission, ledger: Ledger) -> dict[str, Any]:
+def _counts(submission: Submission, ledger: Ledger, *, looked_up: bool) -> dict[str, Any]:
     """What is here, of what, and what it was charged."""
     chunks = ledger.chunks()
     charged = [job.qpu_seconds for job in ledger.jobs()]
@@ -99,7 +107,9 @@ def _counts(submission: Submission, ledger: Ledger) -> dict[str, Any]:
         "simulated_mitigation": "none",
         "shots": planned.shots,
         "qpu_seconds": sum(known),
-        "qpu_seconds_of_all_jobs": len(known) == len(charged) and not ledger.has_doubts(),
+        "qpu_seconds_of_all_jobs": (
+            looked_up and len(known) == len(charged) and not ledger.has_doubts()
+        ),
         "qpu_seconds_estimated": planned.qpu_seconds,
         "chunks": [
             {

@@ -15,13 +15,15 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit_ibm_runtime import QiskitRuntimeService
 from qiskit_ibm_runtime.executor_estimator import Estimator
+from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 
 from backends import IbmRuntime, open_backend
 from backends.account import find_device
+from backends.door import MOST_LEFT
 from backends.errands import watch
 from backends.jobs import JobState, ServiceError, Trouble, open_jobs
-from backends.runtime_jobs import MOST_LEFT, RuntimeJobs
+from backends.runtime_jobs import RuntimeJobs
 from tests.loopback.accounts import CRN
 
 NAME = "ibm_loopback"
@@ -169,10 +171,8 @@ def test_our_own_errors_after_a_post_leave_it_open(loopback, jobs):
     assert len(loopback.accepted) == 1
 
 
-def test_a_post_repeated_after_a_broken_connection_leaves_the_first_one_open(
-    loopback, jobs, monkeypatch
-):
-    """The transport posts again on its own where TLS breaks while the reply is read."""
+def test_a_post_whose_connection_breaks_is_not_repeated(loopback, jobs, monkeypatch):
+    """IBM's client posts again on its own where TLS breaks while the reply is read."""
     answered = HTTPConnection.getresponse
     broken = []
 
@@ -185,12 +185,82 @@ def test_a_post_repeated_after_a_broken_connection_leaves_the_first_one_open(
         return reply
 
     monkeypatch.setattr(HTTPConnection, "getresponse", getresponse)
-    loopback.faults.add("POST", "^/jobs$", after=1, status=429)
     found = refusal(lambda: jobs.post(pub(), ("t-0000-1",)))
-    assert [r.status for r in posts(loopback)] == [200, 429]
-    assert found.trouble is Trouble.RATE
+    assert [r.status for r in posts(loopback)] == [200]
+    assert found.trouble is Trouble.NETWORK
     assert found.maybe_accepted
     assert len(loopback.accepted) == 1
+
+
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 504, 520, 521, 522, 524])
+def test_a_post_goes_out_once_whatever_the_service_answers(loopback, jobs, status):
+    loopback.faults.add("POST", "^/jobs$", times=9, status=status, accept=True)
+    found = refusal(lambda: jobs.post(pub(), ("t-0000-1",)))
+    assert found.trouble is Trouble.NETWORK
+    assert found.maybe_accepted
+    assert len(posts(loopback)) == len(loopback.accepted) == 1
+
+
+def test_a_redirected_post_is_not_posted_again(loopback, jobs):
+    loopback.faults.add(
+        "POST", "^/jobs$", status=307, accept=True, headers={"Location": f"{loopback.url}/jobs"}
+    )
+    found = refusal(lambda: jobs.post(pub(), ("t-0000-1",)))
+    assert found.maybe_accepted
+    assert len(loopback.accepted) == 1
+
+
+@pytest.mark.parametrize("mode", ["batch", "session"])
+def test_a_session_is_asked_for_once(serve, mode):
+    server = serve(ideal=True, plan="paid")
+    server.faults.add("POST", "^/sessions$", status=503, accept=True)
+    found = refusal(RuntimeJobs(spec(mode=mode)).ready)
+    assert found.maybe_accepted
+    assert len(posts(server, "/sessions")) == len(server.sessions) == 1
+
+
+def test_what_only_asks_or_ends_is_repeated(loopback, jobs):
+    loopback.hold()
+    job_id = jobs.post(pub(), ("t-0000-1",))
+    loopback.faults.add("GET", "^/jobs", status=503)
+    loopback.faults.add("POST", "/cancel$", status=503)
+    jobs.cancel(job_id)
+    assert loopback.accepted[0].state == "Cancelled"
+
+
+def test_a_connection_that_was_refused_has_sent_nothing(loopback, jobs, monkeypatch):
+    send = HTTPAdapter.send
+
+    def send_astray(self, request, **options):
+        if request.method == "POST" and request.url.endswith("/jobs"):
+            request.url = "http://127.0.0.1:9/jobs"  # nobody listens
+        return send(self, request, **options)
+
+    monkeypatch.setattr(HTTPAdapter, "send", send_astray)
+    found = refusal(lambda: jobs.post(pub(), ("t-0000-1",)))
+    assert found.trouble is Trouble.NETWORK
+    assert not found.maybe_accepted
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_an_interrupted_post_knows_whether_it_went_out(loopback, jobs, monkeypatch, sent):
+    jobs.ready()
+    join = threading.Thread.join
+
+    def interrupt(self, timeout=None):
+        if type(self).__name__ != "Errand":
+            return join(self, timeout)
+        monkeypatch.setattr(threading.Thread, "join", join)
+        while sent and not loopback.accepted:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    if not sent:
+        loopback.faults.add("GET", "/usage$", hang=0.5)  # which the client asks before it posts
+    monkeypatch.setattr(threading.Thread, "join", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        jobs.post(pub(), ("t-0000-1",))
+    assert jobs.maybe_posted is sent
 
 
 @pytest.mark.parametrize("status", [400, 404])
@@ -228,24 +298,18 @@ def test_what_fails_before_a_post_is_a_certain_refusal(loopback, jobs, status):
     assert len(posts(loopback)) == 1
 
 
-def test_a_client_whose_connections_cannot_be_watched_leaves_everything_open(
-    loopback, jobs, monkeypatch
-):
+def test_a_client_whose_connections_cannot_be_watched_posts_nothing(loopback, jobs, monkeypatch):
     monkeypatch.setattr("backends.runtime_jobs.watch", lambda _: watch(object()))
-    for fault, trouble in (
-        (("GET", "/usage$", 501), Trouble.NETWORK),
-        (("POST", "^/jobs$", 429), Trouble.RATE),
-    ):
-        loopback.faults.add(*fault[:2], status=fault[2])
-        found = refusal(lambda: jobs.post(pub(), ("t-0000-1",)))
-        assert found.maybe_accepted
-        assert found.trouble is trouble
+    found = refusal(lambda: jobs.post(pub(), ("t-0000-1",)))
+    assert not found.maybe_accepted
+    assert "might post a job again on its own" in str(found)
+    assert posts(loopback) == posts(loopback, "/sessions") == []
 
 
 def test_a_post_that_hangs_may_have_been_accepted(loopback):
     jobs = RuntimeJobs(spec(), answer_seconds=20.0)
     jobs.post(pub(), ("t-0000-1",))
-    jobs._answer_seconds = 0.5
+    jobs._door.answer_seconds = 0.5
     loopback.faults.add("POST", "^/jobs$", hang=60.0)
     start = time.monotonic()
     error = refusal(lambda: jobs.post(pub(), ("t-0001-1",)))
@@ -258,7 +322,7 @@ def test_a_post_that_hangs_may_have_been_accepted(loopback):
 def test_a_get_that_hangs_is_trouble_of_the_network(loopback, jobs):
     job_id = jobs.post(pub(), ("t-0000-1",))
     loopback.wait_idle()
-    jobs._answer_seconds = 0.5
+    jobs._door.answer_seconds = 0.5
     for call in (
         lambda: jobs.find("t-0000-1"),
         lambda: jobs.report(job_id),
@@ -272,7 +336,7 @@ def test_a_get_that_hangs_is_trouble_of_the_network(loopback, jobs):
 
 def test_nothing_is_posted_after_the_time_out_was_reported(loopback, jobs):
     jobs.post(pub(), ("t-0000-1",))
-    jobs._answer_seconds = 0.5
+    jobs._door.answer_seconds = 0.5
     loopback.faults.add("GET", "/usage$", hang=1.5)  # which the client asks before it posts
     before = threading.enumerate()
     error = refusal(lambda: jobs.post(pub(), ("t-0001-1",)))
@@ -285,7 +349,7 @@ def test_nothing_is_posted_after_the_time_out_was_reported(loopback, jobs):
 
 def test_a_request_that_hangs_leaves_warnings_as_they_were(loopback, jobs):
     jobs.post(pub(), ("t-0000-1",))
-    jobs._answer_seconds = 0.3
+    jobs._door.answer_seconds = 0.3
     loopback.faults.add("GET", "/usage$", hang=1.0)
     before = list(warnings.filters)
     refusal(jobs.seconds_left)
@@ -297,7 +361,7 @@ def test_a_request_that_hangs_leaves_warnings_as_they_were(loopback, jobs):
 def test_requests_that_hang_are_bounded(loopback, jobs):
     jobs.post(pub(), ("t-0000-1",))
     loopback.wait_idle()
-    jobs._answer_seconds = 0.05
+    jobs._door.answer_seconds = 0.05
     loopback.faults.add("GET", "/usage$", hang=60.0, times=99)
     before = threading.enumerate()
     for _ in range(MOST_LEFT + 3):
@@ -411,7 +475,7 @@ def test_a_listing_that_was_given_up_asks_no_more(loopback, jobs, monkeypatch):
     jobs.find("t")
     for number in range(3):
         jobs.post(pub(), (f"t-{number:04}-1", "t"))
-    jobs._answer_seconds = 0.3
+    jobs._door.answer_seconds = 0.3
     loopback.faults.add("GET", "^/jobs$", hang=0.8)
     del loopback.requests[:]
     before = threading.enumerate()

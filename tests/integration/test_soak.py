@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 from pathlib import Path
 
@@ -30,6 +31,12 @@ POSTS = (
     {"status": 409, "message": "usage limit"},
     {"status": 400, "code": 1217, "message": "Session has been closed"},
 )
+TWICE = (  # a gateway that repeats what it was sent, to a server that does not compare
+    {"copies": 1},
+    {"copies": 1, "status": 502, "accept": True},
+    {"copies": 2, "drop": True},
+)
+BUDGET = 3000
 POLLS = (
     {"status": 503},
     {"status": 429},
@@ -52,8 +59,15 @@ class Time:
         self.seconds += seconds
 
 
+def check(server, ledger):
+    """No tag has more accepted jobs than the ledger knows, and they keep the budget together."""
+    assert {job.job_id for job in ledger.jobs()} == {job.id for job in server.accepted}
+    assert sum(job.cost if job.pending else job.charge for job in server.accepted) <= BUDGET
+
+
 @pytest.mark.slow
-def test_nothing_is_lost_and_nothing_doubled(serve, varied_run):
+@pytest.mark.parametrize("posts", [POSTS, POSTS + TWICE], ids=["once", "twice"])
+def test_nothing_is_lost_and_nothing_doubled(serve, varied_run, posts):
     rng = random.Random(0)
     time = Time()
     server = serve(ideal=True, listing_delay=0.3, seconds_left=1e9)
@@ -65,13 +79,13 @@ def test_nothing_is_lost_and_nothing_doubled(serve, varied_run):
         data="phantom,size=16,count=800",
         backend=f"ibm,device=ibm_loopback,resilience_level=0,shots={SHOTS}",
         job_executions=SHOTS,  # one image a job
-        yes=True,
+        max_qpu_seconds=BUDGET,
     )
     for command in range(300):
         server.faults.clear()
         server.operational = rng.random() < 0.95
         for _ in range(rng.randrange(6, 16)):
-            fault = rng.choice(POSTS)
+            fault = rng.choice(posts)
             server.faults.add("POST", r"^/jobs$", after=rng.randrange(4), **fault)
         for _ in range(rng.randrange(4)):
             server.faults.add("GET", r"^/jobs", after=rng.randrange(40), **rng.choice(POLLS))
@@ -92,13 +106,19 @@ def test_nothing_is_lost_and_nothing_doubled(serve, varied_run):
     assert answered >= {None, 200, 400, 401, 409, 429, 502, 503}
     folder = found[0]
     tags = [job.tags[0] for job in server.accepted]
-    assert len(set(tags)) == len(tags)  # no tag has two accepted jobs
+    if posts is POSTS:
+        assert len(set(tags)) == len(tags)  # no tag has two accepted jobs
+    collect(JobsCollectConfig(submission=found[0]), clock=clock)
     with Ledger.read(folder) as ledger:
         here, values, _ = ledger.results()
         chunks = ledger.chunks()
+        check(server, ledger)
     assert len(chunks) == 200
     assert here.all()
-    by_tag = {job.tags[0]: job for job in server.accepted}
-    assert all(by_tag[chunk.tag].id == chunk.job_id for chunk in chunks)
+    by_id = {job.id: job for job in server.accepted}
+    assert all(by_id[chunk.job_id].tags[0] == chunk.tag for chunk in chunks)
+    charged = [job.charge for job in server.accepted]
+    result = json.loads((folder / "result.json").read_text())
+    assert result["qpu_seconds"] == pytest.approx(sum(charged))
     distance = np.abs(values - Images.load(folder).ideal)
     assert (distance < 6 / np.sqrt(SHOTS)).all()

@@ -26,6 +26,7 @@ class Fault:
     message: str
     headers: Mapping[str, str]
     accept: bool
+    copies: int
     drop: bool
     hang: float
     body: Any
@@ -61,6 +62,7 @@ class Faults:
         message: str = "",
         headers: Mapping[str, str] | None = None,
         accept: bool = False,
+        copies: int = 0,
         drop: bool = False,
         hang: float = 0.0,
         body: Any = None,
@@ -77,6 +79,7 @@ class Faults:
             message: The message in its body.
             headers: Headers of the reply, such as Retry-After.
             accept: Process the request before the reply is sent, or lost.
+            copies: How often the request is processed besides, as by a gateway that repeats it.
             drop: Close the connection without a reply.
             hang: Seconds to wait; a request that is not accepted is processed after them.
             body: Body instead of IBM's: a string, or anything that JSON can hold.
@@ -91,6 +94,7 @@ class Faults:
             message,
             dict(headers or {}),
             accept,
+            copies,
             drop,
             hang,
             body,

@@ -52,6 +52,7 @@ class Loopback:
         listing_delay: float = 0.0,
         seed: int = 0,
         operational: bool = True,
+        deduplicates: bool = False,
     ) -> None:
         """Make the server; entering the context starts it.
 
@@ -65,6 +66,8 @@ class Loopback:
             listing_delay: Seconds before an accepted job is listed.
             seed: Of all jobs; each draws its own from it.
             operational: Whether the device says that it works.
+            deduplicates: Whether a body that is posted again after a server error gets the first
+                job, as IBM's client trusts that it does.
         """
         self.device = devices.default_device() if device is None else device
         if self.device.num_qubits > devices.MOST_QUBITS:
@@ -80,6 +83,7 @@ class Loopback:
         self.throttle = Throttle()
         self.stopping = threading.Event()
         self.status_message = "active"
+        self._deduplicates = deduplicates
         self._ideal = ideal
         self._seed = seed
         self.queue = Queue(
@@ -223,10 +227,9 @@ class Loopback:
     def settle(self, path: str, body: bytes, processed: Reply, sent: Reply) -> None:
         """Note whether the poster of an accepted job learns its id or of a server error.
 
-        IBM promises that posting again after a server error is safe, and the client relies
-        on it: the same body then gets the first job.
+        A server that de-duplicates gives the same body the first job then.
         """
-        if path != "/jobs" or processed.status != 200:
+        if not self._deduplicates or path != "/jobs" or processed.status != 200:
             return
         if sent.status >= 500:
             self.queue.leave_unanswered(body, json.loads(processed.body)["id"])

@@ -99,6 +99,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is None:
             reply = processed = process()
         else:
+            for _ in range(fault.copies):
+                process()
             processed = process() if fault.accept else None
             if fault.hang > 0:
                 loopback.stopping.wait(fault.hang)

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from backends.errands import Errand, GivenUpError
+from backends.errands import Errand, GivenUpError, Sent
 
 
 def test_nothing_goes_out_after_the_wait_was_interrupted(monkeypatch):
@@ -13,7 +13,7 @@ def test_nothing_goes_out_after_the_wait_was_interrupted(monkeypatch):
 
     def call():
         go.wait(10)
-        errand.leave("POST")
+        errand.leave(creates=True)
         sent.append("POST")
 
     errand = Errand(call)
@@ -29,5 +29,6 @@ def test_nothing_goes_out_after_the_wait_was_interrupted(monkeypatch):
     go.set()
     errand.join(10.0)
     assert sent == []
+    assert errand.sent is Sent.NOTHING
     with pytest.raises(GivenUpError):
-        errand.leave("GET")
+        errand.leave()

@@ -264,6 +264,104 @@ def test_a_job_on_record_that_is_done_is_taken_before_one_is_posted_anew(
         assert ledger.chunks()[0].job_id == "job1"
 
 
+def accept_again(service, job_id, state, **more):
+    """The service has accepted a job of that tag once more."""
+    twin = f"{job_id}-again-{len(service.jobs)}"
+    service.jobs[twin] = {**service.jobs[job_id], "state": state, **more}
+    return twin
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING])
+def test_a_job_that_does_not_count_and_has_not_ended_is_cancelled(posted, service, time, state):
+    service.jobs["job1"]["state"] = JobState.QUEUED
+    twin = accept_again(service, "job1", state, charge=None)
+    look(posted, service, time)
+    assert service.jobs[twin]["state"] is JobState.CANCELLED
+    assert service.jobs["job1"]["state"] is JobState.QUEUED
+    assert states(posted) == ["posted"] * 4
+    assert posted.chunks()[1].job_id == "job1"
+    assert posted.spent({}) == 5 * 10  # it may have been charged up to its limit
+    service.jobs[twin]["charge"] = 0.0
+    look(posted, service, time)
+    assert posted.spent({}) == 4 * 10
+
+
+def test_a_job_that_does_not_count_and_ran_is_counted_as_charged(posted, service, time):
+    assert fetch(posted, service, time) is None
+    twin = accept_again(service, "job2", JobState.DONE, charge=7.25)
+    look(posted, service, time)  # whatever the states: all are done
+    assert states(posted) == ["done"] * 4
+    assert service.jobs[twin]["state"] is JobState.DONE
+    assert posted.spent({}) == 4 * 3.5 + 7.25
+
+
+def test_jobs_are_looked_up_after_posting_though_none_is_in_doubt(
+    folder, service, time, angles, caplog
+):
+    whole = service.post
+
+    def twice(*arguments, **options):
+        whole(*arguments, **options)
+        return whole(*arguments, **options)
+
+    service.post, service.end = twice, JobState.QUEUED
+    with Ledger.write(folder) as ledger:
+        assert post(ledger, service, time, angles) is None
+        assert {job.job_id for job in ledger.jobs()} == set(service.jobs)
+        assert len(service.jobs) == 8
+        assert states(ledger) == ["posted"] * 4
+        left = [name for name, job in service.jobs.items() if job["state"] is JobState.QUEUED]
+        assert left == [chunk.job_id for chunk in ledger.chunks()]
+    assert "was cancelled, since" in caplog.text
+
+
+def test_a_job_that_cannot_be_cancelled_now_is_cancelled_later(posted, service, time, caplog):
+    twin = accept_again(service, "job0", JobState.QUEUED, charge=None)
+    cancel = service.cancel
+
+    def fail(job_id):
+        raise ServiceError("503", Trouble.NETWORK)
+
+    service.cancel = fail
+    look(posted, service, time)
+    assert f"job {twin}, which does not count, may run: 503" in caplog.text
+    assert posted.spent({}) == 5 * 10
+    service.cancel = cancel
+    look(posted, service, time)
+    assert service.jobs[twin]["state"] is JobState.CANCELLED
+
+
+def test_a_late_job_of_an_earlier_attempt_is_cancelled(folder, service, time, angles):
+    service.lag = 600.0
+    service.faults = ["dropped"]
+    service.end = JobState.QUEUED
+    with Ledger.write(folder) as ledger:
+        post(ledger, service, time, angles)
+        ledger.begin_anew(ledger.chunks()[0])
+        post(ledger, service, time, angles)
+        time.seconds += 600.0
+        look(ledger, service, time)
+        assert ledger.chunks()[0].tag == "test-0000-2"
+        assert service.jobs["job0"]["state"] is JobState.CANCELLED
+        assert [job["state"] for job in service.jobs.values()].count(JobState.QUEUED) == 4
+
+
+@pytest.mark.parametrize("went_out", [False, True])
+def test_an_interrupt_before_the_request_went_out_leaves_no_doubt(
+    folder, service, time, angles, monkeypatch, went_out
+):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(service), "maybe_posted", went_out)
+    service.post = interrupted
+    with Ledger.write(folder) as ledger:
+        with pytest.raises(KeyboardInterrupt):
+            post(ledger, service, time, angles)
+        assert states(ledger)[0] == ("posting" if went_out else "planned")
+        assert ledger.has_doubts() is went_out
+
+
 @pytest.mark.parametrize("trouble", [Trouble.REQUEST, Trouble.DEVICE, Trouble.ACCOUNT])
 def test_what_fails_before_a_post_leaves_its_chunk_as_it_was(
     folder, service, time, angles, trouble
