@@ -14,7 +14,8 @@ import math
 import os
 import stat
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -47,8 +48,8 @@ def open_regular(path: str | Path, what: str, remedy: str) -> BinaryIO:
     Raises:
         MissingFileError: If it is not there, cannot be read, or is no regular file.
     """
-    try:
-        _check_kind(os.stat(path).st_mode)  # before it is opened: to open a device may act on it
+    check_regular(path, what, remedy)  # before it is opened: to open a device may act on it
+    with _told(path, what, remedy):
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         try:
             _check_kind(os.fstat(handle).st_mode)
@@ -56,10 +57,16 @@ def open_regular(path: str | Path, what: str, remedy: str) -> BinaryIO:
         except BaseException:
             os.close(handle)
             raise
-    except (OSError, ValueError) as error:  # ValueError: NUL or lone surrogates in the path
-        raise MissingFileError(
-            f"Expected {what} at {str(path)!r}, got {_reason(path, error)}: {remedy}"
-        ) from error
+
+
+def check_regular(path: str | Path, what: str, remedy: str) -> None:
+    """Refuse what is no regular file, nor a link to one; arguments as of `open_regular`.
+
+    Raises:
+        MissingFileError: If it is none.
+    """
+    with _told(path, what, remedy):
+        _check_kind(os.stat(path).st_mode)
 
 
 def read_text(path: str | Path, what: str, remedy: str, *, limit: int = MAX_BYTES) -> str:
@@ -199,6 +206,17 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"the key {twice[:80]!r} twice in one object")
     return found
+
+
+@contextmanager
+def _told(path: str | Path, what: str, remedy: str) -> Iterator[None]:
+    """Tell in one line why a file cannot be read."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: NUL or lone surrogates in the path
+        raise MissingFileError(
+            f"Expected {what} at {str(path)!r}, got {_reason(path, error)}: {remedy}"
+        ) from error
 
 
 def _check_kind(mode: int) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.atomic import atomic_path, check_writable, remove_leftovers, write_bytes
-from backends.files import open_regular, parse_json, read_json, read_text, read_toml
+from backends.files import check_regular, open_regular, parse_json, read_json, read_text, read_toml
 from hybridq.csv_files import csv_text, read_csv, write_csv
 from hybridq.errors import InvalidValueError
 from hybridq.outside import space_error
@@ -23,6 +23,7 @@ __all__ = [
     "append_jsonl",
     "atomic_path",
     "check_out",
+    "check_regular",
     "csv_text",
     "open_regular",
     "parse_json",

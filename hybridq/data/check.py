@@ -22,7 +22,7 @@ from hybridq.data.dataset import (
 from hybridq.data.folder import scan_folder
 from hybridq.data.images import probe_image, read_image
 from hybridq.data.records import Record, check_records, class_names, complete_splits
-from hybridq.data.source import load_data, parse_source
+from hybridq.data.source import check_one_shape, load_data, parse_source
 from hybridq.errors import HybridqError
 from hybridq.wording import counted, listed, quoted
 
@@ -71,6 +71,7 @@ def check_data(source: str, *, data_root: str | Path | None = None) -> list[Find
     faults: list[Finding] = []
     lacking: list[Finding] = []
     notes: tuple[str, ...] = ()
+    shapes: dict[str, tuple[int, ...]] = {}
     for split in SPLITS:
         try:
             data = load_data(source, data_root=data_root, splits=(split,), download=False)
@@ -80,10 +81,16 @@ def check_data(source: str, *, data_root: str | Path | None = None) -> list[Find
         part = data.splits[split]
         findings.append(Finding("info", split, _class_counts(data, part)))
         lacking += _lacking(split, absent_classes(data, split))
-        sizes[part.images.shape[1:]] += len(part)
+        shapes[split] = part.images.shape[1:]
+        sizes[shapes[split]] += len(part)
         notes = data.notes
         for index, image in enumerate(part.images):
             digests[_digest(image)].append((split, part.ids[index]))
+    if isinstance(name, Path):
+        try:
+            check_one_shape(name, shapes)
+        except HybridqError as error:
+            faults.append(Finding("error", "fault", str(error)))
     findings.append(_size_line(sizes))
     findings += [Finding("info", "note", note) for note in notes]
     return [*findings, *lacking, *_duplicates(digests), *dict.fromkeys(faults)]

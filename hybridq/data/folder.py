@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from backends.names import legible
 from hybridq.data.dataset import SPLITS, ImageData, ImageSplit
 from hybridq.data.images import is_image_file, probe_image, read_image
+from hybridq.data.inside import Inside
 from hybridq.data.manifest import MANIFEST, read_manifest
 from hybridq.data.records import (
     OnProblem,
@@ -21,7 +22,7 @@ from hybridq.data.records import (
     label_indices,
     raise_problem,
 )
-from hybridq.errors import InvalidValueError, MissingFileError
+from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 
 DEFAULT_SIZE = 224
 """Side, in pixels, of the images of a folder whose images differ in size."""
@@ -122,15 +123,19 @@ def scan_folder(root: Path, on_problem: OnProblem = raise_problem) -> list[Recor
                     f"it to {_OTHER_NAMES[name.lower()]}."
                 )
             )
+    inside = Inside(root)
     records: list[Record] = []
     for split in SPLITS:
         if (root / split).is_dir():
-            records += _scan_split(root, split, on_problem)
+            records += _scan_split(inside, split, on_problem)
     return records
 
 
-def _scan_split(root: Path, split: str, on_problem: OnProblem) -> list[Record]:
+def _scan_split(inside: Inside, split: str, on_problem: OnProblem) -> list[Record]:
+    root = inside.root
     records: list[Record] = []
+    if not _passes(inside.check, root / split, on_problem):
+        return records
     for entry in sorted((root / split).iterdir()):
         if is_image_file(entry):
             on_problem(
@@ -141,8 +146,10 @@ def _scan_split(root: Path, split: str, on_problem: OnProblem) -> list[Record]:
             )
         if not entry.is_dir() or entry.name.startswith("."):
             continue
-        inside = sorted(entry.iterdir())
-        for folder in inside:
+        if not _passes(inside.check, entry, on_problem):
+            continue
+        held = sorted(entry.iterdir())
+        for folder in held:
             if folder.is_dir() and not folder.name.startswith("."):
                 on_problem(
                     InvalidValueError(
@@ -150,8 +157,9 @@ def _scan_split(root: Path, split: str, on_problem: OnProblem) -> list[Record]:
                         f"images up, or list them in {MANIFEST} with a group."
                     )
                 )
-        images = [path for path in inside if path.is_file() and is_image_file(path)]
-        if not images:
+        named = [path for path in held if is_image_file(path) and not path.is_dir()]
+        images = [path for path in named if _passes(inside.check_image, path, on_problem)]
+        if not named:
             on_problem(
                 InvalidValueError(
                     f"Expected images of the class {entry.name!r} in {entry}, got none: add some "
@@ -168,6 +176,16 @@ def _scan_split(root: Path, split: str, on_problem: OnProblem) -> list[Record]:
             for path in images
         ]
     return records
+
+
+def _passes(check: Callable[[Path], None], path: Path, on_problem: OnProblem) -> bool:
+    """Whether a check lets a path pass; else its error has been handed on."""
+    try:
+        check(path)
+    except HybridqError as error:
+        on_problem(error)
+        return False
+    return True
 
 
 def _read_split(

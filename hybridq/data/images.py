@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
+from hybridq.errors import HybridqError, InvalidValueError
+from hybridq.files import open_regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -107,7 +108,12 @@ def _opened(path: Path) -> Iterator[Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with (
+                open_regular(
+                    path, "an image", "restore it, or remove it where it is named."
+                ) as file,
+                Image.open(file) as image,
+            ):
                 frames = getattr(image, "n_frames", 1)
                 if frames != 1 and image.format != "MPO":
                     raise InvalidValueError(
@@ -117,10 +123,6 @@ def _opened(path: Path) -> Iterator[Image]:
                 yield image
     except HybridqError:
         raise
-    except FileNotFoundError as error:
-        raise MissingFileError(
-            f"Expected an image at {path}, got no such file: restore it or drop its line."
-        ) from error
     except UnidentifiedImageError as error:
         raise InvalidValueError(
             f"Expected an image in {path}, got a file that is none, or of a kind that is not read: "

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from hybridq.data.dataset import SPLITS
+from hybridq.data.inside import Inside
 from hybridq.data.records import OnProblem, Record, raise_problem
-from hybridq.errors import InvalidValueError, MissingFileError
+from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
+from hybridq.files import read_text
 
 MANIFEST = "manifest.csv"
+MAX_BYTES = 256 * 2**20
+"""Most bytes of a manifest: some million lines."""
+
 _COLUMNS = ("path", "label", "group", "split")
 
 
@@ -29,18 +35,20 @@ def read_manifest(root: Path, on_problem: OnProblem = raise_problem) -> list[Rec
     Raises:
         InvalidValueError: if the file as a whole cannot be read or has no lines; for a faulty
             line, unless `on_problem` does otherwise.
-        MissingFileError: if an image is not there, unless `on_problem` does otherwise.
+        MissingFileError: if an image is not there, or is no regular file, unless `on_problem`
+            does otherwise.
     """
     path = root / MANIFEST
+    text = read_text(path, "a CSV file in UTF-8", "save it as such.", limit=MAX_BYTES)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = list(csv.reader(file, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
         raise InvalidValueError(
             f"Expected a CSV file in UTF-8 at {path}, got {error}: save it as such."
         ) from error
     header = [cell.strip().lower() for cell in lines[0]] if lines else []
     _check_header(path, header)
+    inside = Inside(root)
     records: list[Record] = []
     seen: dict[str, int] = {}
     body = [(n, cells) for n, cells in enumerate(lines[1:], start=2) if any(map(str.strip, cells))]
@@ -59,7 +67,7 @@ def read_manifest(root: Path, on_problem: OnProblem = raise_problem) -> list[Rec
             )
             continue
         row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
-        record = _record(root, row, where, on_problem)
+        record = _record(inside, row, where, on_problem)
         if record is None:
             continue
         if record.id in seen:
@@ -89,7 +97,9 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
             )
 
 
-def _record(root: Path, row: dict[str, str], where: str, on_problem: OnProblem) -> Record | None:
+def _record(
+    inside: Inside, row: dict[str, str], where: str, on_problem: OnProblem
+) -> Record | None:
     """The record of a line, or None once a fault in it was reported."""
     split = row.get("split")
     if split is not None and split not in SPLITS:
@@ -105,6 +115,7 @@ def _record(root: Path, row: dict[str, str], where: str, on_problem: OnProblem) 
             InvalidValueError(f"Expected a path in {where}, got {row['path']!r}: name an image.")
         )
         return None
+    root = inside.root
     base = os.path.normpath(root)
     full = os.path.normpath(os.path.join(base, row["path"]))
     name = os.path.relpath(full, base)
@@ -116,13 +127,18 @@ def _record(root: Path, row: dict[str, str], where: str, on_problem: OnProblem) 
             )
         )
         return None
-    if not os.path.isfile(full):
+    if not os.path.lexists(full):
         on_problem(
             MissingFileError(
                 f"Expected an image at {full}, got no such file ({where}): restore it or remove "
                 "the line."
             )
         )
+        return None
+    try:
+        inside.check_image(full, f" ({where})")
+    except HybridqError as error:
+        on_problem(error)
         return None
     return Record(
         id=PurePath(name).as_posix(),

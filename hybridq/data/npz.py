@@ -7,13 +7,14 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.data.dataset import ImageSplit
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
+from hybridq.files import open_regular
 
 _MAX_CLASSES = 1000
 
@@ -128,26 +129,23 @@ def open_npz(path: Path) -> Iterator[NpzReader]:
         MissingFileError: if there is no such file.
         InvalidValueError: if it is not an `.npz` file, is cut short, or holds a pickle.
     """
-    if not path.is_file():
-        raise MissingFileError(
-            f"Expected an .npz file at {path}, got no such file: check the path."
-        )
-    with _readable(path, "an .npz archive"):
-        foreign = _is_foreign(path)
-    if foreign:
-        raise InvalidValueError(
-            f"Expected an .npz archive at {path}, got a file of another format: write it with "
-            "numpy.savez_compressed and the keys train_images, train_labels, ..."
-        )
-    with _readable(path, "an .npz archive"):
-        archive = np.load(path, allow_pickle=False)
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise InvalidValueError(
-            f"Expected an .npz archive at {path}, got a single array: write it with "
-            "numpy.savez_compressed and the keys train_images, train_labels, ..."
-        )
-    with archive:
-        yield NpzReader(path, archive)
+    with open_regular(path, "an .npz file", "check the path.") as file:
+        with _readable(path, "an .npz archive"):
+            foreign = _is_foreign(file)
+        if foreign:
+            raise InvalidValueError(
+                f"Expected an .npz archive at {path}, got a file of another format: write it with "
+                "numpy.savez_compressed and the keys train_images, train_labels, ..."
+            )
+        with _readable(path, "an .npz archive"):
+            archive = np.load(file, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise InvalidValueError(
+                f"Expected an .npz archive at {path}, got a single array: write it with "
+                "numpy.savez_compressed and the keys train_images, train_labels, ..."
+            )
+        with archive:
+            yield NpzReader(path, archive)
 
 
 def class_count(reader: NpzReader, splits: Sequence[str]) -> tuple[int, bool]:
@@ -193,13 +191,13 @@ def _readable(path: Path, what: str) -> Iterator[None]:
         raise _damaged(path, what, error) from error
 
 
-def _is_foreign(path: Path) -> bool:
+def _is_foreign(file: BinaryIO) -> bool:
     """Whether a file is neither archive nor pickle: NumPy takes all that it does not know for one.
 
     A pickle of protocol 2 or later, which every Python writes, begins with the byte 0x80.
     """
-    with path.open("rb") as file:
-        start = file.read(6)
+    start = file.read(6)
+    file.seek(0)
     return start[:2] != b"PK" and start[:1] != b"\x80" and start != b"\x93NUMPY"
 
 

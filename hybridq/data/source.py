@@ -140,11 +140,7 @@ def _load_npz(path: Path, splits: Sequence[str]) -> ImageData:
         count, many = class_count(reader, splits)
         task: Task = "multilabel" if many else "binary" if count == 2 else "multiclass"
         loaded = _read_splits(reader, splits, task, count)
-    if len({data.images.shape[1:] for data in loaded.values()}) > 1:
-        shapes = ", ".join(f"{name} {data.images.shape[1:]}" for name, data in loaded.items())
-        raise InvalidValueError(
-            f"Expected one image shape in all splits of {path}, got {shapes}: store them alike."
-        )
+    check_one_shape(path, {name: data.images.shape[1:] for name, data in loaded.items()})
     return ImageData(
         name=legible(path.stem),
         task=task,
@@ -152,6 +148,23 @@ def _load_npz(path: Path, splits: Sequence[str]) -> ImageData:
         splits=loaded,
         positive=1 if task == "binary" else None,
     )
+
+
+def check_one_shape(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse splits of an `.npz` file whose images differ in shape.
+
+    Args:
+        path: of the file.
+        shapes: `(height, width, channels)` of each split.
+
+    Raises:
+        InvalidValueError: if they differ.
+    """
+    if len(set(shapes.values())) > 1:
+        got = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise InvalidValueError(
+            f"Expected one image shape in all splits of {path}, got {got}: store them alike."
+        )
 
 
 def _read_splits(

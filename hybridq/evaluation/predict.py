@@ -16,8 +16,9 @@ from backends.names import legible
 from hybridq.checkpoint import load_model
 from hybridq.config import FinetuneConfig, PredictConfig
 from hybridq.data.images import is_image_file, read_image
+from hybridq.data.inside import Inside
 from hybridq.errors import InvalidValueError, MissingFileError
-from hybridq.files import check_out, csv_text, write_csv
+from hybridq.files import check_out, check_regular, csv_text, write_csv
 from hybridq.model import probabilities
 from hybridq.runs import read_config
 
@@ -79,21 +80,24 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
 
     Raises:
         InvalidValueError: if none is named.
-        MissingFileError: if one does not exist, or a folder has no images.
+        MissingFileError: if one does not exist or is no regular file, or a folder has no images.
     """
     if not paths:
         raise InvalidValueError("Expected image files or folders after the run, got none.")
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(entry for entry in path.rglob("*") if is_image_file(entry))
-            if not inside:
+            found = [entry for entry in path.rglob("*") if is_image_file(entry)]
+            images = sorted(entry for entry in found if not entry.is_dir())
+            if not images:
                 raise MissingFileError(
                     f"Expected images in {path}, got none: name files or another folder."
                 )
-            files += inside
-        elif path.is_file():
-            files.append(path)
+            inside = Inside(path)
+            for image in images:
+                inside.check_image(image)
+            files += images
         else:
-            raise MissingFileError(f"Expected an image file, got {path}: there is no such file.")
+            check_regular(path, "an image file", "check the path.")
+            files.append(path)
     return files

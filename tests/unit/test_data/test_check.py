@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from hybridq.data import check_data
+from hybridq.data import check_data, load_data
 from hybridq.errors import HybridqError
 
 
@@ -92,6 +92,37 @@ def test_bccd_cells(real_data):
     assert not by_level(findings, "error")
     details = {finding.subject: finding.detail for finding in findings}
     assert details["sizes"] == "64 x 64 x 3: 2125"
+
+
+RNG = np.random.default_rng(3)
+ARRAYS = {
+    "nothing": {},
+    "another size in val": {"val_images": RNG.integers(0, 256, (6, 9, 8), dtype=np.uint8)},
+    "colour in test": {"test_images": RNG.integers(0, 256, (9, 8, 8, 3), dtype=np.uint8)},
+    "a class of val alone": {"val_labels": np.array([[0], [1], [2], [0], [1], [0]])},
+    "a class that train lacks": {"train_labels": np.array([[0], [2]] * 6)},
+    "one class": {
+        f"{split}_labels": np.zeros((n, 1), int) for split, n in (("train", 12), ("val", 6))
+    },
+    "several labels in val": {"val_labels": np.array([[0, 1]] * 6)},
+    "labels out of range": {"test_labels": np.array([[-1]] * 9)},
+    "fewer labels": {"test_labels": np.zeros((8, 1), int)},
+    "real images": {"train_images": RNG.random((12, 8, 8))},
+    "no val": {"val_images": None},
+    "labels of other counts": {"val_labels": np.zeros((6, 1, 1), int)},
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_a_file_has_an_error_where_loading_refuses_it(npz, name):
+    path = str(npz(**ARRAYS[name]))
+    errors = by_level(check_data(path), "error")
+    refusal = None
+    try:
+        load_data(path)
+    except HybridqError as error:
+        refusal = str(error)
+    assert errors == [] if refusal is None else refusal in errors
 
 
 def test_phantom():
