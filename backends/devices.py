@@ -8,6 +8,7 @@ from functools import lru_cache
 from qiskit.providers import BackendV2
 
 from backends.errors import InvalidValueError
+from backends.specs import IbmRuntime, Spec
 from backends.words import nearest
 
 
@@ -34,6 +35,18 @@ def _classes() -> dict[str, type[BackendV2]]:
 def _open(short: str) -> BackendV2:
     """Make one device, once."""
     return _classes()[short]()
+
+
+def check_device(spec: Spec) -> None:
+    """Look up the device that a spec names, unless only an account can tell.
+
+    Raises:
+        InvalidValueError: If there is none of that name, or its file is damaged.
+        MissingFileError: If its file cannot be read.
+    """
+    name = spec.rehearse if isinstance(spec, IbmRuntime) else getattr(spec, "device", None)
+    if name is not None:
+        fake_device(name)
 
 
 def fake_device(name: str) -> BackendV2:

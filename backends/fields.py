@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeAlias, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+MOST_LISTED = 1000
+"""Most probabilities in a list, one for each qubit."""
 
 
 def _none_word(value: object) -> object:
@@ -25,17 +28,20 @@ def _per_qubit(value: object) -> object:
         numbers = tuple(float(part) for part in (value if several else [value]))  # type: ignore
     except (TypeError, ValueError):
         numbers = ()
+    if len(numbers) > MOST_LISTED:
+        raise ValueError(f"a list of at most {MOST_LISTED} probabilities, one for each qubit")
     if not numbers or not all(0.0 <= number <= 1.0 for number in numbers):
         raise ValueError("a probability from 0 to 1, or one for each qubit (0.01/0.02)")
     return numbers if several else numbers[0]
 
 
 _Shots: TypeAlias = Annotated[int, Field(ge=1, le=10_000_000)]
-_Name: TypeAlias = Annotated[str, Field(min_length=1)]
+_Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=4096)]
 _Probability: TypeAlias = Annotated[float, Field(ge=0.0, le=1.0)]
 _FlipProbability: TypeAlias = Annotated[float, Field(ge=0.0, le=0.5)]
-_Time: TypeAlias = Annotated[float, Field(gt=0.0)]
-_GateTime: TypeAlias = Annotated[float, Field(ge=0.0)]
+_Time: TypeAlias = Annotated[float, Field(ge=1e-6, le=1e12)]
+_GateTime: TypeAlias = Annotated[float, Field(ge=0.0, le=1e12)]
+_Seconds: TypeAlias = Annotated[float, Field(gt=0.0, le=1e7)]
 _Angle: TypeAlias = Annotated[float, Field(ge=-3.15, le=3.15)]
 Shots: TypeAlias = Annotated[_Shots | None, BeforeValidator(_none_word)]
 OptionalName: TypeAlias = Annotated[_Name | None, BeforeValidator(_none_word)]
@@ -45,7 +51,7 @@ QubitRates: TypeAlias = Annotated[float | tuple[float, ...] | None, BeforeValida
 Time: TypeAlias = Annotated[_Time | None, BeforeValidator(_none_word)]
 GateTime: TypeAlias = Annotated[_GateTime | None, BeforeValidator(_none_word)]
 Angle: TypeAlias = Annotated[_Angle | None, BeforeValidator(_none_word)]
-Seconds: TypeAlias = Annotated[_Time | None, BeforeValidator(_none_word)]
+Seconds: TypeAlias = Annotated[_Seconds | None, BeforeValidator(_none_word)]
 Choice: TypeAlias = Annotated[bool | None, BeforeValidator(_none_word)]
 _Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
 OptionalSeed: TypeAlias = Annotated[_Seed | None, BeforeValidator(_none_word)]
@@ -66,6 +72,22 @@ class SpecBase(BaseModel):
     """Seed of simulated shots, and of the transpiler unless it has its own, an integer."""
     transpiler_seed: OptionalSeed = None
     """Seed of the transpiler, an integer; none means `seed`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, data: Any) -> Any:
+        """Refuse `true` and `false` where they would be read as 1 and 0."""
+        for name, field in cls.model_fields.items():
+            value = data.get(name) if isinstance(data, Mapping) else None
+            if isinstance(value, bool) and bool not in (
+                field.annotation,
+                *get_args(field.annotation),
+            ):
+                raise ValueError(
+                    f"Expected a number or a word for `{name}`, got {str(value).lower()}: "
+                    f"correct `{name}`."
+                )
+        return data
 
     @property
     def compiler_seed(self) -> int:

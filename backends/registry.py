@@ -8,6 +8,7 @@ folder, or several joined by the path separator), where a name may replace a shi
 from __future__ import annotations
 
 import os
+import reprlib
 from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -16,7 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from backends.errors import InvalidValueError, MissingFileError
+from backends.errors import HybridqError, InvalidValueError, MissingFileError
 from backends.files import parse_toml, read_toml
 from backends.names import legible
 from backends.secrets import PUBLIC
@@ -25,6 +26,10 @@ from backends.words import nearest
 
 PROFILES_VARIABLE = "HYBRIDQ_PROFILES"
 LOCAL_FOLDER = "backends.d"
+MOST_SUMMARY = 200
+"""Most characters of a profile's summary."""
+_MOST_TABLES = 8
+_MOST_BYTES = 2**20
 
 
 class Profile(BaseModel):
@@ -50,12 +55,32 @@ def list_backends() -> dict[str, Profile]:
 
     Raises:
         InvalidValueError: If a profile is not valid TOML or not a valid spec.
+        MissingFileError: If `$HYBRIDQ_PROFILES` names a folder that does not exist, or a profile
+            is no regular file.
+    """
+    profiles, broken = sound_backends()
+    for error in broken.values():
+        raise error
+    return profiles
+
+
+def sound_backends() -> tuple[dict[str, Profile], dict[str, HybridqError]]:
+    """Read every profile there is; a broken one does not keep the others away.
+
+    Returns:
+        Profiles by name, in alphabetical order, and why others cannot be used, by their names.
+
+    Raises:
         MissingFileError: If `$HYBRIDQ_PROFILES` names a folder that does not exist.
     """
-    profiles = {
-        name: _profile(name, _read(file), source) for name, (file, source) in _files().items()
-    }
-    return dict(sorted(profiles.items()))
+    profiles: dict[str, Profile] = {}
+    broken: dict[str, HybridqError] = {}
+    for name, (file, source) in sorted(_files().items()):
+        try:
+            profiles[name] = _profile(name, _read(file), source)
+        except HybridqError as error:
+            broken[name] = error
+    return profiles, broken
 
 
 def parse_backend(text: str, **overrides: Any) -> Spec:
@@ -75,6 +100,11 @@ def parse_backend(text: str, **overrides: Any) -> Spec:
     """
     name, written = _split(text)
     refuse_written_secrets(written)
+    if "kind" in written:
+        raise InvalidValueError(
+            f"Expected no `kind` after the backend's name {name!r}, whose profile says it, got "
+            f"{reprlib.repr(written['kind'])}: name a profile of that kind."
+        )
     fields = _fields_of(name)
     changes = _merged(written, overrides)
     if fields.get("kind") == "noisy":
@@ -168,8 +198,21 @@ def _split(text: str) -> tuple[str, dict[str, Any]]:
 
 def _nested(key: str, value: Any) -> dict[str, Any]:
     """Turn a dotted key into nested tables."""
-    head, _, rest = key.partition(".")
-    return {head: _nested(rest, value) if rest else value}
+    *outer, last = key.split(".")
+    if not all((*outer, last)) or len(outer) > _MOST_TABLES:
+        raise InvalidValueError(
+            f"Expected a field such as `shots` or `service_options.filename`, got "
+            f"{reprlib.repr(key)}: name it with single dots between up to {_MOST_TABLES + 1} words."
+        )
+    fields = {last: value}
+    for word in reversed(outer):
+        fields = {word: fields}
+    return fields
+
+
+def _can_be_written(name: str) -> bool:
+    """Whether a profile's name can be written where a backend is named."""
+    return name.isprintable() and "," not in name and name == name.strip() != ""
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,8 +246,14 @@ def _folders() -> list[tuple[Traversable, bool]]:
                 "which is none: create it or correct the variable."
             )
         folders.append((folder, False))
-    if Path(LOCAL_FOLDER).is_dir():
-        folders.append((Path(LOCAL_FOLDER), False))
+    local = Path(LOCAL_FOLDER)
+    if local.is_dir():
+        folders.append((local, False))
+    elif os.path.lexists(local):
+        raise MissingFileError(
+            f"Expected {LOCAL_FOLDER} in the working folder to be a folder of profiles, got "
+            "something else: rename it."
+        )
     return folders
 
 
@@ -212,11 +261,22 @@ def _files() -> dict[str, tuple[Traversable, str]]:
     """Find the file of each profile, and what to call its source."""
     found: dict[str, tuple[Traversable, str]] = {}
     for folder, shipped in _folders():
-        for file in sorted(folder.iterdir(), key=lambda item: item.name):
-            if file.name.endswith(".toml"):
+        for file in _within(folder):
+            if file.name.endswith(".toml") and not file.name.startswith("."):
                 source = "shipped" if shipped else legible(str(file))
                 found[legible(file.name.removesuffix(".toml"))] = (file, source)
     return found
+
+
+def _within(folder: Traversable) -> list[Traversable]:
+    """List what is in a folder of profiles, by name."""
+    try:
+        return sorted(folder.iterdir(), key=lambda item: item.name)
+    except OSError as error:
+        raise MissingFileError(
+            f"Expected a folder of profiles that can be read, got {str(folder)!r} "
+            f"({error.strerror}): check its permissions."
+        ) from error
 
 
 def _fields_of(name: str) -> dict[str, Any]:
@@ -226,9 +286,8 @@ def _fields_of(name: str) -> dict[str, Any]:
     if name not in files:
         guess = nearest(name, files)
         remedy = f"did you mean {guess!r}?" if guess else "see `hybridq backends list`."
-        raise InvalidValueError(
-            f"Expected a backend among {', '.join(sorted(files))}, got {name!r}: {remedy}"
-        )
+        names = ", ".join(sorted(filter(_can_be_written, files)))
+        raise InvalidValueError(f"Expected a backend among {names}, got {name!r}: {remedy}")
     fields = _read(files[name][0])
     fields.pop("summary", None)
     return fields
@@ -238,17 +297,24 @@ def _read(file: Traversable) -> dict[str, Any]:
     """Read a TOML file."""
     what, remedy = "a profile in valid TOML", "correct the file."
     if isinstance(file, Path):
-        return read_toml(file, what, remedy)
+        return read_toml(file, what, remedy, limit=_MOST_BYTES)
     return parse_toml(file.read_text(encoding="utf-8"), what, remedy)  # shipped in an archive
 
 
 def _profile(name: str, fields: dict[str, Any], source: str) -> Profile:
     """Validate one profile."""
-    summary = fields.pop("summary", None)
-    if not isinstance(summary, str) or "\n" in summary or not summary.strip():
+    if not _can_be_written(name):
         raise InvalidValueError(
-            f"Expected a `summary` of one line in the profile {name!r}, got "
-            f'{type(summary).__name__}: add `summary = "..."`.'
+            f"Expected a profile's name without commas and blanks at its ends, got {name!r}: "
+            "rename the file."
+        )
+    summary = fields.pop("summary", None)
+    is_line = isinstance(summary, str) and summary.isprintable() and summary.strip()
+    if not is_line or len(summary) > MOST_SUMMARY:
+        got = f"{len(summary)} characters" if is_line else reprlib.repr(summary)
+        raise InvalidValueError(
+            f"Expected a `summary` of one line of up to {MOST_SUMMARY} characters in the profile "
+            f'{name!r}, got {got}: write `summary = "..."`.'
         )
     spec = build_spec(fields, name=name)
     refuse_torch_on_aer(name, spec)

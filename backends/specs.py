@@ -6,6 +6,7 @@ of its own. Nothing here imports Qiskit.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from typing import Any, Literal, Self, TypeAlias
 
@@ -176,7 +177,7 @@ def build_spec(fields: Mapping[str, Any], *, name: str) -> Spec:
     if not isinstance(kind, str) or kind not in _KINDS:
         raise InvalidValueError(
             f"Expected `kind` of backend {name!r} to be one of {', '.join(_KINDS)}, "
-            f"got {kind!r}: correct the profile."
+            f"got {_shown(kind)}: correct the profile."
         )
     known = list(_KINDS[kind].model_fields)
     for field in fields:
@@ -201,6 +202,13 @@ def _unknown_field(name: str, field: str, known: list[str]) -> str:
     return f"Expected a field of backend {name!r} ({', '.join(settable)}), got `{field}`: {remedy}"
 
 
+def _shown(value: object) -> str:
+    """A value as it was given, long ones without their middle."""
+    shown = reprlib.Repr()
+    shown.maxstring = shown.maxother = shown.maxlong = 80
+    return shown.repr(value)
+
+
 def _message(error: ValidationError, fields: Mapping[str, Any], name: str) -> str:
     """Turn the first complaint of pydantic into one line: expected, got, remedy."""
     first = error.errors(include_url=False, include_context=False)[0]
@@ -217,5 +225,5 @@ def _message(error: ValidationError, fields: Mapping[str, Any], name: str) -> st
     expected = text.removeprefix("Input should be ")
     return (
         f"Expected `{field}` of backend {name!r} to be {expected}, "
-        f"got {fields.get(field)!r}: correct `{field}`."
+        f"got {_shown(fields.get(field))}: correct `{field}`."
     )

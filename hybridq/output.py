@@ -132,18 +132,24 @@ def data_check(config: DataCheckConfig) -> int:
 
 def backends_list(config: BackendsListConfig) -> int:
     """Print the backend profiles."""
-    from backends import list_backends
+    from backends.registry import sound_backends
 
-    rows = [[p.name, p.spec.kind, p.summary, p.source] for p in list_backends().values()]
+    profiles, broken = sound_backends()
+    rows = [[p.name, p.spec.kind, p.summary, p.source] for p in profiles.values()]
     print(table(["name", "kind", "what it is", "from"], rows))
+    for name, error in broken.items():
+        line = " ".join(str(error).split())
+        print(f"hybridq: warning: the profile {name!r} cannot be used: {line}", file=sys.stderr)
     return 0
 
 
 def backends_show(config: BackendsShowConfig) -> int:
     """Print every field of a profile with its meaning."""
     from backends import parse_backend
+    from backends.devices import check_device
 
     spec = parse_backend(config.backend)
+    check_device(spec)
     values: dict[str, Any] = spec.model_dump(mode="json")
     rows = [
         [name, "none" if value is None else str(value), type(spec).model_fields[name].description]
