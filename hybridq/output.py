@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from hybridq.evaluation.tables import evaluation_table, table
 from hybridq.files import check_out
 
 if TYPE_CHECKING:
+    from backends.jobs import ServiceError
     from hybridq.hardware import Progress
 
 
@@ -218,82 +220,131 @@ def run_report(config: ReportConfig) -> int:
 
 def run_submit(config: SubmitConfig) -> int:
     """Submit, and print what it costs, how far it came and the folder."""
-    from hybridq.hardware.collect import collect, progress
     from hybridq.hardware.report import plan_table
     from hybridq.hardware.submit import submit
 
+    if config.levels or config.compare:
+        return _run_comparison(config)
     outcome = submit(config)
     if outcome.plan is not None:
         print(plan_table(outcome.plan))
     if outcome.folder is None:
-        print("dry run: nothing was posted")
-        if outcome.same is not None:
-            print(f"submitted already in {outcome.same}: without --dry-run it goes on with that")
-        return 0
-    found = progress(outcome.folder, outcome.trouble)
-    if config.wait > 0 and outcome.trouble is None:
+        return _end_dry_run(outcome.same)
+    return _end_submit(config, outcome.folder, outcome.trouble)
+
+
+def _run_comparison(config: SubmitConfig) -> int:
+    """Submit to several backends, and print what they cost together."""
+    from hybridq.hardware.compare import compare_backends
+    from hybridq.hardware.compared import plans_table
+
+    outcome = compare_backends(config)
+    if outcome.plans:
+        print(plans_table(outcome.plans, budget=config.max_qpu_seconds))
+    if outcome.folder is None:
+        return _end_dry_run(outcome.same)
+    return _end_submit(config, outcome.folder, outcome.trouble)
+
+
+def _end_dry_run(same: Path | None) -> int:
+    print("dry run: nothing was posted")
+    if same is not None:
+        print(f"submitted already in {same}: without --dry-run it goes on with that")
+    return 0
+
+
+def _end_submit(config: SubmitConfig, folder: Path, trouble: ServiceError | None) -> int:
+    """Wait for results as long as asked, and print how far it came and the folder."""
+    from dataclasses import replace
+
+    from hybridq.hardware.compared import collect_each, each_progress
+
+    found = each_progress(folder)
+    if config.wait > 0 and trouble is None:
         waited = JobsCollectConfig(
-            submission=outcome.folder, wait=config.wait, settle_seconds=config.settle_seconds
+            submission=folder, wait=config.wait, settle_seconds=config.settle_seconds
         )
-        found = collect(waited)
-        _print_result(outcome.folder)
+        found = collect_each(waited)
+        _print_result(folder)
+    elif trouble is not None:
+        found[-1] = replace(found[-1], trouble=trouble)
     code = _end(found, collected=config.wait > 0)
-    print(outcome.folder)
+    print(folder)
     return code
 
 
 def jobs_list(config: JobsListConfig) -> int:
     """Print the submissions."""
     from hybridq.hardware.collect import all_progress
+    from hybridq.hardware.compared import list_comparisons
     from hybridq.hardware.report import list_table
 
     print(list_table(all_progress(config.runs)))
+    for line in list_comparisons(config.runs):
+        print(line)
     return 0
 
 
 def jobs_status(config: JobsStatusConfig) -> int:
     """Print where each chunk stands; exit code 3 unless all are done."""
-    from hybridq.hardware.collect import progress
-    from hybridq.hardware.report import exit_code, status_table
+    from hybridq.hardware.compared import each_progress, exit_code_of_all
+    from hybridq.hardware.report import exit_code
 
-    found = progress(config.submission)
-    print(status_table(found))
-    return exit_code(found, collected=True)
+    found = each_progress(config.submission)
+    _print_status(found)
+    return exit_code_of_all([exit_code(one, collected=True) for one in found])
 
 
 def jobs_collect(config: JobsCollectConfig) -> int:
     """Fetch results, and print what they say; exit code 3 unless all are here."""
-    from hybridq.hardware.collect import collect
+    from hybridq.hardware.compared import collect_each
 
-    found = collect(config)
+    found = collect_each(config)
     _print_result(config.submission)
     return _end(found, collected=True)
 
 
 def jobs_cancel(config: JobsCancelConfig) -> int:
     """Cancel jobs, and print where each chunk stands; exit code 3 unless all have ended."""
-    from hybridq.hardware.collect import cancel
-    from hybridq.hardware.report import EXIT_PARTLY, status_table
+    from hybridq.hardware.compared import cancel_each
+    from hybridq.hardware.report import EXIT_PARTLY
 
-    found = cancel(config)
-    print(status_table(found))
-    return 0 if found.trouble is None and found.ended else EXIT_PARTLY
+    found = cancel_each(config)
+    _print_status(found)
+    return 0 if all(one.trouble is None and one.ended for one in found) else EXIT_PARTLY
 
 
-def _end(found: Progress, *, collected: bool) -> int:
+def _print_status(found: Sequence[Progress]) -> None:
+    from hybridq.hardware.report import status_table
+
+    for one in found:
+        if len(found) > 1:
+            print(one.folder)
+        print(status_table(one))
+
+
+def _end(found: Sequence[Progress], *, collected: bool) -> int:
     """Print what to do next; a refusal is told on standard error as well. Returns the exit code."""
+    from hybridq.hardware.compared import exit_code_of_all
     from hybridq.hardware.report import EXIT_REFUSED, exit_code, next_steps
 
-    for line in next_steps(found):
-        print(line)
-    code = exit_code(found, collected=collected)
-    if code == EXIT_REFUSED:
-        print(f"hybridq: error: {found.trouble}", file=sys.stderr)
-    return code
+    for one in found:
+        lines = next_steps(one)
+        if len(found) > 1 and lines:
+            print(one.folder)
+        for line in lines:
+            print(line)
+    trouble = next((one.trouble for one in found if one.trouble is not None), None)
+    if trouble is not None and all(one.untouched for one in found):
+        print(f"hybridq: error: {trouble}", file=sys.stderr)
+        return EXIT_REFUSED
+    return exit_code_of_all([exit_code(one, collected=collected) for one in found])
 
 
 def _print_result(folder: Path) -> None:
+    from hybridq.hardware.compared import comparison_table
+    from hybridq.hardware.comparison import is_comparison
     from hybridq.hardware.report import result_table
     from hybridq.runs import read_result
 
-    print(result_table(read_result(folder)))
+    print((comparison_table if is_comparison(folder) else result_table)(read_result(folder)))

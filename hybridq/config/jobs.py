@@ -23,6 +23,10 @@ class SubmitConfig(Config):
     """Image files or folders; without any, the images of `--split`."""
     backend: str = "ibm"
     """Where: `ibm,device=ibm_fez,mode=batch,...`, or `ibm_rehearsal`, which needs no account."""
+    levels: tuple[Literal[0, 1, 2], ...] = ()
+    """Resilience levels to compare on the same images, with one budget for all of them."""
+    compare: tuple[str, ...] = ()
+    """Further backends to compare on the same images, with one budget for all of them."""
     data: str | None = None
     """Other data of the same classes; that of the run where it is not given."""
     data_root: Path | None = None

@@ -44,7 +44,12 @@ class Estimate:
 
 
 def share_budget(
-    least: Sequence[float], max_seconds: int, budget: float | None, *, spent: float = 0.0
+    least: Sequence[float],
+    max_seconds: int,
+    budget: float | None,
+    *,
+    spent: float = 0.0,
+    reserved: float = 0.0,
 ) -> list[int]:
     """QPU seconds after which the service stops each job, so that together they keep a budget.
 
@@ -53,6 +58,7 @@ def share_budget(
         max_seconds: QPU seconds that the backend's options allow one job.
         budget: QPU seconds that all jobs may take together, if the user said so.
         spent: QPU seconds of it that other jobs took or may take.
+        reserved: QPU seconds of it that jobs which are posted later need at least.
 
     Raises:
         InvalidValueError: If a job's share would be less.
@@ -60,16 +66,16 @@ def share_budget(
     if budget is None:
         return [max_seconds] * len(least)
     whole = [min(max_seconds, math.ceil(seconds)) for seconds in least]
-    rest = budget - spent - sum(whole)
+    total = sum(whole) + reserved
+    rest = budget - spent - total
     if rest < 0:
         before = f" with {spent:.1f} of them that jobs took or may still take" if spent else ""
         raise InvalidValueError(
-            f"Expected at least {sum(whole)} QPU seconds for {len(whole)} jobs, the margin above "
-            f"their estimates included, got {budget:g}{before}: the service charges a job that it "
+            f"Expected at least {total:g} QPU seconds for all jobs, the margin above their "
+            f"estimates included, got {budget:g}{before}: the service charges a job that it "
             f"stops and gives nothing for it; raise --max-qpu-seconds to "
-            f"{math.ceil(spent + sum(whole))}, or give --tight-budget to do without the margin."
+            f"{math.ceil(spent + total)}, or give --tight-budget to do without the margin."
         )
-    total = max(1, sum(whole))
     return [min(max_seconds, own + int(rest * own / total)) for own in whole]
 
 

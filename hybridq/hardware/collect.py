@@ -52,6 +52,11 @@ class Progress:
         return here and self.unreadable is None
 
     @property
+    def untouched(self) -> bool:
+        """Whether nothing of it is at the service."""
+        return all(chunk.state is ChunkState.PLANNED for chunk in self.chunks)
+
+    @property
     def ended(self) -> bool:
         """Whether no job of it is at the service, or may be."""
         return all(chunk.state in _ENDED for chunk in self.chunks) and not self.has_doubts

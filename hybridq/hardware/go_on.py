@@ -12,6 +12,7 @@ from hybridq.hardware.account import close_sessions
 from hybridq.hardware.budget import check_budget, share_budget
 from hybridq.hardware.chunks import Chunk, ChunkState
 from hybridq.hardware.circuit import Program
+from hybridq.hardware.comparison import Beside, beside, comparison_of, posting
 from hybridq.hardware.fetch import fetch_charges
 from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.look_up import ended, lost, take_stock
@@ -38,7 +39,8 @@ def go_on(
     submission = Submission.load(folder)
     program = Program.load(folder)
     service = open_jobs(submission.spec(), folder / "rehearsed")
-    with log_to_file(folder), Ledger.write(folder) as ledger:
+    comparison = comparison_of(folder, submission)
+    with posting(comparison), log_to_file(folder), Ledger.write(folder) as ledger:
         if not is_new:
             logger.info("going on with %s", folder)
             _tell_what_stays(config, folder)
@@ -51,9 +53,9 @@ def go_on(
         waiting = [*ledger.chunks(ChunkState.PLANNED), *again]
         if not waiting:
             return None
-        caps = _caps(
-            config, submission, ledger, waiting, None if is_new else service.seconds_left()
-        )
+        others = beside(comparison, folder, again=_states(config), tight=config.tight_budget)
+        seconds_left = None if is_new else service.seconds_left()
+        caps = _caps(config, submission, ledger, waiting, seconds_left, others)
         for chunk in again:
             ledger.begin_anew(chunk)
         try:
@@ -62,6 +64,7 @@ def go_on(
             return error
         now = clock.now()
         earlier = [chunk.posted_at for chunk in ledger.chunks() if chunk.posted_at is not None]
+        earlier += others.posted_at
         recent = [at for at in earlier if now - 60.0 < at <= now]
         try:
             return post_all(
@@ -123,30 +126,47 @@ def _again(config: SubmitConfig, ledger: Ledger, service: JobService, folder: Pa
     return again
 
 
+def _states(config: SubmitConfig) -> set[ChunkState]:
+    """States of chunks that the user wants to be posted anew."""
+    states: set[ChunkState] = set()
+    if config.repost:
+        states |= {ChunkState.POSTING, ChunkState.UNCERTAIN}
+    if config.retry_failed:
+        states |= {ChunkState.FAILED, ChunkState.CANCELLED}
+    return states
+
+
 def _caps(
     config: SubmitConfig,
     submission: Submission,
     ledger: Ledger,
     waiting: Sequence[Chunk],
     seconds_left: float | None,
+    others: Beside,
 ) -> dict[int, int]:
     """QPU seconds after which the job of each chunk is stopped, within what the budget leaves.
 
     Raises:
         InvalidValueError: If it leaves too little.
     """
-    planned = {job.start: job.estimate for job in submission.planned.jobs}
-    estimates = {chunk.index: planned[chunk.start] for chunk in ledger.chunks()}
-    budget = config.max_qpu_seconds or submission.max_qpu_seconds
-    spent = ledger.spent({index: one.seconds for index, one in estimates.items()})
+    estimates = submission.estimates(ledger.chunks())
     own = [estimates[chunk.index] for chunk in waiting]
+    seconds = sum(one.seconds for one in own)
+    budget = config.max_qpu_seconds or others.max_qpu_seconds or submission.max_qpu_seconds
+    spent = ledger.spent({index: one.seconds for index, one in estimates.items()}) + others.spent
+    check_budget(seconds, seconds_left, budget=None, agreed=True)
     check_budget(
-        sum(one.seconds for one in own),
-        seconds_left,
+        seconds + others.seconds,
+        None,
         budget=budget,
         agreed=config.yes or submission.device is None,
         spent=spent,
     )
-    least = [one.least_limit(tight=config.tight_budget) for one in own]
-    caps = share_budget(least, submission.spec().max_execution_time, budget, spent=spent)
+    caps = share_budget(
+        [one.least_limit(tight=config.tight_budget) for one in own],
+        submission.spec().max_execution_time,
+        budget,
+        spent=spent,
+        reserved=others.least,
+    )
     return {chunk.index: cap for chunk, cap in zip(waiting, caps, strict=True)}

@@ -122,8 +122,7 @@ def exit_code(progress: Progress, *, collected: bool) -> int:
     wanted = (ChunkState.DONE,) if collected else (ChunkState.DONE, ChunkState.POSTED)
     if all(chunk.state in wanted for chunk in progress.chunks):
         return 0
-    untouched = all(chunk.state is ChunkState.PLANNED for chunk in progress.chunks)
-    return EXIT_REFUSED if untouched and progress.trouble is not None else EXIT_PARTLY
+    return EXIT_REFUSED if progress.untouched and progress.trouble is not None else EXIT_PARTLY
 
 
 def _when(seconds: float | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
 
 from hybridq.errors import HybridqError, InvalidValueError
@@ -21,7 +22,14 @@ def submissions(runs: Path) -> list[Path]:
     return [folder for folder in _folders(runs) if has_ledger(folder)]
 
 
-def find_same(runs: Path, fingerprint: str, content: str, *, is_paid: bool) -> Path | None:
+def find_same(
+    runs: Path,
+    fingerprint: str,
+    content: str,
+    *,
+    is_paid: bool,
+    beside: Collection[str] = (),
+) -> Path | None:
     """The newest submission of the same work.
 
     Args:
@@ -30,6 +38,7 @@ def find_same(runs: Path, fingerprint: str, content: str, *, is_paid: bool) -> P
         content: Of images and model.
         is_paid: Whether jobs would cost; then what might be the same work is refused where else
             it is named in the log.
+        beside: Fingerprints of what is compared with it on the same images, on purpose.
 
     Raises:
         InvalidValueError: If a submission may be the same and cannot be read, has lost its ledger,
@@ -48,6 +57,8 @@ def find_same(runs: Path, fingerprint: str, content: str, *, is_paid: bool) -> P
                 return folder
             if (folder / LOCK).exists():  # else it was killed before anything was posted
                 _doubt(f"{folder} is of the same images and its {FILE} is lost", is_paid)
+        elif found.fingerprint in beside:
+            continue
         elif found.content == content and found.device is not None and _is_begun(folder):
             _doubt(
                 f"{folder} has posted some of these images with backend {found.backend!r}, which "

@@ -20,6 +20,8 @@ from hybridq.checkpoint import model_folder
 from hybridq.config import Config
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.files import atomic_path, read_json, reading, write_json
+from hybridq.hardware.budget import Estimate
+from hybridq.hardware.chunks import Chunk
 from hybridq.hardware.plan import PlannedJob
 
 logger = logging.getLogger("hybridq")
@@ -77,11 +79,28 @@ class Submission(Config):
     """Seed of the intervals."""
     max_qpu_seconds: float | None
     """QPU seconds that all jobs may take together, where the user said so."""
+    comparison: str | None = None
+    """Name of the folder of the comparison that it shares its budget with; None if it is none."""
 
     @property
     def planned(self) -> Planned:
         """What is read of the plan."""
         return Planned.model_validate(self.plan)
+
+    def estimates(self, chunks: Iterable[Chunk]) -> dict[int, Estimate]:
+        """What the job of each chunk is estimated to take, by the chunk's number.
+
+        Raises:
+            InvalidValueError: If the plan and the ledger are not of the same submission.
+        """
+        planned = {(job.start, job.stop): job.estimate for job in self.planned.jobs}
+        try:
+            return {chunk.index: planned[chunk.start, chunk.stop] for chunk in chunks}
+        except KeyError as error:
+            raise InvalidValueError(
+                f"Expected the jobs of {SUBMISSION_FILE} in the ledger, got one of images "
+                f"{error}: restore both from the same copy."
+            ) from error
 
     def spec(self) -> IbmRuntime:
         """The backend's spec, on the device that was chosen."""

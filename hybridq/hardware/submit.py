@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from backends import Executable, open_backend
 from backends.jobs import ServiceError, open_jobs
@@ -20,6 +23,7 @@ from hybridq.config import FinetuneConfig, SubmitConfig
 from hybridq.errors import InvalidValueError
 from hybridq.hardware.budget import check_budget
 from hybridq.hardware.circuit import Program, check_quantum, compile_program, shift_rule
+from hybridq.hardware.comparison import fingerprints_beside
 from hybridq.hardware.go_on import go_on
 from hybridq.hardware.images import Source, choose_threshold, features_of, source_of
 from hybridq.hardware.ledger import Ledger
@@ -43,7 +47,6 @@ from hybridq.hardware.submission import (
 )
 from hybridq.heads import quantum_layers
 from hybridq.lock import locked
-from hybridq.model import HybridClassifier
 from hybridq.quantum.layer import QuantumLayer
 from hybridq.runs import create_run, read_config, write_config, write_environment
 
@@ -73,8 +76,51 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class _Work:
-    """A new submission, ready to be written and posted."""
+class Asked:
+    """The images and the model that a command names.
+
+    Attributes:
+        spec: What the model is.
+        source: The images.
+        content: The hash of both.
+    """
+
+    spec: ModelSpec
+    source: Source
+    content: str
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the model makes of the images, without noise; the same for every backend.
+
+    Attributes:
+        asked: The images and the model.
+        layer: The model's quantum layer.
+        features: Of the encoder, `(images, num_features)`.
+        angles: `(images, num_inputs)`, radians.
+        ideal: Expectation values, `(images, num_observables)`.
+        threshold: The threshold that validation chooses.
+    """
+
+    asked: Asked
+    layer: QuantumLayer
+    features: torch.Tensor
+    angles: torch.Tensor
+    ideal: NDArray[np.float64]
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Work:
+    """A new submission, ready to be written and posted.
+
+    Attributes:
+        submission: What it is of.
+        images: Its images.
+        program: Its circuit and angles.
+        plan: What it costs.
+    """
 
     submission: Submission
     images: Images
@@ -86,34 +132,34 @@ def submit(config: SubmitConfig, *, clock: Clock | None = None) -> Outcome:
     """Post the images of a run as jobs, or go on with the submission that did.
 
     Args:
-        config: What to send where.
+        config: What to send where, to one backend.
         clock: The time; the system's if None.
 
     Raises:
         HybridqError: If what was asked for cannot be done; nothing is posted then.
     """
     clock = clock or Clock()
-    _check_options(config)
-    run = read_config(config.run, FinetuneConfig, "finetune")
-    spec = read_spec(config.run)
-    check_quantum(spec.head.name)
-    source = source_of(config, run, spec)
-    content = content_of(config.run, source.ids, source.images)
-    fingerprint = fingerprint_of(content, config.backend)
+    if config.levels or config.compare:
+        raise InvalidValueError(
+            "Expected one backend, got levels or backends to compare: call `compare_backends`."
+        )
+    check_options(config)
+    asked = read_asked(config)
+    fingerprint = fingerprint_of(asked.content, config.backend)
     is_paid = runtime_spec(config.backend).rehearse is None and not config.dry_run
 
     def same() -> Path | None:
         if config.again:
             return None
-        return find_same(config.runs, fingerprint, content, is_paid=is_paid)
+        beside = fingerprints_beside(config.runs, fingerprint)
+        return find_same(config.runs, fingerprint, asked.content, is_paid=is_paid, beside=beside)
 
     folder = same()
     if folder is not None and not config.dry_run:
         Submission.load(folder).at(config.run, folder)
         return Outcome(folder, trouble=go_on(config, folder, clock))
     with open_backend("statevector") as exact:
-        model, spec = load_model(config.run, backend=exact)
-        work = _prepare(config, model, spec, source, content)
+        work = prepare(config, compute_inputs(config, asked, exact))
     if config.dry_run:
         return Outcome(None, work.plan, same=folder)
     check_budget(
@@ -122,18 +168,25 @@ def submit(config: SubmitConfig, *, clock: Clock | None = None) -> Outcome:
         budget=config.max_qpu_seconds,
         agreed=config.yes or work.plan.mode == REHEARSAL,
     )
-    config.runs.mkdir(parents=True, exist_ok=True)
-    with locked(config.runs / f".{COMMAND}.lock", "makes a submission there", wait_seconds=60.0):
+    with making(config.runs):
         # another process may have made it in the meantime
         folder = same()
         is_new = folder is None
         if folder is None:
-            folder = _create(config, work)
+            folder = create(config, work)
     trouble = go_on(config, folder, clock, is_new=is_new)
     return Outcome(folder, work.plan if is_new else None, trouble)
 
 
-def _check_options(config: SubmitConfig) -> None:
+@contextmanager
+def making(runs: Path) -> Iterator[None]:
+    """Be the only process that makes submissions in a folder of runs."""
+    runs.mkdir(parents=True, exist_ok=True)
+    with locked(runs / f".{COMMAND}.lock", "makes a submission there", wait_seconds=60.0):
+        yield
+
+
+def check_options(config: SubmitConfig) -> None:
     """Refuse options that contradict each other.
 
     Raises:
@@ -151,7 +204,7 @@ def _check_options(config: SubmitConfig) -> None:
         )
 
 
-def _create(config: SubmitConfig, work: _Work) -> Path:
+def create(config: SubmitConfig, work: Work) -> Path:
     """Write a new submission; it counts once its ledger is there, which comes last."""
     folder = create_run(config.runs, COMMAND, config.name or config.run.name)
     write_config(folder, config)
@@ -165,29 +218,51 @@ def _create(config: SubmitConfig, work: _Work) -> Path:
     return folder
 
 
-def _prepare(
-    config: SubmitConfig,
-    model: HybridClassifier,
-    spec: ModelSpec,
-    source: Source,
-    content: str,
-) -> _Work:
+def read_asked(config: SubmitConfig) -> Asked:
+    """Read what a command names.
+
+    Raises:
+        HybridqError: If it cannot be read, or the model has no circuit.
+    """
+    run = read_config(config.run, FinetuneConfig, "finetune")
+    spec = read_spec(config.run)
+    check_quantum(spec.head.name)
+    source = source_of(config, run, spec)
+    return Asked(spec, source, content_of(config.run, source.ids, source.images))
+
+
+def compute_inputs(config: SubmitConfig, asked: Asked, exact: Executable) -> Inputs:
+    """Compute what every backend's jobs are made of.
+
+    Args:
+        config: What to send.
+        asked: The images and the model.
+        exact: A backend without noise.
+    """
+    model, _ = load_model(config.run, backend=exact)
+    (layer,) = quantum_layers(model.head)
+    features = features_of(model, asked.source)
+    with torch.inference_mode():
+        angles = model.angles(features)
+        ideal = model.expvals(angles).double().numpy()
+    threshold = choose_threshold(model, asked.source, asked.spec.task)
+    return Inputs(asked, layer, features, angles, ideal, threshold)
+
+
+def prepare(config: SubmitConfig, inputs: Inputs, *, device: str | None = None) -> Work:
     """Compile, check and count; nothing is written or posted.
 
     Args:
         config: What to send where.
-        model: The model, without noise.
-        spec: What it is.
-        source: The images.
-        content: The hash of images and model.
+        inputs: What the jobs are made of.
+        device: The device to take where the backend leaves it to the account.
     """
-    (layer,) = quantum_layers(model.head)
-    features = features_of(model, source)
-    with torch.inference_mode():
-        angles = model.angles(features)
-        ideal = model.expvals(angles).double().numpy()
+    asked, layer, angles, ideal = inputs.asked, inputs.layer, inputs.angles, inputs.ideal
+    source, spec = asked.source, asked.spec
     runtime = runtime_spec(config.backend)
-    with open_backend(config.backend) as backend:
+    if runtime.rehearse is None and runtime.device is None and device is not None:
+        runtime = runtime.model_copy(update={"device": device})
+    with open_backend(runtime) as backend:
         ranked = rank_layouts(
             layer.qnn.split.circuit,
             backend.device.target,
@@ -199,13 +274,13 @@ def _prepare(
         best = ranked[0]
         rule = shift_rule(layer, backend, layout=best.layout)
         program = compile_program(rule, layer, angles)
-        device = backend.device_for(rule.prepared)
-        preflight(program.circuit, program.column, program.angles, device)
+        narrow = backend.device_for(rule.prepared)
+        preflight(program.circuit, program.column, program.angles, narrow)
 
         delay = repetition_delay(backend.device)
 
         def size_of(start: int, stop: int) -> ProgramSize:
-            return program_size(*program.pub(start, stop), runtime, device, rep_delay=delay)
+            return program_size(*program.pub(start, stop), runtime, narrow, rep_delay=delay)
 
         jobs = plan_jobs(
             len(source.ids),
@@ -237,10 +312,10 @@ def _prepare(
         simulated = ideal[:0]
         if not config.dry_run:
             simulated = _simulated(backend, layer, best.layout, angles)
-    return _Work(
+    return Work(
         Submission(
-            fingerprint=fingerprint_of(content, config.backend),
-            content=content,
+            fingerprint=fingerprint_of(asked.content, config.backend),
+            content=asked.content,
             run=config.run.absolute(),
             model_hash=model_hash(config.run),
             backend=config.backend,
@@ -250,12 +325,12 @@ def _prepare(
             class_names=spec.class_names,
             positive=spec.positive,
             task=spec.task,
-            threshold=choose_threshold(model, source, spec.task),
+            threshold=inputs.threshold,
             plan=plan.to_dict(),
             seed=config.seed,
             max_qpu_seconds=config.max_qpu_seconds,
         ),
-        Images(source.ids, source.labels, features.float().numpy(), ideal, simulated),
+        Images(source.ids, source.labels, inputs.features.float().numpy(), ideal, simulated),
         program,
         plan,
     )
@@ -263,7 +338,7 @@ def _prepare(
 
 def _simulated(
     backend: Executable, layer: QuantumLayer, layout: tuple[int, ...], angles: torch.Tensor
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+) -> NDArray[np.float64]:
     """What the device as calibrated would give on the same qubits, without shots."""
     with backend.simulated() as twin:
         rule = shift_rule(layer, twin, layout=layout)
