@@ -5,24 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from pydantic import Field, ValidationError, model_validator
 
 from hybridq.config import Config, HeadConfig
 from hybridq.encoder.backbone import Encoder, EncoderSpec
 from hybridq.errors import InvalidValueError, MissingFileError
-from hybridq.files import read_json, write_bytes, write_json, write_text
+from hybridq.files import read_json, write_json, write_text
+from hybridq.finite import check_finite
 from hybridq.heads import num_trainable, quantum_layers
 from hybridq.model import HybridClassifier, build_model
-from hybridq.runs import check_finished
+from hybridq.runs import check_finished, check_recorded
+from hybridq.weights import first_complaint, hash_of_file, hash_of_json, read_weights, save_weights
 from hybridq.wording import listed, percent
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from hybridq.quantum import Executable
 
 RETRAIN = "train it again with `hybridq finetune`."
 """Remedy where a model is damaged."""
+
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+KEY = "hybridq_model"
+"""Key of the metadata in the file of the weights."""
 
 
 class ModelSpec(Config):
@@ -44,20 +52,56 @@ class ModelSpec(Config):
     """Name of the data it was trained on."""
     data_licence: str
     """Licence of that data."""
-    labels: float
+    labels: float = Field(gt=0, le=1)
     """Fraction of the labels it was trained on."""
     backend: str
     """Backend it was trained on."""
-    seed: int
+    seed: int = Field(ge=0)
     """Seed of its run."""
+
+    @model_validator(mode="after")
+    def _check_classes(self) -> ModelSpec:
+        """Refuse classes that are no such task's, and a positive class that is none of them."""
+        count = len(self.class_names)
+        if len(set(self.class_names)) != count:
+            raise ValueError("a class name twice")
+        if self.task == "binary" and count != 2:
+            raise ValueError(f"{count} classes of a binary task")
+        if self.positive is not None and (count != 2 or not 0 <= self.positive < count):
+            raise ValueError(f"positive class {self.positive} of {count}")
+        return self
 
 
 def save_model(folder: Path, model: HybridClassifier, spec: ModelSpec) -> None:
-    """Write `model.safetensors`, `config.json` and `MODEL_CARD.md` into `folder`."""
-    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    write_bytes(folder / "model.safetensors", save(state))
-    write_json(folder / "config.json", spec.model_dump(mode="json"))
+    """Write `model.safetensors`, `config.json` and `MODEL_CARD.md` into `folder`.
+
+    The file of the weights holds a hash of itself and of the config, and is written after it: the
+    config is the same in all epochs of a run, so that a kill at any point leaves a pair that fits.
+
+    Raises:
+        NotFiniteError: If a weight is NaN or infinite; nothing is written then.
+    """
+    state = model.state_dict()
+    check_finite("weights", state)
+    config = spec.model_dump(mode="json")
+    write_json(folder / CONFIG, config)
+    save_weights(folder / WEIGHTS, state, KEY, {"config_sha256": hash_of_json(config)})
     write_text(folder / "MODEL_CARD.md", model_card(model, spec))
+
+
+def hashes_of(run: Path) -> dict[str, str]:
+    """SHA-256 of the model of a run: of the values of its config, and of the file of its weights.
+
+    Raises:
+        MissingFileError: If there is no model.
+        InvalidValueError: If config or weights cannot be read, or do not belong to each other.
+    """
+    folder = model_folder(run)
+    _read_weights(run)
+    return {
+        "config": hash_of_json(_read_config(folder)),
+        "weights": hash_of_file(folder / WEIGHTS),
+    }
 
 
 def model_folder(run: Path) -> Path:
@@ -67,7 +111,7 @@ def model_folder(run: Path) -> Path:
         MissingFileError: if `run` is no such run folder, or has no model yet.
     """
     folder = run / "model"
-    if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
+    if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
         check_finished(run)
         what = "has no model in it" if run.is_dir() else "is no folder"
         raise MissingFileError(
@@ -84,14 +128,18 @@ def read_spec(run: Path) -> ModelSpec:
         MissingFileError: if there is none.
         InvalidValueError: if it cannot be read.
     """
-    path = model_folder(run) / "config.json"
+    path = model_folder(run) / CONFIG
     try:
-        return ModelSpec.model_validate(read_json(path, "the config of a hybridq model", RETRAIN))
+        return ModelSpec.model_validate(_read_config(path.parent))
     except ValidationError as error:
         raise InvalidValueError(
             f"Expected the config of a hybridq model in {path}, got something else "
-            f"({type(error).__name__}): {RETRAIN}"
+            f"({first_complaint(error)}): {RETRAIN}"
         ) from error
+
+
+def _read_config(folder: Path) -> Any:
+    return read_json(folder / CONFIG, "the config of a hybridq model", RETRAIN)
 
 
 def load_model(run: Path, *, backend: Executable | None) -> tuple[HybridClassifier, ModelSpec]:
@@ -99,7 +147,8 @@ def load_model(run: Path, *, backend: Executable | None) -> tuple[HybridClassifi
 
     Raises:
         MissingFileError: if there is none.
-        InvalidValueError: if weights and config do not fit each other or `backend`.
+        InvalidValueError: if they are damaged, were changed since they were written, or do not fit
+            each other or `backend`.
     """
     spec = read_spec(run)
     model = build_model(
@@ -115,16 +164,33 @@ def take_weights(model: HybridClassifier, run: Path) -> None:
 
     Raises:
         MissingFileError: if the run has no model.
-        InvalidValueError: if its weights do not fit the model.
+        InvalidValueError: if they are damaged, were changed since they were written, or do not fit
+            the model.
     """
-    path = model_folder(run) / "model.safetensors"
+    state = _read_weights(run)
+    path = model_folder(run) / WEIGHTS
     try:
-        model.load_state_dict(load(path.read_bytes()), strict=True)
-    except (SafetensorError, RuntimeError) as error:
+        model.load_state_dict(state, strict=True)
+    except RuntimeError as error:
         raise InvalidValueError(
-            f"Expected weights of a model of the same encoder and head in {path}, got others or a "
-            f"damaged file: {path.parent / 'config.json'} says what they are of."
+            f"Expected weights of a model of the same encoder and head in {path}, got others: "
+            f"{path.parent / CONFIG} says what they are of."
         ) from error
+
+
+def _read_weights(run: Path) -> dict[str, Tensor]:
+    """The weights of a run, once config, weights and what the run says of both fit each other."""
+    folder = model_folder(run)
+    state, about = read_weights(folder / WEIGHTS, KEY)
+    config = hash_of_json(_read_config(folder))
+    if about.get("config_sha256", config) != config:
+        raise InvalidValueError(
+            f"Expected the {CONFIG} that belongs to {WEIGHTS} in {folder}, got another: one of "
+            "the two was changed; restore both from a copy, or train again."
+        )
+    check_recorded(run, "config", config)
+    check_recorded(run, "weights", hash_of_file(folder / WEIGHTS))
+    return state
 
 
 def model_card(model: HybridClassifier, spec: ModelSpec) -> str:

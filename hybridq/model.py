@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from hybridq.encoder.backbone import NUM_FEATURES, Encoder
+from hybridq.finite import check_finite
 from hybridq.heads import (
     CONTROLS,
     Head,
@@ -94,7 +95,12 @@ def build_model(
 
 
 def probabilities(logits: Tensor, *, multilabel: bool) -> Tensor:
-    """Logits `(batch, num_classes)` to probabilities: of each label by itself, or of one class."""
+    """Logits `(batch, num_classes)` to probabilities: of each label by itself, or of one class.
+
+    Raises:
+        NotFiniteError: If a logit is NaN or infinite: no class can be named.
+    """
+    check_finite("logits", logits)
     return logits.sigmoid() if multilabel else logits.softmax(dim=1)
 
 

@@ -43,7 +43,7 @@ def run_pretrain(config: PretrainConfig) -> int:
     from hybridq.training.pretrain import pretrain
 
     folder = pretrain(config)
-    if is_first_rank():
+    if is_first_rank(config.compute):
         print(folder)
     return 0
 
@@ -54,7 +54,7 @@ def run_finetune(config: FinetuneConfig) -> int:
     from hybridq.training.loop import is_first_rank
 
     folder = finetune(config)
-    if is_first_rank():
+    if is_first_rank(config.compute):
         print(folder)
     return 0
 

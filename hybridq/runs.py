@@ -49,6 +49,8 @@ STUDY_LOCK = "study.lock"
 
 RESTORE = "restore it from a copy, or run the command again."
 """Remedy where a file that a command wrote is damaged."""
+TRAINING_LOCK = "training.lock"
+"""File in the folder of a training that the process at work on it holds."""
 
 RESUMABLE: dict[str, type[Config]] = {
     "pretrain": PretrainConfig,
@@ -108,7 +110,7 @@ def discard_if_empty(folder: Path) -> None:
 
     Folders above it that were made for it are removed as well, unless others use them.
     """
-    early = {"config.json", "environment.json", "log.txt", STUDY_LOCK}
+    early = {"config.json", "environment.json", "log.txt", STUDY_LOCK, TRAINING_LOCK}
     if folder.is_dir() and all(
         entry.name in early or (entry.name == "metrics.jsonl" and entry.stat().st_size == 0)
         for entry in folder.iterdir()
@@ -317,6 +319,30 @@ class _LogFile(logging.FileHandler):
         """Close the file, whatever the disk says to what is left to write."""
         with suppress(OSError):
             super().close()
+
+
+def check_recorded(run: Path, name: str, found: str) -> None:
+    """Refuse a file that a finished run says was another; say nothing where it does not say.
+
+    Args:
+        run: Its folder.
+        name: Of the hash in its `result.json`.
+        found: The hash now.
+
+    Raises:
+        InvalidValueError: If they differ, or `result.json` cannot be read.
+    """
+    if not (run / "result.json").is_file():
+        return
+    result = read_json(run / "result.json", "the result of a run", RESTORE)
+    hashes = result.get("hashes") if isinstance(result, dict) else None
+    recorded = hashes.get(name, found) if isinstance(hashes, dict) else found
+    if recorded != found:
+        raise InvalidValueError(
+            f"Expected the {name} that the run {run} ended with, got others than the hash in its "
+            "result.json says: they were changed or damaged; restore the run from a copy, or train "
+            "again."
+        )
 
 
 @contextmanager

@@ -7,25 +7,23 @@ carries what a network needs to be used: input size, mean, standard deviation, l
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
 from hybridq.data.transforms import prepare_images
 from hybridq.errors import InvalidValueError, MissingFileError, UnavailableError
-from hybridq.files import parse_json, write_bytes
-from hybridq.runs import check_finished
+from hybridq.finite import check_finite
+from hybridq.runs import check_finished, check_recorded
+from hybridq.weights import first_complaint, hash_of_file, read_weights, save_weights
 
 NUM_FEATURES = 1280
 """Length of the feature vector."""
@@ -35,26 +33,36 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 PRETRAIN = "make one with `hybridq pretrain`."
 """Remedy where an encoder is damaged."""
+FILE = "encoder.safetensors"
+KEY = "encoder_spec"
+"""Key of the metadata in that file."""
+
+MOST_PIXELS = 4096
+"""Largest height and width of an encoder's input."""
 
 Stem = Literal["stride1", "stride2"]
+Share = Annotated[float, Field(ge=0, le=1)]
+Spread = Annotated[float, Field(ge=1e-3, le=1)]
 
 
 class EncoderSpec(BaseModel):
     """What an encoder expects of its images, and where its weights come from."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     architecture: Literal["mobilenet_v2"] = "mobilenet_v2"
     stem: Stem = "stride2"
     """Stride of the first convolution: `stride1` keeps twice the resolution, for small images."""
-    image_size: int = Field(224, ge=8)
+    image_size: int = Field(224, ge=8, le=MOST_PIXELS)
     """Height and width of the input, in pixels."""
-    crop_pct: float = Field(1.0, gt=0, le=1)
+    crop_pct: float = Field(1.0, ge=0.1, le=1)
     """Share of an image's height and width that is seen outside training, cut from its centre."""
-    mean: tuple[float, float, float] = IMAGENET_MEAN
+    mean: tuple[Share, Share, Share] = IMAGENET_MEAN
     """Mean of each channel, on a scale of 0 to 1."""
-    std: tuple[float, float, float] = IMAGENET_STD
-    """Standard deviation of each channel, on a scale of 0 to 1."""
+    std: tuple[Spread, Spread, Spread] = IMAGENET_STD
+    """Standard deviation of each channel, on a scale of 0 to 1, at least 0.001."""
     weights: str = "none"
     """Where the weights come from: `none`, `imagenet`, or `simclr` with the data named."""
     data_licence: str = "none"
@@ -155,16 +163,18 @@ def _imagenet_encoder(spec: EncoderSpec) -> Encoder:
         ) from error
     prefix = "features."
     features = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    check_finite(f"weights in {chosen.url.rpartition('/')[2]}", features)
     encoder.features.load_state_dict(features, strict=True)
     return encoder
 
 
 def save_encoder(encoder: Encoder, path: Path) -> None:
-    """Write the backbone, and nothing else, with its spec to a safetensors file."""
-    state = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()
-    }
-    write_bytes(path, save(state, metadata={"encoder_spec": encoder.spec.model_dump_json()}))
+    """Write the backbone, and nothing else, with its spec to a safetensors file.
+
+    Raises:
+        NotFiniteError: If a weight is NaN or infinite; nothing is written then.
+    """
+    save_weights(path, encoder.state_dict(), KEY, encoder.spec.model_dump(mode="json"))
 
 
 def encoder_file(source: str | Path) -> Path:
@@ -175,7 +185,7 @@ def encoder_file(source: str | Path) -> Path:
     """
     path = Path(source)
     if path.is_dir():
-        path = path / "encoder.safetensors"
+        path = path / FILE
     if not path.is_file():
         check_finished(path.parent)
         raise MissingFileError(
@@ -190,20 +200,19 @@ def load_encoder(source: str | Path) -> Encoder:
 
     Raises:
         MissingFileError: if there is no such file.
-        InvalidValueError: if it is no encoder, or one of another shape.
+        InvalidValueError: if it is no encoder, one of another shape, damaged, or changed since it
+            was written.
     """
     path = encoder_file(source)
+    state, about = read_weights(path, KEY)
+    if path.name == FILE:
+        check_recorded(path.parent, "encoder", hash_of_file(path))
     try:
-        content = path.read_bytes()  # since safetensors opens no path that is not UTF-8
-        state = load(content)
-        metadata = _metadata(content)
-        spec = EncoderSpec.model_validate(
-            parse_json(metadata["encoder_spec"], f"an encoder_spec in {str(path)!r}", PRETRAIN)
-        )
-    except (SafetensorError, KeyError, ValidationError) as error:
+        spec = EncoderSpec.model_validate(about or None)
+    except ValidationError as error:
         raise InvalidValueError(
-            f"Expected a hybridq encoder in {path}, got a file without a valid encoder_spec "
-            f"({type(error).__name__}): {PRETRAIN}"
+            f"Expected a hybridq encoder in {path}, got a file without a valid {KEY} "
+            f"({first_complaint(error)}): {PRETRAIN}"
         ) from error
     encoder = Encoder(spec)
     try:
@@ -218,13 +227,6 @@ def load_encoder(source: str | Path) -> Encoder:
             "of a `hybridq pretrain` run."
         ) from error
     return encoder
-
-
-def _metadata(content: bytes) -> dict[str, str]:
-    """What a safetensors file says beside its tensors: its header is JSON after its length."""
-    length = int.from_bytes(content[:8], "little")
-    found: dict[str, str] = json.loads(content[8 : 8 + length]).get("__metadata__", {})
-    return found
 
 
 def random_encoder_like(encoder: Encoder, seed: int) -> Encoder:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.evaluation.metrics import CALIBRATION_BINS, binary_auc, predict_labels
+from hybridq.evaluation.metrics import CALIBRATION_BINS, binary_auc, confidence_bins, predict_labels
 from hybridq.files import atomic_path
+from hybridq.finite import check_finite
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +38,11 @@ def save_figures(
         class_names: names of the classes.
         threshold: on the positive class's probability.
         positive: the positive class of two, or None.
+
+    Raises:
+        NotFiniteError: if a probability is NaN or infinite; nothing is written then.
     """
+    check_finite("probabilities", probs)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -90,7 +95,7 @@ def _reliability(figure: Figure, labels: Ints, probs: Floats) -> Figure:
     else:
         confidence, right = probs.max(axis=1), probs.argmax(axis=1) == labels
     edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
-    bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, None)
+    bins = confidence_bins(confidence, CALIBRATION_BINS)
     count = np.bincount(bins, minlength=CALIBRATION_BINS)
     kept = count > 0
     hit = np.bincount(bins, weights=right, minlength=CALIBRATION_BINS)[kept] / count[kept]
@@ -124,7 +129,8 @@ def _confusion(
     figure: Figure, labels: Ints, predicted: Ints, class_names: tuple[str, ...]
 ) -> Figure:
     count = len(class_names)
-    matrix = np.bincount(labels * count + predicted, minlength=count**2).reshape(count, count)
+    matrix = np.zeros((count, count), dtype=np.int64)
+    np.add.at(matrix, (labels, predicted), 1)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)

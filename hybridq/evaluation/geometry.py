@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hybridq.errors import InvalidValueError, UnavailableError
 from hybridq.evaluation.metrics import auc
 from hybridq.files import without_nan
+from hybridq.finite import check_finite
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -338,10 +339,7 @@ def _checked(name: str, features: NDArray[np.floating[Any]]) -> Floats:
             f"Expected {name} of shape (images, features) with at least 2 images, got "
             f"{features.shape}: give one row for each image."
         )
-    if not np.isfinite(features).all():
-        raise InvalidValueError(
-            f"Expected finite {name}, got NaN or infinity: look at the weights they come from."
-        )
+    check_finite(name, features)
     return features.astype(np.float64)
 
 

@@ -90,9 +90,19 @@ def expected_calibration_error(
     else:
         confidence = probs.max(axis=1)
         right = probs.argmax(axis=1) == labels
-    bins = np.clip(np.ceil(confidence * num_bins).astype(int) - 1, 0, num_bins - 1)
+    bins = confidence_bins(confidence, num_bins)
     gap = np.bincount(bins, weights=confidence - right, minlength=num_bins)
     return float(np.abs(gap).sum() / len(confidence))
+
+
+def confidence_bins(confidence: Floats, num_bins: int) -> Ints:
+    """Index of each confidence's bin of equal width, open below, from 0 to `num_bins - 1`.
+
+    Whatever is given lies in one of them, NaN in the first: `np.bincount` of another index would
+    write outside its memory.
+    """
+    upper = np.nan_to_num(np.ceil(confidence * num_bins), nan=1.0)
+    return np.asarray(np.clip(upper, 1, num_bins).astype(np.int64) - 1)
 
 
 def choose_threshold(positive: NDArray[np.bool_], scores: Floats) -> float:

@@ -11,10 +11,13 @@ from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor, nn
 
 from hybridq.errors import InvalidValueError
+from hybridq.finite import check_finite
 from hybridq.quantum.network import ExecutableConnector, ExecutableQNN
 
 if TYPE_CHECKING:
     from backends import Executable
+
+SOURCE = "lower the learning rate, or check the input for NaN."
 
 
 class QuantumLayer(nn.Module):
@@ -127,8 +130,8 @@ class QuantumLayer(nn.Module):
             raise InvalidValueError(
                 f"Expected floating-point angles, got {angles.dtype}: convert with `.float()`."
             )
-        _check_finite("angles", angles)
-        _check_finite("circuit weights", self.weight)
+        check_finite("angles", angles, SOURCE)
+        check_finite("circuit weights", self.weight, SOURCE)
         lead = angles.shape[:-1]
         expvals: Tensor = self.connector(angles.reshape(lead.numel(), num_inputs))
         return expvals.to(angles.dtype).to(angles.device).reshape(*lead, expvals.shape[-1])
@@ -140,16 +143,6 @@ class QuantumLayer(nn.Module):
             f"num_qubits={qnn.circuit.num_qubits}, num_inputs={qnn.num_inputs}, "
             f"num_weights={qnn.num_weights}, num_observables={qnn.output_shape[0]}, "
             f"backend={self.backend if qnn.is_connected else None!r}"
-        )
-
-
-def _check_finite(what: str, values: Tensor) -> None:
-    """Refuse NaN and infinity, before they reach a backend."""
-    finite = values.detach().isfinite()
-    if not finite.all():
-        raise InvalidValueError(
-            f"Expected finite {what}, got {int((~finite).sum())} NaN or infinite of "
-            f"{values.numel()}: lower the learning rate, or check the input for NaN."
         )
 
 

@@ -17,13 +17,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from backends import Executable
-from hybridq.checkpoint import ModelSpec, save_model
+from hybridq.checkpoint import ModelSpec, hashes_of, save_model
 from hybridq.config import FinetuneConfig
 from hybridq.data import ImageData, ImageSplit, labelled_subset, load_data
 from hybridq.data.dataset import absent_classes
 from hybridq.encoder.augment import Augment
 from hybridq.errors import InvalidValueError
 from hybridq.files import read_jsonl, write_json
+from hybridq.finite import check_finite
 from hybridq.heads import num_trainable
 from hybridq.model import HybridClassifier, head_summary, probabilities
 from hybridq.runs import read_config, resumed_folder
@@ -92,6 +93,7 @@ class FinetuneModule(LightningModule):
                 part = self.model.encoder.prepare(split.images[start : start + EVALUATION_BATCH])
                 if self.config.freeze_encoder:
                     part = self.model.encoder.eval()(part)
+                    check_finite("features of the encoder", part)
                 parts.append(part)
         return torch.cat(parts).clone()
 
@@ -290,7 +292,7 @@ def _train(
             backend=config.backend,
             seed=config.seed,
         )
-        writable = folder if is_first_rank() else None
+        writable = folder if is_first_rank(config.compute) else None
         keeper = KeepModel(writable, model, spec, config.keep)
         stages = curriculum_for(config, model, backend)
         elsewhere = prepare_training(config, model, backend, writable)
@@ -327,6 +329,7 @@ def _train(
                 "head_parameters": num_trainable(model.head),
                 "circuit_jobs": backend.num_jobs + (0 if stages is None else stages.num_jobs),
                 "seconds": trained_seconds(folder),
+                "hashes": hashes_of(folder),
             }
             write_json(folder / "result.json", result)
             logger.info(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import logging
-import math
 import os
 import sys
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -21,10 +22,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from hybridq.config import ComputeConfig, RunConfig
+from hybridq.config import ComputeConfig, FinetuneConfig, PretrainConfig
 from hybridq.errors import InvalidValueError, UnavailableError
 from hybridq.files import append_jsonl, read_jsonl, write_bytes, write_jsonl
+from hybridq.finite import NotFiniteError, check_finite
+from hybridq.lock import locked
 from hybridq.runs import (
+    TRAINING_LOCK,
     create_run,
     log_to_file,
     note_computing,
@@ -41,8 +45,14 @@ logger = logging.getLogger("hybridq")
 CHECKPOINT = "last.ckpt"
 
 
-def is_first_rank() -> bool:
-    """Whether this process is the one that writes files."""
+def is_first_rank(compute: ComputeConfig) -> bool:
+    """Whether this process is the one that writes files.
+
+    Lightning knows the rank of a process on a further node only once it has a trainer.
+    """
+    node = os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", "0"))
+    if compute.num_nodes > 1 and node.isdigit() and int(node):
+        return False
     return int(getattr(rank_zero_only, "rank", 0) or 0) == 0
 
 
@@ -72,7 +82,8 @@ class MetricsFile(Callback):
         """Keep the rows of the epochs before the one that starts."""
         if self.path is None:
             return
-        kept = [row for row in read_jsonl(self.path) if row["epoch"] < trainer.current_epoch]
+        earlier = {row["epoch"]: row for row in read_jsonl(self.path)}
+        kept = [row for epoch, row in earlier.items() if epoch < trainer.current_epoch]
         write_jsonl(self.path, kept)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -87,12 +98,9 @@ class MetricsFile(Callback):
             for name, value in trainer.callback_metrics.items()
             if validated or not name.startswith("val_")
         }
-        wrong = [name for name, value in metrics.items() if not math.isfinite(value)]
-        if wrong:
-            raise InvalidValueError(
-                f"Expected finite figures, got {wrong[0]} {metrics[wrong[0]]} in epoch "
-                f"{trainer.current_epoch + 1}: the training has diverged; lower the learning rates."
-            )
+        for name, value in metrics.items():
+            check_finite(name, value)
+        check_finite("weights", pl_module.state_dict())
         if self.path is None:
             return
         row: dict[str, Any] = {"epoch": trainer.current_epoch, **metrics}
@@ -146,7 +154,7 @@ def make_trainer(
     own = getattr(trainer.strategy, "cluster_environment", None)
     if isinstance(own, LightningEnvironment) and trainer.num_devices > 1:
         divide_threads(trainer.num_devices)
-        if folder is not None and is_first_rank():
+        if folder is not None and is_first_rank(compute):
             note_computing(folder)
     return trainer
 
@@ -157,12 +165,16 @@ def shared_folder(trainer: Trainer, folder: Path | None) -> Path:
 
 
 def fit(trainer: Trainer, module: LightningModule, resume: Path | None) -> None:
-    """Train; an interrupt surfaces as KeyboardInterrupt whatever Lightning makes of it."""
+    """Train; an interrupt surfaces as KeyboardInterrupt whatever Lightning makes of it.
+
+    Raises:
+        InvalidValueError: if the checkpoint of `resume` cannot be used, or the training diverges.
+    """
     checkpoint = None
     if resume is not None:
         path = resume / "checkpoints" / CHECKPOINT
         if path.is_file():
-            _check_readable(path)
+            _check_checkpoint(path, module)
             checkpoint = str(path)
             logger.info("resuming from %s", path)
         else:
@@ -171,6 +183,11 @@ def fit(trainer: Trainer, module: LightningModule, resume: Path | None) -> None:
         tell_wait(trainer.num_nodes)
     try:
         trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
+    except NotFiniteError as error:  # what the training began with has been checked
+        raise InvalidValueError(
+            f"Expected finite numbers throughout, got {error.got} in epoch "
+            f"{trainer.current_epoch + 1}: the training has diverged; lower the learning rates."
+        ) from error
     except SystemExit as stop:
         raise KeyboardInterrupt from stop
     except torch.distributed.DistError as error:
@@ -183,24 +200,65 @@ def fit(trainer: Trainer, module: LightningModule, resume: Path | None) -> None:
         raise KeyboardInterrupt
 
 
-def _check_readable(path: Path) -> None:
+def _check_checkpoint(path: Path, module: LightningModule) -> None:
+    """Refuse a checkpoint that is damaged, of another network, or holds NaN.
+
+    Raises:
+        InvalidValueError: if it is one of these.
+    """
+    remedy = "remove it to start from the first epoch."
     try:
-        torch.load(path, map_location="meta", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, UnpicklingError) as error:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch.load does not look at the checksums
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        state, optimizers = found["state_dict"], found["optimizer_states"]
+        shapes = {name: value.shape for name, value in state.items()}
+    except (
+        OSError, EOFError, RuntimeError, ValueError, TypeError, LookupError, AttributeError,
+        NotImplementedError, UnpicklingError, zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
         raise InvalidValueError(
-            f"Expected a checkpoint in {path}, got a damaged file ({type(error).__name__}): remove "
-            "it to start from the first epoch."
+            f"Expected a checkpoint in {path}, got a damaged file ({type(error).__name__}): "
+            f"{remedy}"
         ) from error
+    if damaged is not None:
+        raise InvalidValueError(
+            f"Expected a checkpoint in {path}, got a damaged file (checksum of {damaged}): {remedy}"
+        )
+    if shapes != {name: value.shape for name, value in module.state_dict().items()}:
+        raise InvalidValueError(
+            f"Expected a checkpoint of this training in {path}, got one of another network: "
+            f"{remedy}"
+        )
+    check_finite(f"weights in {path}", state, remedy)
+    for number, optimizer in enumerate(optimizers):
+        for name, values in _tensors(optimizer):
+            check_finite(f"states of optimizer {number} in {path}", {name: values}, remedy)
+
+
+def _tensors(value: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors in nested dictionaries, with their keys."""
+    if isinstance(value, torch.Tensor):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, entry in value.items():
+            yield from _tensors(entry, f"{name}.{key}".removeprefix("."))
 
 
 @contextmanager
 def training_run(
-    config: RunConfig, command: str, name: str, *, resume: Path | None, **environment: Any
+    config: PretrainConfig | FinetuneConfig,
+    command: str,
+    name: str,
+    *,
+    resume: Path | None,
+    **environment: Any,
 ) -> Iterator[Path | None]:
     """The run folder of a training, made (or gone on with) and logged to by the first rank.
 
-    Yields the folder, None on the other ranks unless it is resumed. A new folder in which no work
-    has been kept is removed when what the user gave turns out to be wrong.
+    Yields the folder, None on the other ranks unless it is resumed. While the first rank is inside,
+    no other process can go on with the run. A new folder in which no work has been kept is removed
+    when what the user gave turns out to be wrong.
 
     Args:
         config: gives the place, the name and the seed.
@@ -208,17 +266,22 @@ def training_run(
         name: of the run, where the config gives none.
         resume: the folder to go on with, or None for a new one.
         **environment: more for `environment.json`.
+
+    Raises:
+        InvalidValueError: if another process trains the run.
     """
-    folder = resume
-    if folder is None and is_first_rank():
-        folder = create_run(config.runs, command, config.name or name)
-    writes = folder is not None and is_first_rank()
-    with to_go_on_with(folder if writes else None, command, is_new=resume is None):
-        if folder is not None and writes:
-            if resume is None:
-                write_config(folder, config)
-                write_environment(folder, seed=config.seed, **environment)
-            else:
-                note_resumption(folder)
-        with log_to_file(folder) if folder is not None and writes else nullcontext():
-            yield folder
+    if not is_first_rank(config.compute):
+        yield resume
+        return
+    folder = resume or create_run(config.runs, command, config.name or name)
+    with (
+        to_go_on_with(folder, command, is_new=resume is None),
+        locked(folder / TRAINING_LOCK, "trains this run"),
+        log_to_file(folder),
+    ):
+        if resume is None:
+            write_config(folder, config)
+            write_environment(folder, seed=config.seed, **environment)
+        else:
+            note_resumption(folder)
+        yield folder

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from hybridq.config import PretrainConfig
 from hybridq.data import ImageData, load_data
 from hybridq.encoder.augment import Augment
+from hybridq.encoder.backbone import FILE as ENCODER
 from hybridq.encoder.backbone import (
     NUM_FEATURES,
     Encoder,
@@ -37,6 +38,7 @@ from hybridq.training.loop import (
 )
 from hybridq.training.optimizer import decay_groups, warmup_cosine
 from hybridq.training.seeding import derive_seed, step_generator
+from hybridq.weights import hash_of_file
 
 logger = logging.getLogger("hybridq")
 
@@ -139,7 +141,7 @@ def pretrain(config: PretrainConfig) -> Path:
             epochs=config.epochs,
             folder=folder,
             checkpoint_every=config.checkpoint_every,
-            callbacks=[MetricsFile(folder if is_first_rank() else None)],
+            callbacks=[MetricsFile(folder if is_first_rank(config.compute) else None)],
         )
         logger.info("run folder %s", folder)
         logger.info(
@@ -151,7 +153,8 @@ def pretrain(config: PretrainConfig) -> Path:
         )
         fit(trainer, module, resume)
         if folder is not None and trainer.is_global_zero:
-            save_encoder(encoder, folder / "encoder.safetensors")
+            path = folder / ENCODER
+            save_encoder(encoder, path)
             write_json(
                 folder / "result.json",
                 {
@@ -160,6 +163,7 @@ def pretrain(config: PretrainConfig) -> Path:
                     "images": len(images),
                     "seconds": trained_seconds(folder),
                     "encoder": encoder.spec.model_dump(mode="json"),
+                    "hashes": {"encoder": hash_of_file(path)},
                 },
             )
     return shared_folder(trainer, folder)

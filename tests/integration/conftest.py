@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from hybridq.cli import main
@@ -55,7 +57,7 @@ def varied_run(tmp_path_factory, pretrained):
     import torch
 
     from backends import open_backend
-    from hybridq.checkpoint import load_model, save_model
+    from hybridq.checkpoint import hashes_of, load_model, save_model
     from hybridq.config import FinetuneConfig, HeadConfig
     from hybridq.data import load_data
     from hybridq.training.finetune import finetune
@@ -79,6 +81,8 @@ def varied_run(tmp_path_factory, pretrained):
             model.head.reducer.norm.running_mean.copy_(reduced.mean(dim=0))
             model.head.reducer.norm.running_var.copy_(reduced.var(dim=0))
         save_model(folder / "model", model, spec)
+    result = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps({**result, "hashes": hashes_of(folder)}))
     return folder
 
 

@@ -248,7 +248,7 @@ def test_pretraining_leaves_a_whole_run_folder(whole_pretraining):
     names = {path.name for path in whole_pretraining.iterdir()}
     assert names == {
         "config.json", "environment.json", "metrics.jsonl", "log.txt", "result.json",
-        "checkpoints", "encoder.safetensors",
+        "checkpoints", "encoder.safetensors", "training.lock",
     }  # fmt: skip
     rows = read_jsonl(whole_pretraining / "metrics.jsonl")
     assert [row["epoch"] for row in rows] == [0, 1, 2, 3]
@@ -471,7 +471,7 @@ def test_finetuning_leaves_a_whole_run_folder(whole_finetuning):
     names = {path.name for path in whole_finetuning.iterdir()}
     assert names == {
         "config.json", "environment.json", "metrics.jsonl", "log.txt", "result.json",
-        "checkpoints", "model",
+        "checkpoints", "model", "training.lock",
     }  # fmt: skip
     model = {path.name for path in (whole_finetuning / "model").iterdir()}
     assert model == {"model.safetensors", "config.json", "MODEL_CARD.md"}

@@ -1,0 +1,56 @@
+"""The one check of finiteness: of weights, features, logits, probabilities and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hybridq.errors import InvalidValueError
+
+DAMAGED = (
+    "the weights are damaged, or their training diverged; restore them from a copy, or train again."
+)
+"""What to do where a model computes NaN or infinity."""
+
+
+class NotFiniteError(InvalidValueError):
+    """NaN or infinity where finite numbers have to be.
+
+    Attributes:
+        got: What there was instead, for another message.
+    """
+
+    def __init__(self, what: str, got: str, remedy: str) -> None:
+        super().__init__(f"Expected finite {what}, got {got}: {remedy}")
+        self.got = f"{what} with {got}"
+
+
+def check_finite(
+    what: str,
+    values: Tensor | NDArray[Any] | float | Mapping[str, Tensor],
+    remedy: str = DAMAGED,
+) -> None:
+    """Refuse NaN and infinity.
+
+    Args:
+        what: What the values are, in the plural.
+        values: Numbers; or tensors by their names, such as the weights of a network.
+        remedy: What to do, as the end of a sentence.
+
+    Raises:
+        NotFiniteError: If a value is NaN or infinite.
+    """
+    named = values if isinstance(values, Mapping) else {"": values}
+    for name, value in named.items():
+        tensor = torch.as_tensor(value).detach()
+        if not (tensor.is_floating_point() or tensor.is_complex()):
+            continue
+        finite = tensor.isfinite()
+        if not finite.all():
+            wrong, place = int((~finite).sum()), f" in {name}" if name else ""
+            got = f"{wrong} NaN or infinite of {tensor.numel()}{place}"
+            raise NotFiniteError(what, got, remedy)
