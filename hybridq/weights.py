@@ -119,8 +119,11 @@ def hash_of_json(value: Any) -> str:
 
 def hash_of_file(path: Path) -> str:
     """SHA-256 of the bytes of a file."""
+    digest = hashlib.sha256()
     with open_regular(path, "weights", RESTORE) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _hash(state: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
