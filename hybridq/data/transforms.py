@@ -101,7 +101,7 @@ def channel_statistics(images: NDArray[np.uint8]) -> Statistics:
         for part in np.array_split(images[..., channel], max(1, len(images) // 4096)):
             histogram += np.bincount(part.reshape(-1), minlength=256)
         share = histogram / histogram.sum()
-        centre = float(share @ levels)
+        centre = min(float(share @ levels), 1.0)  # the shares add to 1 but for rounding
         means.append(centre)
         stds.append(max(float(np.sqrt(share @ (levels - centre) ** 2)), 1 / 255))
     red, green, blue = (0, 0, 0) if len(means) == 1 else (0, 1, 2)

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hybridq.config.base import MAX_IMAGE_SIZE
 from hybridq.data.transforms import prepare_images
 from hybridq.errors import InvalidValueError, MissingFileError, UnavailableError
 from hybridq.finite import check_finite
@@ -37,8 +38,8 @@ FILE = "encoder.safetensors"
 KEY = "encoder_spec"
 """Key of the metadata in that file."""
 
-MOST_PIXELS = 4096
-"""Largest height and width of an encoder's input."""
+LEAST_SIZE = 8
+"""Smallest height and width of an encoder's input, in pixels."""
 
 Stem = Literal["stride1", "stride2"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -55,7 +56,7 @@ class EncoderSpec(BaseModel):
     architecture: Literal["mobilenet_v2"] = "mobilenet_v2"
     stem: Stem = "stride2"
     """Stride of the first convolution: `stride1` keeps twice the resolution, for small images."""
-    image_size: int = Field(224, ge=8, le=MOST_PIXELS)
+    image_size: int = Field(224, ge=LEAST_SIZE, le=MAX_IMAGE_SIZE)
     """Height and width of the input, in pixels."""
     crop_pct: float = Field(1.0, ge=0.1, le=1)
     """Share of an image's height and width that is seen outside training, cut from its centre."""

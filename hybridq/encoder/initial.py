@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridq.config.base import MAX_IMAGE_SIZE
 from hybridq.data.transforms import channel_statistics
-from hybridq.encoder.backbone import Encoder, EncoderSpec, Stem, build_encoder
+from hybridq.encoder.backbone import LEAST_SIZE, Encoder, EncoderSpec, Stem, build_encoder
 from hybridq.errors import InvalidValueError
 
 SMALL_SIDE = 64
@@ -29,9 +30,15 @@ def encoder_for(
         seed: of random weights.
 
     Raises:
-        HybridqError: if the weights cannot be used, or were made for another stem than asked for.
+        HybridqError: if the weights cannot be used, or were made for another stem than asked for,
+            or the images are too small or too large for an encoder.
     """
     size = image_size or input_size(min(images.shape[1:3]), stem)
+    if not LEAST_SIZE <= size <= MAX_IMAGE_SIZE:
+        raise InvalidValueError(
+            f"Expected an input of {LEAST_SIZE} to {MAX_IMAGE_SIZE} px, got {size} px for images of "
+            f"{images.shape[1]} x {images.shape[2]}: choose one with --image-size."
+        )
     mean, std = channel_statistics(images)
     chosen: Stem = "stride1" if stem == "stride1" else "stride2"
     spec = EncoderSpec(stem=chosen, image_size=size, mean=mean, std=std)

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from hybridq.checkpoint import hashes_of, load_model, read_spec, save_model, take_weights
 from hybridq.cli import main
 from hybridq.encoder.backbone import Encoder, EncoderSpec, load_encoder, save_encoder
+from hybridq.encoder.initial import encoder_for
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.figures import save_figures
 from hybridq.evaluation.metrics import confidence_bins
@@ -316,9 +317,6 @@ def test_weights_that_overflow_name_no_class(old, capsys, tmp_path, tree):
     runs = tmp_path / "runs"
     assert main(["evaluate", str(old), "--resamples", "100", "--runs", str(runs)]) == 2
     assert "Expected finite logits" in capsys.readouterr().err
-    left = [entry for entry in runs.rglob("*") if entry.is_file()]
-    assert left == []
-    shutil.rmtree(runs)
     assert tree(tmp_path) == before
 
 
@@ -345,6 +343,25 @@ def test_an_edited_spec_is_refused(tmp_path):
     save_encoder(Encoder(EncoderSpec(image_size=16)), path)
     path.write_bytes(path.read_bytes().replace(b'image_size\\": 16', b'image_size\\": 32'))
     refused(lambda: load_encoder(path), str(path), "hash")
+
+
+@pytest.mark.parametrize(("side", "got"), [(3, "6 px"), (2049, "2049 px")])
+def test_images_too_small_or_too_large_for_an_encoder(side, got):
+    images = np.zeros((1, side, side, 1), dtype=np.uint8)
+    refused(
+        lambda: encoder_for(images, "none", image_size=None, stem="auto", seed=0),
+        got,
+        "--image-size",
+    )
+    whole = encoder_for(images, "none", image_size=16, stem="auto", seed=0)
+    assert whole.spec.image_size == 16
+
+
+def test_white_images_have_a_mean_in_range():
+    images = np.full((3, 7, 5, 3), 255, dtype=np.uint8)
+    spec = encoder_for(images, "none", image_size=16, stem="auto", seed=0).spec
+    assert spec.mean == (1.0, 1.0, 1.0)
+    assert EncoderSpec.model_validate(spec.model_dump()) == spec
 
 
 def test_another_encoder_in_a_runs_place_is_refused(pretrained, tmp_path):
