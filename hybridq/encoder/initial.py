@@ -36,8 +36,8 @@ def encoder_for(
     size = image_size or input_size(min(images.shape[1:3]), stem)
     if not LEAST_SIZE <= size <= MAX_IMAGE_SIZE:
         raise InvalidValueError(
-            f"Expected an input of {LEAST_SIZE} to {MAX_IMAGE_SIZE} px, got {size} px for images of "
-            f"{images.shape[1]} x {images.shape[2]}: choose one with --image-size."
+            f"Expected an input of {LEAST_SIZE} to {MAX_IMAGE_SIZE} px, got {size} px for images "
+            f"of {images.shape[1]} x {images.shape[2]}: choose one with --image-size."
         )
     mean, std = channel_statistics(images)
     chosen: Stem = "stride1" if stem == "stride1" else "stride2"
