@@ -161,13 +161,13 @@ def run(data: Any, options: dict[str, Any], head: str, encoder: str, seed: int) 
             "auc": {},
         }
         labels = data.splits["val"].labels
+        inputs = model.encoder.prepare(module.val_inputs)
         for name, read in {"last": model, **averages}.items():
             read.eval()
             with torch.inference_mode():
                 for views in VIEWS:
                     scores = [
-                        read(view).double().softmax(dim=1)[:, 1]
-                        for view in views_of(module.val_inputs, views)
+                        read(view).double().softmax(dim=1)[:, 1] for view in views_of(inputs, views)
                     ]
                     auc = roc_auc_score(labels, torch.stack(scores).mean(dim=0))
                     result["auc"][name, views] = round(float(auc), 4)

@@ -16,7 +16,7 @@ from backends.atomic import atomic_path, check_writable, remove_leftovers, write
 from backends.files import check_regular, open_regular, parse_json, read_json, read_text, read_toml
 from hybridq.csv_files import csv_text, read_csv, write_csv
 from hybridq.errors import InvalidValueError
-from hybridq.outside import space_error
+from hybridq.outside import is_out_of_memory, space_error
 
 __all__ = [
     "UNREADABLE",
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 UNREADABLE: tuple[type[Exception], ...] = (
-    *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError),
+    *(ArithmeticError, AttributeError, EOFError, LookupError, OSError),
     *(RuntimeError, TypeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error),
 )
 """What readers raise at a file that is missing, damaged or of another format."""
@@ -59,10 +59,14 @@ def reading(path: Path, *more: type[Exception]) -> Iterator[Path]:
 
     Raises:
         InvalidValueError: If it cannot be read.
+        MemoryError: Or what else says that memory ran out, which is no fault of the file.
     """
     try:
         yield path
-    except (*UNREADABLE, *more) as error:
+    except (*UNREADABLE, MemoryError, *more) as error:
+        if is_out_of_memory(error):
+            error.add_note(f"{path} was being read")
+            raise
         state = "a damaged file" if path.is_file() else "no such file"
         raise InvalidValueError(
             f"Expected {path.name} in {path.parent}, got {state} ({type(error).__name__}): restore "

@@ -45,6 +45,19 @@ def probe_image(path: Path) -> tuple[int, int, int]:
         return height, width, 1 if _is_grey(image) else 3
 
 
+def check_image(path: Path) -> None:
+    """Refuse what is no image, as far as that can be told without decoding its pixels.
+
+    Raises:
+        MissingFileError: if there is no such file.
+        InvalidValueError: if it is not an image, or one of a kind that is not read.
+    """
+    with _opened(path) as image:
+        if image.mode == "F":
+            raise _floating_point(path)
+        image.verify()
+
+
 def read_image(path: Path, *, channels: int, image_size: int | None = None) -> NDArray[np.uint8]:
     """Read an image as `(height, width, channels)`, uint8.
 
@@ -84,9 +97,7 @@ def _eight_bit(image: Image, path: Path) -> Image:
     from PIL import Image as pillow
 
     if image.mode == "F":
-        raise InvalidValueError(
-            f"Expected 8 or 16 bits per value in {path}, got floating point: save it as PNG."
-        )
+        raise _floating_point(path)
     if image.mode.startswith("I"):
         values: NDArray[Any] = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
@@ -98,6 +109,12 @@ def _eight_bit(image: Image, path: Path) -> Image:
     if image.mode in ("P", "PA"):
         return image.convert("RGBA")  # its alpha is dropped by the next conversion
     return image
+
+
+def _floating_point(path: Path) -> InvalidValueError:
+    return InvalidValueError(
+        f"Expected 8 or 16 bits per value in {path}, got floating point: save it as PNG."
+    )
 
 
 @contextmanager
@@ -123,13 +140,16 @@ def _opened(path: Path) -> Iterator[Image]:
                 yield image
     except HybridqError:
         raise
+    except MemoryError as error:
+        error.add_note(f"{path} was being read")
+        raise
     except UnidentifiedImageError as error:
         raise InvalidValueError(
             f"Expected an image in {path}, got a file that is none, or of a kind that is not read: "
             f"give {', '.join(suffix.removeprefix('.') for suffix in IMAGE_SUFFIXES)}."
         ) from error
     except (
-        OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, MemoryError,
+        OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError,
         OverflowError, NotImplementedError, Image.DecompressionBombError, struct.error, zlib.error,
     ) as error:  # fmt: skip
         reason = " ".join(str(error).replace(str(path), "file").split())[:100]

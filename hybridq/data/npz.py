@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,8 @@ from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 from hybridq.files import open_regular
 
 _MAX_CLASSES = 1000
+_MOST_TIMES = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1032}
+"""By how much each method of a zip archive can make bytes fewer."""
 
 
 class NpzReader:
@@ -112,6 +115,7 @@ class NpzReader:
                 "train_images, train_labels, val_images, ... as MedMNIST does."
             )
         with _readable(self.path, f"the array `{key}`"):
+            self._check_size(key)
             array = self._archive[key]
         if not isinstance(array, np.ndarray):
             raise InvalidValueError(
@@ -119,6 +123,30 @@ class NpzReader:
                 "file with numpy.savez_compressed."
             )
         return array
+
+    def _check_size(self, key: str) -> None:
+        """Refuse an array whose header speaks of other bytes than the archive has of it.
+
+        NumPy makes room for what the header says before it reads, so that damage there would be
+        taken for a lack of memory.
+        """
+        members = {member.filename: member for member in self._archive.zip.infolist()}
+        member = members.get(f"{key}.npy")
+        if member is None:
+            return
+        most = _MOST_TIMES.get(member.compress_type)
+        if most is not None and member.file_size > most * member.compress_size:
+            raise ValueError(f"{member.file_size} bytes said to be in {member.compress_size}")
+        with self._archive.zip.open(member) as file:
+            if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
+                return
+            file.seek(0)
+            first = np.lib.format.read_magic(file) == (1, 0)
+            header = "read_array_header_1_0" if first else "read_array_header_2_0"
+            shape, _, dtype = getattr(np.lib.format, header)(file)
+            size = file.tell() + math.prod(shape) * dtype.itemsize
+        if not dtype.hasobject and size != member.file_size:
+            raise ValueError(f"{member.file_size} bytes for an array of {size}")
 
 
 @contextmanager
@@ -177,6 +205,9 @@ def _readable(path: Path, what: str) -> Iterator[None]:
         yield
     except HybridqError:
         raise
+    except MemoryError as error:
+        error.add_note(f"{what} in {path} was being read")
+        raise
     except ValueError as error:
         if "pickle" in str(error):
             raise InvalidValueError(
@@ -185,7 +216,7 @@ def _readable(path: Path, what: str) -> Iterator[None]:
             ) from error
         raise _damaged(path, what, error) from error
     except (
-        OSError, EOFError, KeyError, MemoryError, NotImplementedError, RuntimeError, SyntaxError,
+        OSError, EOFError, KeyError, NotImplementedError, RuntimeError, SyntaxError,
         zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
         raise _damaged(path, what, error) from error

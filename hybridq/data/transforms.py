@@ -14,6 +14,9 @@ from hybridq.errors import InvalidValueError
 
 Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
 
+PIXELS = 2**20
+"""Values that are counted at a time."""
+
 
 def prepare_images(
     images: NDArray[np.uint8] | Tensor,
@@ -96,16 +99,31 @@ def channel_statistics(images: NDArray[np.uint8]) -> Statistics:
     levels = np.arange(256) / 255
     means: list[float] = []
     stds: list[float] = []
-    for channel in range(images.shape[-1]):
-        histogram = np.zeros(256)
-        for part in np.array_split(images[..., channel], max(1, len(images) // 4096)):
-            histogram += np.bincount(part.reshape(-1), minlength=256)
+    for histogram in _histograms(images):
         share = histogram / histogram.sum()
         centre = min(float(share @ levels), 1.0)  # the shares add to 1 but for rounding
         means.append(centre)
         stds.append(max(float(np.sqrt(share @ (levels - centre) ** 2)), 1 / 255))
     red, green, blue = (0, 0, 0) if len(means) == 1 else (0, 1, 2)
     return (means[red], means[green], means[blue]), (stds[red], stds[green], stds[blue])
+
+
+def _histograms(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """How often each value occurs in each channel, `(channels, 256)`.
+
+    NumPy counts on copies of 8 bytes for each value: so many are counted at a time that these stay
+    small, whatever the size and number of the images.
+    """
+    channels = images.shape[-1]
+    histograms = np.zeros((channels, 256))
+    together = max(1, PIXELS // int(np.prod(images.shape[1:3])))
+    for first in range(0, len(images), together):
+        pixels = images[first : first + together].reshape(-1, channels)
+        for start in range(0, len(pixels), PIXELS):
+            for channel, histogram in enumerate(histograms):
+                part = pixels[start : start + PIXELS, channel]
+                histogram += np.bincount(part, minlength=256)
+    return histograms
 
 
 def _check_images(shape: tuple[int, ...], is_uint8: bool, dtype: Any) -> None:

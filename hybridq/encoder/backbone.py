@@ -94,7 +94,7 @@ class Encoder(nn.Module):
         # Depthwise convolutions on a CPU take about two thirds of the time in this layout.
         self.to(memory_format=torch.channels_last)
 
-    def prepare(self, images: NDArray[np.uint8]) -> Tensor:
+    def prepare(self, images: NDArray[np.uint8] | Tensor) -> Tensor:
         """Images `(batch, height, width, 1 or 3)`, uint8, as this encoder wants them."""
         spec = self.spec
         return prepare_images(

@@ -15,7 +15,7 @@ from backends import open_backend
 from backends.names import legible
 from hybridq.checkpoint import load_model
 from hybridq.config import FinetuneConfig, PredictConfig
-from hybridq.data.images import is_image_file, read_image
+from hybridq.data.images import check_image, is_image_file, read_image
 from hybridq.data.inside import Inside
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.files import check_out, check_regular, csv_text, write_csv
@@ -28,7 +28,8 @@ logger = logging.getLogger("hybridq")
 def predict(config: PredictConfig) -> None:
     """Write `path,predicted,prob_<class>...` for each image, to a file or standard output.
 
-    Every image is read before anything is computed or written. The predicted class is the one of
+    Every image is opened and checked before anything is computed, and nothing is written before all
+    are; pixels are read batch by batch. The predicted class is the one of
     the largest probability (for several labels, all of at least 0.5, joined by `+`); the threshold
     that `hybridq evaluate` chooses on validation is not applied.
 
@@ -41,16 +42,20 @@ def predict(config: PredictConfig) -> None:
     paths = image_files(config.images)
     with open_backend(config.backend or run.backend) as backend:
         model, spec = load_model(config.run, backend=backend)
-        images = [read_image(path, channels=3) for path in paths]
+        for path in paths:
+            check_image(path)
         parts = []
         with torch.inference_mode():
-            for start in range(0, len(images), config.batch_size):
-                # Resized by the encoder, as `hybridq evaluate` does, so that both agree.
-                own = images[start : start + config.batch_size]
-                batch = torch.cat([model.encoder.prepare(np.stack([image])) for image in own])
+            for start in range(0, len(paths), config.batch_size):
+                # Resized by the encoder, as `hybridq evaluate` does, so that both agree; of whole
+                # images there is one at a time.
+                own = paths[start : start + config.batch_size]
+                batch = torch.cat(
+                    [model.encoder.prepare(read_image(path, channels=3)[None]) for path in own]
+                )
                 logits = model(batch).double()
                 parts.append(probabilities(logits, multilabel=spec.task == "multilabel"))
-                logger.info("%d of %d images", start + len(batch), len(images))
+                logger.info("%d of %d images", start + len(batch), len(paths))
     probs = torch.cat(parts).numpy()
     header = ["path", "predicted", *(f"prob_{name}" for name in spec.class_names)]
     rows = [

@@ -22,6 +22,7 @@ from hybridq.config import FinetuneConfig
 from hybridq.data import ImageData, ImageSplit, labelled_subset, load_data
 from hybridq.data.dataset import absent_classes
 from hybridq.encoder.augment import Augment
+from hybridq.encoder.backbone import NUM_FEATURES
 from hybridq.errors import InvalidValueError
 from hybridq.files import read_jsonl, write_json
 from hybridq.finite import check_finite
@@ -74,28 +75,26 @@ class FinetuneModule(LightningModule):
         self.binary = not self.multilabel and data.num_classes == 2
         self.train_labels = torch.from_numpy(train.labels)
         self.val_labels = torch.from_numpy(data.splits["val"].labels)
-        self.val_inputs = self._prepare(data.splits["val"])
-        self.train_inputs = (
-            self._prepare(train)
-            if config.freeze_encoder
-            else torch.from_numpy(train.images).permute(0, 3, 1, 2).contiguous()
-        )
+        self.val_inputs = self._inputs(data.splits["val"])
+        self.train_inputs = self._inputs(train)
         self.criterion = loss_function(
             self.train_labels, data.num_classes, weighted=config.class_weights
         )
         self.val_auc = auc_metric(data)
 
-    def _prepare(self, split: ImageSplit) -> Tensor:
-        """Normalised images, or their features if the encoder is frozen."""
-        parts = []
+    def _inputs(self, split: ImageSplit) -> Tensor:
+        """The images as they are stored, or their features if the encoder is frozen."""
+        if not self.config.freeze_encoder:
+            return torch.from_numpy(split.images)
+        features = torch.empty(len(split), NUM_FEATURES)
+        encoder = self.model.encoder.eval()
         with torch.inference_mode():
             for start in range(0, len(split), EVALUATION_BATCH):
-                part = self.model.encoder.prepare(split.images[start : start + EVALUATION_BATCH])
-                if self.config.freeze_encoder:
-                    part = self.model.encoder.eval()(part)
-                    check_finite("features of the encoder", part)
-                parts.append(part)
-        return torch.cat(parts).clone()
+                images = split.images[start : start + EVALUATION_BATCH]
+                part = encoder(encoder.prepare(images))
+                check_finite("features of the encoder", part)
+                features[start : start + EVALUATION_BATCH] = part
+        return features
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits `(batch, num_classes)` of images, or of features if the encoder is frozen."""
@@ -130,7 +129,7 @@ class FinetuneModule(LightningModule):
         inputs, labels = batch
         with step_generator(self.config.seed, 3, self.current_epoch, batch_idx, self.global_rank):
             if not self.config.freeze_encoder:
-                inputs = self.augment(inputs)
+                inputs = self.augment(inputs.permute(0, 3, 1, 2).contiguous())
             loss: Tensor = self.criterion(self(inputs).float(), labels)
         self.log("loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(labels))
         return loss
@@ -138,6 +137,8 @@ class FinetuneModule(LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and AUC of the validation split."""
         inputs, labels = batch
+        if not self.config.freeze_encoder:
+            inputs = self.model.encoder.prepare(inputs)
         logits = self(inputs).float()
         loss = self.criterion(logits, labels)
         scores = probabilities(logits, multilabel=self.multilabel)

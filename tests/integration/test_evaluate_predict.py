@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from backends import open_backend
 from hybridq.checkpoint import load_model
 from hybridq.config import EvaluateConfig, FinetuneConfig, HeadConfig, PredictConfig
 from hybridq.data import load_data
+from hybridq.data.images import read_image
 from hybridq.data.transforms import prepare_images
 from hybridq.evaluation import baselines
 from hybridq.evaluation import evaluate as evaluate_module
@@ -401,6 +403,38 @@ def test_nothing_is_computed_before_all_images_are_read(finetuned, monkeypatch):
     with pytest.raises(ValueError, match=r"009\.png"):
         predict(PredictConfig(run=finetuned, images=(Path("images"),), out=Path("out.csv")))
     assert not Path("out.csv").exists()
+
+
+def test_a_cut_file_is_refused_before_anything_is_computed(finetuned, monkeypatch):
+    paths = write_test_images(Path("images"))
+    paths[-1].write_bytes(paths[-1].read_bytes()[:-20])
+
+    def never(*_args, **_kwargs):
+        raise AssertionError("computed")
+
+    monkeypatch.setattr(predict_module.torch, "cat", never)
+    with pytest.raises(ValueError, match=r"009\.png"):
+        predict(PredictConfig(run=finetuned, images=(Path("images"),), out=Path("out.csv")))
+
+
+def test_few_whole_images_are_in_memory_at_a_time(finetuned, monkeypatch):
+    """However many there are in a batch."""
+    write_test_images(Path("images"))
+    alive: set[int] = set()
+    most = []
+
+    def watched(path, *, channels):
+        pixels = read_image(path, channels=channels).copy()
+        alive.add(id(pixels))
+        weakref.finalize(pixels, alive.discard, id(pixels))
+        most.append(len(alive))
+        return pixels
+
+    monkeypatch.setattr(predict_module, "read_image", watched)
+    predict(PredictConfig(run=finetuned, images=(Path("images"),), out=Path("out.csv")))
+    assert len(most) == 10
+    assert max(most) <= 2
+    assert not alive
 
 
 # Real data.

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from backends.atomic import atomic_path, remove_leftovers
 from hybridq.csv_files import csv_text, read_csv, write_csv
 from hybridq.errors import InvalidValueError
-from hybridq.files import append_jsonl, check_out, read_jsonl, write_json, write_text
+from hybridq.files import append_jsonl, check_out, read_jsonl, reading, write_json, write_text
 
 
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt, SystemExit])
@@ -287,3 +287,20 @@ def test_a_line_cut_short_by_a_kill_is_left_out(tmp_path, cut):
 
 def test_no_file_has_no_rows(tmp_path):
     assert read_jsonl(tmp_path / "none.jsonl") == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError("Unable to allocate 3 GiB"), RuntimeError("can't allocate memory: 64 bytes")],
+)
+def test_too_little_memory_is_no_damage(tmp_path, error):
+    with pytest.raises(type(error)) as caught, reading(tmp_path / "x.bin"):
+        raise error
+    assert caught.value is error
+    assert error.__notes__ == [f"{tmp_path / 'x.bin'} was being read"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("invalid header"), ValueError("x"), KeyError("y")])
+def test_damage_is_told_in_one_line(tmp_path, error):
+    with pytest.raises(InvalidValueError, match="no such file"), reading(tmp_path / "x.bin"):
+        raise error

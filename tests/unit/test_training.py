@@ -118,6 +118,31 @@ def test_positives_of_several_labels_are_weighed_by_what_they_lack():
 
 
 @pytest.mark.parametrize("freeze", [False, True])
+def test_images_are_kept_as_they_are_stored(freeze):
+    """Once, in bytes, and prepared by the batch; of a frozen encoder the features are kept."""
+    config = FinetuneConfig(data=PHANTOM, head=HeadConfig(name="linear"), freeze_encoder=freeze)
+    data = load_data(PHANTOM, splits=("train", "val"))
+    with open_backend(config.backend) as backend:
+        model = initial_model(config, data, backend)
+    module = FinetuneModule(config, model, data.splits["train"], data).eval()
+    for kept, split in ((module.val_inputs, "val"), (module.train_inputs, "train")):
+        images = data.splits[split].images
+        assert np.shares_memory(kept.numpy(), images) is not freeze
+        if freeze:
+            with torch.inference_mode():
+                expected = model.encoder(model.encoder.prepare(images))
+            torch.testing.assert_close(kept, expected)
+            assert not kept.is_inference()
+    logged = {}
+    module.log = lambda name, value, **_: logged.update({name: value})
+    ((inputs, labels),) = module.val_dataloader()
+    with torch.inference_mode():
+        module.validation_step((inputs, labels), 0)
+        logits = model(model.encoder.prepare(data.splits["val"].images))
+    assert float(logged["val_loss"]) == pytest.approx(float(module.criterion(logits, labels)))
+
+
+@pytest.mark.parametrize("freeze", [False, True])
 @pytest.mark.parametrize("head", ["linear", "mlp", "pqc", "mlp_residual", "pqc_residual"])
 def test_every_parameter_is_in_one_group(head, freeze):
     config = FinetuneConfig(

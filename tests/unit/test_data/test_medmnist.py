@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from hybridq import cli
 from hybridq.data import MEDMNIST, list_data, load_data
 from hybridq.data.npz import open_npz
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
@@ -149,6 +150,18 @@ def _lying_header(good):
     return buffer.getvalue()
 
 
+def _lying_archive(good):
+    """An archive that says, as its array does, that a few bytes are 2**40."""
+    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1099511627776,), }"
+    array = b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + header.ljust(117) + b"\n"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("train_labels.npy", "train_images.npy"):
+            archive.writestr(name, array)
+            archive.infolist()[-1].file_size = 2**40 + len(array)
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -159,8 +172,9 @@ def _lying_header(good):
         lambda good: pickle.dumps(Trap()),
         _single_array,
         _lying_header,
+        _lying_archive,
     ],
-    ids=["empty", "text", "truncated", "overwritten", "pickle", "npy", "lying header"],
+    ids=["empty", "text", "truncated", "overwritten", "pickle", "npy", "header", "archive"],
 )
 def test_damaged_files(npz, spoil):
     path = npz()
@@ -169,6 +183,22 @@ def test_damaged_files(npz, spoil):
         load_data(str(path))
     assert "\n" not in str(caught.value)
     assert not Trap.sprung
+
+
+def test_too_little_memory_is_not_called_damage(npz, monkeypatch, capsys):
+    path = npz()
+
+    def fail(_archive, _key):
+        np.empty(2**60, dtype=np.uint8)
+
+    monkeypatch.setattr(np.lib.npyio.NpzFile, "__getitem__", fail)
+    with pytest.raises(MemoryError):
+        load_data(str(path))
+    assert cli.main(["finetune", "--data", str(path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("hybridq: error: Expected enough memory, got none left (MemoryError: ")
+    assert f"the array `train_labels` in {path} was being read" in line
+    assert "damaged" not in line
 
 
 def test_what_is_no_archive_is_not_called_a_pickle(npz):

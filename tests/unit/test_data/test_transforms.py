@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms.v2.functional import center_crop
 
+from hybridq.data import transforms
 from hybridq.data.transforms import channel_statistics, prepare_images
 from hybridq.errors import InvalidValueError
 
@@ -122,3 +125,34 @@ def test_wrong_options():
         prepare_images(images, image_size=4, mean=(0.0,), std=ONE)
     with pytest.raises(InvalidValueError, match="at least one image"):
         channel_statistics(images[:0])
+
+
+@pytest.mark.parametrize("shape", [(300, 20, 30, 1), (7, 40, 50, 3), (1, 3000, 1200, 3)])
+def test_statistics_count_in_parts_of_bytes(shape, monkeypatch):
+    """Few large images are cut, and many small ones taken together: no copy is large."""
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    counted = []
+    count = np.bincount
+
+    def watch(part, minlength):
+        counted.append(part.size)
+        return count(part, minlength=minlength)
+
+    expected = channel_statistics(images)
+    monkeypatch.setattr(transforms, "PIXELS", 10_000)
+    monkeypatch.setattr(np, "bincount", watch)
+    assert channel_statistics(images) == expected
+    assert max(counted) <= 10_000
+    assert sum(counted) == images.size
+    assert len(counted) <= images.size / 10_000 * 2 + 2 * shape[3]
+
+
+def test_statistics_of_a_view_copy_no_more_than_a_part():
+    whole = np.random.default_rng(1).integers(0, 256, (64, 256, 256, 4), dtype=np.uint8)
+    view = whole[..., :3]  # not in one piece
+    tracemalloc.start()
+    channel_statistics(view)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 * transforms.PIXELS
+    assert channel_statistics(view) == channel_statistics(view.copy())
