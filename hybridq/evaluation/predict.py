@@ -51,7 +51,10 @@ def predict(config: PredictConfig) -> None:
                 # images there is one at a time.
                 own = paths[start : start + config.batch_size]
                 batch = torch.cat(
-                    [model.encoder.prepare(read_image(path, channels=3)[None]) for path in own]
+                    [
+                        model.encoder.prepare(np.stack([read_image(path, channels=3)]))
+                        for path in own
+                    ]
                 )
                 logits = model(batch).double()
                 parts.append(probabilities(logits, multilabel=spec.task == "multilabel"))
