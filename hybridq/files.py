@@ -61,9 +61,10 @@ def reading(path: Path, *more: type[Exception]) -> Iterator[Path]:
         InvalidValueError: If it cannot be read.
         MemoryError: Or what else says that memory ran out, which is no fault of the file.
     """
+    caught: tuple[type[Exception], ...] = (MemoryError, *UNREADABLE, *more)
     try:
         yield path
-    except (*UNREADABLE, MemoryError, *more) as error:
+    except caught as error:
         if is_out_of_memory(error):
             error.add_note(f"{path} was being read")
             raise
