@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -21,6 +22,9 @@ from hybridq.threads import set_environment
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+"""What stops a command from outside and lets it end in order."""
 
 
 def run_units(
@@ -76,7 +80,8 @@ def run_in(
         for unit in units:
             yield unit, function(unit)
         return
-    running: dict[Future[Result], Unit] = {pool.submit(function, unit): unit for unit in units}
+    with _undisturbed():  # a process that is stopped while it is made complains
+        running: dict[Future[Result], Unit] = {pool.submit(function, unit): unit for unit in units}
     while running:
         done, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
@@ -103,9 +108,32 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Inside, Ctrl-C and requests to end wait; processes made there wait with them, too."""
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    before = {
+        number: signal.signal(number, lambda got, _: waiting.append(got)) for number in STOPPING
+    }
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number in waiting[:1]:
+        signal.raise_signal(number)
+
+
 def _start_worker() -> None:
     """Compute on one thread, leave Ctrl-C to the process that waits, and end when it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _compute_alone()
 

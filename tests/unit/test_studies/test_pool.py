@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -94,3 +98,56 @@ def test_ctrl_c_does_not_wait():
     with pytest.raises(KeyboardInterrupt):
         stopped_early()
     assert time.monotonic() - started < 600
+
+
+STUDY = """
+import sys, time
+from hybridq import cli, output
+from hybridq.studies.pool import run_units
+
+def study(config):
+    list(run_units(time.sleep, [600.0] * 3, workers=2, ray=None))
+
+if __name__ == "__main__":
+    output.data_list = study
+    sys.exit(cli.main(["data", "list"]))
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="needs /proc to see the children")
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_a_study_with_workers_that_is_asked_to_end(tmp_path, whole_group):
+    """As Ctrl-C ends it, also while its workers are being made: 130, one line, no child left."""
+    (tmp_path / "study.py").write_text(STUDY)
+    study = subprocess.Popen(
+        [sys.executable, tmp_path / "study.py"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        while len(children := _children(study.pid)) < 2 and study.poll() is None:
+            time.sleep(0.01)
+        (os.killpg if whole_group else os.kill)(study.pid, signal.SIGTERM)
+        out, errors = study.communicate(timeout=120)
+    finally:
+        study.kill()
+        study.communicate()
+    assert (study.returncode, out, errors) == (130, "", "hybridq: interrupted\n")
+    deadline = time.monotonic() + 30
+    while any(os.path.exists(f"/proc/{child}") for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _children(pid):
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+        return [
+            child
+            for thread in threads
+            for child in Path(f"/proc/{pid}/task/{thread}/children").read_text().split()
+        ]
+    except FileNotFoundError:
+        return []
