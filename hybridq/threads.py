@@ -11,6 +11,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,24 @@ def divide_threads(processes: int) -> None:
     if processes > 1 and not _decided(THREAD_NAMES, _set_by_hybridq()):
         threads = usable_threads() or os.cpu_count() or 1
         torch.set_num_threads(max(1, threads // processes))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread inside, so that sums are taken in the same order everywhere.
+
+    That goes for torch, and for the numerical libraries that are loaded by then.
+    """
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def usable_threads() -> int | None:

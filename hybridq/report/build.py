@@ -39,6 +39,7 @@ from hybridq.report.section import Part, Section, Text
 from hybridq.report.sources import Source, Sources, read_sources
 from hybridq.report.training import training_curves
 from hybridq.report.verdicts import headline, summary_parts
+from hybridq.threads import one_thread
 from hybridq.wording import counted
 
 logger = logging.getLogger("hybridq")
@@ -54,7 +55,8 @@ METHODS: dict[str, tuple[Literal["tsne", "umap"], ...]] = {
 def report(config: ReportConfig) -> Path:
     """Write one HTML file about runs and studies; return its path.
 
-    The same folders and options give the same file, byte for byte.
+    The same folders and options give the same file, byte for byte, whatever the number of threads:
+    it is computed on one.
 
     Raises:
         HybridqError: if a folder cannot be used or the file exists; nothing is written then.
@@ -62,10 +64,18 @@ def report(config: ReportConfig) -> Path:
     check_out(config.out, force=config.force)
     sources = read_sources(config.folders)
     names = source_names(sources)
-    with open_models(sources, names) as models:
+    load_libraries()
+    with one_thread(), open_models(sources, names) as models:
         sections = _sections(config, sources, names, models)
     write_text(config.out, render(config.title or _title(sources), sections))
     return config.out
+
+
+def load_libraries() -> None:
+    """Load the libraries with threads of their own, which are held to one from then on."""
+    import sklearn.cluster
+    import sklearn.linear_model
+    import sklearn.manifold  # noqa: F401
 
 
 def _sections(

@@ -96,19 +96,6 @@ def run_in(
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one thread inside, so that sums are taken in the same order everywhere."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
 def _undisturbed() -> Iterator[None]:
     """Inside, Ctrl-C and requests to end wait; processes made there wait with them, too."""
     if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
@@ -125,8 +112,8 @@ def _undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         for number, handler in before.items():
             signal.signal(number, handler)
-    for number in waiting[:1]:
-        signal.raise_signal(number)
+    if waiting:
+        signal.raise_signal(waiting[0])
 
 
 def _start_worker() -> None:

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from hybridq.errors import InvalidValueError
 from hybridq.files import read_json, without_nan, write_json
-from hybridq.studies.pool import one_thread, run_in
+from hybridq.studies.pool import run_in
+from hybridq.threads import one_thread
 
 
 class Work(Protocol):

@@ -9,6 +9,7 @@ import re
 import shutil
 
 import pytest
+import torch
 
 from hybridq import cli
 from hybridq.config import EvaluateConfig, FinetuneConfig, HeadConfig
@@ -223,9 +224,16 @@ def test_the_gallery_begins_with_the_worst_mistake(page, evaluated, finetuned_pq
 
 
 def test_the_same_input_gives_the_same_bytes(everything, report_file, tmp_path):
-    out = tmp_path / "again.html"
-    assert make_report(everything, out, "--gallery", "4") == 0
-    assert out.read_bytes() == report_file.read_bytes()
+    """Also where another number of threads is set: the report computes on one."""
+    again = tmp_path / "again.html"
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 2)
+    try:
+        assert make_report(everything, again, "--gallery", "4") == 0
+        assert torch.get_num_threads() == before + 2
+    finally:
+        torch.set_num_threads(before)
+    assert again.read_bytes() == report_file.read_bytes()
 
 
 def test_what_is_absent_is_named_with_what_would_make_it(noise_study_folder, tmp_path):
