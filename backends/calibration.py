@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,14 +17,13 @@ from qiskit_ibm_runtime.models import BackendProperties, QasmBackendConfiguratio
 from qiskit_ibm_runtime.utils.backend_converter import convert_to_target
 from qiskit_ibm_runtime.utils.backend_decoder import decode_backend_configuration
 
+from backends.calibrated import FORMAT, VERSION, fault_of, is_measured
 from backends.devices import calibration_date, fake_device
 from backends.errors import InvalidValueError, MissingFileError
-from backends.files import read_json
+from backends.files import atomic_path, read_json
 from backends.specs import IbmRuntime, Noisy, Spec
 
 SUFFIX = ".json"
-_FORMAT = "device calibration"
-_VERSION = 1
 # What describes the device itself. Anything else, such as an address, stays out of the file.
 _CONFIGURATION = {
     *("backend_name", "backend_version", "n_qubits", "basis_gates", "gates", "local"),
@@ -139,24 +139,29 @@ def save_calibration(backend: BackendV2, path: str | Path) -> Path:
             "IBM device, or a fake one such as FakeTorino."
         )
     content = {
-        "format": _FORMAT,
-        "version": _VERSION,
+        "format": FORMAT,
+        "version": VERSION,
         "name": backend.name,
         "calibration_date": calibration_date(backend),
         "configuration": _only(configuration.to_dict(), _CONFIGURATION),
         "properties": _only(properties.to_dict(), _PROPERTIES),
     }
-    partial = path.with_name(path.name + ".partial")
+    content = _sound(json.loads(json.dumps(content, cls=BackendEncoder)))
+    fault = fault_of(content)
+    if fault is not None:
+        raise InvalidValueError(
+            f"Expected a whole calibration of {backend.name!r}, got a damaged one ({fault}): wait "
+            "until the device is calibrated anew, or take another."
+        )
     try:
-        partial.write_text(json.dumps(content, cls=BackendEncoder) + "\n", encoding="utf-8")
-        partial.replace(path)
+        if not path.parent.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "no such folder")
+        with atomic_path(path) as partial:
+            partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
     except OSError as error:
         raise MissingFileError(
             f"Expected to write {str(path)!r}, got {error.strerror}: choose another file."
         ) from error
-    finally:
-        if partial.exists():
-            partial.unlink()
     return path
 
 
@@ -176,10 +181,15 @@ def load_calibration(path: str | Path) -> SnapshotBackend:
     remedy = "save one with `hybridq backends save`."
     content = read_json(path, "a saved calibration", remedy)
     found = (content.get("format"), content.get("version")) if isinstance(content, dict) else None
-    if found != (_FORMAT, _VERSION):
+    if found != (FORMAT, VERSION):
         raise InvalidValueError(
-            f"Expected a saved calibration (format {_FORMAT!r}, version {_VERSION}) in "
+            f"Expected a saved calibration (format {FORMAT!r}, version {VERSION}) in "
             f"{str(path)!r}, got another format: {remedy}"
+        )
+    fault = fault_of(content)
+    if fault is not None:
+        raise InvalidValueError(
+            f"Expected a whole calibration in {str(path)!r}, got a damaged one ({fault}): {remedy}"
         )
     try:
         configuration = content["configuration"]
@@ -196,6 +206,15 @@ def load_calibration(path: str | Path) -> SnapshotBackend:
             f"Expected a whole calibration in {str(path)!r}, got a damaged one "
             f"({type(error).__name__}: {' '.join(str(error).split())}): {remedy}"
         ) from error
+
+
+def _sound(content: dict[str, Any]) -> dict[str, Any]:
+    """Leave out measured values that cannot be: they are then unknown, as others may be."""
+    properties = content["properties"]
+    properties["qubits"] = [list(filter(is_measured, qubit)) for qubit in properties["qubits"]]
+    for gate in properties["gates"]:
+        gate["parameters"] = list(filter(is_measured, gate["parameters"]))
+    return content
 
 
 def _only(fields: Mapping[str, Any], known: set[str]) -> dict[str, Any]:

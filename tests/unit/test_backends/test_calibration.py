@@ -152,6 +152,63 @@ def test_damaged_files_get_one_line(damage, words, tmp_path, capsys):
         assert "\n" not in said
 
 
+def put(content, path, value):
+    for key in path[:-1]:
+        content = content[key]
+    content[path[-1]] = value
+
+
+T1 = ("properties", "qubits", 0, 0)
+LENGTH = ("properties", "gates", -1, "parameters", 0)
+
+
+@pytest.fixture(scope="module")
+def manila(tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "manila.json"
+    return save_calibration(fake_device("manila"), path).read_text()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        *(((*T1, "value"), value) for value in (-1, 0, 1e308, 10**400, "x", None, True, [])),
+        *(((*T1, "unit"), value) for value in ("x", "", None, 3)),
+        ((*T1, "name"), "T1\n"),
+        *(((*LENGTH, "value"), value) for value in (-1, 1e300)),
+        (("properties", "gates", 0, "parameters", 0, "value"), 1.5),
+        (("properties", "gates", 0, "qubits"), [99]),
+        (("properties", "qubits"), []),
+        (("properties", "last_update_date"), "yesterday"),
+        *((("configuration", "n_qubits"), value) for value in (0, -1, 10**9, 1.5, True)),
+        *((("configuration", "dt"), value) for value in (0, -1, 1e-308, 1e308)),
+        (("configuration", "gates"), []),
+        (("configuration", "basis_gates"), []),
+        (("configuration", "backend_name"), "a\nb"),
+        (("configuration", "coupling_map"), [[0, 5]]),
+    ],
+    ids=str,
+)
+def test_values_that_cannot_be(path, value, manila, tmp_path):
+    content = json.loads(manila)
+    put(content, path, value)
+    (tmp_path / "device.json").write_text(json.dumps(content))
+    with pytest.raises(InvalidValueError, match="Expected a whole calibration in") as caught:
+        load_calibration(tmp_path / "device.json")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+
+
+def test_what_a_device_reports_and_cannot_be_is_left_out(tmp_path):
+    """As an IBM device may: then it is unknown, and the file can be read."""
+    device = load_calibration(save_calibration(fake_device("manila"), tmp_path / "a.json"))
+    properties = device.properties()
+    properties.qubits[0][0].value = float("nan")
+    properties.gates[0].parameters[0].value = -1.0
+    again = load_calibration(save_calibration(device, tmp_path / "b.json"))
+    assert again.target.qubit_properties[0].t1 is None
+    assert again.target.qubit_properties[1].t1 == device.target.qubit_properties[1].t1
+
+
 def test_what_cannot_be_saved(tmp_path):
     with pytest.raises(InvalidValueError, match="with configuration and properties"):
         save_calibration(GenericBackendV2(2), tmp_path / "device.json")
@@ -164,7 +221,7 @@ def test_what_cannot_be_saved(tmp_path):
     (tmp_path / "folder.json").mkdir()
     with pytest.raises(MissingFileError, match="Expected to write"):
         save_calibration(fake_device("manila"), tmp_path / "folder.json")
-    assert not list(tmp_path.glob("*.partial"))
+    assert not [*tmp_path.glob("*.partial"), *tmp_path.glob(".*.part")]
 
 
 def test_the_command_saves_and_does_not_overwrite(capsys):
