@@ -141,10 +141,16 @@ class FinetuneModule(LightningModule):
             inputs = self.model.encoder.prepare(inputs)
         logits = self(inputs).float()
         loss = self.criterion(logits, labels)
-        scores = probabilities(logits, multilabel=self.multilabel)
-        self.val_auc.update(scores[:, 1] if self.binary else scores, labels)
+        scores = probabilities(logits.cpu().double(), multilabel=self.multilabel)
+        self.val_auc.update(scores[:, 1] if self.binary else scores, labels.cpu())
         self.log("val_loss", loss, on_epoch=True, sync_dist=True, batch_size=len(labels))
-        self.log("val_auc", self.val_auc, on_epoch=True, batch_size=len(labels))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the AUC of the whole split, which every rank has."""
+        values = self.val_auc.compute().float()
+        self.val_auc.reset()
+        defined = defined_aucs(self.val_labels, values.numel())
+        self.log("val_auc", values.reshape(-1)[defined].mean() if defined.any() else 0.0)
 
     def configure_optimizers(self) -> Any:
         """AdamW in one cycle, with learning rates for encoder, head and the head's block."""
@@ -315,7 +321,8 @@ def _train(
         if note is not None:
             note.log()
         if lacking := listed(absent_classes(data, "val")):
-            logger.warning("no %s in validation: its AUC is undefined, and told as 0", lacking)
+            told = "told as 0" if data.num_classes == 2 else "left out of the mean"
+            logger.warning("no %s in validation: its AUC is undefined, and %s", lacking, told)
         try:
             fit(trainer, module, resume)
         finally:
@@ -371,14 +378,28 @@ class _FloatLabels(nn.Module):
 
 
 def auc_metric(data: ImageData) -> Any:
-    """AUC of the validation split, as `hybridq.evaluation.metrics.auc` defines it."""
+    """AUC of the second of two classes, else of each class or label, on what one rank has seen."""
     from torchmetrics.classification import BinaryAUROC, MulticlassAUROC, MultilabelAUROC
 
     if data.task == "multilabel":
-        return MultilabelAUROC(num_labels=data.num_classes)
+        return MultilabelAUROC(data.num_classes, average="none", sync_on_compute=False)
     if data.num_classes == 2:
-        return BinaryAUROC()
-    return MulticlassAUROC(num_classes=data.num_classes)
+        return BinaryAUROC(sync_on_compute=False)
+    return MulticlassAUROC(data.num_classes, average="none", sync_on_compute=False)
+
+
+def defined_aucs(labels: Tensor, count: int) -> Tensor:
+    """Which of `count` AUCs have images on both sides: of each class or label, or of two classes.
+
+    Their mean is what `hybridq.evaluation.metrics.auc` gives.
+    """
+    if labels.ndim == 2:
+        positive = labels.sum(dim=0)
+    elif count == 1:
+        positive = labels.sum().reshape(1)
+    else:
+        positive = torch.bincount(labels, minlength=count)
+    return (positive > 0) & (positive < len(labels))
 
 
 def describe(

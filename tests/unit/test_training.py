@@ -32,7 +32,6 @@ from hybridq.training.batches import EpochBatches, TensorPairs, batch_loader
 from hybridq.training.curriculum import NoiseCurriculum
 from hybridq.training.finetune import (
     FinetuneModule,
-    auc_metric,
     finetune,
     loss_function,
 )
@@ -204,25 +203,38 @@ def test_warm_up_and_cosine():
     assert rates == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
-def test_validation_auc_is_that_of_the_report(task, save_npz):
+@pytest.mark.parametrize("size", [1.0, 100.0])
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel", "lacking", "lacking two"])
+def test_validation_auc_is_that_of_the_report(task, size, save_npz, monkeypatch):
+    """Also of sure logits, whose probabilities are 1 in single precision, and of absent classes."""
     from hybridq.evaluation.metrics import auc
 
+    labels = np.arange(12)[:, None] % 2
+    three = (labels > 0).astype(np.uint8) * np.array([1, 0, 1], dtype=np.uint8)
     source = {
-        "binary": PHANTOM,
-        "multiclass": str(save_npz("three.npz", classes=3)),
-        "multilabel": str(save_npz("many.npz", labels=4)),
-    }[task]
-    data = load_data(source, splits=("train", "val"))
-    assert data.task == task
-    labels = data.splits["val"].labels
-    probs = np.random.default_rng(0).random((len(labels), data.num_classes))
-    probs = probs if task == "multilabel" else probs / probs.sum(axis=1, keepdims=True)
-    metric = auc_metric(data)
-    scores = torch.from_numpy(probs[:, 1] if task == "binary" else probs)
-    for part in np.array_split(np.arange(len(labels)), 3):
-        metric.update(scores[part], torch.from_numpy(labels[part]))
-    assert float(metric.compute()) == pytest.approx(auc(labels, probs), abs=1e-6)
+        "binary": lambda: PHANTOM,
+        "multiclass": lambda: save_npz("three.npz", classes=3),
+        "multilabel": lambda: save_npz("many.npz", labels=4),
+        "lacking": lambda: save_npz("lacking.npz", classes=3, val_labels=labels.astype(np.uint8)),
+        "lacking two": lambda: save_npz("two.npz", labels=3, val_labels=three),
+    }[task]()
+    data = load_data(str(source), splits=("train", "val"))
+    config = FinetuneConfig(data=PHANTOM, head=HeadConfig(name="linear"), freeze_encoder=True)
+    model = initial_model(config, data, open_backend("statevector"))
+    module = FinetuneModule(config, model, data.splits["train"], data)
+    val = data.splits["val"].labels
+    shape = (len(val), data.num_classes)
+    logits = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * size
+    logged = {}
+    monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: value}))
+    monkeypatch.setattr(module, "forward", lambda inputs: logits[inputs])
+    for _ in range(2):  # the second epoch does not see the first
+        for part in np.array_split(np.arange(len(val)), 3):
+            module.validation_step((torch.from_numpy(part), torch.from_numpy(val[part])), 0)
+        module.on_validation_epoch_end()
+        sure = logits.double()
+        probs = (sure.sigmoid() if data.task == "multilabel" else sure.softmax(dim=1)).numpy()
+        assert float(logged["val_auc"]) == pytest.approx(auc(val, probs), abs=1e-6)
 
 
 # Going on where it stopped.
