@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,10 @@ settings.load_profile("hybridq")
 os.environ["RAY_AUTH_MODE"] = "disabled"
 
 PHANTOM = "phantom,size=16,count=40"
+
+# So little is added to an encoder's weights that every machine ends with the same, to a millionth:
+# a usual rate amplifies the last digit of a sum, in which processors and threads differ.
+STILL = 1e-9
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -77,6 +82,38 @@ def single_thread():
     torch.set_num_threads(before)
 
 
+@contextmanager
+def lively_norms():
+    """Let batch norm take the statistics of the last batch, as it does after many steps.
+
+    After the few steps of a test it would still have those that it began with; an encoder that is
+    read then gives the same features for all images but for the last digit, and every figure made
+    of them is that of rounding.
+    """
+    from torch import nn
+
+    from hybridq.encoder.backbone import Encoder
+
+    original = Encoder.__init__
+
+    def lively(self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 1.0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Encoder, "__init__", lively)
+        yield
+
+
+@pytest.fixture
+def lively():
+    """Encoders that tell images apart after a step, see `lively_norms`."""
+    with lively_norms():
+        yield
+
+
 @pytest.fixture
 def tree():
     """A function that lists every file and folder below a path, with the bytes of each file."""
@@ -92,13 +129,20 @@ def tree():
 
 @pytest.fixture(scope="session")
 def pretrained(tmp_path_factory, single_thread):
-    """The run folder of two epochs of SimCLR on 24 images."""
+    """The run folder of two epochs of SimCLR on 24 images; the same features on every machine."""
     from hybridq.config import PretrainConfig
     from hybridq.training.pretrain import pretrain
 
-    return pretrain(
-        PretrainConfig(data=PHANTOM, runs=tmp_path_factory.mktemp("runs"), epochs=2, batch_size=8)
-    )
+    with lively_norms():
+        return pretrain(
+            PretrainConfig(
+                data=PHANTOM,
+                runs=tmp_path_factory.mktemp("runs"),
+                epochs=2,
+                batch_size=8,
+                learning_rate=STILL,
+            )
+        )
 
 
 @pytest.fixture(scope="session")
@@ -107,15 +151,17 @@ def finetuned(tmp_path_factory, single_thread):
     from hybridq.config import FinetuneConfig, HeadConfig
     from hybridq.training.finetune import finetune
 
-    return finetune(
-        FinetuneConfig(
-            data=PHANTOM,
-            runs=tmp_path_factory.mktemp("runs"),
-            head=HeadConfig(name="linear"),
-            epochs=2,
-            batch_size=8,
+    with lively_norms():
+        return finetune(
+            FinetuneConfig(
+                data=PHANTOM,
+                runs=tmp_path_factory.mktemp("runs"),
+                head=HeadConfig(name="linear"),
+                epochs=2,
+                batch_size=8,
+                learning_rate=STILL,
+            )
         )
-    )
 
 
 @pytest.fixture(scope="session")
