@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import Any
+
 from qiskit.providers import BackendV2
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
 from qiskit_ibm_runtime import Batch, QiskitRuntimeService, Session
 
-from backends.errands import watch
+from backends.door import Door
+from backends.errands import forget_failure, has_failed, watch
 from backends.jobs import ServiceError, Trouble
+from backends.secrets import reveal
 from backends.specs import IbmRuntime
-from backends.troubles import Act, service_errors
+from backends.troubles import Act
 
 
 def open_service(spec: IbmRuntime) -> QiskitRuntimeService:
@@ -21,17 +26,21 @@ def open_service(spec: IbmRuntime) -> QiskitRuntimeService:
     Raises:
         ServiceError: If there is no account, or it is not accepted; one line without secrets.
     """
-    with service_errors(spec, Act.OPEN):
-        service = QiskitRuntimeService(**spec.service_options)
-    watch(service)
-    return service
+
+    def opened() -> QiskitRuntimeService:
+        service = QiskitRuntimeService(**reveal(spec.service_options))
+        watch(service)
+        return service
+
+    return Door(spec).ask(opened, Act.OPEN)
 
 
-def find_device(spec: IbmRuntime) -> BackendV2:
-    """Open the service and find the device of a spec.
+def find_device(spec: IbmRuntime, service: QiskitRuntimeService | None = None) -> BackendV2:
+    """Find the device of a spec.
 
     Args:
         spec: `device` by name, or the least busy; `service_options` for the service.
+        service: The service, if it is open already.
 
     Returns:
         The device.
@@ -40,25 +49,29 @@ def find_device(spec: IbmRuntime) -> BackendV2:
         ServiceError: If there is no account, the service refuses, or the account has no such
             device; one line without secrets.
     """
-    service = open_service(spec)
-    with service_errors(spec):
-        if spec.device is None:
-            return service.least_busy(operational=True, simulator=False)
-        try:
-            return service.backend(spec.device)
-        except QiskitBackendNotFoundError as error:
-            # The client says the same where it could not ask: the second time that shows.
-            devices = {device.name: device for device in service.backends()}
-            if spec.device in devices:
-                return devices[spec.device]
-            if not devices:
-                service.usage()
-            names = ", ".join(sorted(devices)) or "it has none"
-            raise ServiceError(
-                f"Expected one of the account's devices ({names}), got {spec.device!r}: name "
-                "another with device=..., or another instance.",
-                Trouble.DEVICE,
-            ) from error
+    service = open_service(spec) if service is None else service
+    return Door(spec).ask(lambda: _found(spec, service))
+
+
+def read_calibration(door: Door, device: BackendV2) -> None:
+    """Read the properties of a device, and its target from them; the client then keeps both.
+
+    It would read them wherever they are first used, with no limit of time.
+
+    Raises:
+        ServiceError: If they cannot be read, or there are none.
+    """
+
+    def properties() -> Any:
+        found = device.properties() if hasattr(device, "properties") else device.target
+        return found and device.target
+
+    if not door.ask(properties, Act.DEVICE):
+        raise ServiceError(
+            f"Expected the calibration of device {device.name} from IBM Quantum, got none: wait, "
+            "or name another with device=...",
+            Trouble.DEVICE,
+        )
 
 
 def open_mode(
@@ -79,3 +92,64 @@ def open_mode(
     if spec.mode == "session":
         return Session(backend=device, max_time=session_seconds)
     return None
+
+
+def _found(spec: IbmRuntime, service: QiskitRuntimeService) -> BackendV2:
+    """Look for a device, twice: the client finds none also where it could not ask.
+
+    Raises:
+        QiskitBackendNotFoundError: If none takes jobs, or a request failed.
+        ServiceError: If there is none of that name, or it cannot be read.
+    """
+    device = _find(spec, service)
+    if device is None:
+        _list_again(service)
+        forget_failure()
+        device = _find(spec, service)
+    if device is not None:
+        return device
+    if has_failed():
+        raise QiskitBackendNotFoundError("a request failed")
+    listed = sorted(_listed(service))
+    wanted = [spec.device] if spec.device is not None else listed
+    if spec.device is not None and spec.device not in listed:
+        raise ServiceError(
+            f"Expected one of the account's devices ({', '.join(listed) or 'it has none'}), got "
+            f"{spec.device!r}: name another with device=..., or another instance.",
+            Trouble.DEVICE,
+        )
+    if spec.device is not None or (listed and not service.backends(simulator=False)):
+        raise ServiceError(
+            f"Expected the configuration of {' or '.join(wanted)} from IBM Quantum, got none that "
+            "can be read: check the network and https://quantum.cloud.ibm.com/status, or name "
+            "another device with device=...",
+            Trouble.NETWORK,
+        )
+    raise QiskitBackendNotFoundError(f"of the account's {len(listed)} devices none takes jobs")
+
+
+def _find(spec: IbmRuntime, service: QiskitRuntimeService) -> BackendV2 | None:
+    with contextlib.suppress(QiskitBackendNotFoundError):
+        if spec.device is None:
+            return service.least_busy(operational=True, simulator=False)
+        return service.backend(spec.device)
+    return None
+
+
+def _listed(service: QiskitRuntimeService) -> set[str]:
+    """The names of the devices that the account's instances list."""
+    infos = service._backends_info_per_instance.values()
+    return {str(one["name"]) for info in infos for one in info if one.get("class") != "mock"}
+
+
+def _list_again(service: QiskitRuntimeService) -> None:
+    """Ask for the devices of each instance, if the client could not when it was opened.
+
+    Raises:
+        Exception: What keeps all of them from being listed.
+    """
+    if service._backends_info_per_instance:
+        return
+    for client in service._api_clients.values():
+        client.list_backends(True)
+    service._backend_instance_groups.clear()  # where the client keeps that there are none

@@ -101,9 +101,12 @@ def calibrated_device(spec: Spec) -> BackendV2:
     if isinstance(spec, IbmRuntime):
         if spec.rehearse is not None:
             return fake_device(spec.rehearse)
-        from backends.account import find_device
+        from backends.account import find_device, read_calibration
+        from backends.door import Door
 
-        return find_device(spec)
+        device = find_device(spec)
+        read_calibration(Door(spec), device)
+        return device
     raise InvalidValueError(
         f"Expected a backend with a device, got one of kind {spec.kind!r} without: name one, as "
         "in ibm,device=ibm_fez or fake_torino."

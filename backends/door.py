@@ -1,21 +1,31 @@
-"""The one door to IBM's service: each request with its limit of time, and in words what failed."""
+"""The one door to IBM's service: each request with its limit of time, and in words what failed.
+
+What the client logs goes through it, too: redacted, and only where nothing failed, since what did
+is told in one line.
+"""
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from qiskit.providers.exceptions import QiskitBackendNotFoundError
+
 from backends import errands
 from backends.errands import Errand, Sent
 from backends.jobs import ServiceError, Trouble
+from backends.secrets import HIDDEN, redact
 from backends.specs import IbmRuntime
-from backends.troubles import Act, raise_explained
+from backends.troubles import Act, raise_explained, without_secrets
 
 T = TypeVar("T")
 
 MOST_LEFT = 8
 """Requests without an answer that are left behind, before no more are made."""
+_CLIENT = "qiskit_ibm_runtime"
+_LIBRARIES = ("urllib3.connectionpool", "ibm-cloud-sdk-core")
 
 
 class Door:
@@ -45,6 +55,17 @@ class Door:
         Raises:
             ServiceError: If it fails or takes too long; one line without secrets.
         """
+        return self._ask(call, act, self.answer_seconds)
+
+    def wait(self, call: Callable[[], T], act: Act) -> T:
+        """What a call gives that asks on as long as it takes; only each request has its limit.
+
+        Raises:
+            ServiceError: If it fails; one line without secrets.
+        """
+        return self._ask(call, act, None)
+
+    def _ask(self, call: Callable[[], T], act: Act, seconds: float | None) -> T:
         outer = threading.current_thread()
         if isinstance(outer, Errand):  # whose time it is that counts
             return self._explained(call, act, outer)
@@ -55,17 +76,54 @@ class Door:
                 "the network, then give the same command again.",
                 Trouble.NETWORK,
             )
+        _keep_quiet()
         errand = Errand(call)
         try:
-            return self._explained(lambda: errand.answer(self.answer_seconds), act, errand)
+            found = self._explained(lambda: errand.answer(seconds), act, errand)
         finally:
             self.sent = errand.sent
             self._left.append(errand)
+        self._tell(errand)
+        return found
+
+    def _tell(self, errand: Errand[Any]) -> None:
+        """Let what the client logged be seen, if nothing failed and no secret is named in it."""
+        for record in errand.records if errand.last_failure is None else ():
+            text = without_secrets(record.getMessage(), self._spec)
+            if HIDDEN not in text:
+                record.msg, record.args = text, ()
+                logging.getLogger(record.name).handle(record)
 
     def _explained(self, call: Callable[[], T], act: Act, errand: Errand[Any]) -> T:
         try:
             return call()
-        except ServiceError:
-            raise
         except Exception as error:  # noqa: BLE001  what the client lets through has many types
+            if isinstance(error, QiskitBackendNotFoundError) and errand.last_failure is not None:
+                error = errand.last_failure  # which the client hides behind this
             raise_explained(error, self._spec, act, sent=errand.sent)
+
+
+class _Quiet(logging.Filter):
+    """Keeps what is logged while the client is asked until it is known whether that failed."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Take a record of an errand; redact any other."""
+        errand = threading.current_thread()
+        if isinstance(errand, Errand):
+            if record.name.startswith(_CLIENT) and record not in errand.records:
+                errand.records.append(record)
+            return False
+        record.msg, record.args = redact(record.getMessage(), {}), ()
+        record.exc_info = record.exc_text = None
+        return True
+
+
+_QUIET = _Quiet()
+
+
+def _keep_quiet() -> None:
+    """See to it that what the client and its libraries log passes the filter."""
+    for handler in logging.getLogger(_CLIENT).handlers:
+        handler.addFilter(_QUIET)
+    for name in _LIBRARIES:
+        logging.getLogger(name).addFilter(_QUIET)

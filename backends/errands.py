@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import warnings
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, Generic, TypeVar
 
+from requests import HTTPError
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError
 
@@ -42,6 +44,8 @@ class Errand(threading.Thread, Generic[T]):
 
     Attributes:
         sent: What has become of requests that create something, if the call fails.
+        last_failure: Why the last request that failed did, which the client may keep to itself.
+        records: What the client logged meanwhile.
     """
 
     def __init__(self, call: Callable[[], T]) -> None:
@@ -52,6 +56,8 @@ class Errand(threading.Thread, Generic[T]):
         """
         super().__init__(daemon=True)
         self.sent = Sent.NOTHING
+        self.last_failure: Exception | None = None
+        self.records: list[logging.LogRecord] = []
         self._call = call
         self._found: list[T] = []
         self._failed: Exception | None = None
@@ -65,11 +71,11 @@ class Errand(threading.Thread, Generic[T]):
         except Exception as error:  # noqa: BLE001  raised again where it is waited for
             self._failed = error
 
-    def answer(self, seconds: float) -> T:
+    def answer(self, seconds: float | None) -> T:
         """What the call gives, which begins now.
 
         Args:
-            seconds: How long to wait, in seconds.
+            seconds: How long to wait, in seconds; None is as long as it takes.
 
         Raises:
             TimeoutError: If it takes longer; the thread goes on and sends nothing more. So it
@@ -113,6 +119,19 @@ class Errand(threading.Thread, Generic[T]):
         return before
 
 
+def forget_failure() -> None:
+    """Forget why an earlier request of this errand failed."""
+    errand = threading.current_thread()
+    if isinstance(errand, Errand):
+        errand.last_failure = None
+
+
+def has_failed() -> bool:
+    """Whether a request of this errand failed, though the client goes on."""
+    errand = threading.current_thread()
+    return isinstance(errand, Errand) and errand.last_failure is not None
+
+
 def watch(service: Any) -> bool:
     """Let the requests of a service's client go out through `_Watched` from now on.
 
@@ -128,7 +147,7 @@ def watch(service: Any) -> bool:
         for session in sessions:
             adapter = session.get_adapter(session.base_url)
             if not isinstance(adapter, _Watched):
-                session.mount(session.base_url, _Watched(adapter))
+                session.mount(session.base_url, _Watched(adapter, session.auth))
     except AttributeError:
         return False
     return bool(sessions)
@@ -140,20 +159,45 @@ class _Watched:
     What creates something, a job or a session, goes out once: where IBM's client would post it
     again after a server error, nobody would know how many were accepted. So each such request has
     one outcome: it was accepted, refused, or nobody knows.
+
+    Args:
+        adapter: The client's own, which repeats what only asks.
+        auth: What the client signs requests with.
     """
 
-    def __init__(self, adapter: Any) -> None:
+    def __init__(self, adapter: Any, auth: Any) -> None:
         self._adapter = adapter
+        self._auth = auth
         self._once = HTTPAdapter(max_retries=0)
 
     def send(self, request: Any, *arguments: Any, **options: Any) -> Any:
         """Send a request, if somebody waits for it."""
         options["timeout"] = (_CONNECT_SECONDS, ANSWER_SECONDS)
         errand = threading.current_thread()
-        creates = request.method == "POST" and not str(request.url).endswith("/cancel")
-        before = errand.leave(creates=creates) if isinstance(errand, Errand) else Sent.UNKNOWN
-        if not creates:
-            return self._adapter.send(request, *arguments, **options)
+        if not isinstance(errand, Errand):
+            errand = Errand(lambda: None)  # of which nobody asks what has become
+        try:
+            self._sign(request)
+            if request.method == "POST" and not str(request.url).endswith("/cancel"):
+                reply = self._create(errand, request, *arguments, **options)
+            else:
+                errand.leave()
+                reply = self._adapter.send(request, *arguments, **options)
+            if reply.status_code >= 400:
+                errand.last_failure = _failure(reply)
+        except Exception as error:
+            errand.last_failure = error
+            raise
+        return reply
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._adapter.close()
+        self._once.close()
+
+    def _create(self, errand: Errand[Any], request: Any, *arguments: Any, **options: Any) -> Any:
+        """Send a request that creates something, and note whether it was refused for certain."""
+        before = errand.leave(creates=True)
         after = Sent.UNKNOWN
         try:
             reply = self._once.send(request, *arguments, **options)
@@ -165,14 +209,31 @@ class _Watched:
                 after = before
             raise
         finally:
-            if isinstance(errand, Errand) and before is not Sent.UNKNOWN:
+            if before is not Sent.UNKNOWN:
                 errand.sent = after
         return reply
 
-    def close(self) -> None:
-        """Close its connections."""
-        self._adapter.close()
-        self._once.close()
+    def _sign(self, request: Any) -> None:
+        """Ask for an access token once more where the client got none.
+
+        It sends the account's key instead then, and hides why.
+
+        Raises:
+            Exception: What keeps the token from being issued.
+        """
+        if str(request.headers.get("Authorization", "")).startswith("apikey "):
+            manager = self._auth.tm
+            manager.request_time = 0  # else it waits a minute after a request that failed
+            try:
+                request.headers["Authorization"] = f"Bearer {manager.get_token()}"
+            finally:
+                manager.request_time = 0
+
+
+def _failure(reply: Any) -> HTTPError:
+    """What a reply says that is no answer."""
+    text = f"{reply.status_code} {reply.reason} for {reply.request.path_url}: {reply.text}"
+    return HTTPError(text, request=reply.request, response=reply)
 
 
 def _never_left(error: OSError) -> bool:

@@ -22,7 +22,7 @@ from qiskit.transpiler import Target
 from qiskit_ibm_runtime import Batch, Session
 from qiskit_ibm_runtime.executor_estimator import Estimator
 
-from backends.account import find_device, open_mode
+from backends.account import find_device, open_mode, read_calibration
 from backends.cut import CutBackend, cut_of
 from backends.devices import calibration_date, fake_device
 from backends.door import Door
@@ -32,13 +32,14 @@ from backends.errors import InvalidValueError
 from backends.expvals import Expvals, read_expvals
 from backends.ibm_options import estimator_options
 from backends.isa import Prepared, assemble, compile_on_target, kept_for
+from backends.jobs import ServiceError
 from backends.noise import device_noise
 from backends.preflight import check_isa
 from backends.program import program_size, repetition_delay
 from backends.scheduled import ScheduledSimulator
 from backends.seeds import SeedSequenceCounter
 from backends.specs import IbmRuntime
-from backends.troubles import Act, service_errors
+from backends.troubles import Act
 
 FREE_SECONDS = 60.0
 """Estimated QPU seconds up to which nobody is asked."""
@@ -143,6 +144,7 @@ class HardwareEngine(_RuntimeEngine):
         self._door = Door(spec)
         self.device = find_device(spec) if device is None else device
         watch(getattr(self.device, "service", None))
+        read_calibration(self._door, self.device)
         self.made_for = f"{self.device.name} through the runtime"
         self.num_qubits = self.num_physical = int(self.device.target.num_qubits)
         self.precision = precision_of(spec.shots)
@@ -153,14 +155,15 @@ class HardwareEngine(_RuntimeEngine):
     def estimator(self) -> BaseEstimatorV2:
         """IBM's estimator, in the spec's mode."""
         if self._runtime is None:
-            with service_errors(self._spec):
-                budget = self._spec.max_qpu_seconds
-                left = None if budget is None else max(1, math.ceil(budget - self._spent_seconds))
-                self._mode = open_mode(self._spec, self.device, left)
-                self._runtime = Estimator(
-                    mode=self._mode or self.device, options=estimator_options(self._spec)
-                )
+            budget = self._spec.max_qpu_seconds
+            left = None if budget is None else max(1, math.ceil(budget - self._spent_seconds))
+            if self._mode is None:
+                self._mode = self._door.ask(lambda: open_mode(self._spec, self.device, left))
+            self._runtime = self._door.ask(self._made)
         return self._runtime
+
+    def _made(self) -> BaseEstimatorV2:
+        return Estimator(mode=self._mode or self.device, options=estimator_options(self._spec))
 
     def prepare(
         self,
@@ -196,11 +199,18 @@ class HardwareEngine(_RuntimeEngine):
             )
         self._plan(pub)
         estimator = self.estimator
-        return self._door.ask(lambda: self._run(estimator, pub), Act.POST)
-
-    def _run(self, estimator: BaseEstimatorV2, pub: tuple[Any, ...]) -> Any:
         watch(getattr(self.device, "service", None))
-        return estimator.run([pub])
+        try:
+            return self._door.ask(lambda: estimator.run([pub]), Act.POST)
+        except ServiceError as error:
+            if not error.maybe_accepted:
+                raise
+            raise ServiceError(
+                f"{error} A job may have been accepted all the same: look at "
+                "https://quantum.cloud.ibm.com/workloads before you do.",
+                error.trouble,
+                maybe_accepted=True,
+            ) from error.__cause__
 
     def values(self, pub: tuple[Any, ...], seed: int | None) -> Expvals:
         """Run one PUB as one job, and wait for its values; each request has a limit of time.
@@ -209,14 +219,12 @@ class HardwareEngine(_RuntimeEngine):
             ServiceError: If the job fails, or the service does not give its result.
         """
         job = self.submit(pub, seed)
-        with service_errors(self._spec, Act.READ):
-            return read_expvals(job.result())
+        return self._door.wait(lambda: read_expvals(job.result()), Act.READ)
 
     def close(self) -> None:
         """Close the batch or session, if one was started."""
         if self._mode is not None:
-            with service_errors(self._spec):
-                self._mode.close()
+            self._door.ask(self._mode.close)
 
 
 class RehearsalEngine(_RuntimeEngine):

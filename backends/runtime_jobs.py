@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qiskit.providers import BackendV2
-from qiskit_ibm_runtime import Batch, QiskitRuntimeService, Session
+from qiskit_ibm_runtime import Batch, QiskitRuntimeService, RuntimeJobV2, Session
 from qiskit_ibm_runtime import __version__ as VERSION
 from qiskit_ibm_runtime.exceptions import RuntimeInvalidStateError
 from qiskit_ibm_runtime.executor_estimator import Estimator
@@ -108,7 +108,7 @@ class RuntimeJobs(JobService):
             if max_seconds is not None:
                 options.max_execution_time = max_seconds
             estimator = Estimator(mode=device if mode is None else mode, options=options)
-            return str(estimator.run([pub]).job_id())
+            return _id_of(estimator.run([pub]).job_id())
 
         return self._door.ask(run, Act.POST)
 
@@ -129,9 +129,7 @@ class RuntimeJobs(JobService):
 
     def report(self, job_id: str) -> JobReport:
         """Where a job stands, and once it has ended what it was charged."""
-        state = _STATES.get(
-            self._door.ask(lambda: str(self._job(job_id).status())), JobState.RUNNING
-        )
+        state = self._door.ask(lambda: _STATES.get(self._job(job_id).status(), JobState.RUNNING))
         if state in (JobState.QUEUED, JobState.RUNNING):
             return JobReport(state)
         reason = None
@@ -142,9 +140,9 @@ class RuntimeJobs(JobService):
 
     def estimate(self, job_id: str) -> float | None:
         """QPU seconds that the service estimates a job to take; None where it does not say."""
-        found = self._door.ask(lambda: self._job(job_id).usage_estimation).get("quantum_seconds")
-        is_number = isinstance(found, int | float) and not isinstance(found, bool)
-        return float(found) if is_number and math.isfinite(found) and found >= 0 else None
+        return self._door.ask(
+            lambda: _seconds(self._job(job_id).usage_estimation.get("quantum_seconds"))
+        )
 
     def result(self, job_id: str) -> Expvals:
         """Values and standard errors of a job that is done."""
@@ -164,14 +162,14 @@ class RuntimeJobs(JobService):
     def seconds_left(self) -> float | None:
         """QPU seconds that the device's instance has left, where it has a limit."""
 
-        def ask() -> dict[str, Any]:
+        def ask() -> float | None:
             if self._spec.device is None:  # that of the device which jobs would be posted to
                 self._open_device()
-            return dict(self._service().usage())
+            usage = self._service().usage()
+            left = usage.get("usage_remaining_seconds")
+            return None if left is None else max(0.0, float(left))
 
-        usage = self._door.ask(ask)
-        left = usage.get("usage_remaining_seconds")
-        return None if left is None else float(left)
+        return self._door.ask(ask)
 
     def reopen(self) -> None:
         """Open another batch or session at the next post."""
@@ -195,7 +193,13 @@ class RuntimeJobs(JobService):
 
     def _job(self, job_id: str) -> Any:
         if job_id not in self._jobs:
-            self._jobs[job_id] = self._service().job(job_id)
+            service = self._service()
+            clients = list(service._get_api_clients().values())
+            if len(clients) == 1:
+                # Without asking for its device, which the client does for each job: it may be gone.
+                self._jobs[job_id] = RuntimeJobV2(None, clients[0], job_id, "executor", service)
+            else:
+                self._jobs[job_id] = service.job(job_id)
         return self._jobs[job_id]
 
     def _ended(self, job_id: str) -> Any:
@@ -205,14 +209,17 @@ class RuntimeJobs(JobService):
 
     def _charged(self, job_id: str) -> float | None:
         """What a job was charged, which the service may not know yet."""
+
+        def charged() -> float | None:
+            usage = self._job(job_id).metrics().get("usage", {})
+            if usage.get("status", "pending") == "pending":
+                return None
+            return _seconds(usage.get("qpu_charge_time_seconds"))
+
         try:
-            usage = self._door.ask(lambda: self._job(job_id).metrics()).get("usage", {})
+            return self._door.ask(charged)
         except ServiceError:
             return None
-        if usage.get("status", "pending") == "pending":
-            return None
-        seconds = usage.get("qpu_charge_time_seconds")
-        return None if seconds is None else float(seconds)
 
     def _service(self) -> QiskitRuntimeService:
         """The service, with the device's instance in use.
@@ -229,18 +236,21 @@ class RuntimeJobs(JobService):
         return service
 
     def _first_service(self) -> QiskitRuntimeService:
-        if self._device is not None or self._spec.device is not None:
+        if self._device is not None:
+            return self._device.service
+        service = open_service(self._spec)
+        if self._spec.device is not None and len(service._get_api_clients()) > 1:
             try:
-                return self._open_device().service
+                self._device = find_device(self._spec, service)
             except ServiceError as error:
                 if error.trouble is not Trouble.DEVICE:
                     raise
                 # a device that is no longer offered: its jobs are still there
-        return open_service(self._spec)
+        return service
 
     def _open_device(self) -> BackendV2:
         if self._device is None:
-            self._device = find_device(self._spec)
+            self._device = find_device(self._spec, self._known_service)
         return self._device
 
     def _checked_device(self) -> BackendV2:
@@ -255,13 +265,31 @@ class RuntimeJobs(JobService):
             )
         status = self._door.ask(device.status)
         if not status.operational:
+            said = without_secrets(str(status.status_msg), self._spec)
             raise ServiceError(
-                f"Expected device {device.name} to take jobs, got status "
-                f"{str(status.status_msg)!r}: wait until its maintenance is over and give the "
-                "same command again, or name another with device=...",
+                f"Expected device {device.name} to take jobs, got status {said!r}: wait until its "
+                "maintenance is over and give the same command again, or name another with "
+                "device=...",
                 Trouble.DEVICE,
             )
         return device
+
+
+def _id_of(found: object) -> str:
+    """The id of a job that was accepted.
+
+    Raises:
+        ValueError: If the reply holds none.
+    """
+    if not isinstance(found, str) or not found:
+        raise ValueError(f"a job with the id {found!r}")
+    return found
+
+
+def _seconds(value: object) -> float | None:
+    """A number of seconds that the service says, None if it says none or nonsense."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and math.isfinite(value) and value >= 0 else None  # type: ignore
 
 
 def _instances(service: QiskitRuntimeService) -> list[str]:

@@ -10,13 +10,13 @@ import reprlib
 from collections.abc import Mapping
 from typing import Any, Literal, Self, TypeAlias
 
-from pydantic import Field, ValidationError, field_serializer, model_validator
+from pydantic import Field, ValidationError, field_serializer, field_validator, model_validator
 
 from backends.errors import InvalidValueError
 from backends.fields import Choice, OptionalName, Seconds, Shots, SpecBase
 from backends.noisy import RATE_FIELDS as RATE_FIELDS
 from backends.noisy import Noisy as Noisy
-from backends.secrets import public_options
+from backends.secrets import hide, public_options
 from backends.words import nearest
 
 
@@ -54,8 +54,8 @@ class IbmRuntime(SpecBase):
     """IBM hardware through qiskit-ibm-runtime, or a rehearsal of it on a fake device.
 
     The account comes from the client's own sources or from `service_options`; there is no
-    field for a token, and `service_options` is left out of `repr` and dumps but for the
-    options known to be public.
+    field for a token. In `service_options` what is not known to be public is wrapped in a
+    `Secret`: nothing shows it, and a pickled spec leaves it behind.
     """
 
     kind: Literal["ibm_runtime"] = "ibm_runtime"
@@ -111,6 +111,12 @@ class IbmRuntime(SpecBase):
     def twirls_measurements(self) -> bool:
         """Whether measurements are twirled, which TREX needs."""
         return _chosen(self.measure_twirling, self.resilience_level >= 1) or self.mitigates_readout
+
+    @field_validator("service_options")
+    @classmethod
+    def _hidden(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Wrap what may be secret."""
+        return hide(options)
 
     @field_serializer("service_options")
     def _only_public(self, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import NoReturn
 
+from ibm_cloud_sdk_core import ApiException
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
 from qiskit_ibm_runtime import QiskitRuntimeService
 from qiskit_ibm_runtime.accounts import AccountNotFoundError, InvalidAccountError
@@ -45,6 +46,10 @@ _REMEDIES = {
     Trouble.NETWORK: "check the network and https://quantum.cloud.ibm.com/status, then give the "
     "same command again.",
 }
+_NOT_YOURS = (
+    "the account may not use this device, or there is none of that name: name another with "
+    "device=..., or another instance."
+)
 _NO_ACCOUNT = (
     "Expected an IBM Quantum account, got none: save one with "
     "QiskitRuntimeService.save_account(token=...), or set QISKIT_IBM_TOKEN (and "
@@ -59,13 +64,10 @@ _BY_STATUS = {
     408: Trouble.NETWORK,
     429: Trouble.RATE,
 }
-_BY_TYPE = {
-    AccountNotFoundError: Trouble.ACCOUNT,
-    InvalidAccountError: Trouble.ACCOUNT,
-    IBMAccountError: Trouble.ACCOUNT,
-    IBMNotAuthorizedError: Trouble.ACCOUNT,
-}
+_ACCOUNT_ERRORS = (IBMAccountError, IBMNotAuthorizedError)
 _REFUSALS = (IBMRuntimeError, IBMInputValueError, RuntimeJobFailureError)
+_SAVED_SECRETS = ("token", "instance", "proxies")
+_LONGEST_TEXT = 600
 
 
 class Act(StrEnum):
@@ -73,27 +75,9 @@ class Act(StrEnum):
 
     OPEN = "the account"
     ASK = "an answer"
+    DEVICE = "the device's calibration"
     POST = "a job"
     READ = "a result"
-
-
-@contextlib.contextmanager
-def service_errors(spec: IbmRuntime, act: Act = Act.ASK) -> Iterator[None]:
-    """Turn what the client raises inside into a `ServiceError`.
-
-    Args:
-        spec: Whose `service_options` may hold secrets.
-        act: What the client is asked for.
-
-    Raises:
-        ServiceError: For everything that the client raises.
-    """
-    try:
-        yield
-    except ServiceError:
-        raise
-    except Exception as error:  # noqa: BLE001  what the client lets through has many types
-        raise_explained(error, spec, act)
 
 
 def raise_explained(
@@ -105,7 +89,8 @@ def raise_explained(
         ServiceError: Always.
     """
     found = explain(error, spec, act, sent=sent)
-    raise found from (None if HIDDEN in str(found) else error)
+    quoted = any(HIDDEN in without_secrets(str(one), spec) for one in _chain(error))
+    raise found from (None if quoted else error)
 
 
 def explain(
@@ -121,16 +106,26 @@ def explain(
     """
     chain = list(_chain(error))
     text = without_secrets(str(error), spec)
-    trouble = _trouble(chain, _status(chain), text, act, sent)
+    if isinstance(error, ServiceError):
+        return ServiceError(
+            text,
+            error.trouble,
+            maybe_accepted=error.maybe_accepted,
+            retry_after=error.retry_after,
+        )
+    status = _status(chain)
+    trouble = _trouble(chain, status, text, act, sent)
+    if len(text) > _LONGEST_TEXT:
+        text = f"{text[:_LONGEST_TEXT]} ..."
+    remedy = _REMEDIES[trouble]
+    if trouble is Trouble.DEVICE and status is not None:
+        remedy = _NOT_YOURS
     if isinstance(error, AccountNotFoundError):
         message = _NO_ACCOUNT
     elif isinstance(error, HybridqError):  # which says it all already
         message = text
     else:
-        message = (
-            f"Expected {act} from IBM Quantum, got {type(error).__name__} ({text}): "
-            f"{_REMEDIES[trouble]}"
-        )
+        message = f"Expected {act} from IBM Quantum, got {type(error).__name__} ({text}): {remedy}"
     return ServiceError(
         message,
         trouble,
@@ -141,12 +136,12 @@ def explain(
 
 def without_secrets(text: str, spec: IbmRuntime) -> str:
     """Redact what the options, the environment and the saved accounts hold."""
-    options = dict(spec.service_options)
-    tokens = []
+    options = spec.service_options
+    saved: list[object] = []
     with contextlib.suppress(Exception):  # a file of accounts that holds anything else
-        saved = QiskitRuntimeService.saved_accounts(filename=options.get("filename"))
-        tokens = [account.get("token", "") for account in saved.values()]
-    return redact(text, {**options, "saved_tokens": tokens})
+        accounts = QiskitRuntimeService.saved_accounts(filename=options.get("filename"))
+        saved = [account.get(name) for account in accounts.values() for name in _SAVED_SECRETS]
+    return redact(text, options, saved)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -188,26 +183,47 @@ def _trouble(
     for code in re.findall(r"\b(?:code[\"']?:?\s*)(\d{4})\b", text):
         if int(code) in _BY_CODE:
             return _BY_CODE[int(code)]
-    for kind, trouble in _BY_TYPE.items():
-        if any(isinstance(one, kind) for one in chain):
-            return trouble
+    unasked = any(isinstance(one, InvalidAccountError) and one.__cause__ for one in chain)
+    if not unasked and any(isinstance(one, _ACCOUNT_ERRORS) for one in chain):
+        return Trouble.ACCOUNT
     if any(isinstance(one, QiskitBackendNotFoundError) for one in chain):
         # Before it posts, the client looks a device up again that was there a moment ago.
         return Trouble.NETWORK if act is Act.POST else Trouble.DEVICE
+    if status in (403, 404) and _is_of_a_device(chain):
+        return Trouble.DEVICE
     if status in _BY_STATUS:
         return _BY_STATUS[status]
-    # What is at fault if the service refused this, or if it is not the service that failed.
-    fault = Trouble.ACCOUNT if act is Act.OPEN else Trouble.REQUEST
     if _is_refusal(status):
+        if any(isinstance(one, ApiException) for one in chain):  # of tokens and instances
+            return Trouble.ACCOUNT
         if act is Act.POST and sent is not Sent.REFUSED:  # of another request than the post
             return Trouble.NETWORK
-        return Trouble.QUOTA if act is Act.POST and status == 409 else fault
-    if sent is Sent.UNKNOWN or status is not None or any(isinstance(one, OSError) for one in chain):
+        if act is Act.POST and status == 409:
+            return Trouble.QUOTA
+        return Trouble.ACCOUNT if act is Act.OPEN else Trouble.REQUEST
+    if sent is Sent.UNKNOWN or status is not None or unasked:
+        return Trouble.NETWORK
+    if any(isinstance(one, OSError) for one in chain):  # a reply that is no JSON, too
         return Trouble.NETWORK
     if isinstance(chain[0], _REFUSALS):
-        return fault
-    # Not the network: our own side. A reply that makes no sense may make some the next time.
-    return {Act.ASK: Trouble.NETWORK, Act.READ: Trouble.RESULT}.get(act, fault)
+        return Trouble.ACCOUNT if act is Act.OPEN else Trouble.REQUEST
+    return _own_fault(chain[0], act)
+
+
+def _own_fault(error: BaseException, act: Act) -> Trouble:
+    """What is at fault where it is not the network: our own side, or a reply without sense."""
+    if act is Act.OPEN:  # options that the client refuses
+        is_option = isinstance(error, ValueError | HybridqError) or "keyword" in str(error)
+        return Trouble.ACCOUNT if is_option else Trouble.NETWORK
+    if act is Act.READ:
+        return Trouble.RESULT
+    return Trouble.REQUEST if act is Act.POST else Trouble.NETWORK
+
+
+def _is_of_a_device(chain: list[BaseException]) -> bool:
+    """Whether the reply is to a question about one device."""
+    urls = [str(getattr(getattr(one, "response", None), "url", "")) for one in chain]
+    return any("/backends/" in url for url in urls)
 
 
 def _retry_after(chain: list[BaseException]) -> float | None:
