@@ -123,12 +123,14 @@ def paired_bootstrap(
     """
     check_level(level)
     classes, (a, b) = checked_scores(labels, scores_a, scores_b)
-    whole = np.ones((len(classes), 1))
-    point = float((_mean_auc(classes, a, whole) - _mean_auc(classes, b, whole))[0])
-    found = [
-        _mean_auc(classes, a, counts) - _mean_auc(classes, b, counts)
-        for counts in draw_counts(classes, resamples=resamples, seed=seed)
-    ]
+    aucs_a, aucs_b = MeanAucs(classes, a), MeanAucs(classes, b)
+
+    def difference(counts: NDArray[Any]) -> Floats:
+        gap: Floats = aucs_a(counts).mean(axis=0) - aucs_b(counts).mean(axis=0)
+        return gap
+
+    point = float(difference(np.ones((len(classes), 1)))[0])
+    found = [difference(counts) for counts in draw_counts(classes, resamples=resamples, seed=seed)]
     draws = np.concatenate([[], *found])
     draws = draws[~np.isnan(draws)]
     if not len(draws):
@@ -158,37 +160,46 @@ def draw_counts(
         yield counts
 
 
-def weighted_aucs(labels: NDArray[np.int64], scores: Floats, counts: NDArray[Any]) -> Floats:
-    """AUCs of each model with each image counted so many times; ties count half.
+class MeanAucs:
+    """AUCs of models with each image counted so many times; ties count half.
+
+    The scores are sorted once, for any number of resamples.
 
     Args:
         labels: As in `paired_bootstrap`.
         scores: `(models, images)` or `(models, images, classes)`.
-        counts: `(images, resamples)`.
-
-    Returns:
-        `(models, resamples)`; a class without an image is left out of the mean, NaN without any.
     """
-    columns = scores[:, :, None] if scores.ndim == 2 else scores
-    if scores.ndim == 2:
-        hot = (labels == 1)[:, None]
-    else:
-        hot = labels == 1 if labels.ndim == 2 else labels[:, None] == np.arange(scores.shape[2])
-    ranked = [
-        [RankedScores(hot[:, k], one[:, k]) for k in range(columns.shape[2])] for one in columns
-    ]
-    values = np.empty((len(scores), counts.shape[1], columns.shape[2]))
-    for start, end in blocks(counts.shape[1], len(counts)):
-        part = np.ascontiguousarray(counts[:, start:end].T)
-        for model, row in enumerate(ranked):
-            for k, one in enumerate(row):
-                values[model, start:end, k] = one.aucs(part)
-    return mean_of_defined(values)
+
+    def __init__(self, labels: NDArray[np.int64], scores: Floats) -> None:
+        if scores.ndim == 2:
+            hot, scores = (labels == 1)[:, None], scores[:, :, None]
+        else:
+            hot = labels == 1 if labels.ndim == 2 else labels[:, None] == range(scores.shape[2])
+        self._ranked = [
+            [RankedScores(hot[:, k], one[:, k]) for k in range(scores.shape[2])] for one in scores
+        ]
+
+    def __call__(self, counts: NDArray[Any]) -> Floats:
+        """`(models, resamples)` means over the classes.
+
+        A class without an image is left out of the mean, which is NaN without any.
+
+        Args:
+            counts: `(images, resamples)`.
+        """
+        images, resamples = counts.shape
+        values = np.empty((len(self._ranked), resamples, len(self._ranked[0])))
+        for start, end in blocks(resamples, images):
+            part = np.ascontiguousarray(counts[:, start:end].T)
+            for model, row in enumerate(self._ranked):
+                for k, one in enumerate(row):
+                    values[model, start:end, k] = one.aucs(part)
+        return mean_of_defined(values)
 
 
-def _mean_auc(labels: NDArray[np.int64], scores: Floats, counts: NDArray[Any]) -> Floats:
-    mean: Floats = weighted_aucs(labels, scores, counts).mean(axis=0)
-    return mean
+def weighted_aucs(labels: NDArray[np.int64], scores: Floats, counts: NDArray[Any]) -> Floats:
+    """`(models, resamples)` of `MeanAucs`, which see."""
+    return MeanAucs(labels, scores)(counts)
 
 
 def _counted_draws(
