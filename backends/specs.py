@@ -197,15 +197,16 @@ def build_spec(fields: Mapping[str, Any], *, name: str) -> Spec:
 
 def _unknown_field(name: str, field: str, known: list[str]) -> str:
     """Write the line for a field the kind does not have; values are never repeated."""
+    shown = f"`{field}`" if field.isprintable() and len(field) <= 80 else _shown(field)
     if "token" in field.lower() or "key" in field.lower():
         return (
-            f"Expected no secret among the fields of backend {name!r}, got `{field}`: save the "
+            f"Expected no secret among the fields of backend {name!r}, got {shown}: save the "
             "account with QiskitRuntimeService.save_account, or set QISKIT_IBM_TOKEN."
         )
     settable = [word for word in known if word != "kind"]
     guess = nearest(field, settable)
     remedy = f"did you mean `{guess}`?" if guess else "choose one of those."
-    return f"Expected a field of backend {name!r} ({', '.join(settable)}), got `{field}`: {remedy}"
+    return f"Expected a field of backend {name!r} ({', '.join(settable)}), got {shown}: {remedy}"
 
 
 def _shown(value: object) -> str:

@@ -121,6 +121,8 @@ def test_show_asks_no_account_for_an_ibm_device(capsys):
         "aer_noisy," + "a." * 5000 + "b=1",
         "ibm,service_options." + "a." * 5000 + "b=1",
         "aer_noisy,a..b=1",
+        "aer_noisy,a\nb=1",
+        "aer_noisy,to\nken=1",
         "aer_noisy,.shots=1",
         "aer_noisy,shots.=1",
         "ibm,service_options.=1",
