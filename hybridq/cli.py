@@ -56,6 +56,7 @@ COMMANDS: dict[str, Command] = {
     "jobs status": Command(config.JobsStatusConfig, "hybridq.output:jobs_status"),
     "jobs collect": Command(config.JobsCollectConfig, "hybridq.output:jobs_collect"),
     "jobs cancel": Command(config.JobsCancelConfig, "hybridq.output:jobs_cancel"),
+    "jobs recover": Command(config.JobsRecoverConfig, "hybridq.output:jobs_recover"),
     "study noise": Command(config.NoiseStudyConfig, "hybridq.output:run_noise_study"),
     "study ablation": Command(config.AblationStudyConfig, "hybridq.output:run_ablation_study"),
     "report": Command(config.ReportConfig, "hybridq.output:run_report"),

@@ -22,6 +22,7 @@ from hybridq.config import (
     JobsCancelConfig,
     JobsCollectConfig,
     JobsListConfig,
+    JobsRecoverConfig,
     JobsStatusConfig,
     NoiseStudyConfig,
     PredictConfig,
@@ -312,6 +313,16 @@ def jobs_cancel(config: JobsCancelConfig) -> int:
     found = cancel_each(config)
     _print_status(found)
     return 0 if all(one.trouble is None and one.ended for one in found) else EXIT_PARTLY
+
+
+def jobs_recover(config: JobsRecoverConfig) -> int:
+    """Rebuild a ledger, and print where each chunk stands; exit code 3 if some stay in doubt."""
+    from hybridq.hardware.recover import recover
+    from hybridq.hardware.report import exit_code
+
+    found = recover(config)
+    _print_status([found])
+    return exit_code(found, collected=False)
 
 
 def _print_status(found: Sequence[Progress]) -> None:

@@ -50,6 +50,10 @@ class SubmitConfig(Config):
     """Post chunks again that may or may not have been accepted; both may then be charged."""
     retry_failed: bool = False
     """Post chunks again whose jobs failed or were cancelled."""
+    give_up: bool = False
+    """Take chunks in doubt for not posted once IBM has not listed them for `--give-up-after`."""
+    give_up_after: float = Field(86_400.0, ge=0)
+    """How long that must be, in seconds since they were posted; a day where it is not given."""
     again: bool = False
     """Make a new submission although there is one of the same images."""
     layout_seeds: int = Field(8, ge=1, le=100)
@@ -106,3 +110,15 @@ class JobsCollectConfig(_AskingConfig):
 
 class JobsCancelConfig(_AskingConfig):
     """Cancel the jobs of a submission that have not ended; time used so far is charged."""
+
+    give_up: bool = False
+    """Take chunks in doubt for not posted once IBM has not listed them for `--give-up-after`."""
+    give_up_after: float = Field(86_400.0, ge=0)
+    """How long that must be, in seconds since they were posted; a day where it is not given."""
+
+
+class JobsRecoverConfig(_AskingConfig):
+    """Rebuild a lost or damaged ledger from what the service lists and the other files."""
+
+    tag: str | None = None
+    """The tag that all its jobs share, for folders of earlier versions, which do not tell it."""

@@ -12,6 +12,7 @@ What a chunk's state means:
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -81,14 +82,34 @@ class Job:
     qpu_seconds: float | None
 
 
+@dataclass(frozen=True)
+class Doubt:
+    """A posting that the service neither certainly refused nor lists.
+
+    Attributes:
+        tag: The tag of the job that there may be.
+        index: Its chunk.
+        max_seconds: QPU seconds after which the service would stop it, where that is known.
+        posted_at: When it was posted, in seconds since 1970.
+    """
+
+    tag: str
+    index: int
+    max_seconds: int | None
+    posted_at: float
+
+
 def tag_of(name: str, index: int, attempt: int) -> str:
     """The tag of the job of a chunk's attempt, in the submission of that name."""
     return f"{name}-{index:04d}-{attempt}"
 
 
-def index_of(tag: str) -> int:
-    """The chunk that a job's tag names."""
-    return int(tag.rsplit("-", 2)[1])
+def numbers_of(name: str, tag: str) -> tuple[int, int] | None:
+    """Chunk and attempt that a job's tag names; None if it is none of the submission of a name."""
+    found = re.fullmatch(r"-(\d{4,9})-(\d{1,6})", tag.removeprefix(name), re.ASCII)
+    if found is None or not tag.startswith(name):
+        return None
+    return int(found[1]), int(found[2])
 
 
 def attempt_of(tag: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +14,12 @@ from hybridq.config import JobsCancelConfig, JobsCollectConfig
 from hybridq.errors import HybridqError
 from hybridq.hardware.account import close_sessions
 from hybridq.hardware.chunks import Chunk, ChunkState
-from hybridq.hardware.fetch import fetch_all, fetch_charges
+from hybridq.hardware.fetch import fetch_again, fetch_all, fetch_charges
+from hybridq.hardware.give_up import give_up
 from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.look_up import take_stock
 from hybridq.hardware.pace import Clock
-from hybridq.hardware.results import write_results
+from hybridq.hardware.results import RESULT, write_results
 from hybridq.hardware.same import submissions
 from hybridq.hardware.submission import Submission
 from hybridq.runs import log_to_file
@@ -100,17 +102,34 @@ def collect(config: JobsCollectConfig, *, clock: Clock | None = None) -> Progres
     clock = clock or Clock()
     folder = config.submission
     submission = Submission.load(folder)
+    if not may_write(folder) and _is_finished(folder):
+        logger.info("%s cannot be written to: it is told as it was collected", folder)
+        return progress(folder)
     if config.run is not None:
         submission = submission.at(config.run, folder)
     service = open_jobs(submission.spec(), folder / "rehearsed")
     with log_to_file(folder), Ledger.write(folder) as ledger:
         unknown = take_stock(ledger, service, clock=clock, settle_seconds=config.settle_seconds)
+        again = fetch_again(ledger, service, clock=clock)
         fetching = fetch_all(ledger, service, clock=clock, wait_seconds=config.wait)
-        trouble = unknown or fetching
+        trouble = unknown or again or fetching
         if trouble is None:
             fetch_charges(ledger, service)
         write_results(folder, submission, ledger, looked_up=unknown is None)
     return progress(folder, trouble)
+
+
+def may_write(folder: Path) -> bool:
+    """Whether this process may change what is in a folder."""
+    return os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _is_finished(folder: Path) -> bool:
+    """Whether all results and charges of a submission are here, and told."""
+    with Ledger.read(folder) as ledger:
+        here = all(chunk.state is ChunkState.DONE for chunk in ledger.chunks())
+        charged = all(job.qpu_seconds is not None for job in ledger.jobs())
+        return here and charged and not ledger.has_doubts() and (folder / RESULT).is_file()
 
 
 def cancel(config: JobsCancelConfig, *, clock: Clock | None = None) -> Progress:
@@ -139,6 +158,8 @@ def cancel(config: JobsCancelConfig, *, clock: Clock | None = None) -> Progress:
                     errors.append(error)
         errors.append(fetch_all(ledger, service, clock=clock, wait_seconds=0.0))
         if unknown is None:  # else a job of it may be at the service
+            if config.give_up:
+                give_up(ledger, now=clock.now(), after_seconds=config.give_up_after)
             for chunk in ledger.chunks(ChunkState.PLANNED):
                 ledger.cancelled(chunk)
         try:

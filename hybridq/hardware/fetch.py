@@ -16,6 +16,10 @@ MOST_FAILURES = 6
 """Rounds in a row in which no job could be asked for, before fetching stops."""
 MOST_IN_A_ROW = 3
 """Jobs in a row that could not be asked for, before a round stops."""
+RESULT_TRIES = 3
+"""How often a result that cannot be read is asked for, before its chunk is called failed."""
+RESULT_SECONDS = 2.0
+"""Time between two of them: the service may not have stored it yet."""
 
 
 def fetch_all(
@@ -41,7 +45,7 @@ def fetch_all(
         if not outstanding:
             return None
         outstanding.sort(key=lambda chunk: chunk.index in failed)  # none holds up the others
-        answers, failed = _fetch_each(ledger, service, outstanding)
+        answers, failed = _fetch_each(ledger, service, outstanding, clock)
         last = next(reversed(failed.values()), None)
         failures = 0 if answers else failures + 1
         left = ends - clock.now()
@@ -63,7 +67,7 @@ def fetch_all(
 
 
 def _fetch_each(
-    ledger: Ledger, service: JobService, chunks: list[Chunk]
+    ledger: Ledger, service: JobService, chunks: list[Chunk], clock: Clock
 ) -> tuple[int, dict[int, ServiceError]]:
     """Ask for each chunk once, as long as the service answers.
 
@@ -75,7 +79,7 @@ def _fetch_each(
     in_a_row = 0
     for chunk in chunks:
         try:
-            fetch(ledger, service, chunk)
+            fetch(ledger, service, chunk, clock=clock)
             answers += 1
             in_a_row = 0
         except ServiceError as error:
@@ -89,11 +93,33 @@ def _fetch_each(
     return answers, failed
 
 
-def fetch(ledger: Ledger, service: JobService, chunk: Chunk) -> None:
+def fetch_again(ledger: Ledger, service: JobService, *, clock: Clock) -> ServiceError | None:
+    """Ask once more for results that could not be read, of jobs that are done at the service.
+
+    Returns:
+        What kept the service from being asked, if something did.
+    """
+    for chunk in ledger.chunks(ChunkState.FAILED):
+        try:
+            if chunk.job_id and service.report(chunk.job_id).state is JobState.DONE:
+                fetch(ledger, service, chunk, clock=clock)
+        except ServiceError as error:
+            if error.trouble is not Trouble.REQUEST:  # which says nothing of other jobs
+                return error
+    return None
+
+
+def fetch(ledger: Ledger, service: JobService, chunk: Chunk, *, clock: Clock | None = None) -> None:
     """Ask for the job of one chunk, and keep what has become of it.
 
-    Only what the service says of the job, or a result that cannot be read, ends the chunk; a
-    request that fails says nothing of it.
+    Only what the service says of the job, or a result that cannot be read several times, ends the
+    chunk; a request that fails says nothing of it.
+
+    Args:
+        ledger: The ledger, open to write.
+        service: Where the job is.
+        chunk: The chunk, which has a job.
+        clock: The time; the system's if None.
 
     Raises:
         ServiceError: If the service cannot be asked, or does not know the job.
@@ -105,7 +131,7 @@ def fetch(ledger: Ledger, service: JobService, chunk: Chunk) -> None:
         if report.qpu_seconds is not None:
             ledger.charge(chunk.job_id, report.qpu_seconds)
         if report.state is JobState.DONE:
-            ledger.keep(chunk, *service.result(chunk.job_id))
+            _keep_result(ledger, service, chunk, chunk.job_id, clock or Clock())
         elif report.state is JobState.CANCELLED:
             ledger.cancelled(chunk)
             logger.warning("chunk %d was cancelled", chunk.index)
@@ -122,6 +148,27 @@ def fetch(ledger: Ledger, service: JobService, chunk: Chunk) -> None:
         if error.trouble is Trouble.REQUEST and chunk.reason != str(error):
             ledger.remark(chunk, str(error))
         raise
+
+
+def _keep_result(
+    ledger: Ledger, service: JobService, chunk: Chunk, job_id: str, clock: Clock
+) -> None:
+    """Keep a result, asked for again where it cannot be read or is none of this chunk.
+
+    Raises:
+        ServiceError: If the service cannot be asked, or never gives a result that can be read.
+        InvalidValueError: If what it gives is none of this chunk.
+    """
+    for attempt in range(1, RESULT_TRIES + 1):
+        try:
+            ledger.keep(chunk, *service.result(job_id))
+            return
+        except (InvalidValueError, ServiceError) as error:
+            may_pass = isinstance(error, InvalidValueError) or error.trouble is Trouble.RESULT
+            if service.is_local or not may_pass or attempt == RESULT_TRIES:
+                raise
+            logger.info("chunk %d: %s; asking again", chunk.index, error)
+            clock.sleep(RESULT_SECONDS)
 
 
 def _fail(ledger: Ledger, chunk: Chunk, reason: str) -> None:

@@ -14,6 +14,7 @@ from hybridq.hardware.chunks import Chunk, ChunkState
 from hybridq.hardware.circuit import Program
 from hybridq.hardware.comparison import Beside, beside, comparison_of, posting
 from hybridq.hardware.fetch import fetch_charges
+from hybridq.hardware.give_up import give_up
 from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.look_up import ended, lost, take_stock
 from hybridq.hardware.pace import Clock, Pace
@@ -49,6 +50,8 @@ def go_on(
                 return trouble
             close_sessions(ledger, service)
             fetch_charges(ledger, service)
+            if config.give_up:
+                give_up(ledger, now=clock.now(), after_seconds=config.give_up_after)
         again = _again(config, ledger, service, folder)
         waiting = [*ledger.chunks(ChunkState.PLANNED), *again]
         if not waiting:

@@ -19,12 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.errors import InvalidValueError
-from hybridq.hardware.chunks import Chunk, ChunkState, Job, attempt_of, tag_of
-from hybridq.hardware.ledger_file import create_file, open_file
+from hybridq.hardware.chunks import Chunk, ChunkState, Doubt, Job, attempt_of, tag_of
+from hybridq.hardware.ledger_file import LOCK as LOCK
+from hybridq.hardware.ledger_file import check_there, create_file, file_to_read, file_to_write
 from hybridq.lock import locked
-
-LOCK = "jobs.lock"
-"""Made when a ledger is first opened to write, which is before anything is posted."""
 
 Floats = NDArray[np.float64]
 
@@ -66,12 +64,10 @@ class Ledger:
 
         Raises:
             MissingFileError: If there is none.
+            InvalidValueError: If it cannot be opened, or is damaged.
         """
-        connection = open_file(folder)
-        try:
+        with file_to_read(folder) as connection:
             yield cls(connection)
-        finally:
-            connection.close()
 
     @classmethod
     @contextmanager
@@ -80,16 +76,12 @@ class Ledger:
 
         Raises:
             MissingFileError: If there is none.
-            InvalidValueError: If another process is writing.
+            InvalidValueError: If another process is writing, or it is damaged.
         """
-        connection = open_file(folder)
-        try:
-            with locked(folder / LOCK, f"submits, collects or cancels in {folder}"):
-                connection.execute("pragma journal_mode = wal")
-                connection.execute("pragma synchronous = full")
-                yield cls(connection)
-        finally:
-            connection.close()
+        check_there(folder)
+        doing = f"submits, collects or cancels in {folder}"
+        with locked(folder / LOCK, doing), file_to_write(folder) as connection:
+            yield cls(connection)
 
     def chunks(self, *states: ChunkState) -> list[Chunk]:
         """The chunks in some states, or all of them, in order."""
@@ -102,13 +94,23 @@ class Ledger:
         found = [chunk.state for chunk in self.chunks()]
         return {state: found.count(state) for state in ChunkState if state in found}
 
-    def intend(self, chunk: Chunk, *, max_seconds: int | None = None) -> None:
-        """Note that the chunk is about to be posted, and how long its job may take."""
+    def intend(
+        self, chunk: Chunk, *, max_seconds: int | None = None, at: float | None = None
+    ) -> None:
+        """Note that the chunk is about to be posted, and how long its job may take.
+
+        Args:
+            chunk: The chunk.
+            max_seconds: QPU seconds after which the service stops its job.
+            at: When it may have been posted, in seconds since 1970; now if None.
+        """
         self._connection.execute(  # in the transaction that `_set` ends
             "insert or replace into intents values (?, ?, ?)",
             [chunk.tag, chunk.index, max_seconds],
         )
-        self._set(chunk, ChunkState.POSTING, posted_at=time.time(), reason=None)
+        self._set(
+            chunk, ChunkState.POSTING, posted_at=time.time() if at is None else at, reason=None
+        )
 
     def accept(
         self, chunk: Chunk, job_id: str, *, tag: str | None = None, reason: str | None = None
@@ -213,12 +215,39 @@ class Ledger:
             (job.index, job.qpu_seconds if job.qpu_seconds is not None else job.max_seconds)
             for job in self.jobs()
         ]
-        limits += self._doubts()
+        limits += [(doubt.index, doubt.max_seconds) for doubt in self.doubts()]
         return sum(estimates[index] if seconds is None else seconds for index, seconds in limits)
 
     def has_doubts(self) -> bool:
         """Whether a job may have been accepted that is not known, of any attempt."""
-        return bool(self._doubts())
+        return bool(self.doubts())
+
+    def doubts(self) -> list[Doubt]:
+        """Every posting that was neither certainly refused nor found accepted, of any attempt."""
+        posted = {chunk.tag: chunk.posted_at for chunk in self.chunks()}
+        latest: dict[str, float] = {}
+        for at, _, tag, state, _, _ in self.events():
+            if state == ChunkState.POSTING:
+                latest[tag] = at
+        rows = self._connection.execute(
+            "select tag, number, max_seconds from intents where tag not in (select tag from jobs)"
+        )
+        return [
+            Doubt(tag, index, limit, posted.get(tag) or latest.get(tag, 0.0))
+            for tag, index, limit in rows
+        ]
+
+    def give_up(self, doubt: Doubt, reason: str) -> None:
+        """Take a posting for not made: its limit is no longer spent, and its chunk begins anew."""
+        chunk = self.chunks()[doubt.index]
+        doubtful = chunk.state in (ChunkState.POSTING, ChunkState.UNCERTAIN)
+        self._connection.execute(  # in the transaction that `_set` ends
+            "delete from intents where tag = ?", [doubt.tag]
+        )
+        if chunk.tag == doubt.tag and doubtful:
+            self.begin_anew(chunk, reason)
+        else:
+            self._set(chunk, chunk.state, reason=chunk.reason)
 
     def begin_session(self, max_seconds: int) -> int:
         """Note that a session is about to be opened; the number it has here."""
@@ -254,7 +283,7 @@ class Ledger:
                 "update sessions set closed = 1 where session_id = ?", [session_id]
             )
 
-    def begin_anew(self, chunk: Chunk) -> None:
+    def begin_anew(self, chunk: Chunk, reason: str | None = None) -> None:
         """Plan the chunk once more, under a new tag; its old job stays on record."""
         name = self.name
         attempt = chunk.attempt + 1
@@ -264,7 +293,7 @@ class Ledger:
             attempt=attempt,
             tag=tag_of(name, chunk.index, attempt),
             job_id=None,
-            reason=None,
+            reason=reason,
         )
 
     def results(self) -> tuple[NDArray[np.bool_], Floats, Floats]:
@@ -310,12 +339,6 @@ class Ledger:
     def _meta(self, name: str) -> str | None:
         row = self._connection.execute("select value from meta where name = ?", [name]).fetchone()
         return None if row is None else str(row[0])
-
-    def _doubts(self) -> list[tuple[int, int | None]]:
-        """Chunk and limit of each intent that was neither certainly refused nor found accepted."""
-        return self._connection.execute(
-            "select number, max_seconds from intents where tag not in (select tag from jobs)"
-        ).fetchall()
 
     def _forget_intent(self, chunk: Chunk) -> None:
         """In the transaction that `_set` ends."""

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 from hybridq.errors import InvalidValueError, MissingFileError
+from hybridq.hardware.ledger_rows import check_rows
 
 FILE = "jobs.sqlite"
+LOCK = "jobs.lock"
+"""Made when a ledger is first opened to write, which is before anything is posted."""
+SUBMISSION_FILE = "submission.json"
+BUSY_SECONDS = 30.0
+"""How long to wait for another process that is just writing, in seconds."""
+
 _FORMAT = 3
+_OUTSIDE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM}
+_CLOSED = {
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN),
+    *(sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH),
+}
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_NEEDS_WRITING = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 
 _TABLES = """
 create table meta (name text primary key, value text not null);
@@ -63,41 +80,160 @@ def has_ledger(folder: Path) -> bool:
     return (folder / FILE).is_file()
 
 
-def open_file(folder: Path) -> sqlite3.Connection:
-    """Open a ledger's file.
+@contextmanager
+def file_to_write(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Open a ledger's file to write, its rows checked.
+
+    The caller holds the folder's lock. What a killed writer began is taken back. Once it is closed
+    the file is alone, without files beside it that a reader would have to be able to make.
 
     Raises:
         MissingFileError: If there is none.
         InvalidValueError: If it cannot be opened, is damaged or of another version.
     """
-    if not has_ledger(folder):
-        raise MissingFileError(
-            f"Expected the folder of a submission, got {str(folder)!r}, which "
-            f"{'has no ' + FILE if folder.is_dir() else 'is no folder'}: give the folder that "
-            "`hybridq submit` printed."
-        )
-    connection = sqlite3.connect(folder / FILE, timeout=30.0)
-    try:
-        found = connection.execute("select value from meta where name = 'format'").fetchone()
-        state = connection.execute("pragma quick_check(1)").fetchone()
-        if state != ("ok",):
-            raise sqlite3.DatabaseError(" ".join(str(state[0]).split()))
-    except sqlite3.OperationalError as error:
-        connection.close()
-        raise InvalidValueError(
-            f"Expected to open {folder / FILE}, got {error}: check the folder's permissions and "
-            "space, and that no other process holds the file."
-        ) from error
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise InvalidValueError(
-            f"Expected a ledger in {folder / FILE}, got a damaged file ({error}): restore it from "
-            "a copy; jobs are at the service under the tags it held."
-        ) from error
+    check_there(folder)
+    with closing(sqlite3.connect(folder / FILE, timeout=BUSY_SECONDS)) as connection:
+        with _explained(folder):
+            connection.execute("pragma journal_mode = wal")
+            connection.execute("pragma synchronous = full")
+            _check(connection, folder)
+        try:
+            with _explained(folder, opening=False):
+                yield connection
+        finally:
+            with suppress(sqlite3.Error):  # while somebody reads, or where the disk is full
+                connection.execute("pragma busy_timeout = 1000")
+                connection.execute("pragma journal_mode = delete")
+
+
+@contextmanager
+def file_to_read(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Open a ledger's file to read, whoever is writing, also where nobody can write.
+
+    Raises:
+        MissingFileError: If there is none.
+        InvalidValueError: If it cannot be opened, is damaged or of another version.
+    """
+    check_there(folder)
+    with ExitStack() as stack:
+        with _explained(folder):
+            try:
+                connection = stack.enter_context(closing(_open_to_read(folder / FILE)))
+                connection.execute("select count(*) from sqlite_master").fetchone()
+            except sqlite3.OperationalError as error:
+                if _code(error) not in _NEEDS_WRITING:
+                    raise
+                connection = stack.enter_context(_copied(folder))
+        with _explained(folder):
+            _check(connection, folder)
+        with _explained(folder, opening=False):
+            yield connection
+
+
+@contextmanager
+def _copied(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Open a copy of a ledger that cannot be read without writing.
+
+    A writer that was interrupted, or an earlier version, left a journal that has to be worked in.
+    """
+    with tempfile.TemporaryDirectory(prefix="hybridq-") as copy:
+        for path in folder.glob(f"{FILE}*"):
+            if not path.name.endswith("-shm"):
+                shutil.copyfile(path, Path(copy, path.name))
+        with closing(sqlite3.connect(Path(copy, FILE))) as connection:
+            yield connection
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
+
+
+def check_there(folder: Path) -> None:
+    """Refuse a folder without a ledger, and say what can be done about it.
+
+    Raises:
+        MissingFileError: If there is none.
+    """
+    if has_ledger(folder):
+        return
+    got = f"has no {FILE}" if folder.is_dir() else "is no folder"
+    remedy = "give the folder that `hybridq submit` printed"
+    if (folder / SUBMISSION_FILE).is_file():
+        remedy = "give the same `hybridq submit` again, since nothing was posted"
+        if (folder / LOCK).exists():
+            remedy = rebuilds(folder)
+    raise MissingFileError(
+        f"Expected the folder of a submission, got {str(folder)!r}, which {got}: {remedy}."
+    )
+
+
+def rebuilds(folder: Path) -> str:
+    """What to do about a ledger that is lost or damaged."""
+    return f"`hybridq jobs recover {folder}` rebuilds it from the service and the other files"
+
+
+def _check(connection: sqlite3.Connection, folder: Path) -> None:
+    """Check a ledger's version, its pages and its rows.
+
+    Raises:
+        InvalidValueError: If it is of another version, or damaged.
+        sqlite3.Error: If it cannot be read.
+    """
+    found = connection.execute("select value from meta where name = 'format'").fetchone()
+    state = connection.execute("pragma quick_check(1)").fetchone()
+    if state != ("ok",):
+        raise _damaged(folder, " ".join(str(state[0]).split()))
     if found != (str(_FORMAT),):
-        connection.close()
         raise InvalidValueError(
-            f"Expected a ledger of format {_FORMAT} in {folder / FILE}, got {found}: use the "
-            "version of hybridq that made it."
+            f"Expected a ledger of format {_FORMAT} in {folder / FILE}, got {_short(found)}: use "
+            "the version of hybridq that made it."
         )
-    return connection
+    try:
+        check_rows(connection)
+    except ValueError as error:
+        raise _damaged(folder, str(error)) from error
+
+
+@contextmanager
+def _explained(folder: Path, *, opening: bool = True) -> Iterator[None]:
+    """Tell what SQLite raises at damage, or at a file that it may not open, in one line.
+
+    A full or broken disk is none of the ledger's, and neither is what its writer does wrongly.
+
+    Raises:
+        InvalidValueError: If the file is damaged, or cannot be opened.
+    """
+    try:
+        yield
+    except (sqlite3.Error, OverflowError, UnicodeError) as error:
+        code = _code(error)
+        if code in _OUTSIDE or isinstance(error, sqlite3.IntegrityError):
+            raise
+        if code in _CLOSED:
+            raise InvalidValueError(
+                f"Expected to open {folder / FILE}, got {error}: check the folder's permissions, "
+                "and that no other process holds the file."
+            ) from error
+        if opening or code in _DAMAGE:
+            raise _damaged(folder, str(error)) from error
+        raise
+
+
+def _damaged(folder: Path, what: str) -> InvalidValueError:
+    return InvalidValueError(
+        f"Expected a ledger in {folder / FILE}, got a damaged file ({_short(what)}): restore it "
+        f"from a copy, or {rebuilds(folder)}."
+    )
+
+
+def _short(what: object) -> str:
+    """Something that may hold anything, in a few words on one line."""
+    words = " ".join(str(what).split())
+    return words if len(words) <= 200 else f"{words[:200]}..."
+
+
+def _code(error: Exception) -> int | None:
+    """SQLite's primary code of an error, where it has one."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF

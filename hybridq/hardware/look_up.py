@@ -12,7 +12,7 @@ import logging
 
 from backends.jobs import FoundJob, JobService, JobState, ServiceError, Trouble
 from hybridq.hardware.account import check_account
-from hybridq.hardware.chunks import Chunk, ChunkState, attempt_of, index_of
+from hybridq.hardware.chunks import Chunk, ChunkState, numbers_of
 from hybridq.hardware.fetch import fetch
 from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.pace import Clock
@@ -127,9 +127,11 @@ def _take(ledger: Ledger, service: JobService) -> None:
     known = {job.job_id for job in ledger.jobs()}
     new: dict[int, list[tuple[int, FoundJob, str]]] = {}
     for job in service.find(ledger.name):
-        tag = next((tag for tag in job.tags if tag.startswith(f"{ledger.name}-")), None)
-        if tag is not None and job.job_id not in known:
-            new.setdefault(index_of(tag), []).append((attempt_of(tag), job, tag))
+        for tag in job.tags:
+            numbers = numbers_of(ledger.name, tag)
+            if numbers is not None and job.job_id not in known:
+                new.setdefault(numbers[0], []).append((numbers[1], job, tag))
+                break
     for chunk in ledger.chunks():
         mine = new.get(chunk.index, [])
         for _, job, tag in mine:

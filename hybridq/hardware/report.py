@@ -18,9 +18,10 @@ _NEXT = {
     ChunkState.PLANNED: "give the same `hybridq submit` again (without --again) to post them",
     ChunkState.POSTING: "`hybridq jobs collect` looks them up",
     ChunkState.UNCERTAIN: "`hybridq jobs collect` looks them up again; `hybridq submit ... "
-    "--repost` posts them anew, and may pay twice",
+    "--give-up` posts anew what is not listed for a day, --repost at once, and may pay twice",
     ChunkState.POSTED: "`hybridq jobs collect` fetches them",
-    ChunkState.FAILED: "`hybridq submit ... --retry-failed` posts them anew",
+    ChunkState.FAILED: "`hybridq jobs collect` asks again for results that could not be read; "
+    "`hybridq submit ... --retry-failed` posts anew what has no result",
     ChunkState.CANCELLED: "`hybridq submit ... --retry-failed` posts them anew",
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.hardware.chunks import ChunkState
 from hybridq.hardware.ledger import LOCK, Ledger
-from hybridq.hardware.ledger_file import FILE, has_ledger
+from hybridq.hardware.ledger_file import FILE, has_ledger, rebuilds
 from hybridq.hardware.submission import COMMAND, SUBMISSION_FILE, Submission
 
 logger = logging.getLogger("hybridq")
@@ -18,8 +18,12 @@ _PAID = (ChunkState.POSTING, ChunkState.UNCERTAIN, ChunkState.POSTED, ChunkState
 
 
 def submissions(runs: Path) -> list[Path]:
-    """The folders of submissions, the newest first."""
-    return [folder for folder in _folders(runs) if has_ledger(folder)]
+    """The folders of submissions, the newest first, those that have lost their ledger too."""
+    return [
+        folder
+        for folder in _folders(runs)
+        if has_ledger(folder) or (folder / SUBMISSION_FILE).is_file()
+    ]
 
 
 def find_same(
@@ -56,7 +60,10 @@ def find_same(
             if has_ledger(folder):
                 return folder
             if (folder / LOCK).exists():  # else it was killed before anything was posted
-                _doubt(f"{folder} is of the same images and its {FILE} is lost", is_paid)
+                _doubt(
+                    f"{folder} is of the same images and its {FILE} is lost; {rebuilds(folder)}",
+                    is_paid,
+                )
         elif found.fingerprint in beside:
             continue
         elif found.content == content and found.device is not None and _is_begun(folder):

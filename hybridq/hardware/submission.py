@@ -22,12 +22,12 @@ from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.files import atomic_path, read_json, reading, write_json
 from hybridq.hardware.budget import Estimate
 from hybridq.hardware.chunks import Chunk
+from hybridq.hardware.ledger_file import SUBMISSION_FILE as SUBMISSION_FILE
 from hybridq.hardware.plan import PlannedJob
 
 logger = logging.getLogger("hybridq")
 
 COMMAND = "submit"
-SUBMISSION_FILE = "submission.json"
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -79,6 +79,8 @@ class Submission(Config):
     """Seed of the intervals."""
     max_qpu_seconds: float | None
     """QPU seconds that all jobs may take together, where the user said so."""
+    name: str | None = None
+    """What the tags of its jobs begin with; None in folders of earlier versions."""
     comparison: str | None = None
     """Name of the folder of the comparison that it shares its budget with; None if it is none."""
 

@@ -209,11 +209,12 @@ def create(config: SubmitConfig, work: Work) -> Path:
     folder = create_run(config.runs, COMMAND, config.name or config.run.name)
     write_config(folder, config)
     write_environment(folder, seed=config.seed, backend={"plan": work.plan.to_dict()})
-    work.submission.save(folder)
+    name = f"hybridq-{uuid.uuid4().hex[:12]}"
+    work.submission.model_copy(update={"name": name}).save(folder)
     work.images.save(folder)
     work.program.save(folder)
     ranges = [(job.start, job.stop) for job in work.plan.jobs]
-    Ledger.create(folder, ranges, name=f"hybridq-{uuid.uuid4().hex[:12]}")
+    Ledger.create(folder, ranges, name=name)
     logger.info("submission folder %s", folder)
     return folder
 

@@ -9,7 +9,8 @@ import pytest
 
 from backends.jobs import JobState, ServiceError, Trouble
 from hybridq.errors import InvalidValueError
-from hybridq.hardware.fetch import fetch_all, fetch_charges
+from hybridq.hardware.fetch import RESULT_TRIES, fetch_again, fetch_all, fetch_charges
+from hybridq.hardware.give_up import give_up
 from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.ledger_file import FILE
 from hybridq.hardware.look_up import ended, look_up, lost
@@ -415,3 +416,82 @@ def test_a_status_that_was_bad_once_does_not_stay(posted, service, time):
     del service.jobs["job0"]["unknown"]
     fetch(posted, service, time, wait=0.0)
     assert posted.chunks()[0].reason is None
+
+
+DAY = 86_400.0
+
+
+def test_what_is_not_listed_for_a_day_is_given_up_with_a_word(folder, service, time, angles):
+    with Ledger.write(folder) as ledger:
+        service.faults = ["lost"]
+        post(ledger, service, time, angles)
+        (doubt,) = ledger.doubts()
+        assert ledger.spent({}) == 4 * 10
+        assert give_up(ledger, now=doubt.posted_at + DAY - 1, after_seconds=DAY) == 0
+        assert states(ledger)[0] == "uncertain"
+        assert give_up(ledger, now=doubt.posted_at + DAY, after_seconds=DAY) == 1
+        assert ledger.spent({}) == 3 * 10  # its limit is free again
+        assert not ledger.has_doubts()
+        chunk = ledger.chunks()[0]
+        assert (str(chunk.state), chunk.tag) == ("planned", "test-0000-2")
+        post(ledger, service, time, angles)
+        assert states(ledger) == ["posted"] * 4
+        assert len(set(service.tags())) == 4
+
+
+def test_a_doubt_of_an_earlier_attempt_is_given_up_and_its_chunk_stays(
+    folder, service, time, angles
+):
+    with Ledger.write(folder) as ledger:
+        service.faults = ["lost"]
+        post(ledger, service, time, angles)
+        ledger.begin_anew(ledger.chunks()[0])
+        post(ledger, service, time, angles)
+        assert ledger.spent({}) == 5 * 10
+        (doubt,) = ledger.doubts()
+        assert give_up(ledger, now=doubt.posted_at + DAY, after_seconds=DAY) == 1
+        assert states(ledger) == ["posted"] * 4
+        assert ledger.spent({}) == 4 * 10
+
+
+def test_a_job_that_was_given_up_and_turns_up_counts(folder, service, time, angles):
+    with Ledger.write(folder) as ledger:
+        service.lag = 1e9
+        service.faults = ["dropped"]
+        post(ledger, service, time, angles)
+        give_up(ledger, now=ledger.doubts()[0].posted_at + DAY, after_seconds=DAY)
+        assert states(ledger)[0] == "planned"
+        service.lag = 0.0
+        look(ledger, service, time)
+        assert states(ledger) == ["posted"] * 4
+        assert len(service.jobs) == 4
+
+
+def test_a_result_that_is_garbage_once_is_asked_for_again(posted, service, time):
+    whole, answers = service.result, ["garbage", "another chunk's"]
+
+    def result(job_id):
+        if not answers:
+            return whole(job_id)
+        if answers.pop(0) == "garbage":
+            raise ServiceError("cannot be read", Trouble.RESULT)
+        return whole("job0").__class__(np.ones((1, 2)), np.ones((1, 2)))
+
+    service.result = result
+    assert fetch(posted, service, time, wait=0.0) is None
+    assert states(posted) == ["done"] * 4
+    assert answers == []
+
+
+def test_a_later_collect_asks_again_for_what_could_not_be_read(posted, service, time):
+    service.jobs["job1"]["damaged"] = True
+    service.jobs["job2"]["state"] = JobState.FAILED
+    slept = len(time.slept)
+    fetch(posted, service, time, wait=0.0)
+    assert states(posted) == ["done", "failed", "failed", "done"]
+    assert len(time.slept) == slept + RESULT_TRIES - 1
+    assert fetch_again(posted, service, clock=time.clock) is None
+    assert states(posted)[1:3] == ["failed", "failed"]
+    del service.jobs["job1"]["damaged"]
+    assert fetch_again(posted, service, clock=time.clock) is None
+    assert states(posted) == ["done", "done", "failed", "done"]

@@ -197,6 +197,19 @@ def test_images_that_another_backend_has_begun_are_not_sent_by_mistake(make):
     assert find_same(runs, "other", "c", is_paid=True) is None  # finished: another experiment
 
 
+def test_a_lost_or_empty_ledger_is_listed_with_what_to_do(make):
+    lost, empty, never = make("lost"), make("empty"), make("never")
+    (lost / "jobs.sqlite").unlink()
+    (lost / "jobs.lock").touch()
+    (empty / "jobs.sqlite").write_bytes(b"")
+    (never / "jobs.sqlite").unlink()
+    rows = {found.folder.name: found.unreadable for found in all_progress(lost.parents[1])}
+    for folder in (lost, empty):
+        assert f"`hybridq jobs recover {folder}` rebuilds it" in rows[folder.name]
+    assert "nothing was posted" in rows["never"]
+    assert list_table(all_progress(lost.parents[1])).count("unreadable") == 3
+
+
 def test_a_missing_file_is_told_as_that(make):
     folder = make()
     (folder / "images.npz").unlink()
