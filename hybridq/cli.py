@@ -28,6 +28,7 @@ from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.files import read_json, read_toml
 from hybridq.memory import keep_freed_memory
 from hybridq.outside import outside_cause, space_error
+from hybridq.pseudonyms import forget_told
 from hybridq.threads import set_environment
 
 EXIT_FAILED = 1
@@ -117,6 +118,7 @@ def run(arguments: list[str]) -> int:
     command = COMMANDS[name]
     settings = parse(name, command.model, rest)
     set_up_logging()
+    forget_told()
     keep_freed_memory()
     if "torch" not in sys.modules:  # or this is a call from a program that runs already
         set_environment()
@@ -213,7 +215,7 @@ def parse(name: str, model: type[config.Config], arguments: list[str]) -> config
     file, rest = take_option(arguments, "--config")
     default = None if file is None else read_config_file(model, Path(file))
     resumes = [part for part in rest if part == "--resume" or part.startswith("--resume=")]
-    if resumes and (file is not None or len(rest) > (2 if resumes == ["--resume"] else 1)):
+    if resumes and (file is not None or beside_resume(rest)):
         raise InvalidValueError(
             "Expected --resume RUN alone, got other options beside it: a resumed run goes on with "
             "the config in its folder."
@@ -240,6 +242,18 @@ def parse(name: str, model: type[config.Config], arguments: list[str]) -> config
         else:
             os.environ["COLUMNS"] = width
     return parsed
+
+
+def beside_resume(arguments: list[str]) -> list[str]:
+    """What stands beside `--resume RUN` and may not: of a run with pseudonyms all but its data."""
+    resume, left = take_option(arguments, "--resume")
+    path = Path(resume or "") / "config.json"
+    if left and path.is_file():
+        kept = read_json(path, "the config of a run", "give the folder that the command printed.")
+        if isinstance(kept, dict) and kept.get("pseudonyms") is True:
+            for option in ("--data", "--pseudonym-key"):
+                _, left = take_option(left, option)
+    return left
 
 
 def take_option(arguments: list[str], option: str) -> tuple[str | None, list[str]]:

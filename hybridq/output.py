@@ -120,13 +120,19 @@ def data_fetch(config: DataFetchConfig) -> int:
 def data_check(config: DataCheckConfig) -> int:
     """Print what is in a data set; exit code 2 if it cannot be used as it is."""
     from hybridq.data import check_data
+    from hybridq.data.source import is_own, own_name
+    from hybridq.pseudonyms import pseudonyms_of
 
-    findings = check_data(config.data, data_root=config.data_root)
+    pseudonyms = pseudonyms_of(config)
+    findings = check_data(config.data, data_root=config.data_root, pseudonyms=pseudonyms)
     print(table(["level", "about", "finding"], [[f.level, f.subject, f.detail] for f in findings]))
     errors = sum(finding.level == "error" for finding in findings)
     if errors:
+        name = config.data
+        if pseudonyms is not None and is_own(name):
+            name = pseudonyms.data(own_name(name))
         print(
-            f"hybridq: error: Expected data without faults, got {errors} in {config.data}: mend "
+            f"hybridq: error: Expected data without faults, got {errors} in {name}: mend "
             "what the table calls an error.",
             file=sys.stderr,
         )

@@ -7,6 +7,7 @@ from hybridq.config.base import (
     ComputeConfig,
     Config,
     HeadConfig,
+    PseudonymsConfig,
     RunConfig,
 )
 from hybridq.config.jobs import (
@@ -64,6 +65,7 @@ __all__ = [
     "NoiseStudyConfig",
     "PredictConfig",
     "PretrainConfig",
+    "PseudonymsConfig",
     "ReportConfig",
     "RunConfig",
     "SubmissionConfig",

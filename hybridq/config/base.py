@@ -110,7 +110,16 @@ class AugmentConfig(Config):
         return math.sqrt((self.crop_min + 1) / 2)
 
 
-class RunConfig(Config):
+class PseudonymsConfig(Config):
+    """What every command that reads images or writes records of them can be told."""
+
+    pseudonyms: bool = False
+    """Record keyed hashes in place of the names of files, and of folders or files of data."""
+    pseudonym_key: Path | None = None
+    """File of their key; `HYBRIDQ_PSEUDONYM_KEY`, or one of your own that is made at first use."""
+
+
+class RunConfig(PseudonymsConfig):
     """What every command that makes a run folder can be told."""
 
     data: str = "phantom"

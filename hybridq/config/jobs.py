@@ -8,13 +8,13 @@ from typing import Literal
 from pydantic import Field
 from tyro.conf import Positional
 
-from hybridq.config.base import MAX_FILES, MAX_LIMIT, Config
+from hybridq.config.base import MAX_FILES, MAX_LIMIT, Config, PseudonymsConfig
 
 MAX_SECONDS = 30 * 24 * 3600
 """Longest wait: thirty days."""
 
 
-class SubmitConfig(Config):
+class SubmitConfig(PseudonymsConfig):
     """Send a trained run's images to IBM hardware as jobs; the same command again goes on."""
 
     run: Positional[Path]

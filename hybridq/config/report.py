@@ -8,10 +8,10 @@ from typing import Literal
 from pydantic import Field
 from tyro.conf import Positional
 
-from hybridq.config.base import MAX_RESAMPLES, MAX_RUNS, Config
+from hybridq.config.base import MAX_RESAMPLES, MAX_RUNS, PseudonymsConfig
 
 
-class ReportConfig(Config):
+class ReportConfig(PseudonymsConfig):
     """One HTML file about runs and studies, to be opened in a browser without a network."""
 
     folders: Positional[tuple[Path, ...]] = Field(max_length=MAX_RUNS)
@@ -22,6 +22,8 @@ class ReportConfig(Config):
     """Replace the file if it exists."""
     title: str | None = None
     """Heading of the report; the names of the data where it is not given."""
+    data: str | None = None
+    """Where the images of runs with pseudonyms lie, whose records do not say; for pictures."""
     data_root: Path | None = None
     """Folder of named data sets; `HYBRIDQ_DATA` where it is not given."""
     embedding: Literal["tsne", "umap", "both", "none"] = "tsne"

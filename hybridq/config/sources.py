@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from hybridq.config.base import Config
+from hybridq.config.base import Config, PseudonymsConfig
 
 
 class DataListConfig(Config):
@@ -25,7 +25,7 @@ class DataFetchConfig(Config):
     """Folder of named data sets; `HYBRIDQ_DATA` or a cache folder where it is not given."""
 
 
-class DataCheckConfig(Config):
+class DataCheckConfig(PseudonymsConfig):
     """What is in a data set, and what is wrong with it."""
 
     data: Positional[str]

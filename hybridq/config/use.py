@@ -15,11 +15,11 @@ from hybridq.config.base import (
     MAX_RESAMPLES,
     MAX_RUNS,
     MAX_WORKERS,
-    Config,
+    PseudonymsConfig,
 )
 
 
-class EvaluateConfig(Config):
+class EvaluateConfig(PseudonymsConfig):
     """Figures of a fine-tuned run on a split it was not trained on."""
 
     run: Positional[Path]
@@ -50,7 +50,7 @@ class EvaluateConfig(Config):
     """Seed of the bootstrap and of the random-encoder baseline."""
 
 
-class PredictConfig(Config):
+class PredictConfig(PseudonymsConfig):
     """Class probabilities for image files."""
 
     run: Positional[Path]
@@ -67,7 +67,7 @@ class PredictConfig(Config):
     """Images at a time."""
 
 
-class NoiseStudyConfig(Config):
+class NoiseStudyConfig(PseudonymsConfig):
     """Trained models under noise: devices, noise scales, shots, mitigation, and their controls."""
 
     models: Positional[tuple[Path, ...]] = Field((), max_length=MAX_RUNS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,10 +20,12 @@ from hybridq.data.dataset import (
     absent_classes,
 )
 from hybridq.data.folder import scan_folder
+from hybridq.data.hidden import Hidden
 from hybridq.data.images import probe_image, read_image
 from hybridq.data.records import Record, check_records, class_names, complete_splits
 from hybridq.data.source import check_one_shape, load_data, parse_source
 from hybridq.errors import HybridqError
+from hybridq.pseudonyms import Pseudonyms
 from hybridq.wording import counted, listed, quoted
 
 Level = Literal["info", "warning", "error"]
@@ -46,7 +48,12 @@ class Finding:
     detail: str
 
 
-def check_data(source: str, *, data_root: str | Path | None = None) -> list[Finding]:
+def check_data(
+    source: str,
+    *,
+    data_root: str | Path | None = None,
+    pseudonyms: Pseudonyms | None = None,
+) -> list[Finding]:
     """Look through a data set: classes, sizes, faults, and images that are in two splits.
 
     Duplicates are images with the same pixels. Nothing is downloaded.
@@ -54,6 +61,7 @@ def check_data(source: str, *, data_root: str | Path | None = None) -> list[Find
     Args:
         source: as for `load_data`.
         data_root: as for `load_data`.
+        pseudonyms: stand for the names of files, groups and the data in what is found.
 
     Returns:
         The findings: counts first, then warnings and errors.
@@ -63,8 +71,16 @@ def check_data(source: str, *, data_root: str | Path | None = None) -> list[Find
         MissingFileError: if there is nothing at the path, or no layout that can be read.
     """
     name, _ = parse_source(source)
-    if isinstance(name, Path) and name.is_dir():
-        return _check_folder(name)
+    if isinstance(name, str):
+        return _check_arrays(source, None, data_root)
+    found = _check_folder(name) if name.is_dir() else _check_arrays(source, name, data_root)
+    if pseudonyms is None:
+        return found
+    hidden = Hidden(name, pseudonyms)
+    return [replace(finding, detail=hidden.of(finding.detail)) for finding in found]
+
+
+def _check_arrays(source: str, path: Path | None, data_root: str | Path | None) -> list[Finding]:
     findings: list[Finding] = []
     digests: Digests = defaultdict(list)
     sizes: Counter[tuple[int, ...]] = Counter()
@@ -86,9 +102,9 @@ def check_data(source: str, *, data_root: str | Path | None = None) -> list[Find
         notes = data.notes
         for index, image in enumerate(part.images):
             digests[_digest(image)].append((split, part.ids[index]))
-    if isinstance(name, Path):
+    if path is not None:
         try:
-            check_one_shape(name, shapes)
+            check_one_shape(path, shapes)
         except HybridqError as error:
             faults.append(Finding("error", "fault", str(error)))
     findings.append(_size_line(sizes))

@@ -60,6 +60,7 @@ class ImageData:
         licence: of the images, as its owners state it.
         positive: index of the class that sensitivity speaks of; None unless binary.
         notes: sentences worth printing beside any figure from this data.
+        own: whether it is the user's, whose names may tell of patients; not a public set.
     """
 
     name: str
@@ -69,6 +70,7 @@ class ImageData:
     licence: str = "not stated"
     positive: int | None = None
     notes: tuple[str, ...] = field(default=())
+    own: bool = False
 
     @property
     def num_classes(self) -> int:

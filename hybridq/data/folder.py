@@ -91,6 +91,7 @@ def load_folder(
         splits=loaded,
         positive=1 if len(names) == 2 else None,
         notes=tuple(notes),
+        own=True,
     )
 
 

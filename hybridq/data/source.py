@@ -17,6 +17,7 @@ from hybridq.data.medmnist import MEDMNIST, MedMnistSet
 from hybridq.data.npz import NpzReader, class_count, open_npz
 from hybridq.data.splits import class_members
 from hybridq.errors import InvalidValueError, MissingFileError
+from hybridq.pseudonyms import Pseudonyms, is_pseudonym, tell_names
 
 Fields = dict[str, Any]
 _PHANTOM_FIELDS: Mapping[str, Callable[[str], Any]] = {
@@ -46,6 +47,11 @@ def parse_source(source: str) -> tuple[str | Path, Fields]:
         return name, _parse_fields(name, assignments, _PHANTOM_FIELDS)
     if name in MEDMNIST:
         return name, _parse_fields(name, assignments, {"size": int})
+    if is_pseudonym(source):
+        raise InvalidValueError(
+            f"Expected the folder or file after --data that is recorded as {source}, got none: "
+            "give it, and the --pseudonym-key of then."
+        )
     path = Path(source).expanduser()
     if name and path.exists():
         return path, {}
@@ -70,6 +76,7 @@ def load_data(
     image_size: int | None = None,
     positive: str | None = None,
     download: bool = True,
+    pseudonyms: Pseudonyms | None = None,
 ) -> ImageData:
     """Load a data set into memory.
 
@@ -85,6 +92,8 @@ def load_data(
         positive: name of the positive class of a binary task; None means the set's own (malignant
             for BreastMNIST), else the second class.
         download: whether a named set that is not on disk may be downloaded.
+        pseudonyms: stand for the name and the ids of the user's own data, here and so in whatever
+            is made of it; None for names as they are, which a line in the log tells once.
 
     Raises:
         InvalidValueError: if the source, an option, or something in the data is wrong.
@@ -105,12 +114,14 @@ def load_data(
     if name.is_dir():
         from hybridq.data.folder import load_folder
 
-        return _with_positive(load_folder(name, splits=wanted, image_size=image_size), positive)
+        loaded = load_folder(name, splits=wanted, image_size=image_size)
+        return _with_positive(_with_names(loaded, pseudonyms, are_files=True), positive)
     if name.suffix.lower() != ".npz":
         raise InvalidValueError(
             f"Expected a folder or an .npz file, got the file {name}: give one of these."
         )
-    return _with_positive(_load_npz(name, wanted), positive)
+    loaded = _with_names(_load_npz(name, wanted), pseudonyms, are_files=False)
+    return _with_positive(loaded, positive)
 
 
 def _load_named(entry: MedMnistSet, size: int, path: Path, splits: Sequence[str]) -> ImageData:
@@ -142,11 +153,12 @@ def _load_npz(path: Path, splits: Sequence[str]) -> ImageData:
         loaded = _read_splits(reader, splits, task, count)
     check_one_shape(path, {name: data.images.shape[1:] for name, data in loaded.items()})
     return ImageData(
-        name=legible(path.stem),
+        name=own_name(path),
         task=task,
         class_names=tuple(map(str, range(count))),
         splits=loaded,
         positive=1 if task == "binary" else None,
+        own=True,
     )
 
 
@@ -185,6 +197,31 @@ def _read_splits(
             )
         loaded[split] = data
     return loaded
+
+
+def is_own(source: str) -> bool:
+    """Whether a source is the user's own: a path, not a set by name, the phantom or a pseudonym."""
+    name = source.split(",")[0].strip()
+    return name != "phantom" and name not in MEDMNIST and not is_pseudonym(source)
+
+
+def own_name(source: str | Path) -> str:
+    """Name of the user's own data: that of its folder, or of its file without the ending."""
+    path = Path(source).expanduser()
+    return legible(path.resolve().name if path.is_dir() else path.stem)
+
+
+def _with_names(data: ImageData, pseudonyms: Pseudonyms | None, *, are_files: bool) -> ImageData:
+    """The user's own data with pseudonyms, if there are any, for its name and its ids."""
+    if pseudonyms is None:
+        if are_files:
+            tell_names(data.name)
+        return data
+    splits = {
+        name: replace(split, ids=tuple(map(pseudonyms.image, split.ids)))
+        for name, split in data.splits.items()
+    }
+    return replace(data, name=pseudonyms.data(data.name), splits=splits)
 
 
 def _with_positive(data: ImageData, positive: str | None) -> ImageData:

@@ -25,6 +25,8 @@ from hybridq.evaluation.statistics import stratified_bootstrap
 from hybridq.evaluation.views import Views, views_of
 from hybridq.files import without_nan, write_csv, write_json
 from hybridq.model import HybridClassifier, head_summary, probabilities
+from hybridq.pseudonyms import Pseudonyms, pseudonyms_of
+from hybridq.recorded import check_hidden, recorded
 from hybridq.runs import (
     create_run,
     discard_if_empty,
@@ -50,7 +52,10 @@ def evaluate(config: EvaluateConfig) -> Path:
     """
     run = read_config(config.run, FinetuneConfig, "finetune")
     spec = read_spec(config.run)
-    data = _data(config, run, spec)
+    pseudonyms = pseudonyms_of(config, run, folder=config.runs)
+    check_hidden(run, pseudonyms)
+    data = _data(config, run, spec, pseudonyms)
+    config = recorded(config, data, pseudonyms)
     backend_name = config.backend or run.backend
     with open_backend(backend_name) as backend:
         model, spec = load_model(config.run, backend=backend)
@@ -73,7 +78,9 @@ def evaluate(config: EvaluateConfig) -> Path:
     return folder
 
 
-def _data(config: EvaluateConfig, run: FinetuneConfig, spec: ModelSpec) -> ImageData:
+def _data(
+    config: EvaluateConfig, run: FinetuneConfig, spec: ModelSpec, pseudonyms: Pseudonyms | None
+) -> ImageData:
     wanted = {"val", config.split} | ({"train"} if config.baselines else set())
     return data_for(
         run,
@@ -81,6 +88,7 @@ def _data(config: EvaluateConfig, run: FinetuneConfig, spec: ModelSpec) -> Image
         data=config.data,
         data_root=config.data_root,
         splits=tuple(name for name in ("train", "val", "test") if name in wanted),
+        pseudonyms=pseudonyms,
     )
 
 
@@ -92,6 +100,7 @@ def data_for(
     data_root: Path | None,
     splits: tuple[str, ...],
     download: bool = True,
+    pseudonyms: Pseudonyms | None = None,
 ) -> ImageData:
     """Load the data of a run, or other data of the same classes, with its positive class.
 
@@ -104,6 +113,7 @@ def data_for(
         data_root=data_root or run.data_root,
         splits=splits,
         download=download,
+        pseudonyms=pseudonyms,
     )
     if (loaded.task, loaded.class_names) != (spec.task, spec.class_names):
         raise InvalidValueError(

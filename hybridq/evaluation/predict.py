@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from hybridq.data.inside import Inside
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.files import check_out, check_regular, csv_text, write_csv
 from hybridq.model import probabilities
+from hybridq.pseudonyms import Pseudonyms, pseudonyms_of, tell_names
 from hybridq.runs import read_config
 
 logger = logging.getLogger("hybridq")
@@ -37,6 +38,7 @@ def predict(config: PredictConfig) -> None:
         HybridqError: if run, image or backend cannot be used; nothing is written then.
     """
     run = read_config(config.run, FinetuneConfig, "finetune")
+    pseudonyms = pseudonyms_of(config)
     if config.out is not None:
         check_out(config.out, force=config.force)
     paths = image_files(config.images)
@@ -60,10 +62,13 @@ def predict(config: PredictConfig) -> None:
                 parts.append(probabilities(logits, multilabel=spec.task == "multilabel"))
                 logger.info("%d of %d images", start + len(batch), len(paths))
     probs = torch.cat(parts).numpy()
+    if pseudonyms is None:
+        tell_names("the images")
+    named = _names(pseudonyms)
     header = ["path", "predicted", *(f"prob_{name}" for name in spec.class_names)]
     rows = [
         [
-            legible(str(path)),
+            named(path),
             predicted_name(row, spec.class_names, spec.task),
             *(f"{p:.8g}" for p in row),
         ]
@@ -74,6 +79,13 @@ def predict(config: PredictConfig) -> None:
     else:
         write_csv(config.out, header, rows)
         logger.info("wrote %s", config.out)
+
+
+def _names(pseudonyms: Pseudonyms | None) -> Callable[[Path], str]:
+    """How images are called: by their paths as given, or by pseudonyms of their full paths."""
+    if pseudonyms is None:
+        return lambda path: legible(str(path))
+    return lambda path: pseudonyms.image(str(path.resolve()))
 
 
 def predicted_name(probs: NDArray[np.float64], names: Sequence[str], task: str) -> str:

@@ -14,6 +14,7 @@ from hybridq.errors import InvalidValueError
 from hybridq.hardware.budget import check_budget, share_budget
 from hybridq.hardware.comparison import FOLDER, Comparison, Member, find_comparison
 from hybridq.hardware.go_on import go_on
+from hybridq.hardware.images import without_names
 from hybridq.hardware.pace import Clock
 from hybridq.hardware.plan import REHEARSAL, Plan
 from hybridq.hardware.same import find_same
@@ -206,11 +207,11 @@ def _create(
     """
     members = []
     for one, work in zip(own, works, strict=True):
-        folder = _find(one, asked, fingerprints) or create(one, work)
+        folder = _find(one, asked, fingerprints) or create(one, work, asked)
         fingerprint = work.submission.fingerprint
         members.append(Member(name=folder.name, backend=one.backend, fingerprint=fingerprint))
     folder = create_run(config.runs, FOLDER, config.name or config.run.name)
-    write_config(folder, config)
+    write_config(folder, without_names(config, asked.source, asked.pseudonyms))
     found = Comparison(members=tuple(members), max_qpu_seconds=config.max_qpu_seconds)
     found.save(folder)
     return folder

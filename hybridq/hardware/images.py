@@ -18,6 +18,8 @@ from hybridq.data.images import read_image
 from hybridq.evaluation.evaluate import BATCH, classify, data_for, limited_split, threshold_for
 from hybridq.evaluation.predict import image_files
 from hybridq.model import HybridClassifier
+from hybridq.pseudonyms import Pseudonyms, tell_names
+from hybridq.recorded import recorded
 
 logger = logging.getLogger("hybridq")
 
@@ -45,8 +47,13 @@ class Source:
     data: ImageData | None
 
 
-def source_of(config: SubmitConfig, run: FinetuneConfig, spec: ModelSpec) -> Source:
-    """Read the images that a command names.
+def source_of(
+    config: SubmitConfig,
+    run: FinetuneConfig,
+    spec: ModelSpec,
+    pseudonyms: Pseudonyms | None = None,
+) -> Source:
+    """Read the images that a command names, with pseudonyms in place of names if there are any.
 
     Raises:
         HybridqError: If they cannot be read.
@@ -54,9 +61,12 @@ def source_of(config: SubmitConfig, run: FinetuneConfig, spec: ModelSpec) -> Sou
     if config.images:
         files = sorted({path.resolve() for path in image_files(config.images)})
         pixels = [read_image(path, channels=3) for path in files]
-        return Source(
-            "image files", None, tuple(str(path) for path in files), np.empty(0, int), pixels, None
-        )
+        names = map(str, files)
+        if pseudonyms is None:
+            tell_names("the images")
+        else:
+            names = map(pseudonyms.image, names)
+        return Source("image files", None, tuple(names), np.empty(0, int), pixels, None)
     wanted = {"val", config.split}
     data = data_for(
         run,
@@ -64,6 +74,7 @@ def source_of(config: SubmitConfig, run: FinetuneConfig, spec: ModelSpec) -> Sou
         data=config.data,
         data_root=config.data_root,
         splits=tuple(name for name in ("val", "test") if name in wanted),
+        pseudonyms=pseudonyms,
     )
     chosen = limited_split(data, config.split, config.limit, seed=config.seed)
     if config.limit is not None and config.limit > len(chosen):
@@ -76,6 +87,19 @@ def source_of(config: SubmitConfig, run: FinetuneConfig, spec: ModelSpec) -> Sou
         list(chosen.images),
         data,
     )
+
+
+def without_names(
+    config: SubmitConfig, source: Source, pseudonyms: Pseudonyms | None
+) -> SubmitConfig:
+    """The config as it is written: of files with pseudonyms it does not say which they were."""
+    if pseudonyms is not None and source.data is None:
+        config = config.model_copy(update={"images": ()})
+    if source.data is None:
+        return config.model_copy(
+            update={"pseudonym_key": None, "pseudonyms": pseudonyms is not None}
+        )
+    return recorded(config, source.data, pseudonyms)
 
 
 def choose_threshold(model: HybridClassifier, source: Source, task: str) -> float:

@@ -25,7 +25,7 @@ from hybridq.hardware.budget import check_budget
 from hybridq.hardware.circuit import Program, check_quantum, compile_program, shift_rule
 from hybridq.hardware.comparison import fingerprints_beside
 from hybridq.hardware.go_on import go_on
-from hybridq.hardware.images import Source, choose_threshold, features_of, source_of
+from hybridq.hardware.images import Source, choose_threshold, features_of, source_of, without_names
 from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.pace import Clock
 from hybridq.hardware.plan import (
@@ -47,7 +47,9 @@ from hybridq.hardware.submission import (
 )
 from hybridq.heads import quantum_layers
 from hybridq.lock import locked
+from hybridq.pseudonyms import Pseudonyms, pseudonyms_of
 from hybridq.quantum.layer import QuantumLayer
+from hybridq.recorded import check_hidden
 from hybridq.runs import create_run, read_config, write_config, write_environment
 
 logger = logging.getLogger("hybridq")
@@ -83,11 +85,13 @@ class Asked:
         spec: What the model is.
         source: The images.
         content: The hash of both.
+        pseudonyms: What stands for names of images, if anything does.
     """
 
     spec: ModelSpec
     source: Source
     content: str
+    pseudonyms: Pseudonyms | None = None
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,7 @@ def submit(config: SubmitConfig, *, clock: Clock | None = None) -> Outcome:
         folder = same()
         is_new = folder is None
         if folder is None:
-            folder = create(config, work)
+            folder = create(config, work, asked)
     trouble = go_on(config, folder, clock, is_new=is_new)
     return Outcome(folder, work.plan if is_new else None, trouble)
 
@@ -204,10 +208,10 @@ def check_options(config: SubmitConfig) -> None:
         )
 
 
-def create(config: SubmitConfig, work: Work) -> Path:
+def create(config: SubmitConfig, work: Work, asked: Asked) -> Path:
     """Write a new submission; it counts once its ledger is there, which comes last."""
     folder = create_run(config.runs, COMMAND, config.name or config.run.name)
-    write_config(folder, config)
+    write_config(folder, without_names(config, asked.source, asked.pseudonyms))
     write_environment(folder, seed=config.seed, backend={"plan": work.plan.to_dict()})
     name = f"hybridq-{uuid.uuid4().hex[:12]}"
     work.submission.model_copy(update={"name": name}).save(folder)
@@ -228,8 +232,11 @@ def read_asked(config: SubmitConfig) -> Asked:
     run = read_config(config.run, FinetuneConfig, "finetune")
     spec = read_spec(config.run)
     check_quantum(spec.head.name)
-    source = source_of(config, run, spec)
-    return Asked(spec, source, content_of(config.run, source.ids, source.images))
+    pseudonyms = pseudonyms_of(config, run, folder=config.runs)
+    check_hidden(run, pseudonyms)
+    source = source_of(config, run, spec, pseudonyms)
+    content = content_of(config.run, source.ids, source.images)
+    return Asked(spec, source, content, pseudonyms)
 
 
 def compute_inputs(config: SubmitConfig, asked: Asked, exact: Executable) -> Inputs:

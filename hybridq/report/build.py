@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Literal, cast
 
 from hybridq.config import ReportConfig
+from hybridq.data.source import is_own
+from hybridq.errors import InvalidValueError
 from hybridq.evaluation.views import Views
 from hybridq.files import check_out, write_text
+from hybridq.pseudonyms import pseudonyms_of
 from hybridq.report.ablation import Ablation, read_ablations
 from hybridq.report.ablation_curves import ablation_facets, ablation_points
 from hybridq.report.about import about
@@ -63,6 +66,8 @@ def report(config: ReportConfig) -> Path:
     """
     check_out(config.out, force=config.force)
     sources = read_sources(config.folders)
+    if pseudonyms_of(config) is not None:
+        _check_hidden(sources)
     names = source_names(sources)
     load_libraries()
     with one_thread(), open_models(sources, names) as models:
@@ -78,6 +83,21 @@ def load_libraries() -> None:
     import sklearn.manifold  # noqa: F401
 
 
+def _check_hidden(sources: Sources) -> None:
+    """Refuse runs and studies that record names.
+
+    Raises:
+        InvalidValueError: If one does.
+    """
+    for source in sources.all:
+        named = [source.config.get("data"), source.result.get("data")]
+        if source.config.get("pseudonyms") is not True and any(map(is_own, filter(None, named))):
+            raise InvalidValueError(
+                "Expected runs and studies that were made with --pseudonyms, got "
+                f"{source.folder}, which records names of files: leave it out, or make it again."
+            )
+
+
 def _sections(
     config: ReportConfig,
     sources: Sources,
@@ -90,7 +110,7 @@ def _sections(
     points = [*ablation_points(ablations), *evaluation_points(evaluated)]
     how = Resampling(config.resamples, config.seed)
     lead = lead_model(models, sources)
-    data = images_of(lead, config.data_root, "val", "test") if lead is not None else None
+    data = images_of(lead, config, "val", "test") if lead is not None else None
     began = None if lead is None else sources.named_by(lead.source, "encoder")
     split = None if data is None else data.splits["test"]
     tables = [table for ablation in ablations for table in headline(ablation)]

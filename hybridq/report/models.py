@@ -6,15 +6,15 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from backends import open_backend
 from hybridq.checkpoint import ModelSpec, load_model
-from hybridq.config import FinetuneConfig
+from hybridq.config import FinetuneConfig, ReportConfig
 from hybridq.data import ImageData
 from hybridq.errors import HybridqError
 from hybridq.evaluation.evaluate import data_for
 from hybridq.model import HybridClassifier
+from hybridq.pseudonyms import is_pseudonym, pseudonyms_of
 from hybridq.report.sources import Source, Sources
 
 logger = logging.getLogger("hybridq")
@@ -83,16 +83,17 @@ def lead_model(models: Sequence[Trained], sources: Sources) -> Trained | None:
     return next(iter([*named, *study, *models]), None)
 
 
-def images_of(trained: Trained, data_root: Path | None, *splits: str) -> ImageData | None:
+def images_of(trained: Trained, config: ReportConfig, *splits: str) -> ImageData | None:
     """The data of a run with some splits; None, and a line in the log, where it is not here."""
     try:
         return data_for(
             trained.run,
             trained.spec,
-            data=None,
-            data_root=data_root,
+            data=config.data if is_pseudonym(trained.run.data) else None,
+            data_root=config.data_root,
             splits=splits,
             download=False,
+            pseudonyms=pseudonyms_of(config, trained.run),
         )
     except HybridqError as error:
         logger.warning("no pictures of %s: %s", trained.source.folder, error)

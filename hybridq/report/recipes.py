@@ -14,7 +14,16 @@ from typing import Any
 from hybridq.report.naming import data_name, model_name
 from hybridq.report.sources import ORIGINS, Source, Sources
 
-IGNORED = ("seed", "runs", "name", "resume", "data_root", "checkpoint_every")
+IGNORED = (
+    "seed",
+    "runs",
+    "name",
+    "resume",
+    "data_root",
+    "checkpoint_every",
+    "pseudonyms",
+    "pseudonym_key",
+)
 """Fields of a config that change no figure, or make another seed of the same recipe."""
 STARTS = {"none": "", "pretrained": "continued", "imagenet": "from ImageNet's weights"}
 """Phrases for what weights a run begins with."""

@@ -15,7 +15,8 @@ from tqdm import tqdm
 from hybridq.config import AblationStudyConfig, FinetuneConfig
 from hybridq.files import without_nan, write_csv, write_json
 from hybridq.limits import check_workers
-from hybridq.runs import read_config, resumed_folder
+from hybridq.pseudonyms import pseudonyms_of
+from hybridq.recorded import check_same_data, recorded, resumed
 from hybridq.studies.ablation_choice import Choice, choose
 from hybridq.studies.ablation_encoders import (
     EncoderKind,
@@ -67,13 +68,13 @@ def ablation_study(config: AblationStudyConfig) -> Path:
         HybridqError: If data, runs or settings cannot be used; nothing is written then.
         KeyboardInterrupt: When stopped; `--resume` goes on with what is left.
     """
-    resume = config.resume
-    if resume is not None:
-        config = read_config(resumed_folder(resume), AblationStudyConfig, "study ablation")
+    given, resume = config, config.resume
+    config = resumed(given, "study ablation")
     check_workers(config.workers)
     whole_fractions(config)
     given_encoders(config)
     data = study_data(config, "train", "val", "test")
+    check_same_data(given, "study ablation", data)
     if config.whole and config.image_size is not None:
         recipe = FinetuneConfig()
         check_training_memory(
@@ -87,9 +88,10 @@ def ablation_study(config: AblationStudyConfig) -> Path:
     if resume is None:
         config = _absolute(config)
     name = config.name or f"ablation-{data.name}"
+    kept = recorded(config, data, pseudonyms_of(config))
     with (
         study_folder(
-            config, "ablation", name, runs=config.runs, seed=config.seed, resume=resume
+            kept, "ablation", name, runs=config.runs, seed=config.seed, resume=resume
         ) as folder,
         worker_pool(config.workers) as pool,
     ):

@@ -19,6 +19,7 @@ from hybridq.encoder.backbone import Encoder, random_encoder_like
 from hybridq.encoder.initial import encoder_for
 from hybridq.evaluation.views import Views, views_of
 from hybridq.files import atomic_path
+from hybridq.pseudonyms import pseudonyms_of
 from hybridq.runs import read_result
 from hybridq.studies.ablation_grid import given_encoders
 from hybridq.training.pretrain import pretrain
@@ -44,7 +45,11 @@ def imagenet_is_here() -> bool:
 def study_data(config: AblationStudyConfig, *splits: str) -> ImageData:
     """Splits of the study's data; the others are not read."""
     return load_data(
-        config.data, data_root=config.data_root, splits=splits, positive=config.positive
+        config.data,
+        data_root=config.data_root,
+        splits=splits,
+        positive=config.positive,
+        pseudonyms=pseudonyms_of(config, folder=config.runs),
     )
 
 
@@ -99,9 +104,17 @@ class PretrainWork:
     def _pretrained(self) -> Path:
         def train(begun: Path | None) -> Path:
             if begun is not None:
-                return pretrain(PretrainConfig(resume=begun))
+                return pretrain(
+                    PretrainConfig(
+                        resume=begun,
+                        data=self.config.data,
+                        pseudonym_key=self.config.pseudonym_key,
+                    )
+                )
             return pretrain(
                 PretrainConfig(
+                    pseudonyms=self.config.pseudonyms,
+                    pseudonym_key=self.config.pseudonym_key,
                     data=self.config.data,
                     data_root=self.config.data_root,
                     positive=self.config.positive,

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from hybridq.config import AblationStudyConfig, HeadConfig, PretrainConfig
-from hybridq.data.source import parse_source
+from hybridq.data.source import is_own, own_name, parse_source
 from hybridq.encoder.backbone import encoder_file
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.evaluation import baselines
+from hybridq.pseudonyms import pseudonyms_of
 from hybridq.runs import read_config, read_result
 
 MOST_FRACTIONS = 20
@@ -177,7 +178,7 @@ def given_encoders(config: AblationStudyConfig) -> Mapping[int, Path]:
         pretrained = read_config(run, PretrainConfig, "pretrain")
         encoder_file(run)
         read_result(run)
-        if absolute_source(pretrained.data) != absolute_source(config.data):
+        if _place(pretrained.data, config) != _place(config.data, config):
             raise InvalidValueError(
                 f"Expected --encoder-runs on {config.data!r}, got {str(run)!r} on "
                 f"{pretrained.data!r}: pretrain on this data."
@@ -196,6 +197,14 @@ def given_encoders(config: AblationStudyConfig) -> Mapping[int, Path]:
             "them, or lower --seeds."
         )
     return found
+
+
+def _place(data: str, config: AblationStudyConfig) -> str:
+    """What tells whether two sources are the same: paths, or pseudonyms of their names."""
+    pseudonyms = pseudonyms_of(config)
+    if pseudonyms is None or not is_own(data):
+        return absolute_source(data)
+    return pseudonyms.data(own_name(data))
 
 
 def absolute_source(data: str) -> str:

@@ -60,7 +60,11 @@ class WholeWork:
         recipe = self._recipe(len(cut["train"]))
 
         def train(begun: Path | None) -> Path:
-            return finetune(recipe if begun is None else FinetuneConfig(resume=begun))
+            if begun is None:
+                return finetune(recipe)
+            return finetune(
+                FinetuneConfig(resume=begun, data=recipe.data, pseudonym_key=recipe.pseudonym_key)
+            )
 
         run = finished_run(recipe.runs, "finetune", self.name, train)
         with open_backend(recipe.backend) as backend:
@@ -101,6 +105,8 @@ class WholeWork:
         head: HeadConfig = frozen_arms(self.config)[self.head].head
         scratch = {"encoder": "none", "stem": spec.stem}
         recipe = FinetuneConfig(
+            pseudonyms=self.config.pseudonyms,
+            pseudonym_key=self.config.pseudonym_key,
             data=self.config.data,
             data_root=self.config.data_root,
             positive=self.config.positive,

@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from hybridq.config import NoiseStudyConfig
+from hybridq.config import FinetuneConfig, NoiseStudyConfig
 from hybridq.evaluation.evaluate import limited_split
 from hybridq.evaluation.tables import interval, table
 from hybridq.files import (
@@ -24,7 +24,9 @@ from hybridq.files import (
     write_jsonl,
 )
 from hybridq.limits import check_workers
-from hybridq.runs import read_config, resumed_folder
+from hybridq.pseudonyms import pseudonyms_of
+from hybridq.recorded import check_hidden, check_same_data, recorded, resumed
+from hybridq.runs import read_config
 from hybridq.studies.folder import study_folder
 from hybridq.studies.noise_figures import save_noise_figures
 from hybridq.studies.noise_grid import Grid, Pair, pair_with_controls, read_grid
@@ -48,20 +50,25 @@ def noise_study(config: NoiseStudyConfig) -> Path:
         HybridqError: If a run, its data, or a setting cannot be used; nothing is written then.
         KeyboardInterrupt: When stopped; `--resume` goes on with what is left.
     """
-    resume = config.resume
-    if resume is not None:
-        config = read_config(resumed_folder(resume), NoiseStudyConfig, "study noise")
+    given, resume = config, config.resume
+    config = resumed(given, "study noise")
     if config.ray is None:
         check_workers(config.workers)
     grid = read_grid(config)
     pairs = pair_with_controls(config.models)
-    study_data(pairs[0].run, config)
+    run, data = study_data(pairs[0].run, config)
+    pseudonyms = pseudonyms_of(config, run, folder=config.runs)
+    for pair in pairs:
+        for one in (pair.run, pair.control):
+            check_hidden(read_config(one, FinetuneConfig, "finetune"), pseudonyms)
+    check_same_data(given, "study noise", data)
     check_devices(pairs[0].spec.head, grid)
     if resume is None:
         config = _absolute(config)
     name = config.name or f"noise-{_name(pairs)}"
+    kept = recorded(config, data, pseudonyms)
     with study_folder(
-        config, "noise", name, runs=config.runs, seed=config.seed, resume=resume
+        kept, "noise", name, runs=config.runs, seed=config.seed, resume=resume
     ) as folder:
         _run(config, grid, pairs, folder)
     return folder

@@ -23,6 +23,7 @@ from hybridq.evaluation.metrics import all_metrics, balanced_accuracy, predict_l
 from hybridq.evaluation.statistics import Metrics
 from hybridq.heads.base import quantum_block
 from hybridq.model import HybridClassifier, probabilities
+from hybridq.pseudonyms import pseudonyms_of
 from hybridq.runs import read_config
 from hybridq.studies.noise_grid import BY_SCALE, REHEARSED, Grid
 
@@ -236,7 +237,12 @@ def study_data(run: Path, config: NoiseStudyConfig) -> tuple[FinetuneConfig, Ima
     finetuned = read_config(run, FinetuneConfig, "finetune")
     splits = ("val",) if config.split == "val" else ("val", config.split)
     data = data_for(
-        finetuned, read_spec(run), data=config.data, data_root=config.data_root, splits=splits
+        finetuned,
+        read_spec(run),
+        data=config.data,
+        data_root=config.data_root,
+        splits=splits,
+        pseudonyms=pseudonyms_of(config, finetuned),
     )
     return finetuned, data
 

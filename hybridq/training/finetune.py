@@ -28,7 +28,8 @@ from hybridq.files import read_jsonl, write_json
 from hybridq.finite import check_finite
 from hybridq.heads import num_trainable
 from hybridq.model import HybridClassifier, head_summary, probabilities
-from hybridq.runs import read_config, resumed_folder
+from hybridq.pseudonyms import pseudonyms_of
+from hybridq.recorded import check_same_data, recorded, resumed
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.compute import check_compute, check_training_memory
 from hybridq.training.curriculum import check_curriculum, curriculum_for
@@ -233,9 +234,8 @@ def finetune(config: FinetuneConfig) -> Path:
             written then.
         KeyboardInterrupt: when stopped; `--resume` goes on from the last checkpoint.
     """
-    resume = config.resume
-    if resume is not None:
-        config = read_config(resumed_folder(resume), FinetuneConfig, "finetune")
+    given, resume = config, config.resume
+    config = resumed(given, "finetune")
     if config.patience and config.keep == "last":
         raise InvalidValueError(
             "Expected --keep best with --patience, got --keep last: the last epoch is only worth "
@@ -249,9 +249,16 @@ def finetune(config: FinetuneConfig) -> Path:
     check_training_backend(config)
     check_curriculum(config)
     check_compute(config.compute)
+    pseudonyms = pseudonyms_of(config, folder=config.runs)
     data = load_data(
-        config.data, data_root=config.data_root, splits=("train", "val"), positive=config.positive
+        config.data,
+        data_root=config.data_root,
+        splits=("train", "val"),
+        positive=config.positive,
+        pseudonyms=pseudonyms,
     )
+    check_same_data(given, "finetune", data)
+    config = recorded(config, data, pseudonyms)
     train = labelled_subset(data, "train", config.labels, seed=config.seed)
     if len(train) < 2:
         raise InvalidValueError(

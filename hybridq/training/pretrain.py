@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from hybridq.config import PretrainConfig
 from hybridq.data import ImageData, load_data
+from hybridq.data.medmnist import MEDMNIST
 from hybridq.encoder.augment import Augment
 from hybridq.encoder.backbone import FILE as ENCODER
 from hybridq.encoder.backbone import (
@@ -24,7 +25,8 @@ from hybridq.encoder.initial import encoder_for
 from hybridq.encoder.simclr import SimCLR
 from hybridq.errors import InvalidValueError
 from hybridq.files import read_jsonl, write_json
-from hybridq.runs import read_config, resumed_folder
+from hybridq.pseudonyms import pseudonyms_of
+from hybridq.recorded import check_same_data, recorded, resumed
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.compute import check_compute, check_training_memory
 from hybridq.training.loop import (
@@ -41,6 +43,9 @@ from hybridq.training.seeding import derive_seed, step_generator
 from hybridq.weights import hash_of_file
 
 logger = logging.getLogger("hybridq")
+
+OWN = "own images"
+"""What an encoder file calls the user's own data, whose name may tell of patients."""
 
 
 class PretrainModule(LightningModule):
@@ -117,11 +122,15 @@ def pretrain(config: PretrainConfig) -> Path:
         HybridqError: if data, encoder or settings cannot be used; nothing is written then.
         KeyboardInterrupt: when stopped; `--resume` goes on from the last checkpoint.
     """
-    resume = config.resume
-    if resume is not None:
-        config = read_config(resumed_folder(resume), PretrainConfig, "pretrain")
+    given, resume = config, config.resume
+    config = resumed(given, "pretrain")
     check_compute(config.compute)
-    data = load_data(config.data, data_root=config.data_root, splits=("train",))
+    pseudonyms = pseudonyms_of(config, folder=config.runs)
+    data = load_data(
+        config.data, data_root=config.data_root, splits=("train",), pseudonyms=pseudonyms
+    )
+    check_same_data(given, "pretrain", data)
+    config = recorded(config, data, pseudonyms)
     encoder = initial_encoder(config, data)
     images = torch.from_numpy(data.splits["train"].images).permute(0, 3, 1, 2).contiguous()
     if len(images) < 2:
@@ -180,11 +189,18 @@ def initial_encoder(config: PretrainConfig, data: ImageData) -> Encoder:
     )
     encoder.spec = encoder.spec.model_copy(
         update={
-            "weights": f"simclr on {data.name}"
-            + ("" if encoder.spec.weights == "none" else f", from {encoder.spec.weights}"),
+            "weights": f"simclr on {OWN if data.own else data.name}"
+            + ("" if encoder.spec.weights == "none" else f", from {_origin(encoder.spec.weights)}"),
             "data_licence": data.licence
             if encoder.spec.data_licence == "none"
             else f"{data.licence}; {encoder.spec.data_licence}",
         }
     )
     return encoder
+
+
+def _origin(weights: str) -> str:
+    """Where an encoder's weights come from, without names of anybody's own data."""
+    public = {"imagenet", *(f"simclr on {name}" for name in (OWN, "phantom", *MEDMNIST))}
+    steps = weights.split(", from ")
+    return ", from ".join(step if step in public else f"simclr on {OWN}" for step in steps)

@@ -1,0 +1,76 @@
+"""Faults of a data set told without the names of its files, groups and folders."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+
+from backends.names import legible
+from hybridq.data.manifest import MANIFEST, MAX_BYTES
+from hybridq.data.source import own_name
+from hybridq.errors import HybridqError
+from hybridq.files import read_text
+from hybridq.pseudonyms import Pseudonyms
+
+
+class Hidden:
+    """The names in a data set, and what stands for them in a text.
+
+    Names of classes stay.
+
+    Args:
+        path: Of the folder or file.
+        pseudonyms: What stands for names.
+    """
+
+    def __init__(self, path: Path, pseudonyms: Pseudonyms) -> None:
+        own = pseudonyms.data(own_name(path))
+        found = {str(place): own for place in (path, path.absolute(), path.resolve())}
+        if path.is_dir():
+            for place, name in (*_files(path), *_listed(path)):
+                stands = pseudonyms.image(legible(name))
+                for text in (place, name):
+                    found[text] = found[legible(text)] = stands
+            for group in _column(path, "group"):
+                found[f"group {group!r}"] = f"group {pseudonyms.group(group)!r}"
+        self._found = dict(sorted(found.items(), key=lambda item: -len(item[0])))
+
+    def of(self, text: str) -> str:
+        """The text with pseudonyms in place of names, longer ones first."""
+        for name, stands in self._found.items():
+            text = text.replace(name, stands)
+        return text
+
+
+def _files(root: Path) -> Iterator[tuple[str, str]]:
+    """Path and id of each file, and path and name of each folder below the classes."""
+    for place, folders, files in os.walk(root):
+        for name in files:
+            path = os.path.join(place, name)
+            yield path, PurePath(os.path.relpath(path, root)).as_posix()
+        if len(PurePath(os.path.relpath(place, root)).parts) >= 2:  # below train/CLASS
+            yield from ((os.path.join(place, name), name) for name in folders)
+
+
+def _listed(root: Path) -> Iterator[tuple[str, str]]:
+    """Path and text of each image that a manifest lists."""
+    for cell in _column(root, "path"):
+        yield os.path.normpath(os.path.join(root, cell)), cell
+
+
+def _column(root: Path, column: str) -> list[str]:
+    """The texts in a column of the manifest; none where there is none, or it cannot be read."""
+    try:
+        text = read_text(root / MANIFEST, "a manifest", "correct it.", limit=MAX_BYTES)
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+    except (HybridqError, csv.Error):
+        return []
+    header = [cell.strip().lower() for cell in rows[0]] if rows else []
+    if column not in header:
+        return []
+    place = header.index(column)
+    cells = (row[place].strip() for row in rows[1:] if len(row) > place)
+    return [cell for cell in dict.fromkeys(cells) if cell]
