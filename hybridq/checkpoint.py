@@ -58,6 +58,8 @@ class ModelSpec(Config):
     """Backend it was trained on."""
     seed: int = Field(ge=0)
     """Seed of its run."""
+    data_hashes: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of each split that its run read; empty in models of earlier versions."""
 
     @model_validator(mode="after")
     def _check_classes(self) -> ModelSpec:
@@ -97,11 +99,8 @@ def hashes_of(run: Path) -> dict[str, str]:
         InvalidValueError: If config or weights cannot be read, or do not belong to each other.
     """
     folder = model_folder(run)
-    _read_weights(run)
-    return {
-        "config": hash_of_json(_read_config(folder)),
-        "weights": hash_of_file(folder / WEIGHTS),
-    }
+    _, config = _read_pair(folder)
+    return {"config": config, "weights": hash_of_file(folder / WEIGHTS)}
 
 
 def model_folder(run: Path) -> Path:
@@ -181,6 +180,14 @@ def take_weights(model: HybridClassifier, run: Path) -> None:
 def _read_weights(run: Path) -> dict[str, Tensor]:
     """The weights of a run, once config, weights and what the run says of both fit each other."""
     folder = model_folder(run)
+    state, config = _read_pair(folder)
+    check_recorded(run, "config", config)
+    check_recorded(run, "weights", hash_of_file(folder / WEIGHTS))
+    return state
+
+
+def _read_pair(folder: Path) -> tuple[dict[str, Tensor], str]:
+    """The weights and the hash of the config of a model, once the two fit each other."""
     state, about = read_weights(folder / WEIGHTS, KEY)
     config = hash_of_json(_read_config(folder))
     if about.get("config_sha256", config) != config:
@@ -188,9 +195,7 @@ def _read_weights(run: Path) -> dict[str, Tensor]:
             f"Expected the {CONFIG} that belongs to {WEIGHTS} in {folder}, got another: one of "
             "the two was changed; restore both from a copy, or train again."
         )
-    check_recorded(run, "config", config)
-    check_recorded(run, "weights", hash_of_file(folder / WEIGHTS))
-    return state
+    return state, config
 
 
 def model_card(model: HybridClassifier, spec: ModelSpec) -> str:

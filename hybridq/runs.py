@@ -266,6 +266,13 @@ def write_environment(folder: Path, **more: Any) -> None:
     write_json(folder / "environment.json", environment(**more))
 
 
+def recorded_data(folder: Path) -> Any:
+    """What the `environment.json` of a run says of its data; None if nothing."""
+    path = folder / "environment.json"
+    found = read_json(path, "the record of a run", RESTORE) if path.is_file() else {}
+    return found.get("data") if isinstance(found, dict) else None
+
+
 def note_resumption(folder: Path) -> None:
     """Add to `environment.json` that the run goes on, when, and with what."""
     path = folder / "environment.json"

@@ -11,6 +11,7 @@ from hybridq.data.check import Finding, check_data
 from hybridq.data.dataset import SPLITS, UNLABELLED, ImageData, ImageSplit, Task
 from hybridq.data.medmnist import MEDMNIST, MedMnistSet
 from hybridq.data.phantom import make_phantom
+from hybridq.data.provenance import data_record, notes_of
 from hybridq.data.source import load_data, parse_source
 from hybridq.data.splits import (
     labelled_mask,
@@ -30,12 +31,14 @@ __all__ = [
     "MedMnistSet",
     "Task",
     "check_data",
+    "data_record",
     "fetch_data",
     "labelled_mask",
     "labelled_subset",
     "list_data",
     "load_data",
     "make_phantom",
+    "notes_of",
     "parse_source",
     "select_labels",
     "split_by_group",

@@ -22,6 +22,7 @@ from hybridq.data.dataset import (
 from hybridq.data.folder import scan_folder
 from hybridq.data.hidden import Hidden
 from hybridq.data.images import probe_image, read_image
+from hybridq.data.provenance import unofficial
 from hybridq.data.records import Record, check_records, class_names, complete_splits
 from hybridq.data.source import check_one_shape, load_data, parse_source
 from hybridq.errors import HybridqError
@@ -87,6 +88,7 @@ def _check_arrays(source: str, path: Path | None, data_root: str | Path | None) 
     faults: list[Finding] = []
     lacking: list[Finding] = []
     notes: tuple[str, ...] = ()
+    other_file: str | None = None
     shapes: dict[str, tuple[int, ...]] = {}
     for split in SPLITS:
         try:
@@ -100,6 +102,7 @@ def _check_arrays(source: str, path: Path | None, data_root: str | Path | None) 
         shapes[split] = part.images.shape[1:]
         sizes[shapes[split]] += len(part)
         notes = data.notes
+        other_file = unofficial(data)
         for index, image in enumerate(part.images):
             digests[_digest(image)].append((split, part.ids[index]))
     if path is not None:
@@ -109,6 +112,8 @@ def _check_arrays(source: str, path: Path | None, data_root: str | Path | None) 
             faults.append(Finding("error", "fault", str(error)))
     findings.append(_size_line(sizes))
     findings += [Finding("info", "note", note) for note in notes]
+    if other_file is not None:
+        findings.append(Finding("warning", "file", other_file))
     return [*findings, *lacking, *_duplicates(digests), *dict.fromkeys(faults)]
 
 

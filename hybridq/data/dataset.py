@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -61,6 +62,8 @@ class ImageData:
         positive: index of the class that sensitivity speaks of; None unless binary.
         notes: sentences worth printing beside any figure from this data.
         own: whether it is the user's, whose names may tell of patients; not a public set.
+        file: of a named set, where it was read from.
+        official_md5: of a named set, the MD5 of the file as its makers published it.
     """
 
     name: str
@@ -71,6 +74,8 @@ class ImageData:
     positive: int | None = None
     notes: tuple[str, ...] = field(default=())
     own: bool = False
+    file: Path | None = None
+    official_md5: str | None = None
 
     @property
     def num_classes(self) -> int:

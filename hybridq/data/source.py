@@ -143,6 +143,8 @@ def _load_named(entry: MedMnistSet, size: int, path: Path, splits: Sequence[str]
         licence=entry.licence,
         positive=entry.positive,
         notes=entry.notes,
+        file=path,
+        official_md5=entry.md5_of(size),
     )
 
 

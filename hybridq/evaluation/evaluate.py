@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,15 @@ from numpy.typing import NDArray
 from backends import Executable, open_backend
 from hybridq.checkpoint import ModelSpec, load_model, read_spec
 from hybridq.config import EvaluateConfig, FinetuneConfig
-from hybridq.data import ImageData, ImageSplit, labelled_subset, load_data
+from hybridq.data import (
+    ImageData,
+    ImageSplit,
+    data_record,
+    labelled_subset,
+    load_data,
+    notes_of,
+)
+from hybridq.data.provenance import other_splits
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.baseline_cache import cached_baselines
 from hybridq.evaluation.baselines import baseline_probs
@@ -43,6 +52,9 @@ BATCH = 128
 
 Floats = NDArray[np.float64]
 
+_DATA_OF_RUN = {True: "same", False: "other", None: "unknown"}
+"""Whether the splits that the run has read as well are equal, pixel by pixel."""
+
 
 def evaluate(config: EvaluateConfig) -> Path:
     """Evaluate a run; return the folder of the evaluation, with `result.json` in it.
@@ -59,6 +71,8 @@ def evaluate(config: EvaluateConfig) -> Path:
     backend_name = config.backend or run.backend
     with open_backend(backend_name) as backend:
         model, spec = load_model(config.run, backend=backend)
+        record = data_record(data)
+        others = other_splits(spec.data_hashes, record)
         folder = create_run(
             config.runs,
             "evaluate",
@@ -67,15 +81,27 @@ def evaluate(config: EvaluateConfig) -> Path:
         with log_to_file(folder):
             try:
                 write_config(folder, config)
-                write_environment(folder, seed=config.seed, backend=backend.describe())
+                write_environment(folder, seed=config.seed, data=record, backend=backend.describe())
                 logger.info("run folder %s", folder)
+                if others:
+                    logger.warning("%s", _trained_on_others(others))
                 result = _evaluate(config, run, spec, data, model, backend, folder)
+                result["data_of_run"] = _DATA_OF_RUN[None if others is None else not others]
+                if others:
+                    result["notes"].append(f"{_trained_on_others(others)}.")
                 result["backend"] = {"name": backend_name, **backend.describe()}
                 write_json(folder / "result.json", without_nan(result))
             except BaseException:
                 discard_if_empty(folder)
                 raise
     return folder
+
+
+def _trained_on_others(splits: Sequence[str]) -> str:
+    return (
+        f"The run was trained on other data than these: its {' and '.join(splits)} had other "
+        "images or labels"
+    )
 
 
 def _data(
@@ -190,7 +216,7 @@ def _evaluate(
         "interval": f"stratified bootstrap, 95%, {config.resamples} resamples of the images",
         "model": rows.pop("model"),
         "baselines": rows,
-        "notes": list(data.notes),
+        "notes": notes_of(data),
         "circuit_jobs": backend.num_jobs,
         "seconds": round(time.perf_counter() - started, 1),
     }

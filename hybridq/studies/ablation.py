@@ -13,6 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from hybridq.config import AblationStudyConfig, FinetuneConfig
+from hybridq.data import data_record, notes_of
 from hybridq.files import without_nan, write_csv, write_json
 from hybridq.limits import check_workers
 from hybridq.pseudonyms import pseudonyms_of
@@ -91,7 +92,13 @@ def ablation_study(config: AblationStudyConfig) -> Path:
     kept = recorded(config, data, pseudonyms_of(config))
     with (
         study_folder(
-            kept, "ablation", name, runs=config.runs, seed=config.seed, resume=resume
+            kept,
+            "ablation",
+            name,
+            runs=config.runs,
+            seed=config.seed,
+            resume=resume,
+            data=data_record(data),
         ) as folder,
         worker_pool(config.workers) as pool,
     ):
@@ -227,7 +234,7 @@ def _write(
     figures = save_ablation_figures(
         folder / "figures", summarise(results), compared, where=where, margin=config.margin
     )
-    notes = [*data.notes, *cautions(config, test.labels, data.class_names)]
+    notes = [*notes_of(data), *cautions(config, test.labels, data.class_names)]
     if "imagenet" not in kinds:
         notes.append(
             "ImageNet weights are not on this machine and were not downloaded: no such encoder."

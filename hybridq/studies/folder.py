@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from hybridq.config.base import Config
+from hybridq.data.provenance import check_same_images
 from hybridq.lock import locked
 from hybridq.runs import (
     STUDY_LOCK,
     create_run,
     log_to_file,
     note_resumption,
+    recorded_data,
     to_go_on_with,
     write_config,
     write_environment,
@@ -24,7 +27,14 @@ logger = logging.getLogger("hybridq")
 
 @contextmanager
 def study_folder(
-    config: Config, kind: str, name: str, *, runs: Path, seed: int, resume: Path | None
+    config: Config,
+    kind: str,
+    name: str,
+    *,
+    runs: Path,
+    seed: int,
+    resume: Path | None,
+    data: Mapping[str, Any],
 ) -> Iterator[Path]:
     """The folder of a study while it runs.
 
@@ -35,9 +45,10 @@ def study_folder(
         runs: Where a new one is made.
         seed: Recorded in a new one.
         resume: The folder to go on with, if there is one.
+        data: What `data_record` gave of the data that is read.
 
     Raises:
-        InvalidValueError: If another process is at work on it.
+        InvalidValueError: If another process is at work on it, or it began with other data.
     """
     folder = resume or create_run(runs, "study", name)
     with (
@@ -47,8 +58,9 @@ def study_folder(
     ):
         if resume is None:
             write_config(folder, config)
-            write_environment(folder, seed=seed, worker_threads=1)
+            write_environment(folder, seed=seed, worker_threads=1, data=data)
         else:
+            check_same_images(recorded_data(folder), data, folder)
             note_resumption(folder)
         logger.info("study folder %s", folder)
         yield folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 from tqdm import tqdm
 
 from hybridq.config import FinetuneConfig, NoiseStudyConfig
+from hybridq.data import data_record, notes_of
+from hybridq.data.provenance import other_splits
 from hybridq.evaluation.evaluate import limited_split
 from hybridq.evaluation.tables import interval, table
 from hybridq.files import (
@@ -33,7 +35,7 @@ from hybridq.studies.noise_grid import Grid, Pair, pair_with_controls, read_grid
 from hybridq.studies.noise_unit import Unit, check_devices, measure, study_data
 from hybridq.studies.pool import run_units
 from hybridq.studies.summary import flip_table, summarise
-from hybridq.wording import counted
+from hybridq.wording import counted, listed
 
 logger = logging.getLogger("hybridq")
 
@@ -62,13 +64,22 @@ def noise_study(config: NoiseStudyConfig) -> Path:
         for one in (pair.run, pair.control):
             check_hidden(read_config(one, FinetuneConfig, "finetune"), pseudonyms)
     check_same_data(given, "study noise", data)
+    record = data_record(data)
+    if others := _trained_on_others(pairs, record):
+        logger.warning("%s", others)
     check_devices(pairs[0].spec.head, grid)
     if resume is None:
         config = _absolute(config)
     name = config.name or f"noise-{_name(pairs)}"
     kept = recorded(config, data, pseudonyms)
     with study_folder(
-        kept, "noise", name, runs=config.runs, seed=config.seed, resume=resume
+        kept,
+        "noise",
+        name,
+        runs=config.runs,
+        seed=config.seed,
+        resume=resume,
+        data=record,
     ) as folder:
         _run(config, grid, pairs, folder)
     return folder
@@ -146,6 +157,7 @@ def _write(
     ]
     _, data = study_data(pairs[0].run, config)
     split = limited_split(data, config.split, config.limit, seed=config.seed)
+    record = data_record(data)
     summary = summarise(rows)
     for name, lines in (("study", rows), ("summary", summary)):
         header = list(lines[0])
@@ -174,9 +186,17 @@ def _write(
             "grid": asdict(grid),
             "rows": len(rows),
             "figures": [path.name for path in figures],
-            "notes": list(data.notes),
+            "notes": [*notes_of(data), *filter(None, [_trained_on_others(pairs, record)])],
         },
     )
+
+
+def _trained_on_others(pairs: Sequence[Pair], record: Mapping[str, Any]) -> str | None:
+    """A sentence on the models whose data were others than the study's; None if there are none."""
+    names = [pair.run.name for pair in pairs if other_splits(pair.spec.data_hashes, record)]
+    if not names:
+        return None
+    return f"Trained on other images or labels than those of this study: {listed(names)}."
 
 
 def _cell(value: Any, column: str) -> str:

@@ -19,8 +19,9 @@ from torch.utils.data import DataLoader
 from backends import Executable
 from hybridq.checkpoint import ModelSpec, hashes_of, save_model
 from hybridq.config import FinetuneConfig
-from hybridq.data import ImageData, ImageSplit, labelled_subset, load_data
+from hybridq.data import ImageData, ImageSplit, data_record, labelled_subset, load_data
 from hybridq.data.dataset import absent_classes
+from hybridq.data.provenance import hashes_of_splits
 from hybridq.encoder.augment import Augment
 from hybridq.encoder.backbone import NUM_FEATURES
 from hybridq.errors import InvalidValueError
@@ -287,11 +288,13 @@ def _train(
     resume: Path | None,
 ) -> Path:
     module = FinetuneModule(config, model, train, data)
+    record = data_record(data)
     with training_run(
         config,
         "finetune",
         f"{data.name}-{config.head.name}",
         resume=resume,
+        data=record,
         backend=backend.describe(),
     ) as folder:
         spec = ModelSpec(
@@ -305,6 +308,7 @@ def _train(
             labels=config.labels,
             backend=config.backend,
             seed=config.seed,
+            data_hashes=hashes_of_splits(record),
         )
         writable = folder if is_first_rank(config.compute) else None
         keeper = KeepModel(writable, model, spec, config.keep)

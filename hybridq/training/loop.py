@@ -9,7 +9,7 @@ import sys
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
@@ -23,6 +23,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from hybridq.config import ComputeConfig, FinetuneConfig, PretrainConfig
+from hybridq.data.provenance import check_same_images
 from hybridq.errors import InvalidValueError, UnavailableError
 from hybridq.files import append_jsonl, read_jsonl, write_bytes, write_jsonl
 from hybridq.finite import NotFiniteError, check_finite
@@ -33,6 +34,7 @@ from hybridq.runs import (
     log_to_file,
     note_computing,
     note_resumption,
+    recorded_data,
     to_go_on_with,
     write_config,
     write_environment,
@@ -252,6 +254,7 @@ def training_run(
     name: str,
     *,
     resume: Path | None,
+    data: Mapping[str, Any],
     **environment: Any,
 ) -> Iterator[Path | None]:
     """The run folder of a training, made (or gone on with) and logged to by the first rank.
@@ -265,10 +268,11 @@ def training_run(
         command: `pretrain` or `finetune`.
         name: of the run, where the config gives none.
         resume: the folder to go on with, or None for a new one.
+        data: what `data_record` gave of the data that is read.
         **environment: more for `environment.json`.
 
     Raises:
-        InvalidValueError: if another process trains the run.
+        InvalidValueError: if another process trains the run, or it began with other data.
     """
     if not is_first_rank(config.compute):
         yield resume
@@ -281,7 +285,8 @@ def training_run(
     ):
         if resume is None:
             write_config(folder, config)
-            write_environment(folder, seed=config.seed, **environment)
+            write_environment(folder, seed=config.seed, data=data, **environment)
         else:
+            check_same_images(recorded_data(folder), data, folder)
             note_resumption(folder)
         yield folder

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from hybridq.config import PretrainConfig
-from hybridq.data import ImageData, load_data
+from hybridq.data import ImageData, data_record, load_data
 from hybridq.data.medmnist import MEDMNIST
 from hybridq.encoder.augment import Augment
 from hybridq.encoder.backbone import FILE as ENCODER
@@ -143,7 +143,9 @@ def pretrain(config: PretrainConfig) -> Path:
         stem=encoder.spec.stem,
         images=2 * min(config.batch_size, len(images)),
     )
-    with training_run(config, "pretrain", data.name, resume=resume) as folder:
+    with training_run(
+        config, "pretrain", data.name, resume=resume, data=data_record(data)
+    ) as folder:
         module = PretrainModule(config, encoder, images)
         trainer = make_trainer(
             config.compute,

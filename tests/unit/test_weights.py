@@ -384,3 +384,14 @@ def test_an_encoder_of_nan_is_called_damaged(tmp_path, capsys, command):
     assert "features.18.1.running_var" in line
     assert "damaged" in line
     assert not runs.exists()
+
+
+def test_a_finished_run_that_is_trained_again_holds_the_new_hashes(copied):
+    """Without its checkpoint it begins anew, and other kernels may come to other weights."""
+    path = copied / "result.json"
+    result = json.loads(path.read_text())
+    path.write_text(json.dumps(result | {"hashes": {"config": "0" * 64, "weights": "0" * 64}}))
+    refused(lambda: load_model(copied, backend=None), "result.json")
+    assert main(["finetune", "--resume", str(copied)]) == 0
+    assert json.loads(path.read_text())["hashes"] == hashes_of(copied)
+    load_model(copied, backend=None)
