@@ -22,6 +22,7 @@ from hybridq.training.pretrain import PretrainModule, pretrain
 pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
 
 PHANTOM = "phantom,size=16,count=40"
+NONE = {"name": "none", "splits": {}}
 
 
 @pytest.fixture(scope="module")
@@ -110,17 +111,17 @@ def test_a_killed_process_holds_nothing(begun):
 @pytest.mark.parametrize("node", ["NODE_RANK", "GROUP_RANK"])
 def test_the_processes_of_one_training_do_not_wait_for_each_other(begun, monkeypatch, node):
     two = PretrainConfig(data=PHANTOM, compute=ComputeConfig(num_nodes=2))
-    with loop.training_run(two, "pretrain", "x", resume=begun) as folder:
+    with loop.training_run(two, "pretrain", "x", resume=begun, data=NONE) as folder:
         assert folder == begun
         with monkeypatch.context() as patch:
             patch.setattr(loop.rank_zero_only, "rank", 1)
-            with loop.training_run(two, "pretrain", "x", resume=begun) as other:
+            with loop.training_run(two, "pretrain", "x", resume=begun, data=NONE) as other:
                 assert other == begun
-            with loop.training_run(two, "pretrain", "x", resume=None) as other:
+            with loop.training_run(two, "pretrain", "x", resume=None, data=NONE) as other:
                 assert other is None
         with monkeypatch.context() as patch:  # the first process on a second machine
             patch.setenv(node, "1")
-            with loop.training_run(two, "pretrain", "x", resume=begun) as other:
+            with loop.training_run(two, "pretrain", "x", resume=begun, data=NONE) as other:
                 assert other == begun
             assert loop.is_first_rank(ComputeConfig())  # a variable of something else
 
