@@ -185,7 +185,7 @@ def test_damaged_files(npz, spoil):
     assert not Trap.sprung
 
 
-def test_too_little_memory_is_not_called_damage(npz, monkeypatch, capsys):
+def test_too_little_memory_is_not_called_damage(npz, isolated, monkeypatch, capsys):
     path = npz()
 
     def fail(_archive, _key):

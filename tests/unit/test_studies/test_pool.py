@@ -11,6 +11,7 @@ import pytest
 
 from hybridq.errors import InvalidValueError, UnavailableError
 from hybridq.studies.pool import run_units, worker_pool
+from hybridq.threads import MARK, SPIN_NAMES
 
 
 def square(number):
@@ -29,16 +30,27 @@ def sleep_long(number):
     return number
 
 
+def square_and_settings(number):
+    return *square(number), (os.environ["OMP_NUM_THREADS"], os.environ.get("GOMP_SPINCOUNT"))
+
+
 @pytest.mark.parametrize("workers", [1, 2])
-def test_every_unit_once(workers):
-    found = dict(run_units(square, list(range(7)), workers=workers, ray=None))
-    assert {unit: value for unit, (value, _) in found.items()} == {n: n**2 for n in range(7)}
-    processes = {process for _, process in found.values()}
+def test_every_unit_once(workers, monkeypatch):
+    """Processes of their own compute on one thread each, with the spin that hybridq sets."""
+    for name in (*SPIN_NAMES, MARK):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    found = dict(run_units(square_and_settings, list(range(7)), workers=workers, ray=None))
+    assert {unit: value for unit, (value, *_) in found.items()} == {n: n**2 for n in range(7)}
+    processes = {process for _, process, _ in found.values()}
+    settings = {settings for *_, settings in found.values()}
     if workers == 1:
         assert processes == {os.getpid()}
+        assert settings == {("7", None)}
     else:
         assert os.getpid() not in processes
         assert len(processes) <= 2
+        assert settings == {("1", "3000")}
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -66,10 +78,6 @@ def test_no_cluster_at_the_address():
     pytest.importorskip("ray")
     with pytest.raises(UnavailableError, match="check --ray"):
         list(run_units(square, [1], workers=1, ray="127.0.0.1:1"))
-
-
-def square_and_settings(number):
-    return *square(number), (os.environ["OMP_NUM_THREADS"], os.environ.get("GOMP_SPINCOUNT"))
 
 
 def test_a_local_ray_cluster(monkeypatch):
