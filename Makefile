@@ -10,7 +10,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint
 # Each test process computes on one core; the processes share the machine between them.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test test-all lint docs notebooks clean
+.PHONY: demo test test-all test-machines lint docs notebooks clean
 
 demo: $(VENV)/.package
 	$(BIN)/hybridq demo
@@ -20,6 +20,10 @@ test: lint
 
 test-all: lint
 	$(PYTEST)
+
+# What trains, with the instructions and threads of other machines.
+test-machines: $(VENV)/.test
+	$(BIN)/python tests/machines.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

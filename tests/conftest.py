@@ -73,11 +73,14 @@ def isolated(monkeypatch, tmp_path, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def single_thread():
-    """One torch thread, so that sums are taken in the same order in every process."""
+    """One torch thread, so that sums are taken in the same order in every process.
+
+    `make test-machines` sets another number.
+    """
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(int(os.environ.get("TEST_THREADS", "1")))
     yield
     torch.set_num_threads(before)
 

@@ -47,7 +47,7 @@ ARMS = (
 )
 TABLES = ("ablation.csv", "summary.csv", "comparisons.csv", "comparisons.json", "search.csv")
 
-pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
+pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_thread")]
 
 
 def settings(**changes) -> AblationStudyConfig:

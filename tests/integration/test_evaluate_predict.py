@@ -29,7 +29,7 @@ from hybridq.evaluation.tables import evaluation_table
 from hybridq.runs import read_result
 from hybridq.training.finetune import finetune
 
-pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
+pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_thread")]
 
 PHANTOM = "phantom,size=16,count=40"  # 10 images to test on
 

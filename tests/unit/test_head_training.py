@@ -18,7 +18,7 @@ from hybridq.training.finetune import finetune
 from hybridq.training.head import head_probs, train_head
 from hybridq.training.seeding import derive_seed
 
-pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
+pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_thread")]
 
 PHANTOM = "phantom,size=16,count=120"
 

@@ -39,7 +39,7 @@ from hybridq.training.loop import MetricsFile
 from hybridq.training.optimizer import decay_groups, warmup_cosine
 from hybridq.training.pretrain import PretrainModule, pretrain
 
-pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
+pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_thread")]
 
 PHANTOM = "phantom,size=16,count=40"  # 24 images to train on: 3 steps of 8
 PQC = HeadConfig(name="pqc", num_qubits=2, num_layers=1)

@@ -27,7 +27,7 @@ from hybridq.studies.noise import noise_study, summary_table
 from hybridq.studies.noise_unit import load, true_margins
 from hybridq.training.finetune import finetune
 
-pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
+pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_thread")]
 
 DEVICE = "FakeManilaV2"
 TABLES = ("study.csv", "summary.csv", "flips.csv")
