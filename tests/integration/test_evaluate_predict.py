@@ -33,6 +33,10 @@ pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_th
 
 PHANTOM = "phantom,size=16,count=40"  # 10 images to test on
 
+# What the kernels of single precision make of one image in a batch of another size, through 52
+# layers; probabilities of different images are a hundred times as far apart.
+ROUNDING = 1e-4
+
 
 def evaluated(run: Path, **changes) -> Path:
     fields = {"resamples": 100, "baselines": False, **changes}
@@ -181,7 +185,13 @@ def test_another_backend_with_the_same_weights(finetuned_pqc, exact_evaluation, 
 
 
 def prepared(images: np.ndarray, spec) -> torch.Tensor:
-    return prepare_images(images, image_size=spec.image_size, mean=spec.mean, std=spec.std)
+    return prepare_images(
+        images,
+        image_size=spec.image_size,
+        mean=spec.mean,
+        std=spec.std,
+        crop_pct=spec.crop_pct,
+    )
 
 
 def test_more_noise_moves_the_expectation_values_further(finetuned_pqc):
@@ -206,7 +216,9 @@ def test_limit_draws_fewer_images(finetuned):
     assert {row["label"] for row in rows} == {"0", "1"}
     whole = {r["id"]: r for r in read_csv(evaluated(finetuned) / "predictions" / "test.csv")}
     for row in rows:
-        assert float(row["prob_1"]) == pytest.approx(float(whole[row["id"]]["prob_1"]), abs=1e-6)
+        assert float(row["prob_1"]) == pytest.approx(
+            float(whole[row["id"]]["prob_1"]), abs=ROUNDING
+        )
 
 
 def test_probabilities_are_the_mean_over_views(finetuned):
@@ -214,12 +226,11 @@ def test_probabilities_are_the_mean_over_views(finetuned):
     with open_backend("statevector") as backend:
         model, spec = load_model(finetuned, backend=backend)
     test = load_data(PHANTOM, splits=("test",)).splits["test"]
+    seen = prepared(test.images, spec.encoder)
+    mirrored = torch.from_numpy(seen.numpy()[..., ::-1].copy())
     with torch.inference_mode():
-        both = [
-            model(prepared(images, spec.encoder)).double().softmax(dim=1)
-            for images in (test.images, test.images[:, :, ::-1].copy())
-        ]
-    np.testing.assert_allclose(found, torch.stack(both).mean(dim=0).numpy(), atol=1e-6)
+        both = [model(images).double().softmax(dim=1) for images in (seen, mirrored)]
+    np.testing.assert_allclose(found, torch.stack(both).mean(dim=0).numpy(), atol=ROUNDING)
 
 
 @pytest.mark.parametrize("limit", [None, 4])
@@ -265,7 +276,7 @@ def test_a_validation_split_of_one_class(save_npz, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["multilabel", "multiclass"])
-def test_other_tasks(save_npz, save_folder, tmp_path, kind):
+def test_other_tasks(save_npz, save_folder, tmp_path, kind, lively):
     source = save_npz("chest.npz", labels=14) if kind == "multilabel" else save_folder()
     run = finetune(
         FinetuneConfig(
@@ -290,7 +301,7 @@ def test_other_tasks(save_npz, save_folder, tmp_path, kind):
         predict(PredictConfig(run=run, images=(picture,), out=tmp_path / "out.csv"))
         (row,) = read_csv(tmp_path / "out.csv")
         found = [float(row[f"prob_{k}"]) for k in range(14)]
-        np.testing.assert_allclose(found, probs[0], atol=1e-6)
+        np.testing.assert_allclose(found, probs[0], atol=ROUNDING)
         assert row["predicted"] == "+".join(str(k) for k in range(14) if found[k] >= 0.5)
     else:
         assert (folder / "figures" / "confusion.png").is_file()
@@ -330,14 +341,14 @@ def test_predictions_of_files_are_those_of_the_evaluation(
     assert list(rows[0]) == ["path", "predicted", "prob_no lesion", "prob_lesion"]
     assert [row["path"] for row in rows] == [str(path) for path in paths]
     found = predicted_probs(Path("a/out.csv"))
-    np.testing.assert_allclose(found, probs_of(exact_evaluation), atol=1e-6)
+    np.testing.assert_allclose(found, probs_of(exact_evaluation), atol=ROUNDING)
     names = np.array(["no lesion", "lesion"])
     assert [row["predicted"] for row in rows] == names[found.argmax(axis=1)].tolist()
     assert not list(Path("a").glob("*.part"))
 
 
 @pytest.mark.parametrize("image_size", [24, 12])
-def test_predictions_are_those_of_the_evaluation_where_images_are_resized(image_size):
+def test_predictions_are_those_of_the_evaluation_where_images_are_resized(image_size, lively):
     run = finetune(
         FinetuneConfig(
             data=PHANTOM,
@@ -352,11 +363,11 @@ def test_predictions_are_those_of_the_evaluation_where_images_are_resized(image_
     write_test_images(Path("images"))
     predict(PredictConfig(run=run, images=(Path("images"),), out=Path("out.csv")))
     np.testing.assert_allclose(
-        predicted_probs(Path("out.csv")), probs_of(evaluated(run)), atol=1e-6
+        predicted_probs(Path("out.csv")), probs_of(evaluated(run)), atol=ROUNDING
     )
 
 
-def test_predictions_are_those_of_the_evaluation_on_a_folder(save_folder):
+def test_predictions_are_those_of_the_evaluation_on_a_folder(save_folder, lively):
     """Files as they lie in the folder that was evaluated, on another backend, too."""
     root = save_folder(size=20)
     run = finetune(
@@ -375,7 +386,7 @@ def test_predictions_are_those_of_the_evaluation_on_a_folder(save_folder):
         paths = [Path(row["path"]) for row in read_csv(out)]
         ids = [row["id"] for row in read_csv(folder / "predictions" / "test.csv")]
         assert [path.relative_to(root).as_posix() for path in paths] == ids
-        np.testing.assert_allclose(predicted_probs(out), probs_of(folder), atol=1e-6)
+        np.testing.assert_allclose(predicted_probs(out), probs_of(folder), atol=ROUNDING)
 
 
 def test_colour_files_of_any_size_and_kind(finetuned):
