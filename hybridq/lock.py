@@ -9,6 +9,8 @@ from pathlib import Path
 
 from hybridq.errors import InvalidValueError
 
+_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
 
 @contextmanager
 def locked(path: Path, doing: str, *, wait_seconds: float = 0.0) -> Iterator[None]:
@@ -22,7 +24,8 @@ def locked(path: Path, doing: str, *, wait_seconds: float = 0.0) -> Iterator[Non
         wait_seconds: How long to wait for it.
 
     Raises:
-        InvalidValueError: If another process is inside for longer.
+        InvalidValueError: If another process is inside for longer, or the file cannot be written.
+        sqlite3.OperationalError: If the disk is full or broken.
     """
     try:
         lock = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None)
@@ -34,6 +37,8 @@ def locked(path: Path, doing: str, *, wait_seconds: float = 0.0) -> Iterator[Non
         try:
             lock.execute("begin exclusive")
         except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF in _DISK:
+                raise
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                 raise InvalidValueError(
                     f"Expected to write {path}, got {error}: check permissions and space."

@@ -1,6 +1,6 @@
 """Jobs on IBM hardware: submitted at most once, surviving anything, collected on any day.
 
-`submit` and `collect` are what `hybridq submit` and `hybridq jobs collect` call; `progress` reads
+`submit`, `compare_backends`, `collect` and `recover` are what the commands call; `progress` reads
 how far a submission has come, `read_values` what came back for each image, `report` puts it into
 words. Progress is told to the logger `hybridq`: from Python it shows once logging is set up, as by
 `logging.basicConfig(level=logging.INFO)`.
@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from hybridq.hardware.chunks import Chunk, ChunkState
 from hybridq.hardware.collect import Progress, all_progress, cancel, collect, progress
+from hybridq.hardware.compare import Compared, compare_backends
 from hybridq.hardware.plan import Plan
+from hybridq.hardware.recover import recover
 from hybridq.hardware.report import plan_table, result_table, status_table
 from hybridq.hardware.submit import Outcome, submit
 from hybridq.hardware.values import Values, read_values
@@ -18,6 +20,7 @@ from hybridq.hardware.values import Values, read_values
 __all__ = [
     "Chunk",
     "ChunkState",
+    "Compared",
     "Outcome",
     "Plan",
     "Progress",
@@ -25,9 +28,11 @@ __all__ = [
     "all_progress",
     "cancel",
     "collect",
+    "compare_backends",
     "plan_table",
     "progress",
     "read_values",
+    "recover",
     "result_table",
     "status_table",
     "submit",

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from backends import IbmRuntime, Spec, parse_backend
 from backends.calibration import SUFFIX
@@ -36,12 +36,24 @@ Ints = NDArray[np.int64]
 class Planned(BaseModel):
     """What is read of a plan; earlier versions noted less."""
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     device: str
     calibration_date: str | None
     mitigation: str
     shots: int
-    qpu_seconds: float = 0.0
+    qpu_seconds: float = Field(0.0, ge=0, le=1e9)
     jobs: tuple[PlannedJob, ...] = ()
+
+    @field_validator("jobs")
+    @classmethod
+    def _jobs_are_possible(cls, jobs: tuple[PlannedJob, ...]) -> tuple[PlannedJob, ...]:
+        starts = [0, *(job.stop for job in jobs)]
+        for job, start in zip(jobs, starts, strict=False):
+            seconds = (job.estimate.seconds, job.estimate.quick_seconds, job.max_seconds)
+            if not (job.start == start < job.stop and all(0 <= one <= 1e9 for one in seconds)):
+                raise ValueError(f"a job of images {job.start} to {job.stop} that cannot be")
+        return jobs
 
 
 class Submission(Config):

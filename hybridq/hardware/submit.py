@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -209,16 +210,22 @@ def check_options(config: SubmitConfig) -> None:
 
 
 def create(config: SubmitConfig, work: Work, asked: Asked) -> Path:
-    """Write a new submission; it counts once its ledger is there, which comes last."""
+    """Write a new submission; it counts once its ledger is there, which comes last.
+
+    Where it cannot be written whole, nothing is left of it.
+    """
     folder = create_run(config.runs, COMMAND, config.name or config.run.name)
-    write_config(folder, without_names(config, asked.source, asked.pseudonyms))
-    write_environment(folder, seed=config.seed, backend={"plan": work.plan.to_dict()})
     name = f"hybridq-{uuid.uuid4().hex[:12]}"
-    work.submission.model_copy(update={"name": name}).save(folder)
-    work.images.save(folder)
-    work.program.save(folder)
-    ranges = [(job.start, job.stop) for job in work.plan.jobs]
-    Ledger.create(folder, ranges, name=name)
+    try:
+        write_config(folder, without_names(config, asked.source, asked.pseudonyms))
+        write_environment(folder, seed=config.seed, backend={"plan": work.plan.to_dict()})
+        work.submission.model_copy(update={"name": name}).save(folder)
+        work.images.save(folder)
+        work.program.save(folder)
+        Ledger.create(folder, [(job.start, job.stop) for job in work.plan.jobs], name=name)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # nothing of it was posted
+        raise
     logger.info("submission folder %s", folder)
     return folder
 

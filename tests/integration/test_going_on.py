@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -283,3 +285,30 @@ def test_options_that_contradict_each_other(loopback, submit, arguments, backend
     assert len(err.strip().splitlines()) == 1
     assert message in err
     assert posts(loopback) == []
+
+
+@contextmanager
+def files_of_at_most(size):
+    """No file may grow beyond a size, as where a disk is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("size", [0, 2_000, 30_000, 50_000])
+def test_a_full_disk_is_one_line_and_posts_nothing_twice(loopback, submit, command, size):
+    for give in (submit, lambda: command("jobs", "collect", newest())):
+        with files_of_at_most(size):
+            code, _, err = give()
+        assert code in (0, 1)
+        assert "Logging error" not in err
+        assert err.count("hybridq: error:") == code
+        if not folders():  # nothing is left of what was not written whole
+            break
+        assert (newest() / FILE).exists()
+    assert submit("--wait", "60")[0] == 0
+    assert states(newest()) == ["done"]
+    assert len(loopback.accepted) == 1
