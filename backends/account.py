@@ -49,8 +49,7 @@ def find_device(spec: IbmRuntime, service: QiskitRuntimeService | None = None) -
         ServiceError: If there is no account, the service refuses, or the account has no such
             device; one line without secrets.
     """
-    service = open_service(spec) if service is None else service
-    return Door(spec).ask(lambda: _found(spec, service))
+    return Door(spec).ask(lambda: _found(spec, service or open_service(spec)))
 
 
 def read_calibration(door: Door, device: BackendV2) -> None:

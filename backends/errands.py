@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import warnings
@@ -148,6 +149,7 @@ def watch(service: Any) -> bool:
             adapter = session.get_adapter(session.base_url)
             if not isinstance(adapter, _Watched):
                 session.mount(session.base_url, _Watched(adapter, session.auth))
+                _forget_token_request(session.auth)
     except AttributeError:
         return False
     return bool(sessions)
@@ -222,12 +224,17 @@ class _Watched:
             Exception: What keeps the token from being issued.
         """
         if str(request.headers.get("Authorization", "")).startswith("apikey "):
-            manager = self._auth.tm
-            manager.request_time = 0  # else it waits a minute after a request that failed
+            _forget_token_request(self._auth)
             try:
-                request.headers["Authorization"] = f"Bearer {manager.get_token()}"
+                request.headers["Authorization"] = f"Bearer {self._auth.tm.get_token()}"
             finally:
-                manager.request_time = 0
+                _forget_token_request(self._auth)
+
+
+def _forget_token_request(auth: Any) -> None:
+    """Let the next token be asked for at once: after a request that failed a minute is waited."""
+    with contextlib.suppress(AttributeError):
+        auth.tm.request_time = 0
 
 
 def _failure(reply: Any) -> HTTPError:
