@@ -8,6 +8,7 @@ unless `is_isa_circuit` accepts them.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -40,6 +41,8 @@ from backends.scheduled import ScheduledSimulator
 from backends.seeds import SeedSequenceCounter
 from backends.specs import IbmRuntime
 from backends.troubles import Act
+
+logger = logging.getLogger(__name__)
 
 FREE_SECONDS = 60.0
 """Estimated QPU seconds up to which nobody is asked."""
@@ -222,9 +225,13 @@ class HardwareEngine(_RuntimeEngine):
         return self._door.wait(lambda: read_expvals(job.result()), Act.READ)
 
     def close(self) -> None:
-        """Close the batch or session, if one was started."""
-        if self._mode is not None:
+        """Close the batch or session, if one was started; that it was not is told."""
+        if self._mode is None:
+            return
+        try:
             self._door.ask(self._mode.close)
+        except ServiceError as error:
+            logger.warning("the batch or session was not closed, IBM does it in time: %s", error)
 
 
 class RehearsalEngine(_RuntimeEngine):

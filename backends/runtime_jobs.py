@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ from backends.jobs import FoundJob, JobReport, JobService, JobState, ServiceErro
 from backends.specs import IbmRuntime
 from backends.troubles import Act, without_secrets
 
+OPEN_AGAIN_SECONDS = 5.0
+"""Seconds after a service could not be opened, before that is tried again."""
 PAGE = 100
 """Jobs that are asked for at a time."""
 MOST_PAGES = 200
@@ -58,6 +61,7 @@ class RuntimeJobs(JobService):
         self._device = device
         self._door = Door(spec, answer_seconds=answer_seconds)
         self._known_service: QiskitRuntimeService | None = None
+        self._unopened: tuple[float, ServiceError] | None = None
         self._mode: Batch | Session | None = None
         self._is_ready = False
         self._jobs: dict[str, Any] = {}
@@ -227,7 +231,13 @@ class RuntimeJobs(JobService):
         The client asks the instance that it used last, and moves on to another one on its own.
         """
         if self._known_service is None:
-            self._known_service = self._first_service()
+            if self._unopened is not None and time.monotonic() < self._unopened[0]:
+                raise self._unopened[1]
+            try:
+                self._known_service = self._first_service()
+            except ServiceError as error:
+                self._unopened = (time.monotonic() + OPEN_AGAIN_SECONDS, error)
+                raise
         service = self._known_service
         watch(service)
         instance = getattr(self._device, "_instance", None)

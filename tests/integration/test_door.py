@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import pickle
+from pathlib import Path
 
 import pytest
 from urllib3.util.retry import Retry
@@ -204,6 +205,35 @@ def test_no_secret_in_what_a_submission_keeps(loopback, submit, command, told, m
     for secret in (TOKEN, CRN):
         assert secret.encode() not in kept
         assert secret not in told.getvalue()
+
+
+def test_an_evaluation_whose_post_is_lost_says_so_and_posts_once(
+    loopback, command, told, varied_run
+):
+    loopback.faults.add("POST", "^/jobs$", status=503, accept=True, times=9)
+    code, _, err = command("evaluate", varied_run, "--backend", NAMED, "--limit", "4")
+    assert code == 2
+    assert "A job may have been accepted all the same" in err.splitlines()[-1]
+    assert len(posts(loopback)) == len(loopback.accepted) == 1
+
+
+def test_an_evaluation_whose_batch_stays_open_is_kept(loopback, command, told, varied_run, caplog):
+    loopback.faults.add("PATCH", "^/sessions/", status=503, times=9)
+    limits = ("--limit", "4", "--resamples", "100")
+    code, out, err = command("evaluate", varied_run, "--backend", NAMED, *limits)
+    assert code == 0, err
+    assert "was not closed" in caplog.text
+    assert Path(out.strip().splitlines()[-1]).is_dir()
+
+
+def test_a_service_that_cannot_be_opened_is_not_tried_for_each_job(loopback, submit, command, told):
+    submit("--job-executions", "6000")
+    loopback.faults.add("POST", "^/search/", status=503, times=99)
+    del loopback.requests[:]
+    code, out, _ = command("jobs", "collect", newest())
+    assert code == 3
+    assert NETWORK in out
+    assert len([r for r in loopback.requests if r.path.startswith("/search/")]) == 1
 
 
 def test_a_saved_account_is_redacted(loopback, command, told, monkeypatch, tmp_path):
