@@ -19,6 +19,8 @@ from qiskit_aer.noise import (
 )
 from qiskit_aer.noise.device import basic_device_gate_errors, basic_device_readout_errors
 
+from backends.errors import InvalidValueError
+
 Assignments: TypeAlias = dict[int, npt.NDArray[np.float64]]
 """For some qubits the matrix A[true, read], (2, 2), of the probabilities of reading."""
 
@@ -32,7 +34,11 @@ def device_noise(device: BackendV2, scale: float = 1.0) -> NoiseModel:
 
     Returns:
         Gate, relaxation and readout errors.
+
+    Raises:
+        InvalidValueError: If a qubit has no readout error in its calibration.
     """
+    _check_readout(device)
     if scale == 1.0:
         return NoiseModel.from_backend(device)
     model = NoiseModel(basis_gates=device.operation_names)
@@ -47,6 +53,20 @@ def device_noise(device: BackendV2, scale: float = 1.0) -> NoiseModel:
         # Aer has no public way to add a pass to a noise model.
         model._custom_noise_passes.append(delays)
     return model
+
+
+def _check_readout(device: BackendV2) -> None:
+    """Refuse a calibration without a readout error, as of qubits that are out of order."""
+    measured = device.target["measure"] if "measure" in device.target.operation_names else {}
+    numbers = getattr(device, "qubits", range(int(device.target.num_qubits)))
+    for places, properties in measured.items():
+        known = properties is None or properties.error is not None
+        if places is not None and not known and not hasattr(properties, "prob_meas1_prep0"):
+            raise InvalidValueError(
+                f"Expected a readout error of each qubit in use, got none of qubit "
+                f"{numbers[places[0]]} in the calibration of {device.name}: give an "
+                "`initial_layout` without it, or another device."
+            )
 
 
 def device_assignments(target: Target, scale: float = 1.0) -> Assignments:

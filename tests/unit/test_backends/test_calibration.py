@@ -198,6 +198,23 @@ def test_values_that_cannot_be(path, value, manila, tmp_path):
     assert len(str(caught.value)) < 400
 
 
+@pytest.mark.parametrize("text", ["aer_noisy,device=", "ibm_rehearsal,rehearse="])
+def test_a_qubit_without_a_readout_error(text, manila, tmp_path):
+    content = json.loads(manila)
+    qubits = content["properties"]["qubits"]
+    qubits[4] = [value for value in qubits[4] if value["name"] != "readout_error"]
+    (tmp_path / "device.json").write_text(json.dumps(content))
+    circuit = QuantumCircuit(2)
+    circuit.cx(0, 1)
+    with open_backend(f"{text}{tmp_path / 'device.json'}") as executable:
+        with pytest.raises(InvalidValueError, match="got none of qubit 4 in the calibration"):
+            executable.run(
+                executable.prepare(circuit, "ZZ", initial_layout=[3, 4]), np.zeros((1, 0))
+            )
+        elsewhere = executable.prepare(circuit, "ZZ", initial_layout=[0, 1])
+        assert executable.run(elsewhere, np.zeros((1, 0))).values[0, 0] > 0.5
+
+
 def test_what_a_device_reports_and_cannot_be_is_left_out(tmp_path):
     """As an IBM device may: then it is unknown, and the file can be read."""
     device = load_calibration(save_calibration(fake_device("manila"), tmp_path / "a.json"))
