@@ -141,6 +141,17 @@ def _read_config(folder: Path) -> Any:
     return read_json(folder / CONFIG, "the config of a hybridq model", RETRAIN)
 
 
+def check_model(run: Path) -> None:
+    """Refuse a model that no command can use, before other work is done.
+
+    Raises:
+        MissingFileError: if there is none.
+        InvalidValueError: if it is damaged, or was changed since it was written.
+    """
+    read_spec(run)
+    _read_weights(run)
+
+
 def load_model(run: Path, *, backend: Executable | None) -> tuple[HybridClassifier, ModelSpec]:
     """Read the model of a run, in evaluation mode, on `backend`.
 

@@ -25,8 +25,13 @@ class NotFiniteError(InvalidValueError):
     """
 
     def __init__(self, what: str, got: str, remedy: str) -> None:
-        super().__init__(f"Expected finite {what}, got {got}: {remedy}")
+        super().__init__(what, got, remedy)  # what a worker process hands over is made of them
         self.got = f"{what} with {got}"
+
+    def __str__(self) -> str:
+        """The message."""
+        what, got, remedy = self.args
+        return f"Expected finite {what}, got {got}: {remedy}"
 
 
 def check_finite(

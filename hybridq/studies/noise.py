@@ -12,6 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from hybridq.checkpoint import check_model
 from hybridq.config import FinetuneConfig, NoiseStudyConfig
 from hybridq.data import data_record, notes_of
 from hybridq.data.provenance import other_splits
@@ -63,6 +64,7 @@ def noise_study(config: NoiseStudyConfig) -> Path:
     for pair in pairs:
         for one in (pair.run, pair.control):
             check_hidden(read_config(one, FinetuneConfig, "finetune"), pseudonyms)
+            check_model(one)
     check_same_data(given, "study noise", data)
     record = data_record(data)
     if others := _trained_on_others(pairs, record):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
 import shutil
 from pathlib import Path
 
@@ -82,6 +83,15 @@ def test_weights_are_named_and_whole_numbers_pass():
     state = {"count": torch.tensor(3), "bias": torch.tensor([0.0, NAN, INF])}
     with pytest.raises(NotFiniteError, match="got 2 NaN or infinite of 3 in bias"):
         check_finite("weights", state)
+
+
+def test_a_worker_hands_the_error_over_as_it_is():
+    with pytest.raises(NotFiniteError) as info:
+        check_finite("logits", torch.tensor([NAN]), "train again.")
+    copy = pickle.loads(pickle.dumps(info.value))
+    assert isinstance(copy, NotFiniteError)
+    assert str(copy) == "Expected finite logits, got 1 NaN or infinite of 1: train again."
+    assert copy.got == info.value.got
 
 
 @pytest.mark.parametrize("multilabel", [False, True])
@@ -395,3 +405,36 @@ def test_a_finished_run_that_is_trained_again_holds_the_new_hashes(copied):
     assert main(["finetune", "--resume", str(copied)]) == 0
     assert json.loads(path.read_text())["hashes"] == hashes_of(copied)
     load_model(copied, backend=None)
+
+
+@pytest.mark.parametrize("spoilt", ["run", "control"])
+@pytest.mark.parametrize("how", ["nan", "flipped"])
+def test_studies_submissions_and_reports_use_the_same_door(
+    finetuned_pqc, finetuned_control, capsys, tmp_path, tree, spoilt, how
+):
+    run = Path(shutil.copytree(finetuned_pqc, tmp_path / "run"))
+    control = Path(shutil.copytree(finetuned_control, tmp_path / "control"))
+    bad = run if spoilt == "run" else control
+    if how == "nan":
+        forget(bad, lambda state: state["head.classifier.bias"].fill_(NAN))
+    else:
+        path = bad / "model" / "model.safetensors"
+        data = bytearray(path.read_bytes())
+        data[-9] ^= 2
+        path.write_bytes(data)
+    runs = ["--runs", str(tmp_path / "runs")]
+    study = ["--noise-scale", "0", "--shots", "none", "--device", "FakeManilaV2", "--workers", "2"]
+    commands = [
+        ["study", "noise", str(run), str(control), *study, *runs],
+        ["report", str(bad), "--out", str(tmp_path / "report.html")],
+    ]
+    if bad == run:
+        where = ["--backend", "ibm_rehearsal", "--limit", "4", "--dry-run"]
+        commands.append(["submit", str(run), *where, *runs])
+    before = tree(tmp_path)
+    for arguments in commands:
+        capsys.readouterr()
+        assert main(arguments) == 2
+        line = capsys.readouterr().err.splitlines()[-1]
+        assert "head.classifier.bias" in line if how == "nan" else "hash" in line
+        assert tree(tmp_path) == before
