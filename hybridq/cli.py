@@ -28,7 +28,7 @@ from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.files import read_json, read_toml
 from hybridq.memory import keep_freed_memory
 from hybridq.outside import outside_cause, space_error
-from hybridq.pseudonyms import forget_told
+from hybridq.pseudonyms import forget_names
 from hybridq.threads import set_environment
 
 EXIT_FAILED = 1
@@ -118,7 +118,7 @@ def run(arguments: list[str]) -> int:
     command = COMMANDS[name]
     settings = parse(name, command.model, rest)
     set_up_logging()
-    forget_told()
+    forget_names()
     keep_freed_memory()
     if "torch" not in sys.modules:  # or this is a call from a program that runs already
         set_environment()

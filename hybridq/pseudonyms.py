@@ -16,6 +16,7 @@ import re
 import secrets
 import stat
 import tempfile
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -33,7 +34,16 @@ _DATA = re.compile(rf"data-[0-9a-f]{{{DIGITS}}}")
 
 logger = logging.getLogger("hybridq")
 
-_told: list[str] = []
+
+@dataclass
+class _Names:
+    """Whether this command has read names, and has told that it records them."""
+
+    read: str | None = None
+    told: bool = False
+
+
+_names = _Names()
 
 
 class Pseudonyms:
@@ -97,20 +107,29 @@ def is_pseudonym(source: str | None) -> bool:
     return source is not None and _DATA.fullmatch(source) is not None
 
 
-def tell_names(what: str) -> None:
-    """Say, once in a command, that names of files are recorded as they are."""
-    if not _told:
+def note_names(what: str) -> None:
+    """Note that images were read with their names; `tell_names` says it where they are recorded.
+
+    Args:
+        what: Name of the data.
+    """
+    _names.read = _names.read or what
+
+
+def tell_names() -> None:
+    """Say, once in a command, that names of files are recorded as they are, if some were read."""
+    if _names.read is not None and not _names.told:
+        _names.told = True
         logger.info(
             "names of files and folders (%s) are recorded as they are; --pseudonyms records keyed "
             "hashes in their place",
-            what,
+            _names.read,
         )
-    _told.append(what)
 
 
-def forget_told() -> None:
-    """Begin another command in this process, which says it again."""
-    _told.clear()
+def forget_names() -> None:
+    """Begin another command in this process."""
+    _names.read, _names.told = None, False
 
 
 def read_key(path: Path | None) -> bytes:

@@ -27,6 +27,7 @@ from hybridq.config import (
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 from hybridq.files import read_json, remove_leftovers, write_json
 from hybridq.outside import space_error
+from hybridq.pseudonyms import tell_names
 from hybridq.threads import computing
 
 PACKAGES = (
@@ -98,6 +99,7 @@ def create_run(runs: Path, command: str, name: str) -> Path:
                 f"({error.strerror}): choose another with --runs."
             ) from error
         _made_for[folder] = above
+        tell_names()
         return folder
     raise InvalidValueError(
         f"Expected a folder for runs, got {str(runs)!r}, in which none can be made: "

@@ -17,7 +17,7 @@ from hybridq.data.medmnist import MEDMNIST, MedMnistSet
 from hybridq.data.npz import NpzReader, class_count, open_npz
 from hybridq.data.splits import class_members
 from hybridq.errors import InvalidValueError, MissingFileError
-from hybridq.pseudonyms import Pseudonyms, is_pseudonym, tell_names
+from hybridq.pseudonyms import Pseudonyms, is_pseudonym, note_names
 
 Fields = dict[str, Any]
 _PHANTOM_FIELDS: Mapping[str, Callable[[str], Any]] = {
@@ -217,7 +217,7 @@ def _with_names(data: ImageData, pseudonyms: Pseudonyms | None, *, are_files: bo
     """The user's own data with pseudonyms, if there are any, for its name and its ids."""
     if pseudonyms is None:
         if are_files:
-            tell_names(data.name)
+            note_names(data.name)
         return data
     splits = {
         name: replace(split, ids=tuple(map(pseudonyms.image, split.ids)))

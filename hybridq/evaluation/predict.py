@@ -20,7 +20,7 @@ from hybridq.data.inside import Inside
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.files import check_out, check_regular, csv_text, write_csv
 from hybridq.model import probabilities
-from hybridq.pseudonyms import Pseudonyms, pseudonyms_of, tell_names
+from hybridq.pseudonyms import Pseudonyms, note_names, pseudonyms_of, tell_names
 from hybridq.runs import read_config
 
 logger = logging.getLogger("hybridq")
@@ -63,7 +63,7 @@ def predict(config: PredictConfig) -> None:
                 logger.info("%d of %d images", start + len(batch), len(paths))
     probs = torch.cat(parts).numpy()
     if pseudonyms is None:
-        tell_names("the images")
+        note_names("the images")
     named = _names(pseudonyms)
     header = ["path", "predicted", *(f"prob_{name}" for name in spec.class_names)]
     rows = [
@@ -78,6 +78,7 @@ def predict(config: PredictConfig) -> None:
         sys.stdout.write(csv_text(header, rows))
     else:
         write_csv(config.out, header, rows)
+        tell_names()
         logger.info("wrote %s", config.out)
 
 

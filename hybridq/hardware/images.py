@@ -18,7 +18,7 @@ from hybridq.data.images import read_image
 from hybridq.evaluation.evaluate import BATCH, classify, data_for, limited_split, threshold_for
 from hybridq.evaluation.predict import image_files
 from hybridq.model import HybridClassifier
-from hybridq.pseudonyms import Pseudonyms, tell_names
+from hybridq.pseudonyms import Pseudonyms, note_names
 from hybridq.recorded import recorded
 
 logger = logging.getLogger("hybridq")
@@ -63,7 +63,7 @@ def source_of(
         pixels = [read_image(path, channels=3) for path in files]
         names = map(str, files)
         if pseudonyms is None:
-            tell_names("the images")
+            note_names("the images")
         else:
             names = map(pseudonyms.image, names)
         return Source("image files", None, tuple(names), np.empty(0, int), pixels, None)

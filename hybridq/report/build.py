@@ -12,7 +12,7 @@ from hybridq.data.source import is_own
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.views import Views
 from hybridq.files import check_out, write_text
-from hybridq.pseudonyms import pseudonyms_of
+from hybridq.pseudonyms import pseudonyms_of, tell_names
 from hybridq.report.ablation import Ablation, read_ablations
 from hybridq.report.ablation_curves import ablation_facets, ablation_points
 from hybridq.report.about import about
@@ -72,6 +72,7 @@ def report(config: ReportConfig) -> Path:
     load_libraries()
     with one_thread(), open_models(sources, names) as models:
         sections = _sections(config, sources, names, models)
+    tell_names()
     write_text(config.out, render(config.title or _title(sources), sections))
     return config.out
 
