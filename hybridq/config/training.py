@@ -78,7 +78,7 @@ class FinetuneConfig(RunConfig):
     head: HeadConfig = HeadConfig()
     """The classifier."""
     backend: str = "statevector"
-    """Backend of the quantum layer: a profile, then fields, as `aer_noisy,device=FakeTorino`."""
+    """Backend of the quantum layer: a profile, then fields, as `fake_torino,shots=none`."""
     gradient: Literal["exact", "spsa"] = "exact"
     """Derivatives of circuits that run as jobs: parameter shift, or SPSA, which is cheap."""
     spsa_repeats: int = Field(1, ge=1, le=1000)
