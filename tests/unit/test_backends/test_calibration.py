@@ -215,6 +215,23 @@ def test_a_qubit_without_a_readout_error(text, manila, tmp_path):
         assert executable.run(elsewhere, np.zeros((1, 0))).values[0, 0] > 0.5
 
 
+@pytest.mark.parametrize("text", ["aer_noisy,device=", "ibm_rehearsal,rehearse="])
+def test_a_qubit_out_of_order_is_left_alone(text, manila, tmp_path):
+    content = json.loads(manila)
+    broken = {"name": "operational", "unit": "", "value": 0, "date": "2021-03-15T00:00:00+00:00"}
+    content["properties"]["qubits"][1].append(broken)
+    (tmp_path / "device.json").write_text(json.dumps(content))
+    circuit = QuantumCircuit(3)
+    circuit.cx(0, 1)
+    circuit.cx(1, 2)
+    with open_backend(f"{text}{tmp_path / 'device.json'}") as executable:
+        prepared = executable.prepare(circuit, "ZZZ")
+        assert prepared.qubits == (2, 3, 4)
+        assert executable.run(prepared, np.zeros((1, 0))).values[0, 0] > 0.5
+        with pytest.raises(InvalidValueError, match="got qubit 1, which lacks some"):
+            executable.prepare(circuit, "ZZZ", initial_layout=[1, 2, 3])
+
+
 def test_what_a_device_reports_and_cannot_be_is_left_out(tmp_path):
     """As an IBM device may: then it is unknown, and the file can be read."""
     device = load_calibration(save_calibration(fake_device("manila"), tmp_path / "a.json"))
