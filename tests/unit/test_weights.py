@@ -438,3 +438,30 @@ def test_studies_submissions_and_reports_use_the_same_door(
         line = capsys.readouterr().err.splitlines()[-1]
         assert "head.classifier.bias" in line if how == "nan" else "hash" in line
         assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_a_kill_between_two_writes_leaves_a_pair_that_fits(copied, monkeypatch, written):
+    """The model of a better epoch is written over that of an earlier one."""
+    (copied / "result.json").unlink()
+    model, spec = load_model(copied, backend=None)
+    before = model.head.classifier.bias.clone()
+    model.head.classifier.bias.data += 1
+    replace, done = Path.replace, []
+
+    def dies(path, target):
+        if len(done) == written:
+            raise KeyboardInterrupt
+        done.append(target)
+        return replace(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", dies)
+        with pytest.raises(KeyboardInterrupt):
+            save_model(copied / "model", model, spec)
+    assert len(done) == written
+    found, again = load_model(copied, backend=None)
+    assert again == spec
+    assert torch.equal(found.head.classifier.bias, before + (written == 2))
+    save_model(copied / "model", model, spec)
+    assert torch.equal(load_model(copied, backend=None)[0].head.classifier.bias, before + 1)
