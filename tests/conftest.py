@@ -85,6 +85,34 @@ def single_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_pictures():
+    """PNG pictures are drawn small, once, and without the search for the places of their parts.
+
+    That search takes most of the time of an evaluation or a study of a few images. Tests of the
+    pictures themselves use `whole_pictures`.
+    """
+    from matplotlib.figure import Figure
+
+    original = Figure.savefig
+
+    def savefig(self, target, *, format=None, **options):  # noqa: A002  matplotlib's name
+        if format == "png":
+            self.set_layout_engine("none")
+            options = {"dpi": 40}
+        original(self, target, format=format, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", savefig)
+        yield original
+
+
+@pytest.fixture
+def whole_pictures(quick_pictures, monkeypatch):
+    """Pictures as a user gets them."""
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", quick_pictures)
+
+
 @contextmanager
 def lively_norms():
     """Let batch norm take the statistics of the last batch, as it does after many steps.

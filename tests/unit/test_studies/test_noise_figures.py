@@ -105,6 +105,7 @@ def line(axes: Axes, label: str):
     return found
 
 
+@pytest.mark.usefixtures("whole_pictures")
 @pytest.mark.parametrize(("classes", "channels"), [(2, 1), (4, 3)])
 def test_a_full_grid_has_every_picture(tmp_path, classes, channels):
     assert save(tmp_path, study(), classes=classes, channels=channels) == ALL

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,6 +42,13 @@ def models(finetuned_pqc, finetuned_control):
 def study(models, **changes):
     fields = {"device": DEVICE, "noise_scale": "0,1,3", "shots": "none,100", "workers": 1}
     return noise_study(NoiseStudyConfig(models=models, **{**fields, **changes}))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, single_thread, finetuned_pqc, finetuned_control):
+    """A study that was never stopped, in one process."""
+    models = (finetuned_pqc, finetuned_control)
+    return study(models, runs=tmp_path_factory.mktemp("whole"))
 
 
 def table(folder, name="study.csv"):
@@ -151,23 +159,21 @@ def test_repeats_are_draws_of_the_shots(models):
     assert len({row["rms_error"] for row in rows}) == 4
 
 
-def test_a_setting_does_not_depend_on_the_others(models):
+def test_a_setting_does_not_depend_on_the_others(models, whole):
     few = table(study(models, noise_scale="3", shots="100"))
-    many = table(study(models))
+    many = table(whole)
     assert few == [row for row in many if (row["noise_scale"], row["shots"]) == ("3.0", "100")]
 
 
-def test_processes_and_ray_give_the_same_tables(models):
+def test_processes_and_ray_give_the_same_tables(models, whole):
     pytest.importorskip("ray")
-    one = study(models)
-    assert tables(study(models, workers=2)) == tables(one)
-    assert tables(study(models, ray="local")) == tables(one)
+    assert tables(study(models, workers=2)) == tables(whole)
+    assert tables(study(models, ray="local")) == tables(whole)
 
 
 @pytest.mark.parametrize("cut", [0, 17])
-def test_a_stopped_study_goes_on(models, cut):
-    folder = study(models)
-    whole = tables(folder)
+def test_a_stopped_study_goes_on(whole, cut):
+    folder = shutil.copytree(whole, Path("stopped"))
     lines = read_jsonl(folder / "units.jsonl")
     write_jsonl(folder / "units.jsonl", lines[:1])
     with (folder / "units.jsonl").open("a", encoding="utf-8") as file:
@@ -175,7 +181,7 @@ def test_a_stopped_study_goes_on(models, cut):
     for name in (*TABLES, "result.json"):
         (folder / name).unlink()
     assert noise_study(NoiseStudyConfig(resume=folder)) == folder
-    assert tables(folder) == whole
+    assert tables(folder) == tables(whole)
     assert len(read_jsonl(folder / "units.jsonl")) == len(lines)
 
 
@@ -274,10 +280,11 @@ def test_a_device_too_small_is_found_before_any_work(models, capsys, tmp_path):
     assert not list(Path().rglob("units.jsonl"))
 
 
-def test_a_saved_calibration_and_a_resume_from_another_folder(models, monkeypatch, tmp_path):
+def test_a_saved_calibration_and_a_resume_from_another_folder(models, whole, monkeypatch, tmp_path):
     save_calibration(fake_device("manila"), "mine.json")
     folder = study(models, device="mine.json", noise_scale="1", shots="none").resolve()
-    same = table(study(models, noise_scale="1", shots="none"))[0]
+    settings = {"noise_scale": "1.0", "shots": "none"}
+    (same,) = (row for row in table(whole) if settings.items() <= row.items())
     row = table(folder)[0]
     assert row["device"] == "mine"
     assert float(row["auc"]) == float(same["auc"])
