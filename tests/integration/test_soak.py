@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import time
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,7 @@ TWICE = (  # a gateway that repeats what it was sent, to a server that does not 
     {"copies": 2, "drop": True},
 )
 BUDGET = 3000
+LISTED = 0.3
 POLLS = (
     {"status": 503},
     {"status": 429},
@@ -50,7 +52,7 @@ class Time:
     """Seconds that pass when somebody sleeps; the server's rate limit is on them, too."""
 
     def __init__(self):
-        self.seconds = 1_000_000.0
+        self.seconds = time.time()  # the ledger's hours are real
 
     def now(self):
         return self.seconds
@@ -69,11 +71,11 @@ def check(server, ledger):
 @pytest.mark.parametrize("posts", [POSTS, POSTS + TWICE], ids=["once", "twice"])
 def test_nothing_is_lost_and_nothing_doubled(serve, varied_run, posts):
     rng = random.Random(0)
-    time = Time()
-    server = serve(ideal=True, listing_delay=0.3, seconds_left=1e9)
+    now = Time()
+    server = serve(ideal=True, listing_delay=LISTED, seconds_left=1e9)
     server.posts_per_minute = 5
-    server.clock = time.now
-    clock = Clock(time.now, time.sleep)
+    server.clock = now.now
+    clock = Clock(now.now, now.sleep)
     config = SubmitConfig(
         run=varied_run,
         data="phantom,size=16,count=800",
@@ -91,7 +93,11 @@ def test_nothing_is_lost_and_nothing_doubled(serve, varied_run, posts):
             server.faults.add("GET", r"^/jobs", after=rng.randrange(40), **rng.choice(POLLS))
         if rng.random() < 0.3:
             server.faults.fail_job(reason="Error in calibration", code=6054)
-        again = {"repost": rng.random() < 0.2, "retry_failed": rng.random() < 0.5}
+        again = {"repost": rng.random() < 0.05, "retry_failed": rng.random() < 0.5}
+        if rng.random() < 0.3:  # on another day
+            again["give_up"] = True
+            time.sleep(2 * LISTED)
+            now.seconds += 90_000
         with contextlib.suppress(HybridqError):  # a command that could not even begin
             submit(config.model_copy(update=again), clock=clock)
         found = sorted(Path("runs/submit").glob("*"))
