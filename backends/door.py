@@ -78,6 +78,7 @@ class Door:
             )
         _keep_quiet()
         errand = Errand(call)
+        errand.clean = self._clean
         try:
             found = self._explained(lambda: errand.answer(seconds), act, errand)
         finally:
@@ -86,10 +87,13 @@ class Door:
         self._tell(errand)
         return found
 
+    def _clean(self, text: str) -> str:
+        return without_secrets(text, self._spec)
+
     def _tell(self, errand: Errand[Any]) -> None:
         """Let what the client logged be seen, if nothing failed and no secret is named in it."""
         for record in errand.records if errand.last_failure is None else ():
-            text = without_secrets(record.getMessage(), self._spec)
+            text = self._clean(record.getMessage())
             if HIDDEN not in text:
                 record.msg, record.args = text, ()
                 logging.getLogger(record.name).handle(record)
@@ -104,16 +108,21 @@ class Door:
 
 
 class _Quiet(logging.Filter):
-    """Keeps what is logged while the client is asked until it is known whether that failed."""
+    """Keeps what is logged while the client is asked until it is known whether that failed.
+
+    Who wants to see more than warnings of the client sees everything at once.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Take a record of an errand; redact any other."""
         errand = threading.current_thread()
-        if isinstance(errand, Errand):
+        clean = errand.clean if isinstance(errand, Errand) else lambda text: redact(text, {})
+        shows_all = logging.getLogger(_CLIENT).getEffectiveLevel() < logging.WARNING
+        if isinstance(errand, Errand) and not shows_all:
             if record.name.startswith(_CLIENT) and record not in errand.records:
                 errand.records.append(record)
             return False
-        record.msg, record.args = redact(record.getMessage(), {}), ()
+        record.msg, record.args = clean(record.getMessage()), ()
         record.exc_info = record.exc_text = None
         return True
 

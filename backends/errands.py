@@ -47,6 +47,7 @@ class Errand(threading.Thread, Generic[T]):
         sent: What has become of requests that create something, if the call fails.
         last_failure: Why the last request that failed did, which the client may keep to itself.
         records: What the client logged meanwhile.
+        clean: Takes the secrets out of a text.
     """
 
     def __init__(self, call: Callable[[], T]) -> None:
@@ -59,6 +60,7 @@ class Errand(threading.Thread, Generic[T]):
         self.sent = Sent.NOTHING
         self.last_failure: Exception | None = None
         self.records: list[logging.LogRecord] = []
+        self.clean: Callable[[str], str] = str
         self._call = call
         self._found: list[T] = []
         self._failed: Exception | None = None
@@ -121,10 +123,11 @@ class Errand(threading.Thread, Generic[T]):
 
 
 def forget_failure() -> None:
-    """Forget why an earlier request of this errand failed."""
+    """Forget why an earlier request of this errand failed, and what was logged of it."""
     errand = threading.current_thread()
     if isinstance(errand, Errand):
         errand.last_failure = None
+        errand.records.clear()
 
 
 def has_failed() -> bool:

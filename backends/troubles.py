@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
+import threading
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import NoReturn
@@ -136,12 +136,30 @@ def explain(
 
 def without_secrets(text: str, spec: IbmRuntime) -> str:
     """Redact what the options, the environment and the saved accounts hold."""
-    options = spec.service_options
-    saved: list[object] = []
-    with contextlib.suppress(Exception):  # a file of accounts that holds anything else
-        accounts = QiskitRuntimeService.saved_accounts(filename=options.get("filename"))
-        saved = [account.get(name) for account in accounts.values() for name in _SAVED_SECRETS]
-    return redact(text, options, saved)
+    return redact(text, spec.service_options, _saved_secrets(spec.service_options.get("filename")))
+
+
+class _Reading(threading.local):
+    """Whether this thread reads saved accounts, of which the client logs, to be redacted again."""
+
+    active = False
+
+
+_READING = _Reading()
+
+
+def _saved_secrets(filename: str | None) -> list[object]:
+    """Tokens, instances and proxies of all saved accounts, where they can be read."""
+    if _READING.active:
+        return []
+    _READING.active = True
+    try:
+        saved = QiskitRuntimeService.saved_accounts(filename=filename).values()
+        return [account.get(name) for account in saved for name in _SAVED_SECRETS]
+    except Exception:  # noqa: BLE001  a file of accounts that holds anything else
+        return []
+    finally:
+        _READING.active = False
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

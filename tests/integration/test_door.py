@@ -104,6 +104,20 @@ def test_the_least_busy_device_is_not_called_busy_where_it_cannot_be_asked(
         assert "takes no jobs now" not in line
 
 
+def test_who_wants_to_see_more_of_the_client_sees_it_without_secrets(
+    loopback, command, told, monkeypatch
+):
+    monkeypatch.setattr(logging.getLogger("qiskit_ibm_runtime"), "level", logging.DEBUG)
+    logging.getLogger("qiskit_ibm_runtime").manager._clear_cache()
+    loopback.faults.add(*REQUESTS["configuration"], times=99, **FAULTS["400"])
+    code, _, err = command("backends", "save", NAMED, "--out", "device.json")
+    logging.getLogger("qiskit_ibm_runtime").manager._clear_cache()
+    assert code == 2
+    assert "unable to create configuration" in told.getvalue().lower()
+    for secret in (TOKEN, CRN):
+        assert secret not in told.getvalue() + err
+
+
 def test_a_device_in_maintenance_keeps_its_text(loopback, command, told):
     loopback.operational = False
     loopback.status_message = "maintenance"
