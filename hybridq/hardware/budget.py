@@ -31,6 +31,11 @@ class Estimate:
     seconds: float
     quick_seconds: float
 
+    @property
+    def larger(self) -> float:
+        """The larger of both."""
+        return max(self.seconds, self.quick_seconds)
+
     def least_limit(self, *, tight: bool = False) -> int:
         """The least limit that the job may have, in whole seconds.
 
@@ -39,8 +44,7 @@ class Estimate:
         """
         if tight:
             return math.ceil(self.seconds)
-        larger = max(self.seconds, self.quick_seconds)
-        return math.ceil(max(larger * MARGIN_FACTOR, larger + MARGIN_SECONDS))
+        return math.ceil(max(self.larger * MARGIN_FACTOR, self.larger + MARGIN_SECONDS))
 
 
 def share_budget(
@@ -86,6 +90,7 @@ def check_budget(
     budget: float | None,
     agreed: bool,
     spent: float = 0.0,
+    larger: float = 0.0,
 ) -> None:
     """Refuse what the account cannot pay, and what costs much without the user's word.
 
@@ -95,6 +100,7 @@ def check_budget(
         budget: What the user allows for all jobs of the submission, if that was said.
         agreed: Whether the user agreed to any estimate, or it costs nothing.
         spent: What jobs of the submission that are posted already took or may take.
+        larger: The larger estimate of the jobs that are about to be posted, where there are two.
 
     Raises:
         InvalidValueError: If so.
@@ -112,8 +118,9 @@ def check_budget(
             "take fewer images (--limit), fewer shots or less mitigation, or raise "
             "--max-qpu-seconds."
         )
-    if budget is None and seconds > FREE_SECONDS and not agreed:
+    larger = max(seconds, larger)
+    if budget is None and larger > FREE_SECONDS and not agreed:
         raise InvalidValueError(
-            f"Expected a budget for an estimate of {seconds:.1f} QPU seconds, which is more than "
+            f"Expected a budget for an estimate of {larger:.1f} QPU seconds, which is more than "
             f"{FREE_SECONDS:g}, got none: look at --dry-run, then give --max-qpu-seconds or --yes."
         )

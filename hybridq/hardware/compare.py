@@ -171,6 +171,7 @@ def _with_budget(
         None,
         budget=config.max_qpu_seconds,
         agreed=config.yes or config.dry_run or all(plan.mode == REHEARSAL for plan in plans),
+        larger=sum(plan.larger_seconds for plan in plans),
     )
     least = [
         [job.estimate.least_limit(tight=config.tight_budget) for job in work.plan.jobs]

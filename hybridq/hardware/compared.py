@@ -11,7 +11,13 @@ from hybridq.errors import HybridqError, MissingFileError
 from hybridq.evaluation.tables import interval, table
 from hybridq.files import write_json
 from hybridq.hardware.collect import Progress, cancel, collect, progress
-from hybridq.hardware.comparison import Comparison, comparisons, is_comparison, labels
+from hybridq.hardware.comparison import (
+    Comparison,
+    comparisons,
+    each_folder,
+    is_comparison,
+    labels,
+)
 from hybridq.hardware.pace import Clock
 from hybridq.hardware.plan import Plan
 from hybridq.hardware.report import EXIT_PARTLY
@@ -24,11 +30,6 @@ _KEPT = (
     *("qpu_seconds_estimated", "compared", "shot_noise"),
 )
 """What a comparison's `result.json` holds of each submission's."""
-
-
-def each_folder(folder: Path) -> list[Path]:
-    """The submissions of a comparison, or the one submission that a folder is of."""
-    return Comparison.load(folder).folders(folder) if is_comparison(folder) else [folder]
 
 
 def each_progress(folder: Path) -> list[Progress]:

@@ -87,6 +87,7 @@ class Beside:
     Attributes:
         spent: QPU seconds that their jobs took or may still take.
         seconds: Estimated QPU seconds of what they have yet to post.
+        larger: The same by the larger estimate of each job.
         least: The least limits of those jobs together, in whole QPU seconds.
         posted_at: When they posted, in seconds since 1970.
         max_qpu_seconds: The budget of all together, where the user said so.
@@ -94,6 +95,7 @@ class Beside:
 
     spent: float = 0.0
     seconds: float = 0.0
+    larger: float = 0.0
     least: int = 0
     posted_at: tuple[float, ...] = ()
     max_qpu_seconds: float | None = None
@@ -102,6 +104,15 @@ class Beside:
 def is_comparison(folder: Path) -> bool:
     """Whether a folder is that of a comparison."""
     return (folder / FILE).is_file()
+
+
+def each_folder(folder: Path) -> list[Path]:
+    """The submissions of a comparison, or the folder itself if it is of none.
+
+    Raises:
+        InvalidValueError: If the comparison cannot be read.
+    """
+    return Comparison.load(folder).folders(folder) if is_comparison(folder) else [folder]
 
 
 def comparisons(runs: Path) -> list[Path]:
@@ -190,6 +201,7 @@ def beside(
     return Beside(
         spent,
         sum(one.seconds for one in waiting),
+        sum(one.larger for one in waiting),
         sum(one.least_limit(tight=tight) for one in waiting),
         tuple(posted_at),
         found.max_qpu_seconds,

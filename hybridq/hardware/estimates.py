@@ -7,6 +7,7 @@ it is cancelled while it waits. Where the service says nothing, the limit is all
 from __future__ import annotations
 
 import logging
+from typing import NoReturn
 
 from backends.jobs import JobService, JobState, ServiceError, Trouble
 from hybridq.hardware.chunks import Chunk, ChunkState, Job
@@ -21,11 +22,15 @@ class Estimates:
     Args:
         ledger: The ledger, open to write.
         service: Where the jobs are.
+        most: QPU seconds that the service may estimate of all jobs that are compared, together:
+            where there is no budget, what nobody is asked about.
     """
 
-    def __init__(self, ledger: Ledger, service: JobService) -> None:
+    def __init__(self, ledger: Ledger, service: JobService, most: float) -> None:
         self._ledger = ledger
         self._service = service
+        self._most = most
+        self._total = 0.0
         self._compared: set[str] = set()
 
     def check(self) -> None:
@@ -53,15 +58,26 @@ class Estimates:
             return
         limit = job.max_seconds
         logger.info("chunk %d: the service estimates %.1f QPU seconds", chunk.index, seconds)
-        if limit is None or seconds <= limit:
-            return
-        too_much = (
-            f"Expected job {job.job_id} of chunk {chunk.index} to end within its limit of {limit} "
-            f"QPU seconds, got an estimate of {seconds:.1f} from the service"
-        )
-        self._cancel(chunk, job, too_much)
+        if limit is not None and seconds > limit:
+            self._cancel(
+                chunk,
+                job,
+                f"Expected job {job.job_id} of chunk {chunk.index} to end within its limit of "
+                f"{limit} QPU seconds, got an estimate of {seconds:.1f} from the service",
+                "raise --max-qpu-seconds (or the backend's max_execution_time)",
+            )
+        self._total += seconds
+        if self._total > self._most:
+            self._cancel(
+                chunk,
+                job,
+                f"Expected a budget for jobs of more than {self._most:g} QPU seconds, got none and "
+                f"an estimate of {self._total:.1f} from the service with job {job.job_id} of chunk "
+                f"{chunk.index}",
+                "give --max-qpu-seconds or --yes",
+            )
 
-    def _cancel(self, chunk: Chunk, job: Job, too_much: str) -> None:
+    def _cancel(self, chunk: Chunk, job: Job, too_much: str, remedy: str) -> NoReturn:
         """Cancel a job.
 
         Raises:
@@ -77,13 +93,10 @@ class Estimates:
             ) from error
         if report.qpu_seconds is not None:
             self._ledger.charge(job.job_id, report.qpu_seconds)
-        remedy = (
-            "raise --max-qpu-seconds (or the backend's max_execution_time), then give "
-            "--retry-failed"
-        )
         if report.state is JobState.CANCELLED:
-            message = f"{too_much}: it was cancelled; {remedy}."
+            message = f"{too_much}: it was cancelled; {remedy}, then --retry-failed."
             self._ledger.cancelled(chunk, message)
         else:
-            message = f"{too_much}; it was to be cancelled and is {report.state}: {remedy}."
+            message = f"{too_much}; it was to be cancelled and is {report.state}; {remedy}."
+        logger.warning("%s", message)
         raise ServiceError(message, Trouble.QUOTA)

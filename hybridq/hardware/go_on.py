@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from backends.ibm import FREE_SECONDS
 from backends.jobs import JobService, ServiceError, open_jobs
 from hybridq.config import SubmitConfig
 from hybridq.hardware.account import close_sessions
@@ -57,6 +59,7 @@ def go_on(
         if not waiting:
             return None
         others = beside(comparison, folder, again=_states(config), tight=config.tight_budget)
+        has_budget = _budget(config, submission, others) is not None
         seconds_left = None if is_new else service.seconds_left()
         caps = _caps(config, submission, ledger, waiting, seconds_left, others)
         for chunk in again:
@@ -78,6 +81,7 @@ def go_on(
                 pace=Pace(clock, None if service.is_local else config.posts_per_minute, recent),
                 settle_seconds=config.settle_seconds,
                 max_seconds_of=lambda chunk: caps[chunk.index],
+                most_estimated=math.inf if config.yes or has_budget else FREE_SECONDS,
             )
         finally:
             close_sessions(ledger, service)
@@ -139,6 +143,11 @@ def _states(config: SubmitConfig) -> set[ChunkState]:
     return states
 
 
+def _budget(config: SubmitConfig, submission: Submission, others: Beside) -> float | None:
+    """What the user allows for all jobs together, now or when they were planned."""
+    return config.max_qpu_seconds or others.max_qpu_seconds or submission.max_qpu_seconds
+
+
 def _caps(
     config: SubmitConfig,
     submission: Submission,
@@ -155,7 +164,7 @@ def _caps(
     estimates = submission.estimates(ledger.chunks())
     own = [estimates[chunk.index] for chunk in waiting]
     seconds = sum(one.seconds for one in own)
-    budget = config.max_qpu_seconds or others.max_qpu_seconds or submission.max_qpu_seconds
+    budget = _budget(config, submission, others)
     spent = ledger.spent({index: one.seconds for index, one in estimates.items()}) + others.spent
     check_budget(seconds, seconds_left, budget=None, agreed=True)
     check_budget(
@@ -164,6 +173,7 @@ def _caps(
         budget=budget,
         agreed=config.yes or submission.device is None,
         spent=spent,
+        larger=sum(one.larger for one in own) + others.larger,
     )
     caps = share_budget(
         [one.least_limit(tight=config.tight_budget) for one in own],

@@ -22,6 +22,7 @@ from hybridq.errors import InvalidValueError
 from hybridq.hardware.chunks import Chunk, ChunkState, Doubt, Job, attempt_of, tag_of
 from hybridq.hardware.ledger_file import LOCK as LOCK
 from hybridq.hardware.ledger_file import check_there, create_file, file_to_read, file_to_write
+from hybridq.hardware.ledger_rows import MOST_IMAGES
 from hybridq.lock import locked
 
 Floats = NDArray[np.float64]
@@ -50,7 +51,14 @@ class Ledger:
             folder: The submission's folder.
             ranges: First image, and the one after the last, of each chunk.
             name: What its tags begin with; unique to the submission.
+
+        Raises:
+            InvalidValueError: If there are more images than a ledger holds.
         """
+        if ranges[-1][1] > MOST_IMAGES:
+            raise InvalidValueError(
+                f"Expected at most {MOST_IMAGES} images, got {ranges[-1][1]}: send fewer (--limit)."
+            )
         chunks = [
             (index, start, stop, tag_of(name, index, 1))
             for index, (start, stop) in enumerate(ranges)

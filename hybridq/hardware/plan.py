@@ -123,6 +123,11 @@ class Plan:
         return sum(job.estimate.quick_seconds for job in self.jobs)
 
     @property
+    def larger_seconds(self) -> float:
+        """The larger estimate of each job, of all jobs together."""
+        return sum(job.estimate.larger for job in self.jobs)
+
+    @property
     def least_budget(self) -> int:
         """The least `--max-qpu-seconds` that leaves every job its margin."""
         return sum(job.estimate.least_limit() for job in self.jobs)

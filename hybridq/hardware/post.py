@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 
 from backends.jobs import JobService, ServiceError, Trouble
@@ -30,6 +31,7 @@ def post_all(
     pace: Pace,
     settle_seconds: float,
     max_seconds_of: Callable[[Chunk], int | None] = lambda _: None,
+    most_estimated: float = math.inf,
 ) -> ServiceError | None:
     """Post every chunk that is planned; what may have been posted before must be looked up first.
 
@@ -41,6 +43,7 @@ def post_all(
         pace: The rate of posts.
         settle_seconds: How long to wait before a job that is not listed is looked up again.
         max_seconds_of: QPU seconds after which the service stops a chunk's job.
+        most_estimated: QPU seconds that the service may estimate of all jobs together.
 
     Returns:
         What ended it before all were posted; None if nothing did. What could not be known stays
@@ -48,7 +51,7 @@ def post_all(
     """
     stopped = None
     doubts = 0
-    estimates = Estimates(ledger, service)
+    estimates = Estimates(ledger, service, most_estimated)
     waiting = ledger.chunks(ChunkState.PLANNED)
     for place, chunk in enumerate(waiting):
         try:

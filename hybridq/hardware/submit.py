@@ -172,6 +172,7 @@ def submit(config: SubmitConfig, *, clock: Clock | None = None) -> Outcome:
         work.plan.seconds_left,
         budget=config.max_qpu_seconds,
         agreed=config.yes or work.plan.mode == REHEARSAL,
+        larger=work.plan.larger_seconds,
     )
     with making(config.runs):
         # another process may have made it in the meantime

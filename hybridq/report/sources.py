@@ -13,6 +13,7 @@ from hybridq.checkpoint import read_spec
 from hybridq.config import Config, FinetuneConfig, PretrainConfig
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 from hybridq.files import read_json, read_jsonl
+from hybridq.hardware.comparison import each_folder
 from hybridq.runs import RESTORE, check_finished
 
 Kind = Literal["pretrain", "finetune", "evaluate", "submit", "study noise", "study ablation"]
@@ -129,6 +130,8 @@ class Sources:
 def read_sources(folders: Sequence[Path]) -> Sources:
     """Read folders, and the training runs they recorded that are still there.
 
+    The folder of a comparison stands for its submissions.
+
     A run that was not named and cannot be read is left out.
 
     Raises:
@@ -141,7 +144,7 @@ def read_sources(folders: Sequence[Path]) -> Sources:
             "that other commands printed."
         )
     found: dict[Path, Source] = {}
-    for folder in folders:
+    for folder in (one for given in folders for one in each_folder(given)):
         if folder.resolve() not in found:
             found[folder.resolve()] = _read(folder, len(found) + 1, None)
     waiting = list(found.values())

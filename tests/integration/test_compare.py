@@ -64,6 +64,24 @@ def test_levels_are_one_plan_one_budget_and_one_table(loopback, submit, command)
     assert comparison().name in command("jobs", "list")[1]
 
 
+def test_a_comparison_is_rehearsed_first_and_reported(submit, command, isolated):
+    backend = "ibm_rehearsal,shots=64"
+    code, out, _ = submit(
+        "--levels", "0", "1", "--wait", "60", "--layout-seeds", "1", backend=backend
+    )
+    assert code == 0
+    assert "QPU seconds charged" in out
+    result = json.loads((comparison() / "result.json").read_text())
+    assert [set(one["compared"]) for one in result["members"]] == [
+        {"ideal", "simulated", "rehearsal"}
+    ] * 2
+    code, _, err = command("report", comparison(), "--out", "page.html")
+    assert code == 0, err
+    page = Path("page.html").read_text()
+    for member in result["members"]:
+        assert member["submission"] in page
+
+
 def test_killed_between_two_it_goes_on_posts_nothing_twice_and_keeps_the_budget(
     loopback, submit, command, monkeypatch
 ):

@@ -96,6 +96,17 @@ def test_a_job_that_the_service_estimates_above_its_limit_is_cancelled(loopback,
     assert sum(one.cost for one in loopback.accepted[1:]) <= 60
 
 
+def test_without_a_budget_what_the_service_estimates_above_a_minute_needs_a_word(loopback, submit):
+    loopback.estimate = lambda executions: 35.0
+    loopback.hold()
+    code, out, _ = submit(*CUT)
+    assert code == 3
+    assert [job.state for job in loopback.accepted] == ["Queued", "Cancelled"]
+    assert "give --max-qpu-seconds or --yes, then --retry-failed" in out
+    loopback.release()
+    assert submit(*CUT, "--retry-failed", "--yes", "--wait", "60")[0] == 0
+
+
 @pytest.mark.parametrize("said", ["12", -1.0, float("nan"), True, {}])
 def test_an_estimate_that_is_none_is_not_compared(loopback, submit, said):
     loopback.estimate = lambda executions: said
