@@ -23,9 +23,9 @@ class SubmitConfig(PseudonymsConfig):
     """Image files or folders; without any, the images of `--split`."""
     backend: str = "ibm"
     """Where: `ibm,device=ibm_fez,mode=batch,...`, or `ibm_rehearsal`, which needs no account."""
-    levels: tuple[Literal[0, 1, 2], ...] = ()
+    levels: tuple[Literal[0, 1, 2], ...] = Field((), max_length=3)
     """Resilience levels to compare on the same images, with one budget for all of them."""
-    compare: tuple[str, ...] = ()
+    compare: tuple[str, ...] = Field((), max_length=20)
     """Further backends to compare on the same images, with one budget for all of them."""
     data: str | None = None
     """Other data of the same classes; that of the run where it is not given."""
@@ -52,7 +52,7 @@ class SubmitConfig(PseudonymsConfig):
     """Post chunks again whose jobs failed or were cancelled."""
     give_up: bool = False
     """Take chunks in doubt for not posted once IBM has not listed them for `--give-up-after`."""
-    give_up_after: float = Field(86_400.0, ge=0)
+    give_up_after: float = Field(86_400.0, ge=0, le=366 * 86_400)
     """How long that must be, in seconds since they were posted; a day where it is not given."""
     again: bool = False
     """Make a new submission although there is one of the same images."""
@@ -113,7 +113,7 @@ class JobsCancelConfig(_AskingConfig):
 
     give_up: bool = False
     """Take chunks in doubt for not posted once IBM has not listed them for `--give-up-after`."""
-    give_up_after: float = Field(86_400.0, ge=0)
+    give_up_after: float = Field(86_400.0, ge=0, le=366 * 86_400)
     """How long that must be, in seconds since they were posted; a day where it is not given."""
 
 
