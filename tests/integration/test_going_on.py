@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import resource
 import shutil
-import subprocess
-import sys
 from contextlib import contextmanager
 
 import pytest
 
 from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.ledger_file import FILE
+from tests.forks import Fork
 from tests.integration.submissions import PLAIN, folders, newest, posts, states
 
 CUT = ("--job-executions", "6000")  # two images a job
@@ -141,14 +140,8 @@ def test_a_restored_ledger_posts_nothing_twice(loopback, submit, tmp_path):
 
 def test_two_at_once_make_one_submission(serve, varied_run):
     server = serve(ideal=True)
-    command = [
-        *(sys.executable, "-c", "import sys; from hybridq.cli import main; sys.exit(main())"),
-        *("submit", str(varied_run), "--backend", f"ibm,{PLAIN}", "--settle-seconds", "0.2"),
-    ]
-    running = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
+    command = ("submit", varied_run, "--backend", f"ibm,{PLAIN}", "--settle-seconds", "0.2")
+    running = [Fork(*command) for _ in range(2)]
     ended = [process.communicate(timeout=180) for process in running]
     assert "Traceback" not in ended[0][1] + ended[1][1]
     assert len(folders()) == 1

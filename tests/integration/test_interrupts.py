@@ -16,6 +16,7 @@ from hybridq.config import FinetuneConfig, HeadConfig, PretrainConfig
 from hybridq.files import read_jsonl
 from hybridq.training.finetune import finetune
 from hybridq.training.pretrain import pretrain
+from tests.forks import Fork
 
 pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
 
@@ -39,7 +40,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def stop_after(process: subprocess.Popen[str], command: str, rows: int, number: int) -> str:
+def stop_after(process: subprocess.Popen[str] | Fork, command: str, rows: int, number: int) -> str:
     """Send a signal once so many epochs are on record and a checkpoint is written."""
     deadline = time.monotonic() + PATIENCE
     try:
@@ -83,7 +84,7 @@ def test_pretraining_is_interrupted_killed_and_gone_on_with(tmp_path):
     assert 1 <= done < EPOCHS
     assert not (folder / "encoder.safetensors").exists()
 
-    second = start("pretrain", "--resume", str(folder))
+    second = Fork("pretrain", "--resume", folder)
     stop_after(second, "pretrain", done + 2, signal.SIGKILL)
     assert second.returncode == -signal.SIGKILL
     assert not (folder / "encoder.safetensors").exists()
@@ -107,7 +108,7 @@ def test_finetuning_is_killed_and_gone_on_with(tmp_path):
             head=HeadConfig(num_qubits=2),
         )
     )
-    process = start(
+    process = Fork(
         "finetune", "--data", PHANTOM, "--epochs", str(EPOCHS), "--batch-size", "8",
         "--checkpoint-every", "2", "--head.num-qubits", "2",
     )  # fmt: skip

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,23 +12,15 @@ import pytest
 
 from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.submission import Images
+from tests.forks import Fork
 
 QUICK = ("--settle-seconds", "1.5")
 
 
-def start(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "hybridq.cli", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
 def finish(*arguments):
     """Run a command to its end; its exit code and output."""
-    process = start(*arguments)
-    out = process.communicate(timeout=300)[0].decode()
+    process = Fork(*arguments)
+    out = "".join(process.communicate(timeout=300))
     assert "Traceback" not in out, out
     return process.returncode, out
 
@@ -65,7 +54,7 @@ def rounds(server, run, rng, kills):
         found = sorted(Path("runs/submit").glob("*/jobs.sqlite"))
         collects = bool(found) and rng.random() < 0.4
         command = ("jobs", "collect", found[-1].parent, *QUICK) if collects else submit
-        hit += kill_at(server, start(*command), rng.randrange(1, 25), 0.02 * rng.random())
+        hit += kill_at(server, Fork(*command), rng.randrange(1, 25), 0.02 * rng.random())
         check_tags(server)
         if found and done(found[-1].parent):
             finish(*submit, "--again")  # so that there is something to kill

@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -27,6 +25,7 @@ from hybridq.runs import read_config, read_result
 from hybridq.studies.noise import noise_study, summary_table
 from hybridq.studies.noise_unit import load, true_margins
 from hybridq.training.finetune import finetune
+from tests.forks import Fork
 
 pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_thread")]
 
@@ -187,15 +186,8 @@ def test_a_stopped_study_goes_on(whole, cut):
 
 def test_killed_and_resumed(models):
     """A real process, killed without warning."""
-    command = [sys.executable, "-m", "hybridq.cli", "study", "noise"]
     options = ["--device", DEVICE, "--noise-scale", "0,0.5,1,1.5,2,2.5,3", "--shots", "none,100"]
-    arguments = [*map(str, models), *options, "--workers", "1"]
-    process = subprocess.Popen(
-        [*command, *arguments],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = Fork("study", "noise", *models, *options, "--workers", "1")
     deadline = time.monotonic() + 240
     folder = None
     try:
@@ -208,7 +200,7 @@ def test_killed_and_resumed(models):
             time.sleep(0.01)
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
     assert folder is not None
     assert len(read_jsonl(folder / "units.jsonl")) < 7
     noise_study(NoiseStudyConfig(resume=folder))
