@@ -42,6 +42,9 @@ __all__ = [
     "write_text",
 ]
 
+MAX_LINES_BYTES = 2**30
+"""Most bytes of a file of JSON lines."""
+
 UNREADABLE: tuple[type[Exception], ...] = (
     *(ArithmeticError, AttributeError, EOFError, LookupError, OSError),
     *(RuntimeError, TypeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error),
@@ -116,15 +119,27 @@ def write_jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Read a file of JSON lines; a last line cut short by a kill is left out."""
-    rows: list[dict[str, Any]] = []
+    """Read a file of JSON objects, one a line; a last line cut short by a kill is left out.
+
+    Raises:
+        InvalidValueError: If another line is no JSON object.
+    """
     if not path.exists():
-        return rows
-    for line in path.read_text(encoding="utf-8").splitlines():
+        return []
+    remedy = "restore it from a copy, or remove the line."
+    *lines, last = read_text(path, "JSON lines", remedy, limit=MAX_LINES_BYTES).split("\n")
+    rows = []
+    for number, line in enumerate([*lines, last] if last else lines, start=1):
+        what = f"a JSON object in line {number} of {str(path)!r}"
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+            row = parse_json(line, what, remedy)
+        except InvalidValueError:
+            if number > len(lines):
+                break
+            raise
+        if not isinstance(row, dict):
+            raise InvalidValueError(f"Expected {what}, got {type(row).__name__}: {remedy}")
+        rows.append(row)
     return rows
 
 

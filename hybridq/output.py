@@ -66,7 +66,7 @@ def run_evaluate(config: EvaluateConfig) -> int:
     from hybridq.runs import read_result
 
     folder = evaluate(config)
-    print(evaluation_table(read_result(folder)))
+    print(evaluation_table(read_result(folder, "evaluate")))
     print(folder)
     return 0
 

@@ -28,6 +28,8 @@ from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 from hybridq.files import read_json, remove_leftovers, write_json
 from hybridq.outside import space_error
 from hybridq.pseudonyms import tell_names
+from hybridq.records import Record
+from hybridq.records.results import RESULTS, Kind, read_environment, read_record
 from hybridq.threads import computing
 
 PACKAGES = (
@@ -278,7 +280,7 @@ def recorded_data(folder: Path) -> Any:
 def note_resumption(folder: Path) -> None:
     """Add to `environment.json` that the run goes on, when, and with what."""
     path = folder / "environment.json"
-    found = read_json(path, "the record of a run", RESTORE) if path.is_file() else {}
+    found = read_environment(folder)
     here = environment()
     now = {key: here[key] for key in ("time", "git_commit", "versions", "computing")}
     write_json(path, {**found, "resumed": [*found.get("resumed", []), now]})
@@ -288,17 +290,22 @@ def note_computing(folder: Path) -> None:
     """Write into `environment.json` what is computed with now, after a change to it."""
     path = folder / "environment.json"
     if path.is_file():
-        found = read_json(path, "the record of a run", RESTORE)
+        found = read_environment(folder)
         last = found["resumed"][-1] if found.get("resumed") else found
         last["computing"] = computing()
         write_json(path, found)
 
 
-def read_result(folder: Path) -> dict[str, Any]:
+def read_result(folder: Path, kind: Kind | None = None) -> dict[str, Any]:
     """Read `result.json` of a run folder.
+
+    Args:
+        folder: Of the run.
+        kind: The command that made it, where the result has to be as that command writes it.
 
     Raises:
         MissingFileError: if the run has not come to a result.
+        InvalidValueError: if it cannot be read, or is not as described.
     """
     check_finished(folder)
     path = folder / "result.json"
@@ -307,7 +314,9 @@ def read_result(folder: Path) -> dict[str, Any]:
             f"Expected a finished run, got {str(folder)!r} without result.json: finish it with "
             "--resume."
         )
-    result: dict[str, Any] = read_json(path, "the result of a run", RESTORE)
+    model = Record if kind is None else RESULTS[kind]
+    what = f"a result of `hybridq {kind or '...'}`"
+    result: dict[str, Any] = read_record(path, model, what)
     return result
 
 

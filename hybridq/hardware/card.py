@@ -14,7 +14,7 @@ from typing import Any
 
 from hybridq.checkpoint import model_folder
 from hybridq.evaluation.tables import interval
-from hybridq.files import write_text
+from hybridq.files import read_text, write_text
 from hybridq.hardware.submission import Submission
 
 HEADING = "## On hardware"
@@ -34,7 +34,7 @@ def write_hardware_note(submission: Submission, folder: Path, result: dict[str, 
     if submission.device is None:
         return
     path = model_folder(submission.run) / "MODEL_CARD.md"
-    card = path.read_text(encoding="utf-8")
+    card = read_text(path, "a model card", "restore it from a copy.")
     heading = SIMULATED if str(result["device"]).startswith("fake") else HEADING
     section = re.search(rf"^{heading}\n.*?(?=^## |\Z)", card, re.MULTILINE | re.DOTALL)
     notes = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.data import load_data
-from hybridq.errors import HybridqError, InvalidValueError
-from hybridq.files import read_json
+from hybridq.errors import HybridqError
+from hybridq.records.record import read_rows
+from hybridq.records.results import read_record
+from hybridq.records.studies import (
+    ABLATION_REMEDY,
+    AblationRow,
+    AblationSummaryRow,
+    Comparisons,
+)
+from hybridq.report.ablation_arrays import read_ablation_predictions
 from hybridq.report.arms import Arm, Facet
-from hybridq.report.measures import Measure, number, over_seeds
+from hybridq.report.measures import Measure, over_seeds
 from hybridq.report.naming import study_model_name
 from hybridq.report.sources import Source, Sources
 from hybridq.studies.ablation_tables import prediction_key
@@ -24,23 +30,6 @@ from hybridq.studies.summary import SeedInterval
 
 Row = dict[str, Any]
 Floats = NDArray[np.float64]
-
-COMPARED: dict[str, type | tuple[type, ...]] = {
-    "labels": (int, float),
-    "topic": str,
-    "question": str,
-    "a": str,
-    "b": str,
-    "verdict": str,
-    "words": str,
-    "difference": (int, float),
-    "value_a": (int, float),
-    "value_b": (int, float),
-    "family_size": int,
-}
-"""What each entry of `comparisons.json` needs, and of which type."""
-MAYBE = ("low", "high", "p_holm", "p_equivalence_holm", "hedges_g", "images_needed", "seeds_needed")
-"""What it needs as well, a number or null."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +135,16 @@ def read_ablations(sources: Sources, data_root: Path | None) -> list[Ablation]:
 
 
 def _read(source: Source, data_root: Path | None, *, several: bool) -> Ablation:
-    rows, summary = (_table(source.folder / f"{name}.csv") for name in ("ablation", "summary"))
-    compared = _comparisons(source.folder / "comparisons.json")
-    arrays = _arrays(source.folder / "predictions.npz")
+    folder = source.folder
+    what = "the table of an ablation"
+    rows: list[Row] = [*read_rows(folder / "ablation.csv", AblationRow, what, ABLATION_REMEDY)]
+    summary: list[Row] = [
+        *read_rows(folder / "summary.csv", AblationSummaryRow, what, ABLATION_REMEDY)
+    ]
+    compared: list[Row] = read_record(
+        folder / "comparisons.json", Comparisons, "comparisons", ABLATION_REMEDY
+    )
+    arrays = read_ablation_predictions(folder, source.result, rows)
     classes = tuple(str(name) for name in arrays["class_names"])
     positive, known = _positive(source, classes, data_root)
     data = str(source.result["data"])
@@ -164,51 +160,6 @@ def _read(source: Source, data_root: Path | None, *, several: bool) -> Ablation:
         probs={key: value for key, value in arrays.items() if "/" in key},
         positive=positive,
         knows_positive=known,
-    )
-
-
-def _table(path: Path) -> list[Row]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [dict(row) for row in csv.DictReader(file)]
-        for row in rows:
-            _ = float(row["labels"]), row["model"]
-            if path.stem == "summary":
-                _ = row["figure"], measure(row)
-            else:
-                _ = int(row["seed"]), float(row["threshold"])
-                _ = int(row["train_images"]), int(row["val_images"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _broken("the table of an ablation", path, type(error).__name__) from error
-    return rows
-
-
-def _comparisons(path: Path) -> list[Row]:
-    try:
-        items: list[Row] = read_json(path, "comparisons", "restore them.")
-        for item in items:
-            wrong = [key for key, kind in COMPARED.items() if not isinstance(item[key], kind)]
-            _ = [number(item[key]) for key in MAYBE]
-            if wrong:
-                raise _broken("comparisons", path, f"{item[wrong[0]]!r} as {wrong[0]!r}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _broken("comparisons", path, f"{type(error).__name__} {error}") from error
-    return items
-
-
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-        _ = [arrays[name] for name in ("class_names", "ids", "labels")]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise _broken("the predictions of an ablation", path, type(error).__name__) from error
-    return arrays
-
-
-def _broken(what: str, path: Path, got: str) -> InvalidValueError:
-    return InvalidValueError(
-        f"Expected {what} in {path}, got {got}: go on with `hybridq study ablation --resume`."
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.errors import InvalidValueError
 from hybridq.evaluation.metrics import predict_labels
+from hybridq.records import predictions
+from hybridq.records.predictions import Predictions
 from hybridq.report.sources import Source, Sources
 from hybridq.wording import percent
 
@@ -119,7 +119,7 @@ def evaluation_facets(sources: Sources, names: Mapping[Source, str]) -> list[Fac
     groups: dict[tuple[Any, ...], list[Source]] = {}
     for source in sources.of("evaluate"):
         result = source.result
-        ids, _, _ = read_predictions(source)
+        ids = read_predictions(source).ids
         where = (result["data"], result["split"], result["labels"], result["backend"]["name"])
         classes = (tuple(result["class_names"]), result["positive"])
         groups.setdefault((*where, ids, *classes), []).append(source)
@@ -135,7 +135,8 @@ def _facet(
 ) -> Facet:
     """One facet; unless it is alone on its images, it tells its positive class."""
     first = group[0].result
-    ids, labels, _ = read_predictions(group[0])
+    images = read_predictions(group[0])
+    ids, labels = images.ids, images.labels
     classes = tuple(first["class_names"])
     positive = None if first["positive"] is None else classes.index(first["positive"])
     part = "" if group[0].config.get("limit") is None else f"{len(ids)} images of the "
@@ -152,7 +153,7 @@ def _facet(
         Arm(
             arm,
             tuple(source.result["train_seed"] for source in members),
-            np.stack([read_predictions(source)[2] for source in members]),
+            np.stack([read_predictions(source).probs for source in members]),
             tuple(source.result["model"]["threshold"] for source in members),
             tuple(members),
         )
@@ -172,27 +173,10 @@ def _facet(
     )
 
 
-def read_predictions(source: Source) -> tuple[tuple[str, ...], Ints, Floats]:
-    """Ids, labels and probabilities of an evaluation.
+def read_predictions(source: Source) -> Predictions:
+    """The predictions of an evaluation.
 
     Raises:
         InvalidValueError: if the file is missing or is not one of predictions.
     """
-    path = source.folder / "predictions" / f"{source.result.get('split')}.csv"
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))
-        width = len(source.result["class_names"])
-        ids = tuple(row[0] for row in rows[1:])
-        multilabel = rows[0][1] == "label" and any(len(row[1]) == width > 1 for row in rows[1:])
-        if multilabel:
-            labels = np.array([[int(digit) for digit in row[1]] for row in rows[1:]])
-        else:
-            labels = np.array([int(row[1]) for row in rows[1:]])
-        probs = np.array([[float(value) for value in row[2 : 2 + width]] for row in rows[1:]])
-    except (OSError, ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
-        raise InvalidValueError(
-            f"Expected predictions with id, label and a probability for each class in {path}, got "
-            f"{type(error).__name__}: run `{source.command}` again."
-        ) from error
-    return ids, labels.astype(np.int64), probs
+    return predictions.read_predictions(source.folder, source.result)

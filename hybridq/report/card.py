@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from hybridq.report.checks import read_card
 from hybridq.report.models import Trained
 from hybridq.report.section import Cell, Document, Fold, Part, Section, Table, Text
 from hybridq.report.sources import Source, Sources
@@ -21,7 +22,7 @@ def model_cards(models: Sequence[Trained], names: Mapping[Source, str]) -> Secti
         path = trained.source.folder / "model" / "MODEL_CARD.md"
         if path.is_file():
             named = f"{names[trained.source]} ({trained.source.name})"
-            card = Document(f"Model card: {named}", markdown(path.read_text(encoding="utf-8")))
+            card = Document(f"Model card: {named}", markdown(read_card(trained.source.folder)))
             parts.append(card if len(models) == 1 else Fold(named, (card,)))
     return Section("card", "Model card", tuple(parts), "a run of `hybridq finetune`")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from typing import Any
 
 import numpy as np
 
-from hybridq.errors import InvalidValueError
+from hybridq.records.record import read_rows
+from hybridq.records.studies import NOISE_REMEDY, NoiseSummaryRow
 from hybridq.report.measures import FEWEST_SEEDS, Measure, over_seeds
 from hybridq.report.plots import Line, plot_lines
 from hybridq.report.section import Cell, Figure, Fold, Heading, Part, Section, Table, Text
@@ -105,20 +105,13 @@ def _read(source: Source) -> Rows:
         InvalidValueError: if it is no such table.
     """
     path = source.folder / "summary.csv"
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows: Rows = [dict(row) for row in csv.DictReader(file)]
-        for row in rows:
-            row["noise_scale"] = float(row["noise_scale"])
-            ends = {key: float(row[key] or "nan") for key in ("mean", "low", "high")}
-            own = SeedInterval(**ends, seeds=int(row["seeds"]), left_out=0)
-            row["found"] = over_seeds(own, largest=math.inf if row["figure"] == "rms_error" else 1)
-            _ = [row[key] for key in (*SETTING, "figure", "minus_noiseless")]
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise InvalidValueError(
-            f"Expected the summary of a noise study in {path}, got {type(error).__name__}: go on "
-            "with `hybridq study noise --resume`."
-        ) from error
+    what = "the summary of a noise study"
+    rows: Rows = [dict(row) for row in read_rows(path, NoiseSummaryRow, what, NOISE_REMEDY)]
+    for row in rows:
+        row["noise_scale"] = float(row["noise_scale"])
+        ends = {key: float(row[key] or "nan") for key in ("mean", "low", "high")}
+        own = SeedInterval(**ends, seeds=int(row["seeds"]), left_out=0)
+        row["found"] = over_seeds(own, largest=math.inf if row["figure"] == "rms_error" else 1)
     return rows
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 
-from hybridq.errors import InvalidValueError
 from hybridq.evaluation.cost import energy_estimate, model_cost
+from hybridq.records.record import read_rows
+from hybridq.records.studies import ABLATION_REMEDY, StageRow
 from hybridq.report.ablation import Ablation
 from hybridq.report.models import Trained
 from hybridq.report.naming import study_model_name
@@ -147,14 +147,8 @@ def _seconds(source: Source) -> float | None:
     """Recorded wall time; of an ablation that of all its units, so many at a time as it had."""
     stages = source.folder / "seconds.csv"
     if source.kind == "study ablation" and stages.is_file():
-        try:
-            with stages.open(newline="", encoding="utf-8") as file:
-                seconds = sum(float(row["seconds"]) for row in csv.DictReader(file))
-            return seconds / int(source.config.get("workers", 1))
-        except (OSError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-            raise InvalidValueError(
-                f"Expected a number of seconds in each row of {stages}, got "
-                f"{type(error).__name__}: go on with `hybridq study ablation --resume`."
-            ) from error
+        what = "a number of seconds in each row"
+        rows = read_rows(stages, StageRow, what, ABLATION_REMEDY)
+        return sum(float(row["seconds"]) for row in rows) / (source.config.get("workers") or 1)
     value = source.result.get("seconds")
     return float(value) if isinstance(value, int | float) else None

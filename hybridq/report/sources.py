@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
 from hybridq.checkpoint import read_spec
 from hybridq.config import Config, FinetuneConfig, PretrainConfig
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
-from hybridq.files import read_json, read_jsonl
+from hybridq.files import read_json
 from hybridq.hardware.comparison import each_folder
-from hybridq.runs import RESTORE, check_finished
-
-Kind = Literal["pretrain", "finetune", "evaluate", "submit", "study noise", "study ablation"]
+from hybridq.records.record import RESTORE
+from hybridq.records.results import Kind, Options, read_environment, read_epochs, read_record
+from hybridq.report.checks import check_files
+from hybridq.runs import check_finished, read_result
 
 # The file that only a finished folder of that command has.
 SIGNS: dict[Kind, str] = {
@@ -26,29 +27,6 @@ SIGNS: dict[Kind, str] = {
     "finetune": "model/config.json",
     "pretrain": "encoder.safetensors",
     "evaluate": "predictions",
-}
-
-# What the report reads of a result.
-NEEDED: dict[Kind, tuple[str, ...]] = {
-    "study ablation": ("data", "images", "seeds", "margin"),
-    "study noise": ("data", "images", "models"),
-    "submit": ("data", "images", "device", "shots", "mitigation", "qpu_seconds"),
-    "finetune": (),
-    "pretrain": (),
-    "evaluate": (
-        "data",
-        "split",
-        "labels",
-        "train_seed",
-        "head",
-        "encoder_weights",
-        "class_names",
-        "positive",
-        "model",
-        "baselines",
-        "backend",
-        "run",
-    ),
 }
 
 ORIGINS = ("none", "imagenet")
@@ -92,7 +70,7 @@ class Source:
 
     def epochs(self) -> list[dict[str, Any]]:
         """The rows of `metrics.jsonl`."""
-        return read_jsonl(self.folder / "metrics.jsonl")
+        return read_epochs(self.folder)
 
 
 @dataclass(frozen=True)
@@ -206,7 +184,7 @@ def _recorded(source: Source, name: str) -> Path | None:
 def _order(run: Path) -> tuple[float, int, str]:
     """A key that sorts runs by falling share of the labels, then by seed; unreadable ones last."""
     try:
-        config = _json(run / "config.json")
+        config = read_json(run / "config.json", "a config", RESTORE)
         return -float(config["labels"]), int(config["seed"]), run.name
     except (HybridqError, KeyError, TypeError, ValueError):
         return 0.0, 0, run.name
@@ -232,18 +210,13 @@ def _read(folder: Path, number: int, followed: str | None) -> Source:
             f"Expected the folder of a finished run or study, got {str(folder)!r}, which {what}: "
             "give a folder that pretrain, finetune, evaluate, submit or study printed."
         )
-    config, environment, result = (
-        _json(folder / name) for name in ("config.json", "environment.json", "result.json")
-    )
-    missing = [key for key in NEEDED[kind] if key not in result]
-    if missing:
-        raise InvalidValueError(
-            f"Expected a result of `hybridq {kind}` in {folder / 'result.json'}, got one without "
-            f"{missing[0]!r}: run the command again with this version."
-        )
+    config = read_record(folder / "config.json", Options, f"a config of `hybridq {kind}`")
+    result = read_result(folder, kind)
     if kind in CONFIGS:
         config = _checked(config, kind, folder)
-    return Source(f"S{number}", kind, folder, config, environment, result, followed)
+    source = Source(f"S{number}", kind, folder, config, read_environment(folder), result, followed)
+    check_files(source.kind, folder, result)
+    return source
 
 
 def _checked(config: dict[str, Any], kind: Kind, folder: Path) -> dict[str, Any]:
@@ -259,15 +232,3 @@ def _checked(config: dict[str, Any], kind: Kind, folder: Path) -> dict[str, Any]
     if kind == "finetune":
         read_spec(folder)
     return checked
-
-
-def _json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    value = read_json(path, "JSON", RESTORE)
-    if not isinstance(value, dict):
-        raise InvalidValueError(
-            f"Expected a JSON object in {path}, got {type(value).__name__}: restore it, or run "
-            "the command again."
-        )
-    return value

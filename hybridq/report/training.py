@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridq.records.results import Kind
 from hybridq.report.naming import data_name
 from hybridq.report.plots import Line, plot_lines
 from hybridq.report.section import Figure, Section
-from hybridq.report.sources import Kind, Source, Sources
+from hybridq.report.sources import Source, Sources
 from hybridq.report.svg import MOST_TICKS, draw
 from hybridq.wording import counted, percent
 

@@ -15,11 +15,13 @@ from torch import Tensor
 
 from hybridq.config import AblationStudyConfig, PretrainConfig
 from hybridq.data import SPLITS, ImageData, load_data
-from hybridq.encoder.backbone import Encoder, random_encoder_like
+from hybridq.encoder.backbone import NUM_FEATURES, Encoder, random_encoder_like
 from hybridq.encoder.initial import encoder_for
 from hybridq.evaluation.views import Views, views_of
 from hybridq.files import atomic_path
 from hybridq.pseudonyms import pseudonyms_of
+from hybridq.records.record import refused
+from hybridq.records.studies import read_arrays
 from hybridq.runs import read_result
 from hybridq.studies.ablation_grid import given_encoders
 from hybridq.training.pretrain import pretrain
@@ -97,7 +99,7 @@ class PretrainWork:
         """Where the encoder is: a run given, or one in the study's folder."""
         given = given_encoders(self.config)
         run = given[self.seed].resolve() if given else self._pretrained()
-        result = read_result(run)
+        result = read_result(run, "pretrain")
         path = run if given else run.relative_to(self.folder)
         return {"run": path.as_posix(), "epochs": result["epochs"], "loss": result["loss"]}
 
@@ -204,9 +206,22 @@ def features_file(folder: Path, kind: EncoderKind, seed: int) -> Path:
 
 
 def read_features(path: Path, *splits: str) -> list[Tensor]:
-    """Features of splits, `standardised`."""
-    with np.load(path) as file:
-        parts = standardised(file["train"], *(file[split] for split in splits))
+    """Features of splits, `standardised`.
+
+    Raises:
+        InvalidValueError: If they cannot be read.
+    """
+    unit = path.parents[1] / "units" / "features" / f"{path.stem}.json"
+    what = "the features that an encoder made"
+    remedy = f"remove it and {unit}, and they are computed again."
+    found = read_arrays(path, what, remedy)
+    for name in ("train", *splits):
+        part = found.get(name)
+        if part is None or part.ndim != 2 or not len(part) or part.dtype.kind != "f":
+            raise refused(what, path, f"no features as {name!r}", remedy)
+        if part.shape[1] != NUM_FEATURES or not np.isfinite(part).all():
+            raise refused(what, path, f"other numbers as {name!r}", remedy)
+    parts = standardised(found["train"], *(found[split] for split in splits))
     return [torch.from_numpy(part.astype(np.float32)) for part in parts]
 
 

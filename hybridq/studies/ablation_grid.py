@@ -177,7 +177,7 @@ def given_encoders(config: AblationStudyConfig) -> Mapping[int, Path]:
     for run in config.encoder_runs:
         pretrained = read_config(run, PretrainConfig, "pretrain")
         encoder_file(run)
-        read_result(run)
+        read_result(run, "pretrain")
         if _place(pretrained.data, config) != _place(config.data, config):
             raise InvalidValueError(
                 f"Expected --encoder-runs on {config.data!r}, got {str(run)!r} on "

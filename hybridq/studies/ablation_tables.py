@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,8 +16,11 @@ from hybridq.data import ImageData
 from hybridq.data.duplicates import near_duplicates
 from hybridq.evaluation.metrics import all_metrics, auc
 from hybridq.evaluation.tables import interval, table
-from hybridq.files import atomic_path, read_json, write_csv
-from hybridq.runs import RESTORE, read_result
+from hybridq.files import atomic_path, write_csv
+from hybridq.records.record import read_rows
+from hybridq.records.results import read_record
+from hybridq.records.studies import ABLATION_REMEDY, AblationSummaryRow, Comparisons
+from hybridq.runs import read_result
 from hybridq.studies.ablation_choice import Choice
 from hybridq.studies.ablation_verdicts import auc_interval
 from hybridq.studies.summary import seed_interval
@@ -220,10 +222,13 @@ def summary_text(folder: Path) -> str:
     Args:
         folder: What `ablation_study` returned.
     """
-    with (folder / "summary.csv").open(newline="", encoding="utf-8") as file:
-        found = [row for row in csv.DictReader(file) if row["figure"] == "auc"]
-    result = read_result(folder)
-    comparisons = read_json(folder / "comparisons.json", "the comparisons of a study", RESTORE)
+    what = "the summary of an ablation"
+    summary = read_rows(folder / "summary.csv", AblationSummaryRow, what, ABLATION_REMEDY)
+    found = [row for row in summary if row["figure"] == "auc"]
+    result = read_result(folder, "study ablation")
+    comparisons = read_record(
+        folder / "comparisons.json", Comparisons, "comparisons", ABLATION_REMEDY
+    )
     by_model: dict[str, dict[str, str]] = defaultdict(dict)
     for row in found:
         ends = {name: float(row[name] or "nan") for name in ("mean", "low", "high")}

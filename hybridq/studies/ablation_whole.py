@@ -75,7 +75,7 @@ class WholeWork:
             on_val = read(data.splits["val"])
             probs = read(study_data(self.config, "test").splits["test"])
             block = block_parameters(model.head)
-        epochs = read_result(run)["epochs"]
+        trained = read_result(run, "finetune")
         return {
             "run": run.relative_to(self.folder).as_posix(),
             "models": [
@@ -88,10 +88,10 @@ class WholeWork:
                     "seed": self.seed,
                     "train_images": len(cut["train"]),
                     "val_images": len(cut["val"]),
-                    "steps": epochs * _steps(len(cut["train"]), recipe),
+                    "steps": trained["epochs"] * _steps(len(cut["train"]), recipe),
                     "learning_rate": recipe.learning_rate,
                     "block_learning_rate": recipe.quantum_learning_rate if block else None,
-                    "parameters": read_result(run)["trainable_parameters"],
+                    "parameters": trained["trainable_parameters"],
                     "circuit_parameters": sum(w.numel() for w in quantum_parameters(model.head)),
                     "val_auc": auc(data.splits["val"].labels, on_val),
                     "threshold": threshold_for(data, on_val),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -29,6 +28,9 @@ from hybridq.files import (
 from hybridq.limits import check_workers
 from hybridq.pseudonyms import pseudonyms_of
 from hybridq.recorded import check_hidden, check_same_data, recorded, resumed
+from hybridq.records import check_record
+from hybridq.records.record import is_sealed, read_rows, refused, seal
+from hybridq.records.studies import NOISE_REMEDY, NoiseSummaryRow, NoiseUnit
 from hybridq.runs import read_config
 from hybridq.studies.folder import study_folder
 from hybridq.studies.noise_figures import save_noise_figures
@@ -115,10 +117,9 @@ def _run(config: NoiseStudyConfig, grid: Grid, pairs: Sequence[Pair], folder: Pa
         for device in grid.devices
         for scale in grid.noise_scales
     ]
-    finished = {row["unit"]: row["rows"] for row in read_jsonl(folder / UNITS)}
+    finished = _finished(folder / UNITS, units)
     if finished:  # without a last line that a kill has cut short
-        lines = [{"unit": unit, "rows": rows} for unit, rows in finished.items()]
-        write_jsonl(folder / UNITS, lines)
+        write_jsonl(folder / UNITS, [_line(unit, rows) for unit, rows in finished.items()])
     elif (folder / UNITS).exists():
         (folder / UNITS).unlink()
     missing = [unit for unit in units if unit.key not in finished]
@@ -133,11 +134,36 @@ def _run(config: NoiseStudyConfig, grid: Grid, pairs: Sequence[Pair], folder: Pa
     with bar:
         for unit, rows in run_units(measure, missing, workers=config.workers, ray=config.ray):
             finished[unit.key] = without_nan(rows)
-            append_jsonl(folder / UNITS, {"unit": unit.key, "rows": finished[unit.key]})
+            append_jsonl(folder / UNITS, _line(unit.key, finished[unit.key]))
             bar.update()
             if bar.disable and len(finished) % max(1, len(units) // 20) == 0:
                 logger.info("%d of %d units", len(finished), len(units))
     _write(config, grid, pairs, folder, [row for unit in units for row in finished[unit.key]])
+
+
+def _line(unit: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return seal({"unit": unit, "rows": rows})
+
+
+def _finished(path: Path, units: Sequence[Unit]) -> dict[str, list[dict[str, Any]]]:
+    """What units have left already, by their keys.
+
+    Raises:
+        InvalidValueError: If a line is damaged, or of other settings than the study's.
+    """
+    remedy = "remove the line, and it is computed again."
+    points = {unit.key: unit.grid.points() for unit in units}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for number, row in enumerate(read_jsonl(path), start=1):
+        what = f"what a unit of the study left in line {number}"
+        check_record(NoiseUnit, row, what, path, remedy)
+        if not is_sealed(row):
+            raise refused(what, path, "a damaged or edited line", remedy)
+        there = [(one["shots"], one["mitigation"], one["repeat"]) for one in row["rows"]]
+        if there != points.get(row["unit"], there):
+            raise refused(what, path, "a line of other settings", remedy)
+        found[row["unit"]] = row["rows"]
+    return found
 
 
 def _write(
@@ -216,8 +242,8 @@ def summary_table(folder: Path) -> str:
     Args:
         folder: What `noise_study` returned.
     """
-    with (folder / "summary.csv").open(newline="", encoding="utf-8") as file:
-        found = list(csv.DictReader(file))
+    what = "the summary of a noise study"
+    found = read_rows(folder / "summary.csv", NoiseSummaryRow, what, NOISE_REMEDY)
     settings: dict[tuple[str, ...], dict[str, dict[str, str]]] = {}
     for row in found:
         setting = tuple(row[name] for name in ("device", "noise_scale", "shots", "mitigation"))

@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from hybridq.errors import InvalidValueError
-from hybridq.files import read_json, without_nan, write_json
+from hybridq.files import without_nan, write_json
+from hybridq.records.record import is_sealed, refused, seal
+from hybridq.records.results import read_record
+from hybridq.records.studies import SealedUnit
 from hybridq.studies.pool import run_in
 from hybridq.threads import one_thread
+
+MAX_BYTES = 2**30
+"""Most bytes of what a unit leaves: it holds the probabilities of all test images."""
 
 
 class Work(Protocol):
@@ -72,14 +77,10 @@ def run_stage(
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        kept: dict[str, Any] = read_json(path, "a unit", "remove it.")
-        kept["seconds"]
-    except (ValueError, LookupError, TypeError) as error:
-        raise InvalidValueError(
-            f"Expected what a unit of the study left in {path}, got a damaged file "
-            f"({type(error).__name__}): remove it, and it is computed again."
-        ) from error
+    what, remedy = "what a unit of the study left", "remove it, and it is computed again."
+    kept: dict[str, Any] = read_record(path, SealedUnit, what, remedy, limit=MAX_BYTES)
+    if not is_sealed(kept):
+        raise refused(what, path, "a damaged or edited file", remedy)
     return kept
 
 
@@ -88,4 +89,4 @@ def _keep(unit: KeptUnit) -> None:
     with one_thread():
         result = unit.work.compute()
     seconds = round(time.perf_counter() - started, 2)
-    write_json(unit.path, without_nan({**result, "seconds": seconds}))
+    write_json(unit.path, seal(without_nan({**result, "seconds": seconds})))

@@ -25,12 +25,13 @@ from hybridq.data.provenance import hashes_of_splits
 from hybridq.encoder.augment import Augment
 from hybridq.encoder.backbone import NUM_FEATURES
 from hybridq.errors import InvalidValueError
-from hybridq.files import read_jsonl, write_json
+from hybridq.files import write_json
 from hybridq.finite import check_finite
 from hybridq.heads import num_trainable
 from hybridq.model import HybridClassifier, head_summary, probabilities
 from hybridq.pseudonyms import pseudonyms_of
 from hybridq.recorded import check_same_data, recorded, resumed
+from hybridq.records.results import read_epochs
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.compute import check_compute, check_training_memory
 from hybridq.training.curriculum import check_curriculum, curriculum_for
@@ -342,7 +343,7 @@ def _train(
         if folder is not None and trainer.is_global_zero:
             result = {
                 "kept": keeper.kept,
-                "epochs": len(read_jsonl(folder / "metrics.jsonl")),
+                "epochs": len(read_epochs(folder)),
                 "labelled_images": len(train),
                 "trainable_parameters": num_trainable(model),
                 "head_parameters": num_trainable(model.head),

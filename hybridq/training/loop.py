@@ -25,9 +25,10 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from hybridq.config import ComputeConfig, FinetuneConfig, PretrainConfig
 from hybridq.data.provenance import check_same_images
 from hybridq.errors import InvalidValueError, UnavailableError
-from hybridq.files import append_jsonl, read_jsonl, write_bytes, write_jsonl
+from hybridq.files import append_jsonl, write_bytes, write_jsonl
 from hybridq.finite import NotFiniteError, check_finite
 from hybridq.lock import locked
+from hybridq.records.results import read_epochs
 from hybridq.runs import (
     TRAINING_LOCK,
     create_run,
@@ -84,7 +85,7 @@ class MetricsFile(Callback):
         """Keep the rows of the epochs before the one that starts."""
         if self.path is None:
             return
-        earlier = {row["epoch"]: row for row in read_jsonl(self.path)}
+        earlier = {row["epoch"]: row for row in read_epochs(self.path.parent, once=False)}
         kept = [row for epoch, row in earlier.items() if epoch < trainer.current_epoch]
         write_jsonl(self.path, kept)
 
@@ -118,7 +119,7 @@ class MetricsFile(Callback):
 
 def trained_seconds(folder: Path) -> float:
     """Wall time of all epochs of a run, those before an interruption included."""
-    return round(sum(float(row["seconds"]) for row in read_jsonl(folder / "metrics.jsonl")), 1)
+    return round(sum(float(row["seconds"]) for row in read_epochs(folder)), 1)
 
 
 def make_trainer(

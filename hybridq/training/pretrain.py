@@ -24,9 +24,10 @@ from hybridq.encoder.backbone import (
 from hybridq.encoder.initial import encoder_for
 from hybridq.encoder.simclr import SimCLR
 from hybridq.errors import InvalidValueError
-from hybridq.files import read_jsonl, write_json
+from hybridq.files import write_json
 from hybridq.pseudonyms import pseudonyms_of
 from hybridq.recorded import check_same_data, recorded, resumed
+from hybridq.records.results import read_epochs
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.compute import check_compute, check_training_memory
 from hybridq.training.loop import (
@@ -169,7 +170,7 @@ def pretrain(config: PretrainConfig) -> Path:
             write_json(
                 folder / "result.json",
                 {
-                    "loss": read_jsonl(folder / "metrics.jsonl")[-1]["loss"],
+                    "loss": read_epochs(folder)[-1]["loss"],
                     "epochs": config.epochs,
                     "images": len(images),
                     "seconds": trained_seconds(folder),

@@ -215,7 +215,7 @@ def test_a_comparison_without_its_question_is_refused_in_one_line(make_source, m
     items = json.loads(path.read_text())
     del items[0]["question"]
     path.write_text(json.dumps(items))
-    with pytest.raises(InvalidValueError, match=r"^Expected comparisons .*'question'"):
+    with pytest.raises(InvalidValueError, match=r"^Expected comparisons .*'0\.question'"):
         read(make_source)
 
 

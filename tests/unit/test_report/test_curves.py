@@ -66,7 +66,9 @@ def test_scores_that_say_nothing_are_rarely_called_of_use():
 @pytest.fixture
 def pretrained_twice(make_source):
     def write(source, losses):
-        rows = [json.dumps({"epoch": k, "loss": loss}) for k, loss in enumerate(losses)]
+        rows = [
+            json.dumps({"epoch": k, "loss": loss, "seconds": 1.0}) for k, loss in enumerate(losses)
+        ]
         (source.folder / "metrics.jsonl").write_text("\n".join(rows))
 
     first = [make_source("pretrain", data="cells", epochs=2, seed=seed) for seed in (0, 1)]
@@ -92,7 +94,9 @@ def test_trainings_of_two_recipes_are_two_lines_of_their_whole_span(pretrained_t
 def test_a_run_that_stopped_early_does_not_cut_the_line(make_source):
     for seed, losses in ((0, [3.0, 2.0, 1.0]), (1, [5.0])):
         source = make_source("finetune", data="cells", seed=seed)
-        rows = [json.dumps({"epoch": k, "loss": loss}) for k, loss in enumerate(losses)]
+        rows = [
+            json.dumps({"epoch": k, "loss": loss, "seconds": 1.0}) for k, loss in enumerate(losses)
+        ]
         (source.folder / "metrics.jsonl").write_text("\n".join(rows))
     sources = make_source.all()
     (figure,) = training_curves(sources, source_names(sources)).parts
@@ -101,7 +105,7 @@ def test_a_run_that_stopped_early_does_not_cut_the_line(make_source):
 
 def test_one_epoch_is_one_epoch(make_source):
     source = make_source("pretrain", data="cells", epochs=1)
-    (source.folder / "metrics.jsonl").write_text('{"epoch": 0, "loss": 3.0}')
+    (source.folder / "metrics.jsonl").write_text('{"epoch": 0, "loss": 3.0, "seconds": 1.0}')
     sources = make_source.all()
     (figure,) = training_curves(sources, source_names(sources)).parts
     assert "in 1 epoch." in figure.description

@@ -1,0 +1,114 @@
+"""Whether the files of a folder are whole, and say the same as its `result.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hybridq.evaluation.metrics import all_metrics
+from hybridq.files import read_text
+from hybridq.records.predictions import check_figures, read_predictions
+from hybridq.records.record import RESTORE, read_rows, refused, same_numbers
+from hybridq.records.results import Kind, read_epochs
+from hybridq.records.studies import NOISE_REMEDY, FlipRow, NoiseRow, NoiseSummaryRow
+from hybridq.studies.summary import MERITS, PAIRED, summarise
+
+SETTING = ("device", "noise_scale", "shots", "mitigation")
+
+CARD = "MODEL_CARD.md"
+
+
+def check_files(kind: Kind, folder: Path, result: Mapping[str, Any]) -> None:
+    """Refuse a folder whose files are damaged or do not belong together.
+
+    Args:
+        kind: The command that made it.
+        folder: The folder.
+        result: Its `result.json`, which is as described.
+
+    Raises:
+        HybridqError: If a file cannot be read, or says other than `result.json`.
+    """
+    if kind in ("pretrain", "finetune"):
+        read_epochs(folder)
+    if kind == "finetune" and (folder / "model" / CARD).exists():
+        read_card(folder)
+    if kind == "evaluate":
+        _check_evaluation(folder, result)
+    if kind == "study noise":
+        _check_noise_study(folder, result)
+
+
+def read_card(run: Path) -> str:
+    """The model card of a run.
+
+    Raises:
+        HybridqError: If it cannot be read.
+    """
+    return read_text(run / "model" / CARD, "a model card", "restore it from a copy.")
+
+
+def _check_evaluation(folder: Path, result: Mapping[str, Any]) -> None:
+    """Figures follow from the predictions, of which there are as many as there were images."""
+    found = read_predictions(folder, result)
+    names = result["class_names"]
+    metrics = all_metrics(
+        multilabel=found.labels.ndim == 2,
+        positive=None if result["positive"] is None else names.index(result["positive"]),
+        threshold=result["model"]["threshold"],
+        num_classes=len(names),
+    )
+    check_figures(
+        folder / "result.json", result["model"]["figures"], metrics(found.labels, found.probs)
+    )
+
+
+def _check_noise_study(folder: Path, result: Mapping[str, Any]) -> None:
+    """The summary follows from the table of all settings; images and models are as many."""
+    rows = read_rows(folder / "study.csv", NoiseRow, "the table of a noise study", NOISE_REMEDY)
+    _check_count(folder / "study.csv", rows, result["rows"])
+    flips = read_rows(folder / "flips.csv", FlipRow, "a table of images", NOISE_REMEDY)
+    _check_count(folder / "flips.csv", flips, result["images"])
+    path = folder / "summary.csv"
+    summary = read_rows(path, NoiseSummaryRow, "the summary of a noise study", NOISE_REMEDY)
+    for row, expected in zip(summary, _summary_of(rows), strict=False):
+        wrong = next((name for name in expected if not _same(row.get(name), expected[name])), None)
+        if wrong is not None:
+            named = ", ".join(str(expected[name]) for name in (*SETTING, "figure"))
+            got = f"{row.get(wrong)!r} as {wrong!r} of {named}"
+            raise refused("the summary of the study.csv beside it", path, got, NOISE_REMEDY)
+    _check_count(path, summary, len(_summary_of(rows)))
+
+
+def _summary_of(rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """The summary of a noise study, from the cells of its table."""
+    compared = {f"{over}_{name}" for over in ("noiseless", "control") for name in PAIRED.values()}
+    numbers = (*MERITS, *sorted(compared))
+    return summarise(
+        [
+            {
+                **{name: float(row[name] or "nan") for name in numbers if name in row},
+                "seed": int(row["seed"]),
+                "device": row["device"],
+                "noise_scale": float(row["noise_scale"]),
+                "shots": None if row["shots"] == "none" else int(row["shots"]),
+                "mitigation": row["mitigation"],
+            }
+            for row in rows
+        ]
+    )
+
+
+def _same(cell: str | None, expected: Any) -> bool:
+    """Whether a cell says a value, but for rounding."""
+    if isinstance(expected, int | float):
+        return cell not in (None, "") and same_numbers([float(str(cell))], [float(expected)])
+    return cell == ("none" if expected is None and cell == "none" else expected or "")
+
+
+def _check_count(path: Path, rows: Sequence[object], expected: int) -> None:
+    if len(rows) != expected:
+        raise refused(
+            f"{expected} rows, by the other files of the folder,", path, str(len(rows)), RESTORE
+        )
