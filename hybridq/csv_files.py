@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from backends.atomic import write_bytes
+from backends.files import read_text
 from hybridq.errors import InvalidValueError
 
 _FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
 """How a cell begins that a spreadsheet would run, and one that was marked as text before."""
+
+MAX_BYTES = 2**30
+"""Most bytes of a table."""
 
 _MARK = "'"
 """Before such a cell: it makes it text."""
@@ -33,15 +37,17 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
     """The header and the rows that `write_csv` wrote.
 
     Raises:
-        InvalidValueError: If the file is missing, or is no such table.
+        MissingFileError: If the file is missing.
+        InvalidValueError: If it is no such table.
     """
+    remedy = "restore it from a copy, or make it again."
+    text = read_text(path, "a CSV table", remedy, limit=MAX_BYTES)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = [[_plain(cell) for cell in row] for row in csv.reader(file, strict=True)]
-    except (OSError, ValueError, csv.Error) as error:
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        lines = [[_plain(cell) for cell in row] for row in reader]
+    except csv.Error as error:
         raise InvalidValueError(
-            f"Expected a CSV table in UTF-8 in {path}, got {_reason(error)}: restore it from a "
-            "copy, or make it again."
+            f"Expected a CSV table in {path}, got a damaged file ({error}): {remedy}"
         ) from error
     header = lines[0] if lines else []
     if not header or len(set(header)) != len(header):
@@ -79,9 +85,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return text.isascii() and "_" not in text and not text[0].isspace()
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    return f"a damaged file ({type(error).__name__})"

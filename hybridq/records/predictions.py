@@ -84,9 +84,9 @@ def check_figures(
         InvalidValueError: If one differs by more than rounding.
     """
     for name, value in computed.items():
-        if name not in recorded:
-            continue
-        said = recorded[name]["value"]
+        said = recorded[name]["value"] if name in recorded else "none"
+        if isinstance(said, str):
+            raise refused(f"a figure for {name}", path, said)
         if not same_numbers([math.nan if said is None else said], [value]):
             raise refused(
                 f"the figures of the predictions beside it, {name} {value:.6f},",

@@ -21,6 +21,15 @@ class Figure(Record):
     low: Share | None
     high: Share | None
 
+    @model_validator(mode="after")
+    def _is_an_interval(self) -> Figure:
+        ends = (self.low, self.high)
+        if (None in ends and ends != (None, None)) or (
+            self.low is not None and self.high is not None and self.low > self.high
+        ):
+            raise ValueError("an interval that does not go from its low end to its high end")
+        return self
+
 
 class Measured(Record):
     """The figures of one model."""
@@ -47,7 +56,7 @@ class EvaluationResult(Record):
     run: str
     data: str
     split: Literal["train", "val", "test"]
-    images: int | None = Field(None, ge=1)
+    images: int = Field(ge=1)
     labels: float = Field(gt=0, le=1)
     train_seed: Count
     head: str
@@ -57,9 +66,9 @@ class EvaluationResult(Record):
     model: Measured
     baselines: dict[str, Measured]
     backend: Backend
-    views: str = "one"
+    views: Literal["one", "flip", "shift", "zoom"] = "one"
     notes: list[str] = Field(default_factory=list)
-    seconds: float | None = None
+    seconds: float | None = Field(None, ge=0)
 
     @model_validator(mode="after")
     def _knows_its_class(self) -> EvaluationResult:
@@ -86,7 +95,7 @@ class FinetuneResult(Record):
     labelled_images: Count
     trainable_parameters: Count
     head_parameters: Count
-    seconds: float
+    seconds: float = Field(ge=0)
 
 
 class PretrainResult(Record):
@@ -95,7 +104,7 @@ class PretrainResult(Record):
     loss: float
     epochs: Count
     images: Count
-    seconds: float
+    seconds: float = Field(ge=0)
 
 
 class Compared(Record):
@@ -103,11 +112,11 @@ class Compared(Record):
 
     rms_error: float = Field(ge=0)
     flips: Count
-    figures: dict[str, Figure] | None = None
+    figures: dict[str, Figure] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_auc(self) -> Compared:
-        if self.figures is not None and "auc" not in self.figures:
+        if "figures" in self.model_fields_set and "auc" not in self.figures:
             raise ValueError("figures without an AUC")
         return self
 
@@ -197,7 +206,7 @@ class Options(Record):
     positive: str | None = None
     seed: Count | None = None
     limit: Count | None = None
-    views: str | None = None
+    views: Literal["one", "flip", "shift", "zoom"] | None = None
     workers: int | None = Field(None, ge=1)
 
 

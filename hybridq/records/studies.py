@@ -77,6 +77,17 @@ class NoiseRow(NoiseSetting):
     calibration_error: ShareCell | None
     flips: ShareCell
     rms_error: Number = Field(ge=0)
+    noiseless_auc: ShareCell | None
+    noiseless_balanced_accuracy: ShareCell | None
+    noiseless_calibration_error: ShareCell | None
+    control_auc: ShareCell | None
+    control_balanced_accuracy: ShareCell | None
+    control_calibration_error: ShareCell | None
+    margin_p05: Number | None
+    margin_p25: Number | None
+    margin_p50: Number | None
+    margin_p75: Number | None
+    margin_p95: Number | None
 
 
 class FlipRow(TableRow):
@@ -99,6 +110,10 @@ class AblationRow(TableRow):
     parameters: Whole | None
     circuit_parameters: Whole | None
     auc: ShareCell | None = None
+    auc_without_duplicates: ShareCell | None = None
+    balanced_accuracy: ShareCell | None = None
+    accuracy: ShareCell | None = None
+    calibration_error: ShareCell | None = None
 
 
 class AblationSummaryRow(TableRow):
@@ -110,7 +125,7 @@ class AblationSummaryRow(TableRow):
     mean: ShareCell | None
     low: Number | None
     high: Number | None
-    over: str
+    over: Literal["seeds", "seeds and test images"]
     seeds: Whole = Field(ge=1)
 
 

@@ -20,7 +20,7 @@ from hybridq.records.studies import (
     AblationSummaryRow,
     Comparisons,
 )
-from hybridq.report.ablation_arrays import read_ablation_predictions
+from hybridq.report.ablation_arrays import check_summary, read_ablation_predictions
 from hybridq.report.arms import Arm, Facet
 from hybridq.report.measures import Measure, over_seeds
 from hybridq.report.naming import study_model_name
@@ -141,6 +141,7 @@ def _read(source: Source, data_root: Path | None, *, several: bool) -> Ablation:
     summary: list[Row] = [
         *read_rows(folder / "summary.csv", AblationSummaryRow, what, ABLATION_REMEDY)
     ]
+    check_summary(folder, rows, summary)
     compared: list[Row] = read_record(
         folder / "comparisons.json", Comparisons, "comparisons", ABLATION_REMEDY
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.evaluation.metrics import auc
@@ -71,3 +72,38 @@ def read_ablation_predictions(
                     ABLATION_REMEDY,
                 )
     return arrays
+
+
+def check_summary(
+    folder: Path, rows: Sequence[Mapping[str, str]], summary: Sequence[Mapping[str, str]]
+) -> None:
+    """Refuse a summary that is not that of the table beside it.
+
+    Args:
+        folder: Of the ablation.
+        rows: Of its `ablation.csv`.
+        summary: Of its `summary.csv`.
+
+    Raises:
+        InvalidValueError: If a mean is another, a row is there twice, or one is missing.
+    """
+    path, what = folder / "summary.csv", "the summary of the ablation.csv beside it"
+    by_model: dict[tuple[str, str], list[Mapping[str, str]]] = {}
+    for row in rows:
+        by_model.setdefault((row["model"], row["labels"]), []).append(row)
+    figures = dict.fromkeys(row["figure"] for row in summary)
+    there = [(row["model"], row["labels"], row["figure"]) for row in summary]
+    if sorted(there) != sorted((*key, figure) for key in by_model for figure in figures):
+        raise refused(what, path, "other rows", ABLATION_REMEDY)
+    for row in summary:
+        own = by_model[row["model"], row["labels"]]
+        mean, name = float(row["mean"] or "nan"), row["figure"]
+        values = [float(one[name] or "nan") for one in own if name in one]
+        if int(row["seeds"]) != len(own):
+            raise refused(what, path, f"{row['seeds']} seeds of {row['model']}", ABLATION_REMEDY)
+        if name in rows[0] and name != "auc_without_duplicates":
+            values = [value for value in values if not math.isnan(value)]
+            expected = float(np.mean(values)) if values else math.nan
+            if not same_numbers([mean], [expected]):
+                got = f"{row['mean']} as the {name} of {row['model']}"
+                raise refused(what, path, got, ABLATION_REMEDY)

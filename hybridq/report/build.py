@@ -69,9 +69,10 @@ def report(config: ReportConfig) -> Path:
     if pseudonyms_of(config) is not None:
         _check_hidden(sources)
     names = source_names(sources)
+    ablations = read_ablations(sources, config.data_root)
     load_libraries()
     with one_thread(), open_models(sources, names) as models:
-        sections = _sections(config, sources, names, models)
+        sections = _sections(config, sources, ablations, names, models)
     tell_names()
     write_text(config.out, render(config.title or _title(sources), sections))
     return config.out
@@ -102,10 +103,10 @@ def _check_hidden(sources: Sources) -> None:
 def _sections(
     config: ReportConfig,
     sources: Sources,
+    ablations: Sequence[Ablation],
     names: Mapping[Source, str],
     models: Sequence[Trained],
 ) -> list[Section]:
-    ablations = read_ablations(sources, config.data_root)
     evaluated = evaluation_facets(sources, names)
     facets = [*ablation_facets(ablations), *evaluated]
     points = [*ablation_points(ablations), *evaluation_points(evaluated)]

@@ -11,12 +11,20 @@ from hybridq.files import read_text
 from hybridq.records.predictions import check_figures, read_predictions
 from hybridq.records.record import RESTORE, read_rows, refused, same_numbers
 from hybridq.records.results import Kind, read_epochs
-from hybridq.records.studies import NOISE_REMEDY, FlipRow, NoiseRow, NoiseSummaryRow
+from hybridq.records.studies import (
+    ABLATION_REMEDY,
+    NOISE_REMEDY,
+    FlipRow,
+    NoiseRow,
+    NoiseSummaryRow,
+    StageRow,
+)
 from hybridq.studies.summary import MERITS, PAIRED, summarise
 
 SETTING = ("device", "noise_scale", "shots", "mitigation")
 
 CARD = "MODEL_CARD.md"
+STAGES = "seconds.csv"
 
 
 def check_files(kind: Kind, folder: Path, result: Mapping[str, Any]) -> None:
@@ -31,13 +39,15 @@ def check_files(kind: Kind, folder: Path, result: Mapping[str, Any]) -> None:
         HybridqError: If a file cannot be read, or says other than `result.json`.
     """
     if kind in ("pretrain", "finetune"):
-        read_epochs(folder)
+        _check_epochs(folder, result)
     if kind == "finetune" and (folder / "model" / CARD).exists():
         read_card(folder)
     if kind == "evaluate":
         _check_evaluation(folder, result)
     if kind == "study noise":
         _check_noise_study(folder, result)
+    if kind == "study ablation" and (folder / STAGES).exists():
+        read_stages(folder)
 
 
 def read_card(run: Path) -> str:
@@ -47,6 +57,26 @@ def read_card(run: Path) -> str:
         HybridqError: If it cannot be read.
     """
     return read_text(run / "model" / CARD, "a model card", "restore it from a copy.")
+
+
+def read_stages(study: Path) -> dict[str, float]:
+    """The seconds of each stage of an ablation, all its units together.
+
+    Raises:
+        HybridqError: If they cannot be read.
+    """
+    path = study / STAGES
+    rows = read_rows(path, StageRow, "a number of seconds in each row", ABLATION_REMEDY)
+    found = {row["stage"]: float(row["seconds"]) for row in rows}
+    _check_count(path, rows, len(found))
+    return found
+
+
+def _check_epochs(folder: Path, result: Mapping[str, Any]) -> None:
+    """There are as many epochs as the run says; their figures may be left out as a whole."""
+    path = folder / "metrics.jsonl"
+    if path.exists():
+        _check_count(path, read_epochs(folder), result["epochs"])
 
 
 def _check_evaluation(folder: Path, result: Mapping[str, Any]) -> None:
@@ -70,6 +100,7 @@ def _check_noise_study(folder: Path, result: Mapping[str, Any]) -> None:
     _check_count(folder / "study.csv", rows, result["rows"])
     flips = read_rows(folder / "flips.csv", FlipRow, "a table of images", NOISE_REMEDY)
     _check_count(folder / "flips.csv", flips, result["images"])
+    _check_count(folder / "flips.csv", flips, len({row["id"] for row in flips}))
     path = folder / "summary.csv"
     summary = read_rows(path, NoiseSummaryRow, "the summary of a noise study", NOISE_REMEDY)
     for row, expected in zip(summary, _summary_of(rows), strict=False):
@@ -88,7 +119,7 @@ def _summary_of(rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
     return summarise(
         [
             {
-                **{name: float(row[name] or "nan") for name in numbers if name in row},
+                **{name: float(row[name] or "nan") for name in numbers},
                 "seed": int(row["seed"]),
                 "device": row["device"],
                 "noise_scale": float(row["noise_scale"]),

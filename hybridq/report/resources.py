@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hybridq.evaluation.cost import energy_estimate, model_cost
-from hybridq.records.record import read_rows
-from hybridq.records.studies import ABLATION_REMEDY, StageRow
 from hybridq.report.ablation import Ablation
+from hybridq.report.checks import STAGES, read_stages
 from hybridq.report.models import Trained
 from hybridq.report.naming import study_model_name
 from hybridq.report.section import Cell, Fold, Part, Section, Table, Text
@@ -145,10 +144,7 @@ def _untimed(sources: Sequence[Source]) -> list[Text]:
 
 def _seconds(source: Source) -> float | None:
     """Recorded wall time; of an ablation that of all its units, so many at a time as it had."""
-    stages = source.folder / "seconds.csv"
-    if source.kind == "study ablation" and stages.is_file():
-        what = "a number of seconds in each row"
-        rows = read_rows(stages, StageRow, what, ABLATION_REMEDY)
-        return sum(float(row["seconds"]) for row in rows) / (source.config.get("workers") or 1)
+    if source.kind == "study ablation" and (source.folder / STAGES).is_file():
+        return sum(read_stages(source.folder).values()) / (source.config.get("workers") or 1)
     value = source.result.get("seconds")
     return float(value) if isinstance(value, int | float) else None

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from backends.atomic import atomic_path, remove_leftovers
 from hybridq.csv_files import csv_text, read_csv, write_csv
-from hybridq.errors import InvalidValueError
+from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.files import append_jsonl, check_out, read_jsonl, reading, write_json, write_text
 
 
@@ -138,8 +138,9 @@ def test_every_cell_is_read_back(tmp_path_factory, cells):
         (b"a,a\n1,2\n", "different column names"),
         (b"a,b\n1\n", "Expected 2 cells in row 2"),
         (b"a,b\n1,2,3\n", "Expected 2 cells in row 2"),
-        (b"a\n\xe4\n", "a damaged file"),
+        (b"a\n\xe4\n", "damaged text"),
         (b'a\n"x', "a damaged file"),
+        (b"a\n\0\n", "a NUL byte"),
         (None, "No such file"),
     ],
 )
@@ -147,7 +148,7 @@ def test_a_damaged_table_is_refused_in_one_line(tmp_path, content, said):
     path = tmp_path / "a.csv"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(InvalidValueError, match=said) as caught:
+    with pytest.raises(HybridqError, match=said) as caught:
         read_csv(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
