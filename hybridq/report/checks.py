@@ -132,10 +132,13 @@ def _summary_of(rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
 
 
 def _same(cell: str | None, expected: Any) -> bool:
-    """Whether a cell says a value, but for rounding."""
-    if isinstance(expected, int | float):
-        return cell not in (None, "") and same_numbers([float(str(cell))], [float(expected)])
-    return cell == ("none" if expected is None and cell == "none" else expected or "")
+    """Whether a cell says a value, but for rounding; no shots are `none`, what is unknown empty."""
+    if not isinstance(expected, int | float):
+        return cell in ("", "none") if expected is None else cell == expected
+    try:
+        return same_numbers([float(cell or "nan")], [float(expected)])
+    except ValueError:
+        return False
 
 
 def _check_count(path: Path, rows: Sequence[object], expected: int) -> None:
