@@ -10,12 +10,16 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint
 # Each test process computes on one core; the processes share the machine between them.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: demo test test-all test-machines lint docs notebooks clean
+.PHONY: demo test pytest test-all test-machines lint docs notebooks clean
 
 demo: $(VENV)/.package
 	$(BIN)/hybridq demo
 
-test: lint
+# Style, types and imports are checked beside the tests: they use one core, the tests two.
+test: $(VENV)/.test
+	$(MAKE) --no-print-directory -j 2 lint pytest
+
+pytest: $(VENV)/.test
 	$(PYTEST) -m "not slow"
 
 test-all: lint
