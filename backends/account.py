@@ -8,6 +8,7 @@ from typing import Any
 from qiskit.providers import BackendV2
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
 from qiskit_ibm_runtime import Batch, QiskitRuntimeService, Session
+from qiskit_ibm_runtime import __version__ as VERSION
 
 from backends.door import Door
 from backends.errands import forget_failure, has_failed, watch
@@ -50,6 +51,22 @@ def find_device(spec: IbmRuntime, service: QiskitRuntimeService | None = None) -
             device; one line without secrets.
     """
     return Door(spec).ask(lambda: _found(spec, service or open_service(spec)))
+
+
+def watch_posts(device: BackendV2) -> None:
+    """See to it that each job is posted to a device once.
+
+    Raises:
+        ServiceError: If IBM's client is another than the one that hybridq knows.
+    """
+    service = getattr(device, "service", None)  # None on this machine
+    if service is not None and not watch(service):
+        raise ServiceError(
+            f"Expected IBM's client as of qiskit-ibm-runtime 0.51, got {VERSION}, whose "
+            "connections are not found, so that it might post a job again on its own: install a "
+            "version that hybridq allows.",
+            Trouble.REQUEST,
+        )
 
 
 def read_calibration(door: Door, device: BackendV2) -> None:

@@ -23,12 +23,11 @@ from qiskit.transpiler import Target
 from qiskit_ibm_runtime import Batch, Session
 from qiskit_ibm_runtime.executor_estimator import Estimator
 
-from backends.account import find_device, open_mode, read_calibration
+from backends.account import find_device, open_mode, read_calibration, watch_posts
 from backends.cut import CutBackend, cut_of
 from backends.devices import calibration_date, fake_device
 from backends.door import Door
 from backends.engine import MOST_DENSITY_QUBITS, Engine, precision_of
-from backends.errands import watch
 from backends.errors import InvalidValueError
 from backends.expvals import Expvals, read_expvals
 from backends.ibm_options import estimator_options
@@ -146,7 +145,6 @@ class HardwareEngine(_RuntimeEngine):
         self._spec = spec
         self._door = Door(spec)
         self.device = find_device(spec) if device is None else device
-        watch(getattr(self.device, "service", None))
         read_calibration(self._door, self.device)
         self.made_for = f"{self.device.name} through the runtime"
         self.num_qubits = self.num_physical = int(self.device.target.num_qubits)
@@ -201,8 +199,8 @@ class HardwareEngine(_RuntimeEngine):
                 "repeat their shots."
             )
         self._plan(pub)
+        watch_posts(self.device)
         estimator = self.estimator
-        watch(getattr(self.device, "service", None))
         try:
             return self._door.ask(lambda: estimator.run([pub]), Act.POST)
         except ServiceError as error:

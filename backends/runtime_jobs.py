@@ -11,11 +11,10 @@ from typing import Any
 
 from qiskit.providers import BackendV2
 from qiskit_ibm_runtime import Batch, QiskitRuntimeService, RuntimeJobV2, Session
-from qiskit_ibm_runtime import __version__ as VERSION
 from qiskit_ibm_runtime.exceptions import RuntimeInvalidStateError
 from qiskit_ibm_runtime.executor_estimator import Estimator
 
-from backends.account import find_device, open_mode, open_service
+from backends.account import find_device, open_mode, open_service, watch_posts
 from backends.door import Door
 from backends.errands import ANSWER_SECONDS, Sent, watch
 from backends.expvals import Expvals, read_expvals
@@ -266,13 +265,7 @@ class RuntimeJobs(JobService):
     def _checked_device(self) -> BackendV2:
         """The device, which must be taking jobs."""
         device = self._door.ask(self._open_device)
-        if not watch(device.service):
-            raise ServiceError(
-                f"Expected IBM's client as of qiskit-ibm-runtime 0.51, got {VERSION}, whose "
-                "connections are not found, so that it might post a job again on its own: install "
-                "a version that hybridq allows.",
-                Trouble.REQUEST,
-            )
+        watch_posts(device)
         status = self._door.ask(device.status)
         if not status.operational:
             said = without_secrets(str(status.status_msg), self._spec)

@@ -15,11 +15,8 @@ from backends.errors import UnavailableError
 PUBLIC = frozenset(
     {"channel", "filename", "name", "region", "plans_preference", "private_endpoint", "verify"}
 )
-_SECRET_ENVIRONMENT = (
-    "QISKIT_IBM_TOKEN",
-    "QISKIT_IBM_RUNTIME_API_TOKEN",
-    "QISKIT_IBM_INSTANCE",
-)
+_SECRET_ENVIRONMENT = ("QISKIT_IBM_TOKEN", "QISKIT_IBM_RUNTIME_API_TOKEN")
+_INSTANCE = "QISKIT_IBM_INSTANCE"
 _HARMLESS = frozenset({"auto"})
 """What an option may be that secrets are among, and is none: the instance that IBM chooses."""
 _SHORTEST_SECRET = 4
@@ -131,6 +128,8 @@ def redact(text: str, options: Mapping[str, Any], more: Iterable[Any] = ()) -> s
     secrets: set[str] = set()
     for name in _SECRET_ENVIRONMENT:
         secrets.update(_forms(os.environ.get(name, "")))
+    if (instance := os.environ.get(_INSTANCE, "")).lower().startswith("crn:"):  # or a mere word
+        secrets.update(_forms(instance))
     for key, value in options.items():
         if key not in PUBLIC:
             secrets.update(form for one in _strings(value) for form in _forms(one))

@@ -89,6 +89,8 @@ def raise_explained(
         ServiceError: Always.
     """
     found = explain(error, spec, act, sent=sent)
+    if isinstance(error, ServiceError) and str(found) == str(error):  # told before
+        raise error
     quoted = any(HIDDEN in without_secrets(str(one), spec) for one in _chain(error))
     raise found from (None if quoted else error)
 

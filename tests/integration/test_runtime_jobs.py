@@ -299,10 +299,17 @@ def test_what_fails_before_a_post_is_a_certain_refusal(loopback, jobs, status):
 
 
 def test_a_client_whose_connections_cannot_be_watched_posts_nothing(loopback, jobs, monkeypatch):
-    monkeypatch.setattr("backends.runtime_jobs.watch", lambda _: watch(object()))
-    found = refusal(lambda: jobs.post(pub(), ("t-0000-1",)))
-    assert not found.maybe_accepted
-    assert "might post a job again on its own" in str(found)
+    with open_backend(spec(mode="job")) as executable:
+        circuit, _, angles = pub()
+        prepared = executable.prepare(circuit, ["Z"])
+        monkeypatch.setattr("backends.account.watch", lambda _: watch(object()))
+        for post in (
+            lambda: jobs.post(pub(), ("t-0000-1",)),
+            lambda: executable.run(prepared, angles),
+        ):
+            found = refusal(post)
+            assert not found.maybe_accepted
+            assert "might post a job again on its own" in str(found)
     assert posts(loopback) == posts(loopback, "/sessions") == []
 
 
