@@ -90,6 +90,30 @@ def test_every_request_for_a_device(loopback, command, told, monkeypatch, reques
     assert cause in check(err, out, told)
 
 
+@pytest.mark.parametrize(("fault", "code"), [("503", 0), ("garbage", 0), ("drop", 2)])
+def test_the_plan_of_an_instance_need_not_be_known(
+    loopback, command, told, monkeypatch, fault, code
+):
+    monkeypatch.delenv("QISKIT_IBM_INSTANCE")
+    loopback.faults.add("GET", "^/catalog/", times=99, **FAULTS[fault])
+    found, out, err = command("backends", "save", NAMED, "--out", "device.json")
+    assert found == code
+    if code:
+        assert NETWORK in check(err, out, told)
+    assert CRN not in out + err + told.getvalue()
+
+
+@pytest.mark.parametrize(("path", "fault"), [("/usage$", "503"), ("/status$", "401")])
+def test_what_a_submission_asks_before_it_posts(loopback, submit, told, path, fault):
+    loopback.faults.add("GET", path, times=99, **FAULTS[fault])
+    code, out, err = submit()
+    assert code == 2
+    assert CAUSES[fault] in out + err
+    assert TOKEN not in out + err
+    assert CRN not in out + err + told.getvalue()
+    assert posts(loopback) == []
+
+
 @pytest.mark.parametrize("fault", ["503", "401", "429", "drop", "garbage"])
 def test_the_least_busy_device_is_not_called_busy_where_it_cannot_be_asked(
     loopback, command, told, fault
