@@ -141,11 +141,11 @@ def _read(source: Source, data_root: Path | None, *, several: bool) -> Ablation:
     summary: list[Row] = [
         *read_rows(folder / "summary.csv", AblationSummaryRow, what, ABLATION_REMEDY)
     ]
-    check_summary(folder, rows, summary)
     compared: list[Row] = read_record(
         folder / "comparisons.json", Comparisons, "comparisons", ABLATION_REMEDY
     )
     arrays = read_ablation_predictions(folder, source.result, rows)
+    check_summary(folder, rows, summary)
     classes = tuple(str(name) for name in arrays["class_names"])
     positive, known = _positive(source, classes, data_root)
     data = str(source.result["data"])
