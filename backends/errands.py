@@ -181,12 +181,12 @@ class _Watched:
         errand = threading.current_thread()
         if not isinstance(errand, Errand):
             errand = Errand(lambda: None)  # of which nobody asks what has become
+        errand.leave()
         try:
             self._sign(request)
             if request.method == "POST" and not str(request.url).endswith("/cancel"):
                 reply = self._create(errand, request, *arguments, **options)
             else:
-                errand.leave()
                 reply = self._adapter.send(request, *arguments, **options)
             if reply.status_code >= 400:
                 errand.last_failure = _failure(reply)
