@@ -625,7 +625,8 @@ def test_the_model_kept_is_that_of_the_epoch_asked_for(
     def set_classifier(module):
         classifier = module.model.head.classifier
         with torch.no_grad():
-            features = module.model.features(module.val_inputs).double()
+            inputs = module.model.encoder.prepare(val.images)
+            features = module.model.features(inputs).double()
             direction = torch.linalg.lstsq(features, sign).solution[:, 0].float()
             half = margins[module.current_epoch] / 2 * direction
             classifier.weight.copy_(torch.stack([-half, half]))
