@@ -86,7 +86,7 @@ def test_figures_are_made_once_for_the_same_results(rehearse, command, monkeypat
     with Ledger.write(folder) as ledger:
         kept = ledger.chunks()
         assert len(kept) > 1
-        ledger.fail(kept[-1], "to be told later")  # so that it is not here yet
+        ledger.begin_anew(kept[-1])  # so that it is not here yet
 
     def collect():
         calls.clear()
@@ -97,7 +97,7 @@ def test_figures_are_made_once_for_the_same_results(rehearse, command, monkeypat
     assert first[0] == 3  # ideal, simulated, rehearsal
     assert collect() == (0, first[1])
     with Ledger.write(folder) as ledger:
-        ledger.accept(ledger.chunks()[-1], kept[-1].job_id)
+        ledger.accept(ledger.chunks()[-1], kept[-1].job_id, tag=kept[-1].tag)
     second = collect()
     assert second[0] == 3
     assert second[1]["complete"]
