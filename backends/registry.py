@@ -185,13 +185,20 @@ def _split(text: str) -> tuple[str, dict[str, Any]]:
             f"Expected a backend such as 'aer_noisy,shots=1024', got {text!r}: begin with a name."
         )
     fields: dict[str, Any] = {}
-    for part in filter(None, parts):
+    given: set[str] = set()
+    for part in parts:
         key, separator, value = part.partition("=")
         if not separator or not key.strip():
             raise InvalidValueError(
                 f"Expected `field=value` after the backend's name {name!r}, got a part "
                 "without one: write for example `shots=1024`."
             )
+        if key.strip() in given:
+            raise InvalidValueError(
+                f"Expected each field once after the backend's name {name!r}, got "
+                f"{reprlib.repr(key.strip())} twice: leave one out."
+            )
+        given.add(key.strip())
         fields = _merged(fields, _nested(key.strip(), value.strip()))
     return name, fields
 
@@ -240,9 +247,10 @@ def _folders() -> list[tuple[Traversable, bool]]:
     folders: list[tuple[Traversable, bool]] = [(resources.files("backends") / "profiles", True)]
     for word in filter(None, os.environ.get(PROFILES_VARIABLE, "").split(os.pathsep)):
         folder = Path(word)
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # of a name that is too long, too
             raise MissingFileError(
-                f"Expected ${PROFILES_VARIABLE} to name folders of profiles, got {word!r}, "
+                f"Expected ${PROFILES_VARIABLE} to name folders of profiles, got "
+                f"{reprlib.repr(word)}, "
                 "which is none: create it or correct the variable."
             )
         folders.append((folder, False))
@@ -289,7 +297,7 @@ def _fields_of(name: str) -> dict[str, Any]:
         names = ", ".join(sorted(filter(_can_be_written, files)))
         raise InvalidValueError(f"Expected a backend among {names}, got {name!r}: {remedy}")
     fields = _read(files[name][0])
-    fields.pop("summary", None)
+    _take_summary(name, fields)
     return fields
 
 
@@ -301,6 +309,19 @@ def _read(file: Traversable) -> dict[str, Any]:
     return parse_toml(file.read_text(encoding="utf-8"), what, remedy)  # shipped in an archive
 
 
+def _take_summary(name: str, fields: dict[str, Any]) -> str:
+    """Take the line out of a profile that says what it is."""
+    summary = fields.pop("summary", None)
+    is_line = isinstance(summary, str) and summary.isprintable() and summary.strip() != ""
+    if not is_line or len(summary) > MOST_SUMMARY:
+        got = f"{len(summary)} characters" if is_line else reprlib.repr(summary)
+        raise InvalidValueError(
+            f"Expected a `summary` of one line of up to {MOST_SUMMARY} characters in the profile "
+            f'{name!r}, got {got}: write `summary = "..."`.'
+        )
+    return str(summary)
+
+
 def _profile(name: str, fields: dict[str, Any], source: str) -> Profile:
     """Validate one profile."""
     if not _can_be_written(name):
@@ -308,14 +329,7 @@ def _profile(name: str, fields: dict[str, Any], source: str) -> Profile:
             f"Expected a profile's name without commas and blanks at its ends, got {name!r}: "
             "rename the file."
         )
-    summary = fields.pop("summary", None)
-    is_line = isinstance(summary, str) and summary.isprintable() and summary.strip()
-    if not is_line or len(summary) > MOST_SUMMARY:
-        got = f"{len(summary)} characters" if is_line else reprlib.repr(summary)
-        raise InvalidValueError(
-            f"Expected a `summary` of one line of up to {MOST_SUMMARY} characters in the profile "
-            f'{name!r}, got {got}: write `summary = "..."`.'
-        )
+    summary = _take_summary(name, fields)
     spec = build_spec(fields, name=name)
     refuse_torch_on_aer(name, spec)
     return Profile(name=name, summary=summary, spec=spec, source=source)

@@ -355,6 +355,15 @@ def explain(message: str, name: str) -> str:
     if digits := re.search(r"Error parsing (\S+): Exceeds the limit", text):
         wanted = f"a smaller number for {digits[1]}"
         return f"Expected {wanted}, got thousands of digits: see hybridq {name} --help."
+    unknown = re.search(
+        r"Unrecognized options: (.+?)(?: -{5,}| Perhaps you| Arguments similar|$)", text
+    )
+    if unknown:
+        near = re.search(r"(?:Perhaps you meant|Arguments similar to \S+): (--\S+)", text)
+        remedy = f"did you mean {near[1]}? See" if near else "see"
+        return (
+            f"Expected known options, got {shortened(unknown[1])}: {remedy} hybridq {name} --help."
+        )
     text = text.split("Argument helptext:")[0]
     text = re.sub(
         r"^(Value error|Parsing error|Missing argument|Unrecognized options)\s+", "", text

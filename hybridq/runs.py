@@ -182,13 +182,17 @@ def read_config(folder: Path, model: type[ConfigT], command: str) -> ConfigT:
             f"{'has no config.json' if folder.is_dir() else 'is no folder'}: give the folder "
             "that the command printed."
         )
+    other = InvalidValueError(
+        f"Expected a run folder of `hybridq {command}`, got {str(folder)!r}, whose "
+        f"config.json is not one of that command: give a run of `hybridq {command}`."
+    )
+    values = read_json(path, "the config of a run", RESTORE)
+    if not values:  # every command writes all of its options
+        raise other
     try:
-        return model.model_validate(read_json(path, "the config of a run", RESTORE))
+        return model.model_validate(values)
     except ValidationError as error:
-        raise InvalidValueError(
-            f"Expected a run folder of `hybridq {command}`, got {str(folder)!r}, whose "
-            f"config.json is not one of that command: give a run of `hybridq {command}`."
-        ) from error
+        raise other from error
 
 
 def resumed_folder(resume: Path) -> Path:

@@ -31,7 +31,7 @@ def search_folders(data_root: str | Path | None) -> list[Path]:
     cache = Path(pooch.os_cache("hybridq")) / "medmnist"
     if root is None:
         return [cache]
-    base = Path(root).expanduser()
+    base = Path(os.path.expanduser(root))
     return [base / "medmnist", base, cache]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -108,7 +109,7 @@ def scan_folder(root: Path, on_problem: OnProblem = raise_problem) -> list[Recor
     """
     if not root.is_dir():
         raise MissingFileError(f"Expected a folder at {root}, got none: check the path.")
-    if (root / MANIFEST).is_file():
+    if os.path.lexists(root / MANIFEST):
         return read_manifest(root, on_problem)
     held = sorted(entry.name for entry in root.iterdir() if not entry.name.startswith("."))
     if not (root / "train").is_dir():

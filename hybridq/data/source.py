@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +53,7 @@ def parse_source(source: str) -> tuple[str | Path, Fields]:
             f"Expected the folder or file after --data that is recorded as {source}, got none: "
             "give it, and the --pseudonym-key of then."
         )
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))
     if name and path.exists():
         return path, {}
     if name and (path.name != str(source) or path.suffix):
@@ -209,7 +210,7 @@ def is_own(source: str) -> bool:
 
 def own_name(source: str | Path) -> str:
     """Name of the user's own data: that of its folder, or of its file without the ending."""
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))
     return legible(path.resolve().name if path.is_dir() else path.stem)
 
 
