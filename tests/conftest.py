@@ -233,6 +233,83 @@ def finetuned_control(tmp_path_factory, pretrained):
     )
 
 
+@pytest.fixture(scope="session")
+def evaluated(tmp_path_factory, finetuned_pqc, finetuned_control):
+    """Evaluations of a quantum head and of its control."""
+    from hybridq.config import EvaluateConfig
+    from hybridq.evaluation.evaluate import evaluate
+
+    runs = tmp_path_factory.mktemp("evaluations")
+    return [
+        evaluate(EvaluateConfig(run=run, runs=runs, resamples=100))
+        for run in (finetuned_pqc, finetuned_control)
+    ]
+
+
+@pytest.fixture(scope="session")
+def noise_study_folder(tmp_path_factory, finetuned_pqc, finetuned_control):
+    """A noise study of a quantum head at two noise scales."""
+    from hybridq.config import NoiseStudyConfig
+    from hybridq.studies.noise import noise_study
+
+    return noise_study(
+        NoiseStudyConfig(
+            models=(finetuned_pqc, finetuned_control),
+            device="FakeManilaV2",
+            noise_scale="0,1",
+            shots="none",
+            limit=4,
+            workers=1,
+            runs=tmp_path_factory.mktemp("noise"),
+        )
+    )
+
+
+@pytest.fixture(scope="session")
+def ablation_folder(tmp_path_factory, single_thread):
+    """An ablation on frozen features."""
+    from hybridq.config import AblationStudyConfig
+    from hybridq.studies.ablation import ablation_study
+
+    return ablation_study(
+        AblationStudyConfig(
+            data=PHANTOM,
+            labels="0.5,1",
+            seeds=2,
+            pretrain_epochs=1,
+            num_qubits=2,
+            num_layers=1,
+            steps=2,
+            whole=False,
+            workers=1,
+            runs=tmp_path_factory.mktemp("ablation"),
+        )
+    )
+
+
+@pytest.fixture(scope="session")
+def submitted(tmp_path_factory, finetuned_pqc):
+    """A rehearsed submission with its results."""
+    from hybridq.cli import main
+
+    runs = tmp_path_factory.mktemp("submissions")
+    backend = "ibm_rehearsal,shots=64,resilience_level=0"
+    arguments = ("--backend", backend, "--limit", "4", "--wait", "60", "--layout-seeds", "1")
+    assert main(["submit", str(finetuned_pqc), *arguments, "--runs", str(runs)]) == 0
+    (folder,) = (path for path in (runs / "submit").iterdir() if path.is_dir())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def forked():
+    """A function that runs a command in a fork of a process that has imported everything."""
+    from tests.forked import Forked
+
+    server = Forked()
+    yield server
+    server.close()
+
+
 @pytest.fixture
 def save_npz(tmp_path):
     """Write an `.npz` in MedMNIST's form; keywords replace arrays, None removes one."""
