@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hybridq.hardware.comparison import Comparison
 from hybridq.hardware.ledger import Ledger
 from hybridq.hardware.submission import Images
 from tests.forks import Fork
@@ -113,3 +114,28 @@ def test_one_kill_while_posting(serve, varied_run):
 def test_kills_at_random_moments(serve, varied_run, seed):
     server = serve(ideal=True, listing_delay=0.7, queue_delay=0.05)
     rounds(server, varied_run, random.Random(seed), 10)
+
+
+@pytest.mark.slow
+def test_a_comparison_that_is_killed_keeps_one_budget(serve, varied_run):
+    server = serve(ideal=True, listing_delay=0.3)
+    submit = (
+        *("submit", varied_run, "--backend", "ibm,resilience_level=0,shots=256,mode=job", *QUICK),
+        *("--compare", "ibm,resilience_level=0,shots=300,mode=job", "--max-qpu-seconds", "100"),
+        *("--job-executions", "1300", "--posts-per-minute", "1000"),  # four images a job
+    )
+    for count in (14, 18, 22):  # while it makes its submissions, posts to one, posts to the other
+        kill_at(server, start(*submit), count, 0.0)
+        check_tags(server)
+    code, out = finish(*submit, "--wait", "60")
+    if code != 0:
+        assert "uncertain" in out, out
+        code, out = finish(*submit, "--wait", "60", "--give-up", "--give-up-after", "0")
+    assert code == 0, out
+    check_tags(server)
+    assert sum(job.cost for job in server.accepted) <= 100
+    (comparison,) = Path("runs/compare").iterdir()
+    found = Comparison.load(comparison).folders(comparison)
+    assert len(found) == 2
+    for folder in found:
+        check_values(folder)
