@@ -96,9 +96,13 @@ def _fetch_each(
 def fetch_again(ledger: Ledger, service: JobService, *, clock: Clock) -> ServiceError | None:
     """Ask once more for results that could not be read, of jobs that are done at the service.
 
+    A rehearsal keeps its results in files, which stay as they are.
+
     Returns:
         What kept the service from being asked, if something did.
     """
+    if service.is_local:
+        return None
     for chunk in ledger.chunks(ChunkState.FAILED):
         try:
             if chunk.job_id and service.report(chunk.job_id).state is JobState.DONE:

@@ -125,7 +125,7 @@ def test_a_comparison_that_is_killed_keeps_one_budget(serve, varied_run):
         *("--job-executions", "1300", "--posts-per-minute", "1000"),  # four images a job
     )
     for count in (14, 18, 22):  # while it makes its submissions, posts to one, posts to the other
-        kill_at(server, start(*submit), count, 0.0)
+        kill_at(server, Fork(*submit), count, 0.0)
         check_tags(server)
     code, out = finish(*submit, "--wait", "60")
     if code != 0:
