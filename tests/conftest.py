@@ -300,16 +300,6 @@ def submitted(tmp_path_factory, finetuned_pqc):
     return folder
 
 
-@pytest.fixture(scope="session")
-def forked():
-    """A function that runs a command in a fork of a process that has imported everything."""
-    from tests.forked import Forked
-
-    server = Forked()
-    yield server
-    server.close()
-
-
 @pytest.fixture
 def save_npz(tmp_path):
     """Write an `.npz` in MedMNIST's form; keywords replace arrays, None removes one."""

@@ -10,25 +10,83 @@ import os
 import signal
 import sys
 import tempfile
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 HEAVY = [
     "hybridq.evaluation.evaluate",
+    "hybridq.evaluation.predict",
     "hybridq.hardware.collect",
     "hybridq.hardware.submit",
+    "hybridq.report",
+    "hybridq.studies.ablation",
     "hybridq.studies.noise",
     "hybridq.training.finetune",
     "hybridq.training.pretrain",
 ]
 
 
-def _run(arguments: list[str], environment: dict[str, str], place: str, out: str, err: str) -> None:
+CHANGES = {"open": 0, "os.rename": 1, "os.remove": 0, "os.mkdir": 0}
+"""Audit events that change files, and which of their arguments is the path that changes."""
+
+
+class Counter:
+    """Counts what changes files below the working folder; ends the process at one of them.
+
+    Args:
+        kill_at: The change before which the process is killed; 0 is none.
+        note: Where the count is written, when there is one to write.
+    """
+
+    def __init__(self, kill_at: int, note: Path) -> None:
+        self._kill_at = kill_at
+        self._note = note
+        self._count = 0
+        self._place = os.getcwd()
+        self._is_busy = False
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """See one audit event of the interpreter."""
+        if event not in CHANGES or self._is_busy:
+            return
+        path = arguments[CHANGES[event]]
+        if not isinstance(path, str | bytes | os.PathLike):
+            return
+        if event == "open" and not _writes(*arguments[1:]):
+            return
+        self._is_busy = True
+        if os.path.abspath(os.fsdecode(path)).startswith(self._place + os.sep):
+            self._count += 1
+            if self._count == self._kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+        self._is_busy = False
+
+    def write(self) -> None:
+        """Write how many changes there were."""
+        self._note.write_text(str(self._count))
+
+
+def _writes(mode: str | None, flags: int) -> bool:
+    """Whether a file is opened to be written."""
+    if mode is not None:
+        return any(letter in mode for letter in "wax+")
+    return bool(flags & (os.O_WRONLY | os.O_RDWR))
+
+
+def _run(
+    arguments: list[str],
+    environment: dict[str, str],
+    place: str,
+    written: list[Path],
+    kill_at: int | None,
+) -> None:
     """What a fork does: takes the caller's place, and runs the command."""
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(place)
-    for path, number in ((out, 1), (err, 2)):
+    for path, number in zip(written, (1, 2), strict=False):
         handle = os.open(path, os.O_WRONLY | os.O_APPEND)
         os.dup2(handle, number)
         os.close(handle)
@@ -40,26 +98,38 @@ def _run(arguments: list[str], environment: dict[str, str], place: str, out: str
     torch.set_num_threads(1)
     from hybridq.cli import main
 
-    sys.exit(main(arguments))
+    if kill_at is None:
+        sys.exit(main(arguments))
+    counter = Counter(kill_at, written[2])
+    sys.addaudithook(counter)
+    code = main(arguments)
+    counter.write()
+    sys.exit(code)
 
 
 class Fork:
     """`hybridq` with these arguments, on one thread, in the working folder and environment of now.
 
     Has what is used of `subprocess.Popen`.
+
+    Args:
+        arguments: The command.
+        kill_at: Before which of its changes to files below the working folder it is killed; 0
+            counts them, None does not.
     """
 
-    def __init__(self, *arguments: object) -> None:
+    def __init__(self, *arguments: object, kill_at: int | None = None) -> None:
         context = get_context("forkserver")
         context.set_forkserver_preload(HEAVY)
-        self._written = [Path(tempfile.mkstemp()[1]) for _ in range(2)]
+        self._written = [Path(tempfile.mkstemp()[1]) for _ in range(3)]
         self._process = context.Process(
             target=_run,
             args=(
                 [str(argument) for argument in arguments],
                 {**os.environ, "OMP_NUM_THREADS": "1"},
                 os.getcwd(),
-                *map(str, self._written),
+                self._written,
+                kill_at,
             ),
         )
         self._process.start()
@@ -86,7 +156,31 @@ class Fork:
         self._process.join(timeout)
         if self._process.exitcode is None:
             raise TimeoutError(f"still running after {timeout} seconds")
-        out, err = (path.read_text(encoding="utf-8") for path in self._written)
+        out, err, changes = (path.read_text(encoding="utf-8") for path in self._written)
+        self.changes = int(changes or 0)
         for path in self._written:
             path.unlink()
         return out, err
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command came to.
+
+    Attributes:
+        code: Its exit code; below nothing the signal that ended it.
+        output: What it printed and logged.
+        changes: How many changes it made to files below the working folder, if it was not killed.
+    """
+
+    code: int
+    output: str
+    changes: int
+
+
+def forked(*arguments: object, kill_at: int = 0) -> Done:
+    """Run a command to its end, or kill it before one of its changes to files."""
+    fork = Fork(*arguments, kill_at=kill_at)
+    out, err = fork.communicate(timeout=600)
+    assert fork.returncode is not None
+    return Done(fork.returncode, out + err, fork.changes)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.bad_inputs.test_sources import noisy
+from tests.forks import forked
 from tests.integration.test_kills_of_commands import RESUMED, ended, kept, newest, result_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("isolated")]
@@ -61,7 +62,7 @@ def emptied() -> None:
 
 
 @pytest.mark.parametrize("command", RESUMED)
-def test_a_command_that_is_gone_on_with(forked, disk, command, finetuned_pqc, finetuned_control):
+def test_a_command_that_is_gone_on_with(disk, command, finetuned_pqc, finetuned_control):
     words = RESUMED[command].format(pqc=finetuned_pqc, mlp=finetuned_control).split()
     ended(forked(*words))
     expected = newest(command.split()[0])
@@ -80,7 +81,7 @@ def test_a_command_that_is_gone_on_with(forked, disk, command, finetuned_pqc, fi
         emptied()
 
 
-def test_an_evaluation(forked, disk, finetuned_pqc):
+def test_an_evaluation(disk, finetuned_pqc):
     words = ("evaluate", finetuned_pqc, "--resamples", "100", "--no-baselines")
     ended(forked(*words))
     expected = newest("evaluate")
@@ -95,7 +96,7 @@ def test_an_evaluation(forked, disk, finetuned_pqc):
         emptied()
 
 
-def test_a_submission(forked, disk, finetuned_pqc):
+def test_a_submission(disk, finetuned_pqc):
     words = (
         *("submit", finetuned_pqc, "--backend", "ibm_rehearsal,shots=64,resilience_level=0"),
         *("--limit", "4", "--layout-seeds", "1", "--settle-seconds", "0", "--wait", "60"),
@@ -121,7 +122,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("command", FILES)
-def test_a_file(forked, disk, command, finetuned_pqc):
+def test_a_file(disk, command, finetuned_pqc):
     Path("one.png").write_bytes(noisy(1, 16))
     words, out = FILES[command]
     given = [str(word).format(pqc=finetuned_pqc) for word in words]
@@ -151,7 +152,7 @@ def filled(disk, pages: int):
     disk(AMPLE)
 
 
-def test_a_disk_that_is_full_at_once(forked, disk):
+def test_a_disk_that_is_full_at_once(disk):
     """A pretraining that cannot even write its config leaves nothing."""
     with filled(disk, 0):
         told(forked("pretrain", "--data", "phantom,size=16,count=40", "--runs", "disk/runs"))

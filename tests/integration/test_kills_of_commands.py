@@ -16,6 +16,7 @@ import pytest
 
 from hybridq.files import read_jsonl
 from tests.bad_inputs.test_sources import noisy
+from tests.forks import forked
 
 pytestmark = pytest.mark.usefixtures("isolated")
 
@@ -74,7 +75,7 @@ RESUMED = {
 
 
 @pytest.mark.parametrize("command", RESUMED)
-def test_a_command_that_is_gone_on_with(forked, command, finetuned_pqc, finetuned_control):
+def test_a_command_that_is_gone_on_with(command, finetuned_pqc, finetuned_control):
     words = RESUMED[command].format(pqc=finetuned_pqc, mlp=finetuned_control).split()
     whole = forked(*words)
     ended(whole)
@@ -90,7 +91,7 @@ def test_a_command_that_is_gone_on_with(forked, command, finetuned_pqc, finetune
     assert not list(config.parent.rglob("*.part"))
 
 
-def test_an_evaluation_is_made_again(forked, finetuned_pqc):
+def test_an_evaluation_is_made_again(finetuned_pqc):
     arguments = ("evaluate", finetuned_pqc, "--resamples", "100", "--no-baselines")
     whole = forked(*arguments)
     ended(whole)
@@ -108,7 +109,7 @@ def test_an_evaluation_is_made_again(forked, finetuned_pqc):
         assert result_of(found.parent) == result_of(expected)
 
 
-def test_a_submission_goes_on(forked, finetuned_pqc):
+def test_a_submission_goes_on(finetuned_pqc):
     """Each image once, whatever was killed; the rehearsal's own jobs stand for the device's."""
     arguments = ("submit", finetuned_pqc, "--backend", "ibm_rehearsal,shots=64,resilience_level=0")
     arguments += ("--limit", "4", "--layout-seeds", "1", "--job-executions", "64")
@@ -143,7 +144,7 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("command", WRITERS)
-def test_a_file_is_whole_or_not_there(forked, command, request):
+def test_a_file_is_whole_or_not_there(command, request):
     out = Path(WRITERS[command])
     if command == "predict":
         Path("one.png").write_bytes(noisy(1, 16))
