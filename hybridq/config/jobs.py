@@ -118,7 +118,7 @@ class JobsCancelConfig(_AskingConfig):
 
 
 class JobsRecoverConfig(_AskingConfig):
-    """Rebuild a lost or damaged ledger from what the service lists and the other files."""
+    """Rebuild a submission's lost or damaged ledger from what the service lists."""
 
     tag: str | None = None
     """The tag that all its jobs share, for folders of earlier versions, which do not tell it."""
