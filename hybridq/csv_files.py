@@ -53,13 +53,16 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
     if not header or len(set(header)) != len(header):
         raise InvalidValueError(
             f"Expected a line of different column names first in {path}, got "
-            f"{','.join(header)!r}: restore it from a copy, or make it again."
+            f"{','.join(header)!r}: {remedy}"
+        )
+    if not text.endswith("\n"):  # as every table ends that was written whole
+        raise InvalidValueError(
+            f"Expected a whole line at the end of {path}, got a file that was cut off: {remedy}"
         )
     for number, row in enumerate(lines[1:], start=2):
         if len(row) != len(header):
             raise InvalidValueError(
-                f"Expected {len(header)} cells in row {number} of {path}, got {len(row)}: restore "
-                "it from a copy, or make it again."
+                f"Expected {len(header)} cells in row {number} of {path}, got {len(row)}: {remedy}"
             )
     return header, lines[1:]
 

@@ -94,9 +94,9 @@ def file_to_write(folder: Path) -> Iterator[sqlite3.Connection]:
     check_there(folder)
     with closing(sqlite3.connect(folder / FILE, timeout=BUSY_SECONDS)) as connection:
         with _explained(folder):
+            _check(connection, folder)  # before anything changes a file that is none of ours
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma synchronous = full")
-            _check(connection, folder)
         try:
             with _explained(folder, opening=False):
                 yield connection

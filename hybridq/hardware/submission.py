@@ -8,16 +8,17 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from backends import IbmRuntime, Spec, parse_backend
 from backends.calibration import SUFFIX
 from hybridq.checkpoint import model_folder
 from hybridq.config import Config
+from hybridq.data.dataset import Task
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.files import atomic_path, read_json, reading, write_json
 from hybridq.hardware.budget import Estimate
@@ -59,7 +60,7 @@ class Planned(BaseModel):
 class Submission(Config):
     """What a submission is of."""
 
-    format: int = 1
+    format: Literal[1] = 1
     """Version of this file."""
     fingerprint: str
     """Hash of the images, the model and the backend: equal for the same work."""
@@ -75,15 +76,15 @@ class Submission(Config):
     """The device that was chosen; None for a rehearsal."""
     data: str
     """Name of the data."""
-    split: str | None
+    split: Literal["val", "test"] | None
     """The split; None for image files."""
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...] = Field(min_length=2)
     """Names of the classes."""
     positive: int | None
     """The class that sensitivity speaks of."""
-    task: str
+    task: Task
     """What a label is."""
-    threshold: float
+    threshold: float = Field(ge=0, le=1)
     """Threshold on the positive class, chosen on validation without noise."""
     plan: dict[str, Any]
     """Where it runs and what it was estimated to cost."""
@@ -95,6 +96,13 @@ class Submission(Config):
     """What the tags of its jobs begin with; None in folders of earlier versions."""
     comparison: str | None = None
     """Name of the folder of the comparison that it shares its budget with; None if it is none."""
+
+    @model_validator(mode="after")
+    def _positive_is_a_class(self) -> Self:
+        """Refuse a positive class that there is not."""
+        if self.positive is not None and not 0 <= self.positive < len(self.class_names):
+            raise ValueError(f"Expected `positive` among the classes, got {self.positive}")
+        return self
 
     @property
     def planned(self) -> Planned:

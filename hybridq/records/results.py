@@ -209,6 +209,14 @@ class Options(Record):
     views: Literal["one", "flip", "shift", "zoom"] | None = None
     workers: int | None = Field(None, ge=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _are_there(cls, options: Any) -> Any:
+        """Refuse a file of nothing: every command writes all of its options."""
+        if options == {}:
+            raise ValueError("no option is recorded")
+        return options
+
 
 class Epoch(Record):
     """A row of `metrics.jsonl`: a number for each figure."""
