@@ -181,7 +181,7 @@ def _check(connection: sqlite3.Connection, folder: Path) -> None:
         sqlite3.Error: If it cannot be read.
     """
     found = connection.execute("select value from meta where name = 'format'").fetchone()
-    state = connection.execute("pragma quick_check(1)").fetchone()
+    state = connection.execute("pragma integrity_check(1)").fetchone()
     if state != ("ok",):
         raise _damaged(folder, " ".join(str(state[0]).split()))
     if found != (str(_FORMAT),):
