@@ -13,7 +13,7 @@ from torch import Tensor
 from hybridq.heads import Head
 from hybridq.model import probabilities
 from hybridq.training.batches import EpochBatches
-from hybridq.training.finetune import loss_function
+from hybridq.training.criteria import loss_function
 from hybridq.training.optimizer import head_groups, one_cycle
 from hybridq.training.seeding import derive_seed
 

@@ -28,12 +28,9 @@ from hybridq.training import finetune as finetune_module
 from hybridq.training import loop as loop_module
 from hybridq.training import pretrain as pretrain_module
 from hybridq.training.batches import EpochBatches, TensorPairs, batch_loader
+from hybridq.training.criteria import loss_function
 from hybridq.training.curriculum import NoiseCurriculum
-from hybridq.training.finetune import (
-    FinetuneModule,
-    finetune,
-    loss_function,
-)
+from hybridq.training.finetune import FinetuneModule, finetune
 from hybridq.training.initial import initial_model
 from hybridq.training.loop import MetricsFile
 from hybridq.training.optimizer import decay_groups, warmup_cosine
