@@ -35,6 +35,16 @@ def _own_cache(tmp_path_factory):
         yield
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """Show what a test printed of names that are no UTF-8 in other signs, for xdist to hand on."""
+    report = yield
+    report.sections = [
+        (name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
+
+
 @pytest.fixture(scope="session")
 def data_root():
     """The folder of real data sets; the test is skipped where there is none."""
