@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from hybridq.data.medmnist import MedMnistSet, check_size
 from hybridq.errors import MissingFileError, UnavailableError
 
@@ -25,10 +27,8 @@ def search_folders(data_root: str | Path | None) -> list[Path]:
         data_root: folder of data sets; None means the environment variable HYBRIDQ_DATA, and
             the user's cache folder alone where that is not set.
     """
-    import pooch
-
     root = data_root if data_root is not None else os.environ.get(DATA_ROOT_VARIABLE) or None
-    cache = Path(pooch.os_cache("hybridq")) / "medmnist"
+    cache = user_cache_path("hybridq") / "medmnist"
     if root is None:
         return [cache]
     base = Path(os.path.expanduser(root))

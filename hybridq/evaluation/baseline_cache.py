@@ -19,6 +19,7 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+from platformdirs import user_cache_path
 
 from hybridq.data import ImageSplit, transforms
 from hybridq.encoder import backbone
@@ -68,9 +69,7 @@ def cached_baselines(
 
 def cache_folder() -> Path:
     """The folder of the entries."""
-    import pooch
-
-    return Path(pooch.os_cache("hybridq")) / "baselines"
+    return user_cache_path("hybridq") / "baselines"
 
 
 def entry_key(

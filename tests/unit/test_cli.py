@@ -21,6 +21,7 @@ from hybridq.config import EvaluateConfig, FinetuneConfig, PretrainConfig
 from hybridq.encoder.backbone import Encoder, EncoderSpec, save_encoder
 from hybridq.errors import InvalidValueError
 from hybridq.runs import read_result, write_config
+from hybridq.weights import save_weights
 
 pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
 
@@ -240,13 +241,11 @@ def test_a_file_where_runs_should_be(refused, place):
 
 def test_an_encoder_of_another_shape(refused, tmp_path):
     import torch
-    from safetensors.torch import save_file
 
     encoder = Encoder(EncoderSpec(image_size=16))
-    state = {name: value.contiguous() for name, value in encoder.state_dict().items()}
-    state["features.0.0.weight"] = torch.zeros(16, 3, 3, 3)
+    state = {**encoder.state_dict(), "features.0.0.weight": torch.zeros(16, 3, 3, 3)}
     path = tmp_path / "other.safetensors"
-    save_file(state, path, {"encoder_spec": encoder.spec.model_dump_json()})
+    save_weights(path, state, "encoder_spec", encoder.spec.model_dump(mode="json"))
     line = refused("finetune", "--data", PHANTOM, "--encoder", path)
     assert "features.0.0.weight" in line
 
