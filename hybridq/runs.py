@@ -130,16 +130,14 @@ def _remove_empty(folders: Iterable[Path]) -> None:
 
 
 @contextmanager
-def to_go_on_with(folder: Path | None, command: str, *, is_new: bool) -> Iterator[None]:
+def to_go_on_with(folder: Path | None, *, is_new: bool) -> Iterator[None]:
     """Inside, a failure leaves a folder that `--resume` can go on with, or none.
 
     What the user gave wrongly removes a new folder in which no work has been kept. Whatever else
-    ends the command leaves it, and it is told how to go on. What writers that were killed have
-    left in an old one is removed.
+    ends the command leaves it. What writers that were killed have left in an old one is removed.
 
     Args:
         folder: Of the run or study; None where another process writes it.
-        command: That has `--resume`.
         is_new: Whether this command made it.
     """
     if folder is None:
@@ -153,10 +151,28 @@ def to_go_on_with(folder: Path | None, command: str, *, is_new: bool) -> Iterato
         if is_new:
             discard_if_empty(folder)
         raise
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt):
         if not (folder / "config.json").is_file():
             discard_if_empty(folder)
-        elif isinstance(error, KeyboardInterrupt):
+        raise
+
+
+@contextmanager
+def told_how_to_go_on(folder: Path, command: str) -> Iterator[None]:
+    """Inside, what ends the command early is told the command that goes on, in the log too.
+
+    Args:
+        folder: Of the run or study.
+        command: That has `--resume`.
+    """
+    try:
+        yield
+    except HybridqError:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        if not (folder / "config.json").is_file():
+            raise
+        if isinstance(error, KeyboardInterrupt):
             logger.warning("interrupted: go on with `hybridq %s --resume %s`", command, folder)
         else:
             error.add_note(f"`hybridq {command} --resume {folder}` goes on with this one")

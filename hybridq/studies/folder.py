@@ -18,6 +18,7 @@ from hybridq.runs import (
     note_resumption,
     recorded_data,
     to_go_on_with,
+    told_how_to_go_on,
     write_config,
     write_environment,
 )
@@ -52,9 +53,10 @@ def study_folder(
     """
     folder = resume or create_run(runs, "study", name)
     with (
-        to_go_on_with(folder, f"study {kind}", is_new=resume is None),
+        to_go_on_with(folder, is_new=resume is None),
         locked(folder / STUDY_LOCK, "works on this study"),
         log_to_file(folder),
+        told_how_to_go_on(folder, f"study {kind}"),
     ):
         if resume is None:
             write_config(folder, config)

@@ -37,6 +37,7 @@ from hybridq.runs import (
     note_resumption,
     recorded_data,
     to_go_on_with,
+    told_how_to_go_on,
     write_config,
     write_environment,
 )
@@ -280,9 +281,10 @@ def training_run(
         return
     folder = resume or create_run(config.runs, command, config.name or name)
     with (
-        to_go_on_with(folder, command, is_new=resume is None),
+        to_go_on_with(folder, is_new=resume is None),
         locked(folder / TRAINING_LOCK, "trains this run"),
         log_to_file(folder),
+        told_how_to_go_on(folder, command),
     ):
         if resume is None:
             write_config(folder, config)

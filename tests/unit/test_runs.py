@@ -173,7 +173,7 @@ def test_a_failure_leaves_what_can_be_gone_on_with_or_nothing(tmp_path, error, w
     folder = runs.create_run(tmp_path / "runs", "finetune", "x")
 
     def fail():
-        with runs.to_go_on_with(folder, "finetune", is_new=True):
+        with runs.to_go_on_with(folder, is_new=True), runs.told_how_to_go_on(folder, "finetune"):
             if written:
                 runs.write_config(folder, FinetuneConfig())
             raise error
@@ -190,7 +190,7 @@ def test_a_failure_leaves_what_can_be_gone_on_with_or_nothing(tmp_path, error, w
 def test_what_a_killed_writer_left_is_removed_when_the_run_goes_on(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / ".last.ckpt.x7.part").write_text("half")
-    with runs.to_go_on_with(tmp_path, "finetune", is_new=False):
+    with runs.to_go_on_with(tmp_path, is_new=False):
         assert list(tmp_path.rglob(".*")) == []
 
 

@@ -353,18 +353,18 @@ def test_pretraining_stopped_before_its_first_checkpoint(whole_pretraining, tmp_
 
 def test_pretraining_stopped_while_it_writes_a_checkpoint(whole_pretraining, tmp_path, monkeypatch):
     """Half a file is written and the process dies: the checkpoint before it still counts."""
-    original = torch.save
+    original = Path.write_bytes
     calls = []
 
-    def half(checkpoint, path):
-        calls.append(path)
+    def half(path, content):
+        calls.extend([path] * path.name.startswith(".last.ckpt."))
         if len(calls) < 3:
-            return original(checkpoint, path)
-        Path(path).write_bytes(b"half a checkpoint")
+            return original(path, content)
+        original(path, content[: len(content) // 2])
         raise Stop
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop_module.torch, "save", half)
+        patch.setattr(Path, "write_bytes", half)
         with pytest.raises(Stop):
             pretrain(pretraining(tmp_path))
     folder = only_run(tmp_path, "pretrain")
@@ -396,7 +396,7 @@ def test_pretraining_stopped_after_its_last_checkpoint(whole_pretraining, tmp_pa
 
 def test_rows_of_metrics_outlive_a_kill_while_they_are_sorted_out(tmp_path, monkeypatch):
     """A resumed run drops the rows it does again; a kill then must not drop the others."""
-    rows = [{"epoch": epoch, "loss": 1.0} for epoch in range(4)]
+    rows = [{"epoch": epoch, "loss": 1.0, "seconds": 0.1} for epoch in range(4)]
     for row in rows:
         loop_module.append_jsonl(tmp_path / "metrics.jsonl", row)
     trainer = type("Fake", (), {"current_epoch": 3})()
