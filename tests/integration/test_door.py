@@ -237,7 +237,7 @@ def test_no_secret_in_what_a_submission_keeps(loopback, submit, command, told, m
     loopback.faults.fail_job(reason=QUOTING, code=1517)
     submit("--job-executions", "6000")
     loopback.wait_idle(60)
-    command("jobs", "collect", newest())
+    command("jobs", "collect", newest(), "--settle-seconds", "0.2")
     kept = b"".join(path.read_bytes() for path in newest().rglob("*") if path.is_file())
     assert b"the key ***" in kept
     for secret in (TOKEN, CRN):
