@@ -35,6 +35,21 @@ def _own_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture(autouse=True)
+def _own_log():
+    """Every test begins with hybridq's log as it is on import, whatever a command set before it."""
+    logger = logging.getLogger("hybridq")
+
+    def reset():
+        logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)
+        logger.propagate = True
+
+    reset()
+    yield
+    reset()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport():
     """Show what a test printed of names that are no UTF-8 in other signs, for xdist to hand on."""
@@ -57,7 +72,7 @@ def data_root():
 
 @pytest.fixture
 def isolated(monkeypatch, tmp_path, tmp_path_factory):
-    """An empty working folder and home; no account, profile, data or log handler from outside."""
+    """An empty working folder and home; no account, profile or data from outside."""
     for name in (
         "HYBRIDQ_DATA",
         "HYBRIDQ_PROFILES",
@@ -75,10 +90,7 @@ def isolated(monkeypatch, tmp_path, tmp_path_factory):
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path_factory.getbasetemp() / "matplotlib"))
     monkeypatch.chdir(work)
-    logger = logging.getLogger("hybridq")
-    kept = (list(logger.handlers), logger.level, logger.propagate)
-    yield work
-    logger.handlers[:], logger.level, logger.propagate = kept
+    return work
 
 
 @pytest.fixture(scope="session")

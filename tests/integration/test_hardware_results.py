@@ -245,10 +245,6 @@ def test_a_refusal_is_one_line_on_standard_error(loopback, run, command, name):
 def test_progress_is_told_to_the_logger_alone(run, capsys, caplog):
     import logging
 
-    logger = logging.getLogger("hybridq")
-    logger.handlers.clear()
-    logger.propagate = True
-    logger.setLevel(logging.NOTSET)
     config = SubmitConfig(run=run, backend=REHEARSAL, layout_seeds=1)
     submit(config)
     assert capsys.readouterr().out == ""

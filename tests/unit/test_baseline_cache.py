@@ -55,8 +55,7 @@ def entries():
     return sorted(baseline_cache.cache_folder().glob("*.bin"))
 
 
-def test_the_second_time_nothing_is_computed(computed, splits, encoder, caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("hybridq"), "propagate", True)
+def test_the_second_time_nothing_is_computed(computed, splits, encoder, caplog):
     caplog.set_level(logging.INFO, "hybridq")
     first = cached_baselines(*splits, encoder, 2, 5)
     assert not caplog.records
@@ -108,8 +107,7 @@ def test_whatever_the_numbers_follow_from_makes_another_key(splits, monkeypatch)
 
 
 @pytest.mark.parametrize("damage", ["cut", "longer", "flipped", "empty", "of another key"])
-def test_a_damaged_entry_is_computed_again(computed, splits, encoder, damage, caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("hybridq"), "propagate", True)
+def test_a_damaged_entry_is_computed_again(computed, splits, encoder, damage, caplog):
     first = cached_baselines(*splits, encoder, 2, 0)
     (path,) = entries()
     content = path.read_bytes()
@@ -132,10 +130,7 @@ def test_a_damaged_entry_is_computed_again(computed, splits, encoder, damage, ca
     assert "damaged" in record.message
 
 
-def test_a_cache_that_cannot_be_written_stops_nothing(
-    computed, splits, encoder, caplog, monkeypatch, tmp_path
-):
-    monkeypatch.setattr(logging.getLogger("hybridq"), "propagate", True)
+def test_a_cache_that_cannot_be_written_stops_nothing(computed, splits, encoder, caplog, tmp_path):
     (tmp_path / "cache").write_text("no folder")
     assert cached_baselines(*splits, encoder, 2, 0).keys() == set(baseline_cache.NAMES)
     assert computed == [0]

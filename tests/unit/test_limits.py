@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 import torch
 
@@ -145,7 +143,6 @@ def test_settings_under_which_trainings_start(monkeypatch):
 
 def test_a_wait_for_other_machines_says_so(monkeypatch, caplog, tmp_path, tree):
     monkeypatch.setenv("MASTER_ADDR", "node-0.example")
-    monkeypatch.setattr(logging.getLogger("hybridq"), "propagate", True)
     before = tree(tmp_path)
 
     def never_come(self, *_, **__):

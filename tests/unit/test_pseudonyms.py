@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import logging
 import os
 import pickle
 import stat
@@ -81,8 +80,7 @@ def test_it_is_hmac_sha256(monkeypatch):
     )
 
 
-def test_a_key_is_made_for_its_owner_alone(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("hybridq"), "propagate", True)
+def test_a_key_is_made_for_its_owner_alone(tmp_path, caplog):
     path = default_path()
     assert path.is_relative_to(tmp_path / "home")
     with caplog.at_level("INFO"):
@@ -99,8 +97,7 @@ def test_a_key_is_made_for_its_owner_alone(tmp_path, caplog, monkeypatch):
     assert made not in pickle.dumps(Pseudonyms(path))
 
 
-def test_a_key_that_others_can_read_is_told(key, caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("hybridq"), "propagate", True)
+def test_a_key_that_others_can_read_is_told(key, caplog):
     read_key(key)
     assert caplog.text == ""
     key.chmod(0o644)
@@ -136,8 +133,7 @@ def test_when_a_command_has_them(key, tmp_path):
         pseudonyms_of(FinetuneConfig(pseudonym_key=key), folder=tmp_path)
 
 
-def test_data_of_ones_own_have_them(patients, key, caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("hybridq"), "propagate", True)
+def test_data_of_ones_own_have_them(patients, key, caplog):
     own = load_data(str(patients))
     with caplog.at_level("INFO"):
         hidden = load_data(str(patients), pseudonyms=Pseudonyms(key))

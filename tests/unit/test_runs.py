@@ -194,8 +194,7 @@ def test_what_a_killed_writer_left_is_removed_when_the_run_goes_on(tmp_path):
         assert list(tmp_path.rglob(".*")) == []
 
 
-def test_a_log_whose_disk_is_full_ends_with_one_line(tmp_path, caplog, capsys, monkeypatch):
-    monkeypatch.setattr(runs.logger, "propagate", True)
+def test_a_log_whose_disk_is_full_ends_with_one_line(tmp_path, caplog, capsys):
     (tmp_path / "log.txt").symlink_to("/dev/full")
     with caplog.at_level("INFO", "hybridq"), runs.log_to_file(tmp_path):
         runs.logger.info("first")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -178,7 +177,6 @@ def test_a_call_after_torch_sets_its_threads_and_warns(bare, caplog):
 
     before = torch.get_num_threads()
     bare.setattr(threads, "_cores", lambda: 3)
-    bare.setattr(logging.getLogger("hybridq"), "propagate", True)
     try:
         share_machine()
         assert torch.get_num_threads() == 3

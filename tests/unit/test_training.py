@@ -415,7 +415,6 @@ def test_rows_of_metrics_outlive_a_kill_while_they_are_sorted_out(tmp_path, monk
 
 
 def test_a_message_names_resume(tmp_path, monkeypatch, caplog):
-    logging.getLogger("hybridq").propagate = True
     stop_at(monkeypatch, PretrainModule, 1, KeyboardInterrupt())
     with caplog.at_level(logging.INFO, "hybridq"), pytest.raises(KeyboardInterrupt):
         pretrain(pretraining(tmp_path))
@@ -856,7 +855,6 @@ def test_a_reloaded_model_gives_the_same_logits(
 def test_what_is_trained_on_from_a_run_and_without_a_class_is_told(
     whole_finetuning, save_npz, tmp_path, recwarn, caplog
 ):
-    logging.getLogger("hybridq").propagate = True
     data = save_npz("lacking.npz", val_labels=np.zeros((12, 1), dtype=np.uint8))
     config = finetuning(tmp_path, start=whole_finetuning, epochs=1)
     with caplog.at_level(logging.INFO, "hybridq"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import pickle
 import shutil
 from pathlib import Path
@@ -238,7 +237,6 @@ def test_another_runs_model_is_refused(copied, finetuned, tmp_path):
 
 
 def test_a_model_without_hashes_is_read_and_told_once(old, caplog):
-    logging.getLogger("hybridq").propagate = True
     with caplog.at_level("WARNING", logger="hybridq"):
         load_model(old, backend=None)
         load_model(old, backend=None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -254,7 +253,6 @@ def test_a_damaged_folder_is_not_passed_over_in_silence(make, what, caplog):
     runs = same.parents[1]
     damaged = make("b")
     DAMAGED_FOLDERS[what](damaged)
-    logging.getLogger("hybridq").propagate = True
     found = find_same(runs, "f", "c", is_paid=False)
     if "ledger" in what:  # it is known to be the same work
         assert found == damaged
