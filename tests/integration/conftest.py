@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from urllib3.util.retry import Retry
 
 from hybridq.cli import main
 from tests.integration.report_page import make_report
@@ -30,6 +31,8 @@ FOREIGN = (
 def serve(isolated, monkeypatch):
     """A function that starts a Loopback and makes it the only account, in an empty home."""
     running = []
+    # The client asks again at once: its growing waits between tries are not what is tested.
+    monkeypatch.setattr(Retry, "get_backoff_time", lambda _: 0.0)
 
     def start(**options):
         server = Loopback(**options).__enter__()

@@ -293,7 +293,9 @@ FAULTS = (
 )
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [*range(2), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 8))]
+)
 def test_two_hundred_chunks_through_every_fault_at_random(tmp_path, service, time, seed):
     rng = np.random.default_rng(seed)
     angles = rng.normal(size=(400, 3))

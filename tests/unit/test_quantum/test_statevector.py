@@ -103,7 +103,7 @@ def pauli_sum(rng, num_qubits: int) -> SparsePauliOp:
 
 
 MANY = settings(
-    max_examples=300,
+    max_examples=100,
     deadline=None,
     phases=[Phase.explicit, Phase.generate, Phase.target],
     derandomize=True,
@@ -225,6 +225,17 @@ def test_a_wide_gate_of_a_circuit_needs_no_matrix():
 @MANY
 @given(problems())
 def test_values_equal_aers_and_gradients_parameter_shift_and_differences(problem):
+    check_values_and_gradients(problem)
+
+
+@pytest.mark.slow
+@settings(MANY, max_examples=500)
+@given(problems())
+def test_values_and_gradients_of_many_more_circuits(problem):
+    check_values_and_gradients(problem)
+
+
+def check_values_and_gradients(problem):
     split = split_circuit(problem.circuit, problem.input_params, problem.weight_params)
     engine = StatevectorEngine(split, problem.observables)
     inputs, weights = (one.requires_grad_() for one in tensors(problem))
