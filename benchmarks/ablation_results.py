@@ -40,7 +40,7 @@ VERDICTS = {"better": "**better**", "worse": "**worse**"}
 
 def share(labels: str | float) -> str:
     """A fraction of the labels in percent."""
-    from hybridq.wording import percent
+    from hybridq.utils.text import percent
 
     return percent(float(labels))
 
@@ -119,7 +119,7 @@ def commits(environment: dict[str, Any]) -> str:
 
 def update_readme() -> None:
     """Put the mean AUC of the models of `HEADLINE` between the marks in README.md."""
-    from hybridq.files import write_text
+    from hybridq.utils.files import write_text
 
     found, columns = {}, []
     for name in TITLES:
@@ -170,7 +170,7 @@ def main() -> None:
     parser.add_argument("study", type=Path)
     parser.add_argument("--name", required=True)
     args = parser.parse_args()
-    from hybridq.files import write_text
+    from hybridq.utils.files import write_text
 
     config: dict[str, Any] = json.loads((args.study / "config.json").read_text())
     environment = json.loads((args.study / "environment.json").read_text())

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from hybridq.quantum import ANSAETZE, StatevectorEngine, build_circuit, z_observables
-from hybridq.quantum.phases import split_circuit
+from hybridq.quantum.gate_angles.gate_angles import split_circuit
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 QUBITS = (2, 4, 6, 8, 10, 12)
@@ -85,7 +85,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--samples", type=int, default=500)
     args = parser.parse_args()
-    from hybridq.files import write_csv
+    from hybridq.utils.files import write_csv
 
     rows = [
         {

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from timing import interleave, machine, versions
 
-from hybridq.evaluation.metrics import all_metrics
+from hybridq.evaluation.metrics.scores import all_metrics
 from hybridq.evaluation.statistics import stratified_bootstrap
-from hybridq.files import write_csv, write_text
+from hybridq.utils.files import write_csv, write_text
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 SIZES = ((156, 2), (624, 2), (7180, 9))

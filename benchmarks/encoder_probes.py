@@ -34,7 +34,7 @@ def probe(features: Any, labels: Any) -> dict[str, float]:
     """Mean AUC of logistic regressions with all labels, and with few."""
     from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 
-    from hybridq.evaluation.geometry import probe_scores
+    from hybridq.evaluation.measures.geometry import probe_scores
 
     splits = {"auc": StratifiedKFold(5, shuffle=True, random_state=0)}
     for share in (10, 5):
@@ -75,9 +75,9 @@ def main() -> None:
     import torch
 
     from hybridq.data import load_data
-    from hybridq.encoder.backbone import load_encoder
-    from hybridq.files import write_csv
-    from hybridq.studies.ablation_encoders import encoded
+    from hybridq.models.encoders.mobilenet import load_encoder
+    from hybridq.studies.ablation.encoders import encoded
+    from hybridq.utils.files import write_csv
 
     torch.set_num_threads(1)
     data = load_data(args.data, data_root=args.data_root, splits=("train", "val"))

@@ -35,8 +35,8 @@ def peak_mib() -> float:
 def measure(num_qubits: int, batch: int, ansatz: str, threads: int) -> dict[str, Any]:
     """One size, in this process."""
     import torch
+    from hybridq_backends import open_backend
 
-    from backends import open_backend
     from hybridq.quantum import QuantumLayer, build_circuit, z_observables
 
     torch.set_num_threads(threads)
@@ -121,7 +121,7 @@ def main() -> None:
     if args.one:
         print(json.dumps(measure(*args.one, args.threads)))
         return
-    from hybridq.files import write_csv
+    from hybridq.utils.files import write_csv
 
     rows = []
     for ansatz in ANSAETZE:

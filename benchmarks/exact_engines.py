@@ -26,12 +26,13 @@ BACKENDS = ("aer_statevector", "statevector")
 
 def train(backend: str, frozen: bool, epochs: int, runs: Path) -> tuple[dict[str, Any], Any]:
     """Fine-tune once; the figures, and the logits of the validation images."""
-    from backends import open_backend
-    from hybridq.checkpoint import load_model
+    from hybridq_backends import open_backend
+
     from hybridq.config import FinetuneConfig, HeadConfig
     from hybridq.data import load_data
-    from hybridq.files import read_jsonl
+    from hybridq.models.checkpoint import load_model
     from hybridq.training.finetune import finetune
+    from hybridq.utils.files import read_jsonl
 
     run = finetune(
         FinetuneConfig(
@@ -65,7 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--epochs", type=int, default=20)
     args = parser.parse_args()
-    from hybridq.files import write_csv, write_text
+    from hybridq.utils.files import write_csv, write_text
 
     logging.disable(logging.INFO)
     rows = []

@@ -47,8 +47,8 @@ def train(encoder: Path, head: str, options: dict[str, Any], seed: int) -> float
     import torch
 
     from hybridq.config import FinetuneConfig, HeadConfig
-    from hybridq.files import read_jsonl
     from hybridq.training.finetune import finetune
+    from hybridq.utils.files import read_jsonl
 
     torch.set_num_threads(1)
     logging.disable(logging.INFO)
@@ -78,7 +78,7 @@ def probe(encoder: Path | None, penalty: float, seed: int) -> float:
     from sklearn.preprocessing import StandardScaler
 
     from hybridq.data import load_data, select_labels
-    from hybridq.encoder.backbone import load_encoder
+    from hybridq.models.encoders.mobilenet import load_encoder
 
     torch.set_num_threads(1)
     data = load_data("breastmnist", splits=("train", "val"))
@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    from hybridq.files import write_csv
+    from hybridq.utils.files import write_csv
 
     found = encoders(args.runs)
     futures: list[tuple[tuple[str, str, str, int], Any]] = []

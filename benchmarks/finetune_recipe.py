@@ -59,8 +59,8 @@ def train(data: Path, part: int, arm: dict[str, Any], encoder: str, runs: Path) 
     import torch
 
     from hybridq.config import FinetuneConfig, HeadConfig
-    from hybridq.files import read_jsonl
     from hybridq.training.finetune import finetune
+    from hybridq.utils.files import read_jsonl
 
     torch.set_num_threads(1)
     options = {name: value for name, value in arm.items() if name not in ("start", "head")}
@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--parts", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    from hybridq.files import write_csv
+    from hybridq.utils.files import write_csv
 
     encoders = sorted(args.runs.glob("pretrain/*-breastmnist-s0/encoder.safetensors"))
     if not encoders:

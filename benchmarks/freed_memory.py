@@ -3,8 +3,8 @@
     python benchmarks/freed_memory.py
 
 Steps of MobileNetV2 (forward, cross-entropy, backward, AdamW), with malloc as glibc sets itself
-once blocks of 32 MiB have been freed, and with `hybridq.memory.keep_freed_memory`, in turn in one
-process, which is another for each size: memory that larger steps have left hides the effect.
+once blocks of 32 MiB have been freed, and with `hybridq.utils.memory.keep_freed_memory`, in turn
+in one process, which is another for each size: memory that larger steps have left hides the effect.
 Before each timed step one is made that is not timed, since the first after a change maps its
 memory anew. The table goes to `docs/results/freed_memory.csv` and `.md`.
 """
@@ -21,7 +21,7 @@ import torch
 from timing import Step, interleave, machine, quartiles, versions
 from training_step import make_step
 
-from hybridq.memory import KEPT, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, set_malloc
+from hybridq.utils.memory import KEPT, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, set_malloc
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 BY_ITSELF = {M_MMAP_THRESHOLD: 2**25, M_TRIM_THRESHOLD: 2**26}
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    from hybridq.files import write_csv, write_text
+    from hybridq.utils.files import write_csv, write_text
 
     rows = []
     for size in SIZES:

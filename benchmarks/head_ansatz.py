@@ -29,8 +29,8 @@ HEADS: dict[str, dict[str, str]] = {
 def train(encoder: str, head: dict[str, str], seed: int, runs: Path) -> dict[str, Any]:
     """Train a head once; return its validation AUC."""
     from hybridq.config import FinetuneConfig, HeadConfig
-    from hybridq.files import read_jsonl
     from hybridq.training.finetune import finetune
+    from hybridq.utils.files import read_jsonl
 
     folder = finetune(
         FinetuneConfig(
@@ -57,7 +57,7 @@ def main() -> None:
     args = parser.parse_args()
     import torch
 
-    from hybridq.files import write_csv
+    from hybridq.utils.files import write_csv
 
     torch.set_num_threads(1)
     encoders = sorted(args.runs.glob("pretrain/*-breastmnist-s?/encoder.safetensors"))

@@ -147,7 +147,7 @@ def one_thread() -> None:
     """Let this process compute on one core: several of them share the machine."""
     import torch
 
-    from hybridq.cli import set_up_logging
+    from hybridq.cli.main import set_up_logging
 
     torch.set_num_threads(1)
     set_up_logging()
@@ -215,7 +215,7 @@ def run_evaluate(job: Job, backend: str, options: dict[str, Any]) -> list[dict[s
     one_thread()
     from hybridq.config import EvaluateConfig
     from hybridq.evaluation.evaluate import evaluate
-    from hybridq.runs import read_result
+    from hybridq.runs.folder import read_result
 
     name = f"{job.name}-{backend}"
     folder = finished(options["runs"], "evaluate", name)
@@ -256,8 +256,8 @@ def run_evaluate(job: Job, backend: str, options: dict[str, Any]) -> list[dict[s
 
 def write_results(short: str, rows: list[dict[str, Any]], recipe: Recipe, seeds: list[int]) -> None:
     """Write the long CSV and the page of tables."""
-    from hybridq.files import write_csv, write_text
-    from hybridq.runs import environment
+    from hybridq.runs.folder import environment
+    from hybridq.utils.files import write_csv, write_text
 
     folder = Path(__file__).resolve().parent.parent / "docs" / "results"
     header = list(rows[0])

@@ -67,7 +67,7 @@ def train(data: str, arm: str, seed: int, options: dict[str, Any]) -> Path:
 def study(data: str, arm: str, models: list[Path], options: dict[str, Any]) -> list[dict[str, str]]:
     """Evaluate the models of one arm under noise; the rows of the study."""
     from hybridq.config import NoiseStudyConfig
-    from hybridq.studies.noise import noise_study
+    from hybridq.studies.noise.study import noise_study
 
     name = f"noise-aware-{data}-{arm.replace(', ', '-').replace(' ', '-')}"
     folder = finished(options["runs"], "study", name) or noise_study(
@@ -127,8 +127,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
     args = parser.parse_args()
-    from hybridq.cli import set_up_logging
-    from hybridq.files import write_csv, write_text
+    from hybridq.cli.main import set_up_logging
+    from hybridq.utils.files import write_csv, write_text
 
     set_up_logging()
     options = {"data_root": args.data_root, "runs": args.runs}

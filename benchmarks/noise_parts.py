@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hybridq_backends import open_backend
+from hybridq_backends.simulators.aer import Machine
 from qiskit import QuantumCircuit
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 from timing import versions
 
-from backends import open_backend
-from backends.aer import Machine
 from hybridq.quantum import build_circuit, z_observables
-from hybridq.quantum.channels import circuit_channels
-from hybridq.quantum.density import DensityEngine
-from hybridq.quantum.measured import measured_groups
+from hybridq.quantum.density.channels import circuit_channels
+from hybridq.quantum.density.measurement import measured_groups
+from hybridq.quantum.density.simulator import DensityEngine
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 DEVICES = ("FakeManilaV2", "FakeSherbrooke", "FakeTorino")
@@ -81,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--points", type=int, default=500)
     args = parser.parse_args()
-    from hybridq.files import write_csv, write_text
+    from hybridq.utils.files import write_csv, write_text
 
     rows = [
         errors(device, ansatz, args.points)

@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("study", type=Path)
     parser.add_argument("--name", required=True)
     args = parser.parse_args()
-    from hybridq.files import write_text
+    from hybridq.utils.files import write_text
 
     config: dict[str, Any] = json.loads((args.study / "config.json").read_text())
     environment = json.loads((args.study / "environment.json").read_text())

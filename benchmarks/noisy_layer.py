@@ -18,9 +18,9 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch and Aer start their threads
 
 import torch
+from hybridq_backends import open_backend
 from timing import Step, interleave, machine, quartiles, versions
 
-from backends import open_backend
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
@@ -78,7 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=30)
     args = parser.parse_args()
-    from hybridq.files import write_csv, write_text
+    from hybridq.utils.files import write_csv, write_text
 
     torch.set_num_threads(1)
     rows: list[dict[str, Any]] = []

@@ -33,7 +33,8 @@ def gates_of(parts: ParametrizedCircuit) -> list[Gate]:
 
 def hybridq(parts: ParametrizedCircuit, backend: str) -> Layer:
     """`QuantumLayer` on a backend of the package."""
-    from backends import open_backend
+    from hybridq_backends import open_backend
+
     from hybridq.quantum import QuantumLayer
 
     layer = QuantumLayer(

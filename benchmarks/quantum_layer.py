@@ -290,7 +290,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=36)
     parser.add_argument("--ansatz", nargs="+", default=list(ANSAETZE), choices=ANSAETZE)
     args = parser.parse_args()
-    from hybridq.files import write_csv, write_text
+    from hybridq.utils.files import write_csv, write_text
 
     rows = []
     for threads in args.threads:

@@ -85,11 +85,11 @@ def pooled_parts(data: Any, parts: int) -> Iterator[Any]:
 def run(data: Any, options: dict[str, Any], head: str, encoder: str, seed: int) -> dict[str, Any]:
     """Fine-tune once; return the AUC of the part left out for every way to read it."""
     import torch
+    from hybridq_backends import open_backend
     from lightning.pytorch import Callback, Trainer
     from sklearn.metrics import roc_auc_score
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-    from backends import open_backend
     from hybridq.config import AugmentConfig, FinetuneConfig, HeadConfig
     from hybridq.evaluation.views import views_of
     from hybridq.training.finetune import FinetuneModule
@@ -190,7 +190,7 @@ def main() -> None:
     import torch
 
     from hybridq.data import load_data
-    from hybridq.files import write_csv
+    from hybridq.utils.files import write_csv
 
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)

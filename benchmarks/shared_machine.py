@@ -27,8 +27,8 @@ from pathlib import Path
 
 from timing import machine, versions
 
-from hybridq.files import write_csv, write_text
 from hybridq.threads import MARK, SHORT_SPIN, SPIN_NAMES, THREAD_NAMES, usable_threads
+from hybridq.utils.files import write_csv, write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
@@ -53,7 +53,9 @@ def train(setting: str, at_once: int, images: int, epochs: int) -> list[Taken]:
     """Run so many trainings at once; what each took."""
     foreign = {*SPIN_NAMES, *THREAD_NAMES, MARK}
     environment = {name: value for name, value in os.environ.items() if name not in foreign}
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    path = os.pathsep.join(
+        filter(None, [str(ROOT), str(ROOT / "backends"), os.environ.get("PYTHONPATH", "")])
+    )
     environment |= {"PYTHONPATH": path, **SETTINGS[setting]}
     command = [sys.executable, "-m", "hybridq", "finetune"]
     command += ["--data", f"phantom,count={images}", "--epochs", str(epochs)]

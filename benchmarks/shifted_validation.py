@@ -57,14 +57,14 @@ def changes() -> dict[str, Callable[[Any], Any]]:
 def shifted_aucs(run: Path, views: Any, data_root: Path | None) -> dict[str, float]:
     """Validation AUC of a run under each change."""
     import torch
+    from hybridq_backends import open_backend
 
-    from backends import open_backend
-    from hybridq.checkpoint import load_model
     from hybridq.config import FinetuneConfig
     from hybridq.data import load_data
     from hybridq.evaluation.evaluate import classify
-    from hybridq.evaluation.metrics import auc
-    from hybridq.runs import read_config
+    from hybridq.evaluation.metrics.scores import auc
+    from hybridq.models.checkpoint import load_model
+    from hybridq.runs.folder import read_config
 
     result = {}
     with open_backend("statevector") as backend:
@@ -90,8 +90,8 @@ def main() -> None:
     import torch
 
     from hybridq.config import FinetuneConfig
-    from hybridq.files import write_csv
-    from hybridq.runs import read_config
+    from hybridq.runs.folder import read_config
+    from hybridq.utils.files import write_csv
 
     torch.set_num_threads(1)
     names = list(changes())

@@ -30,7 +30,7 @@ from PIL import Image
 from timing import Step, machine, quartiles, versions
 
 from hybridq.config import ComputeConfig, PretrainConfig
-from hybridq.encoder.backbone import EncoderSpec, build_encoder
+from hybridq.models.encoders.mobilenet import EncoderSpec, build_encoder
 from hybridq.training.loop import make_trainer
 from hybridq.training.pretrain import PretrainModule
 
@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=128)
     args = parser.parse_args()
-    from hybridq.files import write_csv, write_text
+    from hybridq.utils.files import write_csv, write_text
 
     rows = [
         row

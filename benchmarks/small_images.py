@@ -30,8 +30,8 @@ def train(data: str, arm: str, seed: int, epochs: int, runs: Path) -> dict[str, 
     import torch
 
     from hybridq.config import FinetuneConfig, HeadConfig
-    from hybridq.files import read_jsonl
     from hybridq.training.finetune import finetune
+    from hybridq.utils.files import read_jsonl
 
     torch.set_num_threads(1)
     folder = finetune(
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    from hybridq.files import write_csv
+    from hybridq.utils.files import write_csv
 
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
         futures = [

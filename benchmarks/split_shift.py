@@ -2,14 +2,14 @@
 
     python benchmarks/split_shift.py runs/study/...-ablation-pneumoniamnist
 
-Fits the logistic regression of `hybridq.evaluation.geometry` on raw pixels and on the frozen
-features of an ablation's encoders, always on as many images as 80% of the test split, and reads it
-on images that it was not fitted on: fitted and read within train and validation, fitted there and
-read on test, and fitted and read within test. Where the second is below both others, neither the
-difficulty of the test images nor their number explains it: the splits differ, or images of one
-split are alike in a way that helps a fit within it, as those of one patient are (MedMNIST does not
-say whose an image is). SimCLR encoders have seen the train images, without labels; raw pixels and
-random encoders have seen none.
+Fits the logistic regression of `hybridq.evaluation.measures.geometry` on raw pixels and on the
+frozen features of an ablation's encoders, always on as many images as 80% of the test split, and
+reads it on images that it was not fitted on: fitted and read within train and validation, fitted
+there and read on test, and fitted and read within test. Where the second is below both others,
+neither the difficulty of the test images nor their number explains it: the splits differ, or images
+of one split are alike in a way that helps a fit within it, as those of one patient are (MedMNIST
+does not say whose an image is). SimCLR encoders have seen the train images, without labels; raw
+pixels and random encoders have seen none.
 
 This is a diagnosis that reads the test labels. It chooses nothing, and nothing may be chosen by it:
 run it after the test split was read with the last recipe. A row of `docs/results/split_shift.csv`
@@ -59,10 +59,10 @@ def main() -> None:
     args = parser.parse_args()
     from hybridq.config import AblationStudyConfig
     from hybridq.evaluation.baselines import pixel_inputs
-    from hybridq.evaluation.geometry import probe_scores
-    from hybridq.files import write_csv
-    from hybridq.runs import read_config
-    from hybridq.studies.ablation_encoders import study_data
+    from hybridq.evaluation.measures.geometry import probe_scores
+    from hybridq.runs.folder import read_config
+    from hybridq.studies.ablation.encoders import study_data
+    from hybridq.utils.files import write_csv
 
     config = read_config(args.study, AblationStudyConfig, "study ablation")
     data = study_data(config, "train", "val", "test")

@@ -14,7 +14,7 @@ import torch
 from timing import Step, interleave, machine, quartiles
 from torch import Tensor
 
-from hybridq.quantum.matrices import multiply_each, multiply_shared
+from hybridq.quantum.statevector.matrices import multiply_each, multiply_shared
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 NUM_QUBITS = 12
@@ -59,7 +59,7 @@ def whole_layer(size: int, columns: Tensor) -> dict[str, Step]:
 
 def main() -> None:
     """Measure and write the table."""
-    from hybridq.files import write_csv
+    from hybridq.utils.files import write_csv
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

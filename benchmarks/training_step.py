@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hybridq_backends import open_backend
 from timing import Step, interleave, machine, quartiles, versions
 from torch import nn
 
-from backends import open_backend
 from hybridq.config import HeadConfig
-from hybridq.encoder.backbone import EncoderSpec, build_encoder
-from hybridq.model import build_model
+from hybridq.models.classifier import build_model
+from hybridq.models.encoders.mobilenet import EncoderSpec, build_encoder
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 ARMS = {
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=32)
     args = parser.parse_args()
-    from hybridq.files import write_csv, write_text
+    from hybridq.utils.files import write_csv, write_text
 
     rows = [row for threads in args.threads for row in compare(ON_TORCH, threads, args)]
     rows += [compare(("linear", ON_AER), threads, args)[1] for threads in args.threads]

@@ -31,11 +31,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hybridq_backends.utils.files import atomic_path
 from numpy.typing import NDArray
 from scipy.stats import norm
 from timing import versions
 
-from backends.files import atomic_path
 from hybridq.evaluation.statistics import compare, family
 from hybridq.evaluation.statistics.comparison import Figure
 

@@ -25,13 +25,14 @@ def val_aucs(
     run: Path, crops: list[float], data_root: Path | None
 ) -> dict[tuple[float, str], float]:
     """Validation AUC for each crop and each choice of views."""
-    from backends import open_backend
-    from hybridq.checkpoint import load_model
+    from hybridq_backends import open_backend
+
     from hybridq.config import FinetuneConfig
     from hybridq.data import load_data
     from hybridq.evaluation.evaluate import classify
-    from hybridq.evaluation.metrics import auc
-    from hybridq.runs import read_config
+    from hybridq.evaluation.metrics.scores import auc
+    from hybridq.models.checkpoint import load_model
+    from hybridq.runs.folder import read_config
 
     found = {}
     with open_backend("statevector") as backend:
@@ -55,8 +56,8 @@ def main() -> None:
     args = parser.parse_args()
     import torch
 
-    from hybridq.checkpoint import read_spec
-    from hybridq.files import write_csv
+    from hybridq.models.checkpoint import read_spec
+    from hybridq.utils.files import write_csv
 
     torch.set_num_threads(1)
     found = [val_aucs(run, args.crops, args.data_root) for run in args.runs]

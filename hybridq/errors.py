@@ -1,8 +1,8 @@
-"""The errors that hybridq raises for what a user can mend (see `backends.errors`)."""
+"""The errors that hybridq raises for what a user can mend (see `hybridq_backends.errors`)."""
 
 from __future__ import annotations
 
-from backends.errors import (
+from hybridq_backends.errors import (
     HybridqError,
     InvalidValueError,
     MissingFileError,

@@ -19,10 +19,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from hybridq_backends import list_backends, open_backend
 from matplotlib.image import imsave
 
-from backends import list_backends, open_backend
-from hybridq.checkpoint import load_model
 from hybridq.config import (
     AugmentConfig,
     EvaluateConfig,
@@ -35,7 +34,8 @@ from hybridq.data import load_data
 from hybridq.evaluation.evaluate import evaluate
 from hybridq.evaluation.predict import predict
 from hybridq.evaluation.tables import evaluation_table, interval, table
-from hybridq.runs import read_result
+from hybridq.models.checkpoint import load_model
+from hybridq.runs.folder import read_result
 from hybridq.training.finetune import finetune
 from hybridq.training.pretrain import pretrain
 

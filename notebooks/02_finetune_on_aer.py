@@ -20,11 +20,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from hybridq_backends import open_backend
 
-from backends import open_backend
-from hybridq.checkpoint import load_model
 from hybridq.config import AugmentConfig, FinetuneConfig, HeadConfig
-from hybridq.encoder.backbone import save_encoder
+from hybridq.models.checkpoint import load_model
+from hybridq.models.encoders.mobilenet import save_encoder
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
 from hybridq.training.finetune import finetune
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from hybridq.config import FinetuneConfig, HeadConfig, NoiseStudyConfig, PretrainConfig
 from hybridq.data import load_data
-from hybridq.studies.noise import noise_study
+from hybridq.studies.noise.study import noise_study
 from hybridq.training.finetune import finetune
 from hybridq.training.pretrain import pretrain
 

@@ -16,13 +16,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from hybridq_backends import open_backend
 
-from backends import open_backend
-from hybridq.checkpoint import load_model
 from hybridq.config import AugmentConfig, FinetuneConfig, HeadConfig
 from hybridq.data import load_data
-from hybridq.evaluation.metrics import binary_auc
-from hybridq.heads import build_head, num_trainable, quantum_layers
+from hybridq.evaluation.metrics.scores import binary_auc
+from hybridq.models.checkpoint import load_model
+from hybridq.models.heads import build_head, num_trainable, quantum_layers
 from hybridq.training.finetune import finetune
 
 FAST = os.environ.get("HYBRIDQ_FAST") == "1"  # short, for the tests: nothing can be concluded

@@ -28,10 +28,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from hybridq_backends import open_backend
+from hybridq_backends.layout.choose import rank_layouts
 
-from backends import open_backend
-from backends.layouts import rank_layouts
-from hybridq.checkpoint import load_model
 from hybridq.config import (
     AugmentConfig,
     FinetuneConfig,
@@ -40,7 +39,10 @@ from hybridq.config import (
     SubmitConfig,
 )
 from hybridq.evaluation.tables import table
-from hybridq.hardware import (
+from hybridq.models.checkpoint import load_model
+from hybridq.models.heads import quantum_layers
+from hybridq.runs.folder import read_result
+from hybridq.submissions import (
     ChunkState,
     all_progress,
     collect,
@@ -50,8 +52,6 @@ from hybridq.hardware import (
     status_table,
     submit,
 )
-from hybridq.heads import quantum_layers
-from hybridq.runs import read_result
 from hybridq.training.finetune import finetune
 
 FAST = os.environ.get("HYBRIDQ_FAST") == "1"  # short, for the tests: nothing is learnt
@@ -224,7 +224,7 @@ sent = SubmitConfig(
 command = f"submit {run} --backend {sent.backend} --limit {sent.limit}"
 command += f" --job-executions {sent.job_executions} --runs {runs}"
 process = subprocess.Popen(
-    [sys.executable, "-m", "hybridq.cli", *command.split()],
+    [sys.executable, "-m", "hybridq", *command.split()],
     stdout=subprocess.DEVNULL,
     stderr=subprocess.DEVNULL,
 )

@@ -66,7 +66,11 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, *, seconds: float | N
 
 def python_path() -> list[str]:
     """Where a kernel finds the package of this checkout, whatever its folder."""
-    return [str(NOTEBOOKS.parent), os.environ.get("PYTHONPATH", "")]
+    return [
+        str(NOTEBOOKS.parent),
+        str(NOTEBOOKS.parent / "backends"),
+        os.environ.get("PYTHONPATH", ""),
+    ]
 
 
 def main(arguments: list[str]) -> None:

@@ -145,7 +145,7 @@ def lively_norms():
     """
     from torch import nn
 
-    from hybridq.encoder.backbone import Encoder
+    from hybridq.models.encoders.mobilenet import Encoder
 
     original = Encoder.__init__
 
@@ -272,7 +272,7 @@ def evaluated(tmp_path_factory, finetuned_pqc, finetuned_control):
 def noise_study_folder(tmp_path_factory, finetuned_pqc, finetuned_control):
     """A noise study of a quantum head at two noise scales."""
     from hybridq.config import NoiseStudyConfig
-    from hybridq.studies.noise import noise_study
+    from hybridq.studies.noise.study import noise_study
 
     return noise_study(
         NoiseStudyConfig(
@@ -291,7 +291,7 @@ def noise_study_folder(tmp_path_factory, finetuned_pqc, finetuned_control):
 def ablation_folder(tmp_path_factory, single_thread):
     """An ablation on frozen features."""
     from hybridq.config import AblationStudyConfig
-    from hybridq.studies.ablation import ablation_study
+    from hybridq.studies.ablation.study import ablation_study
 
     return ablation_study(
         AblationStudyConfig(
@@ -312,7 +312,7 @@ def ablation_folder(tmp_path_factory, single_thread):
 @pytest.fixture(scope="session")
 def submitted(tmp_path_factory, finetuned_pqc):
     """A rehearsed submission with its results."""
-    from hybridq.cli import main
+    from hybridq.cli.main import main
 
     runs = tmp_path_factory.mktemp("submissions")
     backend = "ibm_rehearsal,shots=64,resilience_level=0"

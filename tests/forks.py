@@ -18,11 +18,11 @@ from typing import Any
 HEAVY = [
     "hybridq.evaluation.evaluate",
     "hybridq.evaluation.predict",
-    "hybridq.hardware.collect",
-    "hybridq.hardware.submit",
+    "hybridq.submissions.collect",
+    "hybridq.submissions.submit",
     "hybridq.report",
-    "hybridq.studies.ablation",
-    "hybridq.studies.noise",
+    "hybridq.studies.ablation.study",
+    "hybridq.studies.noise.study",
     "hybridq.training.finetune",
     "hybridq.training.pretrain",
 ]
@@ -96,7 +96,7 @@ def _run(
     import torch
 
     torch.set_num_threads(1)
-    from hybridq.cli import main
+    from hybridq.cli.main import main
 
     if kill_at is None:
         sys.exit(main(arguments))

@@ -9,10 +9,10 @@ from __future__ import annotations
 from hybridq.data.catalogue import DataRow, fetch_data, list_data
 from hybridq.data.check import Finding, check_data
 from hybridq.data.dataset import SPLITS, UNLABELLED, ImageData, ImageSplit, Task
-from hybridq.data.medmnist import MEDMNIST, MedMnistSet
-from hybridq.data.phantom import make_phantom
 from hybridq.data.provenance import data_record, notes_of
 from hybridq.data.source import load_data, parse_source
+from hybridq.data.sources.medmnist import MEDMNIST, MedMnistSet
+from hybridq.data.sources.phantom import make_phantom
 from hybridq.data.splits import (
     labelled_mask,
     labelled_subset,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hybridq.data.dataset import Task
-from hybridq.data.fetch import ensure_file, find_file, search_folders
-from hybridq.data.medmnist import MEDMNIST, SIZES
 from hybridq.data.source import parse_source
+from hybridq.data.sources.fetch import ensure_file, find_file, search_folders
+from hybridq.data.sources.medmnist import MEDMNIST, SIZES
 from hybridq.errors import InvalidValueError
 
 

@@ -19,15 +19,15 @@ from hybridq.data.dataset import (
     ImageSplit,
     absent_classes,
 )
-from hybridq.data.folder import scan_folder
 from hybridq.data.hidden import Hidden
-from hybridq.data.images import probe_image, read_image
 from hybridq.data.provenance import unofficial
-from hybridq.data.records import Record, check_records, class_names, complete_splits
+from hybridq.data.pseudonyms import Pseudonyms
 from hybridq.data.source import check_one_shape, load_data, parse_source
+from hybridq.data.sources.folder import scan_folder
+from hybridq.data.sources.images import probe_image, read_image
+from hybridq.data.sources.records import Record, check_records, class_names, complete_splits
 from hybridq.errors import HybridqError
-from hybridq.pseudonyms import Pseudonyms
-from hybridq.wording import counted, listed, quoted
+from hybridq.utils.text import counted, listed, quoted
 
 Level = Literal["info", "warning", "error"]
 Digests = dict[bytes, list[tuple[str, str]]]  # pixels -> (split, id) of the images with them

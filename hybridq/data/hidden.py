@@ -8,12 +8,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
-from backends.names import legible
-from hybridq.data.manifest import MANIFEST, MAX_BYTES
+from hybridq_backends.utils.names import legible
+
+from hybridq.data.pseudonyms import Pseudonyms
 from hybridq.data.source import own_name
+from hybridq.data.sources.manifest import MANIFEST, MAX_BYTES
 from hybridq.errors import HybridqError
-from hybridq.files import read_text
-from hybridq.pseudonyms import Pseudonyms
+from hybridq.utils.files import read_text
 
 
 class Hidden:

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hybridq_backends.utils.names import legible
 
-from backends.names import legible
 from hybridq.data.dataset import SPLITS, ImageData, ImageSplit, Task
-from hybridq.data.fetch import ensure_file
-from hybridq.data.medmnist import MEDMNIST, MedMnistSet
-from hybridq.data.npz import NpzReader, class_count, open_npz
+from hybridq.data.pseudonyms import Pseudonyms, is_pseudonym, note_names
+from hybridq.data.sources.fetch import ensure_file
+from hybridq.data.sources.medmnist import MEDMNIST, MedMnistSet
+from hybridq.data.sources.npz import NpzReader, class_count, open_npz
 from hybridq.data.splits import class_members
 from hybridq.errors import InvalidValueError, MissingFileError
-from hybridq.pseudonyms import Pseudonyms, is_pseudonym, note_names
 
 Fields = dict[str, Any]
 _PHANTOM_FIELDS: Mapping[str, Callable[[str], Any]] = {
@@ -83,7 +83,7 @@ def load_data(
 
     Args:
         source: a MedMNIST name (`breastmnist`, `breastmnist,size=64`), a folder (see
-            `hybridq.data.folder`), an `.npz` file in MedMNIST's format, or `phantom`
+            `hybridq.data.sources.folder`), an `.npz` file in MedMNIST's format, or `phantom`
             (`phantom,size=32,count=600,balance=0.5,seed=0`).
         data_root: folder of named sets, which lie at `medmnist/NAME.npz` or `NAME.npz` in it;
             None means the environment variable HYBRIDQ_DATA, then the user's cache folder.
@@ -104,7 +104,7 @@ def load_data(
     wanted = _check_splits(splits)
     name, fields = parse_source(source)
     if name == "phantom":
-        from hybridq.data.phantom import make_phantom
+        from hybridq.data.sources.phantom import make_phantom
 
         return _with_positive(make_phantom(**fields, splits=wanted), positive)
     if isinstance(name, str):
@@ -113,7 +113,7 @@ def load_data(
         path = ensure_file(entry, size, data_root, download=download)
         return _with_positive(_load_named(entry, size, path, wanted), positive)
     if name.is_dir():
-        from hybridq.data.folder import load_folder
+        from hybridq.data.sources.folder import load_folder
 
         loaded = load_folder(name, splits=wanted, image_size=image_size)
         return _with_positive(_with_names(loaded, pseudonyms, are_files=True), positive)

@@ -22,12 +22,13 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from hybridq.data import ImageSplit, transforms
-from hybridq.encoder import backbone
-from hybridq.encoder.backbone import Encoder, EncoderSpec
-from hybridq.evaluation import baselines, metrics
+from hybridq.evaluation import baselines
 from hybridq.evaluation.baselines import Probs
-from hybridq.files import open_regular, remove_leftovers, write_bytes
+from hybridq.evaluation.metrics import scores
+from hybridq.models.encoders import mobilenet
+from hybridq.models.encoders.mobilenet import Encoder, EncoderSpec
 from hybridq.threads import computing
+from hybridq.utils.files import open_regular, remove_leftovers, write_bytes
 
 logger = logging.getLogger("hybridq")
 
@@ -37,7 +38,7 @@ MOST_BYTES = 256 * 2**20
 MOST_ENTRIES = 1000
 """What the cache may hold; the entries that were not used for the longest time make room."""
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "torchvision")
-CODE = (baselines, metrics, backbone, transforms)
+CODE = (baselines, scores, mobilenet, transforms)
 """Modules whose source is part of an entry's name."""
 
 

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from hybridq.data import ImageSplit
-from hybridq.encoder.backbone import Encoder, random_encoder_like
-from hybridq.evaluation.metrics import auc
+from hybridq.evaluation.metrics.scores import auc
+from hybridq.models.encoders.mobilenet import Encoder, random_encoder_like
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

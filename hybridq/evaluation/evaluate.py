@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from hybridq_backends import Executable, open_backend
 from numpy.typing import NDArray
 
-from backends import Executable, open_backend
-from hybridq.checkpoint import ModelSpec, load_model, read_spec
 from hybridq.config import EvaluateConfig, FinetuneConfig
 from hybridq.data import (
     ImageData,
@@ -25,18 +24,17 @@ from hybridq.data import (
     notes_of,
 )
 from hybridq.data.provenance import other_splits
+from hybridq.data.pseudonyms import Pseudonyms, pseudonyms_of
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.baseline_cache import cached_baselines
 from hybridq.evaluation.baselines import baseline_probs
-from hybridq.evaluation.figures import save_figures
-from hybridq.evaluation.metrics import all_metrics, choose_threshold
+from hybridq.evaluation.metrics.scores import all_metrics, choose_threshold
+from hybridq.evaluation.plots import save_figures
 from hybridq.evaluation.statistics import stratified_bootstrap
 from hybridq.evaluation.views import Views, views_of
-from hybridq.files import without_nan, write_csv, write_json
-from hybridq.model import HybridClassifier, head_summary, probabilities
-from hybridq.pseudonyms import Pseudonyms, pseudonyms_of
-from hybridq.recorded import check_hidden, recorded
-from hybridq.runs import (
+from hybridq.models.checkpoint import ModelSpec, load_model, read_spec
+from hybridq.models.classifier import HybridClassifier, head_summary, probabilities
+from hybridq.runs.folder import (
     create_run,
     discard_if_empty,
     log_to_file,
@@ -44,7 +42,9 @@ from hybridq.runs import (
     write_config,
     write_environment,
 )
-from hybridq.wording import listed
+from hybridq.runs.recorded import check_hidden, recorded
+from hybridq.utils.files import without_nan, write_csv, write_json
+from hybridq.utils.text import listed
 
 logger = logging.getLogger("hybridq")
 

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from hybridq_backends import open_backend
+from hybridq_backends.utils.names import legible
 from numpy.typing import NDArray
 
-from backends import open_backend
-from backends.names import legible
-from hybridq.checkpoint import load_model
 from hybridq.config import FinetuneConfig, PredictConfig
-from hybridq.data.images import check_image, is_image_file, read_image
-from hybridq.data.inside import Inside
+from hybridq.data.pseudonyms import Pseudonyms, note_names, pseudonyms_of, tell_names
+from hybridq.data.sources.images import check_image, is_image_file, read_image
+from hybridq.data.sources.inside import Inside
 from hybridq.errors import InvalidValueError, MissingFileError
-from hybridq.files import check_out, check_regular, csv_text, write_csv
-from hybridq.model import probabilities
-from hybridq.pseudonyms import Pseudonyms, note_names, pseudonyms_of, tell_names
-from hybridq.runs import read_config
+from hybridq.models.checkpoint import load_model
+from hybridq.models.classifier import probabilities
+from hybridq.runs.folder import read_config
+from hybridq.utils.files import check_out, check_regular, csv_text, write_csv
 
 logger = logging.getLogger("hybridq")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hybridq.wording import percent
+from hybridq.utils.text import percent
 
 
 def evaluation_table(result: dict[str, Any]) -> str:

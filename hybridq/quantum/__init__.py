@@ -12,14 +12,14 @@ from hybridq.quantum.circuits import (
     build_circuit,
     z_observables,
 )
-from hybridq.quantum.estimator import ReverseEstimatorGradient, TorchEstimator
 from hybridq.quantum.layer import QuantumLayer
-from hybridq.quantum.names import look_up
-from hybridq.quantum.network import ExecutableConnector, ExecutableQNN
-from hybridq.quantum.statevector import StatevectorEngine
+from hybridq.quantum.look_up import look_up
+from hybridq.quantum.qnn import ExecutableConnector, ExecutableQNN
+from hybridq.quantum.statevector.estimator import ReverseEstimatorGradient, TorchEstimator
+from hybridq.quantum.statevector.simulator import StatevectorEngine
 
 if TYPE_CHECKING:
-    from backends import Executable as Executable
+    from hybridq_backends import Executable as Executable
 
 __all__ = [
     "ANSAETZE",

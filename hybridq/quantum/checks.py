@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from hybridq_backends import Noisy, Probe, open_backend
 
-from backends import Noisy, Probe, open_backend
 from hybridq.quantum.circuits import ANSAETZE, ENCODINGS, build_circuit, z_observables
 from hybridq.quantum.layer import QuantumLayer
 
 if TYPE_CHECKING:
-    from backends import Executable
+    from hybridq_backends import Executable
 
 _NUM_QUBITS = 4
 _BATCH = 3

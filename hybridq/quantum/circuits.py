@@ -21,7 +21,7 @@ from qiskit.circuit.library import (
 from qiskit.quantum_info import SparsePauliOp
 
 from hybridq.errors import InvalidValueError
-from hybridq.quantum.names import look_up
+from hybridq.quantum.look_up import look_up
 
 Pairs = list[tuple[int, int]]
 """Which qubits are entangled: (control, target), in the order of the gates."""

@@ -11,11 +11,11 @@ from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor, nn
 
 from hybridq.errors import InvalidValueError
-from hybridq.finite import check_finite
-from hybridq.quantum.network import ExecutableConnector, ExecutableQNN
+from hybridq.quantum.qnn import ExecutableConnector, ExecutableQNN
+from hybridq.utils.finite import check_finite
 
 if TYPE_CHECKING:
-    from backends import Executable
+    from hybridq_backends import Executable
 
 SOURCE = "lower the learning rate, or check the input for NaN."
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.files import read_csv
 from hybridq.records.record import RESTORE, refused, same_numbers
+from hybridq.utils.files import read_csv
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from hybridq.errors import InvalidValueError
-from hybridq.files import read_csv
+from hybridq.utils.files import read_csv
 
 RESTORE = "restore it from a copy, or run the command again."
 """What a user can do about a damaged record of a run."""

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, RootModel
 
-from hybridq.files import reading
 from hybridq.records.record import (
     Count,
     Number,
@@ -19,6 +18,7 @@ from hybridq.records.record import (
     Whole,
     refused,
 )
+from hybridq.utils.files import reading
 
 NOISE_REMEDY = "go on with `hybridq study noise --resume`."
 ABLATION_REMEDY = "go on with `hybridq study ablation --resume`."

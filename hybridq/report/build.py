@@ -8,42 +8,42 @@ from pathlib import Path
 from typing import Literal, cast
 
 from hybridq.config import ReportConfig
+from hybridq.data.pseudonyms import pseudonyms_of, tell_names
 from hybridq.data.source import is_own
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.views import Views
-from hybridq.files import check_out, write_text
-from hybridq.pseudonyms import pseudonyms_of, tell_names
-from hybridq.report.ablation import Ablation, read_ablations
-from hybridq.report.ablation_curves import ablation_facets, ablation_points
-from hybridq.report.about import about
-from hybridq.report.arms import Facet, evaluation_facets
-from hybridq.report.card import model_cards, provenance
-from hybridq.report.circuit import circuits
-from hybridq.report.comparisons import comparisons
-from hybridq.report.confusion import confusion
-from hybridq.report.features import features
-from hybridq.report.gallery import gallery
-from hybridq.report.hardware import hardware
-from hybridq.report.label_curve import evaluation_points, label_curve
-from hybridq.report.models import Trained, images_of, lead_model, open_models
-from hybridq.report.naming import data_name
-from hybridq.report.noise import noise, noise_sentences
-from hybridq.report.page import render
-from hybridq.report.performance import (
+from hybridq.report.ablation.comparisons import comparisons
+from hybridq.report.ablation.curves import ablation_facets, ablation_points
+from hybridq.report.ablation.files import Ablation, read_ablations
+from hybridq.report.ablation.label_curve import evaluation_points, label_curve
+from hybridq.report.ablation.verdicts import headline, summary_parts
+from hybridq.report.page.elements import Part, Section, Text
+from hybridq.report.page.page import render
+from hybridq.report.sections.card import model_cards, provenance
+from hybridq.report.sections.circuit import circuits
+from hybridq.report.sections.confusion import confusion
+from hybridq.report.sections.features import features
+from hybridq.report.sections.gallery import gallery
+from hybridq.report.sections.hardware import hardware
+from hybridq.report.sections.introduction import about
+from hybridq.report.sections.noise import noise, noise_sentences
+from hybridq.report.sections.performance import (
     Resampling,
     calibration,
     decision,
     discrimination,
 )
-from hybridq.report.recipes import source_names
-from hybridq.report.resources import resources
-from hybridq.report.results import results, sentences
-from hybridq.report.section import Part, Section, Text
-from hybridq.report.sources import Source, Sources, read_sources
-from hybridq.report.training import training_curves
-from hybridq.report.verdicts import headline, summary_parts
+from hybridq.report.sections.resources import resources
+from hybridq.report.sections.results import results, sentences
+from hybridq.report.sections.training import training_curves
+from hybridq.report.sources.models import Trained, images_of, lead_model, open_models
+from hybridq.report.sources.naming import data_name
+from hybridq.report.sources.predictions import Facet, evaluation_facets
+from hybridq.report.sources.recipes import source_names
+from hybridq.report.sources.sources import Source, Sources, read_sources
 from hybridq.threads import one_thread
-from hybridq.wording import counted
+from hybridq.utils.files import check_out, write_text
+from hybridq.utils.text import counted
 
 logger = logging.getLogger("hybridq")
 

@@ -16,7 +16,7 @@ from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 
 from hybridq.config import ComputeConfig
 from hybridq.errors import InvalidValueError
-from hybridq.limits import check_memory
+from hybridq.utils.limits import check_memory
 
 logger = logging.getLogger("hybridq")
 

@@ -52,7 +52,7 @@ def auc_metric(data: ImageData) -> Any:
 def defined_aucs(labels: Tensor, count: int) -> Tensor:
     """Which of `count` AUCs have images on both sides: of each class or label, or of two classes.
 
-    Their mean is what `hybridq.evaluation.metrics.auc` gives.
+    Their mean is what `hybridq.evaluation.metrics.scores.auc` gives.
     """
     if labels.ndim == 2:
         positive = labels.sum(dim=0)

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from backends import Executable, IbmRuntime, Statevector, open_backend, parse_backend
-from backends.registry import profile_name
+from hybridq_backends import Executable, IbmRuntime, Statevector, open_backend, parse_backend
+from hybridq_backends.specs.profiles import profile_name
+
 from hybridq.config import FinetuneConfig, HeadConfig
-from hybridq.files import read_json
-from hybridq.heads import CONTROLS
-from hybridq.heads.base import make_circuit
+from hybridq.models.heads import CONTROLS
+from hybridq.models.heads.base import make_circuit
 from hybridq.quantum import z_observables
-from hybridq.quantum.density import MOST_QUBITS
-from hybridq.quantum.phases import split_circuit
-from hybridq.runs import RESTORE
+from hybridq.quantum.density.simulator import MOST_QUBITS
+from hybridq.quantum.gate_angles.gate_angles import split_circuit
+from hybridq.runs.folder import RESTORE
+from hybridq.utils.files import read_json
 
 logger = logging.getLogger("hybridq")
 

@@ -11,27 +11,25 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from hybridq_backends import Executable
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from backends import Executable
-from hybridq.checkpoint import ModelSpec, hashes_of, save_model
 from hybridq.config import FinetuneConfig
 from hybridq.data import ImageData, ImageSplit, data_record, labelled_subset, load_data
 from hybridq.data.dataset import absent_classes
 from hybridq.data.provenance import hashes_of_splits
-from hybridq.encoder.augment import Augment
-from hybridq.encoder.backbone import NUM_FEATURES
+from hybridq.data.pseudonyms import pseudonyms_of
 from hybridq.errors import InvalidValueError
-from hybridq.files import write_json
-from hybridq.finite import check_finite
-from hybridq.heads import num_trainable
-from hybridq.model import HybridClassifier, head_summary, probabilities
-from hybridq.pseudonyms import pseudonyms_of
-from hybridq.recorded import check_same_data, recorded, resumed
+from hybridq.models.checkpoint import ModelSpec, hashes_of, save_model
+from hybridq.models.classifier import HybridClassifier, head_summary, probabilities
+from hybridq.models.encoders.mobilenet import NUM_FEATURES
+from hybridq.models.heads import num_trainable
+from hybridq.models.ssl.augment import Augment
 from hybridq.records.results import read_epochs
+from hybridq.runs.recorded import check_same_data, recorded, resumed
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.compute import check_compute, check_training_memory
 from hybridq.training.criteria import auc_metric, defined_aucs, loss_function
@@ -50,7 +48,9 @@ from hybridq.training.loop import (
 from hybridq.training.on_hardware import check_training_backend, prepare_training
 from hybridq.training.optimizer import decay_groups, head_groups, one_cycle
 from hybridq.training.seeding import derive_seed, step_generator
-from hybridq.wording import listed
+from hybridq.utils.files import write_json
+from hybridq.utils.finite import check_finite
+from hybridq.utils.text import listed
 
 logger = logging.getLogger("hybridq")
 

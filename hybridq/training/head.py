@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hybridq.heads import Head
-from hybridq.model import probabilities
+from hybridq.models.classifier import probabilities
+from hybridq.models.heads import Head
 from hybridq.training.batches import EpochBatches
 from hybridq.training.criteria import loss_function
 from hybridq.training.optimizer import head_groups, one_cycle

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backends import Executable
-from hybridq.checkpoint import read_spec, take_weights
+from hybridq_backends import Executable
+
 from hybridq.config import FinetuneConfig
 from hybridq.data import ImageData
-from hybridq.encoder.backbone import Encoder
-from hybridq.encoder.initial import encoder_for
 from hybridq.errors import InvalidValueError
-from hybridq.model import HybridClassifier, build_model
+from hybridq.models.checkpoint import read_spec, take_weights
+from hybridq.models.classifier import HybridClassifier, build_model
+from hybridq.models.encoders.initial import encoder_for
+from hybridq.models.encoders.mobilenet import Encoder
 from hybridq.training.seeding import derive_seed
 
 

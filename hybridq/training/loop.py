@@ -25,11 +25,8 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from hybridq.config import ComputeConfig, FinetuneConfig, PretrainConfig
 from hybridq.data.provenance import check_same_images
 from hybridq.errors import InvalidValueError, UnavailableError
-from hybridq.files import append_jsonl, write_bytes, write_jsonl
-from hybridq.finite import NotFiniteError, check_finite
-from hybridq.lock import locked
 from hybridq.records.results import read_epochs
-from hybridq.runs import (
+from hybridq.runs.folder import (
     TRAINING_LOCK,
     create_run,
     log_to_file,
@@ -41,8 +38,11 @@ from hybridq.runs import (
     write_config,
     write_environment,
 )
+from hybridq.runs.lock import locked
 from hybridq.threads import divide_threads
 from hybridq.training.compute import tell_wait, trainer_for
+from hybridq.utils.files import append_jsonl, write_bytes, write_jsonl
+from hybridq.utils.finite import NotFiniteError, check_finite
 
 logger = logging.getLogger("hybridq")
 

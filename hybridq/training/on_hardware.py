@@ -7,16 +7,16 @@ import math
 from pathlib import Path
 
 import torch
+from hybridq_backends import Executable, IbmRuntime, open_backend, parse_backend
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from backends import Executable, IbmRuntime, open_backend, parse_backend
 from hybridq.config import FinetuneConfig
 from hybridq.errors import InvalidValueError
-from hybridq.files import read_json, write_json
-from hybridq.heads import quantum_layers
-from hybridq.model import HybridClassifier
-from hybridq.quantum.gradient import Spsa
+from hybridq.models.classifier import HybridClassifier
+from hybridq.models.heads import quantum_layers
+from hybridq.quantum.gradients.parameter_shift import Spsa
 from hybridq.training.seeding import derive_seed
+from hybridq.utils.files import read_json, write_json
 
 logger = logging.getLogger("hybridq")
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
-from hybridq.heads import Head, block_parameters
+from hybridq.models.heads import Head, block_parameters
 
 
 def decay_groups(

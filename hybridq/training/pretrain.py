@@ -13,21 +13,20 @@ from torch.utils.data import DataLoader
 
 from hybridq.config import PretrainConfig
 from hybridq.data import ImageData, data_record, load_data
-from hybridq.data.medmnist import MEDMNIST
-from hybridq.encoder.augment import Augment
-from hybridq.encoder.backbone import FILE as ENCODER
-from hybridq.encoder.backbone import (
+from hybridq.data.pseudonyms import pseudonyms_of
+from hybridq.data.sources.medmnist import MEDMNIST
+from hybridq.errors import InvalidValueError
+from hybridq.models.encoders.initial import encoder_for
+from hybridq.models.encoders.mobilenet import FILE as ENCODER
+from hybridq.models.encoders.mobilenet import (
     NUM_FEATURES,
     Encoder,
     save_encoder,
 )
-from hybridq.encoder.initial import encoder_for
-from hybridq.encoder.simclr import SimCLR
-from hybridq.errors import InvalidValueError
-from hybridq.files import write_json
-from hybridq.pseudonyms import pseudonyms_of
-from hybridq.recorded import check_same_data, recorded, resumed
+from hybridq.models.ssl.augment import Augment
+from hybridq.models.ssl.simclr import SimCLR
 from hybridq.records.results import read_epochs
+from hybridq.runs.recorded import check_same_data, recorded, resumed
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.compute import check_compute, check_training_memory
 from hybridq.training.loop import (
@@ -41,7 +40,8 @@ from hybridq.training.loop import (
 )
 from hybridq.training.optimizer import decay_groups, warmup_cosine
 from hybridq.training.seeding import derive_seed, step_generator
-from hybridq.weights import hash_of_file
+from hybridq.utils.files import write_json
+from hybridq.utils.weights import hash_of_file
 
 logger = logging.getLogger("hybridq")
 

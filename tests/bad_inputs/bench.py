@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hybridq import cli
+from hybridq.cli import main as cli
 
 PATIENCE = 120
 """Seconds after which a command counts as hanging."""

@@ -182,7 +182,7 @@ def test_folders_of_profiles_that_are_none(bare_bench, monkeypatch):
 @pytest.fixture(scope="module")
 def calibration(tmp_path_factory):
     """The text of a saved calibration."""
-    from hybridq.cli import main
+    from hybridq.cli.main import main
 
     path = tmp_path_factory.mktemp("calibration") / "device.json"
     assert main(["backends", "save", "fake_manila", "--out", str(path)]) == 0

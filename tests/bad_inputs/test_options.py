@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel
 
-from hybridq.cli import COMMANDS
+from hybridq.cli.main import COMMANDS
 
 POSITIONALS = {
     "evaluate": ["none"],

@@ -89,7 +89,7 @@ def test_archives(seconds):
 
 @each_length
 def test_configs(seconds, finetuned_pqc, pretrained, noise_study_folder):
-    from hybridq.cli import COMMANDS, parse
+    from hybridq.cli.main import COMMANDS, parse
 
     good = {
         "finetune": json.loads((finetuned_pqc / "config.json").read_text()),
@@ -122,7 +122,7 @@ def test_configs(seconds, finetuned_pqc, pretrained, noise_study_folder):
 
 @each_length
 def test_backend_strings(seconds):
-    from backends import list_backends, parse_backend
+    from hybridq_backends import list_backends, parse_backend
 
     names = list(list_backends())
     fields = sorted({name for p in list_backends().values() for name in type(p.spec).model_fields})
@@ -139,8 +139,9 @@ def test_backend_strings(seconds):
 
 @each_length
 def test_profiles_and_calibrations(seconds):
-    from backends import list_backends, open_backend, parse_backend
-    from hybridq.cli import main
+    from hybridq_backends import list_backends, open_backend, parse_backend
+
+    from hybridq.cli.main import main
 
     assert main(["backends", "save", "fake_manila", "--out", "good.json"]) == 0
     calibration = json.loads(Path("good.json").read_text())
@@ -163,8 +164,9 @@ def test_profiles_and_calibrations(seconds):
 
 @each_length
 def test_models(seconds, finetuned_pqc):
-    from backends import open_backend
-    from hybridq.checkpoint import load_model
+    from hybridq_backends import open_backend
+
+    from hybridq.models.checkpoint import load_model
 
     run = Path("run")
     shutil.copytree(finetuned_pqc, run, ignore=shutil.ignore_patterns("checkpoints"))
@@ -192,7 +194,7 @@ def test_models(seconds, finetuned_pqc):
 
 @each_length
 def test_encoders(seconds, pretrained):
-    from hybridq.encoder.backbone import load_encoder
+    from hybridq.models.encoders.mobilenet import load_encoder
 
     good = (pretrained / "encoder.safetensors").read_bytes()
     header = 8 + int.from_bytes(good[:8], "little")
@@ -216,9 +218,9 @@ def test_encoders(seconds, pretrained):
 
 @each_length
 def test_ledgers(seconds, submitted):
-    from hybridq.hardware.collect import all_progress, progress
-    from hybridq.hardware.ledger import Ledger
-    from hybridq.hardware.report import list_table, next_steps, status_table
+    from hybridq.submissions.collect import all_progress, progress
+    from hybridq.submissions.ledger.ledger import Ledger
+    from hybridq.submissions.report import list_table, next_steps, status_table
 
     folder = Path("runs/submit/one")
     shutil.copytree(submitted, folder)

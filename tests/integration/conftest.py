@@ -7,7 +7,7 @@ import json
 import pytest
 from urllib3.util.retry import Retry
 
-from hybridq.cli import main
+from hybridq.cli.main import main
 from tests.integration.report_page import make_report
 from tests.integration.submissions import PLAIN
 from tests.loopback import Loopback
@@ -58,11 +58,11 @@ def loopback(serve):
 def varied_run(tmp_path_factory, pretrained):
     """A run of four qubits whose angles differ from image to image."""
     import torch
+    from hybridq_backends import open_backend
 
-    from backends import open_backend
-    from hybridq.checkpoint import hashes_of, load_model, save_model
     from hybridq.config import FinetuneConfig, HeadConfig
     from hybridq.data import load_data
+    from hybridq.models.checkpoint import hashes_of, load_model, save_model
     from hybridq.training.finetune import finetune
 
     folder = finetune(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-from hybridq import cli
+from hybridq.cli import main as cli
 
 VOID = {"meta", "img", "br", "hr", "link", "input", "wbr"}
 

@@ -13,24 +13,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hybridq_backends import open_backend
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from backends import open_backend
-from hybridq import cli
-from hybridq.checkpoint import load_model
+from hybridq.cli import main as cli
 from hybridq.config import AblationStudyConfig, PretrainConfig
 from hybridq.data import labelled_subset, load_data
-from hybridq.encoder.backbone import load_encoder
 from hybridq.evaluation.baselines import PENALTIES, pixel_inputs
 from hybridq.evaluation.evaluate import classify
-from hybridq.evaluation.metrics import auc
-from hybridq.lock import locked
-from hybridq.runs import read_result
-from hybridq.studies import ablation_encoders, ablation_frozen
-from hybridq.studies.ablation import ablation_study
-from hybridq.studies.ablation_tables import summary_text
-from hybridq.studies.ablation_verdicts import cautions
+from hybridq.evaluation.metrics.scores import auc
+from hybridq.models.checkpoint import load_model
+from hybridq.models.encoders.mobilenet import load_encoder
+from hybridq.runs.folder import read_result
+from hybridq.runs.lock import locked
+from hybridq.studies.ablation import encoders as ablation_encoders
+from hybridq.studies.ablation import frozen as ablation_frozen
+from hybridq.studies.ablation.study import ablation_study
+from hybridq.studies.ablation.tables import summary_text
+from hybridq.studies.ablation.verdicts import cautions
 from hybridq.training import head as head_training
 from hybridq.training.pretrain import pretrain
 
@@ -188,11 +189,8 @@ def test_killed_study_goes_on_in_two_processes(study, isolated):
     """After SIGKILL the same bytes come out, with two workers as with one."""
     arguments = "--data phantom,size=16,count=80 --labels 0.25,1 --seeds 2 --pretrain-epochs 1"
     arguments += " --num-qubits 2 --num-layers 1 --steps 3 --no-whole --workers 2"
-    command = [sys.executable, "-m", "hybridq.cli", "study", "ablation", *arguments.split()]
-    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
-    process = subprocess.Popen(
-        command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    command = [sys.executable, "-m", "hybridq", "study", "ablation", *arguments.split()]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     until = time.monotonic() + 300
     while not list(isolated.glob("runs/study/*/units/search/*.json")):
         assert process.poll() is None
@@ -482,9 +480,10 @@ def test_notes_say_what_verdicts_cannot_bear():
 @pytest.mark.parametrize(("name", "low", "high"), [("random", 1.5, 5), ("untrained", 0, 0.05)])
 def test_circuit_that_is_not_trained_stays_as_drawn(study, name, low, high):
     """Spread over a turn, or as that of `pqc` begins; training leaves it alone."""
-    from backends import open_backend
-    from hybridq.heads import quantum_parameters
-    from hybridq.studies.ablation_grid import SETTINGS, frozen_arms
+    from hybridq_backends import open_backend
+
+    from hybridq.models.heads import quantum_parameters
+    from hybridq.studies.ablation.grid import SETTINGS, frozen_arms
 
     config = settings(num_qubits=4, num_layers=3)
     arm = frozen_arms(config)[f"pqc_{name}"]

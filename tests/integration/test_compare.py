@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hybridq.hardware import compare
-from hybridq.hardware.comparison import Comparison, labels
+from hybridq.submissions import compare
+from hybridq.submissions.plan.comparison import Comparison, labels
 from tests.integration.submissions import folders, posts, states
 
 FEW = "ibm,resilience_level=0,shots=256"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybridq import cli
+from hybridq.cli import main as cli
 
 pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
 

@@ -8,12 +8,12 @@ import pickle
 from pathlib import Path
 
 import pytest
+from hybridq_backends import IbmRuntime, parse_backend
+from hybridq_backends.ibm.account import open_service
+from hybridq_backends.ibm.trouble import ServiceError
+from hybridq_backends.jobs.runtime import RuntimeJobs
 from urllib3.util.retry import Retry
 
-from backends import IbmRuntime, parse_backend
-from backends.account import open_service
-from backends.jobs import ServiceError
-from backends.runtime_jobs import RuntimeJobs
 from tests.integration.submissions import PLAIN, newest, posts, states
 from tests.loopback.accounts import CRN, TOKEN
 
@@ -82,7 +82,9 @@ def check(err, out, told):
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("request_", REQUESTS)
 def test_every_request_for_a_device(loopback, command, told, monkeypatch, request_, fault):
-    monkeypatch.setattr("backends.errands.ANSWER_SECONDS", 0.4 if fault == "hang" else 20.0)
+    monkeypatch.setattr(
+        "hybridq_backends.ibm.timed_requests.ANSWER_SECONDS", 0.4 if fault == "hang" else 20.0
+    )
     loopback.faults.add(*REQUESTS[request_], times=99, **FAULTS[fault])
     code, out, err = command("backends", "save", NAMED, "--out", "device.json")
     assert code == 2

@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hybridq_backends import open_backend
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from backends import open_backend
-from hybridq.checkpoint import load_model
 from hybridq.config import EvaluateConfig, FinetuneConfig, HeadConfig, PredictConfig
 from hybridq.data import load_data
-from hybridq.data.images import read_image
+from hybridq.data.sources.images import read_image
 from hybridq.data.transforms import prepare_images
 from hybridq.evaluation import baselines
 from hybridq.evaluation import evaluate as evaluate_module
@@ -26,7 +25,8 @@ from hybridq.evaluation import predict as predict_module
 from hybridq.evaluation.evaluate import evaluate
 from hybridq.evaluation.predict import predict
 from hybridq.evaluation.tables import evaluation_table
-from hybridq.runs import read_result
+from hybridq.models.checkpoint import load_model
+from hybridq.runs.folder import read_result
 from hybridq.training.finetune import finetune
 
 pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_thread")]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hybridq import cli
+from hybridq.cli import main as cli
 
 pytestmark = [pytest.mark.usefixtures("isolated", "single_thread"), pytest.mark.slow]
 
@@ -40,7 +40,7 @@ def run(size, *arguments):
     """Run a command none of whose files may be larger than so many bytes."""
     limit = None if size is None else (size, size)
     return subprocess.run(
-        [sys.executable, "-m", "hybridq.cli", *map(str, arguments)],
+        [sys.executable, "-m", "hybridq", *map(str, arguments)],
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hybridq_backends import open_backend
+from hybridq_backends.executable import Executable
 
-from backends import open_backend
-from backends.executable import Executable
 from hybridq.config import SubmitConfig
-from hybridq.hardware import read_values, results, submit
-from hybridq.hardware.chunks import ChunkState
-from hybridq.hardware.ledger import Ledger
-from hybridq.hardware.submission import Images
-from hybridq.hardware.submit import MOST_SIMULATED_QUBITS, _simulated
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
+from hybridq.submissions import read_values, results, submit
+from hybridq.submissions.ledger.chunks import ChunkState
+from hybridq.submissions.ledger.ledger import Ledger
+from hybridq.submissions.plan.submission import Images
+from hybridq.submissions.submit import MOST_SIMULATED_QUBITS, _simulated
 
 REHEARSAL = "ibm_rehearsal,shots=128,resilience_level=0"
 LAYOUT = ("--layout-seeds", "1")

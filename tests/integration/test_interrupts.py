@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from hybridq import cli
+from hybridq.cli import main as cli
 from hybridq.config import FinetuneConfig, HeadConfig, PretrainConfig
-from hybridq.files import read_jsonl
 from hybridq.training.finetune import finetune
 from hybridq.training.pretrain import pretrain
+from hybridq.utils.files import read_jsonl
 from tests.forks import Fork
 
 pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
@@ -31,7 +31,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
     A shell that starts the tests in the background lets its children ignore Ctrl-C: undone here.
     """
     return subprocess.Popen(
-        [sys.executable, "-m", "hybridq.cli", *arguments],
+        [sys.executable, "-m", "hybridq", *arguments],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -125,7 +125,7 @@ def test_wrong_input_of_the_real_command(tree):
     """Exit code 2, one line, nothing written: as a shell sees it."""
     before = tree(".")
     done = subprocess.run(
-        [sys.executable, "-m", "hybridq.cli", "data", "check", "brestmnist"],
+        [sys.executable, "-m", "hybridq", "data", "check", "brestmnist"],
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

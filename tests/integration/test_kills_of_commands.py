@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybridq.files import read_jsonl
+from hybridq.utils.files import read_jsonl
 from tests.bad_inputs.test_sources import noisy
 from tests.forks import forked
 

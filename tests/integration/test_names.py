@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hybridq.checkpoint import read_spec
-from hybridq.cli import main
-from hybridq.files import read_csv
+from hybridq.cli.main import main
+from hybridq.models.checkpoint import read_spec
+from hybridq.utils.files import read_csv
 
 pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
 

@@ -16,7 +16,7 @@ FOLDER = ROOT / "notebooks"
 SCRIPTS = sorted(FOLDER.glob("[0-9][0-9]_*.py"))
 SECONDS = 90
 LARGEST = 400_000  # bytes of a notebook with its outputs
-LIBRARIES = {"hybridq", "backends", "numpy", "matplotlib", "torch"}
+LIBRARIES = {"hybridq", "hybridq_backends", "numpy", "matplotlib", "torch"}
 STANDARD = {"csv", "json", "math", "os", "pathlib", "subprocess", "sys", "tempfile", "time"}
 CLOSING = "## What this shows, and what it does not"
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hybridq import cli
+from hybridq.cli import main as cli
 from hybridq.data import load_data
-from hybridq.pseudonyms import KEY_VARIABLE, Pseudonyms, make_key
+from hybridq.data.pseudonyms import KEY_VARIABLE, Pseudonyms, make_key
 
 pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
 

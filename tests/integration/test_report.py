@@ -11,7 +11,7 @@ import shutil
 import pytest
 import torch
 
-from hybridq import cli
+from hybridq.cli import main as cli
 from hybridq.config import EvaluateConfig, FinetuneConfig, HeadConfig
 from tests.integration.report_page import Page, make_report
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hybridq.report.page import render
-from hybridq.report.section import Cell, Fold, Section, Table, Text
-from hybridq.report.sources import Source
+from hybridq.report.page.elements import Cell, Fold, Section, Table, Text
+from hybridq.report.page.page import render
+from hybridq.report.sources.sources import Source
 from tests.browser import Browser, find_browser
 
 WIDTHS = (390, 1280)

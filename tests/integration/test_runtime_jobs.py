@@ -11,6 +11,14 @@ import warnings
 
 import numpy as np
 import pytest
+from hybridq_backends import IbmRuntime, open_backend
+from hybridq_backends.ibm.account import find_device
+from hybridq_backends.ibm.door import MOST_LEFT
+from hybridq_backends.ibm.timed_requests import watch
+from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.opening import open_jobs
+from hybridq_backends.jobs.runtime import RuntimeJobs
+from hybridq_backends.jobs.service import JobState
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit_ibm_runtime import QiskitRuntimeService
@@ -18,12 +26,6 @@ from qiskit_ibm_runtime.executor_estimator import Estimator
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 
-from backends import IbmRuntime, open_backend
-from backends.account import find_device
-from backends.door import MOST_LEFT
-from backends.errands import watch
-from backends.jobs import JobState, ServiceError, Trouble, open_jobs
-from backends.runtime_jobs import RuntimeJobs
 from tests.loopback.accounts import CRN
 
 NAME = "ibm_loopback"
@@ -302,7 +304,7 @@ def test_a_client_whose_connections_cannot_be_watched_posts_nothing(loopback, jo
     with open_backend(spec(mode="job")) as executable:
         circuit, _, angles = pub()
         prepared = executable.prepare(circuit, ["Z"])
-        monkeypatch.setattr("backends.account.watch", lambda _: watch(object()))
+        monkeypatch.setattr("hybridq_backends.ibm.account.watch", lambda _: watch(object()))
         for post in (
             lambda: jobs.post(pub(), ("t-0000-1",)),
             lambda: executable.run(prepared, angles),
@@ -446,7 +448,7 @@ def test_the_instance_of_the_device_is_asked(loopback, monkeypatch):
 
 
 def test_a_listing_is_read_page_by_page(loopback, jobs, monkeypatch):
-    monkeypatch.setattr("backends.runtime_jobs.PAGE", 2)
+    monkeypatch.setattr("hybridq_backends.jobs.runtime.PAGE", 2)
     posted = [jobs.post(pub(), (f"t-{number:04}-1", "t")) for number in range(5)]
     jobs.post(pub(), ("u-0000-1", "u"))
     del loopback.requests[:]
@@ -467,7 +469,7 @@ def test_a_listing_ends_where_its_count_is_wrong(loopback, jobs):
 
 
 def test_a_listing_that_does_not_end_is_not_taken_for_a_whole_one(loopback, jobs, monkeypatch):
-    monkeypatch.setattr("backends.runtime_jobs.MOST_PAGES", 3)
+    monkeypatch.setattr("hybridq_backends.jobs.runtime.MOST_PAGES", 3)
     jobs.post(pub(), ("t-0000-1",))
     described = loopback.accepted[0].describe(with_params=False)
     loopback.faults.add("GET", "^/jobs$", body={"jobs": [described], "count": 1}, times=99)
@@ -477,7 +479,7 @@ def test_a_listing_that_does_not_end_is_not_taken_for_a_whole_one(loopback, jobs
 
 
 def test_a_listing_that_was_given_up_asks_no_more(loopback, jobs, monkeypatch):
-    monkeypatch.setattr("backends.runtime_jobs.PAGE", 1)
+    monkeypatch.setattr("hybridq_backends.jobs.runtime.PAGE", 1)
     jobs = RuntimeJobs(spec(mode="job"), answer_seconds=20.0)
     jobs.find("t")
     for number in range(3):
@@ -606,7 +608,7 @@ def test_who_waits_for_values_is_told_what_went_wrong(loopback, waiting, fail, t
 def test_a_request_that_hangs_while_values_are_waited_for_is_repeated(
     loopback, waiting, monkeypatch
 ):
-    monkeypatch.setattr("backends.errands.ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr("hybridq_backends.ibm.timed_requests.ANSWER_SECONDS", 0.5)
     loopback.faults.add("GET", "^/jobs/", hang=60.0)
     start = time.monotonic()
     np.testing.assert_allclose(waiting(), 1.0)

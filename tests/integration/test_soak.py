@@ -13,10 +13,10 @@ import pytest
 
 from hybridq.config import JobsCollectConfig, SubmitConfig
 from hybridq.errors import HybridqError
-from hybridq.hardware import collect, submit
-from hybridq.hardware.ledger import Ledger
-from hybridq.hardware.pace import Clock
-from hybridq.hardware.submission import Images
+from hybridq.submissions import collect, submit
+from hybridq.submissions.ledger.ledger import Ledger
+from hybridq.submissions.plan.submission import Images
+from hybridq.submissions.service.rate_limit import Clock
 
 SHOTS = 64
 POSTS = (

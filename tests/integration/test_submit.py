@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hybridq_backends import open_backend
 
-from backends import open_backend
-from hybridq.checkpoint import load_model
-from hybridq.hardware.chunks import ChunkState
-from hybridq.hardware.circuit import Program
-from hybridq.hardware.ledger import Ledger
-from hybridq.hardware.pace import Clock
-from hybridq.hardware.submission import Images, Submission
+from hybridq.models.checkpoint import load_model
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
+from hybridq.submissions.ledger.chunks import ChunkState
+from hybridq.submissions.ledger.ledger import Ledger
+from hybridq.submissions.plan.circuit import Program
+from hybridq.submissions.plan.submission import Images, Submission
+from hybridq.submissions.service.rate_limit import Clock
 from tests.integration.submissions import PLAIN, folders, newest, posts, states
 
 
@@ -248,7 +248,7 @@ def test_a_server_error_is_not_posted_through(loopback, submit, second):
 def test_too_many_requests(loopback, submit, monkeypatch, headers):
     slept = []
     loopback.faults.add("POST", r"^/jobs$", status=429, headers=headers)
-    module = import_module("hybridq.hardware.submit")
+    module = import_module("hybridq.submissions.submit")
     monkeypatch.setattr(module, "Clock", lambda: Clock(sleep=slept.append))
     assert submit()[0] == 0
     assert slept == [1.0 if headers else 60.0]

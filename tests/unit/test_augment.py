@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from hybridq.config import AugmentConfig
-from hybridq.encoder.augment import Augment
-from hybridq.encoder.hue import shift_hue
+from hybridq.models.ssl.augment import Augment
+from hybridq.models.ssl.hue import shift_hue
 from hybridq.training.seeding import derive_seed, step_generator
 
 IDENTITY = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
@@ -283,7 +283,7 @@ def test_colour_views_are_those_of_kornia(monkeypatch):
     """The faster shift of hue is in use, and draws and results are Kornia's."""
     import kornia.enhance
 
-    from hybridq.encoder import augment as module
+    from hybridq.models.ssl import augment as module
 
     calls = []
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from hybridq.data import load_data
-from hybridq.encoder.backbone import EncoderSpec, build_encoder
 from hybridq.evaluation import baseline_cache
 from hybridq.evaluation.baseline_cache import cached_baselines, entry_key
+from hybridq.models.encoders.mobilenet import EncoderSpec, build_encoder
 
 SPEC = EncoderSpec(image_size=16)
 

@@ -14,8 +14,8 @@ from scipy.stats import beta
 
 from hybridq.config import HeadConfig
 from hybridq.errors import InvalidValueError
-from hybridq.evaluation import circuit_measures as measures
-from hybridq.heads.base import make_circuit
+from hybridq.evaluation.measures import circuits as measures
+from hybridq.models.heads.base import make_circuit
 from hybridq.quantum import ParametrizedCircuit, build_circuit
 
 

@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hybridq import __version__, cli, config
+from hybridq import __version__, config
+from hybridq.cli import main as cli
 from hybridq.config import EvaluateConfig, FinetuneConfig, PretrainConfig
-from hybridq.encoder.backbone import Encoder, EncoderSpec, save_encoder
 from hybridq.errors import InvalidValueError
-from hybridq.runs import read_result, write_config
-from hybridq.weights import save_weights
+from hybridq.models.encoders.mobilenet import Encoder, EncoderSpec, save_encoder
+from hybridq.runs.folder import read_result, write_config
+from hybridq.utils.weights import save_weights
 
 pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
 
@@ -513,7 +514,7 @@ def test_usage_and_version(run):
 def test_help_is_quick_to_load():
     """`hybridq --help` imports none of the heavy packages."""
     script = (
-        "import sys; from hybridq.cli import main; code = main(['--help']);"
+        "import sys; from hybridq.cli.main import main; code = main(['--help']);"
         "heavy = {'torch', 'qiskit', 'lightning', 'numpy', 'sklearn'} & set(sys.modules);"
         "print(heavy, file=sys.stderr); sys.exit(code or len(heavy))"
     )
@@ -525,7 +526,7 @@ def test_help_is_quick_to_load():
 @pytest.mark.parametrize("arguments", [["backends", "list"], ["backends", "show", "aer_noisy"]])
 def test_backends_are_listed_without_torch(arguments):
     script = (
-        "import sys; from hybridq.cli import main; code = main(sys.argv[1:]);"
+        "import sys; from hybridq.cli.main import main; code = main(sys.argv[1:]);"
         "sys.exit(code or 'torch' in sys.modules)"
     )
     done = subprocess.run(
@@ -558,7 +559,7 @@ def test_a_disk_that_fails_is_told_in_one_line(run, tmp_path, monkeypatch, name)
     folder.mkdir()
     (folder / "file").write_text("neither a folder nor a database " * 99)
     monkeypatch.setenv("QISKIT_IBM_TOKEN", TOKEN)
-    monkeypatch.setattr("hybridq.output.data_list", lambda _: fault(folder))
+    monkeypatch.setattr("hybridq.cli.print.data_list", lambda _: fault(folder))
     code, out, err = run("data", "list")
     assert (code, out) == (1, "")
     expected = "space on the disk" if "full" in name else "files that can be read and written"
@@ -586,7 +587,7 @@ def test_too_little_memory_is_told_in_one_line(run, monkeypatch, error):
     def fail(_):
         raise error
 
-    monkeypatch.setattr("hybridq.output.data_list", fail)
+    monkeypatch.setattr("hybridq.cli.print.data_list", fail)
     code, out, err = run("data", "list")
     assert (code, out) == (1, "")
     assert err.startswith("hybridq: error: Expected enough memory, got none left (")
@@ -595,7 +596,7 @@ def test_too_little_memory_is_told_in_one_line(run, monkeypatch, error):
 
 
 def test_numpy_without_memory_is_told_in_one_line(run, monkeypatch):
-    monkeypatch.setattr("hybridq.output.data_list", lambda _: np.empty(2**60, dtype=np.uint8))
+    monkeypatch.setattr("hybridq.cli.print.data_list", lambda _: np.empty(2**60, dtype=np.uint8))
     code, _, err = run("data", "list")
     assert code == 1
     assert err.startswith("hybridq: error: Expected enough memory, got none left (MemoryError: Una")
@@ -606,7 +607,7 @@ def test_a_defect_stays_a_traceback(monkeypatch, isolated, error):
     def fail(_):
         raise error
 
-    monkeypatch.setattr("hybridq.output.data_list", fail)
+    monkeypatch.setattr("hybridq.cli.print.data_list", fail)
     with pytest.raises(type(error)):
         cli.main(["data", "list"])
 
@@ -614,7 +615,7 @@ def test_a_defect_stays_a_traceback(monkeypatch, isolated, error):
 def test_an_output_that_takes_nothing_is_told_in_one_line():
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "hybridq.cli", "--version"],
+            [sys.executable, "-m", "hybridq", "--version"],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -625,7 +626,9 @@ def test_an_output_that_takes_nothing_is_told_in_one_line():
 
 
 def test_a_request_to_end_is_an_interrupt(run, monkeypatch):
-    monkeypatch.setattr("hybridq.output.data_list", lambda _: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(
+        "hybridq.cli.print.data_list", lambda _: signal.raise_signal(signal.SIGTERM)
+    )
     assert run("data", "list") == (130, "", "hybridq: interrupted\n")
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
@@ -688,7 +691,7 @@ def test_backends_check(run, backend):
 
 
 def test_backends_check_finds_a_wrong_engine(run, monkeypatch):
-    from hybridq.quantum.statevector import StatevectorEngine
+    from hybridq.quantum.statevector.simulator import StatevectorEngine
 
     right = StatevectorEngine.__call__
     monkeypatch.setattr(StatevectorEngine, "__call__", lambda *a: right(*a) * (1 + 1e-9))
@@ -701,11 +704,11 @@ def test_backends_check_fails_with_code_1(run, monkeypatch):
     """A probe that fails is not the user's mistake."""
     import types
 
-    import backends
+    import hybridq_backends
 
     probe = types.SimpleNamespace(passed=False, name="order", expected="0.5", measured="0.4")
     report = types.SimpleNamespace(passed=False, probes=[probe])
-    monkeypatch.setattr(backends, "check_executable", lambda _executable: report)
+    monkeypatch.setattr(hybridq_backends, "check_executable", lambda _executable: report)
     code, out, _ = run("backends", "check", "aer_statevector")
     assert code == 1
     assert out.splitlines()[2].split() == ["FAILED", "order", "0.5", "0.4"]
@@ -759,7 +762,7 @@ def test_interrupted(run, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hybridq.output.data_list", interrupt)
+    monkeypatch.setattr("hybridq.cli.print.data_list", interrupt)
     code, out, err = run("data", "list")
     assert (code, out) == (130, "")
     assert err == "hybridq: interrupted\n"
@@ -769,7 +772,7 @@ def test_a_fault_of_our_own_is_not_hidden(monkeypatch):
     def fail(_):
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr("hybridq.output.data_list", fail)
+    monkeypatch.setattr("hybridq.cli.print.data_list", fail)
     with pytest.raises(ZeroDivisionError, match="ours"):
         cli.main(["data", "list"])
 
@@ -814,7 +817,7 @@ def test_a_token_is_never_shown(refused, run, monkeypatch):
             return {}
 
     monkeypatch.setenv("QISKIT_IBM_TOKEN", TOKEN)
-    monkeypatch.setattr("backends.account.QiskitRuntimeService", Service)
+    monkeypatch.setattr("hybridq_backends.ibm.account.QiskitRuntimeService", Service)
     line = refused("finetune", "--data", PHANTOM, "--backend", "ibm,max_qpu_seconds=9")
     assert TOKEN not in line
     assert "***" in line

@@ -9,7 +9,8 @@ import pytest
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from pydantic import BaseModel, ValidationError
 
-from hybridq import cli, config
+from hybridq import config
+from hybridq.cli import main as cli
 
 CONFIGS = [getattr(config, name) for name in config.__all__]
 FIELDS = [(model, name) for model in CONFIGS for name in model.model_fields]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hybridq_backends import open_backend
 from torch import nn
 
-from backends import open_backend
 from hybridq.config import HeadConfig
-from hybridq.encoder.backbone import Encoder, EncoderSpec
-from hybridq.evaluation.cost import energy_estimate, model_cost
-from hybridq.model import build_model
+from hybridq.evaluation.measures.cost import energy_estimate, model_cost
+from hybridq.models.classifier import build_model
+from hybridq.models.encoders.mobilenet import Encoder, EncoderSpec
 
 
 def cost_of(**head):

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridq.evaluation import metrics, ranked
+from hybridq.evaluation.metrics import ranked
+from hybridq.evaluation.metrics import scores as metrics
 from hybridq.evaluation.statistics import bootstrap, stratified_bootstrap
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -7,8 +7,8 @@ import pytest
 from scipy.integrate import trapezoid
 from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
-from hybridq.evaluation import curves
-from hybridq.evaluation.curves import (
+from hybridq.evaluation.metrics import curves
+from hybridq.evaluation.metrics.curves import (
     GRID,
     THRESHOLDS,
     average_precision,

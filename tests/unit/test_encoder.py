@@ -13,8 +13,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torchvision.models import mobilenet_v2
 
-from hybridq.encoder import backbone
-from hybridq.encoder.backbone import (
+from hybridq.errors import HybridqError, InvalidValueError, MissingFileError, UnavailableError
+from hybridq.models.encoders import mobilenet as backbone
+from hybridq.models.encoders.initial import encoder_for
+from hybridq.models.encoders.mobilenet import (
     Encoder,
     EncoderSpec,
     build_encoder,
@@ -22,8 +24,6 @@ from hybridq.encoder.backbone import (
     random_encoder_like,
     save_encoder,
 )
-from hybridq.encoder.initial import encoder_for
-from hybridq.errors import HybridqError, InvalidValueError, MissingFileError, UnavailableError
 
 pytestmark = pytest.mark.usefixtures("isolated")
 

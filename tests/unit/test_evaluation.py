@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as peer
 
-from hybridq.evaluation import metrics
 from hybridq.evaluation.baselines import LogisticBaseline, majority_probs, pixel_inputs
 from hybridq.evaluation.evaluate import write_predictions
-from hybridq.evaluation.figures import save_figures
+from hybridq.evaluation.metrics import scores as metrics
+from hybridq.evaluation.plots import save_figures
 from hybridq.evaluation.predict import predicted_name
 from hybridq.evaluation.statistics import stratified_bootstrap
 from hybridq.evaluation.tables import evaluation_table, interval, table
 from hybridq.evaluation.views import views_of
-from hybridq.wording import counted
+from hybridq.utils.text import counted
 
 SEEDS = st.integers(0, 2**32 - 1)
 GRIDS = st.sampled_from([None, 4, 20])  # scores rounded to a grid have ties

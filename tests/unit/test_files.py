@@ -14,13 +14,13 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hybridq_backends.utils.atomic import atomic_path, remove_leftovers
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from backends.atomic import atomic_path, remove_leftovers
-from hybridq.csv_files import csv_text, read_csv, write_csv
 from hybridq.errors import HybridqError, InvalidValueError
-from hybridq.files import append_jsonl, check_out, read_jsonl, reading, write_json, write_text
+from hybridq.utils.csv_files import csv_text, read_csv, write_csv
+from hybridq.utils.files import append_jsonl, check_out, read_jsonl, reading, write_json, write_text
 
 
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt, SystemExit])
@@ -171,9 +171,9 @@ def test_a_disk_that_takes_no_more_is_named_and_nothing_is_left(tmp_path, reques
     import torch
     from safetensors.torch import save
 
-    from hybridq.encoder.backbone import Encoder, EncoderSpec, save_encoder
-    from hybridq.files import write_bytes
+    from hybridq.models.encoders.mobilenet import Encoder, EncoderSpec, save_encoder
     from hybridq.training.loop import AtomicCheckpointIO
+    from hybridq.utils.files import write_bytes
 
     encoder = None
     if kind == "encoder":
@@ -205,7 +205,8 @@ def save_numbers(path):
 
 def test_what_killed_writers_left_is_removed_and_what_one_writes_is_kept(tmp_path):
     script = (
-        "import sys, time; from pathlib import Path; from backends.atomic import atomic_path\n"
+        "import sys, time; from pathlib import Path\n"
+        "from hybridq_backends.utils.atomic import atomic_path\n"
         "with atomic_path(Path(sys.argv[1])) as path:\n"
         "    path.write_text('half'); print(path, flush=True); time.sleep(600)"
     )

@@ -12,10 +12,10 @@ from scipy.special import ive
 from sklearn.neighbors import KNeighborsClassifier
 
 from hybridq.config import AugmentConfig
-from hybridq.encoder.backbone import EncoderSpec, build_encoder
 from hybridq.errors import InvalidValueError, UnavailableError
-from hybridq.evaluation import geometry as geo
-from hybridq.evaluation.representations import around_layer, view_features
+from hybridq.evaluation.measures import geometry as geo
+from hybridq.evaluation.measures.representations import around_layer, view_features
+from hybridq.models.encoders.mobilenet import EncoderSpec, build_encoder
 
 
 def normal(count: int, width: int, seed: int = 0) -> np.ndarray:
@@ -382,9 +382,10 @@ def test_views_repeat_by_seed_and_leave_the_global_generator(encoder, images):
 
 
 def test_around_layer_is_what_the_head_passes(encoder, images):
-    from backends import open_backend
+    from hybridq_backends import open_backend
+
     from hybridq.config import HeadConfig
-    from hybridq.heads import build_head
+    from hybridq.models.heads import build_head
 
     config = HeadConfig(name="pqc", num_qubits=3, init_std=1.0)
     head = build_head(1280, 2, config, backend=open_backend("statevector")).eval()

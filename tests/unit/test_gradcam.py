@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from hybridq.evaluation.gradcam import grad_cam
+from hybridq.evaluation.measures.gradcam import grad_cam
 
 
 class Quadrants(nn.Module):

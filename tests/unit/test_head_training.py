@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hybridq_backends import open_backend
 
-from backends import open_backend
-from hybridq.checkpoint import load_model
 from hybridq.config import FinetuneConfig, HeadConfig
 from hybridq.data import ImageSplit, load_data
 from hybridq.data.duplicates import near_duplicates
-from hybridq.heads import build_head
-from hybridq.studies.ablation_choice import choose
-from hybridq.studies.ablation_grid import SETTINGS
+from hybridq.models.checkpoint import load_model
+from hybridq.models.heads import build_head
+from hybridq.studies.ablation.choice import choose
+from hybridq.studies.ablation.grid import SETTINGS
 from hybridq.training.finetune import finetune
 from hybridq.training.head import head_probs, train_head
 from hybridq.training.seeding import derive_seed

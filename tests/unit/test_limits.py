@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hybridq import limits
 from hybridq.config import (
     AblationStudyConfig,
     ComputeConfig,
@@ -15,15 +14,16 @@ from hybridq.config import (
     PretrainConfig,
 )
 from hybridq.data import load_data
-from hybridq.encoder.backbone import Encoder, EncoderSpec
 from hybridq.errors import InvalidValueError, UnavailableError
-from hybridq.limits import check_memory, total_memory
-from hybridq.studies.ablation import ablation_study
-from hybridq.studies.noise import noise_study
+from hybridq.models.encoders.mobilenet import Encoder, EncoderSpec
+from hybridq.studies.ablation.study import ablation_study
+from hybridq.studies.noise.study import noise_study
 from hybridq.training import loop
 from hybridq.training.compute import BYTES_PER_PIXEL, check_compute
 from hybridq.training.finetune import finetune
 from hybridq.training.pretrain import pretrain
+from hybridq.utils import limits
+from hybridq.utils.limits import check_memory, total_memory
 
 pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
 

@@ -18,7 +18,7 @@ PAGES = 50 * 2**20 // os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 
 
 FAULTS = f"""
 import resource, sys, threading
-from hybridq.memory import keep_freed_memory
+from hybridq.utils.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     print(keep_freed_memory())
 import torch
@@ -70,8 +70,9 @@ def test_settings_of_the_environment_are_left_alone(own):
 
 def test_the_command_line_and_its_workers_keep_memory(tmp_path):
     program = """
-from hybridq import cli, memory
-from hybridq.studies import pool
+from hybridq.cli import main as cli
+from hybridq.utils import memory
+from hybridq.studies.engine import pool
 
 calls = []
 memory.set_malloc = lambda values: calls.append(values) or True

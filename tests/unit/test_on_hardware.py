@@ -3,9 +3,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from hybridq_backends import open_backend
+from hybridq_backends.ibm.hardware import RehearsalEstimator
 
-from backends import open_backend
-from backends.ibm import RehearsalEstimator
 from hybridq.config import ComputeConfig, FinetuneConfig, HeadConfig
 from hybridq.errors import InvalidValueError
 from hybridq.training.finetune import finetune
@@ -112,7 +112,7 @@ def test_several_processes_would_have_a_budget_each(config, tmp_path, tree, comp
 def test_training_begins_with_the_weights_of_a_run(config, finetuned_pqc, finetuned):
     import torch
 
-    from hybridq.checkpoint import load_model
+    from hybridq.models.checkpoint import load_model
 
     slow = {"epochs": 1, "backend": "statevector", "start": finetuned_pqc, "encoder": "none"}
     rates = {"learning_rate": 1e-9, "head_learning_rate": 1e-9, "quantum_learning_rate": 1e-9}

@@ -11,8 +11,7 @@ import pytest
 
 from hybridq.config import EvaluateConfig, FinetuneConfig
 from hybridq.data import check_data, load_data
-from hybridq.errors import HybridqError, InvalidValueError
-from hybridq.pseudonyms import (
+from hybridq.data.pseudonyms import (
     KEY_VARIABLE,
     Pseudonyms,
     default_path,
@@ -21,7 +20,8 @@ from hybridq.pseudonyms import (
     pseudonyms_of,
     read_key,
 )
-from hybridq.recorded import recorded
+from hybridq.errors import HybridqError, InvalidValueError
+from hybridq.runs.recorded import recorded
 
 pytestmark = pytest.mark.usefixtures("isolated")
 

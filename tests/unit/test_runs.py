@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridq import runs
 from hybridq.config import (
     AblationStudyConfig,
     EvaluateConfig,
@@ -22,6 +21,7 @@ from hybridq.config import (
     PretrainConfig,
 )
 from hybridq.errors import InvalidValueError, MissingFileError
+from hybridq.runs import folder as runs
 
 
 @pytest.mark.parametrize(

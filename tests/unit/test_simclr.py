@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from hybridq.encoder.simclr import SimCLR
+from hybridq.models.ssl.simclr import SimCLR
 
 
 def algorithm_1(first: np.ndarray, second: np.ndarray, temperature: float) -> float:

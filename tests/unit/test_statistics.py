@@ -15,7 +15,7 @@ from scipy.stats import binom, chi2, norm, t
 from sklearn.metrics import roc_auc_score
 
 from hybridq.errors import InvalidValueError
-from hybridq.evaluation.metrics import auc
+from hybridq.evaluation.metrics.scores import auc
 from hybridq.evaluation.statistics import (
     auc_covariance,
     compare,

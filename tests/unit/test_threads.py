@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hybridq import cli, share_machine, threads
-from hybridq.runs import environment, note_computing, note_resumption, write_environment
+from hybridq import share_machine, threads
+from hybridq.cli import main as cli
+from hybridq.runs.folder import environment, note_computing, note_resumption, write_environment
 
 OURS = (*threads.SPIN_NAMES, *threads.THREAD_NAMES, threads.MARK)
 
@@ -192,7 +193,7 @@ def test_a_call_after_torch_sets_its_threads_and_warns(bare, caplog):
 def test_the_command_line_sets_them_before_torch_is_loaded():
     program = """
 import os, sys
-from hybridq import cli
+from hybridq.cli import main as cli
 assert "torch" not in sys.modules
 assert cli.main(["data", "list"]) == 0
 print(os.environ["GOMP_SPINCOUNT"], os.environ["OMP_NUM_THREADS"], "torch" in sys.modules)

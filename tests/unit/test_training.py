@@ -9,21 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hybridq_backends import open_backend
 from lightning.pytorch import Callback
 from safetensors.torch import load_file
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 from torchvision.transforms.v2.functional import center_crop, resize
 
-from backends import open_backend
-from hybridq.checkpoint import load_model, read_spec
 from hybridq.config import AugmentConfig, ComputeConfig, FinetuneConfig, HeadConfig, PretrainConfig
 from hybridq.data import load_data, select_labels
-from hybridq.encoder.backbone import load_encoder
 from hybridq.errors import InvalidValueError, MissingFileError
-from hybridq.files import read_jsonl
-from hybridq.heads import quantum_parameters
-from hybridq.model import HybridClassifier
+from hybridq.models.checkpoint import load_model, read_spec
+from hybridq.models.classifier import HybridClassifier
+from hybridq.models.encoders.mobilenet import load_encoder
+from hybridq.models.heads import quantum_parameters
 from hybridq.training import finetune as finetune_module
 from hybridq.training import loop as loop_module
 from hybridq.training import pretrain as pretrain_module
@@ -35,6 +34,7 @@ from hybridq.training.initial import initial_model
 from hybridq.training.loop import MetricsFile
 from hybridq.training.optimizer import decay_groups, warmup_cosine
 from hybridq.training.pretrain import PretrainModule, pretrain
+from hybridq.utils.files import read_jsonl
 
 pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_thread")]
 
@@ -204,7 +204,7 @@ def test_warm_up_and_cosine():
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel", "lacking", "lacking two"])
 def test_validation_auc_is_that_of_the_report(task, size, save_npz, monkeypatch):
     """Also of sure logits, whose probabilities are 1 in single precision, and of absent classes."""
-    from hybridq.evaluation.metrics import auc
+    from hybridq.evaluation.metrics.scores import auc
 
     labels = np.arange(12)[:, None] % 2
     three = (labels > 0).astype(np.uint8) * np.array([1, 0, 1], dtype=np.uint8)
@@ -303,7 +303,7 @@ def test_pretraining_leaves_a_whole_run_folder(whole_pretraining):
 
 
 def test_pretraining_changes_the_weights(whole_pretraining):
-    from hybridq.encoder.backbone import Encoder
+    from hybridq.models.encoders.mobilenet import Encoder
 
     trained = load_encoder(whole_pretraining)
     start = Encoder(trained.spec, generator_seed=0)

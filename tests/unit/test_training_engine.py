@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from hybridq import cli
+from hybridq.cli import main as cli
 from hybridq.config import FinetuneConfig, HeadConfig
 from hybridq.training.curriculum import NoiseCurriculum
 from hybridq.training.engine import open_for_training

@@ -14,16 +14,16 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from hybridq.checkpoint import hashes_of, load_model, read_spec, save_model, take_weights
-from hybridq.cli import main
-from hybridq.encoder.backbone import Encoder, EncoderSpec, load_encoder, save_encoder
-from hybridq.encoder.initial import encoder_for
+from hybridq.cli.main import main
 from hybridq.errors import InvalidValueError
-from hybridq.evaluation.figures import save_figures
-from hybridq.evaluation.metrics import confidence_bins
-from hybridq.finite import NotFiniteError, check_finite
-from hybridq.model import build_model, probabilities
-from hybridq.weights import read_weights, save_weights
+from hybridq.evaluation.metrics.scores import confidence_bins
+from hybridq.evaluation.plots import save_figures
+from hybridq.models.checkpoint import hashes_of, load_model, read_spec, save_model, take_weights
+from hybridq.models.classifier import build_model, probabilities
+from hybridq.models.encoders.initial import encoder_for
+from hybridq.models.encoders.mobilenet import Encoder, EncoderSpec, load_encoder, save_encoder
+from hybridq.utils.finite import NotFiniteError, check_finite
+from hybridq.utils.weights import read_weights, save_weights
 
 pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hybridq.errors import InvalidValueError
-from hybridq.evaluation.counted import CountedFigures
-from hybridq.evaluation.metrics import AllMetrics
-from hybridq.evaluation.ranked import RankedScores, blocks, mean_of_defined
+from hybridq.evaluation.metrics.ranked import RankedScores, blocks, mean_of_defined
+from hybridq.evaluation.metrics.resampled import CountedFigures
+from hybridq.evaluation.metrics.scores import AllMetrics
 from hybridq.evaluation.statistics.checks import check_level, checked_scores
 
 Floats = NDArray[np.float64]

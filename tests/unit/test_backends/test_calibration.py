@@ -7,17 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hybridq_backends import open_backend, parse_backend
+from hybridq_backends.devices.calibration import (
+    SnapshotBackend,
+    calibration_date,
+    load_calibration,
+    save_calibration,
+)
+from hybridq_backends.devices.snapshots import fake_device
+from hybridq_backends.errors import HybridqError, InvalidValueError, MissingFileError
 from qiskit import QuantumCircuit
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit_ibm_runtime import IBMBackend
 from qiskit_ibm_runtime.fake_provider import FakeManilaV2
 from qiskit_ibm_runtime.fake_provider.backend_encoder import BackendEncoder
 
-from backends import open_backend, parse_backend
-from backends.calibration import SnapshotBackend, load_calibration, save_calibration
-from backends.devices import calibration_date, fake_device
-from backends.errors import HybridqError, InvalidValueError, MissingFileError
-from hybridq import cli
+from hybridq.cli import main as cli
 
 SECRET = "a-very-secret-token"
 

@@ -5,15 +5,14 @@ import json
 
 import numpy as np
 import pytest
+from hybridq_backends import check_backend, check_executable, open_backend
+from hybridq_backends.checks.probes import scattered_layout
+from hybridq_backends.expvals import Expvals
+from hybridq_backends.simulators.aer import Machine
+from hybridq_backends.simulators.engine import AllToAllEngine, DeviceEngine
 from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
-
-from backends import check_backend, check_executable, open_backend
-from backends.aer import Machine
-from backends.engine import AllToAllEngine, DeviceEngine
-from backends.expvals import Expvals
-from backends.probes import scattered_layout
 
 
 def failed(report):
@@ -122,7 +121,7 @@ def test_missing_gate_noise_is_caught(shots, monkeypatch):
 )
 @pytest.mark.parametrize("shots", [None, 4096])
 def test_missing_parametric_gate_noise_is_caught(name, probes, shots, monkeypatch):
-    monkeypatch.setattr("backends.parametric.gate_errors", lambda *_: [])
+    monkeypatch.setattr("hybridq_backends.noise.parametric.gate_errors", lambda *_: [])
     assert failed(check_backend(name, shots=shots)) == probes
 
 
@@ -134,15 +133,16 @@ def test_over_rotation_is_no_population_noise():
 
 
 def test_missing_readout_error_is_caught(monkeypatch):
-    monkeypatch.setattr("backends.engine.device_assignments", lambda *_: {})
+    monkeypatch.setattr("hybridq_backends.simulators.engine.device_assignments", lambda *_: {})
     assert failed(check_backend("fake_torino", shots=None)) == {"readout error alone"}
 
 
 def test_readout_error_of_the_wrong_size_is_caught(monkeypatch):
-    from backends.noise import device_assignments
+    from hybridq_backends.noise.device import device_assignments
 
     monkeypatch.setattr(
-        "backends.engine.device_assignments", lambda t, s: device_assignments(t, 1.5 * s)
+        "hybridq_backends.simulators.engine.device_assignments",
+        lambda t, s: device_assignments(t, 1.5 * s),
     )
     assert failed(check_backend("fake_torino", shots=None)) == {"readout error alone"}
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 
 import pytest
-
-from backends.errors import InvalidValueError, MissingFileError
-from backends.files import MAX_DEPTH, open_regular, parse_json, read_json, read_text, read_toml
+from hybridq_backends.errors import InvalidValueError, MissingFileError
+from hybridq_backends.utils.files import (
+    MAX_DEPTH,
+    open_regular,
+    parse_json,
+    read_json,
+    read_text,
+    read_toml,
+)
 
 
 def _refused(error, path):

@@ -3,8 +3,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-
-from backends.errands import Errand, GivenUpError, Sent
+from hybridq_backends.ibm.timed_requests import Errand, GivenUpError, Sent
 
 
 def test_nothing_goes_out_after_the_wait_was_interrupted(monkeypatch):

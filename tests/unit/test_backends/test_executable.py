@@ -6,6 +6,9 @@ import pickle
 
 import numpy as np
 import pytest
+from hybridq_backends import Executable, IbmRuntime, Noisy, Statevector, list_backends, open_backend
+from hybridq_backends.errors import InvalidValueError, UnavailableError
+from hybridq_backends.utils.seeds import SeedSequenceCounter, shots_of
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import zz_feature_map
 from qiskit.primitives.base import BaseEstimatorV2
@@ -14,10 +17,6 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
 from qiskit_aer.primitives import EstimatorV2
 from qiskit_ibm_runtime.fake_provider import FakeManilaV2
-
-from backends import Executable, IbmRuntime, Noisy, Statevector, list_backends, open_backend
-from backends.errors import InvalidValueError, UnavailableError
-from backends.seeds import SeedSequenceCounter, shots_of
 
 
 @pytest.mark.parametrize("name", sorted(set(list_backends()) - {"ibm"}))
@@ -166,7 +165,7 @@ def test_large_batches_are_chunked(monkeypatch, problem):
     many = np.tile(points, (4, 1))
     results = {}
     for most in (8192, 5):
-        monkeypatch.setattr("backends.aer._MOST_POINTS", most)
+        monkeypatch.setattr("hybridq_backends.simulators.aer._MOST_POINTS", most)
         for name in ("aer_statevector", "fake_manila,shots=none"):
             with open_backend(name) as executable:
                 prepared = executable.prepare(circuit, observables)

@@ -6,6 +6,14 @@ import time
 
 import numpy as np
 import pytest
+from hybridq_backends import open_backend
+from hybridq_backends.compile.subset import cut_target, keep_qubits
+from hybridq_backends.compile.transpile import compile_on_target, kept_for, with_delays
+from hybridq_backends.devices.snapshots import fake_device
+from hybridq_backends.errors import InvalidValueError
+from hybridq_backends.layout.choose import rank_layouts
+from hybridq_backends.layout.error_rates import operations_of, read_calibration
+from hybridq_backends.layout.subgraph_search import Pattern, cheapest_places
 from qiskit import QuantumCircuit
 from qiskit.circuit import Delay, Measure, Parameter
 from qiskit.circuit.library import CXGate, RZGate, SXGate, XGate
@@ -13,14 +21,6 @@ from qiskit.providers import QubitProperties
 from qiskit.quantum_info import Statevector
 from qiskit.transpiler import CouplingMap, InstructionProperties, Target
 
-from backends import open_backend
-from backends.cut import cut_target, keep_qubits
-from backends.devices import fake_device
-from backends.errors import InvalidValueError
-from backends.isa import compile_on_target, kept_for, with_delays
-from backends.layouts import rank_layouts
-from backends.placements import Pattern, cheapest_places
-from backends.success import operations_of, read_calibration
 from hybridq.quantum import build_circuit, z_observables
 
 DT = 1e-9

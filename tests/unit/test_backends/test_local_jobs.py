@@ -6,14 +6,13 @@ import contextlib
 
 import numpy as np
 import pytest
+from hybridq_backends import IbmRuntime, open_backend
+from hybridq_backends.errors import InvalidValueError
+from hybridq_backends.expvals import read_expvals
+from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.local import LocalJobs
 from qiskit import QuantumCircuit
 from qiskit.primitives.containers import DataBin, PrimitiveResult, PubResult
-
-from backends import IbmRuntime, open_backend
-from backends.errors import InvalidValueError
-from backends.expvals import read_expvals
-from backends.jobs import ServiceError, Trouble
-from backends.local_jobs import LocalJobs
 
 SPEC = IbmRuntime(rehearse="fake_manila", resilience_level=0, shots=200)
 

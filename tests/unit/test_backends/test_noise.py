@@ -4,6 +4,20 @@ import time
 
 import numpy as np
 import pytest
+from hybridq_backends import open_backend
+from hybridq_backends.compile.subset import CutBackend, keep_qubits
+from hybridq_backends.compile.transpile import compile_on_target, kept_for, with_delays
+from hybridq_backends.devices.snapshots import fake_device
+from hybridq_backends.noise.device import (
+    apply_assignments,
+    device_assignments,
+    device_noise,
+    flip_matrix,
+    scale_assignment,
+    scale_channel,
+    scale_rate,
+)
+from hybridq_backends.simulators.aer import sample_counts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit, transpile
@@ -13,21 +27,6 @@ from qiskit.quantum_info import Choi, DensityMatrix, SparsePauliOp, SuperOp
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import ReadoutError, depolarizing_error, pauli_error
 from qiskit_aer.noise import thermal_relaxation_error as relaxation
-
-from backends import open_backend
-from backends.aer import sample_counts
-from backends.cut import CutBackend, keep_qubits
-from backends.devices import fake_device
-from backends.isa import compile_on_target, kept_for, with_delays
-from backends.noise import (
-    apply_assignments,
-    device_assignments,
-    device_noise,
-    flip_matrix,
-    scale_assignment,
-    scale_channel,
-    scale_rate,
-)
 
 
 def gates(num_qubits, depth=2, seed=0):

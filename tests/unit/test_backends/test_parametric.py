@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hybridq_backends import Noisy, open_backend
+from hybridq_backends.errors import InvalidValueError
+from hybridq_backends.noise.parametric import gate_errors, parametric_noise
+from hybridq_backends.specs.profiles import parse_backend
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
@@ -23,11 +27,7 @@ from qiskit_aer.noise import (
     thermal_relaxation_error,
 )
 
-from backends import Noisy, open_backend
-from backends.errors import InvalidValueError
-from backends.parametric import gate_errors, parametric_noise
-from backends.registry import parse_backend
-from hybridq import cli
+from hybridq.cli import main as cli
 
 EVERYTHING = {
     "error_rate_1q": 0.01,

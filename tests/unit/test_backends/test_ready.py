@@ -5,6 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hybridq_backends import Executable, open_backend
+from hybridq_backends.compile.subset import used_qubits
+from hybridq_backends.compile.transpile import compile_on_target
+from hybridq_backends.compile.usable import usable_qubits
+from hybridq_backends.errors import InvalidValueError, UnavailableError
 from qiskit import QuantumCircuit
 from qiskit.circuit import Measure, Parameter, ParameterVector
 from qiskit.circuit.library import CXGate, CZGate, HGate, RZGate, SXGate, XGate
@@ -15,11 +20,6 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import CouplingMap, InstructionProperties, Target
 from qiskit_aer import AerSimulator
 
-from backends import Executable, open_backend
-from backends.cut import used_qubits
-from backends.errors import InvalidValueError, UnavailableError
-from backends.isa import compile_on_target
-from backends.usable import usable_qubits
 from hybridq.quantum import QuantumLayer
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*no QubitProperties")

@@ -7,11 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from hybridq_backends import IbmRuntime, Noisy, Statevector, list_backends, parse_backend
+from hybridq_backends.errors import HybridqError, InvalidValueError, MissingFileError
+from hybridq_backends.specs.profiles import override_spec
 from pydantic import ValidationError
-
-from backends import IbmRuntime, Noisy, Statevector, list_backends, parse_backend
-from backends.errors import HybridqError, InvalidValueError, MissingFileError
-from backends.registry import override_spec
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = {
@@ -31,21 +30,21 @@ def test_every_profile_is_listed_with_a_line():
 
 def test_reading_a_spec_imports_no_qiskit():
     code = (
-        "import sys, backends, backends.errors; backends.list_backends();"
-        "backends.parse_backend('aer_noisy,shots=none');"
+        "import sys, hybridq_backends, hybridq_backends.errors; hybridq_backends.list_backends();"
+        "hybridq_backends.parse_backend('aer_noisy,shots=none');"
         "sys.exit(any(m.split('.')[0].startswith(('qiskit', 'torch')) for m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 def test_public_names_resolve():
-    import backends
+    import hybridq_backends
 
-    for name in backends.__all__:
-        assert getattr(backends, name) is not None
-    assert set(backends.__all__) <= set(dir(backends))
+    for name in hybridq_backends.__all__:
+        assert getattr(hybridq_backends, name) is not None
+    assert set(hybridq_backends.__all__) <= set(dir(hybridq_backends))
     with pytest.raises(AttributeError, match="nonsense"):
-        _ = backends.nonsense
+        _ = hybridq_backends.nonsense
 
 
 def test_fields_in_text_and_overrides():

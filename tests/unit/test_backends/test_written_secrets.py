@@ -1,9 +1,8 @@
 """A backend's text is logged and recorded, so that it must not hold a secret."""
 
 import pytest
-
-from backends import parse_backend
-from backends.errors import InvalidValueError
+from hybridq_backends import parse_backend
+from hybridq_backends.errors import InvalidValueError
 
 SECRET = "sekrit-0123456789"
 

@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from hybridq.data import MEDMNIST, fetch_data, load_data, medmnist
+from hybridq.data import MEDMNIST, fetch_data, load_data
+from hybridq.data.sources import medmnist
 from hybridq.errors import InvalidValueError, MissingFileError, UnavailableError
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from hybridq.data import UNLABELLED, load_data
-from hybridq.data.images import probe_image, read_image
+from hybridq.data.sources.images import probe_image, read_image
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 
 

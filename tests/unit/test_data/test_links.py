@@ -7,7 +7,7 @@ import os
 import pytest
 
 from hybridq.data import check_data, load_data
-from hybridq.data.images import probe_image, read_image
+from hybridq.data.sources.images import probe_image, read_image
 from hybridq.errors import HybridqError, MissingFileError
 from hybridq.evaluation.predict import image_files
 

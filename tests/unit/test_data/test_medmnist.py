@@ -9,9 +9,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from hybridq import cli
+from hybridq.cli import main as cli
 from hybridq.data import MEDMNIST, list_data, load_data
-from hybridq.data.npz import open_npz
+from hybridq.data.sources.npz import open_npz
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 
 

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from hybridq.data import load_data, make_phantom
-from hybridq.data.phantom import _speckle
+from hybridq.data.sources.phantom import _speckle
 from hybridq.errors import InvalidValueError
 
 
@@ -53,7 +53,7 @@ def test_both_classes_even_when_one_is_rare():
 
 def test_speckle_of_one_look_is_nearly_rayleigh(monkeypatch):
     """The envelope of one look has mean / std = sqrt(pi / (4 - pi)) = 1.91 (Wagner 1983)."""
-    monkeypatch.setattr("hybridq.data.phantom._LOOKS", 1)
+    monkeypatch.setattr("hybridq.data.sources.phantom._LOOKS", 1)
     echo = _speckle(64, 64, np.random.default_rng(0), np.ones((64, 64, 64)))
     assert echo.mean() / echo.std() == pytest.approx(np.sqrt(np.pi / (4 - np.pi)), rel=0.03)
     assert (echo**2).mean() == pytest.approx(1, rel=0.05)

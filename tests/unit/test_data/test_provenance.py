@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybridq.checkpoint import read_spec
-from hybridq.cli import main
+from hybridq.cli.main import main
 from hybridq.config import EvaluateConfig, FinetuneConfig, HeadConfig, PretrainConfig
 from hybridq.data import (
     ImageData,
@@ -23,10 +22,11 @@ from hybridq.data import (
     notes_of,
     provenance,
 )
-from hybridq.data.medmnist import MEDMNIST
 from hybridq.data.provenance import hashes_of_splits, other_splits, split_hash
+from hybridq.data.sources.medmnist import MEDMNIST
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.evaluate import evaluate
+from hybridq.models.checkpoint import read_spec
 from hybridq.training.finetune import finetune
 from hybridq.training.pretrain import pretrain
 

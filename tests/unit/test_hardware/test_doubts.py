@@ -6,17 +6,18 @@ import shutil
 
 import numpy as np
 import pytest
+from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.service import JobState
 
-from backends.jobs import JobState, ServiceError, Trouble
 from hybridq.errors import InvalidValueError
-from hybridq.hardware.fetch import RESULT_TRIES, fetch_again, fetch_all, fetch_charges
-from hybridq.hardware.give_up import give_up
-from hybridq.hardware.ledger import Ledger
-from hybridq.hardware.ledger_file import FILE
-from hybridq.hardware.look_up import ended, look_up, lost
-from hybridq.hardware.pace import Pace
-from hybridq.hardware.plan import check_budget, share_budget
-from hybridq.hardware.post import MOST_TRIES, post_all
+from hybridq.submissions.ledger.ledger import Ledger
+from hybridq.submissions.ledger.storage import FILE
+from hybridq.submissions.plan.plan import check_budget, share_budget
+from hybridq.submissions.service.fetch import RESULT_TRIES, fetch_again, fetch_all, fetch_charges
+from hybridq.submissions.service.give_up import give_up
+from hybridq.submissions.service.post import MOST_TRIES, post_all
+from hybridq.submissions.service.rate_limit import Pace
+from hybridq.submissions.service.reconcile import ended, look_up, lost
 
 
 def post(ledger, service, time, angles):

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from hybridq.errors import HybridqError, InvalidValueError
-from hybridq.hardware.chunks import ChunkState
-from hybridq.hardware.ledger import Ledger
-from hybridq.hardware.ledger_file import FILE
+from hybridq.submissions.ledger.chunks import ChunkState
+from hybridq.submissions.ledger.ledger import Ledger
+from hybridq.submissions.ledger.storage import FILE
 
 TABLES = ("meta", "chunks", "intents", "sessions", "jobs", "events")
 VALUES = (

@@ -14,13 +14,13 @@ from qiskit.primitives.containers.observables_array import ObservablesArray
 
 from hybridq.config import SubmitConfig
 from hybridq.errors import InvalidValueError
-from hybridq.hardware import ChunkState, all_progress, read_values
-from hybridq.hardware.circuit import Program
-from hybridq.hardware.images import source_of
-from hybridq.hardware.ledger import Ledger
-from hybridq.hardware.report import list_table
-from hybridq.hardware.same import find_same
-from hybridq.hardware.submission import Images, Submission, content_of, fingerprint_of
+from hybridq.submissions import ChunkState, all_progress, read_values
+from hybridq.submissions.ledger.ledger import Ledger
+from hybridq.submissions.plan.circuit import Program
+from hybridq.submissions.plan.images import source_of
+from hybridq.submissions.plan.submission import Images, Submission, content_of, fingerprint_of
+from hybridq.submissions.report import list_table
+from hybridq.submissions.service.deduplication import find_same
 
 PLAN = {"device": "fake", "calibration_date": None, "mitigation": "none", "shots": 1}
 

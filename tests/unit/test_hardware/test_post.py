@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.service import JobState
 
-from backends.jobs import JobState, ServiceError, Trouble
-from hybridq.hardware.chunks import ChunkState
-from hybridq.hardware.fetch import MOST_FAILURES, MOST_IN_A_ROW, fetch_all
-from hybridq.hardware.ledger import Ledger
-from hybridq.hardware.look_up import look_up, lost
-from hybridq.hardware.pace import Clock, Pace
-from hybridq.hardware.post import MOST_DOUBTS, MOST_TRIES, post_all
+from hybridq.submissions.ledger.chunks import ChunkState
+from hybridq.submissions.ledger.ledger import Ledger
+from hybridq.submissions.service.fetch import MOST_FAILURES, MOST_IN_A_ROW, fetch_all
+from hybridq.submissions.service.post import MOST_DOUBTS, MOST_TRIES, post_all
+from hybridq.submissions.service.rate_limit import Clock, Pace
+from hybridq.submissions.service.reconcile import look_up, lost
 
 
 def post(folder, service, time, angles, *, per_minute=1000, settle=60.0):

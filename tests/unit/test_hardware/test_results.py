@@ -9,9 +9,9 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from hybridq.hardware import results
-from hybridq.hardware.card import write_hardware_note
-from hybridq.hardware.submission import Images, Submission
+from hybridq.submissions import results
+from hybridq.submissions.model_card_note import write_hardware_note
+from hybridq.submissions.plan.submission import Images, Submission
 
 CARD = "# pqc on cells\n\nFigures of this model come from elsewhere.\n"
 
@@ -177,7 +177,7 @@ def test_intervals_cover_the_expected_figure_of_the_device(monkeypatch, shot_noi
 
 
 def few_metrics(**_):
-    from hybridq.evaluation.metrics import auc
+    from hybridq.evaluation.metrics.scores import auc
 
     def compute(labels, probs):
         right = (probs[:, 1] >= 0.5) == (labels == 1)

@@ -3,12 +3,12 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from hybridq_backends import open_backend
 
-from backends import open_backend
 from hybridq.config import HeadConfig
 from hybridq.errors import InvalidValueError
-from hybridq.heads import CONTROLS, build_head, match_counts, match_summary, num_trainable
-from hybridq.model import head_summary
+from hybridq.models.classifier import head_summary
+from hybridq.models.heads import CONTROLS, build_head, match_counts, match_summary, num_trainable
 from hybridq.quantum import ANSAETZE, ENCODINGS, ENTANGLEMENTS
 
 FEATURES = 1280

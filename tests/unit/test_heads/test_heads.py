@@ -5,12 +5,12 @@ import math
 
 import pytest
 import torch
+from hybridq_backends import open_backend
 from safetensors.torch import load_file, save_file
 
-from backends import open_backend
 from hybridq.config import HeadConfig
 from hybridq.errors import InvalidValueError
-from hybridq.heads import HEADS, build_head, quantum_layers, quantum_parameters
+from hybridq.models.heads import HEADS, build_head, quantum_layers, quantum_parameters
 from hybridq.quantum import QuantumLayer
 
 QUANTUM = ["pqc", "pqc_residual"]

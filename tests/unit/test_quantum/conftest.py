@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from hybridq_backends import Executable, open_backend
 
-from backends import Executable, open_backend
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
 
 

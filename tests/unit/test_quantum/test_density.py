@@ -3,6 +3,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hybridq_backends import open_backend
+from hybridq_backends.compile.subset import CutBackend, keep_qubits
+from hybridq_backends.compile.transpile import (
+    compile_on_target,
+    kept_for,
+    split_angles,
+    with_delays,
+)
+from hybridq_backends.devices.snapshots import fake_device
+from hybridq_backends.noise.channels import readout_assignments
+from hybridq_backends.noise.device import device_noise
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import Operator, SparsePauliOp
@@ -20,18 +31,12 @@ from qiskit_aer.noise import (
     thermal_relaxation_error,
 )
 
-from backends import open_backend
-from backends.channels import readout_assignments
-from backends.cut import CutBackend, keep_qubits
-from backends.devices import fake_device
-from backends.isa import compile_on_target, kept_for, split_angles, with_delays
-from backends.noise import device_noise
 from hybridq.errors import InvalidValueError
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
-from hybridq.quantum.channels import circuit_channels
-from hybridq.quantum.density import DensityEngine
-from hybridq.quantum.measured import measured_groups
-from hybridq.quantum.noisy import shot_noise
+from hybridq.quantum.density.channels import circuit_channels
+from hybridq.quantum.density.expvals import shot_noise
+from hybridq.quantum.density.measurement import measured_groups
+from hybridq.quantum.density.simulator import DensityEngine
 
 DEVICES = ("FakeManilaV2", "FakeSherbrooke", "FakeTorino")
 

@@ -3,14 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hybridq_backends import open_backend
 from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from qiskit_machine_learning.primitives import QMLEstimator
 
-from backends import open_backend
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
-from hybridq.quantum.gradient import Spsa
+from hybridq.quantum.gradients.parameter_shift import Spsa
 
 CIRCUITS = [
     {"encoding": "angle", "ansatz": "real_amplitudes", "entanglement": "ring"},

@@ -5,13 +5,13 @@ import pickle
 
 import pytest
 import torch
+from hybridq_backends import open_backend
 from qiskit.circuit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from safetensors.torch import load_file, save_file
 
-from backends import open_backend
 from hybridq.errors import InvalidValueError
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
 

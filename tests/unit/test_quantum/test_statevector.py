@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from hybridq_backends import open_backend
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from qiskit import transpile
@@ -24,13 +25,12 @@ from qiskit.quantum_info import SparsePauliOp, random_clifford, random_unitary
 from qiskit.quantum_info import Statevector as QiskitStatevector
 from qiskit_aer import AerSimulator
 
-from backends import open_backend
 from hybridq.errors import InvalidValueError
 from hybridq.quantum import build_circuit, z_observables
-from hybridq.quantum.gradient import ShiftRule
-from hybridq.quantum.matrices import multiply_shared
-from hybridq.quantum.phases import split_circuit
-from hybridq.quantum.statevector import StatevectorEngine
+from hybridq.quantum.gate_angles.gate_angles import split_circuit
+from hybridq.quantum.gradients.parameter_shift import ShiftRule
+from hybridq.quantum.statevector.matrices import multiply_shared
+from hybridq.quantum.statevector.simulator import StatevectorEngine
 
 NOT_UNITARY = {"measure", "reset", "delay"}
 EVERY_GATE = {
@@ -473,8 +473,8 @@ def test_what_cannot_be_simulated_is_refused():
 MEMORY = """
 import resource, sys, torch
 from hybridq.quantum import build_circuit, z_observables
-from hybridq.quantum.phases import split_circuit
-from hybridq.quantum.statevector import StatevectorEngine
+from hybridq.quantum.gate_angles.gate_angles import split_circuit
+from hybridq.quantum.statevector.simulator import StatevectorEngine
 def step(qubits, layers, batch, ansatz):
     parts = build_circuit(qubits, num_layers=layers, ansatz=ansatz)
     split = split_circuit(parts.circuit, parts.input_params, parts.weight_params)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hybridq.config import FinetuneConfig, PretrainConfig
-from hybridq.report.sources import Source, Sources
+from hybridq.report.sources.sources import Source, Sources
 
 CLASSES = ["malignant", "benign"]
 

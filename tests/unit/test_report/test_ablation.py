@@ -9,16 +9,16 @@ import pytest
 
 from hybridq.data import source as data_source
 from hybridq.errors import InvalidValueError
-from hybridq.report.ablation import read_ablations
-from hybridq.report.ablation_curves import ablation_facets, ablation_points
-from hybridq.report.about import about
-from hybridq.report.comparisons import comparisons
-from hybridq.report.confusion import confusion
-from hybridq.report.label_curve import label_curve
-from hybridq.report.performance import Resampling, decision, discrimination
-from hybridq.report.resources import resources
-from hybridq.report.section import Figure, Table, Terms, Text
-from hybridq.report.verdicts import headline, summary_parts
+from hybridq.report.ablation.comparisons import comparisons
+from hybridq.report.ablation.curves import ablation_facets, ablation_points
+from hybridq.report.ablation.files import read_ablations
+from hybridq.report.ablation.label_curve import label_curve
+from hybridq.report.ablation.verdicts import headline, summary_parts
+from hybridq.report.page.elements import Figure, Table, Terms, Text
+from hybridq.report.sections.confusion import confusion
+from hybridq.report.sections.introduction import about
+from hybridq.report.sections.performance import Resampling, decision, discrimination
+from hybridq.report.sections.resources import resources
 from tests.unit.test_report.conftest import comparison
 
 
@@ -124,7 +124,7 @@ def test_what_would_decide_a_comparison(make_source, make_ablation):
 def test_differences_have_one_axis(make_source, make_ablation, monkeypatch):
     limits = []
     monkeypatch.setattr(
-        "hybridq.report.comparisons.plot_intervals",
+        "hybridq.report.ablation.comparisons.plot_intervals",
         lambda figure, **settings: limits.append(settings["xlim"]),
     )
     make_ablation("one", comparisons=[comparison(), comparison(labels=0.1, low=-0.4, high=0.6)])

@@ -8,19 +8,19 @@ import json
 import numpy as np
 import pytest
 
-from hybridq.evaluation.curves import (
+from hybridq.evaluation.metrics.curves import (
     THRESHOLDS,
     Band,
     net_benefit_band,
     net_benefit_of_all,
 )
-from hybridq.files import write_csv
-from hybridq.report.hardware import hardware
-from hybridq.report.noise import SETTING, noise, noise_sentences
-from hybridq.report.performance import FEWEST, _useful
-from hybridq.report.recipes import source_names
-from hybridq.report.section import Figure, Text
-from hybridq.report.training import training_curves
+from hybridq.report.page.elements import Figure, Text
+from hybridq.report.sections.hardware import hardware
+from hybridq.report.sections.noise import SETTING, noise, noise_sentences
+from hybridq.report.sections.performance import FEWEST, _useful
+from hybridq.report.sections.training import training_curves
+from hybridq.report.sources.recipes import source_names
+from hybridq.utils.files import write_csv
 
 
 def test_a_decision_curve_is_told_in_runs_and_without_single_images():

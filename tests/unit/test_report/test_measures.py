@@ -9,10 +9,10 @@ import pytest
 from scipy.stats import t
 
 from hybridq.evaluation.statistics import auc_covariance
-from hybridq.report.arms import evaluation_facets
-from hybridq.report.measures import Measure, evaluated, over_seeds
-from hybridq.report.recipes import source_names
-from hybridq.studies.summary import SeedInterval
+from hybridq.report.ablation.measures import Measure, evaluated, over_seeds
+from hybridq.report.sources.predictions import evaluation_facets
+from hybridq.report.sources.recipes import source_names
+from hybridq.studies.plots.summary import SeedInterval
 
 
 def arm_of(make_source, make_evaluation, seeds):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from hybridq.config import AugmentConfig
-from hybridq.report.arms import evaluation_facets
-from hybridq.report.label_curve import evaluation_points, label_curve
-from hybridq.report.recipes import source_names
-from hybridq.report.resources import resources
+from hybridq.report.ablation.label_curve import evaluation_points, label_curve
+from hybridq.report.sections.resources import resources
+from hybridq.report.sources.predictions import evaluation_facets
+from hybridq.report.sources.recipes import source_names
 
 
 def finetune(make, encoder, **config):

@@ -10,10 +10,10 @@ import pytest
 
 from hybridq.config import PretrainConfig
 from hybridq.errors import InvalidValueError
-from hybridq.report.card import provenance
-from hybridq.report.page import _order
-from hybridq.report.section import Text
-from hybridq.report.sources import read_sources
+from hybridq.report.page.elements import Text
+from hybridq.report.page.page import _order
+from hybridq.report.sections.card import provenance
+from hybridq.report.sources.sources import read_sources
 
 
 def pretrain(folder, **config):

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from hybridq.studies.noise_figures import save_noise_figures
-from hybridq.studies.summary import PAIRED
+from hybridq.studies.noise.plots import save_noise_figures
+from hybridq.studies.plots.summary import PAIRED
 
 pytestmark = pytest.mark.filterwarnings("error")
 

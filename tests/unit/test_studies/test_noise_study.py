@@ -12,19 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hybridq_backends.devices.calibration import save_calibration
+from hybridq_backends.devices.snapshots import fake_device
 
-from backends.calibration import save_calibration
-from backends.devices import fake_device
-from hybridq import cli
+from hybridq.cli import main as cli
 from hybridq.config import EvaluateConfig, FinetuneConfig, HeadConfig, NoiseStudyConfig
 from hybridq.errors import UnavailableError
 from hybridq.evaluation.evaluate import evaluate
-from hybridq.evaluation.metrics import auc
-from hybridq.files import read_jsonl, write_jsonl
-from hybridq.runs import read_config, read_result
-from hybridq.studies.noise import noise_study, summary_table
-from hybridq.studies.noise_unit import load, true_margins
+from hybridq.evaluation.metrics.scores import auc
+from hybridq.runs.folder import read_config, read_result
+from hybridq.studies.noise.study import noise_study, summary_table
+from hybridq.studies.noise.unit import load, true_margins
 from hybridq.training.finetune import finetune
+from hybridq.utils.files import read_jsonl, write_jsonl
 from tests.forks import Fork
 
 pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_thread")]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hybridq.errors import InvalidValueError, UnavailableError
-from hybridq.studies.pool import run_units, worker_pool
+from hybridq.studies.engine.pool import run_units, worker_pool
 from hybridq.threads import MARK, SPIN_NAMES
 
 
@@ -69,7 +69,7 @@ def test_a_worker_that_is_killed_is_told():
 
 
 def test_no_ray(monkeypatch):
-    monkeypatch.setattr("hybridq.studies.pool.find_spec", lambda name: None)
+    monkeypatch.setattr("hybridq.studies.engine.pool.find_spec", lambda name: None)
     with pytest.raises(UnavailableError, match=r"hybridq-med\[ray\]"):
         list(run_units(square, [1], workers=1, ray="local"))
 
@@ -110,8 +110,9 @@ def test_ctrl_c_does_not_wait():
 
 STUDY = """
 import sys, time
-from hybridq import cli, output
-from hybridq.studies.pool import run_units
+from hybridq.cli import main as cli
+from hybridq.cli import print as output
+from hybridq.studies.engine.pool import run_units
 
 def study(config):
     list(run_units(time.sleep, [600.0] * 3, workers=2, ray=None))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from hybridq.errors import InvalidValueError
-from hybridq.studies.units import run_stage
+from hybridq.studies.engine.units import run_stage
 
 
 @dataclass(frozen=True)

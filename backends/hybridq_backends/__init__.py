@@ -1,0 +1,70 @@
+"""Where circuits run: simulators, device snapshots and IBM hardware behind one object.
+
+`open_backend("aer_noisy", device="FakeTorino", shots=4096)` gives an `Executable`, which
+prepares circuits for its backend and runs batches of parameter values. Names are loaded
+on first use, so that importing this package, or reading a spec, does not import Qiskit.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hybridq_backends.checks.probes import Probe
+    from hybridq_backends.checks.profile import CheckReport, check_backend, check_executable
+    from hybridq_backends.compile.transpile import Prepared
+    from hybridq_backends.executable import Executable, open_backend
+    from hybridq_backends.expvals import Expvals
+    from hybridq_backends.specs.profiles import Profile, list_backends, parse_backend
+    from hybridq_backends.specs.spec import IbmRuntime, Noisy, Spec, Statevector
+
+_HOMES = {
+    "CheckReport": "hybridq_backends.checks.profile",
+    "Probe": "hybridq_backends.checks.probes",
+    "check_backend": "hybridq_backends.checks.profile",
+    "check_executable": "hybridq_backends.checks.profile",
+    "Executable": "hybridq_backends.executable",
+    "Expvals": "hybridq_backends.executable",
+    "open_backend": "hybridq_backends.executable",
+    "Prepared": "hybridq_backends.compile.transpile",
+    "Profile": "hybridq_backends.specs.profiles",
+    "list_backends": "hybridq_backends.specs.profiles",
+    "parse_backend": "hybridq_backends.specs.profiles",
+    "IbmRuntime": "hybridq_backends.specs.spec",
+    "Noisy": "hybridq_backends.specs.spec",
+    "Spec": "hybridq_backends.specs.spec",
+    "Statevector": "hybridq_backends.specs.spec",
+}
+
+__all__ = [
+    "CheckReport",
+    "Executable",
+    "Expvals",
+    "IbmRuntime",
+    "Noisy",
+    "Prepared",
+    "Probe",
+    "Profile",
+    "Spec",
+    "Statevector",
+    "check_backend",
+    "check_executable",
+    "list_backends",
+    "open_backend",
+    "parse_backend",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its module on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

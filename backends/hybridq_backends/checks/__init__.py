@@ -1,0 +1,1 @@
+"""Prove by small circuits that a backend is what its profile claims."""

@@ -1,0 +1,1 @@
+"""Compile circuits to the instructions, the qubits and the gate angles of a backend."""

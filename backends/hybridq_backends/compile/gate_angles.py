@@ -1,0 +1,168 @@
+"""Plain gate angles: every parameterised gate of a circuit gets its own Parameter.
+
+The angles phi of a compiled circuit are functions of the parameters theta of the logical
+one, nearly always affine: phi = A theta + c. Keeping that map outside the circuit lets one
+broadcast run take any angles (parameter-shift moves each phi by itself, and rz, rx, ry,
+rzz and p all obey the two-term rule), and no symbolic expression ever reaches a backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import sympy
+from qiskit import QuantumCircuit
+from qiskit.circuit import Gate, Parameter, ParameterExpression
+
+from hybridq_backends.errors import InvalidValueError
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class AngleMap:
+    """The map from parameters theta, (batch, P), to gate angles phi, (batch, K), in radians.
+
+    Attributes:
+        matrix: A of phi = A theta + c, (K, P); rows of expressions are zero.
+        offset: c, (K,), in radians; rows of expressions are zero.
+        rows: Indices of the angles that are not affine in theta.
+        expressions: One sympy expression for each of `rows`.
+        symbols: One sympy symbol for each parameter, in column order.
+    """
+
+    matrix: FloatArray
+    offset: FloatArray
+    rows: tuple[int, ...] = ()
+    expressions: tuple[sympy.Expr, ...] = ()
+    symbols: tuple[sympy.Symbol, ...] = ()
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether phi = A theta + c holds for every angle."""
+        return not self.rows
+
+    def __call__(self, parameter_values: FloatArray) -> FloatArray:
+        """Compute the angles phi, (..., K), of parameter values theta, (..., P)."""
+        theta = np.asarray(parameter_values, dtype=np.float64)
+        phi = theta @ self.matrix.T + self.offset
+        for row, expression in zip(self.rows, self.expressions, strict=True):
+            phi[..., row] = _function(expression, self.symbols)(*np.moveaxis(theta, -1, 0))
+        return phi
+
+    def jacobian(self, parameter_values: FloatArray) -> FloatArray:
+        """Compute d phi / d theta, (..., K, P), at parameter values theta, (..., P)."""
+        theta = np.asarray(parameter_values, dtype=np.float64)
+        slopes = np.broadcast_to(self.matrix, (*theta.shape[:-1], *self.matrix.shape)).copy()
+        columns = np.moveaxis(theta, -1, 0)
+        for row, expression in zip(self.rows, self.expressions, strict=True):
+            for column, symbol in enumerate(self.symbols):
+                if symbol in expression.free_symbols:
+                    slope = _function(sympy.diff(expression, symbol), self.symbols)
+                    slopes[..., row, column] = slope(*columns)
+        return slopes
+
+
+def split_angles(
+    circuit: QuantumCircuit, parameters: Sequence[Parameter]
+) -> tuple[QuantumCircuit, AngleMap]:
+    """Give every parameterised gate angle its own Parameter.
+
+    Args:
+        circuit: A compiled circuit; its angles may be expressions of `parameters`.
+        parameters: The P parameters theta, in column order.
+
+    Returns:
+        A copy whose K parameters, in `circuit.parameters` order, are the angles in the
+        order of the gates (without the global phase), and the map from theta to them.
+
+    Raises:
+        InvalidValueError: If something other than a gate takes a parameter.
+    """
+    plain = circuit.copy_empty_like()
+    plain.global_phase = 0.0
+    found: list[ParameterExpression] = []
+    for instruction in circuit.data:
+        operation = instruction.operation
+        values = list(getattr(operation, "params", []))
+        loose = [i for i, v in enumerate(values) if isinstance(v, ParameterExpression)]
+        if loose:
+            if not isinstance(operation, Gate):
+                raise InvalidValueError(
+                    f"Expected parameters in gates only, got one in `{operation.name}`: bind it."
+                )
+            for i in loose:
+                if not values[i].parameters:
+                    values[i] = float(values[i])
+                    continue
+                fresh = _angle(len(found))
+                found.append(values[i])
+                values[i] = fresh
+            operation = operation.to_mutable()
+            operation.params = values
+        plain.append(operation, instruction.qubits, instruction.clbits, copy=False)
+    return plain, _map_of(found, parameters)
+
+
+@lru_cache(maxsize=4096)
+def _angle(index: int) -> Parameter:
+    """Make the parameter of an angle, the same one in all circuits.
+
+    IBM's client remembers the boxes it has tagged for as long as the process lives, by their
+    parameters among others, and gives up at the thirteenth that looks the same but is not equal.
+    """
+    return Parameter(f"phi_{index:06d}")
+
+
+def _map_of(
+    expressions: Sequence[ParameterExpression], parameters: Sequence[Parameter]
+) -> AngleMap:
+    """Work out A and c row by row; what is not affine is kept as an expression."""
+    column = {parameter: i for i, parameter in enumerate(parameters)}
+    matrix = np.zeros((len(expressions), len(parameters)))
+    offset = np.zeros(len(expressions))
+    rows: list[int] = []
+    kept: list[sympy.Expr] = []
+    for row, expression in enumerate(expressions):
+        slopes = {p: _number(expression.gradient(p)) for p in expression.parameters}
+        if any(slope is None for slope in slopes.values()):
+            rows.append(row)
+            kept.append(sympy.sympify(expression.sympify()))
+            continue
+        constant = _number(expression.bind(dict.fromkeys(expression.parameters, 0.0)))
+        offset[row] = 0.0 if constant is None else constant
+        for parameter, slope in slopes.items():
+            matrix[row, column[parameter]] = 0.0 if slope is None else slope
+    symbols = tuple(sympy.Symbol(parameter.name) for parameter in parameters) if rows else ()
+    return AngleMap(matrix, offset, tuple(rows), tuple(kept), symbols)
+
+
+def _number(value: object) -> float | None:
+    """Read a real number, or None where parameters are left."""
+    if isinstance(value, ParameterExpression):
+        if value.parameters:
+            return None
+        value = value.numeric()
+    number = complex(value)  # type: ignore[call-overload]
+    if abs(number.imag) > 1e-12:
+        raise InvalidValueError(
+            f"Expected real gate angles, got the complex value {number}: correct the circuit."
+        )
+    return float(number.real)
+
+
+@lru_cache(maxsize=4096)
+def _function(
+    expression: sympy.Expr, symbols: tuple[sympy.Symbol, ...]
+) -> Callable[..., FloatArray]:
+    """Compile an expression into a function of one array per symbol."""
+    real = {symbol: sympy.Dummy(real=True) for symbol in symbols}
+    function: Callable[..., FloatArray] = sympy.lambdify(
+        [real[symbol] for symbol in symbols], expression.subs(real), modules="numpy"
+    )
+    return function

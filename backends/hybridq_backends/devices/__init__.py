@@ -1,0 +1,1 @@
+"""Open devices from snapshots and from files of their calibration."""

@@ -1,0 +1,393 @@
+"""The one thing the rest of the code sees of a backend."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from qiskit import QuantumCircuit
+from qiskit.primitives.base import BaseEstimatorV2
+from qiskit.providers import BackendV2
+from qiskit.transpiler import Target
+
+from hybridq_backends.compile.transpile import (
+    Observable,
+    Prepared,
+    check_layout,
+    clean_circuit,
+    coerce_observables,
+    fingerprint,
+)
+from hybridq_backends.devices.calibration import SnapshotBackend
+from hybridq_backends.errors import InvalidValueError, UnavailableError
+from hybridq_backends.expvals import Expvals, FloatArray
+from hybridq_backends.simulators.aer import Machine
+from hybridq_backends.simulators.engine import (
+    DeviceEngine,
+    Engine,
+    parametric_engine,
+    statevector_engine,
+)
+from hybridq_backends.specs.profiles import override_spec, parse_backend, profile_name
+from hybridq_backends.specs.spec import IbmRuntime, Noisy, Spec
+from hybridq_backends.utils.rows import check_batch
+from hybridq_backends.utils.seeds import SeedSequenceCounter
+
+_PACKAGES = ("qiskit", "qiskit-aer", "qiskit-ibm-runtime")
+
+
+class Executable:
+    """A backend that is open: compiles circuits for it and runs batches, one job each.
+
+    Use it as a context manager, or call `close`. Simulators can be copied and pickled; the
+    copy opens the same spec anew.
+    """
+
+    def __init__(self, engine: Engine, spec: Spec | None, profile: str) -> None:
+        """Wrap an engine; use `open_backend` or `from_backend` instead.
+
+        Args:
+            engine: What runs the circuits.
+            spec: What it was opened from, if anything.
+            profile: The name it was asked for by.
+        """
+        self.spec = spec
+        self.profile = profile
+        self._engine = engine
+        self._cache: dict[str, Prepared] = {}
+        self._num_jobs = 0
+        self._seeds = SeedSequenceCounter(0 if spec is None else spec.seed)
+        self._closed = False
+
+    @classmethod
+    def from_backend(cls, backend: BackendV2, *, shots: int = 4096, seed: int = 0) -> Executable:
+        """Take any ready Qiskit backend.
+
+        A fake device or a saved calibration is cut to the qubits in use, an IBM device runs
+        through the runtime in job mode, anything else through `BackendEstimatorV2`: its `run`
+        receives circuits on the physical qubits that `prepared.qubits` names.
+
+        Args:
+            backend: The backend; it needs a target and `run(circuits, shots=...)`.
+            shots: Shots for one circuit, a count.
+            seed: Seed of the transpiler and of simulated shots.
+
+        Returns:
+            The executable.
+        """
+        from qiskit_ibm_runtime import IBMBackend
+        from qiskit_ibm_runtime.fake_provider.fake_backend import FakeBackendV2
+
+        engine: Engine
+        if isinstance(backend, IBMBackend):
+            from hybridq_backends.ibm.hardware import HardwareEngine
+
+            engine = HardwareEngine(IbmRuntime(mode="job", shots=shots, seed=seed), backend)
+        elif isinstance(backend, FakeBackendV2 | SnapshotBackend):
+            engine = DeviceEngine(backend, Noisy(device=backend.name, shots=shots, seed=seed))
+        else:
+            from hybridq_backends.simulators.ready_backend import ReadyEngine
+
+            engine = ReadyEngine(backend, shots=shots, seed=seed)
+        return cls(engine, None, str(backend.name))
+
+    def prepare(
+        self,
+        circuit: QuantumCircuit,
+        observables: Iterable[Observable] | Observable,
+        *,
+        initial_layout: Sequence[int] | None = None,
+    ) -> Prepared:
+        """Compile a circuit and lay its observables out; what was prepared before is kept.
+
+        Args:
+            circuit: A logical circuit without measurements in the middle.
+            observables: Hermitian operators on the logical qubits.
+            initial_layout: A physical qubit of the whole device for each logical qubit.
+
+        Returns:
+            The prepared circuit, for any number of batches.
+
+        Raises:
+            InvalidValueError: If the backend cannot take the circuit, an observable or the
+                layout.
+        """
+        self.check_open()
+        circuit = clean_circuit(circuit, self.num_qubits)
+        operators = coerce_observables(observables, circuit.num_qubits)
+        if initial_layout is not None:
+            initial_layout = check_layout(
+                initial_layout, circuit.num_qubits, self._engine.num_physical
+            )
+        key = fingerprint(circuit, operators, initial_layout)
+        if key not in self._cache:
+            self._cache[key] = self._engine.prepare(circuit, operators, initial_layout)
+        return self._cache[key]
+
+    def run(
+        self, prepared: Prepared, parameter_values: npt.ArrayLike, *, seed: int | None = None
+    ) -> Expvals:
+        """Run a batch as one broadcast PUB in one job, and wait for its values.
+
+        On hardware that takes as long as the queue. Each request to the service has a limit of
+        time, the wait has none.
+
+        Args:
+            prepared: From `prepare` of this executable.
+            parameter_values: (batch, num_parameters), radians, columns in the order of
+                `prepared.parameters`; (batch, 0) for a circuit without parameters.
+            seed: Seed of this job's simulated shots; by default the first job takes the
+                spec's seed and each later one derives its own.
+
+        Returns:
+            Values and standard errors, each (batch, num_observables).
+
+        Raises:
+            InvalidValueError: On a wrong shape or values that are not finite.
+            UnavailableError: On hardware, for what the service does not do; one line without
+                secrets.
+        """
+        theta = check_batch(parameter_values, prepared.num_parameters, "parameter_values")
+        return self._run_angles(prepared, prepared.angles(theta), seed)
+
+    def run_angles(
+        self, prepared: Prepared, angles: npt.ArrayLike, *, seed: int | None = None
+    ) -> Expvals:
+        """Run a batch of gate angles, as parameter-shift needs, as one PUB in one job.
+
+        Args:
+            prepared: From `prepare` of this executable.
+            angles: (batch, num_angles), radians, in the order of
+                `prepared.circuit.parameters`; see `prepared.angles`.
+            seed: As in `run`.
+
+        Returns:
+            Values and standard errors, each (batch, num_observables).
+
+        Raises:
+            InvalidValueError: On a wrong shape or values that are not finite.
+            UnavailableError: As in `run`.
+        """
+        return self._run_angles(prepared, check_batch(angles, prepared.num_angles, "angles"), seed)
+
+    def _run_angles(self, prepared: Prepared, phi: FloatArray, seed: int | None) -> Expvals:
+        """Send the PUB and arrange the result as (batch, num_observables)."""
+        self.check_open()
+        if prepared.made_for != self._engine.made_for:
+            raise InvalidValueError(
+                f"Expected a circuit prepared for {self._engine.made_for}, got one for "
+                f"{prepared.made_for}: call `prepare` of this backend."
+            )
+        if not np.isfinite(phi).all():
+            raise InvalidValueError("Expected finite gate angles, got nan or inf: check inputs.")
+        # A circuit without parameters broadcasts over a batch of empty rows.
+        pub = (prepared.circuit, prepared.column, phi)
+        self._num_jobs += 1
+        return self._engine.values(pub, seed)
+
+    def count_from(self, seconds: float, note: Callable[[float], None]) -> None:
+        """Go on with a budget that was begun earlier: what `max_qpu_seconds` limits.
+
+        Args:
+            seconds: QPU seconds planned so far, estimated.
+            note: Is told the new total before each job is posted; not where nothing is limited.
+        """
+        self._engine.count_from(seconds, note)
+
+    def machine(self, prepared: Prepared) -> Machine:
+        """Get the simulator of a prepared circuit, with the noise model on its qubits.
+
+        Raises:
+            UnavailableError: If the backend is not a sampled or noisy simulator on Aer.
+        """
+        self.check_open()
+        return self._engine.machine(prepared.circuit)
+
+    def next_seed(self) -> int:
+        """Take the next seed for shots that are drawn outside, as the torch engine does."""
+        return self._seeds.next()
+
+    @property
+    def estimator(self) -> BaseEstimatorV2:
+        """The primitive itself: Aer's or IBM's."""
+        return self._engine.estimator
+
+    @property
+    def engine(self) -> str:
+        """Who computes the quantum layer's values: `aer`, `ibm`, `torch`, or `backend`.
+
+        `run` and `estimator` of an executable with `torch` are Aer's, which agree within the
+        precision of `dtype`; the torch engine is in `hybridq.quantum`. `backend` is a ready
+        backend of another kind.
+        """
+        if getattr(self.spec, "engine", None) == "torch":
+            return "torch"
+        return self._engine.computed_by
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a simulator in this process, which can be copied and pickled."""
+        return self.spec is not None and self._engine.is_local
+
+    @property
+    def precision(self) -> float:
+        """Standard deviation of an expectation value: 1 / sqrt(shots), or 0.0 when exact."""
+        return self._engine.precision
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether values carry no shot noise."""
+        return self._engine.precision == 0.0
+
+    @property
+    def num_qubits(self) -> int:
+        """The most qubits a circuit may have here."""
+        return self._engine.num_qubits
+
+    @property
+    def device(self) -> BackendV2:
+        """The whole device.
+
+        Raises:
+            UnavailableError: If there is no device behind the backend.
+        """
+        device = self._engine.device
+        if device is None:
+            raise UnavailableError(
+                f"Expected a backend with a device, got {self.profile!r}: take one of a device, "
+                "such as fake_torino or ibm."
+            )
+        return device
+
+    def device_for(self, prepared: Prepared) -> BackendV2:
+        """Get the device with the qubits that a prepared circuit has: all of them, or a cut.
+
+        Raises:
+            UnavailableError: If there is no device behind the backend.
+        """
+        return self._engine.device_for(prepared.circuit)
+
+    def simulated(self) -> Executable:
+        """The noise of the same device on Aer, exactly: what a device as calibrated would give.
+
+        Raises:
+            UnavailableError: If there is no device behind the backend.
+        """
+        device = self.device
+        scale = getattr(self.spec, "noise_scale", 1.0)
+        spec = Noisy(device=device.name, shots=None, noise_scale=scale)
+        return Executable(DeviceEngine(device, spec), None, f"{device.name} on Aer")
+
+    @property
+    def target(self) -> Target | None:
+        """The whole device's target; None where every pair of qubits is connected."""
+        return self._engine.target
+
+    @property
+    def num_jobs(self) -> int:
+        """How many jobs `run` and `run_angles` have sent."""
+        return self._num_jobs
+
+    def describe(self) -> dict[str, Any]:
+        """Describe the backend for a run's record.
+
+        Returns:
+            JSON-safe values: profile, the spec's fields, device, calibration date, precision
+            and versions of the Qiskit packages. Never a secret.
+        """
+        fields = {} if self.spec is None else self.spec.model_dump(mode="json")
+        return {
+            "profile": self.profile,
+            "kind": "backend",
+            **fields,
+            "engine": self.engine,
+            "precision": self.precision,
+            "num_qubits": self.num_qubits,
+            "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+            **self._engine.describe(),
+        }
+
+    def close(self) -> None:
+        """Close sessions and batches; nothing can be run afterwards."""
+        if not self._closed:
+            self._closed = True
+            self._engine.close()
+
+    def __enter__(self) -> Self:
+        """Enter a `with` block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave a `with` block and close."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Show the profile and the size, never the account."""
+        return f"Executable({self.profile!r}, num_qubits={self.num_qubits})"
+
+    def __reduce__(self) -> tuple[Callable[..., Executable], tuple[Spec, str]]:
+        """Copy by opening the same spec anew, without what may be secret in it."""
+        if self.spec is None or not self.is_local:
+            raise TypeError(
+                f"Expected a simulator to copy or pickle, got {self.profile!r}: open it again."
+            )
+        spec = self.spec
+        if isinstance(spec, IbmRuntime):  # a rehearsal, which asks no service
+            spec = spec.model_copy(update={"service_options": {}})
+        return _open, (spec, self.profile)
+
+    def check_open(self) -> None:
+        """Refuse work after `close`.
+
+        Raises:
+            InvalidValueError: If it is closed.
+        """
+        if self._closed:
+            raise InvalidValueError(
+                f"Expected an open backend, got {self.profile!r} closed: open it again."
+            )
+
+
+def open_backend(backend: str | Spec, **overrides: Any) -> Executable:
+    """Open a backend.
+
+    Args:
+        backend: A profile's name, `name,field=value,...`, or a spec.
+        **overrides: Fields of the spec that win over all others.
+
+    Returns:
+        The open executable, to be used in a `with` block or closed.
+
+    Raises:
+        InvalidValueError: On an unknown name, field or device, or a value out of range.
+        UnavailableError: If an account or an engine is missing.
+    """
+    if isinstance(backend, str):
+        return _open(parse_backend(backend, **overrides), profile_name(backend))
+    return _open(override_spec(backend, **overrides), backend.kind)
+
+
+def _open(spec: Spec, profile: str) -> Executable:
+    """Choose the engine of a spec."""
+    if isinstance(spec, IbmRuntime):
+        from hybridq_backends.ibm.hardware import HardwareEngine, RehearsalEngine
+
+        if spec.rehearse is not None:
+            return Executable(RehearsalEngine(spec), spec, profile)
+        return Executable(HardwareEngine(spec), spec, profile)
+    if isinstance(spec, Noisy):
+        if spec.device is None:
+            return Executable(parametric_engine(spec), spec, profile)
+        from hybridq_backends.devices.snapshots import fake_device
+
+        return Executable(DeviceEngine(fake_device(spec.device), spec), spec, profile)
+    return Executable(statevector_engine(spec), spec, profile)

@@ -1,0 +1,1 @@
+"""Reach IBM Quantum: accounts, requests, options, errors and the size of jobs."""

@@ -1,0 +1,140 @@
+"""The one door to IBM's service: each request with its limit of time, and in words what failed.
+
+What the client logs goes through it, too: redacted, and only where nothing failed, since what did
+is told in one line.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from qiskit.providers.exceptions import QiskitBackendNotFoundError
+
+from hybridq_backends.ibm import timed_requests
+from hybridq_backends.ibm.exceptions import Act, raise_explained, without_secrets
+from hybridq_backends.ibm.timed_requests import Errand, Sent
+from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.specs.spec import IbmRuntime
+from hybridq_backends.utils.secrets import HIDDEN, redact
+
+T = TypeVar("T")
+
+MOST_LEFT = 8
+"""Requests without an answer that are left behind, before no more are made."""
+_CLIENT = "qiskit_ibm_runtime"
+_LIBRARIES = ("urllib3.connectionpool", "ibm-cloud-sdk-core")
+
+
+class Door:
+    """Asks the client, which by itself waits without a limit.
+
+    Attributes:
+        answer_seconds: Seconds within which a request must be answered.
+        sent: What has become of requests that create something, in the last call that failed or
+            was interrupted.
+    """
+
+    def __init__(self, spec: IbmRuntime, *, answer_seconds: float | None = None) -> None:
+        """Make the door of an account.
+
+        Args:
+            spec: Whose account it is; its `service_options` may hold secrets.
+            answer_seconds: Seconds within which a request must be answered.
+        """
+        self.answer_seconds = (
+            timed_requests.ANSWER_SECONDS if answer_seconds is None else answer_seconds
+        )
+        self.sent = Sent.NOTHING
+        self._spec = spec
+        self._left: list[Errand[Any]] = []
+
+    def ask(self, call: Callable[[], T], act: Act = Act.ASK) -> T:
+        """What a call of the client gives, within the time there is for an answer.
+
+        Raises:
+            ServiceError: If it fails or takes too long; one line without secrets.
+        """
+        return self._ask(call, act, self.answer_seconds)
+
+    def wait(self, call: Callable[[], T], act: Act) -> T:
+        """What a call gives that asks on as long as it takes; only each request has its limit.
+
+        Raises:
+            ServiceError: If it fails; one line without secrets.
+        """
+        return self._ask(call, act, None)
+
+    def _ask(self, call: Callable[[], T], act: Act, seconds: float | None) -> T:
+        outer = threading.current_thread()
+        if isinstance(outer, Errand):  # whose time it is that counts
+            return self._explained(call, act, outer)
+        self._left = [errand for errand in self._left if errand.is_alive()]
+        if len(self._left) >= MOST_LEFT:
+            raise ServiceError(
+                f"Expected answers from IBM Quantum, got none to {len(self._left)} requests: check "
+                "the network, then give the same command again.",
+                Trouble.NETWORK,
+            )
+        _keep_quiet()
+        errand = Errand(call)
+        errand.clean = self._clean
+        try:
+            found = self._explained(lambda: errand.answer(seconds), act, errand)
+        finally:
+            self.sent = errand.sent
+            self._left.append(errand)
+        self._tell(errand)
+        return found
+
+    def _clean(self, text: str) -> str:
+        return without_secrets(text, self._spec)
+
+    def _tell(self, errand: Errand[Any]) -> None:
+        """Let what the client logged be seen, if nothing failed and no secret is named in it."""
+        for record in errand.records if errand.last_failure is None else ():
+            text = self._clean(record.getMessage())
+            if HIDDEN not in text:
+                record.msg, record.args = text, ()
+                logging.getLogger(record.name).handle(record)
+
+    def _explained(self, call: Callable[[], T], act: Act, errand: Errand[Any]) -> T:
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001  what the client lets through has many types
+            if isinstance(error, QiskitBackendNotFoundError) and errand.last_failure is not None:
+                error = errand.last_failure  # which the client hides behind this
+            raise_explained(error, self._spec, act, sent=errand.sent)
+
+
+class _Quiet(logging.Filter):
+    """Keeps what is logged while the client is asked until it is known whether that failed.
+
+    Who wants to see more than warnings of the client sees everything at once.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Take a record of an errand; redact any other."""
+        errand = threading.current_thread()
+        clean = errand.clean if isinstance(errand, Errand) else lambda text: redact(text, {})
+        shows_all = logging.getLogger(_CLIENT).getEffectiveLevel() < logging.WARNING
+        if isinstance(errand, Errand) and not shows_all:
+            if record.name.startswith(_CLIENT) and record not in errand.records:
+                errand.records.append(record)
+            return False
+        record.msg, record.args = clean(record.getMessage()), ()
+        record.exc_info = record.exc_text = None
+        return True
+
+
+_QUIET = _Quiet()
+
+
+def _keep_quiet() -> None:
+    """See to it that what the client and its libraries log passes the filter."""
+    for handler in logging.getLogger(_CLIENT).handlers:
+        handler.addFilter(_QUIET)
+    for name in _LIBRARIES:
+        logging.getLogger(name).addFilter(_QUIET)

@@ -1,0 +1,1 @@
+"""Post jobs that outlive their process, find them again, and collect them."""

@@ -1,0 +1,23 @@
+"""Open the service that takes a backend's jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qiskit.providers import BackendV2
+
+from hybridq_backends.jobs.local import LocalJobs
+from hybridq_backends.jobs.runtime import RuntimeJobs
+from hybridq_backends.jobs.service import JobService
+from hybridq_backends.specs.spec import IbmRuntime
+
+
+def open_jobs(spec: IbmRuntime, folder: Path, device: BackendV2 | None = None) -> JobService:
+    """Open the service that takes a backend's jobs; nothing is asked of it yet.
+
+    Args:
+        spec: IBM hardware, or its rehearsal.
+        folder: Where a rehearsal keeps its jobs.
+        device: IBM's device, if it is open already: its instance is the one that is asked.
+    """
+    return RuntimeJobs(spec, device) if spec.rehearse is None else LocalJobs(spec, folder)

@@ -1,0 +1,1 @@
+"""Choose the qubits of a device by its calibration."""

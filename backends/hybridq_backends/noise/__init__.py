@@ -1,0 +1,1 @@
+"""Model the noise of devices, and noise with parameters of its own."""

@@ -1,0 +1,1 @@
+"""Run circuits on Qiskit Aer and on any Qiskit backend."""

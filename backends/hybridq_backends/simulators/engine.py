@@ -1,0 +1,341 @@
+"""Engines: what stands behind an executable, one class for each way to run."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from qiskit import QuantumCircuit
+from qiskit.primitives.base import BaseEstimatorV2
+from qiskit.providers import BackendV2
+from qiskit.quantum_info import SparsePauliOp
+from qiskit.transpiler import PassManager, Target
+from qiskit.transpiler.passes import Optimize1qGatesDecomposition
+from qiskit_aer import AerSimulator
+
+from hybridq_backends.compile.subset import CutBackend, cut_of, cut_target
+from hybridq_backends.compile.transpile import (
+    EXACT_BASIS,
+    PARAMETRIC_BASIS,
+    Prepared,
+    assemble,
+    compile_on_target,
+    compile_to_basis,
+    kept_for,
+)
+from hybridq_backends.devices.calibration import calibration_date
+from hybridq_backends.errors import InvalidValueError, UnavailableError
+from hybridq_backends.expvals import Expvals, read_expvals
+from hybridq_backends.noise.device import device_assignments, device_noise
+from hybridq_backends.noise.parametric import parametric_assignments, parametric_noise
+from hybridq_backends.simulators.aer import ExactEstimator, Machine, MeasuringEstimator
+from hybridq_backends.specs.spec import Noisy, Statevector
+from hybridq_backends.utils.seeds import precision_of
+
+MOST_STATEVECTOR_QUBITS = 24
+MOST_DENSITY_QUBITS = 12
+MOST_QUICK_DENSITY_QUBITS = 8
+MOST_TRAJECTORY_QUBITS = 20
+
+
+class Engine(abc.ABC):
+    """Compiles circuits for one backend and runs PUBs on it.
+
+    Attributes:
+        num_qubits: The most qubits a logical circuit may have.
+        num_physical: Qubits an initial layout may name.
+        made_for: What circuits are compiled for: the device, or the set of gates.
+        device: The whole device; None for a simulator without one.
+        precision: Standard deviation aimed at, 1 / sqrt(shots); 0.0 when exact.
+        is_local: Whether everything runs in this process and can be copied.
+        computed_by: Who computes: `aer`, `ibm`, or `backend` for a ready one of another kind.
+    """
+
+    num_qubits: int
+    num_physical: int
+    precision: float
+    made_for: str
+    device: BackendV2 | None = None
+    is_local: bool = True
+    computed_by: str = "aer"
+
+    @property
+    def target(self) -> Target | None:
+        """The whole device's target; None where every pair of qubits is connected."""
+        return None
+
+    @property
+    @abc.abstractmethod
+    def estimator(self) -> BaseEstimatorV2:
+        """The primitive of the backend."""
+
+    @abc.abstractmethod
+    def prepare(
+        self,
+        circuit: QuantumCircuit,
+        observables: Sequence[SparsePauliOp],
+        initial_layout: Sequence[int] | None,
+    ) -> Prepared:
+        """Compile a checked logical circuit with its observables."""
+
+    def submit(self, pub: tuple[Any, ...], seed: int | None) -> Any:
+        """Send one PUB as one job; a seed replaces the job's own where shots are simulated."""
+        extra: dict[str, Any] = {} if seed is None else {"seed": seed}
+        return self.estimator.run([pub], precision=self.precision or None, **extra)
+
+    def values(self, pub: tuple[Any, ...], seed: int | None) -> Expvals:
+        """Run one PUB as one job, and wait for its values however long that takes."""
+        return read_expvals(self.submit(pub, seed).result())
+
+    def count_from(self, seconds: float, note: Callable[[float], None]) -> None:
+        """Go on counting planned QPU seconds; nothing is counted where none are used."""
+        return
+
+    def machine(self, circuit: QuantumCircuit) -> Machine:
+        """Get the simulator of a prepared circuit, with its noise model.
+
+        Raises:
+            UnavailableError: If the engine is not one of ours on Aer.
+        """
+        if isinstance(self.estimator, MeasuringEstimator):
+            return self.estimator.machine_for(circuit)
+        raise UnavailableError(
+            f"Expected a simulator with shots or noise, got {self.made_for}: it has no noise "
+            "model of its own."
+        )
+
+    def device_for(self, circuit: QuantumCircuit) -> BackendV2:
+        """Get the device with the qubits that a prepared circuit has: all of them, or a cut.
+
+        Raises:
+            UnavailableError: If the engine has no device.
+        """
+        if self.device is None:
+            raise UnavailableError(
+                f"Expected a backend with a device, got {self.made_for}: there is none."
+            )
+        return CutBackend(self.device, cut_of(circuit, self.num_physical))
+
+    def describe(self) -> dict[str, Any]:
+        """Say what cannot be read from the spec, as JSON-safe values."""
+        return {}
+
+    def close(self) -> None:
+        """Let go of what is held open."""
+        return
+
+
+class AllToAllEngine(Engine):
+    """Simulators where every pair of qubits is connected: no device, no routing."""
+
+    def __init__(
+        self,
+        estimator: BaseEstimatorV2,
+        basis: Sequence[str],
+        num_qubits: int,
+        spec: Statevector | Noisy,
+        *,
+        keep_numbers: bool = False,
+    ) -> None:
+        """Make the engine.
+
+        Args:
+            estimator: Runs circuits in `basis`.
+            basis: Names of the gates circuits are compiled to.
+            num_qubits: The most qubits.
+            spec: Gives seed, shots and the transpiler's level.
+            keep_numbers: Whether qubits keep the numbers of an initial layout, because they
+                differ; else only those in use are kept.
+        """
+        self._estimator = estimator
+        self._keep_numbers = keep_numbers
+        self.num_qubits = self.num_physical = num_qubits
+        self.precision = precision_of(spec.shots)
+        self._basis = tuple(basis)
+        self.made_for = f"any qubits, gates {' '.join(basis)}"
+        self._level = spec.optimization_level
+        self._seed = spec.compiler_seed
+
+    @property
+    def estimator(self) -> BaseEstimatorV2:
+        """The estimator on Aer."""
+        return self._estimator
+
+    def prepare(
+        self,
+        circuit: QuantumCircuit,
+        observables: Sequence[SparsePauliOp],
+        initial_layout: Sequence[int] | None,
+    ) -> Prepared:
+        """Compile; an initial layout renames the qubits, kept in ascending order."""
+        isa = compile_to_basis(
+            circuit, self._basis, optimization_level=self._level, seed=self._seed
+        )
+        ends = list(range(circuit.num_qubits))
+        if isa.layout is not None:
+            ends = list(isa.layout.final_index_layout(filter_ancillas=True))
+        if initial_layout is not None:
+            wide = QuantumCircuit(max(initial_layout) + 1)
+            isa = wide.compose(isa, list(initial_layout))
+            ends = [initial_layout[end] for end in ends]
+        return assemble(
+            isa,
+            ends,
+            qubits=range(max(ends) + 1) if self._keep_numbers else sorted(ends),
+            observables=observables,
+            parameters=list(circuit.parameters),
+            made_for=self.made_for,
+            mark=False,
+        )
+
+
+class DeviceEngine(Engine):
+    """A device snapshot's noise on Aer, cut to the qubits in use."""
+
+    device: BackendV2
+
+    def __init__(self, device: BackendV2, spec: Noisy) -> None:
+        """Make the engine of a device.
+
+        Args:
+            device: The whole device.
+            spec: Gives seed, shots, strength of the noise and the transpiler's level.
+        """
+        self.device = device
+        self.made_for = f"{device.name} on Aer"
+        self.num_physical = int(device.target.num_qubits)
+        self.num_qubits = min(self.num_physical, most_noisy_qubits(spec.shots))
+        self.precision = precision_of(spec.shots)
+        self._estimator: BaseEstimatorV2 = MeasuringEstimator(
+            self.machine, shots=spec.shots, seed=spec.seed
+        )
+        self._spec = spec
+        self._machines: dict[tuple[int, ...], Machine] = {}
+
+    @property
+    def estimator(self) -> BaseEstimatorV2:
+        """The estimator on Aer."""
+        return self._estimator
+
+    def prepare(
+        self,
+        circuit: QuantumCircuit,
+        observables: Sequence[SparsePauliOp],
+        initial_layout: Sequence[int] | None,
+    ) -> Prepared:
+        """Compile for the whole device, then keep the qubits in use."""
+        isa, ends = compile_on_target(
+            circuit,
+            self.device.target,
+            optimization_level=self._spec.optimization_level,
+            seed=self._spec.compiler_seed,
+            initial_layout=initial_layout,
+        )
+        qubits = kept_for(isa, ends)
+        return assemble(
+            isa,
+            ends,
+            qubits=qubits,
+            observables=observables,
+            parameters=list(circuit.parameters),
+            made_for=self.made_for,
+            timing=cut_target(self.device.target, qubits),
+        )
+
+    @property
+    def target(self) -> Target | None:
+        """The whole device's target."""
+        return self.device.target
+
+    def machine(self, circuit: QuantumCircuit) -> Machine:
+        """Get the simulator of the qubits a circuit runs on, made once for each cut."""
+        qubits = cut_of(circuit, self.num_physical)
+        if qubits not in self._machines:
+            cut = CutBackend(self.device, qubits)
+            scale = self._spec.noise_scale
+            method = noisy_method(len(qubits), self._spec.shots)
+            simulator = AerSimulator(method=method, noise_model=device_noise(cut, scale))
+            self._machines[qubits] = Machine(
+                simulator, device_assignments(cut.target, scale), basis_change(cut.target)
+            )
+        return self._machines[qubits]
+
+    def describe(self) -> dict[str, Any]:
+        """Name the device, its calibration and how it is sampled."""
+        return {
+            "device": self.device.name,
+            "calibration_date": calibration_date(self.device),
+            "shots": self._spec.shots,
+            "seed": self._spec.seed,
+        }
+
+
+def statevector_engine(spec: Statevector) -> Engine:
+    """Make the engine of a noiseless simulator."""
+    estimator: BaseEstimatorV2
+    if spec.shots is None:
+        estimator = ExactEstimator()
+    else:
+        machine = Machine(AerSimulator(method="statevector"))
+        estimator = MeasuringEstimator(lambda _: machine, shots=spec.shots, seed=spec.seed)
+    return AllToAllEngine(estimator, EXACT_BASIS, MOST_STATEVECTOR_QUBITS, spec)
+
+
+def parametric_engine(spec: Noisy) -> Engine:
+    """Make the engine of a parametric noise model.
+
+    Raises:
+        InvalidValueError: If readout error is listed for more qubits than can be simulated.
+    """
+    listed = spec.num_listed_qubits
+    most = most_noisy_qubits(spec.shots)
+    num_qubits = most if listed is None else listed
+    if num_qubits > most:
+        raise InvalidValueError(
+            f"Expected readout error for at most {most} qubits, got {num_qubits} "
+            "probabilities: shorten the list."
+        )
+    model = parametric_noise(spec)
+    assignments = parametric_assignments(spec, num_qubits)
+    to_basis = basis_change(None)
+    machines = {
+        method: Machine(AerSimulator(method=method, noise_model=model), assignments, to_basis)
+        for method in ("density_matrix", "statevector")
+    }
+
+    def machine_for(circuit: QuantumCircuit) -> Machine:
+        return machines[noisy_method(circuit.num_qubits, spec.shots)]
+
+    estimator = MeasuringEstimator(machine_for, shots=spec.shots, seed=spec.seed)
+    return AllToAllEngine(
+        estimator, PARAMETRIC_BASIS, num_qubits, spec, keep_numbers=listed is not None
+    )
+
+
+def most_noisy_qubits(shots: int | None) -> int:
+    """The most qubits with noise: exactly, or sampled."""
+    return MOST_DENSITY_QUBITS if shots is None else MOST_TRAJECTORY_QUBITS
+
+
+def noisy_method(num_qubits: int, shots: int | None) -> str:
+    """Aer's method: the density matrix if exact or small, else a trajectory for each shot."""
+    small = shots is None or num_qubits <= MOST_QUICK_DENSITY_QUBITS
+    return "density_matrix" if small else "statevector"
+
+
+def basis_change(target: Target | None) -> Callable[[QuantumCircuit], QuantumCircuit]:
+    """Make the rewriting of basis changes into a device's one-qubit gates.
+
+    Args:
+        target: The (cut) device; None means the basis of the parametric models.
+
+    Returns:
+        A function from circuits of one-qubit gates to circuits of the device's.
+    """
+    if target is None:
+        rewrite = Optimize1qGatesDecomposition(basis=list(PARAMETRIC_BASIS))
+    else:
+        rewrite = Optimize1qGatesDecomposition(target=target)
+    manager = PassManager([rewrite])
+    return lambda circuit: manager.run(circuit)

@@ -1,0 +1,1 @@
+"""Describe backends: validated specs, their capabilities, and named profiles."""

@@ -1,0 +1,325 @@
+"""The command line: `hybridq COMMAND ...`.
+
+Exit codes: 0 done, 2 what the user gave is wrong (one line on standard error), 3 partly done (jobs
+are outstanding), 130 interrupted, 1 anything else.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import errno
+import importlib
+import io
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from pydantic import ValidationError
+
+from hybridq import __version__, config
+from hybridq.cli.complaints import explain, pydantic_line, shortened
+from hybridq.data.pseudonyms import forget_names
+from hybridq.errors import HybridqError, InvalidValueError
+from hybridq.threads import set_environment
+from hybridq.utils.files import read_json, read_toml
+from hybridq.utils.memory import keep_freed_memory
+from hybridq.utils.outside import outside_cause, space_error
+
+EXIT_FAILED = 1
+EXIT_WRONG_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its config, and the function `module:name` that takes it."""
+
+    model: type[config.Config]
+    function: str
+
+
+COMMANDS: dict[str, Command] = {
+    "data list": Command(config.DataListConfig, "hybridq.cli.print:data_list"),
+    "data fetch": Command(config.DataFetchConfig, "hybridq.cli.print:data_fetch"),
+    "data check": Command(config.DataCheckConfig, "hybridq.cli.print:data_check"),
+    "pretrain": Command(config.PretrainConfig, "hybridq.cli.print:run_pretrain"),
+    "finetune": Command(config.FinetuneConfig, "hybridq.cli.print:run_finetune"),
+    "evaluate": Command(config.EvaluateConfig, "hybridq.cli.print:run_evaluate"),
+    "predict": Command(config.PredictConfig, "hybridq.cli.print:run_predict"),
+    "submit": Command(config.SubmitConfig, "hybridq.cli.print:run_submit"),
+    "jobs list": Command(config.JobsListConfig, "hybridq.cli.print:jobs_list"),
+    "jobs status": Command(config.JobsStatusConfig, "hybridq.cli.print:jobs_status"),
+    "jobs collect": Command(config.JobsCollectConfig, "hybridq.cli.print:jobs_collect"),
+    "jobs cancel": Command(config.JobsCancelConfig, "hybridq.cli.print:jobs_cancel"),
+    "jobs recover": Command(config.JobsRecoverConfig, "hybridq.cli.print:jobs_recover"),
+    "study noise": Command(config.NoiseStudyConfig, "hybridq.cli.print:run_noise_study"),
+    "study ablation": Command(config.AblationStudyConfig, "hybridq.cli.print:run_ablation_study"),
+    "report": Command(config.ReportConfig, "hybridq.cli.print:run_report"),
+    "backends list": Command(config.BackendsListConfig, "hybridq.cli.print:backends_list"),
+    "backends show": Command(config.BackendsShowConfig, "hybridq.cli.print:backends_show"),
+    "backends check": Command(config.BackendsCheckConfig, "hybridq.cli.print:backends_check"),
+    "backends save": Command(config.BackendsSaveConfig, "hybridq.cli.print:backends_save"),
+    "demo": Command(config.DemoConfig, "hybridq.cli.print:run_demo"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with terminated_as_interrupted(), paths_as_they_are():
+            code = run(arguments)
+            sys.stdout.flush()
+    except HybridqError as error:
+        if space_error(error) is None:
+            complain(one_line(str(error)))
+            return EXIT_WRONG_INPUT
+        complain(str(outside_cause(error)))
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        print("hybridq: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone: nothing is left to say, not even at exit.
+        silence_output()
+        return EXIT_FAILED
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            name = shortened(repr(error.filename))
+            complain(f"Expected a path that the system takes, got {name}: its name is too long.")
+            return EXIT_WRONG_INPUT
+        cause = outside_cause(error)
+        if cause is None:
+            raise
+        try:
+            sys.stdout.flush()
+        except OSError:
+            silence_output()  # it would fail again at exit
+        complain(cause)
+        return EXIT_FAILED
+    return code
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; what ends it early is raised."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if arguments else EXIT_WRONG_INPUT
+    if arguments[0] == "--version":
+        print(f"hybridq {__version__}")
+        return 0
+    name, rest = find_command(arguments)
+    command = COMMANDS[name]
+    settings = parse(name, command.model, rest)
+    set_up_logging()
+    forget_names()
+    keep_freed_memory()
+    if "torch" not in sys.modules:  # or this is a call from a program that runs already
+        set_environment()
+    module, function = command.function.split(":")
+    code: int = getattr(importlib.import_module(module), function)(settings)
+    return code
+
+
+@contextlib.contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Inside, a request to end (SIGTERM) is what Ctrl-C is, unless somebody else answers it."""
+    is_ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if is_ours:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def paths_as_they_are() -> Iterator[None]:
+    """Inside, printing never fails: a path that is no UTF-8 is printed as its own bytes."""
+    output = sys.stdout
+    if not isinstance(output, io.TextIOWrapper):
+        yield
+        return
+    before = output.errors
+    own = codecs.lookup(output.encoding).name == "utf-8"
+    output.reconfigure(errors="surrogateescape" if own else "backslashreplace")
+    try:
+        yield
+    finally:
+        output.reconfigure(errors=before)
+
+
+def silence_output() -> None:
+    """Send what is left of the output nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def usage() -> str:
+    """The text of `hybridq --help`."""
+    lines = [
+        "hybridq: few-label medical image classification with a quantum layer.",
+        "",
+        "usage: hybridq COMMAND [OPTIONS]       hybridq COMMAND --help tells each option",
+        "",
+    ]
+    for name, command in COMMANDS.items():
+        summary = (command.model.__doc__ or "").splitlines()[0]
+        lines.append(f"  {name:<16} {summary}")
+    lines += [
+        "",
+        "Options also come from --config FILE (TOML, or the config.json of a run); flags win.",
+        "A first try, about four minutes:   hybridq demo",
+        "Not a medical device.",
+    ]
+    return "\n".join(lines)
+
+
+def find_command(arguments: list[str]) -> tuple[str, list[str]]:
+    """The command's name and the arguments that are left.
+
+    Raises:
+        InvalidValueError: if there is no such command.
+    """
+    for length in (2, 1):
+        name = " ".join(arguments[:length])
+        if name in COMMANDS:
+            return name, arguments[length:]
+    group = [name for name in COMMANDS if name.startswith(arguments[0] + " ")]
+    if group and set(arguments[1:]) & {"-h", "--help"}:
+        for name in group:
+            print(f"hybridq {name:<16} {(COMMANDS[name].model.__doc__ or '').splitlines()[0]}")
+        raise SystemExit(0)
+    known = ", ".join(group or COMMANDS)
+    got = " ".join(arguments[: 2 if group else 1])
+    raise InvalidValueError(f"Expected one of the commands {known}, got {got!r}: see --help.")
+
+
+def parse(name: str, model: type[config.Config], arguments: list[str]) -> config.Config:
+    """Arguments and the file after `--config` as a config.
+
+    Raises:
+        InvalidValueError: if an option is unknown or its value is not allowed.
+        MissingFileError: if the file is missing.
+    """
+    file, rest = take_option(arguments, "--config")
+    default = None if file is None else read_config_file(model, Path(file))
+    resumes = [part for part in rest if part == "--resume" or part.startswith("--resume=")]
+    if resumes and (file is not None or beside_resume(rest)):
+        raise InvalidValueError(
+            "Expected --resume RUN alone, got other options beside it: a resumed run goes on with "
+            "the config in its folder."
+        )
+    captured = io.StringIO()
+    width = os.environ.get("COLUMNS")
+    if not {"-h", "--help"} & set(rest):
+        os.environ["COLUMNS"] = "100000"
+    try:
+        with contextlib.redirect_stderr(captured):
+            parsed = tyro.cli(
+                model,
+                args=rest,
+                prog=f"hybridq {name}",
+                default=tyro.MISSING_NONPROP if default is None else default,
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise InvalidValueError(explain(captured.getvalue(), name)) from stop
+    finally:
+        if width is None:
+            os.environ.pop("COLUMNS", None)
+        else:
+            os.environ["COLUMNS"] = width
+    return parsed
+
+
+def beside_resume(arguments: list[str]) -> list[str]:
+    """What stands beside `--resume RUN` and may not: of a run with pseudonyms all but its data."""
+    resume, left = take_option(arguments, "--resume")
+    path = Path(resume or "") / "config.json"
+    if left and os.path.isfile(path):  # a name may also be too long
+        kept = read_json(path, "the config of a run", "give the folder that the command printed.")
+        if isinstance(kept, dict) and kept.get("pseudonyms") is True:
+            for option in ("--data", "--pseudonym-key"):
+                _, left = take_option(left, option)
+    return left
+
+
+def take_option(arguments: list[str], option: str) -> tuple[str | None, list[str]]:
+    """Take `option VALUE` or `option=VALUE` out of the arguments."""
+    value, rest, waiting = None, [], False
+    for argument in arguments:
+        if waiting:
+            value, waiting = argument, False
+        elif argument == option:
+            waiting = True
+        elif argument.startswith(option + "="):
+            value = argument.removeprefix(option + "=")
+        else:
+            rest.append(argument)
+    if waiting:
+        raise InvalidValueError(f"Expected a value after {option}, got nothing: name a file.")
+    return value, rest
+
+
+def read_config_file(model: type[config.Config], path: Path) -> config.Config:
+    """Read a TOML or JSON file of options."""
+    read = read_json if path.suffix == ".json" else read_toml
+    values = read(
+        path, "a config file", "give one of TOML (or of JSON, named .json) after --config."
+    )
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise InvalidValueError(f"{pydantic_line(error)} in {path}.") from error
+
+
+def complain(line: str) -> None:
+    """Say on standard error what is wrong; it never fails, whatever names are in the line."""
+    text = line.encode(errors="backslashreplace").decode()
+    print(f"hybridq: error: {text}", file=sys.stderr)
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks."""
+    return " ".join(text.split())
+
+
+def set_up_logging() -> None:
+    """Log of hybridq to standard error: rich on a terminal, plain lines elsewhere.
+
+    Of several processes of one training only the first, by `LOCAL_RANK` and `RANK`, tells.
+    """
+    logger = logging.getLogger("hybridq")
+    first = os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("RANK", "0") == "0"
+    logger.setLevel(logging.INFO if first else logging.WARNING)
+    logger.propagate = False
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.logging import RichHandler
+
+        logger.addHandler(
+            RichHandler(console=Console(stderr=True), show_path=False, show_level=False)
+        )
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Read images from named sets, folders, `.npz` files and a generator."""

@@ -1,0 +1,239 @@
+"""Our reader of `.npz` files in MedMNIST's format; it never unpickles anything."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.data.dataset import ImageSplit
+from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
+from hybridq.utils.files import open_regular
+
+_MAX_CLASSES = 1000
+_MOST_TIMES = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1032}
+"""By how much each method of a zip archive can make bytes fewer."""
+
+
+class NpzReader:
+    """An open `.npz` file with the arrays `train_images`, `train_labels`, `val_images`, ...
+
+    Arrays are read one at a time, when asked for. Use `open_npz` to make one.
+    """
+
+    def __init__(self, path: Path, archive: Any) -> None:
+        self.path = path
+        self._archive = archive
+
+    def has_split(self, split: str) -> bool:
+        """Whether both arrays of `split` are in the file."""
+        return all(f"{split}_{kind}" in self._archive.files for kind in ("images", "labels"))
+
+    def images(self, split: str) -> NDArray[np.uint8]:
+        """Images of a split as `(count, height, width, channels)`, uint8, 1 or 3 channels.
+
+        Raises:
+            MissingFileError: if the file has no such array.
+            InvalidValueError: if the array is not uint8, or not of that shape.
+        """
+        key = f"{split}_images"
+        array = self._array(key)
+        if array.dtype != np.uint8:
+            raise InvalidValueError(
+                f"Expected `{key}` of dtype uint8 in {self.path}, got {array.dtype}: scale the "
+                "images to 0..255 and store them as uint8."
+            )
+        if array.ndim == 3:
+            array = array[..., None]
+        if array.ndim != 4 or array.shape[-1] not in (1, 3) or 0 in array.shape:
+            raise InvalidValueError(
+                f"Expected `{key}` of shape (count, height, width) or (count, height, width, 3) in "
+                f"{self.path}, got {array.shape}: store whole images, channels last."
+            )
+        return array
+
+    def labels(self, split: str) -> NDArray[np.int64]:
+        """Labels of a split: `(count,)` class indices, or `(count, labels)` of 0 and 1.
+
+        Raises:
+            MissingFileError: if the file has no such array.
+            InvalidValueError: if they are not whole numbers from 0, or of another shape.
+        """
+        key = f"{split}_labels"
+        array = self._array(key)
+        if array.dtype.kind not in "iub":
+            raise InvalidValueError(
+                f"Expected `{key}` of an integer dtype in {self.path}, got {array.dtype}: store "
+                "class indices 0, 1, ..."
+            )
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]
+        if array.ndim not in (1, 2) or 0 in array.shape:
+            raise InvalidValueError(
+                f"Expected `{key}` of shape (count, 1) or (count, labels) in {self.path}, got "
+                f"{array.shape}: store one row for each image."
+            )
+        top = 1 if array.ndim == 2 else _MAX_CLASSES - 1
+        for value in (array.min(), array.max()):
+            if not 0 <= int(value) <= top:
+                wanted = "0 or 1" if array.ndim == 2 else f"from 0 to {top}"
+                raise InvalidValueError(
+                    f"Expected labels {wanted} in `{key}` of {self.path}, got {int(value)}: "
+                    "correct the labels."
+                )
+        return array.astype(np.int64)
+
+    def split(self, split: str) -> ImageSplit:
+        """Images and labels of a split.
+
+        Raises:
+            MissingFileError: if an array is not in the file.
+            InvalidValueError: if the arrays are not as they should be, or differ in length.
+        """
+        labels = self.labels(split)
+        images = self.images(split)
+        if len(images) != len(labels):
+            raise InvalidValueError(
+                f"Expected as many labels as images for {split} in {self.path}, got {len(labels)} "
+                f"labels and {len(images)} images: store one row of labels for each image."
+            )
+        ids = tuple(f"{split}_{index}" for index in range(len(images)))
+        return ImageSplit(images=images, labels=labels, ids=ids)
+
+    def _array(self, key: str) -> NDArray[Any]:
+        if key not in self._archive.files:
+            held = ", ".join(map(repr, self._archive.files[:8])) or "nothing"
+            raise MissingFileError(
+                f"Expected the array `{key}` in {self.path}, got {held}: store "
+                "train_images, train_labels, val_images, ... as MedMNIST does."
+            )
+        with _readable(self.path, f"the array `{key}`"):
+            self._check_size(key)
+            array = self._archive[key]
+        if not isinstance(array, np.ndarray):
+            raise InvalidValueError(
+                f"Expected `{key}` in {self.path} to be a NumPy array, got raw bytes: write the "
+                "file with numpy.savez_compressed."
+            )
+        return array
+
+    def _check_size(self, key: str) -> None:
+        """Refuse an array whose header speaks of other bytes than the archive has of it.
+
+        NumPy makes room for what the header says before it reads, so that damage there would be
+        taken for a lack of memory.
+        """
+        members = {member.filename: member for member in self._archive.zip.infolist()}
+        member = members.get(f"{key}.npy")
+        if member is None:
+            return
+        most = _MOST_TIMES.get(member.compress_type)
+        if most is not None and member.file_size > most * member.compress_size:
+            raise ValueError(f"{member.file_size} bytes said to be in {member.compress_size}")
+        with self._archive.zip.open(member) as file:
+            if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
+                return
+            file.seek(0)
+            first = np.lib.format.read_magic(file) == (1, 0)
+            header = "read_array_header_1_0" if first else "read_array_header_2_0"
+            shape, _, dtype = getattr(np.lib.format, header)(file)
+            size = file.tell() + math.prod(shape) * dtype.itemsize
+        if not dtype.hasobject and size != member.file_size:
+            raise ValueError(f"{member.file_size} bytes for an array of {size}")
+
+
+@contextmanager
+def open_npz(path: Path) -> Iterator[NpzReader]:
+    """Open a `.npz` file for reading, with pickles refused.
+
+    Raises:
+        MissingFileError: if there is no such file.
+        InvalidValueError: if it is not an `.npz` file, is cut short, or holds a pickle.
+    """
+    with open_regular(path, "an .npz file", "check the path.") as file:
+        with _readable(path, "an .npz archive"):
+            foreign = _is_foreign(file)
+        if foreign:
+            raise InvalidValueError(
+                f"Expected an .npz archive at {path}, got a file of another format: write it with "
+                "numpy.savez_compressed and the keys train_images, train_labels, ..."
+            )
+        with _readable(path, "an .npz archive"):
+            archive = np.load(file, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise InvalidValueError(
+                f"Expected an .npz archive at {path}, got a single array: write it with "
+                "numpy.savez_compressed and the keys train_images, train_labels, ..."
+            )
+        with archive:
+            yield NpzReader(path, archive)
+
+
+def class_count(reader: NpzReader, splits: Sequence[str]) -> tuple[int, bool]:
+    """Number of classes or labels in a file, and whether it is a multi-label task.
+
+    Counted on the train labels where the file has them, so that it does not depend on which
+    splits are asked for; else on the labels of `splits`.
+
+    Raises:
+        MissingFileError: if the file has none of these splits.
+        InvalidValueError: if the labels are not as they should be, or of one class only.
+    """
+    counted = ("train",) if reader.has_split("train") else tuple(splits)
+    labels = [reader.labels(split) for split in counted]
+    if labels[0].ndim == 2:
+        return labels[0].shape[1], True
+    count = 1 + max(int(array.max()) for array in labels)
+    if count < 2:
+        raise InvalidValueError(
+            f"Expected at least 2 classes in {reader.path}, got 1: add images of another class."
+        )
+    return count, False
+
+
+@contextmanager
+def _readable(path: Path, what: str) -> Iterator[None]:
+    """Turn the many ways in which NumPy refuses a file into one line."""
+    try:
+        yield
+    except HybridqError:
+        raise
+    except MemoryError as error:
+        error.add_note(f"{what} in {path} was being read")
+        raise
+    except ValueError as error:
+        if "pickle" in str(error):
+            raise InvalidValueError(
+                f"Expected {what} in {path} without pickled objects, got a pickle, which can run "
+                "code when read: store plain uint8 and integer arrays."
+            ) from error
+        raise _damaged(path, what, error) from error
+    except (
+        OSError, EOFError, KeyError, NotImplementedError, RuntimeError, SyntaxError,
+        zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
+        raise _damaged(path, what, error) from error
+
+
+def _is_foreign(file: BinaryIO) -> bool:
+    """Whether a file is neither archive nor pickle: NumPy takes all that it does not know for one.
+
+    A pickle of protocol 2 or later, which every Python writes, begins with the byte 0x80.
+    """
+    start = file.read(6)
+    file.seek(0)
+    return start[:2] != b"PK" and start[:1] != b"\x80" and start != b"\x93NUMPY"
+
+
+def _damaged(path: Path, what: str, error: BaseException) -> InvalidValueError:
+    reason = " ".join(str(error).split())[:120] or type(error).__name__
+    return InvalidValueError(
+        f"Expected {what} in {path}, got a damaged file ({reason}): fetch or write it again."
+    )

@@ -1,0 +1,229 @@
+"""Speckled, ultrasound-like images with and without a lesion, made on the spot.
+
+Each image is the log-compressed envelope of a complex Gaussian scatterer field that is scaled by
+tissue echogenicity and blurred by a point spread function, which gives fully developed (Rayleigh)
+speckle: Wagner et al., "Statistics of speckle in ultrasound B-scans", IEEE Trans. Sonics
+Ultrasonics 30, 156 (1983). It is a test object, not a model of any organ.
+
+An image with a lesion holds a dark region, taller than wide, with an irregular margin and a
+shadow below it. One without holds, in most cases, a dark region just as large and just as faint,
+but smooth and wider than tall. Both hold layers, bright interfaces, shadows from poor contact and
+fat lobules, so that dark pixels alone tell little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.data.dataset import SPLITS, ImageData, ImageSplit
+from hybridq.errors import InvalidValueError
+from hybridq.utils.limits import check_memory
+
+_SHARES = {"train": 0.60, "val": 0.15, "test": 0.25}
+_CHUNK = 64  # images made at once; part of what a seed means
+_DYNAMIC_RANGE = 52.0  # decibel from black to white
+_LOOKS = 2  # speckle patterns averaged
+_MIN_COUNT = 20
+
+Array = NDArray[np.float64]
+
+
+def make_phantom(
+    *,
+    count: int = 600,
+    size: int = 32,
+    balance: float = 0.5,
+    seed: int = 0,
+    splits: Sequence[str] = SPLITS,
+) -> ImageData:
+    """Make a binary data set of grey images, `no lesion` (0) and `lesion` (1).
+
+    The splits are train 60 %, val 15 % and test 25 %, each from its own random stream. The same
+    arguments give the same images, up to rounding in the platform's arithmetic.
+
+    Args:
+        count: number of images in all, at least 20.
+        size: width and height in pixels, from 16 to 512.
+        balance: share of images with a lesion, in (0, 1); every split has both classes.
+        seed: of all randomness, from 0 to 2**64 - 1.
+        splits: which of train, val and test to make; each is the same whatever the others.
+
+    Raises:
+        InvalidValueError: if an argument is out of range, or the images are more than the memory.
+    """
+    _check("count", count, _MIN_COUNT <= count <= 1_000_000, f"from {_MIN_COUNT} to 1000000")
+    _check("size", size, 16 <= size <= 512, "from 16 to 512 pixels")
+    _check("balance", balance, 0 < balance < 1, "in (0, 1)")
+    _check("seed", seed, 0 <= seed < 2**64, "from 0 to 2**64 - 1")
+    check_memory(
+        count * size**2,
+        f"{count} phantom images of {size} pixels",
+        "write a smaller count or size in phantom,count=600,size=32",
+    )
+    counts = {name: round(share * count) for name, share in _SHARES.items()}
+    counts["train"] = count - counts["val"] - counts["test"]
+    made = {
+        name: _make_split(name, counts[name], size, balance, (seed, list(_SHARES).index(name)))
+        for name in splits
+    }
+    return ImageData(
+        name="phantom",
+        task="binary",
+        class_names=("no lesion", "lesion"),
+        splits=made,
+        licence="made by this program, free of rights",
+        positive=1,
+        notes=("phantom: synthetic images, which say nothing about any patient.",),
+    )
+
+
+def _check(name: str, value: float, good: bool, wanted: str) -> None:
+    if not good:
+        raise InvalidValueError(
+            f"Expected `{name}` {wanted} for phantom, got {value}: write phantom,{name}=VALUE."
+        )
+
+
+def _make_split(
+    name: str, count: int, size: int, balance: float, entropy: tuple[int, int]
+) -> ImageSplit:
+    rng = np.random.default_rng([*entropy, 0])
+    lesions = min(max(round(balance * count), 1), count - 1)
+    labels = rng.permutation((np.arange(count) < lesions).astype(np.int64))
+    images = np.empty((count, size, size, 1), dtype=np.uint8)
+    for start in range(0, count, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        stream = np.random.default_rng([*entropy, 1 + start // _CHUNK])
+        images[part, ..., 0] = _render(labels[part].astype(bool), size, stream)
+    return ImageSplit(
+        images=images, labels=labels, ids=tuple(f"{name}_{index}" for index in range(count))
+    )
+
+
+def _render(lesion: NDArray[np.bool_], size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Images of `(count, size, size)`, with a lesion where `lesion` is true."""
+    count = len(lesion)
+    axis = (np.arange(size) + 0.5) / size
+    depth, across = axis[:, None], axis[None, :]
+    level = _tissue(count, depth, across, size, rng)
+    level += _interfaces(count, depth, across, rng)
+    for _ in range(2):  # fat lobules, as dark as many a lesion
+        there = rng.random(count) < 0.6
+        level += (
+            _region(count, depth, across, rng, irregular=np.zeros(count)) * there[:, None, None]
+        )
+    plain = rng.random(count) < 0.9
+    level += (
+        _region(count, depth, across, rng, irregular=lesion.astype(float))
+        * (lesion | plain)[:, None, None]
+    )
+    level -= _contact_shadows(count, across, rng)
+    level -= _uniform(rng, count, 4.0, 14.0) * depth  # attenuation left after gain compensation
+    echo = _speckle(count, size, rng, 10 ** (level / 20))
+    loudness = 20 * np.log10(echo + 1e-4) + _uniform(rng, count, -5.0, 5.0)
+    grey = (loudness + 0.68 * _DYNAMIC_RANGE) / _DYNAMIC_RANGE
+    return np.rint(255 * np.clip(grey, 0.0, 1.0)).astype(np.uint8)
+
+
+def _uniform(rng: np.random.Generator, count: int, low: float, high: float) -> Array:
+    """One number for each image, `(count, 1, 1)`."""
+    return rng.uniform(low, high, (count, 1, 1))
+
+
+def _smooth(field: NDArray[Any], sigma: tuple[float, float]) -> NDArray[Any]:
+    from scipy.ndimage import gaussian_filter
+
+    smooth: NDArray[Any] = gaussian_filter(field, (0.0, *sigma), mode="reflect")
+    return smooth
+
+
+def _tissue(count: int, depth: Array, across: Array, size: int, rng: np.random.Generator) -> Array:
+    """Layers with wavy borders and a slow texture, in decibel."""
+    level: Array = np.zeros((count, depth.size, across.size))
+    border = _uniform(rng, count, 0.04, 0.10)
+    for thickness in ((0.10, 0.30), (0.25, 0.60), (0.10, 0.30)):
+        wave = _uniform(rng, count, 0.0, 0.04) * np.sin(
+            2 * np.pi * (_uniform(rng, count, 0.4, 1.6) * across + _uniform(rng, count, 0.0, 1.0))
+        )
+        below = 1 / (1 + np.exp(-(depth - border - wave) / 0.01))
+        level += _uniform(rng, count, -7.0, 7.0) * below
+        level += 10.0 * np.exp(-(((depth - border - wave) / 0.02) ** 2))  # the border itself
+        border = border + _uniform(rng, count, *thickness)
+    texture = _smooth(rng.standard_normal(level.shape), (0.03 * size, 0.08 * size))
+    level += 3.0 * texture / texture.std()
+    return level
+
+
+def _interfaces(count: int, depth: Array, across: Array, rng: np.random.Generator) -> Array:
+    """A few short, bright, slanted lines (connective tissue), in decibel."""
+    level: Array = np.zeros((count, depth.size, across.size))
+    for _ in range(3):
+        x = across - _uniform(rng, count, 0.0, 1.0)
+        y = depth - _uniform(rng, count, 0.1, 0.95) - _uniform(rng, count, -0.4, 0.4) * x
+        length = _uniform(rng, count, 0.08, 0.22)
+        level += _uniform(rng, count, 0.0, 12.0) * np.exp(-((y / 0.018) ** 2) - (x / length) ** 2)
+    return level
+
+
+def _contact_shadows(count: int, across: Array, rng: np.random.Generator) -> Array:
+    """Vertical dark bands where the probe touches badly, in decibel."""
+    bands: Array = np.zeros((count, 1, across.size))
+    for _ in range(2):
+        x = (across - _uniform(rng, count, 0.0, 1.0)) / _uniform(rng, count, 0.04, 0.14)
+        strength = _uniform(rng, count, -8.0, 12.0).clip(0.0, None)
+        bands += strength * np.exp(-(x**2))
+    return bands
+
+
+def _region(
+    count: int, depth: Array, across: Array, rng: np.random.Generator, *, irregular: Array
+) -> Array:
+    """A dark region at a random place, in decibel.
+
+    Args:
+        count: number of images.
+        depth: rows, `(height, 1)`, from 0 to 1.
+        across: columns, `(1, width)`, from 0 to 1.
+        rng: of place, size and form.
+        irregular: `(count,)`; 1 for a lesion (tall, irregular, shadowing), 0 for a smooth, wide
+            lobule, with slight enhancement below it.
+    """
+    rough = irregular[:, None, None]
+    x = across - _uniform(rng, count, 0.2, 0.8)
+    y = depth - _uniform(rng, count, 0.25, 0.75)
+    stretch = np.exp(0.32 * (2 * rough - 1) + _uniform(rng, count, -0.1, 0.1))  # height / width
+    tilt = _uniform(rng, count, -0.3, 0.3)
+    u = (x * np.cos(tilt) + y * np.sin(tilt)) * np.sqrt(stretch)
+    v = (y * np.cos(tilt) - x * np.sin(tilt)) / np.sqrt(stretch)
+    angle = np.arctan2(v, u)
+    radius = _uniform(rng, count, 0.11, 0.20) * np.ones_like(angle)
+    waves = np.zeros_like(angle)
+    for order in range(3, 8):
+        amplitude = _uniform(rng, count, 0.05, 0.16)
+        waves += amplitude * np.cos(order * angle + _uniform(rng, count, 0.0, 2 * np.pi))
+    distance = np.hypot(u, v) - radius * (1 + (0.1 + 0.9 * rough) * waves)
+    inside = 1 / (1 + np.exp((distance / 0.015).clip(-40, 40)))
+    below = 1 / (1 + np.exp(-((y - 0.05) / 0.04).clip(-40, 40)))
+    column = np.exp(-((x / (0.8 * radius)) ** 2)) * below * (1 - inside)
+    shadow = -6.0 * rough + 3.0 * (1 - rough)
+    level: Array = shadow * column - _uniform(rng, count, 10.0, 18.0) * inside
+    return level
+
+
+def _speckle(count: int, size: int, rng: np.random.Generator, amplitude: Array) -> Array:
+    """Envelope of the blurred scatterers, `(count, size, size)`; mean square 1 for amplitude 1.
+
+    Several looks with independent speckle are averaged, as a scanner's spatial compounding does.
+    """
+    width = max(0.55, 0.010 * size)
+    blur = (width, 1.4 * width)  # axial, lateral; standard deviations in pixels
+    gain = _smooth(rng.standard_normal((8, size, size)), blur).std()
+    power = np.zeros_like(amplitude)
+    for _ in range(2 * _LOOKS):  # real and imaginary part of each look
+        power += _smooth(rng.standard_normal(amplitude.shape) * amplitude, blur) ** 2
+    envelope: Array = np.sqrt(power / (2 * _LOOKS)) / gain
+    return envelope

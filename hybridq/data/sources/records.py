@@ -1,0 +1,157 @@
+"""What is known of the images of a folder before they are read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.data.dataset import UNLABELLED
+from hybridq.data.splits import split_by_group
+from hybridq.errors import HybridqError, InvalidValueError
+from hybridq.utils.text import listed
+
+SPLIT_SEED = 0
+"""Seed of every split that is made here: the same folder always gives the same splits."""
+
+OnProblem = Callable[[HybridqError], None]
+"""What to do with a fault: raise it (loading) or note it and go on (checking)."""
+
+
+def raise_problem(error: HybridqError) -> None:
+    """Stop at the first fault."""
+    raise error
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image of a folder.
+
+    Attributes:
+        id: path relative to the folder, with `/`; unique.
+        path: of the file.
+        label: name of the class, or None for an image without one.
+        group: patient or slide, or None if the folder says nothing about groups.
+        split: `train`, `val` or `test`; None if it has still to be made.
+    """
+
+    id: str
+    path: Path
+    label: str | None
+    group: str | None = None
+    split: str | None = None
+
+
+def class_names(records: Sequence[Record]) -> tuple[str, ...]:
+    """Names of the classes, sorted."""
+    return tuple(sorted({record.label for record in records if record.label is not None}))
+
+
+def label_indices(records: Sequence[Record], names: Sequence[str]) -> NDArray[np.int64]:
+    """Class index of each record, UNLABELLED where it has none."""
+    index = {name: number for number, name in enumerate(names)}
+    return np.array(
+        [UNLABELLED if record.label is None else index[record.label] for record in records],
+        dtype=np.int64,
+    )
+
+
+def group_names(records: Sequence[Record]) -> NDArray[np.str_] | None:
+    """Group of each record, or None if none of them has one.
+
+    A record without a group, among others that have one, is a group of its own, named by its id.
+    """
+    if all(record.group is None for record in records):
+        return None
+    return np.array([r.id if r.group is None else r.group for r in records], dtype=np.str_)
+
+
+def check_records(root: Path, records: Sequence[Record], on_problem: OnProblem) -> None:
+    """Report classes that train lacks, unlabelled images outside train, and split groups."""
+    names = class_names(records)
+    if len(names) < 2:
+        on_problem(
+            InvalidValueError(
+                f"Expected at least 2 classes in {root}, got {listed(names) or 'none'}: add "
+                "images of another class."
+            )
+        )
+    splits_of: dict[str, set[str]] = defaultdict(set)
+    trained: set[str | None] = set()
+    for record in records:
+        if record.split in (None, "train"):
+            trained.add(record.label)
+        elif record.label is None:
+            on_problem(
+                InvalidValueError(
+                    f"Expected a label for {record.id} in {record.split} of {root}, got none: only "
+                    "train may hold images without one."
+                )
+            )
+        if record.group is not None and record.split is not None:
+            splits_of[record.group].add(record.split)
+    for name in names:
+        if name not in trained:
+            on_problem(
+                InvalidValueError(
+                    f"Expected images of every class in train of {root}, got none of {name!r}: "
+                    "add some, or leave the class out."
+                )
+            )
+    for group, splits in sorted(splits_of.items()):
+        if len(splits) > 1:
+            on_problem(
+                InvalidValueError(
+                    f"Expected every group in one split of {root}, got group {group!r} in "
+                    f"{' and '.join(sorted(splits))}: move its images to one of them."
+                )
+            )
+
+
+def complete_splits(records: Sequence[Record]) -> tuple[list[Record], list[str]]:
+    """Make the splits that are not given, and say so.
+
+    No split at all: train, val and test, 70/10/20. No val: an eighth of train. Both stratified by
+    class, with groups kept whole.
+
+    Returns:
+        The records, each with a split, and sentences about what was made.
+
+    Raises:
+        InvalidValueError: if there are too few images or groups.
+    """
+    if all(record.split is None for record in records):
+        done = _deal(records, {"train": 0.7, "val": 0.1, "test": 0.2})
+        note = "No split is given: train, val and test were made by group, 70/10/20, seed 0."
+    elif any(record.split == "val" for record in records):
+        return list(records), []
+    else:
+        train = [record for record in records if record.split == "train"]
+        rest = [record for record in records if record.split != "train"]
+        done = [*_deal(train, {"train": 0.875, "val": 0.125}), *rest]
+        note = "No val split is given: an eighth of train was taken for it, by group, seed 0."
+    kept = [record for record in done if record.split == "train" or record.label is not None]
+    notes = [note]
+    if len(kept) < len(done):
+        notes.append(
+            f"{len(done) - len(kept)} images without a label were left out, since others of their "
+            "group are in val or test."
+        )
+    return kept, notes
+
+
+def _deal(records: Sequence[Record], shares: dict[str, float]) -> list[Record]:
+    names = class_names(records)
+    dealt = split_by_group(
+        label_indices(records, names),
+        group_names(records),
+        shares,
+        seed=SPLIT_SEED,
+        num_classes=len(names),
+    )
+    split_of = {int(index): split for split, indices in dealt.items() for index in indices}
+    return [replace(record, split=split_of[number]) for number, record in enumerate(records)]

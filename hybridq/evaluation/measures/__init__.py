@@ -1,0 +1,1 @@
+"""Measure models and circuits: cost, geometry, expressibility and attention."""

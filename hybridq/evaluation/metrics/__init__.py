@@ -1,0 +1,1 @@
+"""Compute figures of merit and curves from labels and probabilities."""

@@ -1,0 +1,199 @@
+"""Figures of merit from labels and probabilities, as arrays and nothing else.
+
+AUC and accuracy follow MedMNIST's evaluator (Yang et al. 2023): for several classes, AUC is the
+unweighted mean of one against the rest. Sensitivity and specificity speak of the positive class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from hybridq.evaluation.metrics.resampled import CountedFigures
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+CALIBRATION_BINS = 15
+
+
+def binary_auc(positive: NDArray[np.bool_], scores: Floats) -> float:
+    """Area under the ROC curve by ranks (Mann-Whitney U), ties counted half; NaN if undefined."""
+    count = int(positive.sum())
+    rest = len(positive) - count
+    if count == 0 or rest == 0:
+        return float("nan")
+    ranks = rankdata(scores)
+    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * rest))
+
+
+def auc(labels: Ints, probs: Floats) -> float:
+    """AUC: of the second class if there are two, else the mean of one against the rest.
+
+    Args:
+        labels: `(count,)` classes, or `(count, num_classes)` of 0 and 1 for several labels.
+        probs: `(count, num_classes)`.
+    """
+    columns = range(probs.shape[1])
+    if labels.ndim == 2:
+        values = [binary_auc(labels[:, k] == 1, probs[:, k]) for k in columns]
+    elif probs.shape[1] == 2:
+        return binary_auc(labels == 1, probs[:, 1])
+    else:
+        values = [binary_auc(labels == k, probs[:, k]) for k in columns]
+    defined = [value for value in values if not np.isnan(value)]
+    return float(np.mean(defined)) if defined else float("nan")
+
+
+def accuracy(labels: Ints, predicted: Ints) -> float:
+    """Share of right predictions; of all labels together for several labels."""
+    return float((labels == predicted).mean())
+
+
+def balanced_accuracy(labels: Ints, predicted: Ints) -> float:
+    """Mean over the classes (or the two values of each label) of the share found."""
+    if labels.ndim == 2:
+        columns = range(labels.shape[1])
+        return float(np.mean([balanced_accuracy(labels[:, k], predicted[:, k]) for k in columns]))
+    present = np.unique(labels)
+    return float(np.mean([(predicted[labels == k] == k).mean() for k in present]))
+
+
+def macro_f1(labels: Ints, predicted: Ints, num_classes: int) -> float:
+    """Unweighted mean of the F1 of each class; 0 for a class without a hit."""
+    if labels.ndim == 2:
+        pairs = [(labels[:, k] == 1, predicted[:, k] == 1) for k in range(labels.shape[1])]
+    else:
+        pairs = [(labels == k, predicted == k) for k in range(num_classes)]
+    values = []
+    for actual, found in pairs:
+        total = int(actual.sum() + found.sum())
+        if total:
+            values.append(2 * int((actual & found).sum()) / total)
+    return float(np.mean(values)) if values else float("nan")
+
+
+def expected_calibration_error(
+    labels: Ints, probs: Floats, num_bins: int = CALIBRATION_BINS
+) -> float:
+    """Gap between confidence and accuracy, averaged over bins of equal width.
+
+    Guo et al., arXiv:1706.04599, equation 3; with several labels every label is a binary
+    prediction of its own.
+    """
+    if labels.ndim == 2:
+        confidence = np.maximum(probs, 1 - probs).ravel()
+        right = ((probs >= 0.5) == (labels == 1)).ravel()
+    else:
+        confidence = probs.max(axis=1)
+        right = probs.argmax(axis=1) == labels
+    bins = confidence_bins(confidence, num_bins)
+    gap = np.bincount(bins, weights=confidence - right, minlength=num_bins)
+    return float(np.abs(gap).sum() / len(confidence))
+
+
+def confidence_bins(confidence: Floats, num_bins: int) -> Ints:
+    """Index of each confidence's bin of equal width, open below, from 0 to `num_bins - 1`.
+
+    Whatever is given lies in one of them, NaN in the first: `np.bincount` of another index would
+    write outside its memory.
+    """
+    upper = np.nan_to_num(np.ceil(confidence * num_bins), nan=1.0)
+    return np.asarray(np.clip(upper, 1, num_bins).astype(np.int64) - 1)
+
+
+def choose_threshold(positive: NDArray[np.bool_], scores: Floats) -> float:
+    """Threshold on the score with the best balanced accuracy; predicted positive from there up.
+
+    The middle between two neighbouring scores is taken, and among equals the one nearest to 0.5.
+    It is 0.5 where a class has no image to choose by.
+    """
+    if positive.all() or not positive.any():
+        return 0.5
+    values, place = np.unique(scores, return_inverse=True)
+    candidates = np.concatenate(([values[0]], (values[:-1] + values[1:]) / 2))
+    below = np.array(
+        [np.bincount(place[of], minlength=len(values)) for of in (positive, ~positive)]
+    )
+    missed, rejected = (below.cumsum(axis=1) - below) / below.sum(axis=1, keepdims=True)
+    balance = 1 - missed + rejected
+    best = np.flatnonzero(np.isclose(balance, balance.max()))
+    return float(candidates[best[np.abs(candidates[best] - 0.5).argmin()]])
+
+
+def predict_labels(
+    probs: Floats, *, multilabel: bool, positive: int | None, threshold: float
+) -> Ints:
+    """Classes from probabilities: `argmax`, or by the threshold on the positive class.
+
+    Returns `(count,)` classes, or `(count, num_classes)` of 0 and 1 for several labels.
+    """
+    if multilabel:
+        return (probs >= threshold).astype(np.int64)
+    if positive is None:
+        largest: Ints = probs.argmax(axis=1).astype(np.int64)
+        return largest
+    return np.where(probs[:, positive] >= threshold, positive, 1 - positive).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class AllMetrics:
+    """A function of labels and probabilities that computes every figure of the task at hand.
+
+    Attributes:
+        multilabel: whether an image can have several labels.
+        positive: index of the positive class of two, or None.
+        threshold: on the positive class's probability, or on those of several labels.
+        num_classes: number of classes.
+    """
+
+    multilabel: bool
+    positive: int | None
+    threshold: float
+    num_classes: int
+
+    def __call__(self, labels: Ints, probs: Floats) -> dict[str, float]:
+        """The figures of these images."""
+        predicted = self._predicted(probs)
+        figures = {
+            "auc": auc(labels, probs),
+            "accuracy": accuracy(labels, predicted),
+            "balanced_accuracy": balanced_accuracy(labels, predicted),
+            "macro_f1": macro_f1(labels, predicted, self.num_classes),
+        }
+        if self.positive is not None:
+            actual = labels == self.positive
+            found = predicted == self.positive
+            figures["sensitivity"] = _share(found[actual])
+            figures["specificity"] = _share(~found[~actual])
+        figures["calibration_error"] = expected_calibration_error(labels, probs)
+        return figures
+
+    def counted(self, labels: Ints, probs: Floats) -> CountedFigures:
+        """The same figures of draws of these images, which are sorted once for all draws."""
+        return CountedFigures(
+            labels,
+            probs,
+            self._predicted(probs),
+            positive=self.positive,
+            num_bins=CALIBRATION_BINS,
+        )
+
+    def _predicted(self, probs: Floats) -> Ints:
+        return predict_labels(
+            probs, multilabel=self.multilabel, positive=self.positive, threshold=self.threshold
+        )
+
+
+def all_metrics(
+    *, multilabel: bool, positive: int | None, threshold: float, num_classes: int
+) -> AllMetrics:
+    """Every figure of the task at hand, for `stratified_bootstrap` and for one set of images."""
+    return AllMetrics(multilabel, positive, threshold, num_classes)
+
+
+def _share(values: NDArray[np.bool_]) -> float:
+    return float(values.mean()) if len(values) else float("nan")

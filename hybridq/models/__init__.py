@@ -1,0 +1,1 @@
+"""Encoders, heads, self-supervised methods, and the classifier made of them."""

@@ -1,0 +1,244 @@
+"""A trained model on disk: weights in safetensors, the rest in JSON, and a model card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from hybridq.config import Config, HeadConfig
+from hybridq.errors import InvalidValueError, MissingFileError
+from hybridq.models.classifier import HybridClassifier, build_model
+from hybridq.models.encoders.mobilenet import Encoder, EncoderSpec
+from hybridq.models.heads import num_trainable, quantum_layers
+from hybridq.runs.folder import check_finished, check_recorded
+from hybridq.utils.files import read_json, write_json, write_text
+from hybridq.utils.finite import check_finite
+from hybridq.utils.text import listed, percent
+from hybridq.utils.weights import (
+    first_complaint,
+    hash_of_file,
+    hash_of_json,
+    read_weights,
+    save_weights,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hybridq.quantum import Executable
+
+RETRAIN = "train it again with `hybridq finetune`."
+"""Remedy where a model is damaged."""
+
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+KEY = "hybridq_model"
+"""Key of the metadata in the file of the weights."""
+
+
+class ModelSpec(Config):
+    """What a model is: enough to build it again and to use it on images."""
+
+    format: Literal[1] = 1
+    """Version of this file."""
+    encoder: EncoderSpec
+    """Input of the encoder and origin of its weights."""
+    head: HeadConfig
+    """The classifier."""
+    task: Literal["binary", "multiclass", "multilabel"]
+    """What a label is."""
+    class_names: tuple[str, ...] = Field(min_length=2)
+    """Names of the classes, in the order of the logits."""
+    positive: int | None
+    """Class that sensitivity speaks of; None unless there are two."""
+    data: str
+    """Name of the data it was trained on."""
+    data_licence: str
+    """Licence of that data."""
+    labels: float = Field(gt=0, le=1)
+    """Fraction of the labels it was trained on."""
+    backend: str
+    """Backend it was trained on."""
+    seed: int = Field(ge=0)
+    """Seed of its run."""
+    data_hashes: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of each split that its run read; empty in models of earlier versions."""
+
+    @model_validator(mode="after")
+    def _check_classes(self) -> ModelSpec:
+        """Refuse classes that are no such task's, and a positive class that is none of them."""
+        count = len(self.class_names)
+        if len(set(self.class_names)) != count:
+            raise ValueError("a class name twice")
+        if self.task == "binary" and count != 2:
+            raise ValueError(f"{count} classes of a binary task")
+        if self.positive is not None and (count != 2 or not 0 <= self.positive < count):
+            raise ValueError(f"positive class {self.positive} of {count}")
+        return self
+
+
+def save_model(folder: Path, model: HybridClassifier, spec: ModelSpec) -> None:
+    """Write `model.safetensors`, `config.json` and `MODEL_CARD.md` into `folder`.
+
+    The file of the weights holds a hash of itself and of the config, and is written after it: the
+    config is the same in all epochs of a run, so that a kill at any point leaves a pair that fits.
+
+    Raises:
+        NotFiniteError: If a weight is NaN or infinite; nothing is written then.
+    """
+    state = model.state_dict()
+    check_finite("weights", state)
+    config = spec.model_dump(mode="json")
+    write_json(folder / CONFIG, config)
+    save_weights(folder / WEIGHTS, state, KEY, {"config_sha256": hash_of_json(config)})
+    write_text(folder / "MODEL_CARD.md", model_card(model, spec))
+
+
+def hashes_of(run: Path) -> dict[str, str]:
+    """SHA-256 of the model of a run: of the values of its config, and of the file of its weights.
+
+    Raises:
+        MissingFileError: If there is no model.
+        InvalidValueError: If config or weights cannot be read, or do not belong to each other.
+    """
+    folder = model_folder(run)
+    _, config = _read_pair(folder)
+    return {"config": config, "weights": hash_of_file(folder / WEIGHTS)}
+
+
+def model_folder(run: Path) -> Path:
+    """The model of a run of `hybridq finetune`.
+
+    Raises:
+        MissingFileError: if `run` is no such run folder, or has no model yet.
+    """
+    folder = run / "model"
+    if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
+        check_finished(run)
+        what = "has no model in it" if run.is_dir() else "is no folder"
+        raise MissingFileError(
+            f"Expected a run folder of `hybridq finetune`, got {str(run)!r}, which {what}: give "
+            "the folder that the command printed."
+        )
+    return folder
+
+
+def read_spec(run: Path) -> ModelSpec:
+    """Read what the model of a run is.
+
+    Raises:
+        MissingFileError: if there is none.
+        InvalidValueError: if it cannot be read.
+    """
+    path = model_folder(run) / CONFIG
+    try:
+        return ModelSpec.model_validate(_read_config(path.parent))
+    except ValidationError as error:
+        raise InvalidValueError(
+            f"Expected the config of a hybridq model in {path}, got something else "
+            f"({first_complaint(error)}): {RETRAIN}"
+        ) from error
+
+
+def _read_config(folder: Path) -> Any:
+    return read_json(folder / CONFIG, "the config of a hybridq model", RETRAIN)
+
+
+def check_model(run: Path) -> None:
+    """Refuse a model that no command can use, before other work is done.
+
+    Raises:
+        MissingFileError: if there is none.
+        InvalidValueError: if it is damaged, or was changed since it was written.
+    """
+    read_spec(run)
+    _read_weights(run)
+
+
+def load_model(run: Path, *, backend: Executable | None) -> tuple[HybridClassifier, ModelSpec]:
+    """Read the model of a run, in evaluation mode, on `backend`.
+
+    Raises:
+        MissingFileError: if there is none.
+        InvalidValueError: if they are damaged, were changed since they were written, or do not fit
+            each other or `backend`.
+    """
+    spec = read_spec(run)
+    model = build_model(
+        Encoder(spec.encoder), spec.head, len(spec.class_names), backend=backend, seed=0
+    )
+    take_weights(model, run)
+    model.requires_grad_(False)
+    return model.eval(), spec
+
+
+def take_weights(model: HybridClassifier, run: Path) -> None:
+    """Give a model the weights of a run.
+
+    Raises:
+        MissingFileError: if the run has no model.
+        InvalidValueError: if they are damaged, were changed since they were written, or do not fit
+            the model.
+    """
+    state = _read_weights(run)
+    path = model_folder(run) / WEIGHTS
+    try:
+        model.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise InvalidValueError(
+            f"Expected weights of a model of the same encoder and head in {path}, got others: "
+            f"{path.parent / CONFIG} says what they are of."
+        ) from error
+
+
+def _read_weights(run: Path) -> dict[str, Tensor]:
+    """The weights of a run, once config, weights and what the run says of both fit each other."""
+    folder = model_folder(run)
+    state, config = _read_pair(folder)
+    check_recorded(run, "config", config)
+    check_recorded(run, "weights", hash_of_file(folder / WEIGHTS))
+    return state
+
+
+def _read_pair(folder: Path) -> tuple[dict[str, Tensor], str]:
+    """The weights and the hash of the config of a model, once the two fit each other."""
+    state, about = read_weights(folder / WEIGHTS, KEY)
+    config = hash_of_json(_read_config(folder))
+    if about.get("config_sha256", config) != config:
+        raise InvalidValueError(
+            f"Expected the {CONFIG} that belongs to {WEIGHTS} in {folder}, got another: one of "
+            "the two was changed; restore both from a copy, or train again."
+        )
+    return state, config
+
+
+def model_card(model: HybridClassifier, spec: ModelSpec) -> str:
+    """The model card, in Markdown."""
+    head: dict[str, Any] = spec.head.model_dump()
+    if not quantum_layers(model.head):  # a control is as large as a circuit of these sizes
+        sizes = () if spec.head.name == "linear" else ("num_qubits", "num_layers")
+        head = {name: head[name] for name in ("name", *sizes)}
+    rows = {
+        "Encoder": f"MobileNetV2, {spec.encoder.image_size} px, {spec.encoder.stem} stem",
+        "Part of an image": f"the central {percent(spec.encoder.crop_pct)} of each side",
+        "Encoder weights from": spec.encoder.weights,
+        "Head": ", ".join(f"{name} {value}" for name, value in head.items()),
+        "Parameters": f"{num_trainable(model.encoder)} in the encoder (if it was trained), "
+        f"{num_trainable(model.head)} in the head",
+        "Task": f"{spec.task}: {listed(spec.class_names)}",
+        "Positive class": "none" if spec.positive is None else spec.class_names[spec.positive],
+        "Training data": f"{spec.data}, {percent(spec.labels)} of the labels, seed {spec.seed}",
+        "Licence of the data": spec.data_licence,
+        "Trained on backend": spec.backend,
+    }
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    return (
+        f"# {spec.head.name} on {spec.data}\n\n"
+        "**Not a medical device.** For research only: do not use it to diagnose or to treat.\n\n"
+        f"| | |\n|---|---|\n{table}\n\n"
+        "Figures of this model, with intervals and beside a classical control, come from "
+        "`hybridq evaluate` on its run folder.\n"
+    )

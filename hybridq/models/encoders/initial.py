@@ -1,0 +1,63 @@
+"""The encoder that a training begins with, made to fit the images it will see."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.config.base import MAX_IMAGE_SIZE
+from hybridq.data.transforms import channel_statistics
+from hybridq.errors import InvalidValueError
+from hybridq.models.encoders.mobilenet import LEAST_SIZE, Encoder, EncoderSpec, Stem, build_encoder
+
+SMALL_SIDE = 64
+"""Side in pixels below which images are enlarged."""
+
+
+def encoder_for(
+    images: NDArray[np.uint8], weights: str, *, image_size: int | None, stem: str, seed: int
+) -> Encoder:
+    """An encoder for `images`.
+
+    Args:
+        images: training images `(count, height, width, channels)`; they give the normalisation
+            and, where `image_size` is None, the input size (see `input_size`).
+        weights: `none`, `imagenet`, or a run folder or file, which carries its own input size.
+        image_size: input height and width in pixels, or None. It may differ from that at which
+            the weights were trained: training at a higher resolution may follow one at a lower
+            (Touvron et al., "Fixing the train-test resolution discrepancy", arXiv:1906.06423).
+        stem: `stride1`, `stride2`, or `auto`: that of `weights`, else stride2.
+        seed: of random weights.
+
+    Raises:
+        HybridqError: if the weights cannot be used, or were made for another stem than asked for,
+            or the images are too small or too large for an encoder.
+    """
+    size = image_size or input_size(min(images.shape[1:3]), stem)
+    if not LEAST_SIZE <= size <= MAX_IMAGE_SIZE:
+        raise InvalidValueError(
+            f"Expected an input of {LEAST_SIZE} to {MAX_IMAGE_SIZE} px, got {size} px for images "
+            f"of {images.shape[1]} x {images.shape[2]}: choose one with --image-size."
+        )
+    mean, std = channel_statistics(images)
+    chosen: Stem = "stride1" if stem == "stride1" else "stride2"
+    spec = EncoderSpec(stem=chosen, image_size=size, mean=mean, std=std)
+    encoder = build_encoder(weights, spec, seed=seed)
+    if stem not in ("auto", encoder.spec.stem):
+        raise InvalidValueError(
+            f"Expected `stem` {encoder.spec.stem}, with which the encoder in {weights} was "
+            f"trained, got {stem}: leave it out, or pretrain with it."
+        )
+    if image_size is not None:
+        encoder.spec = encoder.spec.model_copy(update={"image_size": image_size})
+    return encoder
+
+
+def input_size(side: int, stem: str) -> int:
+    """Side in pixels at which an encoder takes images of `side` pixels.
+
+    MobileNetV2 halves the resolution five times, which leaves of an image below 64 pixels hardly
+    a position. Such an image is enlarged to twice its side, unless a stem of stride 1 does what
+    the enlargement is for. Which is better was measured: docs/decisions/0004.
+    """
+    return 2 * side if side < SMALL_SIDE and stem != "stride1" else side

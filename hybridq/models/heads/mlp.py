@@ -1,0 +1,73 @@
+"""The control of `pqc`: a classical block of the same size in place of the circuit."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from hybridq.models.heads.base import MakeBlock, make_circuit, make_linear, seeded
+from hybridq.models.heads.pqc import BottleneckHead
+
+if TYPE_CHECKING:
+    from hybridq.config import HeadConfig
+    from hybridq.quantum import Executable
+
+
+class ControlBlock(nn.Module):
+    """`z = tanh(u + W2 tanh(W1 u + b1) + b2)` with `u = angles - pi/2`, as z within (-1, 1).
+
+    The hidden width is the one, of at least 1, whose number of parameters,
+    `width * (2 * num_qubits + 1) + num_qubits`, is nearest to that of the circuit.
+
+    Args:
+        num_qubits: Number of angles and size of z.
+        num_circuit_weights: Trainable weights of the circuit it stands in for.
+        generator: Source of the initial weights.
+
+    Attributes:
+        num_circuit_weights: As given.
+
+    Shape: `(batch, num_qubits)` to `(batch, num_qubits)`.
+    """
+
+    def __init__(
+        self, num_qubits: int, num_circuit_weights: int, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.num_circuit_weights = num_circuit_weights
+        width = max(1, round((num_circuit_weights - num_qubits) / (2 * num_qubits + 1)))
+        self.hidden = make_linear(num_qubits, width, generator)
+        self.out = make_linear(width, num_qubits, generator)
+
+    def forward(self, angles: Tensor) -> Tensor:
+        """Angles in radians to values in (-1, 1)."""
+        centred = angles - math.pi / 2
+        return torch.tanh(centred + self.out(torch.tanh(self.hidden(centred))))
+
+
+def control_block(config: HeadConfig) -> MakeBlock:
+    """What makes the control of the circuit that the config describes."""
+    num_circuit_weights = len(make_circuit(config).weight_params)
+
+    def make(generator: torch.Generator) -> ControlBlock:
+        return ControlBlock(config.num_qubits, num_circuit_weights, generator)
+
+    return make
+
+
+def build_mlp(
+    in_features: int,
+    num_classes: int,
+    config: HeadConfig,
+    *,
+    backend: Executable | None = None,
+    generator: torch.Generator | None = None,
+) -> BottleneckHead:
+    """The control of `pqc`, with as nearly as possible as many parameters; no backend is used."""
+    make_block = control_block(config)
+    return BottleneckHead(
+        in_features, num_classes, config.num_qubits, make_block, seeded(generator)
+    )

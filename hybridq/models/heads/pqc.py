@@ -1,0 +1,64 @@
+"""The bottleneck head: features, angles, circuit, linear readout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from hybridq.models.heads.base import BlockHead, MakeBlock, make_linear, quantum_block, seeded
+
+if TYPE_CHECKING:
+    from hybridq.config import HeadConfig
+    from hybridq.quantum import Executable
+
+
+class BottleneckHead(BlockHead):
+    """`logits = Linear(block(angles))`: all that the logits know has passed through the block.
+
+    Args:
+        in_features: Size of the features.
+        num_classes: Number of logits.
+        num_qubits: Number of angles and of the block's outputs.
+        make_block: From a generator to a module of `(batch, num_qubits)` angles to
+            `(batch, num_qubits)` values in [-1, 1].
+        generator: Source of the initial weights.
+
+    Shape: features `(batch, in_features)` to logits `(batch, num_classes)`.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        num_qubits: int,
+        make_block: MakeBlock,
+        generator: torch.Generator,
+    ) -> None:
+        classifier = make_linear(num_qubits, num_classes, generator)
+        super().__init__(in_features, num_qubits, classifier, make_block, generator)
+
+    def readout(self, features: Tensor, expvals: Tensor) -> Tensor:
+        """Expectation values to logits, `(batch, num_classes)`; the features do not matter."""
+        logits: Tensor = self.classifier(expvals)
+        return logits
+
+
+def build_pqc(
+    in_features: int,
+    num_classes: int,
+    config: HeadConfig,
+    *,
+    backend: Executable | None = None,
+    generator: torch.Generator | None = None,
+) -> BottleneckHead:
+    """The bottleneck head around a circuit.
+
+    Raises:
+        InvalidValueError: If there is no backend, or the config does not fit it.
+    """
+    make_block = quantum_block(config, backend)
+    return BottleneckHead(
+        in_features, num_classes, config.num_qubits, make_block, seeded(generator)
+    )

@@ -1,0 +1,69 @@
+"""The residual head: the circuit adds to the features, beginning with nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from hybridq.models.heads.base import BlockHead, MakeBlock, make_linear, quantum_block, seeded
+
+if TYPE_CHECKING:
+    from hybridq.config import HeadConfig
+    from hybridq.quantum import Executable
+
+
+class ResidualHead(BlockHead):
+    """`logits = Linear(h + alpha * W z)` with features h and z = block(angles(h)).
+
+    The residual form h' = h + alpha * W_r z of arXiv:2601.17862. alpha begins at 0, where the
+    logits are exactly those of the linear head of the same seed. There only the classifier and
+    alpha have a gradient that is not zero; the reducer, the block and W follow once alpha moved.
+
+    Args:
+        in_features: Size of the features.
+        num_classes: Number of logits.
+        num_qubits: Number of angles and of the block's outputs.
+        make_block: From a generator to a module of `(batch, num_qubits)` angles to
+            `(batch, num_qubits)` values in [-1, 1].
+        generator: Source of the initial weights.
+
+    Shape: features `(batch, in_features)` to logits `(batch, num_classes)`.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        num_qubits: int,
+        make_block: MakeBlock,
+        generator: torch.Generator,
+    ) -> None:
+        classifier = make_linear(in_features, num_classes, generator)
+        expand = make_linear(num_qubits, in_features, generator, bias=False)
+        super().__init__(in_features, num_qubits, classifier, make_block, generator)
+        self.expand = expand
+        self.alpha = nn.Parameter(torch.zeros(()))
+
+    def readout(self, features: Tensor, expvals: Tensor) -> Tensor:
+        """Features and expectation values to logits, `(batch, num_classes)`."""
+        logits: Tensor = self.classifier(features + self.alpha * self.expand(expvals))
+        return logits
+
+
+def build_pqc_residual(
+    in_features: int,
+    num_classes: int,
+    config: HeadConfig,
+    *,
+    backend: Executable | None = None,
+    generator: torch.Generator | None = None,
+) -> ResidualHead:
+    """The residual head around a circuit.
+
+    Raises:
+        InvalidValueError: If there is no backend, or the config does not fit it.
+    """
+    make_block = quantum_block(config, backend)
+    return ResidualHead(in_features, num_classes, config.num_qubits, make_block, seeded(generator))

@@ -1,0 +1,1 @@
+"""Self-supervised methods and the views of images that they compare."""

@@ -1,0 +1,1 @@
+"""Simulate noisy circuits exactly, batched and differentiable, in torch."""

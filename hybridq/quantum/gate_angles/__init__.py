@@ -1,0 +1,1 @@
+"""Give each gate of a circuit its own plain angle, and compute those angles in torch."""

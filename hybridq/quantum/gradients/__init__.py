@@ -1,0 +1,1 @@
+"""Differentiate expectation values that an executable gives."""

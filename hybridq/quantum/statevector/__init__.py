@@ -1,0 +1,1 @@
+"""Simulate pure states exactly, batched and differentiable, in torch."""

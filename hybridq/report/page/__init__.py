@@ -1,0 +1,1 @@
+"""Set sections, tables and drawings as one HTML page."""

@@ -1,0 +1,1 @@
+"""Write the sections of a report."""

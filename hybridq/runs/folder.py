@@ -1,0 +1,396 @@
+"""Run folders: one for each command that computes something, never overwritten."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from hybridq.config import (
+    AblationStudyConfig,
+    Config,
+    FinetuneConfig,
+    NoiseStudyConfig,
+    PretrainConfig,
+)
+from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
+from hybridq.utils.files import read_json, remove_leftovers, write_json
+from hybridq.utils.outside import space_error
+from hybridq.data.pseudonyms import tell_names
+from hybridq.records import Record
+from hybridq.records.results import RESULTS, Kind, read_environment, read_record
+from hybridq.threads import computing
+
+PACKAGES = (
+    "hybridq-med",
+    "numpy",
+    "torch",
+    "torchvision",
+    "lightning",
+    "lightly",
+    "kornia",
+    "scikit-learn",
+    "qiskit",
+    "qiskit-aer",
+    "qiskit-machine-learning",
+    "qiskit-ibm-runtime",
+)
+
+STUDY_LOCK = "study.lock"
+"""File in the folder of a study that the process at work on it holds."""
+
+RESTORE = "restore it from a copy, or run the command again."
+"""Remedy where a file that a command wrote is damaged."""
+TRAINING_LOCK = "training.lock"
+"""File in the folder of a training that the process at work on it holds."""
+
+RESUMABLE: dict[str, type[Config]] = {
+    "pretrain": PretrainConfig,
+    "finetune": FinetuneConfig,
+    "study noise": NoiseStudyConfig,
+    "study ablation": AblationStudyConfig,
+}
+"""Commands with `--resume`, and what the `config.json` in their folders is."""
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+_made_for: dict[Path, tuple[Path, ...]] = {}
+"""For each run folder that this process made, the folders above it that it made as well."""
+
+logger = logging.getLogger("hybridq")
+
+
+def create_run(runs: Path, command: str, name: str) -> Path:
+    """Make and return the new folder `runs/<command>/<time>-<name>`.
+
+    A name that begins with the time of another run is taken without it.
+
+    Raises:
+        InvalidValueError: if the folder cannot be made there.
+        OSError: if the disk is full.
+    """
+    own = re.sub(r"^\d{8}-\d{6}-", "", name)
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", own).strip("._") or "run"
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for attempt in range(1000):
+        folder = runs / command / (f"{stamp}-{safe}" + (f"-{attempt}" if attempt else ""))
+        above = tuple(one for one in folder.absolute().parents if not one.exists())
+        try:
+            folder.mkdir(parents=True, exist_ok=False)
+        except FileExistsError:
+            if not (runs / command).is_dir():
+                break
+            continue
+        except OSError as error:
+            _remove_empty(above)
+            if space_error(error):
+                raise
+            raise InvalidValueError(
+                f"Expected a folder for runs that can be written to, got {str(runs)!r} "
+                f"({error.strerror}): choose another with --runs."
+            ) from error
+        _made_for[folder] = above
+        tell_names()
+        return folder
+    raise InvalidValueError(
+        f"Expected a folder for runs, got {str(runs)!r}, in which none can be made: "
+        "choose another with --runs."
+    )
+
+
+def discard_if_empty(folder: Path) -> None:
+    """Remove a run folder in which no work has been kept, after a command failed early.
+
+    Folders above it that were made for it are removed as well, unless others use them.
+    """
+    early = {"config.json", "environment.json", "log.txt", STUDY_LOCK, TRAINING_LOCK}
+    if folder.is_dir() and all(
+        entry.name in early or (entry.name == "metrics.jsonl" and entry.stat().st_size == 0)
+        for entry in folder.iterdir()
+    ):
+        shutil.rmtree(folder)
+        _remove_empty(_made_for.pop(folder, ()))
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:  # the innermost first
+        with suppress(OSError):  # another run is in it, or it was never made
+            folder.rmdir()
+
+
+@contextmanager
+def to_go_on_with(folder: Path | None, *, is_new: bool) -> Iterator[None]:
+    """Inside, a failure leaves a folder that `--resume` can go on with, or none.
+
+    What the user gave wrongly removes a new folder in which no work has been kept. Whatever else
+    ends the command leaves it. What writers that were killed have left in an old one is removed.
+
+    Args:
+        folder: Of the run or study; None where another process writes it.
+        is_new: Whether this command made it.
+    """
+    if folder is None:
+        yield
+        return
+    try:
+        if not is_new:
+            remove_leftovers(folder)
+        yield
+    except HybridqError:
+        if is_new:
+            discard_if_empty(folder)
+        raise
+    except (Exception, KeyboardInterrupt):
+        if not (folder / "config.json").is_file():
+            discard_if_empty(folder)
+        raise
+
+
+@contextmanager
+def told_how_to_go_on(folder: Path, command: str) -> Iterator[None]:
+    """Inside, what ends the command early is told the command that goes on, in the log too.
+
+    Args:
+        folder: Of the run or study.
+        command: That has `--resume`.
+    """
+    try:
+        yield
+    except HybridqError:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        if not (folder / "config.json").is_file():
+            raise
+        if isinstance(error, KeyboardInterrupt):
+            logger.warning("interrupted: go on with `hybridq %s --resume %s`", command, folder)
+        else:
+            error.add_note(f"`hybridq {command} --resume {folder}` goes on with this one")
+        raise
+
+
+def write_config(folder: Path, config: Config) -> None:
+    """Write the resolved config; `--config` takes it back."""
+    write_json(folder / "config.json", config.model_dump(mode="json"))
+
+
+def read_config(folder: Path, model: type[ConfigT], command: str) -> ConfigT:
+    """Read the config of a run of `command`.
+
+    Raises:
+        MissingFileError: if `folder` is no run folder.
+        InvalidValueError: if it is one of another command.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise MissingFileError(
+            f"Expected a run folder of `hybridq {command}`, got {str(folder)!r}, which "
+            f"{'has no config.json' if folder.is_dir() else 'is no folder'}: give the folder "
+            "that the command printed."
+        )
+    other = InvalidValueError(
+        f"Expected a run folder of `hybridq {command}`, got {str(folder)!r}, whose "
+        f"config.json is not one of that command: give a run of `hybridq {command}`."
+    )
+    values = read_json(path, "the config of a run", RESTORE)
+    if not values:  # every command writes all of its options
+        raise other
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise other from error
+
+
+def resumed_folder(resume: Path) -> Path:
+    """The run folder to go on with.
+
+    Raises:
+        MissingFileError: if it is none.
+    """
+    if not (resume / "config.json").is_file():
+        raise MissingFileError(
+            f"Expected a run folder after --resume, got {str(resume)!r} without config.json: give "
+            "the folder that the command printed."
+        )
+    return resume
+
+
+def check_finished(folder: Path) -> None:
+    """Refuse a folder of a run or a study that was interrupted; say nothing of any other.
+
+    Raises:
+        MissingFileError: if it has a config but no result; the message says how to go on.
+    """
+    config = folder / "config.json"
+    if not config.is_file() or (folder / "result.json").is_file():
+        return
+    try:
+        fields = set(read_json(config, "the config of a run", RESTORE))
+    except (HybridqError, TypeError):
+        return
+    for command, model in RESUMABLE.items():
+        if fields and fields <= model.model_fields.keys():
+            raise MissingFileError(
+                f"Expected a finished run, got {str(folder)!r}, without result.json: go on with "
+                f"`hybridq {command} --resume {folder}`."
+            )
+
+
+def environment(**more: Any) -> dict[str, Any]:
+    """Versions, platform, commit, threads and settings of torch, for `environment.json`."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "git_commit": _git_commit(),
+        "versions": versions,
+        "computing": computing(),
+        **more,
+    }
+
+
+def _git_commit() -> str | None:
+    """The commit of the source tree this package runs from, or None for an installed one."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        result = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip() or None
+
+
+def write_environment(folder: Path, **more: Any) -> None:
+    """Write `environment.json`."""
+    write_json(folder / "environment.json", environment(**more))
+
+
+def recorded_data(folder: Path) -> Any:
+    """What the `environment.json` of a run says of its data; None if nothing."""
+    path = folder / "environment.json"
+    found = read_json(path, "the record of a run", RESTORE) if path.is_file() else {}
+    return found.get("data") if isinstance(found, dict) else None
+
+
+def note_resumption(folder: Path) -> None:
+    """Add to `environment.json` that the run goes on, when, and with what."""
+    path = folder / "environment.json"
+    found = read_environment(folder)
+    here = environment()
+    now = {key: here[key] for key in ("time", "git_commit", "versions", "computing")}
+    write_json(path, {**found, "resumed": [*found.get("resumed", []), now]})
+
+
+def note_computing(folder: Path) -> None:
+    """Write into `environment.json` what is computed with now, after a change to it."""
+    path = folder / "environment.json"
+    if path.is_file():
+        found = read_environment(folder)
+        last = found["resumed"][-1] if found.get("resumed") else found
+        last["computing"] = computing()
+        write_json(path, found)
+
+
+def read_result(folder: Path, kind: Kind | None = None) -> dict[str, Any]:
+    """Read `result.json` of a run folder.
+
+    Args:
+        folder: Of the run.
+        kind: The command that made it, where the result has to be as that command writes it.
+
+    Raises:
+        MissingFileError: if the run has not come to a result.
+        InvalidValueError: if it cannot be read, or is not as described.
+    """
+    check_finished(folder)
+    path = folder / "result.json"
+    if not path.is_file():
+        raise MissingFileError(
+            f"Expected a finished run, got {str(folder)!r} without result.json: finish it with "
+            "--resume."
+        )
+    model = Record if kind is None else RESULTS[kind]
+    what = f"a result of `hybridq {kind or '...'}`"
+    result: dict[str, Any] = read_record(path, model, what)
+    return result
+
+
+class _LogFile(logging.FileHandler):
+    """A log that ends, with a line, where its disk takes no more."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Drop the file at what the disk refuses; a defect is told as it always is."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        logger.removeHandler(self)
+        self.close()
+        logger.warning("%s ends here: %s", self.baseFilename, error.strerror)
+
+    def close(self) -> None:
+        """Close the file, whatever the disk says to what is left to write."""
+        with suppress(OSError):
+            super().close()
+
+
+def check_recorded(run: Path, name: str, found: str) -> None:
+    """Refuse a file that a finished run says was another; say nothing where it does not say.
+
+    Args:
+        run: Its folder.
+        name: Of the hash in its `result.json`.
+        found: The hash now.
+
+    Raises:
+        InvalidValueError: If they differ, or `result.json` cannot be read.
+    """
+    if not (run / "result.json").is_file():
+        return
+    result = read_json(run / "result.json", "the result of a run", RESTORE)
+    hashes = result.get("hashes") if isinstance(result, dict) else None
+    recorded = hashes.get(name, found) if isinstance(hashes, dict) else found
+    if recorded != found:
+        raise InvalidValueError(
+            f"Expected the {name} that the run {run} ended with, got others than the hash in its "
+            "result.json says: they were changed or damaged; restore the run from a copy, or train "
+            "again."
+        )
+
+
+@contextmanager
+def log_to_file(folder: Path) -> Iterator[None]:
+    """Inside, also write hybridq's log to `log.txt` in the run folder."""
+    handler = _LogFile(folder / "log.txt", encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,1 @@
+"""Ask what SimCLR and the quantum layer each add."""

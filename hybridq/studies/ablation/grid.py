@@ -1,0 +1,216 @@
+"""What an ablation asks: its arms, fractions, seeds, encoders, and the settings it searches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hybridq.config import AblationStudyConfig, HeadConfig, PretrainConfig
+from hybridq.data.pseudonyms import pseudonyms_of
+from hybridq.data.source import is_own, own_name, parse_source
+from hybridq.errors import HybridqError, InvalidValueError
+from hybridq.evaluation import baselines
+from hybridq.models.encoders.mobilenet import encoder_file
+from hybridq.runs.folder import read_config, read_result
+
+MOST_FRACTIONS = 20
+
+RAW_PIXELS = "raw_pixels"
+"""The logistic regression that is in every table."""
+
+WHOLE_HEADS = ("linear", "mlp", "pqc")
+"""Heads on the network that is trained as a whole."""
+
+Start = Literal["scratch", "simclr"]
+STARTS: tuple[Start, ...] = ("scratch", "simclr")
+"""Weights that it begins with."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A head on frozen features.
+
+    Attributes:
+        head: What is built.
+        trains_circuit: Whether the circuit's weights are trained; else they stay as drawn.
+    """
+
+    head: HeadConfig
+    trains_circuit: bool = True
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting of the search.
+
+    Attributes:
+        learning_rate: Peak of the head's outer parts.
+        block_learning_rate: Peak of its block: the circuit, or the control in its place, and what
+            it is weighed by.
+    """
+
+    learning_rate: float
+    block_learning_rate: float
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """A setting of the search for raw pixels.
+
+    Attributes:
+        penalty: scikit-learn's C.
+    """
+
+    penalty: float
+
+
+SETTINGS = tuple(
+    Setting(learning_rate, block_learning_rate)
+    for learning_rate in (1e-3, 1e-2)
+    for block_learning_rate in (1e-2, 1e-1)
+)
+"""One of them is chosen for all arms together."""
+
+PENALTIES = tuple(Penalty(penalty) for penalty in baselines.PENALTIES)
+"""One of them is chosen for the raw pixels of all seeds together."""
+
+
+def frozen_arms(config: AblationStudyConfig) -> dict[str, Arm]:
+    """The heads on frozen features, by name."""
+
+    def head(name: str, **changes: object) -> HeadConfig:
+        return HeadConfig(
+            name=name, num_qubits=config.num_qubits, num_layers=config.num_layers
+        ).model_copy(update=changes)
+
+    return {
+        "linear": Arm(head("linear")),
+        "mlp": Arm(head("mlp")),
+        "pqc": Arm(head("pqc")),
+        "mlp_residual": Arm(head("mlp_residual")),
+        "pqc_residual": Arm(head("pqc_residual")),
+        "pqc_unentangled": Arm(head("pqc", entanglement="none")),
+        "pqc_untrained": Arm(head("pqc"), trains_circuit=False),
+        "pqc_random": Arm(head("pqc", init_std=math.pi), trains_circuit=False),
+    }
+
+
+def frozen_model(encoder: str, arm: str) -> str:
+    """Name of a head on frozen features, in tables and files."""
+    return f"{encoder}-{arm}"
+
+
+def whole_model(start: str, head: str) -> str:
+    """Name of a network trained as a whole from `scratch` or `simclr`."""
+    return f"whole-{start}-{head}"
+
+
+def seeds(config: AblationStudyConfig) -> tuple[int, ...]:
+    """The seeds, which follow one another."""
+    return tuple(range(config.seed, config.seed + config.seeds))
+
+
+def fractions(config: AblationStudyConfig) -> tuple[float, ...]:
+    """The fractions of the labels, ascending.
+
+    Raises:
+        InvalidValueError: If an entry is no fraction, or twice there.
+    """
+    return _fractions(config.labels, "--labels")
+
+
+def _fractions(words: str, flag: str) -> tuple[float, ...]:
+    found = []
+    if words.count(",") >= MOST_FRACTIONS:
+        raise InvalidValueError(
+            f"Expected at most {MOST_FRACTIONS} entries of {flag}, got {words.count(',') + 1}: "
+            "make several studies."
+        )
+    for word in words.split(","):
+        try:
+            value = float(word)
+        except ValueError:
+            value = math.nan
+        if not 0 < value <= 1:
+            raise InvalidValueError(
+                f"Expected {flag} of fractions above 0 and up to 1, got {word.strip()!r}: write "
+                "0.05,0.1,1.0."
+            )
+        found.append(value)
+    if len({f"{value:g}" for value in found}) != len(found):
+        raise InvalidValueError(
+            f"Expected each entry of {flag} once, got {words!r}: remove the double one."
+        )
+    return tuple(sorted(found))
+
+
+def whole_fractions(config: AblationStudyConfig) -> tuple[float, ...]:
+    """Fractions for the whole network, ascending; where none are given, the lowest and highest.
+
+    Raises:
+        InvalidValueError: If one is not among the fractions of the study.
+    """
+    every = fractions(config)
+    if config.whole_labels is None:
+        return tuple(dict.fromkeys((every[0], every[-1])))
+    chosen = _fractions(config.whole_labels, "--whole-labels")
+    for fraction in chosen:
+        if fraction not in every:
+            raise InvalidValueError(
+                f"Expected --whole-labels out of --labels {config.labels}, got {fraction:g}: add "
+                "it there."
+            )
+    return chosen
+
+
+def given_encoders(config: AblationStudyConfig) -> Mapping[int, Path]:
+    """The runs of `--encoder-runs` by their seeds; empty where none are given.
+
+    Raises:
+        MissingFileError: If one is no run folder, or is not finished.
+        InvalidValueError: If one is of other data, or a seed has no run or two.
+    """
+    found: dict[int, Path] = {}
+    for run in config.encoder_runs:
+        pretrained = read_config(run, PretrainConfig, "pretrain")
+        encoder_file(run)
+        read_result(run, "pretrain")
+        if _place(pretrained.data, config) != _place(config.data, config):
+            raise InvalidValueError(
+                f"Expected --encoder-runs on {config.data!r}, got {str(run)!r} on "
+                f"{pretrained.data!r}: pretrain on this data."
+            )
+        if pretrained.seed in found:
+            raise InvalidValueError(
+                f"Expected one encoder a seed, got {str(found[pretrained.seed])!r} and "
+                f"{str(run)!r} of seed {pretrained.seed}: leave one out."
+            )
+        found[pretrained.seed] = run
+    missing = [seed for seed in seeds(config) if seed not in found]
+    if found and missing:
+        raise InvalidValueError(
+            f"Expected in --encoder-runs a run of each seed from {config.seed} to "
+            f"{config.seed + config.seeds - 1}, got none of {', '.join(map(str, missing))}: add "
+            "them, or lower --seeds."
+        )
+    return found
+
+
+def _place(data: str, config: AblationStudyConfig) -> str:
+    """What tells whether two sources are the same: paths, or pseudonyms of their names."""
+    pseudonyms = pseudonyms_of(config)
+    if pseudonyms is None or not is_own(data):
+        return absolute_source(data)
+    return pseudonyms.data(own_name(data))
+
+
+def absolute_source(data: str) -> str:
+    """A data source, its path made absolute if it is one that exists."""
+    try:
+        name, _ = parse_source(data)
+    except HybridqError:
+        return data
+    return str(name.resolve()) if isinstance(name, Path) else data

@@ -1,0 +1,251 @@
+"""The tables of an ablation, from what its units have left."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.data import ImageData
+from hybridq.data.duplicates import near_duplicates
+from hybridq.evaluation.metrics.scores import all_metrics, auc
+from hybridq.evaluation.tables import interval, table
+from hybridq.records.record import read_rows
+from hybridq.records.results import read_record
+from hybridq.records.studies import ABLATION_REMEDY, AblationSummaryRow, Comparisons
+from hybridq.runs.folder import read_result
+from hybridq.studies.ablation.choice import Choice
+from hybridq.studies.ablation.verdicts import auc_interval
+from hybridq.studies.plots.summary import seed_interval
+from hybridq.utils.files import atomic_path, write_csv
+from hybridq.utils.text import counted, percent
+
+Floats = NDArray[np.float64]
+Row = dict[str, Any]
+
+COLUMNS = (
+    "model",
+    "training",
+    "encoder",
+    "head",
+    "labels",
+    "seed",
+    "train_images",
+    "val_images",
+    "auc",
+    "auc_without_duplicates",
+    "balanced_accuracy",
+    "accuracy",
+    "calibration_error",
+    "val_auc",
+    "threshold",
+    "parameters",
+    "circuit_parameters",
+    "circuit_movement",
+    "steps",
+    "learning_rate",
+    "block_learning_rate",
+    "penalty",
+)
+"""Of `ablation.csv`."""
+
+SUMMARISED = (
+    "auc",
+    "auc_without_duplicates",
+    "balanced_accuracy",
+    "accuracy",
+    "calibration_error",
+)
+CROSSED = ("auc", "auc_without_duplicates")
+"""Figures whose interval is over seeds and test images; the others' is over seeds."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """All models of a study on its test split.
+
+    Attributes:
+        data: With train and test.
+        rows: Of `ablation.csv`, a dict with the keys of `COLUMNS` for each model, fraction, seed.
+        predictions: From fraction and model to `(seeds, images, classes)` probabilities.
+        unlike: `(images,)`, false for test images with a near-duplicate in train.
+    """
+
+    data: ImageData
+    rows: list[Row]
+    predictions: dict[tuple[float, str], Floats]
+    unlike: NDArray[np.bool_]
+
+
+def gather(data: ImageData, found: Iterable[Mapping[str, Any]]) -> Results:
+    """Figures of all models from their probabilities.
+
+    Args:
+        data: With train and test.
+        found: The `models` that the units have left.
+    """
+    test = data.splits["test"]
+    unlike = ~near_duplicates(test, data.splits["train"])
+    rows: list[Row] = []
+    by_model: dict[tuple[float, str], list[Floats]] = defaultdict(list)
+    for model in found:
+        probs = np.array(model["probs"], dtype=np.float64)
+        figures = all_metrics(
+            multilabel=data.task == "multilabel",
+            positive=data.positive,
+            threshold=model["threshold"],
+            num_classes=data.num_classes,
+        )(test.labels, probs)
+        figures["auc_without_duplicates"] = auc(test.labels[unlike], probs[unlike])
+        rows.append({name: model.get(name, figures.get(name)) for name in COLUMNS})
+        by_model[model["labels"], model["model"]].append(probs)
+    predictions = {key: np.stack(probs) for key, probs in by_model.items()}
+    return Results(data, rows, predictions, unlike)
+
+
+def write_tables(folder: Path, results: Results, seeds: Sequence[int]) -> None:
+    """Write `ablation.csv`, `summary.csv` and `predictions.npz`."""
+    write_rows(folder / "ablation.csv", results.rows, COLUMNS)
+    write_rows(folder / "summary.csv", summarise(results))
+    test = results.data.splits["test"]
+    arrays: dict[str, NDArray[Any]] = {
+        "labels": test.labels,
+        "ids": np.array(test.ids),
+        "class_names": np.array(results.data.class_names),
+        "seeds": np.array(seeds),
+        "unlike_train": results.unlike,
+    }
+    for (fraction, model), probs in results.predictions.items():
+        arrays[prediction_key(fraction, model)] = probs
+    with atomic_path(folder / "predictions.npz") as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def prediction_key(fraction: float, model: str) -> str:
+    """Name in `predictions.npz` of a model's `(seeds, images, classes)` probabilities."""
+    return f"{fraction:g}/{model}"
+
+
+def summarise(results: Results) -> list[Row]:
+    """Means over the seeds with 95% intervals, a row for each fraction, model and figure.
+
+    The interval of an AUC is over seeds and test images together (`auc_interval`), that of another
+    figure over the seeds alone (`seed_interval`); `over` says which.
+    """
+    labels = results.data.splits["test"].labels
+    kept = {"auc": np.ones(len(labels), dtype=bool), "auc_without_duplicates": results.unlike}
+    by_model: dict[tuple[float, str], list[Row]] = defaultdict(list)
+    for row in results.rows:
+        by_model[row["labels"], row["model"]].append(row)
+    lines = []
+    for (fraction, model), rows in by_model.items():
+        named = {key: rows[0][key] for key in ("model", "training", "encoder", "head")}
+        for figure in SUMMARISED:
+            if figure in CROSSED:
+                which = kept[figure]
+                over, images = "seeds and test images", int(which.sum())
+                mean, low, high = _auc(
+                    labels[which], results.predictions[fraction, model][:, which]
+                )
+            else:
+                found = seed_interval(rows, figure)
+                over, images = "seeds", len(labels)
+                mean, low, high = found.mean, found.low, found.high
+            lines.append(
+                {
+                    **named,
+                    "labels": fraction,
+                    "figure": figure,
+                    "mean": mean,
+                    "low": low,
+                    "high": high,
+                    "over": over,
+                    "seeds": len(rows),
+                    "images": images,
+                }
+            )
+    return lines
+
+
+def _auc(labels: NDArray[np.int64], probs: Floats) -> tuple[float, float, float]:
+    """Mean and interval; NaN where too few images are left of a class."""
+    classes = np.arange(probs.shape[2])
+    hot = labels == 1 if labels.ndim == 2 else labels[:, None] == classes
+    counts = hot.sum(axis=0)
+    if len(labels) == 0 or counts.min() < 2 or (len(labels) - counts).min() < 2:
+        return math.nan, math.nan, math.nan
+    return auc_interval(labels, probs)
+
+
+def search_rows(choices: Sequence[Choice[Any]]) -> list[Row]:
+    """Rows of `search.csv`: every validation AUC, and whether its setting was chosen."""
+    unset = dict.fromkeys(("learning_rate", "block_learning_rate", "penalty"))
+    return [
+        {
+            "encoder": choice.encoder,
+            "labels": choice.fraction,
+            "head": head,
+            "seed": seed,
+            **unset,
+            **vars(setting),
+            "val_auc": value,
+            "chosen": setting == choice.setting,
+        }
+        for choice in choices
+        for seed, arms in choice.val_auc.items()
+        for head, values in arms.items()
+        for setting, value in zip(choice.settings, values, strict=True)
+    ]
+
+
+def write_rows(path: Path, rows: Sequence[Row], columns: Sequence[str] | None = None) -> None:
+    """Write dicts as CSV, numbers in full; what is unknown is empty."""
+    header = list(columns or rows[0])
+    write_csv(path, header, [[_cell(row[name]) for name in header] for row in rows])
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def summary_text(folder: Path) -> str:
+    """Mean AUC of each model at each fraction, and the verdicts in words.
+
+    Args:
+        folder: What `ablation_study` returned.
+    """
+    what = "the summary of an ablation"
+    summary = read_rows(folder / "summary.csv", AblationSummaryRow, what, ABLATION_REMEDY)
+    found = [row for row in summary if row["figure"] == "auc"]
+    result = read_result(folder, "study ablation")
+    comparisons = read_record(
+        folder / "comparisons.json", Comparisons, "comparisons", ABLATION_REMEDY
+    )
+    by_model: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in found:
+        ends = {name: float(row[name] or "nan") for name in ("mean", "low", "high")}
+        by_model[row["model"]][row["labels"]] = interval({"value": ends["mean"], **ends})
+    columns = sorted({row["labels"] for row in found}, key=float)
+    rows = [
+        [model, *(cells.get(column, "") for column in columns)] for model, cells in by_model.items()
+    ]
+    heading = (
+        f"{result['data']} test split, {result['images']} images, "
+        f"{counted(result['seeds'], 'seed')}: AUC"
+    )
+    lines = [
+        heading,
+        table(["", *(f"{percent(float(column))} of the labels" for column in columns)], rows),
+        "(means over seeds; 95% intervals over seeds and test images together)",
+        *(f"{item['name']}: {item['words']}" for item in comparisons),
+        *(f"Note: {note}" for note in result["notes"]),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Run units of work over processes or machines, and resume them."""

@@ -1,0 +1,68 @@
+"""The folder of a study: made or gone on with, and left so that `--resume` can go on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hybridq.config.base import Config
+from hybridq.data.provenance import check_same_images
+from hybridq.runs.folder import (
+    STUDY_LOCK,
+    create_run,
+    log_to_file,
+    note_resumption,
+    recorded_data,
+    to_go_on_with,
+    told_how_to_go_on,
+    write_config,
+    write_environment,
+)
+from hybridq.runs.lock import locked
+
+logger = logging.getLogger("hybridq")
+
+
+@contextmanager
+def study_folder(
+    config: Config,
+    kind: str,
+    name: str,
+    *,
+    runs: Path,
+    seed: int,
+    resume: Path | None,
+    data: Mapping[str, Any],
+) -> Iterator[Path]:
+    """The folder of a study while it runs.
+
+    Args:
+        config: What is written into a new one.
+        kind: `noise` or `ablation`.
+        name: Of a new one.
+        runs: Where a new one is made.
+        seed: Recorded in a new one.
+        resume: The folder to go on with, if there is one.
+        data: What `data_record` gave of the data that is read.
+
+    Raises:
+        InvalidValueError: If another process is at work on it, or it began with other data.
+    """
+    folder = resume or create_run(runs, "study", name)
+    with (
+        to_go_on_with(folder, is_new=resume is None),
+        locked(folder / STUDY_LOCK, "works on this study"),
+        log_to_file(folder),
+        told_how_to_go_on(folder, f"study {kind}"),
+    ):
+        if resume is None:
+            write_config(folder, config)
+            write_environment(folder, seed=seed, worker_threads=1, data=data)
+        else:
+            check_same_images(recorded_data(folder), data, folder)
+            note_resumption(folder)
+        logger.info("study folder %s", folder)
+        yield folder

@@ -1,0 +1,1 @@
+"""Ask what noise, shots and mitigation do to trained models."""

@@ -1,0 +1,1 @@
+"""Summarise and draw the tables of studies."""

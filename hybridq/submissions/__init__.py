@@ -1,0 +1,39 @@
+"""Jobs on IBM hardware: submitted at most once, surviving anything, collected on any day.
+
+`submit`, `compare_backends`, `collect` and `recover` are what the commands call; `progress` reads
+how far a submission has come, `read_values` what came back for each image, `report` puts it into
+words. Progress is told to the logger `hybridq`: from Python it shows once logging is set up, as by
+`logging.basicConfig(level=logging.INFO)`.
+"""
+
+from __future__ import annotations
+
+from hybridq.submissions.collect import Progress, all_progress, cancel, collect, progress
+from hybridq.submissions.compare import Compared, compare_backends
+from hybridq.submissions.ledger.chunks import Chunk, ChunkState
+from hybridq.submissions.plan.plan import Plan
+from hybridq.submissions.plan.values import Values, read_values
+from hybridq.submissions.recover import recover
+from hybridq.submissions.report import plan_table, result_table, status_table
+from hybridq.submissions.submit import Outcome, submit
+
+__all__ = [
+    "Chunk",
+    "ChunkState",
+    "Compared",
+    "Outcome",
+    "Plan",
+    "Progress",
+    "Values",
+    "all_progress",
+    "cancel",
+    "collect",
+    "compare_backends",
+    "plan_table",
+    "progress",
+    "read_values",
+    "recover",
+    "result_table",
+    "status_table",
+    "submit",
+]

@@ -1,0 +1,1 @@
+"""Plan a submission: its images, its circuit, its cost and its budget."""

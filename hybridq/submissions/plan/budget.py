@@ -1,0 +1,127 @@
+"""QPU seconds that jobs may take: what is refused, and after how long each job is stopped.
+
+The service stops a job that takes longer than its limit, charges it, and gives nothing for it; and
+both estimates of what a job takes are rough. So a job's limit keeps a margin above them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hybridq_backends.ibm.hardware import FREE_SECONDS
+
+from hybridq.errors import InvalidValueError
+
+MARGIN_FACTOR = 1.2
+"""A job's limit is at least this many times the larger of its two estimates."""
+MARGIN_SECONDS = 3.0
+"""A job's limit is at least this many QPU seconds above the larger of its two estimates."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a job is estimated to take.
+
+    Attributes:
+        seconds: By the device's own times where it tells them, else by IBM's quick formula.
+        quick_seconds: By IBM's quick formula.
+    """
+
+    seconds: float
+    quick_seconds: float
+
+    @property
+    def larger(self) -> float:
+        """The larger of both."""
+        return max(self.seconds, self.quick_seconds)
+
+    def least_limit(self, *, tight: bool = False) -> int:
+        """The least limit that the job may have, in whole seconds.
+
+        Args:
+            tight: Whether the user gave up the margin.
+        """
+        if tight:
+            return math.ceil(self.seconds)
+        return math.ceil(max(self.larger * MARGIN_FACTOR, self.larger + MARGIN_SECONDS))
+
+
+def share_budget(
+    least: Sequence[float],
+    max_seconds: int,
+    budget: float | None,
+    *,
+    spent: float = 0.0,
+    reserved: float = 0.0,
+) -> list[int]:
+    """QPU seconds after which the service stops each job, so that together they keep a budget.
+
+    Args:
+        least: The least limit of each job.
+        max_seconds: QPU seconds that the backend's options allow one job.
+        budget: QPU seconds that all jobs may take together, if the user said so.
+        spent: QPU seconds of it that other jobs took or may take.
+        reserved: QPU seconds of it that jobs which are posted later need at least.
+
+    Raises:
+        InvalidValueError: If a job's share would be less.
+    """
+    if budget is None:
+        return [max_seconds] * len(least)
+    whole = [min(max_seconds, math.ceil(seconds)) for seconds in least]
+    total = sum(whole) + reserved
+    rest = budget - spent - total
+    if rest < 0:
+        before = f" with {spent:.1f} of them that jobs took or may still take" if spent else ""
+        raise InvalidValueError(
+            f"Expected at least {total:g} QPU seconds for all jobs, the margin above their "
+            f"estimates included, got {budget:g}{before}: the service charges a job that it "
+            f"stops and gives nothing for it; raise --max-qpu-seconds to "
+            f"{math.ceil(spent + total)}, or give --tight-budget to do without the margin."
+        )
+    return [min(max_seconds, own + int(rest * own / total)) for own in whole]
+
+
+def check_budget(
+    seconds: float,
+    seconds_left: float | None,
+    *,
+    budget: float | None,
+    agreed: bool,
+    spent: float = 0.0,
+    larger: float = 0.0,
+) -> None:
+    """Refuse what the account cannot pay, and what costs much without the user's word.
+
+    Args:
+        seconds: Estimated QPU seconds of the jobs that are about to be posted.
+        seconds_left: What the account has left; None where there is no limit.
+        budget: What the user allows for all jobs of the submission, if that was said.
+        agreed: Whether the user agreed to any estimate, or it costs nothing.
+        spent: What jobs of the submission that are posted already took or may take.
+        larger: The larger estimate of the jobs that are about to be posted, where there are two.
+
+    Raises:
+        InvalidValueError: If so.
+    """
+    if seconds_left is not None and seconds > seconds_left:
+        raise InvalidValueError(
+            f"Expected at most the {seconds_left:.0f} QPU seconds that the account has left, got "
+            f"an estimate of {seconds:.1f}: take fewer images (--limit), fewer shots or less "
+            "mitigation, or wait until the plan grants more."
+        )
+    if budget is not None and spent + seconds > budget:
+        before = f" and {spent:.1f} that jobs took or may still take" if spent else ""
+        raise InvalidValueError(
+            f"Expected at most {budget:g} QPU seconds, got an estimate of {seconds:.1f}{before}: "
+            "take fewer images (--limit), fewer shots or less mitigation, or raise "
+            "--max-qpu-seconds."
+        )
+    larger = max(seconds, larger)
+    if budget is None and larger > FREE_SECONDS and not agreed:
+        raise InvalidValueError(
+            f"Expected a budget for an estimate of {larger:.1f} QPU seconds, which is more than "
+            f"{FREE_SECONDS:g}, got none: look at --dry-run, then give --max-qpu-seconds or --yes."
+        )

@@ -1,0 +1,126 @@
+"""The images that a submission sends: those of a split, or files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hybridq.config import FinetuneConfig, SubmitConfig
+from hybridq.data import ImageData
+from hybridq.data.pseudonyms import Pseudonyms, note_names
+from hybridq.data.sources.images import read_image
+from hybridq.evaluation.evaluate import BATCH, classify, data_for, limited_split, threshold_for
+from hybridq.evaluation.predict import image_files
+from hybridq.models.checkpoint import ModelSpec
+from hybridq.models.classifier import HybridClassifier
+from hybridq.runs.recorded import recorded
+
+logger = logging.getLogger("hybridq")
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Images to send.
+
+    Attributes:
+        name: Name of the data.
+        split: The split; None for files.
+        ids: Names of the images; of files their full paths, however they were named.
+        labels: `(images,)` or `(images, num_classes)`; empty where there are none.
+        images: Pixels, one array for each image.
+        data: The data with its validation split; None for files.
+    """
+
+    name: str
+    split: str | None
+    ids: tuple[str, ...]
+    labels: Ints
+    images: list[NDArray[np.uint8]]
+    data: ImageData | None
+
+
+def source_of(
+    config: SubmitConfig,
+    run: FinetuneConfig,
+    spec: ModelSpec,
+    pseudonyms: Pseudonyms | None = None,
+) -> Source:
+    """Read the images that a command names, with pseudonyms in place of names if there are any.
+
+    Raises:
+        HybridqError: If they cannot be read.
+    """
+    if config.images:
+        files = sorted({path.resolve() for path in image_files(config.images)})
+        pixels = [read_image(path, channels=3) for path in files]
+        names = map(str, files)
+        if pseudonyms is None:
+            note_names("the images")
+        else:
+            names = map(pseudonyms.image, names)
+        return Source("image files", None, tuple(names), np.empty(0, int), pixels, None)
+    wanted = {"val", config.split}
+    data = data_for(
+        run,
+        spec,
+        data=config.data,
+        data_root=config.data_root,
+        splits=tuple(name for name in ("val", "test") if name in wanted),
+        pseudonyms=pseudonyms,
+    )
+    chosen = limited_split(data, config.split, config.limit, seed=config.seed)
+    if config.limit is not None and config.limit > len(chosen):
+        logger.info("--limit %d of %d images: all are sent", config.limit, len(chosen))
+    return Source(
+        data.name,
+        config.split,
+        tuple(chosen.ids),
+        np.asarray(chosen.labels, dtype=np.int64),
+        list(chosen.images),
+        data,
+    )
+
+
+def without_names(
+    config: SubmitConfig, source: Source, pseudonyms: Pseudonyms | None
+) -> SubmitConfig:
+    """The config as it is written: of files with pseudonyms it does not say which they were."""
+    if pseudonyms is not None and source.data is None:
+        config = config.model_copy(update={"images": ()})
+    if source.data is None:
+        return config.model_copy(
+            update={"pseudonym_key": None, "pseudonyms": pseudonyms is not None}
+        )
+    return recorded(config, source.data, pseudonyms)
+
+
+def choose_threshold(model: HybridClassifier, source: Source, task: str) -> float:
+    """The threshold that validation chooses, on a model that runs without noise; 0.5 for files."""
+    if source.data is None:
+        return 0.5
+    on_val = classify(model, source.data.splits["val"], multilabel=task == "multilabel")
+    return threshold_for(source.data, on_val)
+
+
+@torch.inference_mode()
+def features_of(model: HybridClassifier, source: Source) -> Tensor:
+    """Features of the images, `(images, num_features)`."""
+    return torch.cat([model.features(batch) for batch in _batches(model, source)])
+
+
+def _batches(model: HybridClassifier, source: Source) -> Iterator[Tensor]:
+    """Prepared images, batch by batch; files may be of different sizes."""
+    for start in range(0, len(source.images), BATCH):
+        some = source.images[start : start + BATCH]
+        if len({image.shape for image in some}) == 1:
+            yield model.encoder.prepare(np.stack(some))
+        else:
+            yield torch.cat([model.encoder.prepare(image[None]) for image in some])

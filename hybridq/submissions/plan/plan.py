@@ -1,0 +1,274 @@
+"""What a submission will cost, before anything is posted: jobs, executions, QPU seconds, bytes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from hybridq_backends.ibm.job_size import SECONDS_PER_EXECUTION, SECONDS_PER_JOB, ProgramSize
+
+from hybridq.errors import InvalidValueError
+from hybridq.submissions.plan.budget import (
+    MARGIN_FACTOR,
+    MARGIN_SECONDS,
+    Estimate,
+    check_budget,
+    share_budget,
+)
+
+if TYPE_CHECKING:
+    from hybridq_backends import IbmRuntime
+
+REHEARSAL = "rehearsal"
+_CHARGED = {"session": ", charged by wall clock while it is open, waiting included"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large one job may be.
+
+    Attributes:
+        executions: Most executions (circuits times shots, mitigation included).
+        body_bytes: Most bytes of the request that posts it.
+    """
+
+    executions: int
+    body_bytes: int
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """One job of a submission.
+
+    Attributes:
+        start: First image.
+        stop: The image after the last.
+        executions: Executions on the device.
+        body_bytes: Bytes of the request that posts it.
+        qpu_seconds: What it is estimated to take, in seconds: by the device's own times where it
+            tells them, else by IBM's quick formula.
+        max_seconds: QPU seconds after which the service stops it.
+        quick_seconds: What it takes by IBM's quick formula, in seconds; None in plans of earlier
+            versions, whose estimate was that one.
+    """
+
+    start: int
+    stop: int
+    executions: int
+    body_bytes: int
+    qpu_seconds: float
+    max_seconds: int
+    quick_seconds: float | None = None
+
+    @property
+    def estimate(self) -> Estimate:
+        """What it is estimated to take, in both ways."""
+        quick = self.qpu_seconds if self.quick_seconds is None else self.quick_seconds
+        return Estimate(self.qpu_seconds, quick)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where and how a submission runs, and what it is estimated to cost.
+
+    Attributes:
+        device: The device.
+        calibration_date: When it was calibrated.
+        backend: The backend as it was asked for.
+        mode: `batch`, `session`, `job`, or `REHEARSAL`.
+        shots: Shots for one circuit.
+        mitigation: What suppresses and mitigates errors, in words.
+        layout: The physical qubit of each logical one at the start.
+        expected_error: 1 - the product of the success probabilities of all gates and readings.
+        layouts_compared: How many layouts that was the best of.
+        depth: Depth of the compiled circuit.
+        two_qubit_gates: Its two-qubit gates.
+        images: Number of images.
+        jobs: The jobs.
+        seconds_left: QPU seconds the account has left; None where there is no limit.
+        is_timed: Whether the device told the times that the estimate is made of.
+    """
+
+    device: str
+    calibration_date: str | None
+    backend: str
+    mode: str
+    shots: int
+    mitigation: str
+    layout: tuple[int, ...]
+    expected_error: float
+    layouts_compared: int
+    depth: int
+    two_qubit_gates: int
+    images: int
+    jobs: tuple[PlannedJob, ...]
+    seconds_left: float | None
+    is_timed: bool = False
+
+    @property
+    def executions(self) -> int:
+        """Executions of all jobs."""
+        return sum(job.executions for job in self.jobs)
+
+    @property
+    def qpu_seconds(self) -> float:
+        """Estimated QPU seconds of all jobs."""
+        return sum(job.qpu_seconds for job in self.jobs)
+
+    @property
+    def quick_seconds(self) -> float:
+        """IBM's quick estimate of the QPU seconds of all jobs."""
+        return sum(job.estimate.quick_seconds for job in self.jobs)
+
+    @property
+    def larger_seconds(self) -> float:
+        """The larger estimate of each job, of all jobs together."""
+        return sum(job.estimate.larger for job in self.jobs)
+
+    @property
+    def least_budget(self) -> int:
+        """The least `--max-qpu-seconds` that leaves every job its margin."""
+        return sum(job.estimate.least_limit() for job in self.jobs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON-safe values."""
+        return {
+            **asdict(self),
+            "qpu_seconds": self.qpu_seconds,
+            "quick_seconds": self.quick_seconds,
+            "least_budget": self.least_budget,
+            "executions": self.executions,
+        }
+
+    def rows(self) -> list[list[str]]:
+        """What `--dry-run` prints: pairs of name and value."""
+        total = sum(job.body_bytes for job in self.jobs)
+        basis = "the device tells no times, so that this is IBM's quick estimate"
+        if self.is_timed:
+            own = (self.qpu_seconds - SECONDS_PER_JOB * len(self.jobs)) / self.executions
+            basis = (
+                f"{SECONDS_PER_JOB:g} s for each job, {own * 1e3:.3f} ms for each execution: the "
+                "device's delay and the circuit's duration"
+            )
+        largest = max(job.body_bytes for job in self.jobs)
+        left = "no limit known"
+        if self.seconds_left is not None:
+            share = self.qpu_seconds / self.seconds_left if self.seconds_left > 0 else math.inf
+            left = f"{share:.1%} of the {self.seconds_left:.0f} s that the account has left"
+        return [
+            ["device", f"{self.device}, calibrated {self.calibration_date or '(unknown)'}"],
+            [
+                "layout",
+                f"qubits {', '.join(map(str, self.layout))}: expected error "
+                f"{self.expected_error:.3f}, the best of {self.layouts_compared} compared",
+            ],
+            ["circuit", f"depth {self.depth}, {self.two_qubit_gates} two-qubit gates"],
+            ["images", f"{self.images}, {self.shots} shots each"],
+            ["mitigation", self.mitigation],
+            ["jobs", f"{len(self.jobs)} in mode {self.mode}{_CHARGED.get(self.mode, '')}"],
+            ["executions", f"{self.executions}, mitigation included"],
+            ["upload", f"{total / 1e3:.0f} kB in all, {largest / 1e3:.0f} kB the largest request"],
+            [
+                "QPU time",
+                f"{self.qpu_seconds:.1f} s estimated ({basis}); {left}",
+            ],
+            [
+                "quick formula",
+                f"{self.quick_seconds:.1f} s by IBM's ({SECONDS_PER_JOB:g} s for each job, "
+                f"{SECONDS_PER_EXECUTION * 1e3:g} ms for each execution)",
+            ],
+            [
+                "least budget",
+                f"--max-qpu-seconds {self.least_budget}: for each job the larger estimate and a "
+                f"margin of {MARGIN_FACTOR - 1:.0%}, at least {MARGIN_SECONDS:g} s",
+            ],
+            [
+                "stopped after",
+                f"about {max(job.max_seconds for job in self.jobs)} s of QPU time at most for one "
+                "job, by the service",
+            ],
+        ]
+
+
+def mitigation_words(spec: IbmRuntime) -> str:
+    """What the options of a spec do against errors, each by its name."""
+    chosen = {
+        "readout mitigation (TREX)": spec.mitigates_readout,
+        "extrapolation to zero noise (ZNE)": spec.extrapolates,
+        "gate twirling": spec.twirls_gates,
+        "measurement twirling": spec.twirls_measurements,
+        "dynamical decoupling": spec.dynamical_decoupling,
+    }
+    named = [name for name, on in chosen.items() if on]
+    return f"{', '.join(named) or 'none'} (resilience level {spec.resilience_level})"
+
+
+def plan_jobs(
+    images: int,
+    size_of: Callable[[int, int], ProgramSize],
+    *,
+    limits: Limits,
+    max_seconds: int,
+    budget: float | None,
+    tight: bool = False,
+) -> tuple[PlannedJob, ...]:
+    """Cut images into jobs of nearly equal size, as few as the limits allow.
+
+    Args:
+        images: Number of images, at least 1.
+        size_of: The size of the job of the images from the first to before the second number.
+        limits: How large one job may be.
+        max_seconds: QPU seconds that the backend's options allow one job.
+        budget: QPU seconds that all jobs may take together, if the user said so.
+        tight: Whether the user gave up the margin between estimates and limits.
+
+    Raises:
+        InvalidValueError: If one image alone is too large, or the estimate is above the budget.
+    """
+    rows = images
+    while True:
+        size = size_of(0, rows)
+        needed = _estimate(size).least_limit(tight=tight)
+        excess = max(
+            size.executions / limits.executions,
+            size.body_bytes / limits.body_bytes,
+            needed / max_seconds,
+        )
+        if excess <= 1:
+            break
+        if rows == 1:
+            raise InvalidValueError(
+                f"Expected one image to fit into a job of {limits.executions} executions, "
+                f"{limits.body_bytes} bytes and {max_seconds} QPU seconds, got {size.executions}, "
+                f"{size.body_bytes} and {needed}: take fewer shots or less mitigation, or raise "
+                "--job-executions, --job-bytes or the backend's max_execution_time."
+            )
+        rows = max(1, min(rows - 1, int(rows / excess)))
+    count = math.ceil(images / rows)
+    edges = [round(images * place / count) for place in range(count + 1)]
+    ranges = list(itertools.pairwise(edges))
+    sizes = {stop - start: size_of(start, stop) for start, stop in reversed(ranges)}
+    found = [sizes[stop - start] for start, stop in ranges]
+    estimates = [_estimate(size) for size in found]
+    check_budget(sum(one.seconds for one in estimates), None, budget=budget, agreed=True)
+    least = [one.least_limit(tight=tight) for one in estimates]
+    caps = share_budget(least, max_seconds, budget)
+    return tuple(
+        PlannedJob(
+            start,
+            stop,
+            size.executions,
+            size.body_bytes,
+            size.qpu_seconds,
+            cap,
+            size.quick_seconds,
+        )
+        for (start, stop), size, cap in zip(ranges, found, caps, strict=True)
+    )
+
+
+def _estimate(size: ProgramSize) -> Estimate:
+    return Estimate(size.qpu_seconds, size.quick_seconds)

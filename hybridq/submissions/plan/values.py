@@ -1,0 +1,56 @@
+"""The expectation values of a submission, image by image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.submissions.ledger.ledger import Ledger
+from hybridq.submissions.plan.submission import Images
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Values:
+    """What is known of each image of a submission.
+
+    Attributes:
+        ids: Names of the images.
+        labels: `(images,)` or `(images, num_classes)`; empty where there are none.
+        here: Which images have their result, `(images,)`.
+        values: What the device gave, `(images, num_observables)`; NaN where no result is here.
+        stds: Standard errors of `values` by the shots, of the same shape; NaN where not known.
+        ideal: The values without noise, of the same shape.
+        simulated: Those with the noise of the device as calibrated, without shots and without
+            mitigation, of the same shape; empty if it was not simulated.
+    """
+
+    ids: tuple[str, ...]
+    labels: NDArray[np.int64]
+    here: NDArray[np.bool_]
+    values: Floats
+    stds: Floats
+    ideal: Floats
+    simulated: Floats
+
+
+def read_values(folder: Path) -> Values:
+    """Read the values of a submission that are here, without asking the service.
+
+    Args:
+        folder: The folder that `submit` made; what `collect` has fetched is in it.
+
+    Raises:
+        MissingFileError: If it is none.
+        InvalidValueError: If it is damaged.
+    """
+    with Ledger.read(folder) as ledger:
+        here, values, stds = ledger.results()
+    images = Images.load(folder, count=len(here))
+    if not here.any():
+        values, stds = np.full((2, *images.ideal.shape), np.nan)
+    return Values(images.ids, images.labels, here, values, stds, images.ideal, images.simulated)

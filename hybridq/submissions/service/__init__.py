@@ -1,0 +1,1 @@
+"""Post the jobs of a submission, find them again, and fetch their results."""

@@ -1,0 +1,50 @@
+"""What a submission holds at the service beside its jobs: the instance, and open sessions."""
+
+from __future__ import annotations
+
+import logging
+
+from hybridq_backends.ibm.trouble import ServiceError
+from hybridq_backends.jobs.service import JobService
+
+from hybridq.errors import InvalidValueError
+from hybridq.submissions.ledger.ledger import Ledger
+
+logger = logging.getLogger("hybridq")
+
+
+def check_account(ledger: Ledger, service: JobService) -> ServiceError | None:
+    """Refuse another instance than the one that knows the submission's jobs.
+
+    Returns:
+        What kept the service from being asked, if something did.
+
+    Raises:
+        InvalidValueError: If the account is of another.
+    """
+    if ledger.account is None:
+        return None
+    try:
+        account = service.account()
+    except ServiceError as error:
+        return error
+    if account not in (None, ledger.account):  # None cannot be compared
+        raise InvalidValueError(
+            "Expected the account and instance that the jobs were posted under, got another: take "
+            "that one again, or post all images anew under this one with `hybridq submit --again`."
+        )
+    return None
+
+
+def close_sessions(ledger: Ledger, service: JobService) -> None:
+    """Take no more jobs in the batch or session in use, nor in sessions of a killed process.
+
+    What cannot be closed is told; the service does it in time.
+    """
+    try:
+        for session_id in ledger.open_sessions():
+            service.close(session_id)
+            ledger.closed_session(session_id)
+        service.close()
+    except ServiceError as error:
+        logger.warning("the batch or session was not closed: %s", error)

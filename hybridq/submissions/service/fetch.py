@@ -1,0 +1,197 @@
+"""Fetching the results of posted chunks, in any process, on any day."""
+
+from __future__ import annotations
+
+import logging
+
+from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.service import JobService, JobState
+
+from hybridq.errors import InvalidValueError
+from hybridq.submissions.ledger.chunks import Chunk, ChunkState
+from hybridq.submissions.ledger.ledger import Ledger
+from hybridq.submissions.service.rate_limit import Clock, growing
+
+logger = logging.getLogger("hybridq")
+
+MOST_FAILURES = 6
+"""Rounds in a row in which no job could be asked for, before fetching stops."""
+MOST_IN_A_ROW = 3
+"""Jobs in a row that could not be asked for, before a round stops."""
+RESULT_TRIES = 3
+"""How often a result that cannot be read is asked for, before its chunk is called failed."""
+RESULT_SECONDS = 2.0
+"""Time between two of them: the service may not have stored it yet."""
+
+
+def fetch_all(
+    ledger: Ledger, service: JobService, *, clock: Clock, wait_seconds: float
+) -> ServiceError | None:
+    """Fetch what is done, and wait for the rest as long as asked.
+
+    Args:
+        ledger: The ledger, open to write.
+        service: Where the jobs are.
+        clock: The time.
+        wait_seconds: How long to go on asking; 0 asks once.
+
+    Returns:
+        What the last round could not ask for, or what ended it early; None if all were answered,
+        though chunks may be outstanding.
+    """
+    ends = clock.now() + wait_seconds
+    failures = 0
+    failed: dict[int, ServiceError] = {}
+    for wait in growing(2.0, 30.0):
+        outstanding = ledger.chunks(ChunkState.POSTED)
+        if not outstanding:
+            return None
+        outstanding.sort(key=lambda chunk: chunk.index in failed)  # none holds up the others
+        answers, failed = _fetch_each(ledger, service, outstanding, clock)
+        last = next(reversed(failed.values()), None)
+        failures = 0 if answers else failures + 1
+        left = ends - clock.now()
+        hopeless = not answers and not any(error.trouble.passes for error in failed.values())
+        if hopeless or failures == MOST_FAILURES or left <= 0:
+            return last
+        if not ledger.chunks(ChunkState.POSTED):
+            return None
+        pause = wait if last is None or last.retry_after is None else last.retry_after
+        counts = ledger.counts()
+        logger.info(
+            "%d of %d chunks are here; asking again in %.0f s",
+            counts.get(ChunkState.DONE, 0),
+            sum(counts.values()),
+            min(pause, left),
+        )
+        clock.sleep(min(pause, left))
+    return None
+
+
+def _fetch_each(
+    ledger: Ledger, service: JobService, chunks: list[Chunk], clock: Clock
+) -> tuple[int, dict[int, ServiceError]]:
+    """Ask for each chunk once, as long as the service answers.
+
+    Returns:
+        How many were answered, and by chunk what kept others from being asked for.
+    """
+    answers = 0
+    failed: dict[int, ServiceError] = {}
+    in_a_row = 0
+    for chunk in chunks:
+        try:
+            fetch(ledger, service, chunk, clock=clock)
+            answers += 1
+            in_a_row = 0
+        except ServiceError as error:
+            failed[chunk.index] = error
+            logger.warning("chunk %d: %s", chunk.index, error)
+            if error.trouble is Trouble.REQUEST:  # which says nothing of other jobs
+                continue
+            in_a_row += 1
+            if not error.trouble.passes or in_a_row == MOST_IN_A_ROW:
+                break
+    return answers, failed
+
+
+def fetch_again(ledger: Ledger, service: JobService, *, clock: Clock) -> ServiceError | None:
+    """Ask once more for results that could not be read, of jobs that are done at the service.
+
+    A rehearsal keeps its results in files, which stay as they are.
+
+    Returns:
+        What kept the service from being asked, if something did.
+    """
+    if service.is_local:
+        return None
+    for chunk in ledger.chunks(ChunkState.FAILED):
+        try:
+            if chunk.job_id and service.report(chunk.job_id).state is JobState.DONE:
+                fetch(ledger, service, chunk, clock=clock)
+        except ServiceError as error:
+            if error.trouble is not Trouble.REQUEST:  # which says nothing of other jobs
+                return error
+    return None
+
+
+def fetch(ledger: Ledger, service: JobService, chunk: Chunk, *, clock: Clock | None = None) -> None:
+    """Ask for the job of one chunk, and keep what has become of it.
+
+    Only what the service says of the job, or a result that cannot be read several times, ends the
+    chunk; a request that fails says nothing of it.
+
+    Args:
+        ledger: The ledger, open to write.
+        service: Where the job is.
+        chunk: The chunk, which has a job.
+        clock: The time; the system's if None.
+
+    Raises:
+        ServiceError: If the service cannot be asked, or does not know the job.
+    """
+    if chunk.job_id is None:
+        raise InvalidValueError(f"Expected a posted chunk, got chunk {chunk.index} without a job.")
+    try:
+        report = service.report(chunk.job_id)
+        if report.qpu_seconds is not None:
+            ledger.charge(chunk.job_id, report.qpu_seconds)
+        if report.state is JobState.DONE:
+            _keep_result(ledger, service, chunk, chunk.job_id, clock or Clock())
+        elif report.state is JobState.CANCELLED:
+            ledger.cancelled(chunk)
+            logger.warning("chunk %d was cancelled", chunk.index)
+        elif report.state is JobState.FAILED:
+            _fail(ledger, chunk, report.reason or "no reason given")
+        elif chunk.reason is not None:
+            ledger.remark(chunk, None)
+    except InvalidValueError as error:
+        _fail(ledger, chunk, str(error))
+    except ServiceError as error:
+        if error.trouble is Trouble.RESULT:
+            _fail(ledger, chunk, str(error))
+            return
+        if error.trouble is Trouble.REQUEST and chunk.reason != str(error):
+            ledger.remark(chunk, str(error))
+        raise
+
+
+def _keep_result(
+    ledger: Ledger, service: JobService, chunk: Chunk, job_id: str, clock: Clock
+) -> None:
+    """Keep a result, asked for again where it cannot be read or is none of this chunk.
+
+    Raises:
+        ServiceError: If the service cannot be asked, or never gives a result that can be read.
+        InvalidValueError: If what it gives is none of this chunk.
+    """
+    for attempt in range(1, RESULT_TRIES + 1):
+        try:
+            ledger.keep(chunk, *service.result(job_id))
+            return
+        except (InvalidValueError, ServiceError) as error:
+            may_pass = isinstance(error, InvalidValueError) or error.trouble is Trouble.RESULT
+            if service.is_local or not may_pass or attempt == RESULT_TRIES:
+                raise
+            logger.info("chunk %d: %s; asking again", chunk.index, error)
+            clock.sleep(RESULT_SECONDS)
+
+
+def _fail(ledger: Ledger, chunk: Chunk, reason: str) -> None:
+    ledger.fail(chunk, reason)
+    logger.warning("chunk %d failed: %s", chunk.index, reason)
+
+
+def fetch_charges(ledger: Ledger, service: JobService) -> None:
+    """Ask again what jobs were charged, where that is not known: of earlier attempts, too."""
+    waited_for = {chunk.job_id for chunk in ledger.chunks(ChunkState.POSTED)}
+    for job in ledger.jobs():
+        if job.qpu_seconds is None and job.job_id not in waited_for:
+            try:
+                seconds = service.report(job.job_id).qpu_seconds
+            except ServiceError as error:
+                if error.trouble is Trouble.REQUEST:  # which says nothing of other jobs
+                    continue
+                return
+            if seconds is not None:
+                ledger.charge(job.job_id, seconds)

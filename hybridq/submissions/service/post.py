@@ -1,0 +1,138 @@
+"""Posting the chunks of a submission, each at most once, whatever happens in between."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+
+from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.service import JobService
+
+from hybridq.submissions.ledger.chunks import Chunk, ChunkState
+from hybridq.submissions.ledger.ledger import Ledger
+from hybridq.submissions.plan.circuit import Pub
+from hybridq.submissions.plan.estimates import Estimates
+from hybridq.submissions.service.rate_limit import Clock, Pace
+from hybridq.submissions.service.reconcile import look_up
+
+logger = logging.getLogger("hybridq")
+
+MOST_TRIES = 8
+"""Refused posts of one chunk in a row, before it is given up for now."""
+MOST_DOUBTS = 3
+"""Posts in a row without an answer, before no more are made."""
+
+
+def post_all(
+    ledger: Ledger,
+    service: JobService,
+    pub_of: Callable[[Chunk], Pub],
+    *,
+    clock: Clock,
+    pace: Pace,
+    settle_seconds: float,
+    max_seconds_of: Callable[[Chunk], int | None] = lambda _: None,
+    most_estimated: float = math.inf,
+) -> ServiceError | None:
+    """Post every chunk that is planned; what may have been posted before must be looked up first.
+
+    Args:
+        ledger: The ledger, open to write.
+        service: Where to post.
+        pub_of: The PUB of a chunk.
+        clock: The time.
+        pace: The rate of posts.
+        settle_seconds: How long to wait before a job that is not listed is looked up again.
+        max_seconds_of: QPU seconds after which the service stops a chunk's job.
+        most_estimated: QPU seconds that the service may estimate of all jobs together.
+
+    Returns:
+        What ended it before all were posted; None if nothing did. What could not be known stays
+        `uncertain` in the ledger either way.
+    """
+    stopped = None
+    doubts = 0
+    estimates = Estimates(ledger, service, most_estimated)
+    waiting = ledger.chunks(ChunkState.PLANNED)
+    for place, chunk in enumerate(waiting):
+        try:
+            _post(ledger, service, chunk, pub_of(chunk), clock, pace, max_seconds_of(chunk))
+            doubts = 0
+            logger.info("chunk %d posted (%d of %d)", chunk.index, place + 1, len(waiting))
+            estimates.check()
+        except ServiceError as error:
+            if error.maybe_accepted:
+                doubts += 1
+                logger.warning("chunk %d: %s", chunk.index, error)
+                if doubts < MOST_DOUBTS:
+                    continue
+            stopped = error
+            break
+    if waiting:
+        trouble = look_up(ledger, service, clock=clock, settle_seconds=settle_seconds)
+        if trouble is not None:
+            logger.warning("the jobs that were posted are not looked up yet: %s", trouble)
+    try:
+        estimates.check()  # jobs whose answer was lost
+    except ServiceError as error:
+        stopped = stopped or error
+    return stopped
+
+
+def _post(
+    ledger: Ledger,
+    service: JobService,
+    chunk: Chunk,
+    pub: Pub,
+    clock: Clock,
+    pace: Pace,
+    max_seconds: int | None,
+) -> None:
+    """Post one chunk; again where the service has certainly refused it for a passing reason.
+
+    Raises:
+        ServiceError: If it is not accepted; the ledger then says `planned`, `failed` or
+            `uncertain`.
+    """
+    reopened = False
+    for attempt in range(MOST_TRIES):
+        pace.wait()
+        try:
+            service.ready()
+        except ServiceError as error:  # nothing was sent
+            refusal = error
+        else:
+            ledger.intend(chunk, max_seconds=max_seconds)
+            try:
+                job_id = service.post(pub, (chunk.tag, ledger.name), max_seconds=max_seconds)
+            except KeyboardInterrupt:
+                if not service.maybe_posted:
+                    ledger.refuse(chunk, "interrupted before it was posted")
+                raise
+            except ServiceError as error:
+                if error.maybe_accepted:
+                    ledger.doubt(chunk, str(error))
+                    raise
+                if error.trouble is Trouble.REQUEST:
+                    ledger.fail(chunk, str(error))
+                    raise
+                ledger.refuse(chunk, str(error))
+                refusal = error
+            else:
+                ledger.accept(chunk, job_id)
+                return
+        closed = refusal.trouble is Trouble.CLOSED and not reopened
+        closed = closed and service.session_id is None  # a session costs while it is open
+        if attempt == MOST_TRIES - 1 or not (closed or refusal.trouble.passes):
+            raise refusal
+        if closed:
+            reopened = True
+            service.reopen()
+            logger.info("the batch was closed: opening another")
+            continue
+        wait = refusal.retry_after
+        if wait is None:
+            wait = 60.0 if refusal.trouble is Trouble.RATE else min(60.0, 2.0 * 2**attempt)
+        logger.info("%s; trying again in %.0f s", refusal.trouble, wait)
+        clock.sleep(wait)

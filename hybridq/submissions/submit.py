@@ -1,0 +1,374 @@
+"""`hybridq submit`: from a trained run to jobs on a device, each posted at most once."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from hybridq_backends import Executable, open_backend
+from hybridq_backends.ibm.job_size import ProgramSize, program_size, repetition_delay
+from hybridq_backends.ibm.preflight import preflight
+from hybridq_backends.ibm.trouble import ServiceError
+from hybridq_backends.jobs.opening import open_jobs
+from hybridq_backends.layout.choose import rank_layouts
+from numpy.typing import NDArray
+
+from hybridq.config import FinetuneConfig, SubmitConfig
+from hybridq.data.pseudonyms import Pseudonyms, pseudonyms_of
+from hybridq.errors import InvalidValueError
+from hybridq.models.checkpoint import ModelSpec, load_model, read_spec
+from hybridq.models.heads import quantum_layers
+from hybridq.quantum.layer import QuantumLayer
+from hybridq.runs.folder import create_run, read_config, write_config, write_environment
+from hybridq.runs.lock import locked
+from hybridq.runs.recorded import check_hidden
+from hybridq.submissions.ledger.ledger import Ledger
+from hybridq.submissions.plan.budget import check_budget
+from hybridq.submissions.plan.circuit import Program, check_quantum, compile_program, shift_rule
+from hybridq.submissions.plan.comparison import fingerprints_beside
+from hybridq.submissions.plan.images import (
+    Source,
+    choose_threshold,
+    features_of,
+    source_of,
+    without_names,
+)
+from hybridq.submissions.plan.plan import (
+    REHEARSAL,
+    Limits,
+    Plan,
+    mitigation_words,
+    plan_jobs,
+)
+from hybridq.submissions.plan.submission import (
+    COMMAND,
+    Images,
+    Submission,
+    content_of,
+    fingerprint_of,
+    model_hash,
+    runtime_spec,
+)
+from hybridq.submissions.service.deduplication import find_same
+from hybridq.submissions.service.rate_limit import Clock
+from hybridq.submissions.service.resume import go_on
+
+logger = logging.getLogger("hybridq")
+
+MOST_SIMULATED_QUBITS = 8
+"""Width of the compiled circuit up to which the device is also simulated as calibrated, exactly.
+
+With eight qubits an image takes about 0.07 s on one core, with twelve 15 s."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What `submit` came to.
+
+    Attributes:
+        folder: The submission's folder; None for a dry run.
+        plan: What it costs; None where an earlier submission went on.
+        trouble: What ended the posting early.
+        same: For a dry run, the submission of the same work that there is already.
+    """
+
+    folder: Path | None
+    plan: Plan | None = None
+    trouble: ServiceError | None = None
+    same: Path | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The images and the model that a command names.
+
+    Attributes:
+        spec: What the model is.
+        source: The images.
+        content: The hash of both.
+        pseudonyms: What stands for names of images, if anything does.
+    """
+
+    spec: ModelSpec
+    source: Source
+    content: str
+    pseudonyms: Pseudonyms | None = None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the model makes of the images, without noise; the same for every backend.
+
+    Attributes:
+        asked: The images and the model.
+        layer: The model's quantum layer.
+        features: Of the encoder, `(images, num_features)`.
+        angles: `(images, num_inputs)`, radians.
+        ideal: Expectation values, `(images, num_observables)`.
+        threshold: The threshold that validation chooses.
+    """
+
+    asked: Asked
+    layer: QuantumLayer
+    features: torch.Tensor
+    angles: torch.Tensor
+    ideal: NDArray[np.float64]
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Work:
+    """A new submission, ready to be written and posted.
+
+    Attributes:
+        submission: What it is of.
+        images: Its images.
+        program: Its circuit and angles.
+        plan: What it costs.
+    """
+
+    submission: Submission
+    images: Images
+    program: Program
+    plan: Plan
+
+
+def submit(config: SubmitConfig, *, clock: Clock | None = None) -> Outcome:
+    """Post the images of a run as jobs, or go on with the submission that did.
+
+    Args:
+        config: What to send where, to one backend.
+        clock: The time; the system's if None.
+
+    Raises:
+        HybridqError: If what was asked for cannot be done; nothing is posted then.
+    """
+    clock = clock or Clock()
+    if config.levels or config.compare:
+        raise InvalidValueError(
+            "Expected one backend, got levels or backends to compare: call `compare_backends`."
+        )
+    check_options(config)
+    asked = read_asked(config)
+    fingerprint = fingerprint_of(asked.content, config.backend)
+    is_paid = runtime_spec(config.backend).rehearse is None and not config.dry_run
+
+    def same() -> Path | None:
+        if config.again:
+            return None
+        beside = fingerprints_beside(config.runs, fingerprint)
+        return find_same(config.runs, fingerprint, asked.content, is_paid=is_paid, beside=beside)
+
+    folder = same()
+    if folder is not None and not config.dry_run:
+        Submission.load(folder).at(config.run, folder)
+        return Outcome(folder, trouble=go_on(config, folder, clock))
+    with open_backend("statevector") as exact:
+        work = prepare(config, compute_inputs(config, asked, exact))
+    if config.dry_run:
+        return Outcome(None, work.plan, same=folder)
+    check_budget(
+        work.plan.qpu_seconds,
+        work.plan.seconds_left,
+        budget=config.max_qpu_seconds,
+        agreed=config.yes or work.plan.mode == REHEARSAL,
+        larger=work.plan.larger_seconds,
+    )
+    with making(config.runs):
+        # another process may have made it in the meantime
+        folder = same()
+        is_new = folder is None
+        if folder is None:
+            folder = create(config, work, asked)
+    trouble = go_on(config, folder, clock, is_new=is_new)
+    return Outcome(folder, work.plan if is_new else None, trouble)
+
+
+@contextmanager
+def making(runs: Path) -> Iterator[None]:
+    """Be the only process that makes submissions in a folder of runs."""
+    runs.mkdir(parents=True, exist_ok=True)
+    with locked(runs / f".{COMMAND}.lock", "makes a submission there", wait_seconds=60.0):
+        yield
+
+
+def check_options(config: SubmitConfig) -> None:
+    """Refuse options that contradict each other.
+
+    Raises:
+        InvalidValueError: If some do, or the backend takes no jobs.
+    """
+    if runtime_spec(config.backend).max_qpu_seconds is not None:
+        raise InvalidValueError(
+            "Expected the budget of a submission in --max-qpu-seconds, got it in "
+            f"{config.backend!r}: take it out of --backend."
+        )
+    if config.again and (config.repost or config.retry_failed):
+        raise InvalidValueError(
+            "Expected either a new submission (--again) or the old one's chunks posted anew "
+            "(--repost, --retry-failed), got both: leave one out."
+        )
+
+
+def create(config: SubmitConfig, work: Work, asked: Asked) -> Path:
+    """Write a new submission; it counts once its ledger is there, which comes last.
+
+    Where it cannot be written whole, nothing is left of it.
+    """
+    folder = create_run(config.runs, COMMAND, config.name or config.run.name)
+    name = f"hybridq-{uuid.uuid4().hex[:12]}"
+    try:
+        write_config(folder, without_names(config, asked.source, asked.pseudonyms))
+        write_environment(folder, seed=config.seed, backend={"plan": work.plan.to_dict()})
+        work.submission.model_copy(update={"name": name}).save(folder)
+        work.images.save(folder)
+        work.program.save(folder)
+        Ledger.create(folder, [(job.start, job.stop) for job in work.plan.jobs], name=name)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # nothing of it was posted
+        raise
+    logger.info("submission folder %s", folder)
+    return folder
+
+
+def read_asked(config: SubmitConfig) -> Asked:
+    """Read what a command names.
+
+    Raises:
+        HybridqError: If it cannot be read, or the model has no circuit.
+    """
+    run = read_config(config.run, FinetuneConfig, "finetune")
+    spec = read_spec(config.run)
+    check_quantum(spec.head.name)
+    pseudonyms = pseudonyms_of(config, run, folder=config.runs)
+    check_hidden(run, pseudonyms)
+    source = source_of(config, run, spec, pseudonyms)
+    content = content_of(config.run, source.ids, source.images)
+    return Asked(spec, source, content, pseudonyms)
+
+
+def compute_inputs(config: SubmitConfig, asked: Asked, exact: Executable) -> Inputs:
+    """Compute what every backend's jobs are made of.
+
+    Args:
+        config: What to send.
+        asked: The images and the model.
+        exact: A backend without noise.
+    """
+    model, _ = load_model(config.run, backend=exact)
+    (layer,) = quantum_layers(model.head)
+    features = features_of(model, asked.source)
+    with torch.inference_mode():
+        angles = model.angles(features)
+        ideal = model.expvals(angles).double().numpy()
+    threshold = choose_threshold(model, asked.source, asked.spec.task)
+    return Inputs(asked, layer, features, angles, ideal, threshold)
+
+
+def prepare(config: SubmitConfig, inputs: Inputs, *, device: str | None = None) -> Work:
+    """Compile, check and count; nothing is written or posted.
+
+    Args:
+        config: What to send where.
+        inputs: What the jobs are made of.
+        device: The device to take where the backend leaves it to the account.
+    """
+    asked, layer, angles, ideal = inputs.asked, inputs.layer, inputs.angles, inputs.ideal
+    source, spec = asked.source, asked.spec
+    runtime = runtime_spec(config.backend)
+    if runtime.rehearse is None and runtime.device is None and device is not None:
+        runtime = runtime.model_copy(update={"device": device})
+    with open_backend(runtime) as backend:
+        ranked = rank_layouts(
+            layer.qnn.split.circuit,
+            backend.device.target,
+            optimization_level=runtime.optimization_level,
+            seeds=range(
+                runtime.compiler_seed, runtime.compiler_seed + config.layout_seeds
+            ),  # the first is that of the final compilation
+        )
+        best = ranked[0]
+        rule = shift_rule(layer, backend, layout=best.layout)
+        program = compile_program(rule, layer, angles)
+        narrow = backend.device_for(rule.prepared)
+        preflight(program.circuit, program.column, program.angles, narrow)
+
+        delay = repetition_delay(backend.device)
+
+        def size_of(start: int, stop: int) -> ProgramSize:
+            return program_size(*program.pub(start, stop), runtime, narrow, rep_delay=delay)
+
+        jobs = plan_jobs(
+            len(source.ids),
+            size_of,
+            limits=Limits(config.job_executions, config.job_bytes),
+            max_seconds=runtime.max_execution_time,
+            budget=config.max_qpu_seconds,
+            tight=config.tight_budget,
+        )
+        hardware = runtime.rehearse is None
+        service = open_jobs(runtime, Path(), backend.device)
+        plan = Plan(
+            device=backend.device.name,
+            calibration_date=backend.describe()["calibration_date"],
+            backend=config.backend,
+            mode=runtime.mode if hardware else REHEARSAL,
+            shots=runtime.shots,
+            mitigation=mitigation_words(runtime),
+            layout=best.layout,
+            expected_error=best.expected_error,
+            layouts_compared=len(ranked),
+            depth=program.circuit.depth(),
+            two_qubit_gates=program.circuit.num_nonlocal_gates(),
+            images=len(source.ids),
+            jobs=jobs,
+            seconds_left=service.seconds_left(),
+            is_timed=size_of(0, 1).device_seconds is not None,
+        )
+        simulated = ideal[:0]
+        if not config.dry_run:
+            simulated = _simulated(backend, layer, best.layout, angles)
+    return Work(
+        Submission(
+            fingerprint=fingerprint_of(asked.content, config.backend),
+            content=asked.content,
+            run=config.run.absolute(),
+            model_hash=model_hash(config.run),
+            backend=config.backend,
+            device=backend.device.name if hardware else None,
+            data=source.name,
+            split=source.split,
+            class_names=spec.class_names,
+            positive=spec.positive,
+            task=spec.task,
+            threshold=inputs.threshold,
+            plan=plan.to_dict(),
+            seed=config.seed,
+            max_qpu_seconds=config.max_qpu_seconds,
+        ),
+        Images(source.ids, source.labels, inputs.features.float().numpy(), ideal, simulated),
+        program,
+        plan,
+    )
+
+
+def _simulated(
+    backend: Executable, layer: QuantumLayer, layout: tuple[int, ...], angles: torch.Tensor
+) -> NDArray[np.float64]:
+    """What the device as calibrated would give on the same qubits, without shots."""
+    with backend.simulated() as twin:
+        rule = shift_rule(layer, twin, layout=layout)
+        width = rule.prepared.circuit.num_qubits
+        if width > MOST_SIMULATED_QUBITS:
+            most = MOST_SIMULATED_QUBITS
+            logger.info("circuit on %d qubits, more than %d: device not simulated", width, most)
+            return np.empty((0, layer.qnn.output_shape[0]))
+        own = compile_program(rule, layer, angles)
+        return twin.run_angles(rule.prepared, own.angles).values

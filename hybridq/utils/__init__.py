@@ -1,0 +1,1 @@
+"""Files, text, memory and checks that every part uses."""

@@ -1,0 +1,91 @@
+"""CSV files: no cell is a formula to a spreadsheet, and each is read back as it was."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hybridq_backends.utils.atomic import write_bytes
+from hybridq_backends.utils.files import read_text
+
+from hybridq.errors import InvalidValueError
+
+_FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
+"""How a cell begins that a spreadsheet would run, and one that was marked as text before."""
+
+MAX_BYTES = 2**30
+"""Most bytes of a table."""
+
+_MARK = "'"
+"""Before such a cell: it makes it text."""
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table as CSV; what a spreadsheet would run gets a quote mark before it, numbers do not."""
+    return "".join(_line([_safe(cell) for cell in row]) for row in (header, *rows))
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write a table as `csv_text`, atomically."""
+    write_bytes(path, csv_text(header, rows).encode(errors="backslashreplace"))
+
+
+def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows that `write_csv` wrote.
+
+    Raises:
+        MissingFileError: If the file is missing.
+        InvalidValueError: If it is no such table.
+    """
+    remedy = "restore it from a copy, or make it again."
+    text = read_text(path, "a CSV table", remedy, limit=MAX_BYTES)
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        lines = [[_plain(cell) for cell in row] for row in reader]
+    except csv.Error as error:
+        raise InvalidValueError(
+            f"Expected a CSV table in {path}, got a damaged file ({error}): {remedy}"
+        ) from error
+    header = lines[0] if lines else []
+    if not header or len(set(header)) != len(header):
+        raise InvalidValueError(
+            f"Expected a line of different column names first in {path}, got "
+            f"{','.join(header)!r}: {remedy}"
+        )
+    if not text.endswith("\n"):  # as every table ends that was written whole
+        raise InvalidValueError(
+            f"Expected a whole line at the end of {path}, got a file that was cut off: {remedy}"
+        )
+    for number, row in enumerate(lines[1:], start=2):
+        if len(row) != len(header):
+            raise InvalidValueError(
+                f"Expected {len(header)} cells in row {number} of {path}, got {len(row)}: {remedy}"
+            )
+    return header, lines[1:]
+
+
+def _line(cells: Sequence[str]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\r\n").writerow(cells)  # so that both are quoted in a cell
+    return buffer.getvalue().removesuffix("\r\n") + "\n"
+
+
+def _safe(cell: Any) -> str:
+    text = "" if cell is None else str(cell)
+    return _MARK + text if _FORMULA.match(text) and not _is_number(text) else text
+
+
+def _plain(cell: str) -> str:
+    return cell[1:] if cell.startswith(_MARK) and _FORMULA.match(cell) else cell
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return text.isascii() and "_" not in text and not text[0].isspace()
