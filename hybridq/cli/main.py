@@ -25,12 +25,12 @@ from pydantic import ValidationError
 
 from hybridq import __version__, config
 from hybridq.cli.complaints import explain, pydantic_line, shortened
-from hybridq.data.pseudonyms import forget_names
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.threads import set_environment
 from hybridq.utils.files import read_json, read_toml
 from hybridq.utils.memory import keep_freed_memory
 from hybridq.utils.outside import outside_cause, space_error
+from hybridq.utils.pseudonyms import forget_names
 
 EXIT_FAILED = 1
 EXIT_WRONG_INPUT = 2

@@ -121,8 +121,8 @@ def data_fetch(config: DataFetchConfig) -> int:
 def data_check(config: DataCheckConfig) -> int:
     """Print what is in a data set; exit code 2 if it cannot be used as it is."""
     from hybridq.data import check_data
-    from hybridq.data.pseudonyms import pseudonyms_of
     from hybridq.data.source import is_own, own_name
+    from hybridq.utils.pseudonyms import pseudonyms_of
 
     pseudonyms = pseudonyms_of(config)
     findings = check_data(config.data, data_root=config.data_root, pseudonyms=pseudonyms)

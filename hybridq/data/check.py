@@ -21,12 +21,12 @@ from hybridq.data.dataset import (
 )
 from hybridq.data.hidden import Hidden
 from hybridq.data.provenance import unofficial
-from hybridq.data.pseudonyms import Pseudonyms
 from hybridq.data.source import check_one_shape, load_data, parse_source
 from hybridq.data.sources.folder import scan_folder
 from hybridq.data.sources.images import probe_image, read_image
 from hybridq.data.sources.records import Record, check_records, class_names, complete_splits
 from hybridq.errors import HybridqError
+from hybridq.utils.pseudonyms import Pseudonyms
 from hybridq.utils.text import counted, listed, quoted
 
 Level = Literal["info", "warning", "error"]

@@ -10,11 +10,11 @@ from pathlib import Path, PurePath
 
 from hybridq_backends.utils.names import legible
 
-from hybridq.data.pseudonyms import Pseudonyms
 from hybridq.data.source import own_name
 from hybridq.data.sources.manifest import MANIFEST, MAX_BYTES
 from hybridq.errors import HybridqError
 from hybridq.utils.files import read_text
+from hybridq.utils.pseudonyms import Pseudonyms
 
 
 class Hidden:

@@ -13,12 +13,12 @@ import numpy as np
 from hybridq_backends.utils.names import legible
 
 from hybridq.data.dataset import SPLITS, ImageData, ImageSplit, Task
-from hybridq.data.pseudonyms import Pseudonyms, is_pseudonym, note_names
 from hybridq.data.sources.fetch import ensure_file
 from hybridq.data.sources.medmnist import MEDMNIST, MedMnistSet
 from hybridq.data.sources.npz import NpzReader, class_count, open_npz
 from hybridq.data.splits import class_members
 from hybridq.errors import InvalidValueError, MissingFileError
+from hybridq.utils.pseudonyms import Pseudonyms, is_pseudonym, note_names
 
 Fields = dict[str, Any]
 _PHANTOM_FIELDS: Mapping[str, Callable[[str], Any]] = {

@@ -24,7 +24,6 @@ from hybridq.data import (
     notes_of,
 )
 from hybridq.data.provenance import other_splits
-from hybridq.data.pseudonyms import Pseudonyms, pseudonyms_of
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.baseline_cache import cached_baselines
 from hybridq.evaluation.baselines import baseline_probs
@@ -44,6 +43,7 @@ from hybridq.runs.folder import (
 )
 from hybridq.runs.recorded import check_hidden, recorded
 from hybridq.utils.files import without_nan, write_csv, write_json
+from hybridq.utils.pseudonyms import Pseudonyms, pseudonyms_of
 from hybridq.utils.text import listed
 
 logger = logging.getLogger("hybridq")

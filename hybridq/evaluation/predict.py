@@ -14,7 +14,6 @@ from hybridq_backends.utils.names import legible
 from numpy.typing import NDArray
 
 from hybridq.config import FinetuneConfig, PredictConfig
-from hybridq.data.pseudonyms import Pseudonyms, note_names, pseudonyms_of, tell_names
 from hybridq.data.sources.images import check_image, is_image_file, read_image
 from hybridq.data.sources.inside import Inside
 from hybridq.errors import InvalidValueError, MissingFileError
@@ -22,6 +21,7 @@ from hybridq.models.checkpoint import load_model
 from hybridq.models.classifier import probabilities
 from hybridq.runs.folder import read_config
 from hybridq.utils.files import check_out, check_regular, csv_text, write_csv
+from hybridq.utils.pseudonyms import Pseudonyms, note_names, pseudonyms_of, tell_names
 
 logger = logging.getLogger("hybridq")
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal, cast
 
 from hybridq.config import ReportConfig
-from hybridq.data.pseudonyms import pseudonyms_of, tell_names
 from hybridq.data.source import is_own
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.views import Views
@@ -43,6 +42,7 @@ from hybridq.report.sources.recipes import source_names
 from hybridq.report.sources.sources import Source, Sources, read_sources
 from hybridq.threads import one_thread
 from hybridq.utils.files import check_out, write_text
+from hybridq.utils.pseudonyms import pseudonyms_of, tell_names
 from hybridq.utils.text import counted
 
 logger = logging.getLogger("hybridq")

@@ -21,7 +21,6 @@ from hybridq_backends.layout.choose import rank_layouts
 from numpy.typing import NDArray
 
 from hybridq.config import FinetuneConfig, SubmitConfig
-from hybridq.data.pseudonyms import Pseudonyms, pseudonyms_of
 from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, load_model, read_spec
 from hybridq.models.heads import quantum_layers
@@ -59,6 +58,7 @@ from hybridq.submissions.plan.submission import (
 from hybridq.submissions.service.deduplication import find_same
 from hybridq.submissions.service.rate_limit import Clock
 from hybridq.submissions.service.resume import go_on
+from hybridq.utils.pseudonyms import Pseudonyms, pseudonyms_of
 
 logger = logging.getLogger("hybridq")
 

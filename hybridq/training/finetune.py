@@ -21,7 +21,6 @@ from hybridq.config import FinetuneConfig
 from hybridq.data import ImageData, ImageSplit, data_record, labelled_subset, load_data
 from hybridq.data.dataset import absent_classes
 from hybridq.data.provenance import hashes_of_splits
-from hybridq.data.pseudonyms import pseudonyms_of
 from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, hashes_of, save_model
 from hybridq.models.classifier import HybridClassifier, head_summary, probabilities
@@ -50,6 +49,7 @@ from hybridq.training.optimizer import decay_groups, head_groups, one_cycle
 from hybridq.training.seeding import derive_seed, step_generator
 from hybridq.utils.files import write_json
 from hybridq.utils.finite import check_finite
+from hybridq.utils.pseudonyms import pseudonyms_of
 from hybridq.utils.text import listed
 
 logger = logging.getLogger("hybridq")

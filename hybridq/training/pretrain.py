@@ -13,7 +13,6 @@ from torch.utils.data import DataLoader
 
 from hybridq.config import PretrainConfig
 from hybridq.data import ImageData, data_record, load_data
-from hybridq.data.pseudonyms import pseudonyms_of
 from hybridq.data.sources.medmnist import MEDMNIST
 from hybridq.errors import InvalidValueError
 from hybridq.models.encoders.initial import encoder_for
@@ -41,6 +40,7 @@ from hybridq.training.loop import (
 from hybridq.training.optimizer import decay_groups, warmup_cosine
 from hybridq.training.seeding import derive_seed, step_generator
 from hybridq.utils.files import write_json
+from hybridq.utils.pseudonyms import pseudonyms_of
 from hybridq.utils.weights import hash_of_file
 
 logger = logging.getLogger("hybridq")

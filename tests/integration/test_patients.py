@@ -11,7 +11,7 @@ from PIL import Image
 
 from hybridq.cli import main as cli
 from hybridq.data import load_data
-from hybridq.data.pseudonyms import KEY_VARIABLE, Pseudonyms, make_key
+from hybridq.utils.pseudonyms import KEY_VARIABLE, Pseudonyms, make_key
 
 pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
 

@@ -11,7 +11,9 @@ import pytest
 
 from hybridq.config import EvaluateConfig, FinetuneConfig
 from hybridq.data import check_data, load_data
-from hybridq.data.pseudonyms import (
+from hybridq.errors import HybridqError, InvalidValueError
+from hybridq.runs.recorded import recorded
+from hybridq.utils.pseudonyms import (
     KEY_VARIABLE,
     Pseudonyms,
     default_path,
@@ -20,8 +22,6 @@ from hybridq.data.pseudonyms import (
     pseudonyms_of,
     read_key,
 )
-from hybridq.errors import HybridqError, InvalidValueError
-from hybridq.runs.recorded import recorded
 
 pytestmark = pytest.mark.usefixtures("isolated")
 

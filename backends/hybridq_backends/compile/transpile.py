@@ -358,7 +358,7 @@ def check_isa(circuit: QuantumCircuit, target: Target) -> None:
     Raises:
         InvalidValueError: If an instruction is not in the target.
     """
-    from qiskit_ibm_runtime.utils import is_isa_circuit
+    from qiskit_ibm_runtime.utils.utils import is_isa_circuit
 
     complaint = is_isa_circuit(circuit, target)
     if complaint:

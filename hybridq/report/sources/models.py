@@ -11,12 +11,12 @@ from hybridq_backends import open_backend
 
 from hybridq.config import FinetuneConfig, ReportConfig
 from hybridq.data import ImageData
-from hybridq.data.pseudonyms import is_pseudonym, pseudonyms_of
 from hybridq.errors import HybridqError
 from hybridq.evaluation.evaluate import data_for
 from hybridq.models.checkpoint import ModelSpec, load_model
 from hybridq.models.classifier import HybridClassifier
 from hybridq.report.sources.sources import Source, Sources
+from hybridq.utils.pseudonyms import is_pseudonym, pseudonyms_of
 
 logger = logging.getLogger("hybridq")
 

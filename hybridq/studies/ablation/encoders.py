@@ -15,7 +15,6 @@ from torch import Tensor
 
 from hybridq.config import AblationStudyConfig, PretrainConfig
 from hybridq.data import SPLITS, ImageData, load_data
-from hybridq.data.pseudonyms import pseudonyms_of
 from hybridq.evaluation.views import Views, views_of
 from hybridq.models.encoders.initial import encoder_for
 from hybridq.models.encoders.mobilenet import NUM_FEATURES, Encoder, random_encoder_like
@@ -25,6 +24,7 @@ from hybridq.runs.folder import read_result
 from hybridq.studies.ablation.grid import given_encoders
 from hybridq.training.pretrain import pretrain
 from hybridq.utils.files import atomic_path
+from hybridq.utils.pseudonyms import pseudonyms_of
 
 BATCH = 128
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from hybridq.config import AblationStudyConfig, HeadConfig, PretrainConfig
-from hybridq.data.pseudonyms import pseudonyms_of
 from hybridq.data.source import is_own, own_name, parse_source
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.evaluation import baselines
 from hybridq.models.encoders.mobilenet import encoder_file
 from hybridq.runs.folder import read_config, read_result
+from hybridq.utils.pseudonyms import pseudonyms_of
 
 MOST_FRACTIONS = 20
 

@@ -14,7 +14,6 @@ from tqdm import tqdm
 
 from hybridq.config import AblationStudyConfig, FinetuneConfig
 from hybridq.data import data_record, notes_of
-from hybridq.data.pseudonyms import pseudonyms_of
 from hybridq.runs.recorded import check_same_data, recorded, resumed
 from hybridq.studies.ablation.choice import Choice, choose
 from hybridq.studies.ablation.encoders import (
@@ -53,6 +52,7 @@ from hybridq.studies.engine.units import Work, run_stage
 from hybridq.training.compute import check_training_memory
 from hybridq.utils.files import without_nan, write_csv, write_json
 from hybridq.utils.limits import check_workers
+from hybridq.utils.pseudonyms import pseudonyms_of
 from hybridq.utils.text import counted
 
 logger = logging.getLogger("hybridq")

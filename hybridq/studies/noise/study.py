@@ -14,7 +14,6 @@ from tqdm import tqdm
 from hybridq.config import FinetuneConfig, NoiseStudyConfig
 from hybridq.data import data_record, notes_of
 from hybridq.data.provenance import other_splits
-from hybridq.data.pseudonyms import pseudonyms_of
 from hybridq.evaluation.evaluate import limited_split
 from hybridq.evaluation.tables import interval, table
 from hybridq.models.checkpoint import check_model
@@ -38,6 +37,7 @@ from hybridq.utils.files import (
     write_jsonl,
 )
 from hybridq.utils.limits import check_workers
+from hybridq.utils.pseudonyms import pseudonyms_of
 from hybridq.utils.text import counted, listed
 
 logger = logging.getLogger("hybridq")

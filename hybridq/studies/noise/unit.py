@@ -17,7 +17,6 @@ from torch import Tensor
 
 from hybridq.config import FinetuneConfig, HeadConfig, NoiseStudyConfig
 from hybridq.data import ImageData, ImageSplit
-from hybridq.data.pseudonyms import pseudonyms_of
 from hybridq.evaluation.evaluate import BATCH, classify, data_for, limited_split, threshold_for
 from hybridq.evaluation.metrics.scores import all_metrics, balanced_accuracy, predict_labels
 from hybridq.evaluation.statistics import Metrics
@@ -26,6 +25,7 @@ from hybridq.models.classifier import HybridClassifier, probabilities
 from hybridq.models.heads.base import quantum_block
 from hybridq.runs.folder import read_config
 from hybridq.studies.noise.grid import BY_SCALE, REHEARSED, Grid
+from hybridq.utils.pseudonyms import pseudonyms_of
 
 Floats = NDArray[np.float64]
 

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from hybridq.config import FinetuneConfig, SubmitConfig
 from hybridq.data import ImageData
-from hybridq.data.pseudonyms import Pseudonyms, note_names
 from hybridq.data.sources.images import read_image
 from hybridq.evaluation.evaluate import BATCH, classify, data_for, limited_split, threshold_for
 from hybridq.evaluation.predict import image_files
 from hybridq.models.checkpoint import ModelSpec
 from hybridq.models.classifier import HybridClassifier
 from hybridq.runs.recorded import recorded
+from hybridq.utils.pseudonyms import Pseudonyms, note_names
 
 logger = logging.getLogger("hybridq")
 
