@@ -164,6 +164,7 @@ def _on_ray(
     options: dict[str, Any] = {"log_to_driver": False}
     if address == "local":
         options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    answer = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -171,6 +172,8 @@ def _on_ray(
             f"Expected a Ray cluster at {address!r}, got {' '.join(str(error).split())[:200]}: "
             "check --ray."
         ) from error
+    if answer is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, answer)  # Ray has put one in its place that exits with 15
     try:
         remote = ray.remote(num_cpus=1)(_run_packed)
         running = {remote.remote(ray.cloudpickle.dumps((function, unit))): unit for unit in units}

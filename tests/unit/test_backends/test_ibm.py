@@ -83,8 +83,8 @@ class StubService:
 
 @pytest.fixture
 def service(monkeypatch):
-    for module in ("account", "troubles"):
-        monkeypatch.setattr(f"backends.{module}.QiskitRuntimeService", StubService)
+    for module in ("account", "exceptions"):
+        monkeypatch.setattr(f"hybridq_backends.ibm.{module}.QiskitRuntimeService", StubService)
     monkeypatch.setattr(StubService, "error", None)
     monkeypatch.setattr(StubService, "saved", {})
     return StubService

@@ -85,7 +85,11 @@ def test_a_local_ray_cluster(monkeypatch):
     pytest.importorskip("ray")
     spin = "777"
     monkeypatch.setenv("GOMP_SPINCOUNT", spin)
-    found = dict(run_units(square_and_settings, [1, 2, 3], workers=1, ray="local"))
+    answer = signal.getsignal(signal.SIGTERM)
+    found = {}
+    for unit, result in run_units(square_and_settings, [1, 2, 3], workers=1, ray="local"):
+        found[unit] = result
+        assert signal.getsignal(signal.SIGTERM) == answer  # a request to end is still heard
     assert {unit: value for unit, (value, *_) in found.items()} == {1: 1, 2: 4, 3: 9}
     assert os.getpid() not in {process for _, process, _ in found.values()}
     assert {settings for *_, settings in found.values()} == {("1", spin)}
