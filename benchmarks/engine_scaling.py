@@ -35,9 +35,9 @@ def peak_mib() -> float:
 def measure(num_qubits: int, batch: int, ansatz: str, threads: int) -> dict[str, Any]:
     """One size, in this process."""
     import torch
-    from hybridq_backends import open_backend
 
     from hybridq.quantum import QuantumLayer, build_circuit, z_observables
+    from hybridq_backends import open_backend
 
     torch.set_num_threads(threads)
 

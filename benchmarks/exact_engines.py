@@ -26,13 +26,12 @@ BACKENDS = ("aer_statevector", "statevector")
 
 def train(backend: str, frozen: bool, epochs: int, runs: Path) -> tuple[dict[str, Any], Any]:
     """Fine-tune once; the figures, and the logits of the validation images."""
-    from hybridq_backends import open_backend
-
     from hybridq.config import FinetuneConfig, HeadConfig
     from hybridq.data import load_data
     from hybridq.models.checkpoint import load_model
     from hybridq.training.finetune import finetune
     from hybridq.utils.files import read_jsonl
+    from hybridq_backends import open_backend
 
     run = finetune(
         FinetuneConfig(

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hybridq_backends import open_backend
-from hybridq_backends.simulators.aer import Machine
 from qiskit import QuantumCircuit
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
@@ -26,6 +24,8 @@ from hybridq.quantum import build_circuit, z_observables
 from hybridq.quantum.density.channels import circuit_channels
 from hybridq.quantum.density.measurement import measured_groups
 from hybridq.quantum.density.simulator import DensityEngine
+from hybridq_backends import open_backend
+from hybridq_backends.simulators.aer import Machine
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 DEVICES = ("FakeManilaV2", "FakeSherbrooke", "FakeTorino")

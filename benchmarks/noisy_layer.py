@@ -18,10 +18,10 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch and Aer start their threads
 
 import torch
-from hybridq_backends import open_backend
 from timing import Step, interleave, machine, quartiles, versions
 
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
+from hybridq_backends import open_backend
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 CASES = (

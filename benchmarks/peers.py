@@ -33,9 +33,8 @@ def gates_of(parts: ParametrizedCircuit) -> list[Gate]:
 
 def hybridq(parts: ParametrizedCircuit, backend: str) -> Layer:
     """`QuantumLayer` on a backend of the package."""
-    from hybridq_backends import open_backend
-
     from hybridq.quantum import QuantumLayer
+    from hybridq_backends import open_backend
 
     layer = QuantumLayer(
         parts.circuit,

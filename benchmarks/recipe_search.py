@@ -85,7 +85,6 @@ def pooled_parts(data: Any, parts: int) -> Iterator[Any]:
 def run(data: Any, options: dict[str, Any], head: str, encoder: str, seed: int) -> dict[str, Any]:
     """Fine-tune once; return the AUC of the part left out for every way to read it."""
     import torch
-    from hybridq_backends import open_backend
     from lightning.pytorch import Callback, Trainer
     from sklearn.metrics import roc_auc_score
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -95,6 +94,7 @@ def run(data: Any, options: dict[str, Any], head: str, encoder: str, seed: int) 
     from hybridq.training.finetune import FinetuneModule
     from hybridq.training.initial import initial_model
     from hybridq.training.seeding import step_generator
+    from hybridq_backends import open_backend
 
     options = dict(options)
     mixup, smoothing = options.pop("mixup", 0.0), options.pop("smoothing", 0.0)

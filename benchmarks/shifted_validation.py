@@ -57,7 +57,6 @@ def changes() -> dict[str, Callable[[Any], Any]]:
 def shifted_aucs(run: Path, views: Any, data_root: Path | None) -> dict[str, float]:
     """Validation AUC of a run under each change."""
     import torch
-    from hybridq_backends import open_backend
 
     from hybridq.config import FinetuneConfig
     from hybridq.data import load_data
@@ -65,6 +64,7 @@ def shifted_aucs(run: Path, views: Any, data_root: Path | None) -> dict[str, flo
     from hybridq.evaluation.metrics.scores import auc
     from hybridq.models.checkpoint import load_model
     from hybridq.runs.folder import read_config
+    from hybridq_backends import open_backend
 
     result = {}
     with open_backend("statevector") as backend:

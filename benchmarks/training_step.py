@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hybridq_backends import open_backend
 from timing import Step, interleave, machine, quartiles, versions
 from torch import nn
 
 from hybridq.config import HeadConfig
 from hybridq.models.classifier import build_model
 from hybridq.models.encoders.mobilenet import EncoderSpec, build_encoder
+from hybridq_backends import open_backend
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 ARMS = {

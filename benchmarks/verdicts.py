@@ -31,13 +31,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hybridq_backends.utils.files import atomic_path
 from numpy.typing import NDArray
 from scipy.stats import norm
 from timing import versions
 
 from hybridq.evaluation.statistics import compare, family
 from hybridq.evaluation.statistics.comparison import Figure
+from hybridq_backends.utils.files import atomic_path
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

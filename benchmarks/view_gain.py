@@ -25,14 +25,13 @@ def val_aucs(
     run: Path, crops: list[float], data_root: Path | None
 ) -> dict[tuple[float, str], float]:
     """Validation AUC for each crop and each choice of views."""
-    from hybridq_backends import open_backend
-
     from hybridq.config import FinetuneConfig
     from hybridq.data import load_data
     from hybridq.evaluation.evaluate import classify
     from hybridq.evaluation.metrics.scores import auc
     from hybridq.models.checkpoint import load_model
     from hybridq.runs.folder import read_config
+    from hybridq_backends import open_backend
 
     found = {}
     with open_backend("statevector") as backend:

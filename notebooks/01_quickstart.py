@@ -19,7 +19,6 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from hybridq_backends import list_backends, open_backend
 from matplotlib.image import imsave
 
 from hybridq.config import (
@@ -38,6 +37,7 @@ from hybridq.models.checkpoint import load_model
 from hybridq.runs.folder import read_result
 from hybridq.training.finetune import finetune
 from hybridq.training.pretrain import pretrain
+from hybridq_backends import list_backends, open_backend
 
 FAST = os.environ.get("HYBRIDQ_FAST") == "1"  # short, for the tests: nothing is learnt
 IMAGES = 60 if FAST else 2400

@@ -20,13 +20,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from hybridq_backends import open_backend
 
 from hybridq.config import AugmentConfig, FinetuneConfig, HeadConfig
 from hybridq.models.checkpoint import load_model
 from hybridq.models.encoders.mobilenet import save_encoder
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
 from hybridq.training.finetune import finetune
+from hybridq_backends import open_backend
 
 FAST = os.environ.get("HYBRIDQ_FAST") == "1"  # short, for the tests: nothing is learnt
 ENCODER_IMAGES, ENCODER_EPOCHS = (60, 1) if FAST else (3000, 20)

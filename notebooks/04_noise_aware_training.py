@@ -16,7 +16,6 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from hybridq_backends import open_backend
 
 from hybridq.config import AugmentConfig, FinetuneConfig, HeadConfig
 from hybridq.data import load_data
@@ -24,6 +23,7 @@ from hybridq.evaluation.metrics.scores import binary_auc
 from hybridq.models.checkpoint import load_model
 from hybridq.models.heads import build_head, num_trainable, quantum_layers
 from hybridq.training.finetune import finetune
+from hybridq_backends import open_backend
 
 FAST = os.environ.get("HYBRIDQ_FAST") == "1"  # short, for the tests: nothing can be concluded
 ENCODER_IMAGES, ENCODER_EPOCHS = (60, 1) if FAST else (3000, 20)

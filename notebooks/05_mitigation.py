@@ -19,9 +19,9 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from hybridq_backends import open_backend
 
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
+from hybridq_backends import open_backend
 
 FAST = os.environ.get("HYBRIDQ_FAST") == "1"  # short, for the tests: nothing can be concluded
 INPUTS = 4 if FAST else 24

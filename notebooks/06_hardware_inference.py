@@ -28,8 +28,6 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from hybridq_backends import open_backend
-from hybridq_backends.layout.choose import rank_layouts
 
 from hybridq.config import (
     AugmentConfig,
@@ -53,6 +51,8 @@ from hybridq.submissions import (
     submit,
 )
 from hybridq.training.finetune import finetune
+from hybridq_backends import open_backend
+from hybridq_backends.layout.choose import rank_layouts
 
 FAST = os.environ.get("HYBRIDQ_FAST") == "1"  # short, for the tests: nothing is learnt
 IMAGES = 60 if FAST else 2400

@@ -34,9 +34,8 @@ from hybridq.evaluation.tables import evaluation_table, table
 from hybridq.utils.files import check_out
 
 if TYPE_CHECKING:
-    from hybridq_backends.ibm.trouble import ServiceError
-
     from hybridq.submissions import Progress
+    from hybridq_backends.ibm.trouble import ServiceError
 
 
 def run_pretrain(config: PretrainConfig) -> int:

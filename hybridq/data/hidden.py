@@ -8,13 +8,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
-from hybridq_backends.utils.names import legible
-
 from hybridq.data.source import own_name
 from hybridq.data.sources.manifest import MANIFEST, MAX_BYTES
 from hybridq.errors import HybridqError
 from hybridq.utils.files import read_text
 from hybridq.utils.pseudonyms import Pseudonyms
+from hybridq_backends.utils.names import legible
 
 
 class Hidden:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hybridq_backends.utils.names import legible
 
 from hybridq.data.dataset import SPLITS, ImageData, ImageSplit, Task
 from hybridq.data.sources.fetch import ensure_file
@@ -19,6 +18,7 @@ from hybridq.data.sources.npz import NpzReader, class_count, open_npz
 from hybridq.data.splits import class_members
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.utils.pseudonyms import Pseudonyms, is_pseudonym, note_names
+from hybridq_backends.utils.names import legible
 
 Fields = dict[str, Any]
 _PHANTOM_FIELDS: Mapping[str, Callable[[str], Any]] = {

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from hybridq_backends import Executable, open_backend
 from numpy.typing import NDArray
 
 from hybridq.config import EvaluateConfig, FinetuneConfig
@@ -45,6 +44,7 @@ from hybridq.runs.recorded import check_hidden, recorded
 from hybridq.utils.files import without_nan, write_csv, write_json
 from hybridq.utils.pseudonyms import Pseudonyms, pseudonyms_of
 from hybridq.utils.text import listed
+from hybridq_backends import Executable, open_backend
 
 logger = logging.getLogger("hybridq")
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from hybridq_backends import open_backend
-from hybridq_backends.utils.names import legible
 from numpy.typing import NDArray
 
 from hybridq.config import FinetuneConfig, PredictConfig
@@ -22,6 +20,8 @@ from hybridq.models.classifier import probabilities
 from hybridq.runs.folder import read_config
 from hybridq.utils.files import check_out, check_regular, csv_text, write_csv
 from hybridq.utils.pseudonyms import Pseudonyms, note_names, pseudonyms_of, tell_names
+from hybridq_backends import open_backend
+from hybridq_backends.utils.names import legible
 
 logger = logging.getLogger("hybridq")
 

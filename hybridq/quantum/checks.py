@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from hybridq_backends import Noisy, Probe, open_backend
 
 from hybridq.quantum.circuits import ANSAETZE, ENCODINGS, build_circuit, z_observables
 from hybridq.quantum.layer import QuantumLayer
+from hybridq_backends import Noisy, Probe, open_backend
 
 if TYPE_CHECKING:
     from hybridq_backends import Executable

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from hybridq_backends.specs.spec import Noisy
 from numpy.typing import NDArray
 from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
@@ -29,6 +28,7 @@ from hybridq.quantum.gate_angles.gate_angles import SplitCircuit, split_circuit
 from hybridq.quantum.gradients.parameter_shift import ExpvalsFunction, ShiftRule, Spsa
 from hybridq.quantum.statevector.estimator import ReverseEstimatorGradient, TorchEstimator
 from hybridq.quantum.statevector.reverse import ReverseRule, TorchRule, torch_dtype
+from hybridq_backends.specs.spec import Noisy
 
 if TYPE_CHECKING:
     from hybridq_backends import Executable

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from hybridq_backends.utils.files import MAX_BYTES
 from pydantic import BaseModel, Field, model_validator
 
 from hybridq.records.record import RESTORE, Count, Record, Share, check_record, refused
 from hybridq.utils.files import read_json, read_jsonl
+from hybridq_backends.utils.files import MAX_BYTES
 
 Kind = Literal["pretrain", "finetune", "evaluate", "submit", "study noise", "study ablation"]
 

@@ -9,9 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hybridq_backends.ibm.trouble import ServiceError
-from hybridq_backends.jobs.opening import open_jobs
-
 from hybridq.config import JobsCancelConfig, JobsCollectConfig
 from hybridq.errors import HybridqError
 from hybridq.runs.folder import log_to_file
@@ -25,6 +22,8 @@ from hybridq.submissions.service.fetch import fetch_again, fetch_all, fetch_char
 from hybridq.submissions.service.give_up import give_up
 from hybridq.submissions.service.rate_limit import Clock
 from hybridq.submissions.service.reconcile import take_stock
+from hybridq_backends.ibm.trouble import ServiceError
+from hybridq_backends.jobs.opening import open_jobs
 
 logger = logging.getLogger("hybridq")
 

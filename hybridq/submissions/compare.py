@@ -7,9 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hybridq_backends import open_backend
-from hybridq_backends.ibm.trouble import ServiceError, Trouble
-
 from hybridq.config import SubmitConfig
 from hybridq.errors import InvalidValueError
 from hybridq.runs.folder import create_run, write_config
@@ -31,6 +28,8 @@ from hybridq.submissions.submit import (
     prepare,
     read_asked,
 )
+from hybridq_backends import open_backend
+from hybridq_backends.ibm.trouble import ServiceError, Trouble
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,6 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from hybridq_backends.jobs.opening import open_jobs
-
 from hybridq.config import JobsRecoverConfig
 from hybridq.errors import HybridqError, InvalidValueError, UnavailableError
 from hybridq.runs.folder import log_to_file
@@ -25,6 +23,7 @@ from hybridq.submissions.ledger.storage import FILE, has_ledger
 from hybridq.submissions.plan.submission import Submission
 from hybridq.submissions.service.rate_limit import Clock
 from hybridq.submissions.service.reconcile import look_up
+from hybridq_backends.jobs.opening import open_jobs
 
 logger = logging.getLogger("hybridq")
 

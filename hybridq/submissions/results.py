@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from hybridq_backends import open_backend
 from numpy.typing import NDArray
 
 from hybridq.errors import HybridqError
@@ -33,6 +32,7 @@ from hybridq.submissions.ledger.ledger import Ledger
 from hybridq.submissions.model_card_note import write_hardware_note
 from hybridq.submissions.plan.submission import Images, Submission
 from hybridq.utils.files import UNREADABLE, without_nan, write_csv, write_json
+from hybridq_backends import open_backend
 
 logger = logging.getLogger("hybridq")
 

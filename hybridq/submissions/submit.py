@@ -12,12 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from hybridq_backends import Executable, open_backend
-from hybridq_backends.ibm.job_size import ProgramSize, program_size, repetition_delay
-from hybridq_backends.ibm.preflight import preflight
-from hybridq_backends.ibm.trouble import ServiceError
-from hybridq_backends.jobs.opening import open_jobs
-from hybridq_backends.layout.choose import rank_layouts
 from numpy.typing import NDArray
 
 from hybridq.config import FinetuneConfig, SubmitConfig
@@ -59,6 +53,12 @@ from hybridq.submissions.service.deduplication import find_same
 from hybridq.submissions.service.rate_limit import Clock
 from hybridq.submissions.service.resume import go_on
 from hybridq.utils.pseudonyms import Pseudonyms, pseudonyms_of
+from hybridq_backends import Executable, open_backend
+from hybridq_backends.ibm.job_size import ProgramSize, program_size, repetition_delay
+from hybridq_backends.ibm.preflight import preflight
+from hybridq_backends.ibm.trouble import ServiceError
+from hybridq_backends.jobs.opening import open_jobs
+from hybridq_backends.layout.choose import rank_layouts
 
 logger = logging.getLogger("hybridq")
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack
 
-from hybridq_backends import Executable, Noisy, open_backend, parse_backend
-from hybridq_backends.utils.seeds import derive_seed
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from hybridq.config import FinetuneConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.classifier import HybridClassifier
 from hybridq.models.heads import CONTROLS
+from hybridq_backends import Executable, Noisy, open_backend, parse_backend
+from hybridq_backends.utils.seeds import derive_seed
 
 logger = logging.getLogger("hybridq")
 

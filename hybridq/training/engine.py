@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hybridq_backends import Executable, IbmRuntime, Statevector, open_backend, parse_backend
-from hybridq_backends.specs.profiles import profile_name
-
 from hybridq.config import FinetuneConfig, HeadConfig
 from hybridq.models.heads import CONTROLS
 from hybridq.models.heads.base import make_circuit
@@ -18,6 +15,8 @@ from hybridq.quantum.density.simulator import MOST_QUBITS
 from hybridq.quantum.gate_angles.gate_angles import split_circuit
 from hybridq.runs.folder import RESTORE
 from hybridq.utils.files import read_json
+from hybridq_backends import Executable, IbmRuntime, Statevector, open_backend, parse_backend
+from hybridq_backends.specs.profiles import profile_name
 
 logger = logging.getLogger("hybridq")
 

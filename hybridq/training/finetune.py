@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from hybridq_backends import Executable
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor
@@ -51,6 +50,7 @@ from hybridq.utils.files import write_json
 from hybridq.utils.finite import check_finite
 from hybridq.utils.pseudonyms import pseudonyms_of
 from hybridq.utils.text import listed
+from hybridq_backends import Executable
 
 logger = logging.getLogger("hybridq")
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hybridq_backends import Executable
-
 from hybridq.config import FinetuneConfig
 from hybridq.data import ImageData
 from hybridq.errors import InvalidValueError
@@ -14,6 +12,7 @@ from hybridq.models.classifier import HybridClassifier, build_model
 from hybridq.models.encoders.initial import encoder_for
 from hybridq.models.encoders.mobilenet import Encoder
 from hybridq.training.seeding import derive_seed
+from hybridq_backends import Executable
 
 
 def initial_model(config: FinetuneConfig, data: ImageData, backend: Executable) -> HybridClassifier:

@@ -7,7 +7,6 @@ import math
 from pathlib import Path
 
 import torch
-from hybridq_backends import Executable, IbmRuntime, open_backend, parse_backend
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from hybridq.config import FinetuneConfig
@@ -17,6 +16,7 @@ from hybridq.models.heads import quantum_layers
 from hybridq.quantum.gradients.parameter_shift import Spsa
 from hybridq.training.seeding import derive_seed
 from hybridq.utils.files import read_json, write_json
+from hybridq_backends import Executable, IbmRuntime, open_backend, parse_backend
 
 logger = logging.getLogger("hybridq")
 

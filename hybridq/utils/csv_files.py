@@ -9,10 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hybridq.errors import InvalidValueError
 from hybridq_backends.utils.atomic import write_bytes
 from hybridq_backends.utils.files import read_text
-
-from hybridq.errors import InvalidValueError
 
 _FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
 """How a cell begins that a spreadsheet would run, and one that was marked as text before."""

@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hybridq.errors import InvalidValueError
+from hybridq.utils.csv_files import csv_text, read_csv, write_csv
+from hybridq.utils.outside import is_out_of_memory, space_error
 from hybridq_backends.utils.atomic import atomic_path, check_writable, remove_leftovers, write_bytes
 from hybridq_backends.utils.files import (
     check_regular,
@@ -21,10 +24,6 @@ from hybridq_backends.utils.files import (
     read_text,
     read_toml,
 )
-
-from hybridq.errors import InvalidValueError
-from hybridq.utils.csv_files import csv_text, read_csv, write_csv
-from hybridq.utils.outside import is_out_of_memory, space_error
 
 __all__ = [
     "UNREADABLE",

@@ -139,9 +139,8 @@ def test_backend_strings(seconds):
 
 @each_length
 def test_profiles_and_calibrations(seconds):
-    from hybridq_backends import list_backends, open_backend, parse_backend
-
     from hybridq.cli.main import main
+    from hybridq_backends import list_backends, open_backend, parse_backend
 
     assert main(["backends", "save", "fake_manila", "--out", "good.json"]) == 0
     calibration = json.loads(Path("good.json").read_text())
@@ -164,9 +163,8 @@ def test_profiles_and_calibrations(seconds):
 
 @each_length
 def test_models(seconds, finetuned_pqc):
-    from hybridq_backends import open_backend
-
     from hybridq.models.checkpoint import load_model
+    from hybridq_backends import open_backend
 
     run = Path("run")
     shutil.copytree(finetuned_pqc, run, ignore=shutil.ignore_patterns("checkpoints"))

@@ -58,12 +58,12 @@ def loopback(serve):
 def varied_run(tmp_path_factory, pretrained):
     """A run of four qubits whose angles differ from image to image."""
     import torch
-    from hybridq_backends import open_backend
 
     from hybridq.config import FinetuneConfig, HeadConfig
     from hybridq.data import load_data
     from hybridq.models.checkpoint import hashes_of, load_model, save_model
     from hybridq.training.finetune import finetune
+    from hybridq_backends import open_backend
 
     folder = finetune(
         FinetuneConfig(

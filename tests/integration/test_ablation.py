@@ -12,7 +12,6 @@ import time
 import numpy as np
 import pytest
 import torch
-from hybridq_backends import open_backend
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
@@ -33,6 +32,7 @@ from hybridq.studies.ablation.tables import summary_text
 from hybridq.studies.ablation.verdicts import cautions
 from hybridq.training import head as head_training
 from hybridq.training.pretrain import pretrain
+from hybridq_backends import open_backend
 
 PHANTOM = "phantom,size=16,count=80"
 ARMS = (
@@ -479,10 +479,9 @@ def test_notes_say_what_verdicts_cannot_bear():
 @pytest.mark.parametrize(("name", "low", "high"), [("random", 1.5, 5), ("untrained", 0, 0.05)])
 def test_circuit_that_is_not_trained_stays_as_drawn(study, name, low, high):
     """Spread over a turn, or as that of `pqc` begins; training leaves it alone."""
-    from hybridq_backends import open_backend
-
     from hybridq.models.heads import quantum_parameters
     from hybridq.studies.ablation.grid import SETTINGS, frozen_arms
+    from hybridq_backends import open_backend
 
     config = settings(num_qubits=4, num_layers=3)
     arm = frozen_arms(config)[f"pqc_{name}"]

@@ -8,12 +8,12 @@ import pickle
 from pathlib import Path
 
 import pytest
+from urllib3.util.retry import Retry
+
 from hybridq_backends import IbmRuntime, parse_backend
 from hybridq_backends.ibm.account import open_service
 from hybridq_backends.ibm.trouble import ServiceError
 from hybridq_backends.jobs.runtime import RuntimeJobs
-from urllib3.util.retry import Retry
-
 from tests.integration.submissions import PLAIN, newest, posts, states
 from tests.loopback.accounts import CRN, TOKEN
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hybridq_backends import open_backend
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
@@ -28,6 +27,7 @@ from hybridq.evaluation.tables import evaluation_table
 from hybridq.models.checkpoint import load_model
 from hybridq.runs.folder import read_result
 from hybridq.training.finetune import finetune
+from hybridq_backends import open_backend
 
 pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_thread")]
 

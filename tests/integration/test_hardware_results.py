@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hybridq_backends import open_backend
-from hybridq_backends.executable import Executable
 
 from hybridq.config import SubmitConfig
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
@@ -21,6 +19,8 @@ from hybridq.submissions.ledger.chunks import ChunkState
 from hybridq.submissions.ledger.ledger import Ledger
 from hybridq.submissions.plan.submission import Images
 from hybridq.submissions.submit import MOST_SIMULATED_QUBITS, _simulated
+from hybridq_backends import open_backend
+from hybridq_backends.executable import Executable
 
 REHEARSAL = "ibm_rehearsal,shots=128,resilience_level=0"
 LAYOUT = ("--layout-seeds", "1")

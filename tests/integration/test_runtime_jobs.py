@@ -11,6 +11,13 @@ import warnings
 
 import numpy as np
 import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit_ibm_runtime import QiskitRuntimeService
+from qiskit_ibm_runtime.executor_estimator import Estimator
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+
 from hybridq_backends import IbmRuntime, open_backend
 from hybridq_backends.ibm.account import find_device
 from hybridq_backends.ibm.door import MOST_LEFT
@@ -19,13 +26,6 @@ from hybridq_backends.ibm.trouble import ServiceError, Trouble
 from hybridq_backends.jobs.opening import open_jobs
 from hybridq_backends.jobs.runtime import RuntimeJobs
 from hybridq_backends.jobs.service import JobState
-from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
-from qiskit_ibm_runtime import QiskitRuntimeService
-from qiskit_ibm_runtime.executor_estimator import Estimator
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection
-
 from tests.loopback.accounts import CRN
 
 NAME = "ibm_loopback"

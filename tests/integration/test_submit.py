@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hybridq_backends import open_backend
 
 from hybridq.models.checkpoint import load_model
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
@@ -21,6 +20,7 @@ from hybridq.submissions.ledger.ledger import Ledger
 from hybridq.submissions.plan.circuit import Program
 from hybridq.submissions.plan.submission import Images, Submission
 from hybridq.submissions.service.rate_limit import Clock
+from hybridq_backends import open_backend
 from tests.integration.submissions import PLAIN, folders, newest, posts, states
 
 

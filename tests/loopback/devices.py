@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from hybridq_backends.compile.subset import CutBackend
-from hybridq_backends.noise.device import device_noise
 from qiskit.providers import BackendV2
 from qiskit_aer import AerSimulator
 from qiskit_ibm_runtime.fake_provider import FakeTorino
+
+from hybridq_backends.compile.subset import CutBackend
+from hybridq_backends.noise.device import device_noise
 
 NAME = "ibm_loopback"
 MOCK = "mock_loopback"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hybridq_backends import open_backend
 from torch import nn
 
 from hybridq.config import HeadConfig
 from hybridq.evaluation.measures.cost import energy_estimate, model_cost
 from hybridq.models.classifier import build_model
 from hybridq.models.encoders.mobilenet import Encoder, EncoderSpec
+from hybridq_backends import open_backend
 
 
 def cost_of(**head):

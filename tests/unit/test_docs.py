@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hybridq_backends import IbmRuntime, Noisy, Statevector, list_backends
-from hybridq_backends.specs.spec import build_spec
 from PIL import Image
 
 from hybridq.cli import main as cli
 from hybridq.config import FinetuneConfig
 from hybridq.data import MEDMNIST
 from hybridq.models.heads import CONTROLS, HEADS
+from hybridq_backends import IbmRuntime, Noisy, Statevector, list_backends
+from hybridq_backends.specs.spec import build_spec
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"

@@ -14,13 +14,13 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hybridq_backends.utils.atomic import atomic_path, remove_leftovers
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.utils.csv_files import csv_text, read_csv, write_csv
 from hybridq.utils.files import append_jsonl, check_out, read_jsonl, reading, write_json, write_text
+from hybridq_backends.utils.atomic import atomic_path, remove_leftovers
 
 
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt, SystemExit])

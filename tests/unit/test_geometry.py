@@ -382,10 +382,9 @@ def test_views_repeat_by_seed_and_leave_the_global_generator(encoder, images):
 
 
 def test_around_layer_is_what_the_head_passes(encoder, images):
-    from hybridq_backends import open_backend
-
     from hybridq.config import HeadConfig
     from hybridq.models.heads import build_head
+    from hybridq_backends import open_backend
 
     config = HeadConfig(name="pqc", num_qubits=3, init_std=1.0)
     head = build_head(1280, 2, config, backend=open_backend("statevector")).eval()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hybridq_backends import open_backend
 
 from hybridq.config import FinetuneConfig, HeadConfig
 from hybridq.data import ImageSplit, load_data
@@ -17,6 +16,7 @@ from hybridq.studies.ablation.grid import SETTINGS
 from hybridq.training.finetune import finetune
 from hybridq.training.head import head_probs, train_head
 from hybridq.training.seeding import derive_seed
+from hybridq_backends import open_backend
 
 pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_thread")]
 

@@ -3,12 +3,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from hybridq_backends import open_backend
-from hybridq_backends.ibm.hardware import RehearsalEstimator
 
 from hybridq.config import ComputeConfig, FinetuneConfig, HeadConfig
 from hybridq.errors import InvalidValueError
 from hybridq.training.finetune import finetune
+from hybridq_backends import open_backend
+from hybridq_backends.ibm.hardware import RehearsalEstimator
 
 REHEARSAL = "ibm_rehearsal,resilience_level=0,shots=64"
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hybridq_backends import open_backend
 from lightning.pytorch import Callback
 from safetensors.torch import load_file
 from sklearn.utils.class_weight import compute_class_weight
@@ -35,6 +34,7 @@ from hybridq.training.loop import MetricsFile
 from hybridq.training.optimizer import decay_groups, warmup_cosine
 from hybridq.training.pretrain import PretrainModule, pretrain
 from hybridq.utils.files import read_jsonl
+from hybridq_backends import open_backend
 
 pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_thread")]
 

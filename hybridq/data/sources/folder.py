@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from hybridq_backends.utils.names import legible
 
 from hybridq.data.dataset import SPLITS, ImageData, ImageSplit
 from hybridq.data.sources.images import is_image_file, probe_image, read_image
@@ -24,6 +23,7 @@ from hybridq.data.sources.records import (
     raise_problem,
 )
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
+from hybridq_backends.utils.names import legible
 
 DEFAULT_SIZE = 224
 """Side, in pixels, of the images of a folder whose images differ in size."""

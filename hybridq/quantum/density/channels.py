@@ -16,7 +16,6 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from hybridq_backends.noise.channels import noisy_operations
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction, Parameter, ParameterExpression
@@ -27,6 +26,7 @@ from qiskit_aer.noise import NoiseModel
 
 from hybridq.errors import InvalidValueError
 from hybridq.quantum.gate_angles.gate_angles import ROTATIONS
+from hybridq_backends.noise.channels import noisy_operations
 
 FloatArray = NDArray[np.float64]
 

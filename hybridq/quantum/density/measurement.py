@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from hybridq_backends.compile.pauli_tables import coefficient_table, support
-from hybridq_backends.noise.channels import readout_assignments
-from hybridq_backends.simulators.aer import Machine, commuting_groups, measurement_basis
 from numpy.typing import NDArray
 from qiskit.primitives.containers.observables_array import ObservablesArray
 from torch import Tensor
 
 from hybridq.quantum.density.channels import Channel, circuit_channels
+from hybridq_backends.compile.pauli_tables import coefficient_table, support
+from hybridq_backends.noise.channels import readout_assignments
+from hybridq_backends.simulators.aer import Machine, commuting_groups, measurement_basis
 
 FloatArray = NDArray[np.float64]
 

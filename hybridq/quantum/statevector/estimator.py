@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from hybridq_backends.compile.transpile import clean_circuit, coerce_observables, fingerprint
-from hybridq_backends.simulators.engine import MOST_STATEVECTOR_QUBITS
 from numpy.typing import NDArray
 from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit.primitives import DataBin, PrimitiveJob, PrimitiveResult, PubResult
@@ -22,6 +20,8 @@ from torch import Tensor
 
 from hybridq.quantum.gate_angles.gate_angles import split_circuit
 from hybridq.quantum.statevector.simulator import StatevectorEngine
+from hybridq_backends.compile.transpile import clean_circuit, coerce_observables, fingerprint
+from hybridq_backends.simulators.engine import MOST_STATEVECTOR_QUBITS
 
 FloatArray = NDArray[np.float64]
 

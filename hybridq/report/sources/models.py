@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from hybridq_backends import open_backend
-
 from hybridq.config import FinetuneConfig, ReportConfig
 from hybridq.data import ImageData
 from hybridq.errors import HybridqError
@@ -17,6 +15,7 @@ from hybridq.models.checkpoint import ModelSpec, load_model
 from hybridq.models.classifier import HybridClassifier
 from hybridq.report.sources.sources import Source, Sources
 from hybridq.utils.pseudonyms import is_pseudonym, pseudonyms_of
+from hybridq_backends import open_backend
 
 logger = logging.getLogger("hybridq")
 

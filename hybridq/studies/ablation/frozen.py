@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hybridq_backends import Executable, open_backend
 
 from hybridq.config import AblationStudyConfig
 from hybridq.data import ImageData
@@ -28,6 +27,7 @@ from hybridq.studies.ablation.encoders import (
 from hybridq.studies.ablation.grid import SETTINGS, Arm, Setting, frozen_arms, frozen_model
 from hybridq.training.head import head_probs, train_head
 from hybridq.training.seeding import derive_seed
+from hybridq_backends import Executable, open_backend
 
 WEIGHT_DECAY = 1e-2
 """Of the outer parts' matrices, as in `hybridq finetune`."""

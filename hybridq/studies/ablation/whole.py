@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hybridq_backends import open_backend
-
 from hybridq.config import AblationStudyConfig, FinetuneConfig, HeadConfig
 from hybridq.evaluation.evaluate import classify, threshold_for
 from hybridq.evaluation.metrics.scores import auc
@@ -22,6 +20,7 @@ from hybridq.studies.ablation.frozen import cut_labels, with_cut
 from hybridq.studies.ablation.grid import Start, frozen_arms, whole_model
 from hybridq.training.batches import EpochBatches
 from hybridq.training.finetune import finetune
+from hybridq_backends import open_backend
 
 PAUSES = 12
 """Checkpoints of a training, so that a kill costs little of it, and readings of validation."""

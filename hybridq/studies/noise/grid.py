@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from hybridq_backends.devices.snapshots import fake_device
-
 from hybridq.config import NoiseStudyConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, read_spec
 from hybridq.models.heads import CONTROLS
 from hybridq.quantum import look_up
+from hybridq_backends.devices.snapshots import fake_device
 
 T = TypeVar("T")
 

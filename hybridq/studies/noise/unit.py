@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from hybridq_backends import Executable, Noisy, open_backend
-from hybridq_backends.utils.names import legible
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -26,6 +24,8 @@ from hybridq.models.heads.base import quantum_block
 from hybridq.runs.folder import read_config
 from hybridq.studies.noise.grid import BY_SCALE, REHEARSED, Grid
 from hybridq.utils.pseudonyms import pseudonyms_of
+from hybridq_backends import Executable, Noisy, open_backend
+from hybridq_backends.utils.names import legible
 
 Floats = NDArray[np.float64]
 

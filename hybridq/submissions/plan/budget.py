@@ -10,9 +10,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hybridq_backends.ibm.hardware import FREE_SECONDS
-
 from hybridq.errors import InvalidValueError
+from hybridq_backends.ibm.hardware import FREE_SECONDS
 
 MARGIN_FACTOR = 1.2
 """A job's limit is at least this many times the larger of its two estimates."""

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from hybridq_backends.ibm.job_size import SECONDS_PER_EXECUTION, SECONDS_PER_JOB, ProgramSize
-
 from hybridq.errors import InvalidValueError
 from hybridq.submissions.plan.budget import (
     MARGIN_FACTOR,
@@ -18,6 +16,7 @@ from hybridq.submissions.plan.budget import (
     check_budget,
     share_budget,
 )
+from hybridq_backends.ibm.job_size import SECONDS_PER_EXECUTION, SECONDS_PER_JOB, ProgramSize
 
 if TYPE_CHECKING:
     from hybridq_backends import IbmRuntime

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-from hybridq_backends import IbmRuntime, Spec, parse_backend
-from hybridq_backends.devices.calibration import SUFFIX
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -25,6 +23,8 @@ from hybridq.submissions.ledger.storage import SUBMISSION_FILE as SUBMISSION_FIL
 from hybridq.submissions.plan.budget import Estimate
 from hybridq.submissions.plan.plan import PlannedJob
 from hybridq.utils.files import atomic_path, read_json, reading, write_json
+from hybridq_backends import IbmRuntime, Spec, parse_backend
+from hybridq_backends.devices.calibration import SUFFIX
 
 logger = logging.getLogger("hybridq")
 

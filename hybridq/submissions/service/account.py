@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from hybridq_backends.ibm.trouble import ServiceError
-from hybridq_backends.jobs.service import JobService
-
 from hybridq.errors import InvalidValueError
 from hybridq.submissions.ledger.ledger import Ledger
+from hybridq_backends.ibm.trouble import ServiceError
+from hybridq_backends.jobs.service import JobService
 
 logger = logging.getLogger("hybridq")
 

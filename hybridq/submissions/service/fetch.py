@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from hybridq_backends.ibm.trouble import ServiceError, Trouble
-from hybridq_backends.jobs.service import JobService, JobState
-
 from hybridq.errors import InvalidValueError
 from hybridq.submissions.ledger.chunks import Chunk, ChunkState
 from hybridq.submissions.ledger.ledger import Ledger
 from hybridq.submissions.service.rate_limit import Clock, growing
+from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.service import JobService, JobState
 
 logger = logging.getLogger("hybridq")
 

@@ -6,15 +6,14 @@ import logging
 import math
 from collections.abc import Callable
 
-from hybridq_backends.ibm.trouble import ServiceError, Trouble
-from hybridq_backends.jobs.service import JobService
-
 from hybridq.submissions.ledger.chunks import Chunk, ChunkState
 from hybridq.submissions.ledger.ledger import Ledger
 from hybridq.submissions.plan.circuit import Pub
 from hybridq.submissions.plan.estimates import Estimates
 from hybridq.submissions.service.rate_limit import Clock, Pace
 from hybridq.submissions.service.reconcile import look_up
+from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.service import JobService
 
 logger = logging.getLogger("hybridq")
 

@@ -7,11 +7,6 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from hybridq_backends.ibm.hardware import FREE_SECONDS
-from hybridq_backends.ibm.trouble import ServiceError
-from hybridq_backends.jobs.opening import open_jobs
-from hybridq_backends.jobs.service import JobService
-
 from hybridq.config import SubmitConfig
 from hybridq.runs.folder import log_to_file, read_config
 from hybridq.submissions.ledger.chunks import Chunk, ChunkState
@@ -26,6 +21,10 @@ from hybridq.submissions.service.give_up import give_up
 from hybridq.submissions.service.post import post_all
 from hybridq.submissions.service.rate_limit import Clock, Pace
 from hybridq.submissions.service.reconcile import ended, lost, take_stock
+from hybridq_backends.ibm.hardware import FREE_SECONDS
+from hybridq_backends.ibm.trouble import ServiceError
+from hybridq_backends.jobs.opening import open_jobs
+from hybridq_backends.jobs.service import JobService
 
 logger = logging.getLogger("hybridq")
 

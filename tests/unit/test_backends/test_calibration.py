@@ -7,6 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from qiskit import QuantumCircuit
+from qiskit.providers.fake_provider import GenericBackendV2
+from qiskit_ibm_runtime import IBMBackend
+from qiskit_ibm_runtime.fake_provider import FakeManilaV2
+from qiskit_ibm_runtime.fake_provider.backend_encoder import BackendEncoder
+
+from hybridq.cli import main as cli
 from hybridq_backends import open_backend, parse_backend
 from hybridq_backends.devices.calibration import (
     SnapshotBackend,
@@ -16,13 +23,6 @@ from hybridq_backends.devices.calibration import (
 )
 from hybridq_backends.devices.snapshots import fake_device
 from hybridq_backends.errors import HybridqError, InvalidValueError, MissingFileError
-from qiskit import QuantumCircuit
-from qiskit.providers.fake_provider import GenericBackendV2
-from qiskit_ibm_runtime import IBMBackend
-from qiskit_ibm_runtime.fake_provider import FakeManilaV2
-from qiskit_ibm_runtime.fake_provider.backend_encoder import BackendEncoder
-
-from hybridq.cli import main as cli
 
 SECRET = "a-very-secret-token"
 

@@ -5,14 +5,15 @@ import json
 
 import numpy as np
 import pytest
+from qiskit.primitives.containers.observables_array import ObservablesArray
+from qiskit.quantum_info import SparsePauliOp
+from qiskit_aer import AerSimulator
+
 from hybridq_backends import check_backend, check_executable, open_backend
 from hybridq_backends.checks.probes import scattered_layout
 from hybridq_backends.expvals import Expvals
 from hybridq_backends.simulators.aer import Machine
 from hybridq_backends.simulators.engine import AllToAllEngine, DeviceEngine
-from qiskit.primitives.containers.observables_array import ObservablesArray
-from qiskit.quantum_info import SparsePauliOp
-from qiskit_aer import AerSimulator
 
 
 def failed(report):

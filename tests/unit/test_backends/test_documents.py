@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+
 from hybridq_backends.errors import InvalidValueError, MissingFileError
 from hybridq_backends.utils.files import (
     MAX_DEPTH,

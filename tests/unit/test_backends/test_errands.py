@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+
 from hybridq_backends.ibm.timed_requests import Errand, GivenUpError, Sent
 
 

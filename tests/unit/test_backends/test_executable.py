@@ -6,9 +6,6 @@ import pickle
 
 import numpy as np
 import pytest
-from hybridq_backends import Executable, IbmRuntime, Noisy, Statevector, list_backends, open_backend
-from hybridq_backends.errors import InvalidValueError, UnavailableError
-from hybridq_backends.utils.seeds import SeedSequenceCounter, shots_of
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import zz_feature_map
 from qiskit.primitives.base import BaseEstimatorV2
@@ -17,6 +14,10 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
 from qiskit_aer.primitives import EstimatorV2
 from qiskit_ibm_runtime.fake_provider import FakeManilaV2
+
+from hybridq_backends import Executable, IbmRuntime, Noisy, Statevector, list_backends, open_backend
+from hybridq_backends.errors import InvalidValueError, UnavailableError
+from hybridq_backends.utils.seeds import SeedSequenceCounter, shots_of
 
 
 @pytest.mark.parametrize("name", sorted(set(list_backends()) - {"ibm"}))

@@ -9,13 +9,6 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from hybridq_backends import Executable, IbmRuntime, open_backend
-from hybridq_backends.compile.subset import mark_cut
-from hybridq_backends.devices.snapshots import fake_device
-from hybridq_backends.errors import InvalidValueError, UnavailableError
-from hybridq_backends.ibm.exceptions import Act, explain
-from hybridq_backends.ibm.hardware import HardwareEngine, check_isa, estimator_options
-from hybridq_backends.specs.profiles import parse_backend
 from pydantic import ValidationError
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
@@ -23,6 +16,14 @@ from qiskit_ibm_runtime import Batch, Session
 from qiskit_ibm_runtime.exceptions import IBMRuntimeError
 from qiskit_ibm_runtime.executor_estimator import Estimator, prepare
 from qiskit_ibm_runtime.executor_estimator.finalize_options import finalize_estimator_options
+
+from hybridq_backends import Executable, IbmRuntime, open_backend
+from hybridq_backends.compile.subset import mark_cut
+from hybridq_backends.devices.snapshots import fake_device
+from hybridq_backends.errors import InvalidValueError, UnavailableError
+from hybridq_backends.ibm.exceptions import Act, explain
+from hybridq_backends.ibm.hardware import HardwareEngine, check_isa, estimator_options
+from hybridq_backends.specs.profiles import parse_backend
 
 SECRET = "a-very-secret-token"
 EMPTY = np.zeros((1, 0))

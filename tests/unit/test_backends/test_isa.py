@@ -4,18 +4,19 @@ import pickle
 
 import numpy as np
 import pytest
-from hybridq_backends import Executable, open_backend
-from hybridq_backends.compile.gate_angles import split_angles
-from hybridq_backends.compile.subset import CutBackend, cut_target, keep_qubits, used_qubits
-from hybridq_backends.compile.transpile import EXACT_BASIS
-from hybridq_backends.devices.snapshots import fake_device
-from hybridq_backends.errors import InvalidValueError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit.circuit.library import zz_feature_map
 from qiskit.quantum_info import Operator, SparsePauliOp, Statevector
+
+from hybridq_backends import Executable, open_backend
+from hybridq_backends.compile.gate_angles import split_angles
+from hybridq_backends.compile.subset import CutBackend, cut_target, keep_qubits, used_qubits
+from hybridq_backends.compile.transpile import EXACT_BASIS
+from hybridq_backends.devices.snapshots import fake_device
+from hybridq_backends.errors import InvalidValueError
 
 
 def test_angles_are_plain_and_affine(problem):

@@ -6,14 +6,6 @@ import time
 
 import numpy as np
 import pytest
-from hybridq_backends import open_backend
-from hybridq_backends.compile.subset import cut_target, keep_qubits
-from hybridq_backends.compile.transpile import compile_on_target, kept_for, with_delays
-from hybridq_backends.devices.snapshots import fake_device
-from hybridq_backends.errors import InvalidValueError
-from hybridq_backends.layout.choose import rank_layouts
-from hybridq_backends.layout.error_rates import operations_of, read_calibration
-from hybridq_backends.layout.subgraph_search import Pattern, cheapest_places
 from qiskit import QuantumCircuit
 from qiskit.circuit import Delay, Measure, Parameter
 from qiskit.circuit.library import CXGate, RZGate, SXGate, XGate
@@ -22,6 +14,14 @@ from qiskit.quantum_info import Statevector
 from qiskit.transpiler import CouplingMap, InstructionProperties, Target
 
 from hybridq.quantum import build_circuit, z_observables
+from hybridq_backends import open_backend
+from hybridq_backends.compile.subset import cut_target, keep_qubits
+from hybridq_backends.compile.transpile import compile_on_target, kept_for, with_delays
+from hybridq_backends.devices.snapshots import fake_device
+from hybridq_backends.errors import InvalidValueError
+from hybridq_backends.layout.choose import rank_layouts
+from hybridq_backends.layout.error_rates import operations_of, read_calibration
+from hybridq_backends.layout.subgraph_search import Pattern, cheapest_places
 
 DT = 1e-9
 

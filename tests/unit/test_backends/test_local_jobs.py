@@ -6,13 +6,14 @@ import contextlib
 
 import numpy as np
 import pytest
+from qiskit import QuantumCircuit
+from qiskit.primitives.containers import DataBin, PrimitiveResult, PubResult
+
 from hybridq_backends import IbmRuntime, open_backend
 from hybridq_backends.errors import InvalidValueError
 from hybridq_backends.expvals import read_expvals
 from hybridq_backends.ibm.trouble import ServiceError, Trouble
 from hybridq_backends.jobs.local import LocalJobs
-from qiskit import QuantumCircuit
-from qiskit.primitives.containers import DataBin, PrimitiveResult, PubResult
 
 SPEC = IbmRuntime(rehearse="fake_manila", resilience_level=0, shots=200)
 

@@ -6,10 +6,11 @@ import os
 import re
 
 import pytest
-from hybridq_backends import list_backends, parse_backend
-from hybridq_backends.utils.names import legible
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+from hybridq_backends import list_backends, parse_backend
+from hybridq_backends.utils.names import legible
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,16 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from qiskit import QuantumCircuit, transpile
+from qiskit.circuit import ClassicalRegister
+from qiskit.primitives import BackendEstimatorV2
+from qiskit.quantum_info import Choi, DensityMatrix, SparsePauliOp, SuperOp
+from qiskit_aer import AerSimulator
+from qiskit_aer.noise import ReadoutError, depolarizing_error, pauli_error
+from qiskit_aer.noise import thermal_relaxation_error as relaxation
+
 from hybridq_backends import open_backend
 from hybridq_backends.compile.subset import CutBackend, keep_qubits
 from hybridq_backends.compile.transpile import compile_on_target, kept_for, with_delays
@@ -18,15 +28,6 @@ from hybridq_backends.noise.device import (
     scale_rate,
 )
 from hybridq_backends.simulators.aer import sample_counts
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from qiskit import QuantumCircuit, transpile
-from qiskit.circuit import ClassicalRegister
-from qiskit.primitives import BackendEstimatorV2
-from qiskit.quantum_info import Choi, DensityMatrix, SparsePauliOp, SuperOp
-from qiskit_aer import AerSimulator
-from qiskit_aer.noise import ReadoutError, depolarizing_error, pauli_error
-from qiskit_aer.noise import thermal_relaxation_error as relaxation
 
 
 def gates(num_qubits, depth=2, seed=0):

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hybridq_backends import Noisy, open_backend
-from hybridq_backends.errors import InvalidValueError
-from hybridq_backends.noise.parametric import gate_errors, parametric_noise
-from hybridq_backends.specs.profiles import parse_backend
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
@@ -28,6 +24,10 @@ from qiskit_aer.noise import (
 )
 
 from hybridq.cli import main as cli
+from hybridq_backends import Noisy, open_backend
+from hybridq_backends.errors import InvalidValueError
+from hybridq_backends.noise.parametric import gate_errors, parametric_noise
+from hybridq_backends.specs.profiles import parse_backend
 
 EVERYTHING = {
     "error_rate_1q": 0.01,

@@ -4,18 +4,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hybridq_backends import Executable, IbmRuntime
-from hybridq_backends.compile.subset import CutBackend, cut_target
-from hybridq_backends.devices.snapshots import fake_device
-from hybridq_backends.errors import InvalidValueError
-from hybridq_backends.ibm.hardware import HardwareEngine
-from hybridq_backends.ibm.preflight import preflight
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.transpiler import InstructionProperties
 
 from hybridq.quantum import build_circuit, z_observables
+from hybridq_backends import Executable, IbmRuntime
+from hybridq_backends.compile.subset import CutBackend, cut_target
+from hybridq_backends.devices.snapshots import fake_device
+from hybridq_backends.errors import InvalidValueError
+from hybridq_backends.ibm.hardware import HardwareEngine
+from hybridq_backends.ibm.preflight import preflight
 
 
 def column(*labels):

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from hybridq_backends import list_backends, parse_backend
-from hybridq_backends.errors import HybridqError, InvalidValueError
 
 from hybridq.cli import main as cli
+from hybridq_backends import list_backends, parse_backend
+from hybridq_backends.errors import HybridqError, InvalidValueError
 
 GOOD = b'summary = "mine"\nkind = "noisy"\ndevice = "FakeManilaV2"\n'
 

@@ -5,12 +5,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hybridq_backends import Executable, IbmRuntime
-from hybridq_backends.devices.snapshots import fake_device
-from hybridq_backends.ibm.hardware import HardwareEngine
-from hybridq_backends.ibm.job_size import program_size, repetition_delay
-from hybridq_backends.ibm.options import estimator_options
-from hybridq_backends.layout.choose import rank_layouts
 from qiskit.transpiler import InstructionProperties
 from qiskit_ibm_runtime import Batch, QiskitRuntimeService
 from qiskit_ibm_runtime.api.rest.runtime import Runtime
@@ -18,6 +12,12 @@ from qiskit_ibm_runtime.executor_estimator import Estimator, prepare
 from qiskit_ibm_runtime.fake_provider import FakeManilaV2
 
 from hybridq.quantum import build_circuit, z_observables
+from hybridq_backends import Executable, IbmRuntime
+from hybridq_backends.devices.snapshots import fake_device
+from hybridq_backends.ibm.hardware import HardwareEngine
+from hybridq_backends.ibm.job_size import program_size, repetition_delay
+from hybridq_backends.ibm.options import estimator_options
+from hybridq_backends.layout.choose import rank_layouts
 
 BUILT = build_circuit(4)
 NARROW = (0, 1, 2, 3)

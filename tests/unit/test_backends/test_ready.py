@@ -5,11 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hybridq_backends import Executable, open_backend
-from hybridq_backends.compile.subset import used_qubits
-from hybridq_backends.compile.transpile import compile_on_target
-from hybridq_backends.compile.usable import usable_qubits
-from hybridq_backends.errors import InvalidValueError, UnavailableError
 from qiskit import QuantumCircuit
 from qiskit.circuit import Measure, Parameter, ParameterVector
 from qiskit.circuit.library import CXGate, CZGate, HGate, RZGate, SXGate, XGate
@@ -21,6 +16,11 @@ from qiskit.transpiler import CouplingMap, InstructionProperties, Target
 from qiskit_aer import AerSimulator
 
 from hybridq.quantum import QuantumLayer
+from hybridq_backends import Executable, open_backend
+from hybridq_backends.compile.subset import used_qubits
+from hybridq_backends.compile.transpile import compile_on_target
+from hybridq_backends.compile.usable import usable_qubits
+from hybridq_backends.errors import InvalidValueError, UnavailableError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*no QubitProperties")
 

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
+
 from hybridq_backends import IbmRuntime, Noisy, Statevector, list_backends, parse_backend
 from hybridq_backends.errors import HybridqError, InvalidValueError, MissingFileError
 from hybridq_backends.specs.profiles import override_spec
-from pydantic import ValidationError
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = {

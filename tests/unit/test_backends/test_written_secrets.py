@@ -1,6 +1,7 @@
 """A backend's text is logged and recorded, so that it must not hold a secret."""
 
 import pytest
+
 from hybridq_backends import parse_backend
 from hybridq_backends.errors import InvalidValueError
 

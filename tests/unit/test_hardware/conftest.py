@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hybridq_backends.expvals import Expvals
-from hybridq_backends.ibm.trouble import ServiceError, Trouble
-from hybridq_backends.jobs.service import FoundJob, JobReport, JobService, JobState
 
 from hybridq.submissions.ledger.ledger import Ledger
 from hybridq.submissions.service.rate_limit import Clock
+from hybridq_backends.expvals import Expvals
+from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.service import FoundJob, JobReport, JobService, JobState
 
 
 class Time:

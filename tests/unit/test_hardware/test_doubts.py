@@ -6,8 +6,6 @@ import shutil
 
 import numpy as np
 import pytest
-from hybridq_backends.ibm.trouble import ServiceError, Trouble
-from hybridq_backends.jobs.service import JobState
 
 from hybridq.errors import InvalidValueError
 from hybridq.submissions.ledger.ledger import Ledger
@@ -18,6 +16,8 @@ from hybridq.submissions.service.give_up import give_up
 from hybridq.submissions.service.post import MOST_TRIES, post_all
 from hybridq.submissions.service.rate_limit import Pace
 from hybridq.submissions.service.reconcile import ended, look_up, lost
+from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.service import JobState
 
 
 def post(ledger, service, time, angles):

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hybridq_backends.ibm.trouble import ServiceError, Trouble
-from hybridq_backends.jobs.service import JobState
 
 from hybridq.submissions.ledger.chunks import ChunkState
 from hybridq.submissions.ledger.ledger import Ledger
@@ -11,6 +9,8 @@ from hybridq.submissions.service.fetch import MOST_FAILURES, MOST_IN_A_ROW, fetc
 from hybridq.submissions.service.post import MOST_DOUBTS, MOST_TRIES, post_all
 from hybridq.submissions.service.rate_limit import Clock, Pace
 from hybridq.submissions.service.reconcile import look_up, lost
+from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.service import JobState
 
 
 def post(folder, service, time, angles, *, per_minute=1000, settle=60.0):

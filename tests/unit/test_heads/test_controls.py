@@ -3,13 +3,13 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hybridq_backends import open_backend
 
 from hybridq.config import HeadConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.classifier import head_summary
 from hybridq.models.heads import CONTROLS, build_head, match_counts, match_summary, num_trainable
 from hybridq.quantum import ANSAETZE, ENCODINGS, ENTANGLEMENTS
+from hybridq_backends import open_backend
 
 FEATURES = 1280
 

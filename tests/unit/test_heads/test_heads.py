@@ -5,13 +5,13 @@ import math
 
 import pytest
 import torch
-from hybridq_backends import open_backend
 from safetensors.torch import load_file, save_file
 
 from hybridq.config import HeadConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.heads import HEADS, build_head, quantum_layers, quantum_parameters
 from hybridq.quantum import QuantumLayer
+from hybridq_backends import open_backend
 
 QUANTUM = ["pqc", "pqc_residual"]
 BLOCK = [name for name in HEADS if name != "linear"]

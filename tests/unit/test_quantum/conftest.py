@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hybridq_backends import Executable, open_backend
 
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
+from hybridq_backends import Executable, open_backend
 
 
 @pytest.fixture

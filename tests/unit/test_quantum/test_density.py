@@ -3,17 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hybridq_backends import open_backend
-from hybridq_backends.compile.subset import CutBackend, keep_qubits
-from hybridq_backends.compile.transpile import (
-    compile_on_target,
-    kept_for,
-    split_angles,
-    with_delays,
-)
-from hybridq_backends.devices.snapshots import fake_device
-from hybridq_backends.noise.channels import readout_assignments
-from hybridq_backends.noise.device import device_noise
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import Operator, SparsePauliOp
@@ -37,6 +26,17 @@ from hybridq.quantum.density.channels import circuit_channels
 from hybridq.quantum.density.expvals import shot_noise
 from hybridq.quantum.density.measurement import measured_groups
 from hybridq.quantum.density.simulator import DensityEngine
+from hybridq_backends import open_backend
+from hybridq_backends.compile.subset import CutBackend, keep_qubits
+from hybridq_backends.compile.transpile import (
+    compile_on_target,
+    kept_for,
+    split_angles,
+    with_delays,
+)
+from hybridq_backends.devices.snapshots import fake_device
+from hybridq_backends.noise.channels import readout_assignments
+from hybridq_backends.noise.device import device_noise
 
 DEVICES = ("FakeManilaV2", "FakeSherbrooke", "FakeTorino")
 

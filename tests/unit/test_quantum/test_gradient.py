@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hybridq_backends import open_backend
 from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import EstimatorQNN
@@ -11,6 +10,7 @@ from qiskit_machine_learning.primitives import QMLEstimator
 
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
 from hybridq.quantum.gradients.parameter_shift import Spsa
+from hybridq_backends import open_backend
 
 CIRCUITS = [
     {"encoding": "angle", "ansatz": "real_amplitudes", "entanglement": "ring"},

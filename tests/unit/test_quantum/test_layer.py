@@ -5,7 +5,6 @@ import pickle
 
 import pytest
 import torch
-from hybridq_backends import open_backend
 from qiskit.circuit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.connectors import TorchConnector
@@ -14,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from hybridq.errors import InvalidValueError
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
+from hybridq_backends import open_backend
 
 
 def test_is_a_connector_around_a_qnn_and_goes_through_it(make_layer, random_angles, monkeypatch):

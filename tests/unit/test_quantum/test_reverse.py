@@ -10,13 +10,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from hybridq_backends import open_backend
 from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from safetensors.torch import load_file, save_file
 
 from hybridq.errors import InvalidValueError, UnavailableError
 from hybridq.quantum import ReverseEstimatorGradient, TorchEstimator
+from hybridq_backends import open_backend
 
 CIRCUITS = [
     {"encoding": "angle", "ansatz": "ry_cz"},

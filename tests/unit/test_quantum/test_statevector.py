@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from hybridq_backends import open_backend
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from qiskit import transpile
@@ -31,6 +30,7 @@ from hybridq.quantum.gate_angles.gate_angles import split_circuit
 from hybridq.quantum.gradients.parameter_shift import ShiftRule
 from hybridq.quantum.statevector.matrices import multiply_shared
 from hybridq.quantum.statevector.simulator import StatevectorEngine
+from hybridq_backends import open_backend
 
 NOT_UNITARY = {"measure", "reset", "delay"}
 EVERY_GATE = {

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hybridq_backends.devices.calibration import save_calibration
-from hybridq_backends.devices.snapshots import fake_device
 
 from hybridq.cli import main as cli
 from hybridq.config import EvaluateConfig, FinetuneConfig, HeadConfig, NoiseStudyConfig
@@ -25,6 +23,8 @@ from hybridq.studies.noise.study import noise_study, summary_table
 from hybridq.studies.noise.unit import load, true_margins
 from hybridq.training.finetune import finetune
 from hybridq.utils.files import read_jsonl, write_jsonl
+from hybridq_backends.devices.calibration import save_calibration
+from hybridq_backends.devices.snapshots import fake_device
 from tests.forks import Fork
 
 pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_thread")]
