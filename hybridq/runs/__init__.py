@@ -1,0 +1,1 @@
+"""Keep run folders: their files, their locks and what they record."""
