@@ -25,12 +25,12 @@ from hybridq.config import (
     PretrainConfig,
 )
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
-from hybridq.utils.files import read_json, remove_leftovers, write_json
-from hybridq.utils.outside import space_error
-from hybridq.utils.pseudonyms import tell_names
 from hybridq.records import Record
 from hybridq.records.results import RESULTS, Kind, read_environment, read_record
 from hybridq.threads import computing
+from hybridq.utils.files import read_json, remove_leftovers, write_json
+from hybridq.utils.outside import space_error
+from hybridq.utils.pseudonyms import tell_names
 
 PACKAGES = (
     "hybridq-med",

@@ -14,8 +14,8 @@ from hybridq.config.base import PseudonymsConfig
 from hybridq.data import ImageData
 from hybridq.data.source import is_own
 from hybridq.errors import InvalidValueError
-from hybridq.utils.pseudonyms import Pseudonyms, is_pseudonym
 from hybridq.runs.folder import read_config, resumed_folder
+from hybridq.utils.pseudonyms import Pseudonyms, is_pseudonym
 
 Resumable = TypeVar(
     "Resumable", PretrainConfig, FinetuneConfig, NoiseStudyConfig, AblationStudyConfig

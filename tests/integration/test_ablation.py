@@ -30,6 +30,7 @@ from hybridq.studies.ablation import frozen as ablation_frozen
 from hybridq.studies.ablation.study import ablation_study
 from hybridq.studies.ablation.tables import summary_text
 from hybridq.studies.ablation.verdicts import cautions
+from hybridq.threads import one_thread
 from hybridq.training import head as head_training
 from hybridq.training.pretrain import pretrain
 from hybridq_backends import open_backend
@@ -284,7 +285,7 @@ def test_all_networks_at_another_size_over_views(encoders):
     for row in rows:
         name = f"{row['encoder']}-{row['head']}-s0-l0.5"
         (run,) = (folder / "whole" / "finetune").glob(f"*-{name}")
-        with open_backend("statevector") as backend:
+        with one_thread(), open_backend("statevector") as backend:  # as the study computes
             model, spec = load_model(run, backend=backend)
             assert spec.encoder.image_size == 24
             cut = labelled_subset(data, "val", 0.5, seed=0)

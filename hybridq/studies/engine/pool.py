@@ -17,7 +17,7 @@ from multiprocessing import active_children, get_context, parent_process
 from typing import Any, TypeVar
 
 from hybridq.errors import UnavailableError
-from hybridq.threads import set_environment
+from hybridq.threads import one_thread, set_environment
 from hybridq.utils.memory import keep_freed_memory
 
 Unit = TypeVar("Unit")
@@ -78,7 +78,9 @@ def run_in(
     """`run_units` in the processes of `worker_pool`, or in this one for None."""
     if pool is None:
         for unit in units:
-            yield unit, function(unit)
+            with one_thread():  # as in a process of the pool: the same sums, to the last digit
+                result = function(unit)
+            yield unit, result
         return
     with _undisturbed():  # a process that is stopped while it is made complains
         running: dict[Future[Result], Unit] = {pool.submit(function, unit): unit for unit in units}
