@@ -75,7 +75,7 @@ def main() -> None:
     import torch
 
     from hybridq.data import load_data
-    from hybridq.models.encoders.mobilenet import load_encoder
+    from hybridq.models.encoders.file import load_encoder
     from hybridq.studies.ablation.encoders import encoded
     from hybridq.utils.files import write_csv
 

@@ -78,7 +78,7 @@ def probe(encoder: Path | None, penalty: float, seed: int) -> float:
     from sklearn.preprocessing import StandardScaler
 
     from hybridq.data import load_data, select_labels
-    from hybridq.models.encoders.mobilenet import load_encoder
+    from hybridq.models.encoders.file import load_encoder
 
     torch.set_num_threads(1)
     data = load_data("breastmnist", splits=("train", "val"))

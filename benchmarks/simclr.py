@@ -30,7 +30,8 @@ from PIL import Image
 from timing import Step, machine, quartiles, versions
 
 from hybridq.config import ComputeConfig, PretrainConfig
-from hybridq.models.encoders.mobilenet import EncoderSpec, build_encoder
+from hybridq.models.encoders.build import build_encoder
+from hybridq.models.encoders.encoder import EncoderSpec
 from hybridq.training.loop import make_trainer
 from hybridq.training.pretrain import PretrainModule
 

@@ -21,7 +21,8 @@ from torch import nn
 
 from hybridq.config import HeadConfig
 from hybridq.models.classifier import build_model
-from hybridq.models.encoders.mobilenet import EncoderSpec, build_encoder
+from hybridq.models.encoders.build import build_encoder
+from hybridq.models.encoders.encoder import EncoderSpec
 from hybridq_backends import open_backend
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"

@@ -23,7 +23,7 @@ import torch
 
 from hybridq.config import AugmentConfig, FinetuneConfig, HeadConfig
 from hybridq.models.checkpoint import load_model
-from hybridq.models.encoders.mobilenet import save_encoder
+from hybridq.models.encoders.file import save_encoder
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
 from hybridq.training.finetune import finetune
 from hybridq_backends import open_backend

@@ -145,7 +145,7 @@ def lively_norms():
     """
     from torch import nn
 
-    from hybridq.models.encoders.mobilenet import Encoder
+    from hybridq.models.encoders.encoder import Encoder
 
     original = Encoder.__init__
 

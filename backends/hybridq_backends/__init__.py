@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hybridq_backends.checks.probes import Probe
     from hybridq_backends.checks.profile import CheckReport, check_backend, check_executable
     from hybridq_backends.compile.transpile import Prepared
+    from hybridq_backends.deferred import Deferred
     from hybridq_backends.executable import Executable, open_backend
     from hybridq_backends.expvals import Expvals
     from hybridq_backends.specs.profiles import Profile, list_backends, parse_backend
@@ -24,6 +25,7 @@ _HOMES = {
     "Probe": "hybridq_backends.checks.probes",
     "check_backend": "hybridq_backends.checks.profile",
     "check_executable": "hybridq_backends.checks.profile",
+    "Deferred": "hybridq_backends.deferred",
     "Executable": "hybridq_backends.executable",
     "Expvals": "hybridq_backends.executable",
     "open_backend": "hybridq_backends.executable",
@@ -39,6 +41,7 @@ _HOMES = {
 
 __all__ = [
     "CheckReport",
+    "Deferred",
     "Executable",
     "Expvals",
     "IbmRuntime",

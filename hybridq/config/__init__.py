@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from hybridq.config.base import (
     AugmentConfig,
+    CircuitHeadConfig,
     ComputeConfig,
     Config,
     HeadConfig,
     PseudonymsConfig,
     RunConfig,
 )
+from hybridq.config.heads import HeadChoice, head_config
 from hybridq.config.jobs import (
     JobsCancelConfig,
     JobsCollectConfig,
@@ -48,6 +50,7 @@ __all__ = [
     "BackendsListConfig",
     "BackendsSaveConfig",
     "BackendsShowConfig",
+    "CircuitHeadConfig",
     "ComputeConfig",
     "Config",
     "DataCheckConfig",
@@ -56,6 +59,7 @@ __all__ = [
     "DemoConfig",
     "EvaluateConfig",
     "FinetuneConfig",
+    "HeadChoice",
     "HeadConfig",
     "JobsCancelConfig",
     "JobsCollectConfig",
@@ -70,4 +74,5 @@ __all__ = [
     "RunConfig",
     "SubmissionConfig",
     "SubmitConfig",
+    "head_config",
 ]

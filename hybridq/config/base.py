@@ -63,10 +63,15 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 class HeadConfig(Config):
-    """The classifier on top of the encoder's features."""
+    """The classifier on top of the encoder's features; what else it can be told is its own."""
 
-    name: Annotated[str, arg(name="head", prefix_name=False)] = "pqc"
-    """One of `linear`, `mlp`, `mlp_residual`, `pqc`, `pqc_residual`."""
+    name: Annotated[str, arg(name="head", prefix_name=False)]
+    """`linear`, `mlp`, `mlp_residual`, `pqc`, `pqc_residual`, or `package.module:entry`."""
+
+
+class CircuitHeadConfig(HeadConfig):
+    """A head around a circuit, or the classical control of one."""
+
     num_qubits: int = Field(4, ge=1, le=20)
     """Qubits of the circuit, which is also the size of the reduced feature vector."""
     num_layers: int = Field(2, ge=1, le=MAX_LAYERS)

@@ -20,9 +20,9 @@ from hybridq.config.base import (
     AugmentConfig,
     ComputeConfig,
     Config,
-    HeadConfig,
     RunConfig,
 )
+from hybridq.config.heads import HeadChoice, head_config
 
 
 class PretrainConfig(RunConfig):
@@ -75,7 +75,7 @@ class FinetuneConfig(RunConfig):
     """Train the head alone, on features computed once and without augmentation."""
     labels: float = Field(1.0, gt=0, le=1)
     """Fraction of the train split's labels in use: stratified, whole groups."""
-    head: HeadConfig = HeadConfig()
+    head: HeadChoice = Field(default_factory=head_config)
     """The classifier."""
     backend: str = "statevector"
     """Backend of the quantum layer: a profile, then fields, as `fake_torino,shots=none`."""

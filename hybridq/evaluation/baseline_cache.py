@@ -25,8 +25,8 @@ from hybridq.data import ImageSplit, transforms
 from hybridq.evaluation import baselines
 from hybridq.evaluation.baselines import Probs
 from hybridq.evaluation.metrics import scores
-from hybridq.models.encoders import mobilenet
-from hybridq.models.encoders.mobilenet import Encoder, EncoderSpec
+from hybridq.models.encoders import encoder as encoder_module
+from hybridq.models.encoders.encoder import Encoder, EncoderSpec
 from hybridq.threads import computing
 from hybridq.utils.files import open_regular, remove_leftovers, write_bytes
 
@@ -38,7 +38,7 @@ MOST_BYTES = 256 * 2**20
 MOST_ENTRIES = 1000
 """What the cache may hold; the entries that were not used for the longest time make room."""
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "torchvision")
-CODE = (baselines, scores, mobilenet, transforms)
+CODE = (baselines, scores, encoder_module, transforms)
 """Modules whose source is part of an entry's name."""
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hybridq.data import ImageSplit
 from hybridq.evaluation.metrics.scores import auc
-from hybridq.models.encoders.mobilenet import Encoder, random_encoder_like
+from hybridq.models.encoders.encoder import Encoder, random_encoder_like
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -209,7 +209,7 @@ def _evaluate(
         "labels": run.labels,
         "train_seed": run.seed,
         "head": spec.head.name,
-        "head_parameters": head_summary(model.head, spec.head.name),
+        "head_parameters": head_summary(model.head),
         "encoder_weights": spec.encoder.weights,
         "class_names": list(spec.class_names),
         "positive": None if data.positive is None else data.class_names[data.positive],

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from hybridq.config import Config, HeadConfig
+from hybridq.config import Config, HeadChoice
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.models.classifier import HybridClassifier, build_model
-from hybridq.models.encoders.mobilenet import Encoder, EncoderSpec
-from hybridq.models.heads import num_trainable, quantum_layers
+from hybridq.models.encoders.encoder import Encoder, EncoderSpec
+from hybridq.models.heads import head_entry, num_trainable
+from hybridq.quantum.modules import CircuitInfo, circuits_of
 from hybridq.runs.folder import check_finished, check_recorded
 from hybridq.utils.files import read_json, write_json, write_text
 from hybridq.utils.finite import check_finite
@@ -46,7 +47,7 @@ class ModelSpec(Config):
     """Version of this file."""
     encoder: EncoderSpec
     """Input of the encoder and origin of its weights."""
-    head: HeadConfig
+    head: HeadChoice
     """The classifier."""
     task: Literal["binary", "multiclass", "multilabel"]
     """What a label is."""
@@ -217,15 +218,14 @@ def _read_pair(folder: Path) -> tuple[dict[str, Tensor], str]:
 
 def model_card(model: HybridClassifier, spec: ModelSpec) -> str:
     """The model card, in Markdown."""
-    head: dict[str, Any] = spec.head.model_dump()
-    if not quantum_layers(model.head):  # a control is as large as a circuit of these sizes
-        sizes = () if spec.head.name == "linear" else ("num_qubits", "num_layers")
-        head = {name: head[name] for name in ("name", *sizes)}
+    settings = [f"{name} {value}" for name, value in spec.head.model_dump().items()]
+    circuits = circuits_of(model.head)
     rows = {
-        "Encoder": f"MobileNetV2, {spec.encoder.image_size} px, {spec.encoder.stem} stem",
+        "Encoder": f"{spec.encoder.label}, {spec.encoder.image_size} px, {spec.encoder.stem} stem",
         "Part of an image": f"the central {percent(spec.encoder.crop_pct)} of each side",
         "Encoder weights from": spec.encoder.weights,
-        "Head": ", ".join(f"{name} {value}" for name, value in head.items()),
+        "Head": f"{head_entry(spec.head.name).label}: {', '.join(settings)}",
+        "Circuits": "; ".join(map(_words, circuits)) or "none",
         "Parameters": f"{num_trainable(model.encoder)} in the encoder (if it was trained), "
         f"{num_trainable(model.head)} in the head",
         "Task": f"{spec.task}: {listed(spec.class_names)}",
@@ -241,4 +241,14 @@ def model_card(model: HybridClassifier, spec: ModelSpec) -> str:
         f"| | |\n|---|---|\n{table}\n\n"
         "Figures of this model, with intervals and beside a classical control, come from "
         "`hybridq evaluate` on its run folder.\n"
+    )
+
+
+def _words(circuit: CircuitInfo) -> str:
+    """Say how large a circuit is."""
+    gates = circuit.circuit
+    return (
+        f"{gates.num_qubits} qubits, {gates.size()} gates, depth {gates.depth()}, "
+        f"{len(circuit.input_params)} inputs, {len(circuit.weight_params)} weights, "
+        f"{len(circuit.observables)} observables"
     )

@@ -1,66 +1,58 @@
-"""Encoder and head as one classifier whose quantum step can be taken out."""
+"""Encoder and head as one classifier, whose circuits run on any backend."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
 
-from hybridq.models.encoders.mobilenet import NUM_FEATURES, Encoder
-from hybridq.models.heads import (
-    CONTROLS,
-    Head,
-    build_head,
-    match_summary,
-    quantum_layers,
-    quantum_parameters,
-)
+from hybridq.models.encoders.encoder import Encoder
+from hybridq.models.heads import build_head, head_entry, match_summary
+from hybridq.models.heads.counting import is_control
+from hybridq.quantum.modules import quantum_parameters, running_on, use_backend
 from hybridq.utils.finite import check_finite
 
 if TYPE_CHECKING:
     from hybridq.config import HeadConfig
-    from hybridq.quantum import Executable
+    from hybridq_backends import Executable
 
 
 class HybridClassifier(nn.Module):
-    """Images to logits: encoder, reducer, quantum layer, readout.
-
-    The quantum step is a pure function of angles, so that hardware inference can compute the
-    angles here, the expectation values in jobs, and the logits here again.
+    """Images to logits: an encoder, and a head with any number of circuits in it.
 
     Args:
-        encoder: maps images to features.
-        head: maps features to logits.
+        encoder: Maps images to features.
+        head: Maps features, or feature maps, to logits.
+        takes: Whether the head takes the encoder's pooled features or its feature maps.
 
     Shape: images `(batch, 3, image_size, image_size)`, normalised, to logits
     `(batch, num_classes)`.
     """
 
-    def __init__(self, encoder: Encoder, head: Head) -> None:
+    def __init__(
+        self, encoder: Encoder, head: nn.Module, takes: Literal["vector", "map"] = "vector"
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
+        self.takes = takes
+
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """Shape of what the head takes of one image."""
+        return self.encoder.out_shape if self.takes == "map" else (self.encoder.num_features,)
 
     def features(self, images: Tensor) -> Tensor:
-        """Images to features `(batch, 1280)`."""
+        """Map images to what the head takes, `(batch, *feature_shape)`."""
+        if self.takes == "map":
+            return self.encoder.maps(images)
         features: Tensor = self.encoder(images)
         return features
 
-    def angles(self, features: Tensor) -> Tensor:
-        """Features to angles `(batch, num_qubits)`, in radians."""
-        return self.head.angles(features)
-
-    def expvals(self, angles: Tensor) -> Tensor:
-        """Angles to expectation values `(batch, num_qubits)`: the quantum step."""
-        return self.head.expvals(angles)
-
-    def readout(self, features: Tensor, expvals: Tensor) -> Tensor:
-        """Features and expectation values to logits `(batch, num_classes)`."""
-        return self.head.readout(features, expvals)
-
     def forward(self, images: Tensor) -> Tensor:
-        """The composition of the four steps."""
+        """Map images to logits."""
         logits: Tensor = self.head(self.features(images))
         return logits
 
@@ -71,9 +63,12 @@ class HybridClassifier(nn.Module):
         self.encoder.eval()
 
     def use_backend(self, backend: Executable) -> None:
-        """Let every quantum layer run on `backend`, with the weights it has."""
-        for layer in quantum_layers(self.head):
-            layer.use_backend(backend)
+        """Let every circuit run on `backend`, with the weights it has."""
+        use_backend(self.head, backend)
+
+    def running_on(self, backend: Executable) -> AbstractContextManager[None]:
+        """Let every circuit run on `backend` inside a `with` block, and where it ran after it."""
+        return running_on(self.head, backend)
 
 
 def build_model(
@@ -84,14 +79,16 @@ def build_model(
     backend: Executable | None,
     seed: int,
 ) -> HybridClassifier:
-    """A classifier with a new head on `encoder`.
+    """Put a new head on an encoder.
 
     Raises:
-        InvalidValueError: if the head's config names something unknown or does not fit `backend`.
+        InvalidValueError: If the head's config names something unknown or does not fit `backend`.
     """
     generator = torch.Generator().manual_seed(seed)
-    head = build_head(NUM_FEATURES, num_classes, config, backend=backend, generator=generator)
-    return HybridClassifier(encoder, head)
+    takes = head_entry(config.name).input
+    in_shape = encoder.out_shape if takes == "map" else encoder.num_features
+    head = build_head(in_shape, num_classes, config, backend=backend, generator=generator)
+    return HybridClassifier(encoder, head, takes)
 
 
 def probabilities(logits: Tensor, *, multilabel: bool) -> Tensor:
@@ -104,9 +101,9 @@ def probabilities(logits: Tensor, *, multilabel: bool) -> Tensor:
     return logits.sigmoid() if multilabel else logits.softmax(dim=1)
 
 
-def head_summary(head: Head, name: str) -> str:
-    """How many parameters a head has, and how a control matches its quantum head."""
-    if name in CONTROLS.values():
+def head_summary(head: nn.Module) -> str:
+    """Say how many parameters a head has, and how a control matches its quantum head."""
+    if is_control(head):
         return match_summary(head)
     circuit = sum(weight.numel() for weight in quantum_parameters(head))
     total = f"{sum(weight.numel() for weight in head.parameters())} parameters"

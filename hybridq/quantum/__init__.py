@@ -14,6 +14,15 @@ from hybridq.quantum.circuits import (
 )
 from hybridq.quantum.layer import QuantumLayer
 from hybridq.quantum.look_up import look_up
+from hybridq.quantum.modules import (
+    CircuitInfo,
+    QuantumModule,
+    circuits_of,
+    quantum_modules,
+    quantum_parameters,
+    running_on,
+    use_backend,
+)
 from hybridq.quantum.qnn import ExecutableConnector, ExecutableQNN
 from hybridq.quantum.statevector.estimator import ReverseEstimatorGradient, TorchEstimator
 from hybridq.quantum.statevector.simulator import StatevectorEngine
@@ -25,14 +34,21 @@ __all__ = [
     "ANSAETZE",
     "ENCODINGS",
     "ENTANGLEMENTS",
+    "CircuitInfo",
     "ExecutableConnector",
     "ExecutableQNN",
     "ParametrizedCircuit",
     "QuantumLayer",
+    "QuantumModule",
     "ReverseEstimatorGradient",
     "StatevectorEngine",
     "TorchEstimator",
     "build_circuit",
+    "circuits_of",
     "look_up",
+    "quantum_modules",
+    "quantum_parameters",
+    "running_on",
+    "use_backend",
     "z_observables",
 ]

@@ -11,6 +11,7 @@ from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor, nn
 
 from hybridq.errors import InvalidValueError
+from hybridq.quantum.modules import CircuitInfo
 from hybridq.quantum.qnn import ExecutableConnector, ExecutableQNN
 from hybridq.utils.finite import check_finite
 
@@ -38,7 +39,7 @@ class QuantumLayer(nn.Module):
         input_params: Its parameters that are inputs, in the order of the input's columns.
         weight_params: Its trainable parameters; together they are all of its parameters.
         observables: What is measured, one for each column of the output.
-        backend: Where it runs, from `backends.open_backend`.
+        backend: Where it runs, from `open_backend`.
         generator: Source of the initial weights; one seeded with 0 if None. The global random
             state is never touched.
         init_std: Standard deviation of the initial weights, in radians.
@@ -103,6 +104,18 @@ class QuantumLayer(nn.Module):
             UnavailableError: If the layer comes from a pickle that left the connection out.
         """
         return self.qnn.rule.executable
+
+    def circuits(self) -> list[CircuitInfo]:
+        """List the layer's circuit, with what is measured on it."""
+        qnn = self.qnn
+        return [
+            CircuitInfo(
+                qnn.circuit,
+                tuple(qnn.input_params),
+                tuple(qnn.weight_params),
+                tuple(qnn.observables),
+            )
+        ]
 
     def use_backend(self, backend: Executable) -> None:
         """Run on another backend from now on, with the very same weight tensor.

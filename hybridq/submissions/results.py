@@ -30,16 +30,17 @@ from hybridq.runs.folder import read_result
 from hybridq.submissions.ledger.chunks import ChunkState
 from hybridq.submissions.ledger.ledger import Ledger
 from hybridq.submissions.model_card_note import write_hardware_note
+from hybridq.submissions.plan.requests import note, read
 from hybridq.submissions.plan.submission import Images, Submission
 from hybridq.utils.files import UNREADABLE, without_nan, write_csv, write_json
-from hybridq_backends import open_backend
+from hybridq_backends import Deferred, open_backend
 
 logger = logging.getLogger("hybridq")
 
 RESULT = "result.json"
 PREDICTIONS = Path("predictions") / "device.csv"
 RESAMPLES = 2000
-FIGURES = ("compared", "shot_noise", "rms_error_of_simulation")
+FIGURES = ("images_here", "compared", "shot_noise", "rms_error_of_simulation")
 
 Floats = NDArray[np.float64]
 
@@ -65,18 +66,18 @@ def write_results(
         InvalidValueError: If its model is not the one that was submitted.
     """
     submission.check_model()
-    result = _counts(submission, ledger, looked_up=looked_up)
+    here, values, stds = ledger.results()
+    images = Images.load(folder, count=len(here))
+    result = _counts(submission, ledger, images=len(images.ids), looked_up=looked_up)
     figures, charge_known = _figures_of_same(folder, result)
     if figures is not None:
         result |= figures
-    elif result["images_here"]:
-        here, values, stds = ledger.results()
-        images = Images.load(folder, count=len(here))
+    elif here.any():
         with open_backend("statevector") as exact:
             model, _ = load_model(submission.run, backend=exact)
-            reader = _Readout(model, submission, images, here)
-            result |= reader.compare(values[here], stds[here])
-            reader.write_predictions(folder / PREDICTIONS, values[here])
+            reader = _Readout(model, submission, images, Deferred(exact), values, here)
+            result |= reader.compare(stds)
+            reader.write_predictions(folder / PREDICTIONS)
     written: dict[str, Any] = without_nan(result)
     if written["complete"] and (figures is None or not charge_known):
         try:
@@ -87,7 +88,9 @@ def write_results(
     return written
 
 
-def _counts(submission: Submission, ledger: Ledger, *, looked_up: bool) -> dict[str, Any]:
+def _counts(
+    submission: Submission, ledger: Ledger, *, images: int, looked_up: bool
+) -> dict[str, Any]:
     """What is here, of what, and what it was charged."""
     chunks = ledger.chunks()
     charged = [job.qpu_seconds for job in ledger.jobs()]
@@ -95,8 +98,8 @@ def _counts(submission: Submission, ledger: Ledger, *, looked_up: bool) -> dict[
     planned = submission.planned
     return {
         "complete": all(chunk.state is ChunkState.DONE for chunk in chunks),
-        "images": sum(chunk.size for chunk in chunks),
-        "images_here": sum(chunk.size for chunk in chunks if chunk.state is ChunkState.DONE),
+        "images": images,
+        "images_here": 0,
         "run": str(submission.run),
         "data": submission.data,
         "split": submission.split,
@@ -113,7 +116,7 @@ def _counts(submission: Submission, ledger: Ledger, *, looked_up: bool) -> dict[
         "qpu_seconds_estimated": planned.qpu_seconds,
         "chunks": [
             {
-                "images": [chunk.start, chunk.stop],
+                "rows": [chunk.start, chunk.stop],
                 "state": str(chunk.state),
                 "job_id": chunk.job_id,
                 "qpu_seconds": chunk.qpu_seconds,
@@ -142,80 +145,103 @@ def _figures_of_same(folder: Path, result: dict[str, Any]) -> tuple[dict[str, An
 
 def _jobs_here(result: dict[str, Any]) -> list[tuple[list[int], str]]:
     return [
-        (chunk["images"], chunk["job_id"]) for chunk in result["chunks"] if chunk["state"] == "done"
+        (chunk["rows"], chunk["job_id"]) for chunk in result["chunks"] if chunk["state"] == "done"
     ]
 
 
 class _Readout:
-    """From expectation values to probabilities and figures, for the images that are here."""
+    """From expectation values to probabilities and figures, for the images that are here.
+
+    An image is here when all rows that its logits depend on are.
+    """
 
     def __init__(
         self,
         model: HybridClassifier,
         submission: Submission,
         images: Images,
+        later: Deferred,
+        values: Floats,
         here: NDArray[np.bool_],
     ) -> None:
-        self._model = model
+        self._head = model.head
         self._submission = submission
-        self._ids = [name for name, is_here in zip(images.ids, here, strict=True) if is_here]
-        self._labels = images.labels[here] if len(images.labels) else images.labels
-        self._features = torch.from_numpy(images.features[here])
-        self._ideal = images.ideal[here]
-        self._simulated = images.simulated[here] if len(images.simulated) else None
-
-    @torch.inference_mode()
-    def probs(self, expvals: Floats) -> Floats:
-        """Probabilities `(images, num_classes)` of the images' expectation values."""
-        features = self._features
-        logits = self._model.readout(features, torch.from_numpy(expvals).to(features.dtype))
-        multilabel = self._submission.task == "multilabel"
-        return probabilities(logits.double(), multilabel=multilabel).numpy()
-
-    def compare(self, values: Floats, stds: Floats) -> dict[str, Any]:
-        """Figures of the three, and how far each is from the first."""
-        columns = {"ideal": self._ideal}
-        if self._simulated is not None:
-            columns["simulated"] = self._simulated
+        self._features = torch.from_numpy(images.features)
+        self._later = later
+        note(self._head, self._features, later)
+        self._rows = here
+        self._columns = {"ideal": images.ideal}
+        if len(images.simulated):
+            self._columns["simulated"] = images.simulated
         # a fake device is never called hardware
-        columns["rehearsal" if self._submission.device is None else "hardware"] = values
-        base = self._predicted(self.probs(self._ideal))
+        self._own = "rehearsal" if submission.device is None else "hardware"
+        self._columns[self._own] = values
+        logits = self._logits(values)
+        self._here = np.isfinite(logits).all(axis=1)
+        self._probs = {
+            name: self._probabilities(logits if name == self._own else self._logits(found))
+            for name, found in self._columns.items()
+        }
+        self._ids = [name for name, is_here in zip(images.ids, self._here, strict=True) if is_here]
+        self._labels = images.labels[self._here] if len(images.labels) else images.labels
+
+    def _logits(self, values: Floats) -> Floats:
+        """Compute logits `(images, num_classes)`; NaN where a value is not here."""
+        logits: Floats = read(self._head, self._features, self._later, values).double().numpy()
+        return logits
+
+    def _probabilities(self, logits: Floats) -> Floats:
+        """Compute probabilities `(images, num_classes)` of the images that are here."""
+        multilabel = self._submission.task == "multilabel"
+        probs: Floats = probabilities(
+            torch.from_numpy(logits[self._here]), multilabel=multilabel
+        ).numpy()
+        return probs
+
+    def compare(self, stds: Floats) -> dict[str, Any]:
+        """Compute the figures of the three, and how far each is from the first."""
+        ideal = self._columns["ideal"]
+        base = self._predicted(self._probs["ideal"])
         compared = {}
-        for name, expvals in columns.items():
-            predicted = self._predicted(self.probs(expvals))
+        for name, expvals in self._columns.items():
+            predicted = self._predicted(self._probs[name])
             entry: dict[str, Any] = {
-                "rms_error": float(np.sqrt(np.mean((expvals - self._ideal) ** 2))),
+                "rms_error": _rms(expvals[self._rows] - ideal[self._rows]),
                 "flips": int(np.any(np.atleast_2d((predicted != base).T), axis=0).sum()),
             }
             if len(self._labels):
-                entry["figures"] = self._figures(expvals)
+                entry["figures"] = self._figures(self._probs[name])
             compared[name] = entry
-        found: dict[str, Any] = {"compared": compared}
-        finite = np.isfinite(stds)
-        if finite.any():
-            found["shot_noise"] = float(np.sqrt(np.mean(stds[finite] ** 2)))
-        if self._simulated is not None:
-            difference = (values - self._simulated) ** 2
-            found["rms_error_of_simulation"] = float(np.sqrt(np.mean(difference)))
+        found: dict[str, Any] = {"images_here": len(self._ids), "compared": compared}
+        if np.isfinite(stds[self._rows]).any():
+            found["shot_noise"] = _rms(stds[self._rows])
+        if "simulated" in self._columns:
+            difference = self._columns[self._own] - self._columns["simulated"]
+            found["rms_error_of_simulation"] = _rms(difference[self._rows])
         return found
 
-    def write_predictions(self, path: Path, values: Floats) -> None:
-        """Write a row for each image: prediction, probabilities, values."""
+    def write_predictions(self, path: Path) -> None:
+        """Write a row for each image: prediction, probabilities, and values if it has one row."""
         submission = self._submission
-        probs = self.probs(values)
+        probs = self._probs[self._own]
+        expvals = self._columns[self._own]
+        if len(expvals) == len(self._here):
+            expvals = expvals[self._here]
+        else:
+            expvals = np.empty((len(probs), 0))
         header = ["id", "label", "predicted"]
         header += [f"prob_{index}" for index in range(probs.shape[1])]
-        header += [f"expval_{index}" for index in range(values.shape[1])]
+        header += [f"expval_{index}" for index in range(expvals.shape[1])]
         labels = [""] * len(self._ids)
         if len(self._labels):
             labels = ["".join(map(str, np.atleast_1d(label))) for label in self._labels]
         names = submission.class_names
         rows = []
-        for name, label, row, expvals in zip(self._ids, labels, probs, values, strict=True):
+        for name, label, row, own in zip(self._ids, labels, probs, expvals, strict=True):
             predicted = predicted_name(row, names, submission.task)
             if submission.task != "multilabel":
                 predicted = names[int(self._predicted(row[None])[0])]
-            numbers = [repr(float(number)) for number in (*row, *expvals)]
+            numbers = [repr(float(number)) for number in (*row, *own)]
             rows.append([name, label, predicted, *numbers])
         write_csv(path, header, rows)
 
@@ -227,7 +253,7 @@ class _Readout:
             threshold=self._submission.threshold,
         )
 
-    def _figures(self, expvals: Floats) -> dict[str, dict[str, float]]:
+    def _figures(self, probs: Floats) -> dict[str, dict[str, float]]:
         submission = self._submission
         metrics = all_metrics(
             multilabel=submission.task == "multilabel",
@@ -238,7 +264,12 @@ class _Readout:
         return stratified_bootstrap(
             metrics,
             self._labels,
-            self.probs(expvals),
+            probs,
             resamples=RESAMPLES,
             seed=submission.seed,
         )
+
+
+def _rms(differences: Floats) -> float:
+    """Root of the mean square of those that are known."""
+    return float(np.sqrt(np.nanmean(np.square(differences))))

@@ -13,18 +13,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+from torch import nn
 
 from hybridq.config import FinetuneConfig, SubmitConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, load_model, read_spec
-from hybridq.models.heads import quantum_layers
-from hybridq.quantum.layer import QuantumLayer
 from hybridq.runs.folder import create_run, read_config, write_config, write_environment
 from hybridq.runs.lock import locked
 from hybridq.runs.recorded import check_hidden
 from hybridq.submissions.ledger.ledger import Ledger
 from hybridq.submissions.plan.budget import check_budget
-from hybridq.submissions.plan.circuit import Program, check_quantum, compile_program, shift_rule
+from hybridq.submissions.plan.circuit import Program
 from hybridq.submissions.plan.comparison import fingerprints_beside
 from hybridq.submissions.plan.images import (
     Source,
@@ -54,11 +54,12 @@ from hybridq.submissions.service.rate_limit import Clock
 from hybridq.submissions.service.resume import go_on
 from hybridq.utils.pseudonyms import Pseudonyms, pseudonyms_of
 from hybridq_backends import Executable, open_backend
+from hybridq_backends.deferred import Deferred, Layouts
 from hybridq_backends.ibm.job_size import ProgramSize, program_size, repetition_delay
 from hybridq_backends.ibm.preflight import preflight
 from hybridq_backends.ibm.trouble import ServiceError
 from hybridq_backends.jobs.opening import open_jobs
-from hybridq_backends.layout.choose import rank_layouts
+from hybridq_backends.layout.choose import ScoredLayout, rank_layouts
 
 logger = logging.getLogger("hybridq")
 
@@ -108,17 +109,15 @@ class Inputs:
 
     Attributes:
         asked: The images and the model.
-        layer: The model's quantum layer.
-        features: Of the encoder, `(images, num_features)`.
-        angles: `(images, num_inputs)`, radians.
-        ideal: Expectation values, `(images, num_observables)`.
+        head: The model's head.
+        features: What the head takes, `(images, *feature_shape)`.
+        ideal: Expectation values of all rows, `(rows, columns)`.
         threshold: The threshold that validation chooses.
     """
 
     asked: Asked
-    layer: QuantumLayer
+    head: nn.Module
     features: torch.Tensor
-    angles: torch.Tensor
     ideal: NDArray[np.float64]
     threshold: float
 
@@ -246,7 +245,6 @@ def read_asked(config: SubmitConfig) -> Asked:
     """
     run = read_config(config.run, FinetuneConfig, "finetune")
     spec = read_spec(config.run)
-    check_quantum(spec.head.name)
     pseudonyms = pseudonyms_of(config, run, folder=config.runs)
     check_hidden(run, pseudonyms)
     source = source_of(config, run, spec, pseudonyms)
@@ -263,13 +261,13 @@ def compute_inputs(config: SubmitConfig, asked: Asked, exact: Executable) -> Inp
         exact: A backend without noise.
     """
     model, _ = load_model(config.run, backend=exact)
-    (layer,) = quantum_layers(model.head)
     features = features_of(model, asked.source)
-    with torch.inference_mode():
-        angles = model.angles(features)
-        ideal = model.expvals(angles).double().numpy()
+    later = Deferred(exact)
+    note(model.head, features, later)
+    ideal = computed(later, exact)
+    read(model.head, features, later, ideal)  # refuses circuits that need each other's results
     threshold = choose_threshold(model, asked.source, asked.spec.task)
-    return Inputs(asked, layer, features, angles, ideal, threshold)
+    return Inputs(asked, model.head, features, ideal, threshold)
 
 
 def prepare(config: SubmitConfig, inputs: Inputs, *, device: str | None = None) -> Work:
@@ -280,33 +278,40 @@ def prepare(config: SubmitConfig, inputs: Inputs, *, device: str | None = None) 
         inputs: What the jobs are made of.
         device: The device to take where the backend leaves it to the account.
     """
-    asked, layer, angles, ideal = inputs.asked, inputs.layer, inputs.angles, inputs.ideal
+    asked, head, features, ideal = inputs.asked, inputs.head, inputs.features, inputs.ideal
     source, spec = asked.source, asked.spec
     runtime = runtime_spec(config.backend)
     if runtime.rehearse is None and runtime.device is None and device is not None:
         runtime = runtime.model_copy(update={"device": device})
     with open_backend(runtime) as backend:
-        ranked = rank_layouts(
-            layer.qnn.split.circuit,
-            backend.device.target,
-            optimization_level=runtime.optimization_level,
-            seeds=range(
-                runtime.compiler_seed, runtime.compiler_seed + config.layout_seeds
-            ),  # the first is that of the final compilation
-        )
-        best = ranked[0]
-        rule = shift_rule(layer, backend, layout=best.layout)
-        program = compile_program(rule, layer, angles)
-        narrow = backend.device_for(rule.prepared)
-        preflight(program.circuit, program.column, program.angles, narrow)
+        target = backend.device.target
+        # the first seed is that of the final compilation
+        seeds = range(runtime.compiler_seed, runtime.compiler_seed + config.layout_seeds)
 
+        ranked: dict[int, list[ScoredLayout]] = {}  # by the identity of the layers' circuits
+
+        def best(circuit: QuantumCircuit) -> tuple[int, ...]:
+            if id(circuit) not in ranked:
+                level = runtime.optimization_level
+                ranked[id(circuit)] = rank_layouts(
+                    circuit, target, optimization_level=level, seeds=seeds
+                )
+            return ranked[id(circuit)][0].layout
+
+        later = Deferred(backend, layouts=best)
+        note(head, features, later)
+        program = Program.of(later)
+        narrow = [backend.device_for(request.prepared) for request in later.requests]
+        for part, device_in_use in zip(program.parts, narrow, strict=True):
+            preflight(part.circuit, part.column, part.angles, device_in_use)
         delay = repetition_delay(backend.device)
 
         def size_of(start: int, stop: int) -> ProgramSize:
-            return program_size(*program.pub(start, stop), runtime, narrow, rep_delay=delay)
+            own = narrow[program.part_of(start)]
+            return program_size(*program.pub(start, stop), runtime, own, rep_delay=delay)
 
         jobs = plan_jobs(
-            len(source.ids),
+            [len(part.angles) for part in program.parts],
             size_of,
             limits=Limits(config.job_executions, config.job_bytes),
             max_seconds=runtime.max_execution_time,
@@ -314,6 +319,9 @@ def prepare(config: SubmitConfig, inputs: Inputs, *, device: str | None = None) 
             tight=config.tight_budget,
         )
         hardware = runtime.rehearse is None
+        place = max(range(len(narrow)), key=lambda one: program.parts[one].circuit.depth())
+        deepest = program.parts[place].circuit
+        layouts = ranked[id(later.requests[place].circuit)]
         service = open_jobs(runtime, Path(), backend.device)
         plan = Plan(
             device=backend.device.name,
@@ -322,11 +330,12 @@ def prepare(config: SubmitConfig, inputs: Inputs, *, device: str | None = None) 
             mode=runtime.mode if hardware else REHEARSAL,
             shots=runtime.shots,
             mitigation=mitigation_words(runtime),
-            layout=best.layout,
-            expected_error=best.expected_error,
-            layouts_compared=len(ranked),
-            depth=program.circuit.depth(),
-            two_qubit_gates=program.circuit.num_nonlocal_gates(),
+            layout=layouts[0].layout,
+            expected_error=layouts[0].expected_error,
+            layouts_compared=len(layouts),
+            depth=deepest.depth(),
+            two_qubit_gates=deepest.num_nonlocal_gates(),
+            circuits=len(program.parts),
             images=len(source.ids),
             jobs=jobs,
             seconds_left=service.seconds_left(),
@@ -334,7 +343,7 @@ def prepare(config: SubmitConfig, inputs: Inputs, *, device: str | None = None) 
         )
         simulated = ideal[:0]
         if not config.dry_run:
-            simulated = _simulated(backend, layer, best.layout, angles)
+            simulated = _simulated(backend, head, features, best)
     return Work(
         Submission(
             fingerprint=fingerprint_of(asked.content, config.backend),
@@ -360,15 +369,16 @@ def prepare(config: SubmitConfig, inputs: Inputs, *, device: str | None = None) 
 
 
 def _simulated(
-    backend: Executable, layer: QuantumLayer, layout: tuple[int, ...], angles: torch.Tensor
+    backend: Executable, head: nn.Module, features: torch.Tensor, layouts: Layouts
 ) -> NDArray[np.float64]:
-    """What the device as calibrated would give on the same qubits, without shots."""
+    """Compute what the device as calibrated would give on the same qubits, without shots."""
     with backend.simulated() as twin:
-        rule = shift_rule(layer, twin, layout=layout)
-        width = rule.prepared.circuit.num_qubits
+        later = Deferred(twin, layouts=layouts)
+        note(head, features, later)
+        width = max(request.prepared.circuit.num_qubits for request in later.requests)
         if width > MOST_SIMULATED_QUBITS:
             most = MOST_SIMULATED_QUBITS
             logger.info("circuit on %d qubits, more than %d: device not simulated", width, most)
-            return np.empty((0, layer.qnn.output_shape[0]))
-        own = compile_program(rule, layer, angles)
-        return twin.run_angles(rule.prepared, own.angles).values
+            columns = max(request.prepared.num_observables for request in later.requests)
+            return np.empty((0, columns))
+        return computed(later, twin)

@@ -10,7 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from hybridq.config import FinetuneConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.classifier import HybridClassifier
-from hybridq.models.heads import CONTROLS
+from hybridq.quantum.modules import quantum_modules
 from hybridq_backends import Executable, Noisy, open_backend, parse_backend
 from hybridq_backends.utils.seeds import derive_seed
 
@@ -21,8 +21,8 @@ def check_curriculum(config: FinetuneConfig) -> None:
     """Refuse a curriculum that cannot be, before anything is read or made.
 
     Raises:
-        InvalidValueError: If an entry is no number from 0 to 100, the head has no circuit, the
-            backend no noise to scale, there are more stages than epochs, or the best epoch is
+        InvalidValueError: If an entry is no number from 0 to 100, the backend has no noise to
+            scale, there are more stages than epochs, or the best epoch is
             to be kept.
     """
     if config.noise_curriculum is None:
@@ -32,17 +32,25 @@ def check_curriculum(config: FinetuneConfig) -> None:
             "Expected --keep last with --noise-curriculum, got --keep best: validation is under "
             "the noise of the stage, and the best would be one of the least noise."
         )
-    if config.head.name not in CONTROLS:
-        raise InvalidValueError(
-            "Expected a quantum head with --noise-curriculum, got a classical one, which no noise "
-            "touches: take --head pqc, or leave the curriculum out."
-        )
     if not isinstance(parse_backend(config.backend), Noisy):
         raise InvalidValueError(
             f"Expected a noisy backend with --noise-curriculum, got {config.backend!r}: take "
             "--backend fake_torino,shots=none."
         )
     _scales(config.noise_curriculum, config.epochs)
+
+
+def check_circuits(config: FinetuneConfig, model: HybridClassifier) -> None:
+    """Refuse a curriculum for a model without circuits.
+
+    Raises:
+        InvalidValueError: If it is one.
+    """
+    if config.noise_curriculum is not None and not quantum_modules(model.head):
+        raise InvalidValueError(
+            "Expected a quantum head with --noise-curriculum, got a classical one, which no noise "
+            "touches: take --head pqc, or leave the curriculum out."
+        )
 
 
 def curriculum_for(

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hybridq.config import FinetuneConfig, HeadConfig
-from hybridq.models.heads import CONTROLS
-from hybridq.models.heads.base import make_circuit
-from hybridq.quantum import z_observables
+from hybridq.config import FinetuneConfig
+from hybridq.models.classifier import HybridClassifier
 from hybridq.quantum.density.simulator import MOST_QUBITS
 from hybridq.quantum.gate_angles.gate_angles import split_circuit
+from hybridq.quantum.modules import circuits_of
 from hybridq.runs.folder import RESTORE
 from hybridq.utils.files import read_json
 from hybridq_backends import Executable, IbmRuntime, Statevector, open_backend, parse_backend
@@ -42,7 +41,7 @@ class EngineNote:
 
 
 def open_for_training(
-    config: FinetuneConfig, resume: Path | None = None
+    config: FinetuneConfig, model: HybridClassifier, resume: Path | None = None
 ) -> tuple[Executable, EngineNote | None]:
     """Open the backend of a training, on the torch engine unless `engine` is given.
 
@@ -51,6 +50,7 @@ def open_for_training(
 
     Args:
         config: Of the run.
+        model: What is trained.
         resume: The run folder that is gone on with.
 
     Returns:
@@ -61,12 +61,12 @@ def open_for_training(
         UnavailableError: If an account is missing.
     """
     text, spec = config.backend, parse_backend(config.backend)
-    if isinstance(spec, IbmRuntime) or config.head.name not in CONTROLS:
+    if isinstance(spec, IbmRuntime) or not circuits_of(model.head):
         return open_backend(text), None
     can = config.gradient == "exact" and not (spec.kind == "statevector" and spec.shots)
     if "engine" in spec.model_fields_set:
         backend = open_backend(text)
-        if spec.engine == "aer" and can and _fits(config.head, backend):
+        if spec.engine == "aer" and can and _fits(model, backend):
             return backend, _slow("as its engine says", _instead(text))
         return backend, None
     begun = _begun_with(resume)
@@ -75,7 +75,7 @@ def open_for_training(
     if not can:
         return open_backend(text), None
     backend = open_backend(text, engine="torch")
-    if _fits(config.head, backend):
+    if _fits(model, backend):
         return backend, EngineNote(
             f"backend {text} is computed by the torch engine in training, its derivatives in "
             "reverse mode; engine=aer in --backend trains on Qiskit Aer",
@@ -88,17 +88,21 @@ def open_for_training(
     )
 
 
-def _fits(head: HeadConfig, backend: Executable) -> bool:
-    """Whether the torch engine has room for the circuit, compiled for the backend.
+def _fits(model: HybridClassifier, backend: Executable) -> bool:
+    """Whether the torch engine has room for all circuits, compiled for the backend.
 
     What is too wide for the backend itself is left to the layer, which refuses it.
     """
-    if isinstance(backend.spec, Statevector) or head.num_qubits > backend.num_qubits:
+    if isinstance(backend.spec, Statevector):
         return True
-    parts = make_circuit(head)
-    split = split_circuit(parts.circuit, parts.input_params, parts.weight_params)
-    prepared = backend.prepare(split.circuit, z_observables(head.num_qubits))
-    return len(prepared.qubits) <= MOST_QUBITS
+    for one in circuits_of(model.head):
+        if one.circuit.num_qubits > backend.num_qubits:
+            return True
+        split = split_circuit(one.circuit, one.input_params, one.weight_params)
+        prepared = backend.prepare(split.circuit, list(one.observables))
+        if len(prepared.qubits) > MOST_QUBITS:
+            return False
+    return True
 
 
 def _begun_with(resume: Path | None) -> Literal["aer", "torch"] | None:

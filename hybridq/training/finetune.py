@@ -23,7 +23,6 @@ from hybridq.data.provenance import hashes_of_splits
 from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, hashes_of, save_model
 from hybridq.models.classifier import HybridClassifier, head_summary, probabilities
-from hybridq.models.encoders.mobilenet import NUM_FEATURES
 from hybridq.models.heads import num_trainable
 from hybridq.models.ssl.augment import Augment
 from hybridq.records.results import read_epochs
@@ -31,7 +30,7 @@ from hybridq.runs.recorded import check_same_data, recorded, resumed
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.compute import check_compute, check_training_memory
 from hybridq.training.criteria import auc_metric, defined_aucs, loss_function
-from hybridq.training.curriculum import check_curriculum, curriculum_for
+from hybridq.training.curriculum import check_circuits, check_curriculum, curriculum_for
 from hybridq.training.engine import EngineNote, open_for_training
 from hybridq.training.initial import initial_model
 from hybridq.training.loop import (
@@ -90,12 +89,12 @@ class FinetuneModule(LightningModule):
         """The images as they are stored, or their features if the encoder is frozen."""
         if not self.config.freeze_encoder:
             return torch.from_numpy(split.images)
-        features = torch.empty(len(split), NUM_FEATURES)
+        features = torch.empty(len(split), *self.model.feature_shape)
         encoder = self.model.encoder.eval()
         with torch.inference_mode():
             for start in range(0, len(split), EVALUATION_BATCH):
                 images = split.images[start : start + EVALUATION_BATCH]
-                part = encoder(encoder.prepare(images))
+                part = self.model.features(encoder.prepare(images))
                 check_finite("features of the encoder", part)
                 features[start : start + EVALUATION_BATCH] = part
         return features
@@ -267,9 +266,11 @@ def finetune(config: FinetuneConfig) -> Path:
         raise InvalidValueError(
             f"Expected at least 2 labelled images, got {len(train)}: raise --labels."
         )
-    backend, note = open_for_training(config, resume)
+    model = initial_model(config, data)
+    check_circuits(config, model)
+    backend, note = open_for_training(config, model, resume)
     with backend:
-        model = initial_model(config, data, backend)
+        model.use_backend(backend)
         if not config.freeze_encoder:
             check_training_memory(
                 config.compute,
@@ -372,5 +373,5 @@ def describe(
     return (
         f"{len(train)} labelled images of {data.name} ({listed(data.class_names)}{positive}), "
         f"encoder {encoder} from {start}, head {config.head.name} "
-        f"({head_summary(model.head, config.head.name)}), backend {config.backend}"
+        f"({head_summary(model.head)}), backend {config.backend}"
     )

@@ -8,10 +8,9 @@ from itertools import count
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from hybridq.models.classifier import probabilities
-from hybridq.models.heads import Head
 from hybridq.training.batches import EpochBatches
 from hybridq.training.criteria import loss_function
 from hybridq.training.optimizer import head_groups, one_cycle
@@ -21,7 +20,7 @@ BATCH = 32
 
 
 def train_head(
-    head: Head,
+    head: nn.Module,
     features: Tensor,
     labels: Tensor,
     *,
@@ -74,7 +73,7 @@ def _batches(images: int, seed: int) -> Iterator[list[int]]:
 
 
 @torch.inference_mode()
-def head_probs(head: Head, features: Tensor, *, multilabel: bool) -> NDArray[np.float64]:
+def head_probs(head: nn.Module, features: Tensor, *, multilabel: bool) -> NDArray[np.float64]:
     """Probabilities `(count, num_classes)` of features `(count, in_features)`."""
     probs: NDArray[np.float64] = probabilities(
         head(features).double(), multilabel=multilabel

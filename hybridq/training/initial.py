@@ -9,14 +9,16 @@ from hybridq.data import ImageData
 from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import read_spec, take_weights
 from hybridq.models.classifier import HybridClassifier, build_model
+from hybridq.models.encoders.encoder import Encoder
 from hybridq.models.encoders.initial import encoder_for
-from hybridq.models.encoders.mobilenet import Encoder
 from hybridq.training.seeding import derive_seed
-from hybridq_backends import Executable
+from hybridq_backends import open_backend
 
 
-def initial_model(config: FinetuneConfig, data: ImageData, backend: Executable) -> HybridClassifier:
+def initial_model(config: FinetuneConfig, data: ImageData) -> HybridClassifier:
     """The encoder of `encoder`, or of the run `start` with all its weights, and a head.
+
+    Its circuits run without noise until they are given the backend of the training.
 
     Raises:
         HybridqError: if encoder, weights or head cannot be used, or contradict the run `start`.
@@ -36,7 +38,8 @@ def initial_model(config: FinetuneConfig, data: ImageData, backend: Executable) 
         crop = {"crop_pct": config.augment.mean_side}
         encoder.spec = encoder.spec.model_copy(update=crop)
     seed = derive_seed(config.seed, 1)
-    model = build_model(encoder, config.head, data.num_classes, backend=backend, seed=seed)
+    exact = open_backend("statevector")
+    model = build_model(encoder, config.head, data.num_classes, backend=exact, seed=seed)
     if config.start is not None:
         take_weights(model, config.start)
     if config.freeze_encoder:

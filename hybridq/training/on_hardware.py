@@ -12,8 +12,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from hybridq.config import FinetuneConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.classifier import HybridClassifier
-from hybridq.models.heads import quantum_layers
 from hybridq.quantum.gradients.parameter_shift import Spsa
+from hybridq.quantum.layer import QuantumLayer
+from hybridq.quantum.modules import quantum_modules
 from hybridq.training.seeding import derive_seed
 from hybridq.utils.files import read_json, write_json
 from hybridq_backends import Executable, IbmRuntime, open_backend, parse_backend
@@ -74,9 +75,9 @@ def prepare_training(
     """
     if config.gradient == "spsa":
         generator = torch.Generator().manual_seed(derive_seed(config.seed, 4))
-        for layer in quantum_layers(model.head):
+        for layer in (part for part in model.head.modules() if isinstance(part, QuantumLayer)):
             layer.qnn.use_spsa(Spsa(generator, config.spsa_repeats, config.spsa_step))
-    if backend.engine != "ibm" or not model.head.has_quantum:
+    if backend.engine != "ibm" or not quantum_modules(model.head):
         return None
     if folder is not None:
         path = folder / BUDGET

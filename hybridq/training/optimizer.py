@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
-from hybridq.models.heads import Head, block_parameters
+from hybridq.models.heads import circuit_parameters
 
 
 def decay_groups(
@@ -37,17 +37,17 @@ def decay_groups(
 
 
 def head_groups(
-    head: Head, *, learning_rate: float, block_learning_rate: float, weight_decay: float
+    head: nn.Module, *, learning_rate: float, block_learning_rate: float, weight_decay: float
 ) -> list[dict[str, Any]]:
     """The groups of a head: all but its block, and the block, which has no weight decay.
 
     Args:
         head: the head.
         learning_rate: peak, of all but the block.
-        block_learning_rate: peak, of the block (`block_parameters`).
+        block_learning_rate: peak, of the block (`circuit_parameters`).
         weight_decay: of matrices outside the block.
     """
-    block = block_parameters(head)
+    block = circuit_parameters(head)
     trained = [weight for weight in block if weight.requires_grad]
     return [
         *decay_groups(head, learning_rate=learning_rate, weight_decay=weight_decay, without=block),

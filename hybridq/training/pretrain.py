@@ -15,13 +15,10 @@ from hybridq.config import PretrainConfig
 from hybridq.data import ImageData, data_record, load_data
 from hybridq.data.sources.medmnist import MEDMNIST
 from hybridq.errors import InvalidValueError
+from hybridq.models.encoders.encoder import Encoder
+from hybridq.models.encoders.file import FILE as ENCODER
+from hybridq.models.encoders.file import save_encoder
 from hybridq.models.encoders.initial import encoder_for
-from hybridq.models.encoders.mobilenet import FILE as ENCODER
-from hybridq.models.encoders.mobilenet import (
-    NUM_FEATURES,
-    Encoder,
-    save_encoder,
-)
 from hybridq.models.ssl.augment import Augment
 from hybridq.models.ssl.simclr import SimCLR
 from hybridq.records.results import read_epochs
@@ -68,7 +65,7 @@ class PretrainModule(LightningModule):
         with step_generator(config.seed, 1):
             self.simclr = SimCLR(
                 encoder,
-                in_features=NUM_FEATURES,
+                in_features=encoder.num_features,
                 hidden_dim=config.hidden_dim,
                 projection_dim=config.projection_dim,
                 temperature=config.temperature,

@@ -192,7 +192,7 @@ def test_models(seconds, finetuned_pqc):
 
 @each_length
 def test_encoders(seconds, pretrained):
-    from hybridq.models.encoders.mobilenet import load_encoder
+    from hybridq.models.encoders.file import load_encoder
 
     good = (pretrained / "encoder.safetensors").read_bytes()
     header = 8 + int.from_bytes(good[:8], "little")

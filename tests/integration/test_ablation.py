@@ -22,7 +22,7 @@ from hybridq.evaluation.baselines import PENALTIES, pixel_inputs
 from hybridq.evaluation.evaluate import classify
 from hybridq.evaluation.metrics.scores import auc
 from hybridq.models.checkpoint import load_model
-from hybridq.models.encoders.mobilenet import load_encoder
+from hybridq.models.encoders.file import load_encoder
 from hybridq.runs.folder import read_result
 from hybridq.runs.lock import locked
 from hybridq.studies.ablation import encoders as ablation_encoders

@@ -11,7 +11,8 @@ import pytest
 from hybridq.data import load_data
 from hybridq.evaluation import baseline_cache
 from hybridq.evaluation.baseline_cache import cached_baselines, entry_key
-from hybridq.models.encoders.mobilenet import EncoderSpec, build_encoder
+from hybridq.models.encoders.build import build_encoder
+from hybridq.models.encoders.encoder import EncoderSpec
 
 SPEC = EncoderSpec(image_size=16)
 

@@ -20,7 +20,8 @@ from hybridq import __version__, config
 from hybridq.cli import main as cli
 from hybridq.config import EvaluateConfig, FinetuneConfig, PretrainConfig
 from hybridq.errors import InvalidValueError
-from hybridq.models.encoders.mobilenet import Encoder, EncoderSpec, save_encoder
+from hybridq.models.encoders.encoder import Encoder, EncoderSpec
+from hybridq.models.encoders.file import save_encoder
 from hybridq.runs.folder import read_result, write_config
 from hybridq.utils.weights import save_weights
 

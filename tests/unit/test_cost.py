@@ -9,7 +9,7 @@ from torch import nn
 from hybridq.config import HeadConfig
 from hybridq.evaluation.measures.cost import energy_estimate, model_cost
 from hybridq.models.classifier import build_model
-from hybridq.models.encoders.mobilenet import Encoder, EncoderSpec
+from hybridq.models.encoders.encoder import Encoder, EncoderSpec
 from hybridq_backends import open_backend
 
 

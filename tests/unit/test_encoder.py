@@ -14,16 +14,11 @@ from safetensors.torch import load_file, save_file
 from torchvision.models import mobilenet_v2
 
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError, UnavailableError
-from hybridq.models.encoders import mobilenet as backbone
+from hybridq.models.encoders import encoder as backbone
+from hybridq.models.encoders.build import build_encoder
+from hybridq.models.encoders.encoder import Encoder, EncoderSpec, random_encoder_like
+from hybridq.models.encoders.file import load_encoder, save_encoder
 from hybridq.models.encoders.initial import encoder_for
-from hybridq.models.encoders.mobilenet import (
-    Encoder,
-    EncoderSpec,
-    build_encoder,
-    load_encoder,
-    random_encoder_like,
-    save_encoder,
-)
 
 pytestmark = pytest.mark.usefixtures("isolated")
 

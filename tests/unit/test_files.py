@@ -171,7 +171,8 @@ def test_a_disk_that_takes_no_more_is_named_and_nothing_is_left(tmp_path, reques
     import torch
     from safetensors.torch import save
 
-    from hybridq.models.encoders.mobilenet import Encoder, EncoderSpec, save_encoder
+    from hybridq.models.encoders.encoder import Encoder, EncoderSpec
+    from hybridq.models.encoders.file import save_encoder
     from hybridq.training.loop import AtomicCheckpointIO
     from hybridq.utils.files import write_bytes
 

@@ -15,7 +15,8 @@ from hybridq.config import AugmentConfig
 from hybridq.errors import InvalidValueError, UnavailableError
 from hybridq.evaluation.measures import geometry as geo
 from hybridq.evaluation.measures.representations import around_layer, view_features
-from hybridq.models.encoders.mobilenet import EncoderSpec, build_encoder
+from hybridq.models.encoders.build import build_encoder
+from hybridq.models.encoders.encoder import EncoderSpec
 
 
 def normal(count: int, width: int, seed: int = 0) -> np.ndarray:

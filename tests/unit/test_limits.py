@@ -15,7 +15,7 @@ from hybridq.config import (
 )
 from hybridq.data import load_data
 from hybridq.errors import InvalidValueError, UnavailableError
-from hybridq.models.encoders.mobilenet import Encoder, EncoderSpec
+from hybridq.models.encoders.encoder import Encoder, EncoderSpec
 from hybridq.studies.ablation.study import ablation_study
 from hybridq.studies.noise.study import noise_study
 from hybridq.training import loop

@@ -20,7 +20,7 @@ from hybridq.data import load_data, select_labels
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.models.checkpoint import load_model, read_spec
 from hybridq.models.classifier import HybridClassifier
-from hybridq.models.encoders.mobilenet import load_encoder
+from hybridq.models.encoders.file import load_encoder
 from hybridq.models.heads import quantum_parameters
 from hybridq.training import finetune as finetune_module
 from hybridq.training import loop as loop_module
@@ -303,7 +303,7 @@ def test_pretraining_leaves_a_whole_run_folder(whole_pretraining):
 
 
 def test_pretraining_changes_the_weights(whole_pretraining):
-    from hybridq.models.encoders.mobilenet import Encoder
+    from hybridq.models.encoders.encoder import Encoder
 
     trained = load_encoder(whole_pretraining)
     start = Encoder(trained.spec, generator_seed=0)

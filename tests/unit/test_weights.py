@@ -20,8 +20,9 @@ from hybridq.evaluation.metrics.scores import confidence_bins
 from hybridq.evaluation.plots import save_figures
 from hybridq.models.checkpoint import hashes_of, load_model, read_spec, save_model, take_weights
 from hybridq.models.classifier import build_model, probabilities
+from hybridq.models.encoders.encoder import Encoder, EncoderSpec
+from hybridq.models.encoders.file import load_encoder, save_encoder
 from hybridq.models.encoders.initial import encoder_for
-from hybridq.models.encoders.mobilenet import Encoder, EncoderSpec, load_encoder, save_encoder
 from hybridq.utils.finite import NotFiniteError, check_finite
 from hybridq.utils.weights import read_weights, save_weights
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from hybridq.models.classifier import HybridClassifier
-from hybridq.models.heads import quantum_layers
+from hybridq.quantum.modules import circuits_of, quantum_parameters
+from hybridq_backends import Deferred, open_backend
 
 JOULES_PER_WATT_HOUR = 3600.0
 
@@ -22,14 +22,16 @@ class Cost:
         head_parameters: of the head, circuit weights included.
         circuit_parameters: weights of the circuit; 0 without one.
         flops: operations of one image, two for each multiply and add, without the circuit.
-        circuit_gates: gates of the circuit of one image.
-        circuit_depth: its depth.
+        circuit_rows: circuits that run for one image.
+        circuit_gates: gates of the circuit, or of all different ones.
+        circuit_depth: its depth, or the sum of their depths.
     """
 
     parameters: int
     head_parameters: int
     circuit_parameters: int
     flops: int
+    circuit_rows: int
     circuit_gates: int
     circuit_depth: int
 
@@ -44,36 +46,25 @@ def model_cost(model: HybridClassifier) -> Cost:
 
     spec = model.encoder.spec
     image = torch.zeros(1, 3, spec.image_size, spec.image_size)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        features = model.features(image)
-        if not model.head.has_quantum:
-            model.head(features)
-    flops = counter.get_total_flops()
-    if model.head.has_quantum:
-        flops += _around_circuit(model, features)
-    layers = quantum_layers(model.head)
-    circuits = [layer.qnn.circuit for layer in layers]
+    with open_backend("statevector") as exact:
+        nothing = Deferred(exact)
+        with (
+            torch.no_grad(),
+            model.running_on(nothing),
+            FlopCounterMode(display=False) as counter,
+        ):
+            model(image)
+        rows = {id(request.prepared): len(request.rows) for request in nothing.requests}
+    circuits = [circuit.circuit for circuit in circuits_of(model.head)]
     return Cost(
         parameters=sum(weight.numel() for weight in model.parameters()),
         head_parameters=sum(weight.numel() for weight in model.head.parameters()),
-        circuit_parameters=sum(layer.weight.numel() for layer in layers),
-        flops=int(flops),
+        circuit_parameters=sum(weight.numel() for weight in quantum_parameters(model.head)),
+        flops=int(counter.get_total_flops()),
+        circuit_rows=sum(rows.values()),
         circuit_gates=sum(circuit.size() for circuit in circuits),
         circuit_depth=sum(circuit.depth() for circuit in circuits),
     )
-
-
-def _around_circuit(model: HybridClassifier, features: Tensor) -> int:
-    """Operations of a quantum head before and after its circuit."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with torch.no_grad():
-        with FlopCounterMode(display=False) as before:
-            angles = model.angles(features)
-        expvals = model.expvals(angles)
-        with FlopCounterMode(display=False) as after:
-            model.readout(features, expvals)
-    return int(before.get_total_flops() + after.get_total_flops())
 
 
 def energy_estimate(seconds: float, watts: float) -> float:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from hybridq.models.ssl.augment import Augment
+from hybridq.quantum.modules import quantum_modules
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from hybridq.config import AugmentConfig
-    from hybridq.models.encoders.mobilenet import Encoder
-    from hybridq.models.heads import Head
+    from hybridq.models.encoders.encoder import Encoder
 
 Floats = NDArray[np.float64]
 
@@ -56,15 +57,35 @@ def view_features(
 
 
 @torch.inference_mode()
-def around_layer(head: Head, features: Tensor) -> tuple[Floats, Floats]:
-    """What goes into the layer of a head and what comes out of it.
+def around_layer(head: nn.Module, features: Tensor) -> tuple[Floats, Floats] | None:
+    """What goes into the circuits of a head and what comes out of them.
 
     Args:
-        head: in evaluation mode.
-        features: `(images, in_features)`.
+        head: In evaluation mode; a quantum head, or one with a `block` in a circuit's place.
+        features: `(images, *in_shape)`.
 
     Returns:
-        Angles in radians and expectation values, `(images, num_qubits)` each.
+        Inputs and outputs, `(images, ...)` each, flattened over all circuits of an image; None
+        where the head has neither circuit nor block.
     """
-    angles = head.angles(features)
-    return angles.double().numpy(), head.expvals(angles).double().numpy()
+    parts = [part for part in quantum_modules(head) if isinstance(part, nn.Module)]
+    block = getattr(head, "block", None)
+    if not parts and isinstance(block, nn.Module):
+        parts = [block]
+    if not parts:
+        return None
+    before: list[Tensor] = []
+    after: list[Tensor] = []
+
+    def keep(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        before.append(inputs[0].reshape(len(features), -1))
+        after.append(output.reshape(len(features), -1))
+
+    handles = [part.register_forward_hook(keep) for part in parts]
+    try:
+        head(features)
+    finally:
+        for handle in handles:
+            handle.remove()
+    inputs, outputs = (torch.cat(found, dim=1).double().numpy() for found in (before, after))
+    return inputs, outputs

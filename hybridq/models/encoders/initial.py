@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from hybridq.config.base import MAX_IMAGE_SIZE
 from hybridq.data.transforms import channel_statistics
 from hybridq.errors import InvalidValueError
-from hybridq.models.encoders.mobilenet import LEAST_SIZE, Encoder, EncoderSpec, Stem, build_encoder
+from hybridq.models.encoders.build import build_encoder
+from hybridq.models.encoders.encoder import LEAST_SIZE, Encoder, EncoderSpec, Stem
 
 SMALL_SIDE = 64
 """Side in pixels below which images are enlarged."""

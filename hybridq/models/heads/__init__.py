@@ -1,105 +1,109 @@
-"""Classifiers on top of the encoder's features: `build_head`, and the dict `HEADS`.
-
-A head is made by `(in_features, num_classes, config, *, backend=None, generator=None)`.
-"""
+"""Classifiers on top of the encoder's features: `build_head`, and the dict `HEADS`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
+from hybridq.config import CircuitHeadConfig
+from hybridq.config.choices import entries, find_entry
 from hybridq.errors import InvalidValueError
-from hybridq.models.heads.base import Head
 from hybridq.models.heads.counting import (
-    block_parameters,
+    circuit_parameters,
     match_counts,
     match_summary,
     num_trainable,
-    quantum_layers,
-    quantum_parameters,
 )
-from hybridq.models.heads.linear import build_linear
+from hybridq.models.heads.entry import HeadEntry
+from hybridq.models.heads.linear import LinearConfig, build_linear
 from hybridq.models.heads.mlp import build_mlp
 from hybridq.models.heads.mlp_residual import build_mlp_residual
 from hybridq.models.heads.pqc import build_pqc
 from hybridq.models.heads.pqc_residual import build_pqc_residual
-from hybridq.quantum import look_up
 
 if TYPE_CHECKING:
     from hybridq.config import HeadConfig
     from hybridq.quantum import Executable
 
 __all__ = [
-    "CONTROLS",
     "HEADS",
-    "Head",
-    "HeadBuilder",
-    "block_parameters",
+    "HeadEntry",
     "build_head",
+    "circuit_parameters",
+    "control_of",
+    "head_entry",
     "match_counts",
     "match_summary",
     "num_trainable",
-    "quantum_layers",
-    "quantum_parameters",
+    "quantum_heads",
 ]
 
-
-class HeadBuilder(Protocol):
-    """What makes a head; heads without a circuit ignore the backend."""
-
-    def __call__(
-        self,
-        in_features: int,
-        num_classes: int,
-        config: HeadConfig,
-        *,
-        backend: Executable | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Head:
-        """Make the head."""
-        ...
-
-
-HEADS: dict[str, HeadBuilder] = {
-    "linear": build_linear,
-    "mlp": build_mlp,
-    "mlp_residual": build_mlp_residual,
-    "pqc": build_pqc,
-    "pqc_residual": build_pqc_residual,
+HEADS: dict[str, HeadEntry] = {
+    "linear": HeadEntry(LinearConfig, build_linear, "linear"),
+    "mlp": HeadEntry(CircuitHeadConfig, build_mlp, "control of the quantum bottleneck"),
+    "mlp_residual": HeadEntry(
+        CircuitHeadConfig, build_mlp_residual, "control of the quantum residual"
+    ),
+    "pqc": HeadEntry(CircuitHeadConfig, build_pqc, "quantum bottleneck", control="mlp"),
+    "pqc_residual": HeadEntry(
+        CircuitHeadConfig, build_pqc_residual, "quantum residual", control="mlp_residual"
+    ),
 }
 
-CONTROLS: dict[str, str] = {"pqc": "mlp", "pqc_residual": "mlp_residual"}
-"""For each quantum head, the classical head of its size that is reported beside it."""
+
+def head_entry(name: str) -> HeadEntry:
+    """Find the head of a name: in `HEADS`, in another distribution, or by import.
+
+    Raises:
+        InvalidValueError: If there is none.
+    """
+    found: HeadEntry = find_entry("head", name)
+    return found
+
+
+def control_of(name: str) -> str | None:
+    """Name the classical head that is reported beside a quantum one; None for a classical head."""
+    return head_entry(name).control
+
+
+def quantum_heads() -> list[str]:
+    """List the names of the heads that have a control."""
+    return [name for name in entries("head") if control_of(name)]
 
 
 def build_head(
-    in_features: int,
+    in_shape: int | tuple[int, ...],
     num_classes: int,
     config: HeadConfig,
     *,
     backend: Executable | None = None,
     generator: torch.Generator | None = None,
-) -> Head:
+) -> nn.Module:
     """Make the head named `config.name`.
 
     Args:
-        in_features: Size of the features.
+        in_shape: Number of features, or the shape of the feature maps as `(channels, height,
+            width)`: what the head's entry says that it takes.
         num_classes: Number of logits.
-        config: Name and circuit.
+        config: Its name, and what else it can be told.
         backend: Where the circuit runs; heads without one ignore it.
         generator: Source of the initial weights; one seeded with 0 if None. The global random
             state is never touched.
 
     Returns:
-        The head, `(batch, in_features)` to `(batch, num_classes)`.
+        The head, from `(batch, *in_shape)` to `(batch, num_classes)`.
 
     Raises:
         InvalidValueError: If a size is below 1, a name is unknown, or a quantum head has no
             backend or does not fit it.
     """
-    for name, size in (("in_features", in_features), ("num_classes", num_classes)):
-        if size < 1:
-            raise InvalidValueError(f"Expected `{name}` of at least 1, got {size}: give a size.")
-    builder = look_up("head", config.name, HEADS)
-    return builder(in_features, num_classes, config, backend=backend, generator=generator)
+    shape = (in_shape,) if isinstance(in_shape, int) else tuple(in_shape)
+    for name, sizes in (("in_shape", shape), ("num_classes", (num_classes,))):
+        if min(sizes) < 1:
+            raise InvalidValueError(
+                f"Expected `{name}` of at least 1, got {min(sizes)}: give a size."
+            )
+    build = head_entry(config.name).build
+    return build(in_shape, num_classes, config, backend=backend, generator=generator)

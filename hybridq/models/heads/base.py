@@ -1,9 +1,8 @@
-"""What every head has in common: features to angles, to expectation values, to logits."""
+"""What the heads around a block share: features to angles, and the block itself."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,44 +13,15 @@ from hybridq.errors import InvalidValueError
 from hybridq.quantum import ParametrizedCircuit, QuantumLayer, build_circuit, z_observables
 
 if TYPE_CHECKING:
-    from hybridq.config import HeadConfig
+    from hybridq.config import CircuitHeadConfig
     from hybridq.quantum import Executable
 
 MakeBlock = Callable[[torch.Generator], nn.Module]
 """From a generator of initial weights to the block of a `BlockHead`."""
 
 
-class Head(nn.Module, ABC):
-    """Features `(batch, in_features)` to logits `(batch, num_classes)`, in three steps.
-
-    `forward` is `readout(features, expvals(angles(features)))`, so that the middle step, a pure
-    function of angles, can be computed elsewhere.
-
-    Attributes:
-        has_quantum: Whether the middle step is a circuit.
-    """
-
-    has_quantum: bool = False
-
-    @abstractmethod
-    def angles(self, features: Tensor) -> Tensor:
-        """Features to angles in radians, `(batch, num_qubits)`."""
-
-    @abstractmethod
-    def expvals(self, angles: Tensor) -> Tensor:
-        """Angles in radians to values in [-1, 1], `(batch, num_qubits)`."""
-
-    @abstractmethod
-    def readout(self, features: Tensor, expvals: Tensor) -> Tensor:
-        """Features and expectation values to logits, `(batch, num_classes)`."""
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Features to logits: the composition of the three steps."""
-        return self.readout(features, self.expvals(self.angles(features)))
-
-
-class BlockHead(Head):
-    """A head whose angles go through a block: a circuit, or its classical control.
+class BlockHead(nn.Module):
+    """A head in which angles go through a block: a circuit, or its classical control.
 
     Args:
         in_features: Size of the features.
@@ -75,17 +45,10 @@ class BlockHead(Head):
         self.classifier = classifier
         self.reducer = AngleReducer(in_features, num_qubits, generator)
         self.block = make_block(generator)
-        self.has_quantum = isinstance(self.block, QuantumLayer)
 
-    def angles(self, features: Tensor) -> Tensor:
-        """Features to angles in radians, `(batch, num_qubits)`."""
-        angles: Tensor = self.reducer(features)
-        return angles
-
-    def expvals(self, angles: Tensor) -> Tensor:
-        """Angles in radians to values in [-1, 1], `(batch, num_qubits)`."""
-        expvals: Tensor = self.block(angles)
-        return expvals
+    def circuit_parameters(self) -> list[nn.Parameter]:
+        """List what learns at the circuit's rate: the circuit's weights, or the control's."""
+        return list(self.block.parameters())
 
 
 class AngleReducer(nn.Module):
@@ -134,7 +97,7 @@ def seeded(generator: torch.Generator | None) -> torch.Generator:
     return torch.Generator().manual_seed(0) if generator is None else generator
 
 
-def make_circuit(config: HeadConfig) -> ParametrizedCircuit:
+def make_circuit(config: CircuitHeadConfig) -> ParametrizedCircuit:
     """The circuit that the config describes."""
     return build_circuit(
         config.num_qubits,
@@ -145,7 +108,7 @@ def make_circuit(config: HeadConfig) -> ParametrizedCircuit:
     )
 
 
-def quantum_block(config: HeadConfig, backend: Executable | None) -> MakeBlock:
+def quantum_block(config: CircuitHeadConfig, backend: Executable | None) -> MakeBlock:
     """What makes the quantum layer of the config, measuring Z on each qubit.
 
     Raises:
@@ -154,7 +117,7 @@ def quantum_block(config: HeadConfig, backend: Executable | None) -> MakeBlock:
     if backend is None:
         raise InvalidValueError(
             f"Expected a backend for head {config.name!r}, got None: pass `backend=` what "
-            "`backends.open_backend` returns."
+            "`open_backend` returns."
         )
     parts = make_circuit(config)
 

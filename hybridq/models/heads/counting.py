@@ -5,9 +5,8 @@ from __future__ import annotations
 from torch import nn
 
 from hybridq.errors import InvalidValueError
-from hybridq.models.heads.base import BlockHead, Head
 from hybridq.models.heads.mlp import ControlBlock
-from hybridq.quantum import QuantumLayer
+from hybridq.quantum.modules import quantum_parameters
 
 
 def num_trainable(module: nn.Module) -> int:
@@ -15,26 +14,20 @@ def num_trainable(module: nn.Module) -> int:
     return sum(param.numel() for param in module.parameters() if param.requires_grad)
 
 
-def quantum_layers(module: nn.Module) -> list[QuantumLayer]:
-    """The quantum layers in a module, in the order of its modules."""
-    return [part for part in module.modules() if isinstance(part, QuantumLayer)]
+def circuit_parameters(head: nn.Module) -> list[nn.Parameter]:
+    """List the parameters of a head that learn at the circuit's rate.
 
-
-def quantum_parameters(module: nn.Module) -> list[nn.Parameter]:
-    """The circuit weights in a module, for instance for a learning rate of their own."""
-    return [layer.weight for layer in quantum_layers(module)]
-
-
-def block_parameters(head: Head) -> list[nn.Parameter]:
-    """What stands between angles and values, and what a residual head weighs it by.
-
-    The circuit's weights in a quantum head, and the weights of the block in their place in its
-    control: trained alike, the two can be compared. Empty for a head without such a block.
+    They are what `head.circuit_parameters()` names, where the head has that method, and otherwise
+    the parameters of its quantum modules. The control of a quantum head names the weights of the
+    block in the circuit's place: trained alike, the two can be compared.
     """
-    if not isinstance(head, BlockHead):
-        return []
-    alpha = getattr(head, "alpha", None)
-    return [*head.block.parameters(), *([] if alpha is None else [alpha])]
+    named = getattr(head, "circuit_parameters", None)
+    return list(named()) if callable(named) else quantum_parameters(head)
+
+
+def is_control(head: nn.Module) -> bool:
+    """Whether a head has a classical block in the place of a circuit."""
+    return any(isinstance(part, ControlBlock) for part in head.modules())
 
 
 def match_counts(control: nn.Module) -> tuple[int, int]:

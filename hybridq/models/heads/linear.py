@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from pydantic import model_validator
+from torch import Tensor, nn
 
-from hybridq.errors import InvalidValueError
-from hybridq.models.heads.base import Head, make_linear, seeded
+from hybridq.config import CircuitHeadConfig, HeadConfig
+from hybridq.models.heads.base import make_linear, seeded
 
 if TYPE_CHECKING:
-    from hybridq.config import HeadConfig
     from hybridq.quantum import Executable
 
 
-class LinearHead(Head):
-    """`Linear(in_features, num_classes)`; it has no angles.
+class LinearConfig(HeadConfig):
+    """The linear head has no settings."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_the_circuit(cls, values: Any) -> Any:
+        """Leave out the circuit that configs of earlier versions described for every head."""
+        if not isinstance(values, Mapping):
+            return values
+        circuit = CircuitHeadConfig.model_fields.keys() - HeadConfig.model_fields.keys()
+        return {name: value for name, value in values.items() if name not in circuit}
+
+
+class LinearHead(nn.Module):
+    """`Linear(in_features, num_classes)`.
 
     Args:
         in_features: Size of the features.
@@ -34,26 +48,6 @@ class LinearHead(Head):
         """Features to logits."""
         logits: Tensor = self.classifier(features)
         return logits
-
-    def angles(self, features: Tensor) -> Tensor:
-        """Not there: raises InvalidValueError."""
-        _refuse("angles")
-
-    def expvals(self, angles: Tensor) -> Tensor:
-        """Not there: raises InvalidValueError."""
-        _refuse("expvals")
-
-    def readout(self, features: Tensor, expvals: Tensor) -> Tensor:
-        """Not there: raises InvalidValueError."""
-        _refuse("readout")
-
-
-def _refuse(step: str) -> NoReturn:
-    """Say that the linear head has no such step."""
-    raise InvalidValueError(
-        f"Expected a head with angles for `{step}`, got 'linear': call the head itself, "
-        "or take `pqc`."
-    )
 
 
 def build_linear(

@@ -12,7 +12,7 @@ from hybridq.models.heads.base import MakeBlock, make_circuit, make_linear, seed
 from hybridq.models.heads.pqc import BottleneckHead
 
 if TYPE_CHECKING:
-    from hybridq.config import HeadConfig
+    from hybridq.config import CircuitHeadConfig
     from hybridq.quantum import Executable
 
 
@@ -48,7 +48,7 @@ class ControlBlock(nn.Module):
         return torch.tanh(centred + self.out(torch.tanh(self.hidden(centred))))
 
 
-def control_block(config: HeadConfig) -> MakeBlock:
+def control_block(config: CircuitHeadConfig) -> MakeBlock:
     """What makes the control of the circuit that the config describes."""
     num_circuit_weights = len(make_circuit(config).weight_params)
 
@@ -61,7 +61,7 @@ def control_block(config: HeadConfig) -> MakeBlock:
 def build_mlp(
     in_features: int,
     num_classes: int,
-    config: HeadConfig,
+    config: CircuitHeadConfig,
     *,
     backend: Executable | None = None,
     generator: torch.Generator | None = None,

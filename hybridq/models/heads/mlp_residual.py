@@ -11,14 +11,14 @@ from hybridq.models.heads.mlp import control_block
 from hybridq.models.heads.pqc_residual import ResidualHead
 
 if TYPE_CHECKING:
-    from hybridq.config import HeadConfig
+    from hybridq.config import CircuitHeadConfig
     from hybridq.quantum import Executable
 
 
 def build_mlp_residual(
     in_features: int,
     num_classes: int,
-    config: HeadConfig,
+    config: CircuitHeadConfig,
     *,
     backend: Executable | None = None,
     generator: torch.Generator | None = None,

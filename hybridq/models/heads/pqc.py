@@ -10,7 +10,7 @@ from torch import Tensor
 from hybridq.models.heads.base import BlockHead, MakeBlock, make_linear, quantum_block, seeded
 
 if TYPE_CHECKING:
-    from hybridq.config import HeadConfig
+    from hybridq.config import CircuitHeadConfig
     from hybridq.quantum import Executable
 
 
@@ -39,16 +39,16 @@ class BottleneckHead(BlockHead):
         classifier = make_linear(num_qubits, num_classes, generator)
         super().__init__(in_features, num_qubits, classifier, make_block, generator)
 
-    def readout(self, features: Tensor, expvals: Tensor) -> Tensor:
-        """Expectation values to logits, `(batch, num_classes)`; the features do not matter."""
-        logits: Tensor = self.classifier(expvals)
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features `(batch, in_features)` to logits `(batch, num_classes)`."""
+        logits: Tensor = self.classifier(self.block(self.reducer(features)))
         return logits
 
 
 def build_pqc(
     in_features: int,
     num_classes: int,
-    config: HeadConfig,
+    config: CircuitHeadConfig,
     *,
     backend: Executable | None = None,
     generator: torch.Generator | None = None,

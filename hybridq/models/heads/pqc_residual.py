@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hybridq.models.heads.base import BlockHead, MakeBlock, make_linear, quantum_block, seeded
 
 if TYPE_CHECKING:
-    from hybridq.config import HeadConfig
+    from hybridq.config import CircuitHeadConfig
     from hybridq.quantum import Executable
 
 
@@ -46,16 +46,21 @@ class ResidualHead(BlockHead):
         self.expand = expand
         self.alpha = nn.Parameter(torch.zeros(()))
 
-    def readout(self, features: Tensor, expvals: Tensor) -> Tensor:
-        """Features and expectation values to logits, `(batch, num_classes)`."""
-        logits: Tensor = self.classifier(features + self.alpha * self.expand(expvals))
+    def circuit_parameters(self) -> list[nn.Parameter]:
+        """List what learns at the circuit's rate: the block's weights, and what weighs it."""
+        return [*super().circuit_parameters(), self.alpha]
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features `(batch, in_features)` to logits `(batch, num_classes)`."""
+        added = self.expand(self.block(self.reducer(features)))
+        logits: Tensor = self.classifier(features + self.alpha * added)
         return logits
 
 
 def build_pqc_residual(
     in_features: int,
     num_classes: int,
-    config: HeadConfig,
+    config: CircuitHeadConfig,
     *,
     backend: Executable | None = None,
     generator: torch.Generator | None = None,

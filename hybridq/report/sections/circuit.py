@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from hybridq.evaluation.measures.circuits import BINS, PAIRS, circuit_measures
-from hybridq.models.heads.base import make_circuit
+from hybridq.models.heads import head_entry
+from hybridq.quantum import ParametrizedCircuit
+from hybridq.quantum.modules import CircuitInfo, circuits_of
 from hybridq.report.page.elements import Cell, Figure, Part, Section, Table
 from hybridq.report.page.svg import INK, PAPER, QUIET, draw
 from hybridq.report.sources.models import Trained
@@ -42,15 +44,12 @@ STYLE = {
 
 def circuits(models: Sequence[Trained], *, seed: int) -> Section:
     """One drawing for each circuit in use, and what each can do before it is trained."""
-    found: dict[str, Trained] = {}
+    found: dict[str, tuple[Trained, CircuitInfo]] = {}
     for trained in models:
-        if trained.model.head.has_quantum:
-            key = trained.spec.head.model_dump_json(exclude={"name", "init_std"})
-            found.setdefault(key, trained)
-    parts: list[Part] = [
-        _figure(f"circuit-{k + 1}", trained) for k, trained in enumerate(found.values())
-    ]
-    small = [t for t in found.values() if t.spec.head.num_qubits <= MOST_QUBITS]
+        for circuit in circuits_of(trained.model.head):
+            found.setdefault(_drawn(circuit), (trained, circuit))
+    parts: list[Part] = [_figure(f"circuit-{k + 1}", *one) for k, one in enumerate(found.values())]
+    small = [one for one in found.values() if one[1].circuit.num_qubits <= MOST_QUBITS]
     if small:
         parts.append(_measures(small, seed))
     return Section(
@@ -61,15 +60,28 @@ def circuits(models: Sequence[Trained], *, seed: int) -> Section:
     )
 
 
-def _measures(models: Sequence[Trained], seed: int) -> Table:
+def _drawn(circuit: CircuitInfo) -> str:
+    """Write a circuit and what is measured on it as text, equal for equal ones."""
+    measured = [observable.to_list() for observable in circuit.observables]
+    return f"{circuit.circuit.draw('text', fold=-1, idle_wires=True)} {measured}"
+
+
+def _named(trained: Trained) -> str:
+    """What the circuits of a model are called: the head's label and its settings."""
+    settings = trained.spec.head.model_dump(exclude={"name", "init_std"})
+    words = ", ".join(str(value) for value in settings.values() if isinstance(value, str))
+    label = head_entry(trained.spec.head.name).label
+    return f"{label}: {words}" if words else label
+
+
+def _measures(models: Sequence[tuple[Trained, CircuitInfo]], seed: int) -> Table:
     rows = []
-    for trained in models:
-        head = trained.spec.head
-        found = circuit_measures(make_circuit(head), num_data=NUM_DATA, seed=seed)
-        name = f"{head.encoding}, {head.ansatz}, {head.entanglement}"
+    for trained, circuit in models:
+        parts = ParametrizedCircuit(circuit.circuit, circuit.input_params, circuit.weight_params)
+        found = circuit_measures(parts, num_data=NUM_DATA, seed=seed)
         rows.append(
             (
-                Cell(name),
+                Cell(_named(trained)),
                 *(_count(found[key]) for key in ("num_qubits", "num_weights")),
                 *(_decimal(found[key]) for key in MEASURES),
             )
@@ -83,7 +95,7 @@ def _measures(models: Sequence[Trained], seed: int) -> Table:
         "al. 2021). None of them predicts accuracy.",
         ("circuit", "qubits", "weights", *MEASURES.values()),
         tuple(rows),
-        tuple((trained.source,) for trained in models),
+        tuple((trained.source,) for trained, _ in models),
     )
 
 
@@ -95,14 +107,13 @@ def _decimal(value: float | None) -> Cell:
     return Cell("undefined") if value is None else Cell(f"{value:.3f}", value)
 
 
-def _figure(name: str, trained: Trained) -> Figure:
-    head = trained.spec.head
-    circuit = make_circuit(head).circuit
+def _figure(name: str, trained: Trained, info: CircuitInfo) -> Figure:
+    circuit = info.circuit
     gates = ", ".join(f"{count} {gate.upper()}" for gate, count in circuit.count_ops().items())
-    title = f"Circuit of {head.name}: {head.encoding} encoding, {head.ansatz} ansatz"
+    title = f"Circuit of {trained.spec.head.name} ({_named(trained)})"
     description = (
-        f"{title}. {head.num_qubits} qubits, {head.num_layers} layers, entanglement "
-        f"{head.entanglement}: {gates}; depth {circuit.depth()}. Z is measured on each qubit."
+        f"{title}. {circuit.num_qubits} qubits: {gates}; depth {circuit.depth()}. "
+        f"{_measured(info)}."
     )
 
     def plot(figure: Any) -> None:
@@ -114,10 +125,22 @@ def _figure(name: str, trained: Trained) -> Figure:
     columns = min(circuit.depth(), FOLD)
     rows = -(-circuit.depth() // FOLD)
     width = SIDE * (columns + 2.5)
-    height = SIDE * rows * (head.num_qubits + 1)
+    height = SIDE * rows * (circuit.num_qubits + 1)
     svg = draw(name, title, description, plot, width=width, height=height, math=True)
     caption = (
-        "x are the angles of the image's features, in radians, w the trained weights; then Z "
-        "is measured on each qubit."
+        "Parameters that are inputs are computed from the image's features, in radians; the others "
+        f"are the trained weights. {_measured(info)}."
     )
     return Figure(name, title, description, svg, caption, (trained.source,), wide=True)
+
+
+def _measured(info: CircuitInfo) -> str:
+    """Say what is measured."""
+    labels = [observable.to_list()[0][0] for observable in info.observables]
+    if len(labels) == info.circuit.num_qubits and all(
+        sorted(label) == sorted("Z" + "I" * (len(label) - 1)) for label in labels
+    ):
+        return "Z is measured on each qubit"
+    return f"{len(labels)} observables are measured: {', '.join(labels[:4])}" + (
+        ", ..." if len(labels) > 4 else ""
+    )

@@ -15,7 +15,8 @@ from hybridq.data import ImageSplit
 from hybridq.evaluation.evaluate import BATCH
 from hybridq.evaluation.measures.geometry import MOST_IMAGES, NEIGHBOURS, compare, embed, geometry
 from hybridq.evaluation.measures.representations import around_layer, view_features
-from hybridq.models.encoders.mobilenet import Encoder, load_encoder, random_encoder_like
+from hybridq.models.encoders.encoder import Encoder, random_encoder_like
+from hybridq.models.encoders.file import load_encoder
 from hybridq.report.page.elements import Cell, Figure, Section, Table, Text
 from hybridq.report.page.plots import plot_embedding
 from hybridq.report.page.svg import draw
@@ -135,8 +136,13 @@ def _representations(
         for name, encoder in encoders.items()
     }
     steps: dict[str, Floats] = {name: found.double().numpy() for name, found in features.items()}
-    if trained.spec.head.name != "linear":
-        angles, outputs = around_layer(trained.model.head, features["encoder"])
+    own = [
+        trained.model.features(trained.model.encoder.prepare(split.images[start : start + BATCH]))
+        for start in range(0, len(split), BATCH)
+    ]
+    around = around_layer(trained.model.head, torch.cat(own))
+    if around is not None:
+        angles, outputs = around
         # Cosine distances need an origin: that of the angles is where the expectation value is 0.
         steps |= {"before": angles - np.pi / 2, "after": outputs}
     return steps

@@ -13,6 +13,7 @@ from hybridq.errors import HybridqError
 from hybridq.evaluation.evaluate import data_for
 from hybridq.models.checkpoint import ModelSpec, load_model
 from hybridq.models.classifier import HybridClassifier
+from hybridq.quantum.modules import quantum_modules
 from hybridq.report.sources.sources import Source, Sources
 from hybridq.utils.pseudonyms import is_pseudonym, pseudonyms_of
 from hybridq_backends import open_backend
@@ -77,7 +78,7 @@ def lead_model(models: Sequence[Trained], sources: Sources) -> Trained | None:
         trained
         for trained in models
         if trained.source.followed
-        and trained.model.head.has_quantum
+        and quantum_modules(trained.model.head)
         and trained.run.encoder != "none"
     ]
     return next(iter([*named, *study, *models]), None)

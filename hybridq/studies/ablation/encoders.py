@@ -16,8 +16,8 @@ from torch import Tensor
 from hybridq.config import AblationStudyConfig, PretrainConfig
 from hybridq.data import SPLITS, ImageData, load_data
 from hybridq.evaluation.views import Views, views_of
+from hybridq.models.encoders.encoder import Encoder, random_encoder_like
 from hybridq.models.encoders.initial import encoder_for
-from hybridq.models.encoders.mobilenet import NUM_FEATURES, Encoder, random_encoder_like
 from hybridq.records.record import refused
 from hybridq.records.studies import read_arrays
 from hybridq.runs.folder import read_result
@@ -219,7 +219,7 @@ def read_features(path: Path, *splits: str) -> list[Tensor]:
         part = found.get(name)
         if part is None or part.ndim != 2 or not len(part) or part.dtype.kind != "f":
             raise refused(what, path, f"no features as {name!r}", remedy)
-        if part.shape[1] != NUM_FEATURES or not np.isfinite(part).all():
+        if part.shape[1] != found["train"].shape[1] or not np.isfinite(part).all():
             raise refused(what, path, f"other numbers as {name!r}", remedy)
     parts = standardised(found["train"], *(found[split] for split in splits))
     return [torch.from_numpy(part.astype(np.float32)) for part in parts]

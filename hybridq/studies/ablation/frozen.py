@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from hybridq.config import AblationStudyConfig
 from hybridq.data import ImageData
@@ -16,8 +17,8 @@ from hybridq.data.splits import select_labels
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.evaluate import threshold_for
 from hybridq.evaluation.metrics.scores import auc
-from hybridq.models.encoders.mobilenet import NUM_FEATURES
-from hybridq.models.heads import Head, build_head, num_trainable, quantum_parameters
+from hybridq.models.heads import build_head, num_trainable
+from hybridq.quantum.modules import quantum_parameters
 from hybridq.studies.ablation.encoders import (
     EncoderKind,
     features_file,
@@ -139,7 +140,7 @@ class FrozenWork(_OneFraction):
         models = []
         with open_backend("statevector") as backend:
             for name, arm in frozen_arms(self.config).items():
-                fresh = new_head(arm, data.num_classes, backend, self.seed)
+                fresh = new_head(arm, train.shape[1], data.num_classes, backend, self.seed)
                 head = fitted(self.config, arm, self.setting, data, train, backend, self.seed)
                 on_val = head_probs(head, val, multilabel=multilabel)
                 circuit = [weight for weight in quantum_parameters(head) if weight.requires_grad]
@@ -167,17 +168,19 @@ class FrozenWork(_OneFraction):
         return {"models": models}
 
 
-def new_head(arm: Arm, num_classes: int, backend: Executable, seed: int) -> Head:
+def new_head(
+    arm: Arm, num_features: int, num_classes: int, backend: Executable, seed: int
+) -> nn.Module:
     """The head of an arm as training begins with it."""
     generator = torch.Generator().manual_seed(derive_seed(seed, 1))
-    head = build_head(NUM_FEATURES, num_classes, arm.head, backend=backend, generator=generator)
+    head = build_head(num_features, num_classes, arm.head, backend=backend, generator=generator)
     for weight in quantum_parameters(head):
         weight.requires_grad_(arm.trains_circuit)
     return head
 
 
 @torch.no_grad()
-def circuit_movement(before: Head, after: Head) -> float | None:
+def circuit_movement(before: nn.Module, after: nn.Module) -> float | None:
     """Root mean square by which training has moved the circuit's weights, in radians.
 
     Near 0 the circuit is still the one that was drawn, and a comparison says nothing of training
@@ -196,9 +199,9 @@ def fitted(
     features: torch.Tensor,
     backend: Executable,
     seed: int,
-) -> Head:
+) -> nn.Module:
     """A new head, trained on features of the labelled train images of `data`."""
-    head = new_head(arm, data.num_classes, backend, seed)
+    head = new_head(arm, features.shape[1], data.num_classes, backend, seed)
     train_head(
         head,
         features,

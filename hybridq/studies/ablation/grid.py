@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from hybridq.config import AblationStudyConfig, HeadConfig, PretrainConfig
+from hybridq.config import AblationStudyConfig, HeadConfig, PretrainConfig, head_config
 from hybridq.data.source import is_own, own_name, parse_source
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.evaluation import baselines
-from hybridq.models.encoders.mobilenet import encoder_file
+from hybridq.models.encoders.file import encoder_file
 from hybridq.runs.folder import read_config, read_result
 from hybridq.utils.pseudonyms import pseudonyms_of
 
@@ -81,10 +81,9 @@ PENALTIES = tuple(Penalty(penalty) for penalty in baselines.PENALTIES)
 def frozen_arms(config: AblationStudyConfig) -> dict[str, Arm]:
     """The heads on frozen features, by name."""
 
-    def head(name: str, **changes: object) -> HeadConfig:
-        return HeadConfig(
-            name=name, num_qubits=config.num_qubits, num_layers=config.num_layers
-        ).model_copy(update=changes)
+    def head(name: str, **changes: Any) -> HeadConfig:
+        sizes = {"num_qubits": config.num_qubits, "num_layers": config.num_layers}
+        return head_config(name, **sizes, **changes)
 
     return {
         "linear": Arm(head("linear")),

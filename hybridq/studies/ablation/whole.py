@@ -12,8 +12,9 @@ from hybridq.config import AblationStudyConfig, FinetuneConfig, HeadConfig
 from hybridq.evaluation.evaluate import classify, threshold_for
 from hybridq.evaluation.metrics.scores import auc
 from hybridq.models.checkpoint import load_model
-from hybridq.models.encoders.mobilenet import load_encoder
-from hybridq.models.heads import block_parameters, quantum_parameters
+from hybridq.models.encoders.file import load_encoder
+from hybridq.models.heads import circuit_parameters
+from hybridq.quantum.modules import quantum_parameters
 from hybridq.runs.folder import read_result
 from hybridq.studies.ablation.encoders import finished_run, study_data
 from hybridq.studies.ablation.frozen import cut_labels, with_cut
@@ -74,7 +75,7 @@ class WholeWork:
             read = partial(classify, model, multilabel=multilabel, views=self.config.views)
             on_val = read(data.splits["val"])
             probs = read(study_data(self.config, "test").splits["test"])
-            block = block_parameters(model.head)
+            block = circuit_parameters(model.head)
         trained = read_result(run, "finetune")
         return {
             "run": run.relative_to(self.folder).as_posix(),

@@ -10,7 +10,7 @@ from typing import TypeVar
 from hybridq.config import NoiseStudyConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, read_spec
-from hybridq.models.heads import CONTROLS
+from hybridq.models.heads import control_of, quantum_heads
 from hybridq.quantum import look_up
 from hybridq_backends.devices.snapshots import fake_device
 
@@ -170,16 +170,16 @@ def pair_with_controls(models: tuple[Path, ...]) -> list[Pair]:
             of different data.
     """
     specs = {run: read_spec(run) for run in dict.fromkeys(run.resolve() for run in models)}
-    quantum = {run: spec for run, spec in specs.items() if spec.head.name in CONTROLS}
+    quantum = {run: spec for run, spec in specs.items() if control_of(spec.head.name)}
     if not quantum:
         raise InvalidValueError(
-            f"Expected at least one run with a head of {', '.join(CONTROLS)}, got "
+            f"Expected at least one run with a head of {', '.join(quantum_heads())}, got "
             f"{len(specs)} without: give run folders of `hybridq finetune`."
         )
     _check_alike(quantum)
     pairs = []
     for run, spec in quantum.items():
-        wanted = CONTROLS[spec.head.name]
+        wanted = control_of(spec.head.name) or ""
         found = [one for one, other in specs.items() if _likeness(other) == _likeness(spec, wanted)]
         if len(found) != 1:
             raise InvalidValueError(
@@ -210,4 +210,4 @@ def _likeness(spec: ModelSpec, head: str | None = None) -> tuple[object, ...]:
     """What a model and its control have in common, and the name of the head."""
     name = spec.head.name if head is None else head
     trained = (spec.data, spec.class_names, spec.labels, spec.seed, spec.encoder.weights)
-    return (name, spec.head.num_qubits, *trained)
+    return (name, getattr(spec.head, "num_qubits", None), *trained)

@@ -71,7 +71,7 @@ def noise_study(config: NoiseStudyConfig) -> Path:
     record = data_record(data)
     if others := _trained_on_others(pairs, record):
         logger.warning("%s", others)
-    check_devices(pairs[0].spec.head, grid)
+    check_devices(pairs[0].run, grid)
     if resume is None:
         config = _absolute(config)
     name = config.name or f"noise-{_name(pairs)}"

@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hybridq.config import FinetuneConfig, HeadConfig, NoiseStudyConfig
+from hybridq.config import FinetuneConfig, NoiseStudyConfig
 from hybridq.data import ImageData, ImageSplit
 from hybridq.evaluation.evaluate import BATCH, classify, data_for, limited_split, threshold_for
 from hybridq.evaluation.metrics.scores import all_metrics, balanced_accuracy, predict_labels
 from hybridq.evaluation.statistics import Metrics
 from hybridq.models.checkpoint import load_model, read_spec
 from hybridq.models.classifier import HybridClassifier, probabilities
-from hybridq.models.heads.base import quantum_block
+from hybridq.quantum.captured import captured, replaced
 from hybridq.runs.folder import read_config
 from hybridq.studies.noise.grid import BY_SCALE, REHEARSED, Grid
 from hybridq.utils.pseudonyms import pseudonyms_of
@@ -74,9 +74,9 @@ class Loaded:
         model: The quantum model.
         data: Its validation split, and the split of the study.
         split: The images of the study.
-        features: Of the validation images and then those of the study, `(images, num_features)`.
-        angles: Likewise, radians, `(images, num_qubits)`.
-        expvals: Likewise, without noise, `(images, num_qubits)`.
+        features: Of the validation images and then those of the study, `(images, *feature_shape)`.
+        expvals: Of each call of a quantum layer on all of these images, without noise,
+            `(..., num_observables)`, images first.
         threshold: On the positive class's probability, chosen on validation without noise.
         predicted: Labels of the study's images without noise.
         fixed: The columns that are the same in all rows.
@@ -86,23 +86,31 @@ class Loaded:
     data: ImageData
     split: ImageSplit
     features: Tensor
-    angles: Tensor
-    expvals: Tensor
+    expvals: list[Tensor]
     threshold: float
     predicted: NDArray[np.int64]
     fixed: dict[str, Any]
 
-    def of_study(self, values: Any) -> Any:
-        """The study's part of what is listed for all images."""
-        return values[len(self.data.splits["val"]) :]
+    def error(self, expvals: list[Tensor]) -> float:
+        """Root of the mean square by which values of the study's images are off."""
+        squares = [
+            self._of_study(one.double() - exact.double()).square().flatten()
+            for one, exact in zip(expvals, self.expvals, strict=True)
+        ]
+        return float(torch.cat(squares).mean().sqrt())
 
-    def probs(self, expvals: Tensor) -> tuple[Floats, Floats]:
+    def probs(self, expvals: list[Tensor]) -> tuple[Floats, Floats]:
         """Probabilities of the validation images and of the study's from expectation values."""
-        with torch.inference_mode():
-            logits = self.model.readout(self.features, expvals.to(self.features.dtype)).double()
+        with torch.inference_mode(), replaced(self.model.head, expvals):
+            logits = self.model.head(self.features).double()
             multilabel = self.data.task == "multilabel"
             probs = probabilities(logits, multilabel=multilabel).numpy()
-        return probs[: len(self.data.splits["val"])], self.of_study(probs)
+        return probs[: len(self.data.splits["val"])], self._of_study(probs)
+
+    def _of_study(self, values: Any) -> Any:
+        """Take the study's part of what is listed for all images, whatever follows an image."""
+        images = len(self.features)
+        return values.reshape(images, -1)[len(self.data.splits["val"]) :]
 
     def decide(self, probs: Floats, threshold: float) -> NDArray[np.int64]:
         """Predicted labels."""
@@ -128,7 +136,6 @@ def measure(unit: Unit) -> list[dict[str, Any]]:
         figures["adapted_balanced_accuracy"] = balanced_accuracy(labels, adapted)
         flips = loaded.decide(probs, loaded.threshold) != loaded.predicted
         flips = flips.any(axis=1) if flips.ndim == 2 else flips
-        error = loaded.of_study(expvals) - loaded.of_study(loaded.expvals)
         margins = np.percentile(true_margins(labels, probs), MARGIN_QUANTILES)
         rows.append(
             {
@@ -142,7 +149,7 @@ def measure(unit: Unit) -> list[dict[str, Any]]:
                 "engine": described["engine"],
                 **{name: figures[name] for name in FIGURES},
                 "flips": float(flips.mean()),
-                "rms_error": float(error.square().mean().sqrt()),
+                "rms_error": loaded.error(expvals),
                 **{
                     f"margin_p{share:02d}": float(value)
                     for share, value in zip(MARGIN_QUANTILES, margins, strict=True)
@@ -166,18 +173,18 @@ def load(run: Path, control: Path, config: NoiseStudyConfig) -> Loaded:
     beside = _metrics(data, threshold)(
         split.labels, classify(classical, split, multilabel=multilabel)
     )
-    with open_backend("statevector") as exact:
-        model, spec = load_model(run, backend=exact)
-        features = torch.cat(
-            [
-                model.features(model.encoder.prepare(part.images[start : start + BATCH]))
-                for part in (val, split)
-                for start in range(0, len(part), BATCH)
-            ]
-        )
-        angles = model.angles(features).double()
-        expvals = model.expvals(angles)
-    loaded = Loaded(model, data, split, features, angles, expvals, 0.5, split.labels, {})
+    # it stays open: what is loaded runs on it whenever it runs on nothing else
+    model, spec = load_model(run, backend=open_backend("statevector"))
+    features = torch.cat(
+        [
+            model.features(model.encoder.prepare(part.images[start : start + BATCH]))
+            for part in (val, split)
+            for start in range(0, len(part), BATCH)
+        ]
+    )
+    with captured(model.head) as expvals:
+        model.head(features)
+    loaded = Loaded(model, data, split, features, expvals, 0.5, split.labels, {})
     on_val, probs = loaded.probs(expvals)
     threshold = threshold_for(data, on_val)
     noiseless = _metrics(data, threshold)(split.labels, probs)
@@ -208,15 +215,20 @@ def _metrics(data: ImageData, threshold: float) -> Metrics:
     )
 
 
-def check_devices(head: HeadConfig, grid: Grid) -> None:
-    """Refuse a device on which the head cannot be computed, before any work is done.
+def check_devices(run: Path, grid: Grid) -> None:
+    """Refuse a device on which the model of a run cannot be computed, before any work is done.
 
     Raises:
         InvalidValueError: If the device is too small, or the compiled circuit too wide.
     """
-    for device in grid.devices:
-        with open_backend(_spec(device), shots=None) as backend:
-            quantum_block(head, backend)(torch.Generator())
+    with open_backend("statevector") as exact:
+        model, _ = load_model(run, backend=exact)
+        for device in grid.devices:
+            with (
+                open_backend(_spec(device), shots=None) as backend,
+                model.running_on(backend),
+            ):
+                pass
 
 
 def device_name(device: str) -> str:
@@ -250,8 +262,8 @@ def study_data(run: Path, config: NoiseStudyConfig) -> tuple[FinetuneConfig, Ima
 @torch.inference_mode()
 def noisy_expvals(
     loaded: Loaded, unit: Unit, shots: int | None, mitigation: str, seed: int
-) -> tuple[Tensor, dict[str, Any]]:
-    """Expectation values `(images, num_qubits)` under noise, and a description of the backend.
+) -> tuple[list[Tensor], dict[str, Any]]:
+    """Expectation values under noise as in `Loaded.expvals`, and a description of the backend.
 
     `none` is computed on the torch engine, mitigation by name in a rehearsal with IBM's estimator,
     and `zne_by_scale` is the quadratic through the values at one, two and three times the noise
@@ -260,10 +272,12 @@ def noisy_expvals(
     """
     common = {"shots": shots, "seed": seed, "transpiler_seed": unit.config.seed}
 
-    def run(backend: Executable) -> tuple[Tensor, dict[str, Any]]:
-        with backend:
-            loaded.model.use_backend(backend)
-            return loaded.model.expvals(loaded.angles), backend.describe()
+    head = loaded.model.head
+
+    def run(backend: Executable) -> tuple[list[Tensor], dict[str, Any]]:
+        with backend, loaded.model.running_on(backend), captured(head) as expvals:
+            head(loaded.features)
+            return expvals, backend.describe()
 
     if mitigation in REHEARSED:
         options = {"resilience_level": 0, "rehearse": unit.device, **REHEARSED[mitigation]}
@@ -275,7 +289,8 @@ def noisy_expvals(
         one, described = run(open_backend(_spec(unit.device), **{**common, **scaled}))
         values.append(one)
     if mitigation == BY_SCALE:
-        return 3 * values[0] - 3 * values[1] + values[2], described
+        combined = [3 * one - 3 * two + three for one, two, three in zip(*values, strict=True)]
+        return combined, described
     return values[0], described
 
 

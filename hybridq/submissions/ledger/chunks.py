@@ -1,4 +1,4 @@
-"""A submission's chunks: some images in a row, which are one job, and where that stands.
+"""A submission's chunks: consecutive rows of one circuit, which are one job, and where it stands.
 
 What a chunk's state means:
 
@@ -31,12 +31,12 @@ class ChunkState(StrEnum):
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some images in a row, which are one job.
+    """Consecutive rows of parameter values of one circuit, which are one job.
 
     Attributes:
         index: Number of the chunk, from 0.
-        start: First image.
-        stop: The image after the last.
+        start: First row.
+        stop: The row after the last.
         state: Where it stands.
         attempt: How often it has been begun anew, from 1.
         tag: The tag of its job, unique to submission, chunk and attempt.
@@ -59,7 +59,7 @@ class Chunk:
 
     @property
     def size(self) -> int:
-        """Number of images."""
+        """Number of rows."""
         return self.stop - self.start
 
 

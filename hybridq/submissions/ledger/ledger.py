@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from hybridq.errors import InvalidValueError
 from hybridq.runs.lock import locked
 from hybridq.submissions.ledger.chunks import Chunk, ChunkState, Doubt, Job, attempt_of, tag_of
-from hybridq.submissions.ledger.rows import MOST_IMAGES
+from hybridq.submissions.ledger.rows import MOST_ROWS
 from hybridq.submissions.ledger.storage import LOCK as LOCK
 from hybridq.submissions.ledger.storage import check_there, create_file, file_to_read, file_to_write
 
@@ -49,15 +49,16 @@ class Ledger:
 
         Args:
             folder: The submission's folder.
-            ranges: First image, and the one after the last, of each chunk.
+            ranges: First row, and the one after the last, of each chunk.
             name: What its tags begin with; unique to the submission.
 
         Raises:
-            InvalidValueError: If there are more images than a ledger holds.
+            InvalidValueError: If there are more rows than a ledger holds.
         """
-        if ranges[-1][1] > MOST_IMAGES:
+        if ranges[-1][1] > MOST_ROWS:
             raise InvalidValueError(
-                f"Expected at most {MOST_IMAGES} images, got {ranges[-1][1]}: send fewer (--limit)."
+                f"Expected at most {MOST_ROWS} rows, got {ranges[-1][1]}: send fewer images "
+                "(--limit)."
             )
         chunks = [
             (index, start, stop, tag_of(name, index, 1))
@@ -179,7 +180,7 @@ class Ledger:
         stds = np.ascontiguousarray(stds, dtype=np.float64)
         if values.ndim != 2 or values.shape[0] != chunk.size or values.shape != stds.shape:
             raise InvalidValueError(
-                f"Expected values and errors of {chunk.size} images in job {chunk.job_id}, got "
+                f"Expected values and errors of {chunk.size} rows in job {chunk.job_id}, got "
                 f"shapes {values.shape} and {stds.shape}: retry the chunk."
             )
         if not np.isfinite(values).all():
@@ -305,21 +306,21 @@ class Ledger:
         )
 
     def results(self) -> tuple[NDArray[np.bool_], Floats, Floats]:
-        """Which images have a result, and values and errors `(images, num_observables)`.
+        """Which rows have a result, and values and errors `(rows, columns)`.
 
-        Rows without a result are NaN.
+        Rows without a result are NaN, and so are the last columns of those with fewer observables.
         """
         found = self._connection.execute(
             "select start, stop, vals, stds, columns from chunks where state = 'done'"
         ).fetchall()
         total = max(chunk.stop for chunk in self.chunks())
-        columns = found[0][4] if found else 0
+        columns = max((row[4] for row in found), default=0)
         here = np.zeros(total, dtype=np.bool_)
         values, stds = np.full((2, total, columns), np.nan)
         for start, stop, some_values, some_stds, width in found:
             here[start:stop] = True
-            values[start:stop] = np.frombuffer(some_values).reshape(-1, width)
-            stds[start:stop] = np.frombuffer(some_stds).reshape(-1, width)
+            values[start:stop, :width] = np.frombuffer(some_values).reshape(-1, width)
+            stds[start:stop, :width] = np.frombuffer(some_stds).reshape(-1, width)
         return here, values, stds
 
     def events(self) -> list[tuple[float, int, str, str, str | None, str | None]]:

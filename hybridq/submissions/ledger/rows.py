@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from hybridq.submissions.ledger.chunks import ChunkState, numbers_of
 
-MOST_IMAGES = 1_000_000
-"""Most images of a submission."""
+MOST_ROWS = 1_000_000
+"""Most rows of a submission."""
 _MOST_COLUMNS = 10_000
 _LATEST = 1e11  # seconds since 1970, some thousand years on
 
@@ -40,7 +40,7 @@ class _Meta(_Row):
 class _Chunk(_Row):
     number: _Count
     start: _Count
-    stop: Annotated[int, Field(ge=1, le=MOST_IMAGES)]
+    stop: Annotated[int, Field(ge=1, le=MOST_ROWS)]
     state: _Name
     attempt: Annotated[int, Field(ge=1, le=10**6)]
     tag: _Name
@@ -54,7 +54,7 @@ class _Chunk(_Row):
     @model_validator(mode="after")
     def _fits_its_state(self) -> _Chunk:
         if self.stop <= self.start:
-            raise ValueError("a chunk without images")
+            raise ValueError("a chunk without rows")
         state = ChunkState(self.state)
         if self.job_id is None and state is ChunkState.POSTED:
             raise ValueError("a chunk that is posted without a job")
@@ -67,7 +67,7 @@ class _Chunk(_Row):
             raise ValueError("a chunk that is done without values")
         size = 8 * (self.stop - self.start) * self.columns
         if len(self.vals) != size or len(self.stds) != size:
-            raise ValueError("values of another number of images")
+            raise ValueError("values of another number of rows")
         if not np.isfinite(np.frombuffer(self.vals)).all():
             raise ValueError("values that are not finite")
 

@@ -1,114 +1,127 @@
-"""The quantum step of a trained model as one compiled circuit and an array of gate angles."""
+"""The circuits of a submission, compiled for its device, and the angles of each of their rows."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit, qpy
 from qiskit.exceptions import QiskitError
 from qiskit.primitives.containers.observables_array import ObservablesArray
-from torch import Tensor
 
-from hybridq.errors import InvalidValueError
-from hybridq.models.heads import CONTROLS
-from hybridq.quantum.gradients.parameter_shift import ShiftRule
-from hybridq.quantum.layer import QuantumLayer
 from hybridq.utils.files import atomic_path, read_json, reading, write_bytes, write_json
-
-if TYPE_CHECKING:
-    from hybridq_backends import Executable
+from hybridq_backends import Deferred
 
 Floats = NDArray[np.float64]
 Pub = tuple[QuantumCircuit, ObservablesArray, Floats]
 
 
 @dataclass(frozen=True)
-class Program:
-    """A circuit for one device, its observables, and the angles of each image.
+class Part:
+    """A circuit for one device, its observables, and the angles of all rows that run on it.
 
     Attributes:
         circuit: The ISA circuit; each gate angle is a parameter of its own (K of them).
         column: The observables, `(num_observables, 1)`, to broadcast against a batch.
-        angles: Gate angles in radians, `(images, K)`, in the order of `circuit.parameters`.
+        angles: Gate angles in radians, `(rows, K)`, in the order of `circuit.parameters`.
     """
 
     circuit: QuantumCircuit
     column: ObservablesArray
     angles: Floats
 
+
+@dataclass(frozen=True)
+class Program:
+    """All circuits of a submission; their rows are numbered one part after the other."""
+
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, later: Deferred) -> Program:
+        """Compile what a model has asked for."""
+        return cls(
+            tuple(
+                Part(one.prepared.circuit, one.prepared.column, one.prepared.angles(one.rows))
+                for one in later.requests
+            )
+        )
+
+    @cached_property
+    def edges(self) -> list[int]:
+        """The first row of each part."""
+        return [0, *np.cumsum([len(part.angles) for part in self.parts])[:-1].tolist()]
+
+    def part_of(self, row: int) -> int:
+        """Find the number of the part that a row belongs to."""
+        return bisect_right(self.edges, row) - 1
+
     def pub(self, start: int, stop: int) -> Pub:
-        """Some images in a row as one broadcast PUB."""
-        return self.circuit, self.column, self.angles[start:stop]
+        """Make one broadcast PUB of consecutive rows, all of one part."""
+        number = self.part_of(start)
+        part, first = self.parts[number], self.edges[number]
+        return part.circuit, part.column, part.angles[start - first : stop - first]
 
     def save(self, folder: Path) -> None:
-        """Write `circuit.qpy`, `observables.json` and `angles.npy`."""
+        """Write `circuit.qpy`, `observables.json` and `angles.npz`."""
         with atomic_path(folder / "circuit.qpy") as path, path.open("wb") as file:
-            qpy.dump(self.circuit, file)
-        rows = [dict(row) for row in self.column.tolist() for row in row]
-        write_json(folder / "observables.json", rows)
+            qpy.dump([part.circuit for part in self.parts], file)
+        observables = [
+            [dict(row) for rows in part.column.tolist() for row in rows] for part in self.parts
+        ]
+        write_json(folder / "observables.json", observables)
         buffer = io.BytesIO()  # into a file numpy would hide what the disk says
-        np.save(buffer, self.angles)
-        write_bytes(folder / "angles.npy", buffer.getvalue())
+        np.savez(buffer, **{str(place): part.angles for place, part in enumerate(self.parts)})
+        write_bytes(folder / "angles.npz", buffer.getvalue())
 
     @classmethod
     def load(cls, folder: Path) -> Program:
-        """Read what `save` wrote.
+        """Read what `save` wrote, or what earlier versions wrote of their one circuit.
 
         Raises:
             InvalidValueError: If it cannot be read.
         """
         with reading(folder / "circuit.qpy", QiskitError) as path, path.open("rb") as file:
-            (circuit,) = qpy.load(file)
+            circuits = qpy.load(file)
         with reading(folder / "observables.json", QiskitError) as path:
-            rows = read_json(path, "observables", "restore them.")
-            if not rows or {len(term) for row in rows for term in row} != {circuit.num_qubits}:
+            found = read_json(path, "observables", "restore them.")
+            columns = [
+                _column(rows, circuit)
+                for rows, circuit in zip(_by_circuit(found), circuits, strict=True)
+            ]
+        with reading(_angles_in(folder)) as path:
+            angles = _read_angles(path)
+            shapes = [(one.shape[1:], one.dtype) for one in angles]
+            if shapes != [((circuit.num_parameters,), np.float64) for circuit in circuits]:
                 raise ValueError
-            column = ObservablesArray([[dict(row)] for row in rows])
-        with reading(folder / "angles.npy") as path:
-            angles = np.load(path, allow_pickle=False)
-            if angles.shape[1:] != (circuit.num_parameters,) or angles.dtype != np.float64:
-                raise ValueError
-        return cls(circuit, column, angles)
+        return cls(tuple(map(Part, circuits, columns, angles)))
 
 
-def check_quantum(head: str) -> None:
-    """Refuse a head without a circuit.
-
-    Raises:
-        InvalidValueError: If it is one.
-    """
-    if head not in CONTROLS:
-        raise InvalidValueError(
-            f"Expected a run with a quantum head, such as pqc, got one with head {head!r}: there "
-            "is nothing in it for a quantum device to compute."
-        )
+def _by_circuit(found: Any) -> list[Any]:
+    """List the observables of each circuit; earlier versions wrote those of their one circuit."""
+    return [found] if found and isinstance(found[0], dict) else found
 
 
-def shift_rule(
-    layer: QuantumLayer, backend: Executable, *, layout: Sequence[int] | None = None
-) -> ShiftRule:
-    """The layer's circuit, prepared for a backend on the qubits that are named."""
-    split = layer.qnn.split
-    observables: Any = layer.qnn.observables
-    return ShiftRule(split, observables, backend, initial_layout=layout)
+def _column(rows: Any, circuit: QuantumCircuit) -> ObservablesArray:
+    if not rows or {len(term) for row in rows for term in row} != {circuit.num_qubits}:
+        raise ValueError
+    return ObservablesArray([[dict(row)] for row in rows])
 
 
-def compile_program(rule: ShiftRule, layer: QuantumLayer, angles: Tensor) -> Program:
-    """The circuit of a rule with the gate angles of each image.
+def _angles_in(folder: Path) -> Path:
+    old = folder / "angles.npy"
+    return old if old.is_file() else folder / "angles.npz"
 
-    Args:
-        rule: The layer's circuit on the backend where it will run.
-        layer: Whose weights count.
-        angles: `(images, num_inputs)`, radians.
-    """
-    with torch.no_grad():
-        phi = rule.split.phases(angles.double(), layer.weight.double())
-    prepared = rule.prepared
-    return Program(prepared.circuit, prepared.column, prepared.angles(rule.parameter_values(phi)))
+
+def _read_angles(path: Path) -> list[Floats]:
+    with open(path, "rb") as file:
+        found = np.load(file, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return [found]
+        return [found[str(place)] for place in range(len(found.files))]

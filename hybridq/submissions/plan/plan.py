@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +43,8 @@ class PlannedJob:
     """One job of a submission.
 
     Attributes:
-        start: First image.
-        stop: The image after the last.
+        start: First row.
+        stop: The row after the last.
         executions: Executions on the device.
         body_bytes: Bytes of the request that posts it.
         qpu_seconds: What it is estimated to take, in seconds: by the device's own times where it
@@ -89,6 +89,7 @@ class Plan:
         jobs: The jobs.
         seconds_left: QPU seconds the account has left; None where there is no limit.
         is_timed: Whether the device told the times that the estimate is made of.
+        circuits: Number of circuits; layout, error, depth and gates are those of the deepest.
     """
 
     device: str
@@ -106,6 +107,12 @@ class Plan:
     jobs: tuple[PlannedJob, ...]
     seconds_left: float | None
     is_timed: bool = False
+    circuits: int = 1
+
+    @property
+    def rows_in_all(self) -> int:
+        """Rows of parameter values of all jobs: one for each image and circuit of a usual model."""
+        return max(job.stop for job in self.jobs)
 
     @property
     def executions(self) -> int:
@@ -153,6 +160,8 @@ class Plan:
                 "device's delay and the circuit's duration"
             )
         largest = max(job.body_bytes for job in self.jobs)
+        many = "" if self.circuits == 1 else f"{self.circuits} of them, the deepest: "
+        each = "" if self.rows_in_all == self.images else f"{self.rows_in_all} circuits to run, "
         left = "no limit known"
         if self.seconds_left is not None:
             share = self.qpu_seconds / self.seconds_left if self.seconds_left > 0 else math.inf
@@ -164,8 +173,8 @@ class Plan:
                 f"qubits {', '.join(map(str, self.layout))}: expected error "
                 f"{self.expected_error:.3f}, the best of {self.layouts_compared} compared",
             ],
-            ["circuit", f"depth {self.depth}, {self.two_qubit_gates} two-qubit gates"],
-            ["images", f"{self.images}, {self.shots} shots each"],
+            ["circuit", f"{many}depth {self.depth}, {self.two_qubit_gates} two-qubit gates"],
+            ["images", f"{self.images}, {each}{self.shots} shots each"],
             ["mitigation", self.mitigation],
             ["jobs", f"{len(self.jobs)} in mode {self.mode}{_CHARGED.get(self.mode, '')}"],
             ["executions", f"{self.executions}, mitigation included"],
@@ -206,7 +215,7 @@ def mitigation_words(spec: IbmRuntime) -> str:
 
 
 def plan_jobs(
-    images: int,
+    parts: Sequence[int],
     size_of: Callable[[int, int], ProgramSize],
     *,
     limits: Limits,
@@ -214,43 +223,26 @@ def plan_jobs(
     budget: float | None,
     tight: bool = False,
 ) -> tuple[PlannedJob, ...]:
-    """Cut images into jobs of nearly equal size, as few as the limits allow.
+    """Cut the rows of each part into jobs of nearly equal size, as few as the limits allow.
 
     Args:
-        images: Number of images, at least 1.
-        size_of: The size of the job of the images from the first to before the second number.
+        parts: Number of rows of each circuit, at least 1; they are numbered one after the other.
+        size_of: The size of the job of the rows from the first to before the second number.
         limits: How large one job may be.
         max_seconds: QPU seconds that the backend's options allow one job.
         budget: QPU seconds that all jobs may take together, if the user said so.
         tight: Whether the user gave up the margin between estimates and limits.
 
     Raises:
-        InvalidValueError: If one image alone is too large, or the estimate is above the budget.
+        InvalidValueError: If one row alone is too large, or the estimate is above the budget.
     """
-    rows = images
-    while True:
-        size = size_of(0, rows)
-        needed = _estimate(size).least_limit(tight=tight)
-        excess = max(
-            size.executions / limits.executions,
-            size.body_bytes / limits.body_bytes,
-            needed / max_seconds,
-        )
-        if excess <= 1:
-            break
-        if rows == 1:
-            raise InvalidValueError(
-                f"Expected one image to fit into a job of {limits.executions} executions, "
-                f"{limits.body_bytes} bytes and {max_seconds} QPU seconds, got {size.executions}, "
-                f"{size.body_bytes} and {needed}: take fewer shots or less mitigation, or raise "
-                "--job-executions, --job-bytes or the backend's max_execution_time."
-            )
-        rows = max(1, min(rows - 1, int(rows / excess)))
-    count = math.ceil(images / rows)
-    edges = [round(images * place / count) for place in range(count + 1)]
-    ranges = list(itertools.pairwise(edges))
-    sizes = {stop - start: size_of(start, stop) for start, stop in reversed(ranges)}
-    found = [sizes[stop - start] for start, stop in ranges]
+    first, ranges, found = 0, [], []
+    for rows in parts:
+        own = _ranges(first, rows, size_of, limits, max_seconds, tight)
+        sizes = {stop - start: size_of(start, stop) for start, stop in reversed(own)}
+        ranges += own
+        found += [sizes[stop - start] for start, stop in own]
+        first += rows
     estimates = [_estimate(size) for size in found]
     check_budget(sum(one.seconds for one in estimates), None, budget=budget, agreed=True)
     least = [one.least_limit(tight=tight) for one in estimates]
@@ -267,6 +259,39 @@ def plan_jobs(
         )
         for (start, stop), size, cap in zip(ranges, found, caps, strict=True)
     )
+
+
+def _ranges(
+    first: int,
+    rows: int,
+    size_of: Callable[[int, int], ProgramSize],
+    limits: Limits,
+    max_seconds: int,
+    tight: bool,
+) -> list[tuple[int, int]]:
+    """Cut the rows of one circuit into ranges of nearly equal size that each fit into a job."""
+    most = rows
+    while True:
+        size = size_of(first, first + most)
+        needed = _estimate(size).least_limit(tight=tight)
+        excess = max(
+            size.executions / limits.executions,
+            size.body_bytes / limits.body_bytes,
+            needed / max_seconds,
+        )
+        if excess <= 1:
+            break
+        if most == 1:
+            raise InvalidValueError(
+                f"Expected one image to fit into a job of {limits.executions} executions, "
+                f"{limits.body_bytes} bytes and {max_seconds} QPU seconds, got {size.executions}, "
+                f"{size.body_bytes} and {needed}: take fewer shots or less mitigation, or raise "
+                "--job-executions, --job-bytes or the backend's max_execution_time."
+            )
+        most = max(1, min(most - 1, int(most / excess)))
+    count = math.ceil(rows / most)
+    edges = [first + round(rows * place / count) for place in range(count + 1)]
+    return list(itertools.pairwise(edges))
 
 
 def _estimate(size: ProgramSize) -> Estimate:

@@ -197,8 +197,8 @@ class Images:
     Attributes:
         ids: Names of the images.
         labels: `(images,)` or `(images, num_classes)`; empty where there are none.
-        features: Of the encoder, `(images, num_features)`, single precision.
-        ideal: Expectation values without noise, `(images, num_observables)`.
+        features: What the head takes, `(images, *feature_shape)`, single precision.
+        ideal: Expectation values without noise of all rows, `(rows, columns)`.
         simulated: With the noise of the device as calibrated, exactly; empty if not simulated.
     """
 
@@ -226,7 +226,7 @@ class Images:
 
         Args:
             folder: The submission's folder.
-            count: How many images there are, by the ledger, where that is known.
+            count: How many rows there are, by the ledger, where that is known.
 
         Raises:
             InvalidValueError: If it cannot be read, or is of another submission.
@@ -235,11 +235,12 @@ class Images:
             with np.load(path, allow_pickle=False) as found:
                 parts = {name: found[name] for name in found.files}
             images = cls(tuple(str(name) for name in parts.pop("ids")), **parts)
-            count = len(images.ids) if count is None else count
+            rows = len(images.ideal) if count is None else count
             if not (
-                len(images.ids) == count
-                and (len(images.features), len(images.ideal)) == (count, count)
-                and {len(images.labels), len(images.simulated)} <= {0, count}
+                len(images.ids) == len(images.features)
+                and len(images.ideal) == rows
+                and len(images.labels) in (0, len(images.ids))
+                and len(images.simulated) in (0, rows)
                 and images.ideal.shape[1:] == images.simulated.shape[1:]
             ):
                 raise ValueError

@@ -1,4 +1,4 @@
-"""The expectation values of a submission, image by image."""
+"""The expectation values of a submission, row by row: for a usual model a row is an image."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Values:
     Attributes:
         ids: Names of the images.
         labels: `(images,)` or `(images, num_classes)`; empty where there are none.
-        here: Which images have their result, `(images,)`.
-        values: What the device gave, `(images, num_observables)`; NaN where no result is here.
+        here: Which rows have their result, `(rows,)`.
+        values: What the device gave, `(rows, num_observables)`; NaN where no result is here.
         stds: Standard errors of `values` by the shots, of the same shape; NaN where not known.
         ideal: The values without noise, of the same shape.
         simulated: Those with the noise of the device as calibrated, without shots and without

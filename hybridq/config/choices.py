@@ -1,0 +1,75 @@
+"""Parts that are chosen by name: found in their dicts, in other distributions, or by import.
+
+`--head pqc` is looked up in the dict `HEADS`; `--head my_package.my_module:entry` is imported, and
+a distribution that declares an entry point in the group `hybridq.heads` adds its own name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+from hybridq.errors import InvalidValueError
+
+REGISTRIES: dict[str, str] = {
+    "head": "hybridq.models.heads:HEADS",
+    "encoder": "hybridq.models.encoders:ENCODERS",
+    "ssl": "hybridq.models.ssl:SSL",
+}
+"""For each kind of part, the module and the dict that hold those that are shipped."""
+
+
+def entries(kind: str) -> dict[str, Any]:
+    """Collect the entries of a kind by name: the shipped ones, and those of other distributions.
+
+    Args:
+        kind: A key of `REGISTRIES`.
+    """
+    found: dict[str, Any] = dict(_shipped(kind))
+    for point in entry_points(group=f"hybridq.{kind}s"):
+        found.setdefault(point.name, point)
+    return found
+
+
+def find_entry(kind: str, name: str) -> Any:
+    """Find the entry of a name.
+
+    Args:
+        kind: A key of `REGISTRIES`.
+        name: A name, or `package.module:attribute`.
+
+    Raises:
+        InvalidValueError: If there is none; the message lists the names and suggests the nearest.
+    """
+    shipped = _shipped(kind)
+    if name in shipped:
+        return shipped[name]
+    if ":" in name:
+        return _imported(kind, name)
+    for point in entry_points(group=f"hybridq.{kind}s"):
+        if point.name == name:
+            return point.load()
+    names = entries(kind)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    remedy = f"did you mean {near[0]!r}?" if near else "use one of these names."
+    raise InvalidValueError(f"Expected {kind} one of {', '.join(names)}, got {name!r}: {remedy}")
+
+
+def _shipped(kind: str) -> Mapping[str, Any]:
+    module, name = REGISTRIES[kind].split(":")
+    shipped: Mapping[str, Any] = getattr(importlib.import_module(module), name)
+    return shipped
+
+
+def _imported(kind: str, name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidValueError(
+            f"Expected the {kind} {name!r} as package.module:entry that can be imported, got "
+            f"{type(error).__name__} ({error}): check the name, and install the package."
+        ) from error

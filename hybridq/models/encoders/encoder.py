@@ -1,0 +1,156 @@
+"""An encoder: a network up to its feature maps, and what it expects of its images."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hybridq.config.base import MAX_IMAGE_SIZE
+from hybridq.config.choices import find_entry
+from hybridq.data.transforms import prepare_images
+from hybridq.models.encoders.entry import EncoderEntry
+from hybridq.models.encoders.timm_models import PREFIX, timm_entry
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+DEFAULT = "mobilenet_v2"
+
+LEAST_SIZE = 8
+"""Smallest height and width of an encoder's input, in pixels."""
+
+Stem = Literal["stride1", "stride2"]
+Share = Annotated[float, Field(ge=0, le=1)]
+Spread = Annotated[float, Field(ge=1e-3, le=1)]
+
+
+class EncoderSpec(BaseModel):
+    """What an encoder expects of its images, and where its weights come from."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    architecture: str = DEFAULT
+    """The network: `mobilenet_v2`, `resnet18`, `resnet50`, `timm:NAME`, `package.module:entry`."""
+    stem: Stem = "stride2"
+    """Stride of the first convolution: `stride1` keeps twice the resolution, for small images."""
+    image_size: int = Field(224, ge=LEAST_SIZE, le=MAX_IMAGE_SIZE)
+    """Height and width of the input, in pixels."""
+    crop_pct: float = Field(1.0, ge=0.1, le=1)
+    """Share of an image's height and width that is seen outside training, cut from its centre."""
+    mean: tuple[Share, Share, Share] = IMAGENET_MEAN
+    """Mean of each channel, on a scale of 0 to 1."""
+    std: tuple[Spread, Spread, Spread] = IMAGENET_STD
+    """Standard deviation of each channel, on a scale of 0 to 1, at least 0.001."""
+    weights: str = "none"
+    """Where the weights come from: `none`, `imagenet`, or a method with the data named."""
+    data_licence: str = "none"
+    """Licence of the images the weights were made from."""
+
+    @model_validator(mode="after")
+    def _is_known(self) -> EncoderSpec:
+        encoder_entry(self.architecture)
+        return self
+
+    @property
+    def label(self) -> str:
+        """What the network is called."""
+        return encoder_entry(self.architecture).label
+
+
+def encoder_entry(name: str) -> EncoderEntry:
+    """Find the network of a name.
+
+    Raises:
+        InvalidValueError: If there is none.
+        UnavailableError: If it is one of timm, which is not installed.
+    """
+    if name.startswith(PREFIX):
+        return timm_entry(name)
+    found: EncoderEntry = find_entry("encoder", name)
+    return found
+
+
+class Encoder(nn.Module):
+    """A network up to its feature maps, with what it expects of its images.
+
+    Args:
+        spec: The network, its stem, its input size and normalisation.
+        generator_seed: Seed of the initial weights; the global generator is left alone.
+
+    Attributes:
+        features: The network, block by block.
+        frozen: Whether it is out of training, its batch norm included.
+
+    Shape: images `(batch, 3, image_size, image_size)`, normalised, to features
+    `(batch, num_features)`: the feature maps' mean over their positions.
+    """
+
+    def __init__(self, spec: EncoderSpec, *, generator_seed: int = 0) -> None:
+        super().__init__()
+        self.spec = spec
+        self.frozen = False
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(generator_seed)
+            self.features: nn.Sequential = encoder_entry(spec.architecture).build(spec.stem)
+        # Depthwise convolutions on a CPU take about two thirds of the time in this layout.
+        self.to(memory_format=torch.channels_last)
+
+    @property
+    def out_shape(self) -> tuple[int, int, int]:
+        """Shape of the feature maps of one image, `(channels, rows, columns)`."""
+        return self._maps_of(self.spec.image_size)
+
+    @cached_property
+    def num_features(self) -> int:
+        """Length of the pooled features, which is the number of channels of the maps."""
+        return self._maps_of(32)[0]
+
+    def _maps_of(self, size: int) -> tuple[int, int, int]:
+        """Find the shape of the maps of an image of zeros, whose values nobody looks at."""
+        training = self.features.training
+        weight = next(self.features.parameters())
+        with torch.no_grad():
+            maps = self.features.eval()(weight.new_zeros(1, 3, size, size))
+        self.features.train(training)
+        channels, rows, columns = (int(number) for number in maps.shape[1:])
+        return channels, rows, columns
+
+    def prepare(self, images: NDArray[np.uint8] | Tensor) -> Tensor:
+        """Images `(batch, height, width, 1 or 3)`, uint8, as this encoder wants them."""
+        spec = self.spec
+        return prepare_images(
+            images,
+            image_size=spec.image_size,
+            mean=spec.mean,
+            std=spec.std,
+            crop_pct=spec.crop_pct,
+        )
+
+    def train(self, mode: bool = True) -> Encoder:
+        """Switch to training mode, unless the encoder is frozen: its batch norm stays as it is."""
+        super().train(mode and not self.frozen)
+        return self
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Map images `(batch, 3, height, width)` to feature maps of `out_shape`."""
+        maps: Tensor = self.features(images.contiguous(memory_format=torch.channels_last))
+        return maps
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images `(batch, 3, height, width)` to features `(batch, num_features)`."""
+        return functional.adaptive_avg_pool2d(self.maps(images), 1).flatten(1)
+
+
+def random_encoder_like(encoder: Encoder, seed: int) -> Encoder:
+    """An untrained encoder with the same input, for the random-features baseline."""
+    spec = encoder.spec.model_copy(update={"weights": "none", "data_licence": "none"})
+    return Encoder(spec, generator_seed=seed)

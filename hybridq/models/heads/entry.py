@@ -1,0 +1,41 @@
+"""What a head has to say of itself to be chosen by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from hybridq.config import HeadConfig
+
+HeadBuilder = Callable[..., nn.Module]
+"""Called as `build(in_shape, num_classes, config, *, backend, generator)`.
+
+`in_shape` is the number of features for `input="vector"`, and `(channels, height, width)` for
+`input="map"`. `backend` is an open executable, which heads without a circuit ignore, and
+`generator` the source of all initial weights; the global random state is never touched.
+"""
+
+
+@dataclass(frozen=True)
+class HeadEntry:
+    """A head that can be chosen by name.
+
+    Attributes:
+        config: What it can be told; a subclass of `HeadConfig`.
+        build: Makes the module, from features `(batch, num_features)` or maps
+            `(batch, channels, height, width)` to logits `(batch, num_classes)`.
+        label: What it is called in cards and reports.
+        control: The classical head of its size that is reported beside it, by name; None for a
+            classical head.
+        input: Whether it takes the encoder's pooled features or its feature maps.
+    """
+
+    config: type[HeadConfig]
+    build: HeadBuilder
+    label: str
+    control: str | None = None
+    input: Literal["vector", "map"] = "vector"

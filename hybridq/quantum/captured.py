@@ -1,0 +1,66 @@
+"""Take the expectation values out of a model as it runs, and put others in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+from hybridq.errors import InvalidValueError
+from hybridq.quantum.modules import quantum_modules
+
+
+@contextmanager
+def captured(module: nn.Module) -> Iterator[list[Tensor]]:
+    """Collect what the quantum modules in a module give inside the block, call by call.
+
+    Yields:
+        A list that grows with each call; each entry is `(..., num_observables)`.
+    """
+    found: list[Tensor] = []
+    hooks = [
+        part.register_forward_hook(lambda _module, _inputs, output: found.append(output))
+        for part in quantum_modules(module)
+        if isinstance(part, nn.Module)
+    ]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextmanager
+def replaced(module: nn.Module, values: Sequence[Tensor]) -> Iterator[None]:
+    """Let the quantum modules in a module give other values inside the block, call by call.
+
+    The circuits still run, so let them run on something that costs nothing.
+
+    Args:
+        module: What is run inside the block.
+        values: As `captured` collects them.
+
+    Raises:
+        InvalidValueError: If there are more or fewer calls than values.
+    """
+    left = list(values)
+
+    def replace(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        if not left or left[0].shape != output.shape:
+            raise InvalidValueError(
+                f"Expected the calls of the quantum layers that were captured, got one of shape "
+                f"{tuple(output.shape)} more: run the same module on the same inputs."
+            )
+        return left.pop(0).to(output.dtype)
+
+    hooks = [
+        part.register_forward_hook(replace)
+        for part in quantum_modules(module)
+        if isinstance(part, nn.Module)
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,0 +1,104 @@
+"""What can be asked of any part of a model that has circuits in it, wherever it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from qiskit.circuit import Parameter, QuantumCircuit
+from qiskit.quantum_info import SparsePauliOp
+from torch import nn
+
+if TYPE_CHECKING:
+    from hybridq_backends import Executable
+
+
+@dataclass(frozen=True)
+class CircuitInfo:
+    """A logical circuit of a model, and what is measured on it.
+
+    Attributes:
+        circuit: The circuit, without measurements.
+        input_params: Its parameters that are inputs, in the order of the input's columns.
+        weight_params: Its trainable parameters, in the order of the weight tensor.
+        observables: What is measured, one for each expectation value.
+    """
+
+    circuit: QuantumCircuit
+    input_params: tuple[Parameter, ...]
+    weight_params: tuple[Parameter, ...]
+    observables: tuple[SparsePauliOp, ...]
+
+
+@runtime_checkable
+class QuantumModule(Protocol):
+    """A torch module that asks an executable for expectation values.
+
+    `QuantumLayer` is one, and so is any module of your own with these three members.
+    """
+
+    @property
+    def backend(self) -> Executable:
+        """Where its circuits run."""
+        ...
+
+    def use_backend(self, backend: Executable) -> None:
+        """Run on another backend from now on, with the very same weights."""
+        ...
+
+    def circuits(self) -> list[CircuitInfo]:
+        """List the circuits that one input takes, each once."""
+        ...
+
+
+def quantum_modules(module: nn.Module) -> list[QuantumModule]:
+    """Find the quantum modules in a module, itself included, in the order of its modules.
+
+    What stands within a quantum module belongs to it and is not listed.
+    """
+    if isinstance(module, QuantumModule):
+        return [module]
+    return [found for child in module.children() for found in quantum_modules(child)]
+
+
+def circuits_of(module: nn.Module) -> list[CircuitInfo]:
+    """List the circuits of all quantum modules in a module."""
+    return [circuit for part in quantum_modules(module) for circuit in part.circuits()]
+
+
+def quantum_parameters(module: nn.Module) -> list[nn.Parameter]:
+    """List the trainable parameters of all quantum modules in a module."""
+    return [
+        parameter
+        for part in quantum_modules(module)
+        if isinstance(part, nn.Module)
+        for parameter in part.parameters()
+    ]
+
+
+def use_backend(module: nn.Module, backend: Executable) -> None:
+    """Let every quantum module in a module run on a backend, with the weights that it has.
+
+    Raises:
+        InvalidValueError: If a circuit is too wide for it.
+    """
+    for part in quantum_modules(module):
+        part.use_backend(backend)
+
+
+@contextmanager
+def running_on(module: nn.Module, backend: Executable) -> Iterator[None]:
+    """Let a module run on a backend inside the block, and where it ran before after it.
+
+    Raises:
+        InvalidValueError: If a circuit is too wide for the backend.
+    """
+    before = [(part, part.backend) for part in quantum_modules(module)]
+    try:
+        use_backend(module, backend)
+        yield
+    finally:
+        for part, own in before:
+            part.use_backend(own)

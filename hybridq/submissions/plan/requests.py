@@ -1,0 +1,85 @@
+"""What a model asks of a device for a set of images, and its logits once that is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hybridq.errors import InvalidValueError
+from hybridq.quantum.modules import running_on
+from hybridq_backends import Deferred, Executable
+
+Floats = NDArray[np.float64]
+
+BATCH = 128
+"""Images that a head sees at a time, in both passes."""
+
+
+@torch.inference_mode()
+def note(head: nn.Module, features: Tensor, later: Deferred) -> None:
+    """Let a head ask for all that it needs, and compute nothing.
+
+    Args:
+        head: In evaluation mode.
+        features: What it takes of the images, `(images, *feature_shape)`.
+        later: Notes the requests.
+
+    Raises:
+        InvalidValueError: If it asks for nothing.
+    """
+    with running_on(head, later):  # type: ignore[arg-type]
+        for batch in features.split(BATCH):
+            head(batch)
+    if not later.requests:
+        raise InvalidValueError(
+            "Expected a run with a quantum head, such as pqc, got one without a circuit: there is "
+            "nothing in it for a quantum device to compute."
+        )
+
+
+@torch.inference_mode()
+def read(head: nn.Module, features: Tensor, later: Deferred, values: Floats) -> Tensor:
+    """Compute the logits `(images, num_classes)` from the values of all requests.
+
+    Args:
+        head: As in `note`.
+        features: As in `note`.
+        later: What has noted the requests.
+        values: Of each row, `(rows, columns)`, as `stacked` makes them; NaN where not known, which
+            makes NaN of the logits that depend on it.
+
+    Raises:
+        InvalidValueError: If the head asks for something else with these values: its circuits
+            depend on each other's results.
+    """
+    later.answer(split(values, later))
+    with running_on(head, later):  # type: ignore[arg-type]
+        return torch.cat([head(batch) for batch in features.split(BATCH)])
+
+
+def computed(later: Deferred, executable: Executable) -> Floats:
+    """Compute all requests at once where they were prepared, stacked."""
+    return stacked(
+        [executable.run(request.prepared, request.rows).values for request in later.requests]
+    )
+
+
+def stacked(values: Sequence[Floats]) -> Floats:
+    """Stack the values of all requests, `(rows, columns)`; narrower ones end with NaN."""
+    width = max(one.shape[1] for one in values)
+    return np.concatenate(
+        [np.pad(one, ((0, 0), (0, width - one.shape[1])), constant_values=np.nan) for one in values]
+    )
+
+
+def split(values: Floats, later: Deferred) -> list[Floats]:
+    """Cut what `stacked` has made into the values of each request."""
+    edges = np.cumsum([len(request.rows) for request in later.requests])[:-1]
+    return [
+        np.ascontiguousarray(part[:, : request.prepared.num_observables])
+        for part, request in zip(np.split(values, edges), later.requests, strict=True)
+    ]
