@@ -16,6 +16,7 @@ from hybridq.utils.finite import check_finite
 
 if TYPE_CHECKING:
     from hybridq.config import HeadConfig
+    from hybridq.quantum.modules import Backend
     from hybridq_backends import Executable
 
 
@@ -62,11 +63,11 @@ class HybridClassifier(nn.Module):
         self.encoder.frozen = True
         self.encoder.eval()
 
-    def use_backend(self, backend: Executable) -> None:
+    def use_backend(self, backend: Backend) -> None:
         """Let every circuit run on `backend`, with the weights it has."""
         use_backend(self.head, backend)
 
-    def running_on(self, backend: Executable) -> AbstractContextManager[None]:
+    def running_on(self, backend: Backend) -> AbstractContextManager[None]:
         """Let every circuit run on `backend` inside a `with` block, and where it ran after it."""
         return running_on(self.head, backend)
 

@@ -16,6 +16,7 @@ from hybridq.quantum.qnn import ExecutableConnector, ExecutableQNN
 from hybridq.utils.finite import check_finite
 
 if TYPE_CHECKING:
+    from hybridq.quantum.modules import Backend
     from hybridq_backends import Executable
 
 SOURCE = "lower the learning rate, or check the input for NaN."
@@ -97,7 +98,7 @@ class QuantumLayer(nn.Module):
         return self.connector.weight
 
     @property
-    def backend(self) -> Executable:
+    def backend(self) -> Backend:
         """Where the layer runs.
 
         Raises:
@@ -117,7 +118,7 @@ class QuantumLayer(nn.Module):
             )
         ]
 
-    def use_backend(self, backend: Executable) -> None:
+    def use_backend(self, backend: Backend) -> None:
         """Run on another backend from now on, with the very same weight tensor.
 
         Raises:
@@ -169,7 +170,7 @@ def _check_observables(circuit: QuantumCircuit, observables: Sequence[SparsePaul
         )
 
 
-def _check_width(circuit: QuantumCircuit, backend: Executable) -> None:
+def _check_width(circuit: QuantumCircuit, backend: Backend) -> None:
     """Refuse a circuit wider than the backend."""
     if circuit.num_qubits > backend.num_qubits:
         raise InvalidValueError(

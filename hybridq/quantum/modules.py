@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from torch import nn
 
 if TYPE_CHECKING:
-    from hybridq_backends import Executable
+    from hybridq_backends import Deferred, Executable
+
+    Backend: TypeAlias = Executable | Deferred
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,11 @@ class QuantumModule(Protocol):
     """
 
     @property
-    def backend(self) -> Executable:
+    def backend(self) -> Backend:
         """Where its circuits run."""
         ...
 
-    def use_backend(self, backend: Executable) -> None:
+    def use_backend(self, backend: Backend) -> None:
         """Run on another backend from now on, with the very same weights."""
         ...
 
@@ -78,7 +80,7 @@ def quantum_parameters(module: nn.Module) -> list[nn.Parameter]:
     ]
 
 
-def use_backend(module: nn.Module, backend: Executable) -> None:
+def use_backend(module: nn.Module, backend: Backend) -> None:
     """Let every quantum module in a module run on a backend, with the weights that it has.
 
     Raises:
@@ -89,7 +91,7 @@ def use_backend(module: nn.Module, backend: Executable) -> None:
 
 
 @contextmanager
-def running_on(module: nn.Module, backend: Executable) -> Iterator[None]:
+def running_on(module: nn.Module, backend: Backend) -> Iterator[None]:
     """Let a module run on a backend inside the block, and where it ran before after it.
 
     Raises:

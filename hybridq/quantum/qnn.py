@@ -31,7 +31,7 @@ from hybridq.quantum.statevector.reverse import ReverseRule, TorchRule, torch_dt
 from hybridq_backends.specs.spec import Noisy
 
 if TYPE_CHECKING:
-    from hybridq_backends import Executable
+    from hybridq.quantum.modules import Backend
 
 FloatArray = NDArray[np.float64]
 
@@ -62,7 +62,7 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
         input_params: Sequence[Parameter],
         weight_params: Sequence[Parameter],
         observables: Sequence[SparsePauliOp],
-        executable: Executable,
+        executable: Backend,
     ) -> None:
         self._split = split_circuit(circuit, input_params, weight_params)
         self.spsa: Spsa | None = None
@@ -100,7 +100,7 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
         """The circuit with a plain angle for each gate, and the map to its angles."""
         return self._split
 
-    def use_backend(self, executable: Executable) -> None:
+    def use_backend(self, executable: Backend) -> None:
         """Run on another executable from now on."""
         noisy = isinstance(executable.spec, Noisy)
         rule: ShiftRule | TorchRule

@@ -177,7 +177,7 @@ class _Readout:
         self._own = "rehearsal" if submission.device is None else "hardware"
         self._columns[self._own] = values
         logits = self._logits(values)
-        self._here = np.isfinite(logits).all(axis=1)
+        self._here: NDArray[np.bool_] = np.asarray(np.isfinite(logits).all(axis=1))
         self._probs = {
             name: self._probabilities(logits if name == self._own else self._logits(found))
             for name, found in self._columns.items()

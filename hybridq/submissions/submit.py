@@ -40,6 +40,7 @@ from hybridq.submissions.plan.plan import (
     mitigation_words,
     plan_jobs,
 )
+from hybridq.submissions.plan.requests import computed, note, read
 from hybridq.submissions.plan.submission import (
     COMMAND,
     Images,

@@ -68,7 +68,7 @@ def around_layer(head: nn.Module, features: Tensor) -> tuple[Floats, Floats] | N
         Inputs and outputs, `(images, ...)` each, flattened over all circuits of an image; None
         where the head has neither circuit nor block.
     """
-    parts = [part for part in quantum_modules(head) if isinstance(part, nn.Module)]
+    parts: list[nn.Module] = [part for part in quantum_modules(head) if isinstance(part, nn.Module)]
     block = getattr(head, "block", None)
     if not parts and isinstance(block, nn.Module):
         parts = [block]

@@ -17,7 +17,7 @@ def build_mobilenet_v2(stem: str) -> nn.Sequential:
 
     blocks: nn.Sequential = mobilenet_v2(weights=None).features
     if stem == "stride1":
-        blocks[0][0].stride = (1, 1)
+        next(part for part in blocks.modules() if isinstance(part, nn.Conv2d)).stride = (1, 1)
     return blocks
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from hybridq.quantum.gate_angles.gate_angles import SplitCircuit
 
 if TYPE_CHECKING:
-    from hybridq_backends import Executable
+    from hybridq.quantum.modules import Backend
 
 FloatArray = NDArray[np.float64]
 
@@ -69,7 +69,7 @@ class ShiftRule:
         self,
         split: SplitCircuit,
         observables: Sequence[SparsePauliOp],
-        executable: Executable,
+        executable: Backend,
         *,
         initial_layout: Sequence[int] | None = None,
         spsa: Spsa | None = None,

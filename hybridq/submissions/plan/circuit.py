@@ -77,7 +77,8 @@ class Program:
         ]
         write_json(folder / "observables.json", observables)
         buffer = io.BytesIO()  # into a file numpy would hide what the disk says
-        np.savez(buffer, **{str(place): part.angles for place, part in enumerate(self.parts)})
+        arrays: dict[str, Any] = {str(k): part.angles for k, part in enumerate(self.parts)}
+        np.savez(buffer, **arrays)
         write_bytes(folder / "angles.npz", buffer.getvalue())
 
     @classmethod
@@ -97,9 +98,9 @@ class Program:
             ]
         with reading(_angles_in(folder)) as path:
             angles = _read_angles(path)
-            shapes = [(one.shape[1:], one.dtype) for one in angles]
-            if shapes != [((circuit.num_parameters,), np.float64) for circuit in circuits]:
-                raise ValueError
+            for one, circuit in zip(angles, circuits, strict=True):
+                if one.shape[1:] != (circuit.num_parameters,) or one.dtype != np.float64:
+                    raise ValueError
         return cls(tuple(map(Part, circuits, columns, angles)))
 
 

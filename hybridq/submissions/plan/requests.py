@@ -31,8 +31,8 @@ def note(head: nn.Module, features: Tensor, later: Deferred) -> None:
     Raises:
         InvalidValueError: If it asks for nothing.
     """
-    with running_on(head, later):  # type: ignore[arg-type]
-        for batch in features.split(BATCH):
+    with running_on(head, later):
+        for batch in torch.split(features, BATCH):
             head(batch)
     if not later.requests:
         raise InvalidValueError(
@@ -57,8 +57,8 @@ def read(head: nn.Module, features: Tensor, later: Deferred, values: Floats) -> 
             depend on each other's results.
     """
     later.answer(split(values, later))
-    with running_on(head, later):  # type: ignore[arg-type]
-        return torch.cat([head(batch) for batch in features.split(BATCH)])
+    with running_on(head, later):
+        return torch.cat([head(batch) for batch in torch.split(features, BATCH)])
 
 
 def computed(later: Deferred, executable: Executable) -> Floats:
