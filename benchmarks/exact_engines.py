@@ -26,7 +26,7 @@ BACKENDS = ("aer_statevector", "statevector")
 
 def train(backend: str, frozen: bool, epochs: int, runs: Path) -> tuple[dict[str, Any], Any]:
     """Fine-tune once; the figures, and the logits of the validation images."""
-    from hybridq.config import FinetuneConfig, HeadConfig
+    from hybridq.config import FinetuneConfig, head_config
     from hybridq.data import load_data
     from hybridq.models.checkpoint import load_model
     from hybridq.training.finetune import finetune
@@ -40,7 +40,7 @@ def train(backend: str, frozen: bool, epochs: int, runs: Path) -> tuple[dict[str
             backend=backend,
             epochs=epochs,
             freeze_encoder=frozen,
-            head=HeadConfig(name="pqc"),
+            head=head_config(name="pqc"),
         )
     )
     result = json.loads((run / "result.json").read_text(encoding="utf-8"))

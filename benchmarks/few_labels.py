@@ -46,7 +46,7 @@ def train(encoder: Path, head: str, options: dict[str, Any], seed: int) -> float
 
     import torch
 
-    from hybridq.config import FinetuneConfig, HeadConfig
+    from hybridq.config import FinetuneConfig, head_config
     from hybridq.training.finetune import finetune
     from hybridq.utils.files import read_jsonl
 
@@ -60,7 +60,7 @@ def train(encoder: Path, head: str, options: dict[str, Any], seed: int) -> float
                 encoder=str(encoder),
                 labels=LABELS,
                 seed=seed,
-                head=HeadConfig(name=head),
+                head=head_config(name=head),
                 batch_size=32,
                 **options,
             )

@@ -58,7 +58,7 @@ def train(data: Path, part: int, arm: dict[str, Any], encoder: str, runs: Path) 
     """Fine-tune once; return the AUC on the part left out."""
     import torch
 
-    from hybridq.config import FinetuneConfig, HeadConfig
+    from hybridq.config import FinetuneConfig, head_config
     from hybridq.training.finetune import finetune
     from hybridq.utils.files import read_jsonl
 
@@ -69,7 +69,7 @@ def train(data: Path, part: int, arm: dict[str, Any], encoder: str, runs: Path) 
             data=str(data),
             seed=part,
             encoder=encoder if arm["start"] == "simclr" else "none",
-            head=HeadConfig(name=arm["head"]),
+            head=head_config(name=arm["head"]),
             runs=runs,
             name=f"recipe-part{part}",
             **options,

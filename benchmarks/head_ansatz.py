@@ -28,7 +28,7 @@ HEADS: dict[str, dict[str, str]] = {
 
 def train(encoder: str, head: dict[str, str], seed: int, runs: Path) -> dict[str, Any]:
     """Train a head once; return its validation AUC."""
-    from hybridq.config import FinetuneConfig, HeadConfig
+    from hybridq.config import FinetuneConfig, head_config
     from hybridq.training.finetune import finetune
     from hybridq.utils.files import read_jsonl
 
@@ -40,7 +40,7 @@ def train(encoder: str, head: dict[str, str], seed: int, runs: Path) -> dict[str
             labels=0.1,
             seed=seed,
             epochs=100,
-            head=HeadConfig(**head),
+            head=head_config(**head),
             runs=runs,
             name=f"ansatz-s{seed}",
         )

@@ -185,7 +185,7 @@ def run_pretrain(data: str, seed: int, options: dict[str, Any]) -> None:
 def run_finetune(job: Job, options: dict[str, Any]) -> Path:
     """Fine-tune one model."""
     one_thread()
-    from hybridq.config import FinetuneConfig, HeadConfig
+    from hybridq.config import FinetuneConfig, head_config
     from hybridq.training.finetune import finetune
 
     done = finished(options["runs"], "finetune", job.name)
@@ -203,7 +203,7 @@ def run_finetune(job: Job, options: dict[str, Any]) -> Path:
             encoder=encoder,
             backend="statevector",
             labels=job.labels,
-            head=HeadConfig(name=job.head),
+            head=head_config(name=job.head),
             **RECIPES[short].finetune[job.labels, job.start],
             **options,
         )

@@ -41,7 +41,7 @@ LABELS = {"breastmnist": 1.0, "pneumoniamnist": 0.1}
 def train(data: str, arm: str, seed: int, options: dict[str, Any]) -> Path:
     """Fine-tune one head on a frozen encoder."""
     one_thread()
-    from hybridq.config import FinetuneConfig, HeadConfig
+    from hybridq.config import FinetuneConfig, head_config
     from hybridq.training.finetune import finetune
 
     name = f"{data}-frozen-{arm.replace(', ', '-').replace(' ', '-')}-s{seed}"
@@ -57,7 +57,7 @@ def train(data: str, arm: str, seed: int, options: dict[str, Any]) -> Path:
             encoder=str(encoder),
             freeze_encoder=True,
             labels=LABELS[data],
-            head=HeadConfig(name="mlp" if arm == CONTROL else "pqc"),
+            head=head_config(name="mlp" if arm == CONTROL else "pqc"),
             **(ARMS.get(arm, {})),
             **options,
         )

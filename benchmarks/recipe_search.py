@@ -89,7 +89,7 @@ def run(data: Any, options: dict[str, Any], head: str, encoder: str, seed: int) 
     from sklearn.metrics import roc_auc_score
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-    from hybridq.config import AugmentConfig, FinetuneConfig, HeadConfig
+    from hybridq.config import AugmentConfig, FinetuneConfig, head_config
     from hybridq.evaluation.views import views_of
     from hybridq.training.finetune import FinetuneModule
     from hybridq.training.initial import initial_model
@@ -105,7 +105,7 @@ def run(data: Any, options: dict[str, Any], head: str, encoder: str, seed: int) 
             "data": data.name,
             "encoder": encoder,
             "batch_size": 32,
-            "head": HeadConfig(name=head),
+            "head": head_config(name=head),
             "seed": seed,
             "backend": "statevector",
             **options,

@@ -29,7 +29,7 @@ def train(data: str, arm: str, seed: int, epochs: int, runs: Path) -> dict[str, 
     """Train once; return the best validation AUC and the seconds per epoch."""
     import torch
 
-    from hybridq.config import FinetuneConfig, HeadConfig
+    from hybridq.config import FinetuneConfig, head_config
     from hybridq.training.finetune import finetune
     from hybridq.utils.files import read_jsonl
 
@@ -40,7 +40,7 @@ def train(data: str, arm: str, seed: int, epochs: int, runs: Path) -> dict[str, 
             labels=DATA[data],
             seed=seed,
             epochs=epochs,
-            head=HeadConfig(name="linear"),
+            head=head_config(name="linear"),
             runs=runs,
             name=f"small-{data}-s{seed}",
             **ARMS[arm],

@@ -19,7 +19,7 @@ import torch
 from timing import Step, interleave, machine, quartiles, versions
 from torch import nn
 
-from hybridq.config import HeadConfig
+from hybridq.config import head_config
 from hybridq.models.classifier import build_model
 from hybridq.models.encoders.build import build_encoder
 from hybridq.models.encoders.encoder import EncoderSpec
@@ -42,7 +42,7 @@ def make_step(head: str, backend: str, image_size: int, batch: int) -> Step:
     spec = EncoderSpec(image_size=image_size)
     model = build_model(
         build_encoder("none", spec, seed=0),
-        HeadConfig(name=head),
+        head_config(name=head),
         2,
         backend=open_backend(backend),
         seed=0,

@@ -25,9 +25,9 @@ from hybridq.config import (
     AugmentConfig,
     EvaluateConfig,
     FinetuneConfig,
-    HeadConfig,
     PredictConfig,
     PretrainConfig,
+    head_config,
 )
 from hybridq.data import load_data
 from hybridq.evaluation.evaluate import evaluate
@@ -99,7 +99,7 @@ trained = {
             data=DATA,
             runs=runs,
             encoder=str(encoder),
-            head=HeadConfig(name=head),
+            head=head_config(name=head),
             epochs=EPOCHS,
             learning_rate=5e-3,
             augment=mild,
@@ -222,8 +222,8 @@ with open_backend("statevector") as backend:
     model, _ = load_model(trained["pqc"], backend=backend)
     with torch.no_grad():
         images = test.images[:256]
-        angles = model.angles(model.features(model.encoder.prepare(images)))
-        expvals = model.expvals(angles)
+        angles = model.head.reducer(model.features(model.encoder.prepare(images)))
+        expvals = model.head.block(angles)
 
 fig, axes = plt.subplots(2, 4, figsize=(10, 4.4), sharey="row")
 for qubit in range(4):

@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from hybridq.config import AugmentConfig, FinetuneConfig, HeadConfig
+from hybridq.config import AugmentConfig, FinetuneConfig, head_config
 from hybridq.models.checkpoint import load_model
 from hybridq.models.encoders.file import save_encoder
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
@@ -172,7 +172,7 @@ first = finetune(
     FinetuneConfig(
         data=f"phantom,size=32,count={ENCODER_IMAGES},seed=1",
         runs=runs,
-        head=HeadConfig(name="linear"),
+        head=head_config(name="linear"),
         image_size=32,
         stem="stride2",
         epochs=ENCODER_EPOCHS,
@@ -193,7 +193,7 @@ def train(head, backend):
             data=f"phantom,size=32,count={IMAGES}",
             runs=runs,
             encoder=str(encoder),
-            head=HeadConfig(name=head, init_std=0.5),
+            head=head_config(name=head, init_std=0.5),
             freeze_encoder=True,
             labels=0.25,
             backend=backend,

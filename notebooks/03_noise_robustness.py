@@ -19,7 +19,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from hybridq.config import FinetuneConfig, HeadConfig, NoiseStudyConfig, PretrainConfig
+from hybridq.config import FinetuneConfig, NoiseStudyConfig, PretrainConfig, head_config
 from hybridq.data import load_data
 from hybridq.studies.noise.study import noise_study
 from hybridq.training.finetune import finetune
@@ -69,7 +69,7 @@ for seed in SEEDS:
                     seed=seed,
                     name=f"{head}-s{seed}",
                     encoder=str(encoder),
-                    head=HeadConfig(name=head),
+                    head=head_config(name=head),
                     epochs=EPOCHS,
                     batch_size=32,
                 )

@@ -17,11 +17,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from hybridq.config import AugmentConfig, FinetuneConfig, HeadConfig
+from hybridq.config import AugmentConfig, FinetuneConfig, head_config
 from hybridq.data import load_data
 from hybridq.evaluation.metrics.scores import binary_auc
 from hybridq.models.checkpoint import load_model
-from hybridq.models.heads import build_head, num_trainable, quantum_layers
+from hybridq.models.heads import build_head, num_trainable
+from hybridq.quantum import running_on
+from hybridq.quantum.captured import captured
 from hybridq.training.finetune import finetune
 from hybridq_backends import open_backend
 
@@ -50,7 +52,7 @@ with tempfile.TemporaryDirectory() as folder:
         FinetuneConfig(
             data=f"phantom,size=32,count={ENCODER_IMAGES},seed=1",
             runs=Path(folder),
-            head=HeadConfig(name="linear"),
+            head=head_config(name="linear"),
             image_size=32,
             stem="stride2",
             epochs=ENCODER_EPOCHS,
@@ -113,7 +115,7 @@ def train(kind, seed):
     head = build_head(
         x.shape[1],
         2,
-        HeadConfig(name=name, init_std=0.3),
+        head_config(name=name, init_std=0.3),
         backend=backend,
         generator=torch.Generator().manual_seed(seed),
     )
@@ -159,9 +161,8 @@ plt.show()
 @torch.no_grad()
 def figures(head, backend):
     """AUC and cross-entropy on the test images."""
-    for layer in quantum_layers(head):
-        layer.use_backend(backend)
-    logits = head(features["test"])
+    with running_on(head, backend):
+        logits = head(features["test"])
     scores = logits.softmax(dim=1)[:, 1].numpy()
     loss = torch.nn.functional.cross_entropy(logits, labels["test"]).item()
     return binary_auc(splits["test"].labels == 1, scores), loss
@@ -247,10 +248,9 @@ for kind in ("noise-aware", "noise-aware, 4 times"):
 head = heads["noiseless", SEEDS[0]]
 outputs = {}
 for scale in (0.0, 1.0, 4.0):
-    for layer in quantum_layers(head):
-        layer.use_backend(backends[scale])
-    with torch.no_grad():
-        outputs[scale] = head.expvals(head.angles(features["test"])).numpy()
+    with torch.no_grad(), running_on(head, backends[scale]), captured(head) as expvals:
+        head(features["test"])
+    outputs[scale] = expvals[0].numpy()
 
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.6))
 for scale, colour in ((1.0, ORANGE), (4.0, GREEN)):

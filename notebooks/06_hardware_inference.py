@@ -32,13 +32,12 @@ import torch
 from hybridq.config import (
     AugmentConfig,
     FinetuneConfig,
-    HeadConfig,
     JobsCollectConfig,
     SubmitConfig,
+    head_config,
 )
 from hybridq.evaluation.tables import table
 from hybridq.models.checkpoint import load_model
-from hybridq.models.heads import quantum_layers
 from hybridq.runs.folder import read_result
 from hybridq.submissions import (
     ChunkState,
@@ -82,7 +81,7 @@ run = finetune(
         data=f"phantom,size=32,count={IMAGES}",
         runs=runs,
         seed=1,
-        head=HeadConfig(name="pqc"),
+        head=head_config(name="pqc"),
         image_size=32,
         stem="stride2",
         epochs=EPOCHS,
@@ -127,7 +126,7 @@ print(plan_table(plan))
 # %%
 with open_backend("statevector") as backend:
     model, _ = load_model(run, backend=backend)
-    circuit = quantum_layers(model.head)[0].qnn.split.circuit
+    circuit = model.head.block.qnn.split.circuit
 with open_backend("ibm_rehearsal") as backend:
     couplings = sorted({tuple(sorted(pair)) for pair in backend.device.coupling_map.get_edges()})
     places = rank_layouts(circuit, backend.device.target, most=PLACES)
@@ -412,8 +411,9 @@ plt.show()
 # %%
 threshold = json.loads((folder / "submission.json").read_text())["threshold"]
 features = torch.from_numpy(arrays["features"])
-with torch.no_grad():
-    logits = model.readout(features, torch.from_numpy(ideal).float())
+with open_backend("statevector") as backend, torch.no_grad():
+    model.use_backend(backend)
+    logits = model.head(features)
     clean = torch.softmax(logits, dim=1)[:, 1].numpy()
 fig, axes = plt.subplots(1, 2, figsize=(9, 4), sharex=True, sharey=True)
 for ax, (level, where) in zip(axes, ((0, without), (1, folder)), strict=True):

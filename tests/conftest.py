@@ -201,7 +201,7 @@ def pretrained(tmp_path_factory, single_thread):
 @pytest.fixture(scope="session")
 def finetuned(tmp_path_factory, single_thread):
     """The run folder of two epochs of a linear head and the whole encoder."""
-    from hybridq.config import FinetuneConfig, HeadConfig
+    from hybridq.config import FinetuneConfig, head_config
     from hybridq.training.finetune import finetune
 
     with lively_norms():
@@ -209,7 +209,7 @@ def finetuned(tmp_path_factory, single_thread):
             FinetuneConfig(
                 data=PHANTOM,
                 runs=tmp_path_factory.mktemp("runs"),
-                head=HeadConfig(name="linear"),
+                head=head_config(name="linear"),
                 epochs=2,
                 batch_size=8,
                 learning_rate=STILL,
@@ -220,7 +220,7 @@ def finetuned(tmp_path_factory, single_thread):
 @pytest.fixture(scope="session")
 def finetuned_pqc(tmp_path_factory, pretrained):
     """The run folder of two epochs of a two-qubit head on the frozen `pretrained` encoder."""
-    from hybridq.config import FinetuneConfig, HeadConfig
+    from hybridq.config import FinetuneConfig, head_config
     from hybridq.training.finetune import finetune
 
     return finetune(
@@ -228,7 +228,7 @@ def finetuned_pqc(tmp_path_factory, pretrained):
             data=PHANTOM,
             runs=tmp_path_factory.mktemp("runs"),
             encoder=str(pretrained),
-            head=HeadConfig(name="pqc", num_qubits=2, num_layers=1, init_std=0.5),
+            head=head_config(name="pqc", num_qubits=2, num_layers=1, init_std=0.5),
             freeze_encoder=True,
             epochs=2,
             batch_size=8,
@@ -239,7 +239,7 @@ def finetuned_pqc(tmp_path_factory, pretrained):
 @pytest.fixture(scope="session")
 def finetuned_control(tmp_path_factory, pretrained):
     """The run folder of the classical control of `finetuned_pqc`."""
-    from hybridq.config import FinetuneConfig, HeadConfig
+    from hybridq.config import FinetuneConfig, head_config
     from hybridq.training.finetune import finetune
 
     return finetune(
@@ -247,7 +247,7 @@ def finetuned_control(tmp_path_factory, pretrained):
             data=PHANTOM,
             runs=tmp_path_factory.mktemp("runs"),
             encoder=str(pretrained),
-            head=HeadConfig(name="mlp", num_qubits=2, num_layers=1),
+            head=head_config(name="mlp", num_qubits=2, num_layers=1),
             freeze_encoder=True,
             epochs=2,
             batch_size=8,

@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from qiskit import QuantumCircuit
-from qiskit.primitives.base import BaseEstimatorV2
 
 from hybridq_backends.compile.transpile import Observable, Prepared
 from hybridq_backends.errors import InvalidValueError
@@ -168,11 +167,6 @@ class Deferred:
     def profile(self) -> str:
         """The name by which the backend behind was asked for."""
         return self._executable.profile
-
-    @property
-    def estimator(self) -> BaseEstimatorV2:
-        """The primitive of the backend behind."""
-        return self._executable.estimator
 
     @property
     def engine(self) -> str:

@@ -19,12 +19,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tyro
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, create_model
 
 from hybridq import __version__, config
 from hybridq.cli.complaints import explain, pydantic_line, shortened
+from hybridq.config.choices import CHOICES
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.threads import set_environment
 from hybridq.utils.files import read_json, read_toml
@@ -221,6 +223,9 @@ def parse(name: str, model: type[config.Config], arguments: list[str]) -> config
             "Expected --resume RUN alone, got other options beside it: a resumed run goes on with "
             "the config in its folder."
         )
+    given, model = model, with_choices(model, rest, default)
+    if default is not None:
+        default = narrowed(model, default)
     captured = io.StringIO()
     width = os.environ.get("COLUMNS")
     if not {"-h", "--help"} & set(rest):
@@ -242,7 +247,42 @@ def parse(name: str, model: type[config.Config], arguments: list[str]) -> config
             os.environ.pop("COLUMNS", None)
         else:
             os.environ["COLUMNS"] = width
-    return parsed
+    if given is model:
+        return parsed
+    return given.model_validate({name: getattr(parsed, name) for name in given.model_fields})
+
+
+def with_choices(
+    model: type[config.Config], arguments: list[str], default: config.Config | None
+) -> type[config.Config]:
+    """Give each part that is chosen by name the fields of what is chosen.
+
+    Args:
+        model: The command's config.
+        arguments: Of the command; `--head NAME` and the like choose.
+        default: What a file has chosen.
+    """
+    fields: dict[str, Any] = {}
+    for field, choice in CHOICES.items():
+        if field not in model.model_fields:
+            continue
+        name, _ = take_option(arguments, choice.option)
+        chosen = choice.chosen(name, None if default is None else getattr(default, field))
+        about = model.model_fields[field].description
+        fields[field] = (type(chosen), Field(chosen, description=about))
+    if not fields:
+        return model
+    made: type[config.Config] = create_model(model.__name__, __base__=model, **fields)
+    made.__doc__ = model.__doc__
+    return made
+
+
+def narrowed(model: type[config.Config], default: config.Config) -> config.Config:
+    """What a file says, with the parts that the command line has chosen instead."""
+    values = {name: getattr(default, name) for name in model.model_fields}
+    for field in CHOICES.keys() & values.keys():
+        values[field] = model.model_fields[field].default
+    return model.model_validate(values)
 
 
 def beside_resume(arguments: list[str]) -> list[str]:

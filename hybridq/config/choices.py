@@ -9,9 +9,11 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
+from hybridq.config.base import Config
 from hybridq.errors import InvalidValueError
 
 REGISTRIES: dict[str, str] = {
@@ -20,6 +22,43 @@ REGISTRIES: dict[str, str] = {
     "ssl": "hybridq.models.ssl:SSL",
 }
 """For each kind of part, the module and the dict that hold those that are shipped."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A field of a config that holds the config of a part chosen by name.
+
+    Attributes:
+        kind: A key of `REGISTRIES`.
+        option: The flag that chooses.
+        usual: What is chosen where nothing is said.
+    """
+
+    kind: str
+    option: str
+    usual: str
+
+    def chosen(self, name: str | None, before: Config | None) -> Config:
+        """Make the config of what is chosen, with the fields of `before` that it has as well.
+
+        Args:
+            name: What the flag says, if anything.
+            before: The config that a file has given, if there is one.
+
+        Raises:
+            InvalidValueError: If there is no part of that name.
+        """
+        if before is not None and name in (None, getattr(before, "name", None)):
+            return before
+        chosen = name or self.usual
+        model: type[Config] = find_entry(self.kind, chosen).config
+        kept = {} if before is None else before.model_dump()
+        fields = {key: value for key, value in kept.items() if key in model.model_fields}
+        return model.model_validate({**fields, "name": chosen})
+
+
+CHOICES: dict[str, Choice] = {"head": Choice("head", "--head", "pqc")}
+"""For each such field the choice that it is."""
 
 
 def entries(kind: str) -> dict[str, Any]:

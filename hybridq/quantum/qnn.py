@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,16 +29,27 @@ from hybridq.quantum.gate_angles.gate_angles import SplitCircuit, split_circuit
 from hybridq.quantum.gradients.parameter_shift import ExpvalsFunction, ShiftRule, Spsa
 from hybridq.quantum.statevector.estimator import ReverseEstimatorGradient, TorchEstimator
 from hybridq.quantum.statevector.reverse import ReverseRule, TorchRule, torch_dtype
+from hybridq_backends.deferred import Deferred
 from hybridq_backends.specs.spec import Noisy
 
 if TYPE_CHECKING:
     from hybridq.quantum.modules import Backend
+    from hybridq_backends import Executable
 
 FloatArray = NDArray[np.float64]
 
 logger = logging.getLogger("hybridq")
 
-_MADE_ANEW = ("estimator", "gradient", "_rule")
+_MADE_ANEW = ("estimator", "gradient", "_now", "_before")
+
+
+@dataclass(frozen=True)
+class _Running:
+    """How a network runs on one executable."""
+
+    rule: ShiftRule | TorchRule
+    estimator: Any = None
+    gradient: Any = None
 
 
 class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
@@ -62,10 +74,12 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
         input_params: Sequence[Parameter],
         weight_params: Sequence[Parameter],
         observables: Sequence[SparsePauliOp],
-        executable: Backend,
+        executable: Executable,
     ) -> None:
         self._split = split_circuit(circuit, input_params, weight_params)
         self.spsa: Spsa | None = None
+        self._now: _Running | None = None
+        self._before: _Running | None = None
         super().__init__(
             circuit=circuit,
             estimator=executable.estimator,
@@ -79,7 +93,7 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
     @property
     def is_connected(self) -> bool:
         """Whether there is a backend; a pickle leaves a remote one out."""
-        return self._rule is not None
+        return self._now is not None
 
     @property
     def rule(self) -> ShiftRule | TorchRule:
@@ -88,12 +102,12 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
         Raises:
             UnavailableError: If the network comes from a pickle that left the connection out.
         """
-        if self._rule is None:
+        if self._now is None:
             raise UnavailableError(
                 "Expected a quantum layer with a backend, got one from a pickle, which leaves "
                 "out the connection to a remote backend: call `use_backend` first."
             )
-        return self._rule
+        return self._now.rule
 
     @property
     def split(self) -> SplitCircuit:
@@ -101,30 +115,43 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
         return self._split
 
     def use_backend(self, executable: Backend) -> None:
-        """Run on another executable from now on."""
-        noisy = isinstance(executable.spec, Noisy)
-        rule: ShiftRule | TorchRule
-        if executable.engine != "torch":
-            rule = ShiftRule(self._split, self._observables, executable, spsa=self.spsa)
-        elif noisy:
-            rule = NoisyRule(self._split, self._observables, executable)
+        """Run on another executable from now on; going back to one costs nothing."""
+        now, before = self._now, self._before
+        if now is not None and now.rule.executable is executable:
+            return
+        if before is not None and before.rule.executable is executable:
+            self._now, self._before = before, now
         else:
-            rule = ReverseRule(self._split, self._observables, executable)
-        self._rule: ShiftRule | TorchRule | None = rule
+            self._now, self._before = self._made_on(executable), now
+        self._now.rule.spsa = self.spsa
         self._default_precision = executable.precision
-        if isinstance(rule, ReverseRule):
+        if self._now.estimator is not None:
+            self.estimator = self._now.estimator
+            self.gradient = self._now.gradient
+
+    def _made_on(self, executable: Backend) -> _Running:
+        """Choose how values and gradients are computed on an executable."""
+        if isinstance(executable, Deferred):  # whose estimator might open a session
+            return _Running(ShiftRule(self._split, self._observables, executable))
+        if executable.engine == "torch" and not isinstance(executable.spec, Noisy):
             dtype = torch_dtype(executable)
-            self.estimator = TorchEstimator(dtype=dtype)
-            self.gradient = ReverseEstimatorGradient(dtype=dtype)
-        else:
-            self.estimator = executable.estimator
-            self.gradient = ParamShiftEstimatorGradient(executable.estimator)
+            return _Running(
+                ReverseRule(self._split, self._observables, executable),
+                TorchEstimator(dtype=dtype),
+                ReverseEstimatorGradient(dtype=dtype),
+            )
+        rule = NoisyRule if executable.engine == "torch" else ShiftRule
+        return _Running(
+            rule(self._split, self._observables, executable),
+            executable.estimator,
+            ParamShiftEstimatorGradient(executable.estimator),
+        )
 
     def use_spsa(self, spsa: Spsa | None) -> None:
         """Estimate derivatives at random where they come from jobs; None shifts each angle."""
         self.spsa = spsa
-        if isinstance(self._rule, ShiftRule):
-            self._rule.spsa = spsa
+        if self._now is not None:
+            self._now.rule.spsa = spsa
 
     def expvals(self, inputs: Tensor, weights: Tensor) -> Tensor:
         """Expectation values as a torch function.
@@ -151,7 +178,7 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
     def __getstate__(self) -> dict[str, Any]:
         """Everything that cannot be made anew, and no connection to a remote backend."""
         state = {name: value for name, value in self.__dict__.items() if name not in _MADE_ANEW}
-        executable = None if self._rule is None else self._rule.executable
+        executable = None if self._now is None else self._now.rule.executable
         if executable is not None and not executable.is_local:
             logger.warning(
                 "the pickle leaves out the connection to backend %r: call `use_backend` on what "
@@ -165,7 +192,7 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
         """Take over a state, and make the rest anew where there is a backend."""
         executable = state.pop("executable")
         self.__dict__.update(state)
-        self._rule = None
+        self._now = self._before = None
         if executable is not None:
             self.use_backend(executable)
 

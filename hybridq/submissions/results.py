@@ -13,19 +13,21 @@ common (its readout calibration, drift between jobs) is in no resample, and so i
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hybridq.errors import HybridqError
 from hybridq.evaluation.metrics.scores import all_metrics, predict_labels
 from hybridq.evaluation.predict import predicted_name
 from hybridq.evaluation.statistics import stratified_bootstrap
 from hybridq.models.checkpoint import load_model
-from hybridq.models.classifier import HybridClassifier, probabilities
+from hybridq.models.classifier import probabilities
 from hybridq.runs.folder import read_result
 from hybridq.submissions.ledger.chunks import ChunkState
 from hybridq.submissions.ledger.ledger import Ledger
@@ -75,7 +77,11 @@ def write_results(
     elif here.any():
         with open_backend("statevector") as exact:
             model, _ = load_model(submission.run, backend=exact)
-            reader = _Readout(model, submission, images, Deferred(exact), values, here)
+            later, features = Deferred(exact), torch.from_numpy(images.features)
+            note(model.head, features, later)
+            reader = _Readout(
+                lambda one: read(model.head, features, later, one), submission, images, values, here
+            )
             result |= reader.compare(stds)
             reader.write_predictions(folder / PREDICTIONS)
     written: dict[str, Any] = without_nan(result)
@@ -157,18 +163,23 @@ class _Readout:
 
     def __init__(
         self,
-        model: HybridClassifier,
+        logits_of: Callable[[Floats], Tensor],
         submission: Submission,
         images: Images,
-        later: Deferred,
         values: Floats,
         here: NDArray[np.bool_],
     ) -> None:
-        self._head = model.head
+        """Read what came back.
+
+        Args:
+            logits_of: From values `(rows, columns)` to logits `(images, num_classes)`, NaN where
+                they depend on a value that is NaN.
+            submission: The submission.
+            images: Its images.
+            values: What came back, `(rows, columns)`.
+            here: Which rows did, `(rows,)`.
+        """
         self._submission = submission
-        self._features = torch.from_numpy(images.features)
-        self._later = later
-        note(self._head, self._features, later)
         self._rows = here
         self._columns = {"ideal": images.ideal}
         if len(images.simulated):
@@ -176,19 +187,11 @@ class _Readout:
         # a fake device is never called hardware
         self._own = "rehearsal" if submission.device is None else "hardware"
         self._columns[self._own] = values
-        logits = self._logits(values)
-        self._here: NDArray[np.bool_] = np.asarray(np.isfinite(logits).all(axis=1))
-        self._probs = {
-            name: self._probabilities(logits if name == self._own else self._logits(found))
-            for name, found in self._columns.items()
-        }
+        logits = {name: logits_of(found).double().numpy() for name, found in self._columns.items()}
+        self._here: NDArray[np.bool_] = np.asarray(np.isfinite(logits[self._own]).all(axis=1))
+        self._probs = {name: self._probabilities(found) for name, found in logits.items()}
         self._ids = [name for name, is_here in zip(images.ids, self._here, strict=True) if is_here]
         self._labels = images.labels[self._here] if len(images.labels) else images.labels
-
-    def _logits(self, values: Floats) -> Floats:
-        """Compute logits `(images, num_classes)`; NaN where a value is not here."""
-        logits: Floats = read(self._head, self._features, self._later, values).double().numpy()
-        return logits
 
     def _probabilities(self, logits: Floats) -> Floats:
         """Compute probabilities `(images, num_classes)` of the images that are here."""

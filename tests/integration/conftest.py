@@ -59,7 +59,7 @@ def varied_run(tmp_path_factory, pretrained):
     """A run of four qubits whose angles differ from image to image."""
     import torch
 
-    from hybridq.config import FinetuneConfig, HeadConfig
+    from hybridq.config import FinetuneConfig, head_config
     from hybridq.data import load_data
     from hybridq.models.checkpoint import hashes_of, load_model, save_model
     from hybridq.training.finetune import finetune
@@ -70,7 +70,7 @@ def varied_run(tmp_path_factory, pretrained):
             data=PHANTOM,
             runs=tmp_path_factory.mktemp("runs"),
             encoder=str(pretrained),
-            head=HeadConfig(name="pqc", init_std=0.8),
+            head=head_config(name="pqc", init_std=0.8),
             freeze_encoder=True,
             epochs=1,
             batch_size=8,

@@ -480,7 +480,7 @@ def test_notes_say_what_verdicts_cannot_bear():
 @pytest.mark.parametrize(("name", "low", "high"), [("random", 1.5, 5), ("untrained", 0, 0.05)])
 def test_circuit_that_is_not_trained_stays_as_drawn(study, name, low, high):
     """Spread over a turn, or as that of `pqc` begins; training leaves it alone."""
-    from hybridq.models.heads import quantum_parameters
+    from hybridq.quantum import quantum_parameters
     from hybridq.studies.ablation.grid import SETTINGS, frozen_arms
     from hybridq_backends import open_backend
 
@@ -490,8 +490,8 @@ def test_circuit_that_is_not_trained_stays_as_drawn(study, name, low, high):
     features = torch.randn(len(data.splits["train"]), 1280)
     with open_backend("statevector") as backend:
         head = ablation_frozen.fitted(config, arm, SETTINGS[0], data, features, backend, 1)
-        fresh = ablation_frozen.new_head(arm, 2, backend, 1)
-        trained = ablation_frozen.new_head(frozen_arms(config)["pqc"], 2, backend, 1)
+        fresh = ablation_frozen.new_head(arm, 1280, 2, backend, 1)
+        trained = ablation_frozen.new_head(frozen_arms(config)["pqc"], 1280, 2, backend, 1)
     (weight,), (drawn,) = quantum_parameters(head), quantum_parameters(fresh)
     assert torch.equal(weight, drawn)
     assert low < float(drawn.std()) < high

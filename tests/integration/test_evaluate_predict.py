@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from hybridq.config import EvaluateConfig, FinetuneConfig, HeadConfig, PredictConfig
+from hybridq.config import EvaluateConfig, FinetuneConfig, PredictConfig, head_config
 from hybridq.data import load_data
 from hybridq.data.sources.images import read_image
 from hybridq.data.transforms import prepare_images
@@ -25,6 +25,7 @@ from hybridq.evaluation.evaluate import evaluate
 from hybridq.evaluation.predict import predict
 from hybridq.evaluation.tables import evaluation_table
 from hybridq.models.checkpoint import load_model
+from hybridq.quantum.captured import captured
 from hybridq.runs.folder import read_result
 from hybridq.training.finetune import finetune
 from hybridq_backends import open_backend
@@ -131,7 +132,7 @@ def test_the_majority_class_is_what_is_predicted(save_npz, isolated):
     run = finetune(
         FinetuneConfig(
             data=str(save_npz(**labels)),
-            head=HeadConfig(name="linear"),
+            head=head_config(name="linear"),
             epochs=1,
             batch_size=8,
         )
@@ -203,9 +204,9 @@ def test_more_noise_moves_the_expectation_values_further(finetuned_pqc):
             f"depolarizing,error_rate_2q={rate},error_rate_1q=0,shots=none"
         ) as backend:
             model, spec = load_model(finetuned_pqc, backend=backend)
-            with torch.no_grad():
-                angles = model.angles(model.features(prepared(test.images, spec.encoder)))
-                sizes.append(model.expvals(angles).abs().mean().item())
+            with torch.no_grad(), captured(model.head) as expvals:
+                model(prepared(test.images, spec.encoder))
+            sizes.append(expvals[0].abs().mean().item())
     assert sizes[0] > sizes[1] > sizes[2]
 
 
@@ -265,7 +266,7 @@ def test_a_validation_split_of_one_class(save_npz, tmp_path):
         FinetuneConfig(
             data=str(path),
             runs=tmp_path,
-            head=HeadConfig(name="linear"),
+            head=head_config(name="linear"),
             epochs=1,
             freeze_encoder=True,
         )
@@ -280,7 +281,7 @@ def test_other_tasks(save_npz, save_folder, tmp_path, kind, lively):
     source = save_npz("chest.npz", labels=14) if kind == "multilabel" else save_folder()
     run = finetune(
         FinetuneConfig(
-            data=str(source), runs=tmp_path, head=HeadConfig(name="mlp"), epochs=1, batch_size=6
+            data=str(source), runs=tmp_path, head=head_config(name="mlp"), epochs=1, batch_size=6
         )
     )
     folder = evaluated(run, baselines=True)
@@ -356,7 +357,7 @@ def test_predictions_are_those_of_the_evaluation_where_images_are_resized(image_
             image_size=image_size,
             epochs=2,
             batch_size=8,
-            head=HeadConfig(name="linear"),
+            head=head_config(name="linear"),
             learning_rate=1e-2,
         )
     )
@@ -376,7 +377,7 @@ def test_predictions_are_those_of_the_evaluation_on_a_folder(save_folder, lively
             runs=Path("runs"),
             epochs=1,
             batch_size=6,
-            head=HeadConfig(name="pqc", num_qubits=2, num_layers=1, init_std=1.0),
+            head=head_config(name="pqc", num_qubits=2, num_layers=1, init_std=1.0),
         )
     )
     for backend in (None, "fake_manila,shots=none"):
@@ -462,7 +463,7 @@ def test_breastmnist(data_root):
             runs=Path("runs"),
             labels=0.1,
             epochs=1,
-            head=HeadConfig(name="linear"),
+            head=head_config(name="linear"),
             freeze_encoder=True,
         )
     )

@@ -145,7 +145,7 @@ def test_a_damaged_file_is_one_line_and_exit_2(rehearse, command, run):
     (folder / "result.json").unlink()
     for name, again in (
         ("images.npz", ("jobs", "collect", folder)),
-        ("angles.npy", ("submit", run, "--backend", REHEARSAL, *LAYOUT)),
+        ("angles.npz", ("submit", run, "--backend", REHEARSAL, *LAYOUT)),
         ("circuit.qpy", ("submit", run, "--backend", REHEARSAL, *LAYOUT)),
         ("observables.json", ("submit", run, "--backend", REHEARSAL, *LAYOUT)),
     ):
@@ -196,7 +196,7 @@ def test_what_is_simulated_is_limited_by_the_compiled_width(distance, simulated)
             backend=exact,
             generator=torch.Generator().manual_seed(0),
         )
-        found = _simulated(backend, layer, (0, distance), torch.zeros(1, 2))
+        found = _simulated(backend, layer, torch.zeros(1, 2), lambda _: (0, distance))
     assert found.shape == (int(simulated), 2)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hybridq.cli import main as cli
-from hybridq.config import FinetuneConfig, HeadConfig, PretrainConfig
+from hybridq.config import FinetuneConfig, PretrainConfig, head_config
 from hybridq.training.finetune import finetune
 from hybridq.training.pretrain import pretrain
 from hybridq.utils.files import read_jsonl
@@ -105,7 +105,7 @@ def test_finetuning_is_killed_and_gone_on_with(tmp_path):
             epochs=EPOCHS,
             batch_size=8,
             checkpoint_every=2,
-            head=HeadConfig(num_qubits=2),
+            head=head_config(num_qubits=2),
         )
     )
     process = Fork(

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from hybridq.cli import main as cli
-from hybridq.config import EvaluateConfig, FinetuneConfig, HeadConfig
+from hybridq.config import EvaluateConfig, FinetuneConfig, head_config
 from tests.integration.report_page import Page, make_report
 
 SECTIONS = {
@@ -260,7 +260,7 @@ def test_names_from_outside_cannot_act(save_folder, isolated):
 
     data = save_folder("hostile", classes=classes)
     run = finetune(
-        FinetuneConfig(data=str(data), head=HeadConfig(name="linear"), epochs=1, batch_size=6)
+        FinetuneConfig(data=str(data), head=head_config(name="linear"), epochs=1, batch_size=6)
     )
     folder = evaluate(EvaluateConfig(run=run, resamples=100))
     card = run / "model" / "MODEL_CARD.md"
@@ -288,7 +288,7 @@ def test_several_classes_and_several_labels(save_npz, isolated, kind):
 
     run = finetune(
         FinetuneConfig(
-            data=str(save_npz(**kind)), head=HeadConfig(name="linear"), epochs=1, batch_size=8
+            data=str(save_npz(**kind)), head=head_config(name="linear"), epochs=1, batch_size=8
         )
     )
     folder = evaluate(EvaluateConfig(run=run, resamples=100))

@@ -15,6 +15,7 @@ import torch
 
 from hybridq.models.checkpoint import load_model
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
+from hybridq.quantum.captured import replaced
 from hybridq.submissions.ledger.chunks import ChunkState
 from hybridq.submissions.ledger.ledger import Ledger
 from hybridq.submissions.plan.circuit import Program
@@ -77,10 +78,8 @@ def test_predictions_are_the_readout_of_the_values(loopback, submit, run):
     images = Images.load(folder)
     with open_backend("statevector") as exact:
         model, _ = load_model(run, backend=exact)
-        with torch.no_grad():
-            logits = model.readout(
-                torch.from_numpy(images.features), torch.from_numpy(values).float()
-            )
+        with torch.no_grad(), replaced(model.head, [torch.from_numpy(values)]):
+            logits = model.head(torch.from_numpy(images.features))
     probs = logits.double().softmax(dim=1).numpy()
     rows = list(csv.DictReader((folder / "predictions" / "device.csv").open()))
     found = np.array([[float(row["prob_0"]), float(row["prob_1"])] for row in rows])
@@ -395,15 +394,16 @@ def test_a_program_is_read_as_it_was_written(loopback, submit, monkeypatch):
     submit()
     (program,) = saved
     found = Program.load(newest())
-    assert found.circuit == program.circuit
-    names = [parameter.name for parameter in program.circuit.parameters]
-    assert [parameter.name for parameter in found.circuit.parameters] == names
-    assert len(names) == program.angles.shape[1] > 0
-    np.testing.assert_array_equal(found.angles, program.angles)
-    assert found.column.tolist() == program.column.tolist()
+    (part,), (own,) = found.parts, program.parts
+    assert part.circuit == own.circuit
+    names = [parameter.name for parameter in own.circuit.parameters]
+    assert [parameter.name for parameter in part.circuit.parameters] == names
+    assert len(names) == own.angles.shape[1] > 0
+    np.testing.assert_array_equal(part.angles, own.angles)
+    assert part.column.tolist() == own.column.tolist()
     # and bound, image by image, they are the same circuit
-    for mine, theirs in zip(found.angles, program.angles, strict=True):
-        assert found.circuit.assign_parameters(mine) == program.circuit.assign_parameters(theirs)
+    for mine, theirs in zip(part.angles, own.angles, strict=True):
+        assert part.circuit.assign_parameters(mine) == own.circuit.assign_parameters(theirs)
 
 
 def test_image_files_are_submitted_without_labels(loopback, command, run, save_folder):

@@ -12,7 +12,7 @@ from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
 from qiskit.quantum_info import Statevector, partial_trace, random_statevector
 from scipy.stats import beta
 
-from hybridq.config import HeadConfig
+from hybridq.config import head_config
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.measures import circuits as measures
 from hybridq.models.heads.base import make_circuit
@@ -296,7 +296,7 @@ def test_effective_dimension_is_that_of_qiskit_machine_learning():
 
 @pytest.mark.parametrize("entanglement", ["ring", "none"])
 def test_measures_of_a_head(entanglement):
-    parts = make_circuit(HeadConfig(name="pqc", num_qubits=3, entanglement=entanglement))
+    parts = make_circuit(head_config(name="pqc", num_qubits=3, entanglement=entanglement))
     torch.manual_seed(3)
     before = torch.get_rng_state()
     figures = measures.circuit_measures(parts, num_data=546, seed=1)

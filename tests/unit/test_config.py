@@ -12,7 +12,11 @@ from pydantic import BaseModel, ValidationError
 from hybridq import config
 from hybridq.cli import main as cli
 
-CONFIGS = [getattr(config, name) for name in config.__all__]
+CONFIGS = [
+    found
+    for found in (getattr(config, name) for name in config.__all__)
+    if isinstance(found, type) and issubclass(found, BaseModel)
+]
 FIELDS = [(model, name) for model in CONFIGS for name in model.model_fields]
 
 

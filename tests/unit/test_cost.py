@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from hybridq.config import HeadConfig
+from hybridq.config import head_config
 from hybridq.evaluation.measures.cost import energy_estimate, model_cost
 from hybridq.models.classifier import build_model
 from hybridq.models.encoders.encoder import Encoder, EncoderSpec
@@ -16,7 +16,7 @@ from hybridq_backends import open_backend
 def cost_of(**head):
     encoder = Encoder(EncoderSpec(image_size=32)).eval()
     with open_backend("statevector") as exact:
-        model = build_model(encoder, HeadConfig(**head), 2, backend=exact, seed=0).eval()
+        model = build_model(encoder, head_config(**head), 2, backend=exact, seed=0).eval()
         return model_cost(model)
 
 
@@ -37,7 +37,7 @@ def test_the_circuit_is_counted_in_gates():
 
 def test_convolutions_are_counted_with_two_operations_for_each_product():
     encoder = Encoder(EncoderSpec(image_size=32)).eval()
-    model = build_model(encoder, HeadConfig(name="linear"), 2, backend=None, seed=0)
+    model = build_model(encoder, head_config(name="linear"), 2, backend=None, seed=0)
     products = []
 
     def count(module, _inputs, output):
@@ -55,7 +55,7 @@ def test_convolutions_are_counted_with_two_operations_for_each_product():
 def test_the_stem_takes_four_times_the_work_at_twice_the_size():
     small, large = cost_of(name="linear"), None
     encoder = Encoder(EncoderSpec(image_size=64)).eval()
-    model = build_model(encoder, HeadConfig(name="linear"), 2, backend=None, seed=0)
+    model = build_model(encoder, head_config(name="linear"), 2, backend=None, seed=0)
     large = model_cost(model)
     assert large.flops / small.flops == pytest.approx(4, rel=0.01)
 

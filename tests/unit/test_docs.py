@@ -18,7 +18,7 @@ from PIL import Image
 from hybridq.cli import main as cli
 from hybridq.config import FinetuneConfig
 from hybridq.data import MEDMNIST
-from hybridq.models.heads import CONTROLS, HEADS
+from hybridq.models.heads import HEADS
 from hybridq_backends import IbmRuntime, Noisy, Statevector, list_backends
 from hybridq_backends.specs.spec import build_spec
 
@@ -195,7 +195,7 @@ def test_every_name_is_in_the_docs():
     for kind in (Statevector, Noisy, IbmRuntime):
         for field in kind.model_fields:
             assert f"`{field}`" in text["backends.md"] or field == "kind", field
-    for name in [*HEADS, *CONTROLS, *CONTROLS.values()]:
+    for name in HEADS:
         assert f"| `{name}` |" in text["commands.md"], name
     for name in cli.COMMANDS:
         assert f"`hybridq {name}" in text["commands.md"], name

@@ -57,7 +57,7 @@ def test_parameters_and_features():
     encoder = Encoder(EncoderSpec(image_size=32)).eval()
     assert sum(p.numel() for p in encoder.parameters()) == 2_223_872
     assert all(p.requires_grad for p in encoder.parameters())
-    assert encoder(images()).shape == (2, backbone.NUM_FEATURES) == (2, 1280)
+    assert encoder(images()).shape == (2, encoder.num_features) == (2, 1280)
 
 
 @pytest.mark.parametrize(("stem", "side"), [("stride2", 2), ("stride1", 4)])
@@ -270,7 +270,7 @@ def test_a_file_that_is_no_safetensors(tmp_path, content):
         {"encoder_spec": "[]"},
         {"encoder_spec": '{"image_size": 3}'},
         {"encoder_spec": '{"colour": 1}'},
-        {"encoder_spec": '{"architecture": "resnet18"}'},
+        {"encoder_spec": '{"architecture": "resnet19"}'},
     ],
 )
 def test_a_file_without_a_valid_spec(saved, tmp_path, metadata):

@@ -11,7 +11,7 @@ import torch
 from scipy.special import ive
 from sklearn.neighbors import KNeighborsClassifier
 
-from hybridq.config import AugmentConfig
+from hybridq.config import AugmentConfig, head_config
 from hybridq.errors import InvalidValueError, UnavailableError
 from hybridq.evaluation.measures import geometry as geo
 from hybridq.evaluation.measures.representations import around_layer, view_features
@@ -383,11 +383,10 @@ def test_views_repeat_by_seed_and_leave_the_global_generator(encoder, images):
 
 
 def test_around_layer_is_what_the_head_passes(encoder, images):
-    from hybridq.config import HeadConfig
     from hybridq.models.heads import build_head
     from hybridq_backends import open_backend
 
-    config = HeadConfig(name="pqc", num_qubits=3, init_std=1.0)
+    config = head_config(name="pqc", num_qubits=3, init_std=1.0)
     head = build_head(1280, 2, config, backend=open_backend("statevector")).eval()
     with torch.no_grad():
         features = encoder(encoder.prepare(images))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hybridq.config import FinetuneConfig, HeadConfig
+from hybridq.config import FinetuneConfig, head_config
 from hybridq.data import ImageSplit, load_data
 from hybridq.data.duplicates import near_duplicates
 from hybridq.models.checkpoint import load_model
@@ -26,13 +26,13 @@ PHANTOM = "phantom,size=16,count=120"
 @pytest.mark.parametrize("name", ["linear", "mlp_residual", "pqc"])
 def test_loop_is_that_of_finetune(pretrained, name):
     """Same start, order, loss, optimiser and schedule: the weights of a frozen-encoder run."""
-    head_config = HeadConfig(name=name, num_qubits=2, num_layers=1, init_std=0.3)
+    wanted_head = head_config(name=name, num_qubits=2, num_layers=1, init_std=0.3)
     run = finetune(
         FinetuneConfig(
             data=PHANTOM,
             encoder=str(pretrained),
             freeze_encoder=True,
-            head=head_config,
+            head=wanted_head,
             epochs=3,
             batch_size=32,
             seed=5,
@@ -48,7 +48,7 @@ def test_loop_is_that_of_finetune(pretrained, name):
         head = build_head(
             1280,
             2,
-            head_config,
+            wanted_head,
             backend=backend,
             generator=torch.Generator().manual_seed(derive_seed(5, 1)),
         )

@@ -9,9 +9,9 @@ from hybridq.config import (
     AblationStudyConfig,
     ComputeConfig,
     FinetuneConfig,
-    HeadConfig,
     NoiseStudyConfig,
     PretrainConfig,
+    head_config,
 )
 from hybridq.data import load_data
 from hybridq.errors import InvalidValueError, UnavailableError
@@ -152,7 +152,7 @@ def test_a_wait_for_other_machines_says_so(monkeypatch, caplog, tmp_path, tree):
     monkeypatch.setattr(loop.Trainer, "fit", never_come)
     compute = ComputeConfig(accelerator="cpu", num_nodes=3)
     with caplog.at_level("INFO"), pytest.raises(UnavailableError, match="MASTER_PORT"):
-        finetune(FinetuneConfig(data=PHANTOM, head=HeadConfig(name="linear"), compute=compute))
+        finetune(FinetuneConfig(data=PHANTOM, head=head_config(name="linear"), compute=compute))
     assert not any(path.endswith(".json") for path in tree(tmp_path).keys() - before.keys())
 
 

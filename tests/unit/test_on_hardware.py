@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hybridq.config import ComputeConfig, FinetuneConfig, HeadConfig
+from hybridq.config import ComputeConfig, FinetuneConfig, head_config
 from hybridq.errors import InvalidValueError
 from hybridq.training.finetune import finetune
 from hybridq_backends import open_backend
@@ -19,7 +19,7 @@ def config(tmp_path, pretrained):
         data="phantom,size=16,count=40",
         runs=tmp_path,
         encoder=str(pretrained),
-        head=HeadConfig(name="pqc", num_qubits=2, num_layers=1, init_std=0.5),
+        head=head_config(name="pqc", num_qubits=2, num_layers=1, init_std=0.5),
         backend=REHEARSAL,
         freeze_encoder=True,
         epochs=2,

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from hybridq.cli.main import main
-from hybridq.config import ComputeConfig, FinetuneConfig, HeadConfig, PretrainConfig
+from hybridq.config import ComputeConfig, FinetuneConfig, PretrainConfig, head_config
 from hybridq.errors import InvalidValueError
 from hybridq.runs.lock import locked
 from hybridq.training import loop
@@ -86,7 +86,7 @@ def test_a_new_run_is_held_as_well(tmp_path, monkeypatch):
             data=PHANTOM,
             runs=tmp_path,
             epochs=1,
-            head=HeadConfig(name="linear"),
+            head=head_config(name="linear"),
             freeze_encoder=True,
         )
     )
@@ -225,7 +225,7 @@ def test_validation_that_diverges_is_called_so(tmp_path, monkeypatch, head):
         data=PHANTOM,
         runs=tmp_path,
         epochs=1,
-        head=HeadConfig(name=head, num_qubits=2, num_layers=1),
+        head=head_config(name=head, num_qubits=2, num_layers=1),
         freeze_encoder=True,
     )
     with pytest.raises(InvalidValueError, match=r"logits.*the training has diverged") as info:

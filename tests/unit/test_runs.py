@@ -16,9 +16,9 @@ from hybridq.config import (
     AblationStudyConfig,
     EvaluateConfig,
     FinetuneConfig,
-    HeadConfig,
     NoiseStudyConfig,
     PretrainConfig,
+    head_config,
 )
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.runs import folder as runs
@@ -81,7 +81,7 @@ def test_config_round_trip(tmp_path):
         labels=0.1,
         runs=Path("some/runs"),
         data_root=Path("data"),
-        head=HeadConfig(name="mlp", num_qubits=3),
+        head=head_config(name="mlp", num_qubits=3),
         seed=4,
     )
     runs.write_config(tmp_path, config)

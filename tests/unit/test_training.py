@@ -15,13 +15,13 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 from torchvision.transforms.v2.functional import center_crop, resize
 
-from hybridq.config import AugmentConfig, ComputeConfig, FinetuneConfig, HeadConfig, PretrainConfig
+from hybridq.config import AugmentConfig, ComputeConfig, FinetuneConfig, PretrainConfig, head_config
 from hybridq.data import load_data, select_labels
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.models.checkpoint import load_model, read_spec
 from hybridq.models.classifier import HybridClassifier
 from hybridq.models.encoders.file import load_encoder
-from hybridq.models.heads import quantum_parameters
+from hybridq.quantum import quantum_parameters
 from hybridq.training import finetune as finetune_module
 from hybridq.training import loop as loop_module
 from hybridq.training import pretrain as pretrain_module
@@ -39,7 +39,7 @@ from hybridq_backends import open_backend
 pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_thread")]
 
 PHANTOM = "phantom,size=16,count=40"  # 24 images to train on: 3 steps of 8
-PQC = HeadConfig(name="pqc", num_qubits=2, num_layers=1)
+PQC = head_config(name="pqc", num_qubits=2, num_layers=1)
 STILL = 1e-9  # a rate that moves no weight, so that the features are the same on every machine
 
 
@@ -116,7 +116,7 @@ def test_positives_of_several_labels_are_weighed_by_what_they_lack():
 @pytest.mark.parametrize("freeze", [False, True])
 def test_images_are_kept_as_they_are_stored(freeze):
     """Once, in bytes, and prepared by the batch; of a frozen encoder the features are kept."""
-    config = FinetuneConfig(data=PHANTOM, head=HeadConfig(name="linear"), freeze_encoder=freeze)
+    config = FinetuneConfig(data=PHANTOM, head=head_config(name="linear"), freeze_encoder=freeze)
     data = load_data(PHANTOM, splits=("train", "val"))
     with open_backend(config.backend) as backend:
         model = initial_model(config, data, backend)
@@ -143,7 +143,7 @@ def test_images_are_kept_as_they_are_stored(freeze):
 def test_every_parameter_is_in_one_group(head, freeze):
     config = FinetuneConfig(
         data=PHANTOM,
-        head=HeadConfig(name=head, num_qubits=2, num_layers=1),
+        head=head_config(name=head, num_qubits=2, num_layers=1),
         freeze_encoder=freeze,
         learning_rate=1e-3,
         head_learning_rate=2e-3,
@@ -216,7 +216,7 @@ def test_validation_auc_is_that_of_the_report(task, size, save_npz, monkeypatch)
         "lacking two": lambda: save_npz("two.npz", labels=3, val_labels=three),
     }[task]()
     data = load_data(str(source), splits=("train", "val"))
-    config = FinetuneConfig(data=PHANTOM, head=HeadConfig(name="linear"), freeze_encoder=True)
+    config = FinetuneConfig(data=PHANTOM, head=head_config(name="linear"), freeze_encoder=True)
     model = initial_model(config, data, open_backend("statevector"))
     module = FinetuneModule(config, model, data.splits["train"], data)
     val = data.splits["val"].labels
@@ -552,7 +552,7 @@ def test_early_stopping_is_resumed(pretrained, tmp_path, monkeypatch):
     config = finetuning(
         tmp_path / "a",
         encoder=str(pretrained),
-        head=HeadConfig(name="linear"),
+        head=head_config(name="linear"),
         freeze_encoder=True,
         epochs=30,
         keep="best",
@@ -633,7 +633,7 @@ def test_the_model_kept_is_that_of_the_epoch_asked_for(
         finetuning(
             tmp_path,
             encoder=str(pretrained),
-            head=HeadConfig(name="linear"),
+            head=head_config(name="linear"),
             epochs=3,
             keep=keep,
             seed=1,
@@ -677,7 +677,7 @@ def test_patience_counts_epochs_however_often_they_are_read(pretrained, tmp_path
         finetuning(
             tmp_path,
             encoder=str(pretrained),
-            head=HeadConfig(name="linear"),
+            head=head_config(name="linear"),
             freeze_encoder=True,
             epochs=40,
             keep="best",
@@ -714,7 +714,7 @@ def test_the_loss_of_a_row_is_the_mean_of_its_steps(tmp_path, monkeypatch):
         return loss
 
     monkeypatch.setattr(FinetuneModule, "training_step", training_step)
-    run = finetune(finetuning(tmp_path, head=HeadConfig(name="linear"), epochs=2))
+    run = finetune(finetuning(tmp_path, head=head_config(name="linear"), epochs=2))
     rows = read_jsonl(run / "metrics.jsonl")
     assert [row["loss"] for row in rows] == pytest.approx(
         [np.mean(losses[:3]), np.mean(losses[3:])], rel=1e-5
@@ -761,7 +761,7 @@ def test_a_frozen_encoder_is_not_changed_and_not_called(pretrained, tmp_path, mo
 
 def test_an_encoder_that_is_not_frozen_is_trained(pretrained, tmp_path):
     run = finetune(
-        finetuning(tmp_path, encoder=str(pretrained), head=HeadConfig(name="linear"), epochs=1)
+        finetuning(tmp_path, encoder=str(pretrained), head=head_config(name="linear"), epochs=1)
     )
     model, _ = load_model(run, backend=None)
     before = load_encoder(pretrained).state_dict()
@@ -784,7 +784,7 @@ def test_finetuning_never_reads_the_test_split(save_npz, tmp_path):
     )
     finetune(
         FinetuneConfig(
-            data=str(path), runs=tmp_path, head=HeadConfig(name="linear"), epochs=1, batch_size=8
+            data=str(path), runs=tmp_path, head=head_config(name="linear"), epochs=1, batch_size=8
         )
     )
 
@@ -800,7 +800,7 @@ def test_finetuning_uses_the_labels_it_is_given(tmp_path, monkeypatch):
 
     monkeypatch.setattr(FinetuneModule, "__init__", watch)
     for name in ("linear", "mlp"):
-        head = HeadConfig(name=name, num_qubits=2)
+        head = head_config(name=name, num_qubits=2)
         run = finetune(finetuning(tmp_path, labels=0.25, head=head, epochs=1))
         assert json.loads((run / "result.json").read_text())["labelled_images"] == 6
     train = load_data(PHANTOM, splits=("train",)).splits["train"]
@@ -895,7 +895,7 @@ def test_several_labels(save_npz, pretrained, tmp_path, lively):
             data=str(path),
             runs=tmp_path,
             encoder=str(pretrained),
-            head=HeadConfig(name="mlp"),
+            head=head_config(name="mlp"),
             epochs=2,
             batch_size=8,
         )
@@ -934,7 +934,7 @@ def test_a_folder_with_three_classes(save_folder, pretrained, tmp_path, lively):
 
 
 def test_a_run_folder_is_never_overwritten(tmp_path):
-    config = finetuning(tmp_path, head=HeadConfig(name="linear"), epochs=1)
+    config = finetuning(tmp_path, head=head_config(name="linear"), epochs=1)
     first = finetune(config)
     before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
     second = finetune(config)
@@ -1010,7 +1010,7 @@ def curriculum_run(tmp_path, pretrained, **changes):
         "data": PHANTOM,
         "encoder": str(pretrained),
         "freeze_encoder": True,
-        "head": HeadConfig(name="pqc", num_qubits=2, num_layers=1, init_std=0.5),
+        "head": head_config(name="pqc", num_qubits=2, num_layers=1, init_std=0.5),
         "backend": NOISY,
         "noise_curriculum": "0,2,4",
         "epochs": 6,
@@ -1069,7 +1069,7 @@ def test_a_curriculum_goes_on_in_its_stage(tmp_path, pretrained, monkeypatch):
     ("changes", "message"),
     [
         ({"backend": "statevector"}, "noisy backend"),
-        ({"head": HeadConfig(name="linear")}, "quantum head"),
+        ({"head": head_config(name="linear")}, "quantum head"),
         ({"keep": "best"}, "--keep last"),
         ({"noise_curriculum": "0,x"}, "factors from 0 to 100"),
         ({"noise_curriculum": ""}, "factors from 0 to 100"),

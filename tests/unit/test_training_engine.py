@@ -11,20 +11,25 @@ import torch
 from safetensors.torch import load_file
 
 from hybridq.cli import main as cli
-from hybridq.config import FinetuneConfig, HeadConfig
+from hybridq.config import FinetuneConfig, head_config
+from hybridq.models.heads import build_head
 from hybridq.training.curriculum import NoiseCurriculum
 from hybridq.training.engine import open_for_training
 from hybridq.training.finetune import finetune
+from hybridq_backends import open_backend
 
 pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
 
-PQC = HeadConfig(name="pqc", num_qubits=2, num_layers=1, init_std=0.5)
+PQC = head_config(name="pqc", num_qubits=2, num_layers=1, init_std=0.5)
 OWN = 'summary = "mine"\nkind = "{kind}"\n{rest}\n'
 
 
 def opened(backend, resume=None, **changes):
     config = FinetuneConfig(**{"data": "phantom", "backend": backend, "head": PQC, **changes})
-    executable, note = open_for_training(config, resume)
+    model = torch.nn.Module()
+    with open_backend("statevector") as exact:
+        model.head = build_head(8, 2, config.head, backend=exact)
+    executable, note = open_for_training(config, model, resume)
     executable.close()
     return executable, note
 
@@ -84,18 +89,18 @@ def test_a_given_engine_is_obeyed(backend, engine, remedy):
 
 
 def test_what_the_torch_engine_cannot_do_stays_on_aer():
-    wide = HeadConfig(name="pqc", num_qubits=9, num_layers=1)
+    wide = head_config(name="pqc", num_qubits=9, num_layers=1)
     executable, note = opened("depolarizing", head=wide)
     assert (executable.engine, note.is_warning) == ("aer", True)
     assert "more than 8 qubits" in note.text
     # Eight logical qubits, in a ring that takes more on a device with few couplings.
-    ring = HeadConfig(name="pqc", num_qubits=8, num_layers=1, entanglement="ring")
+    ring = head_config(name="pqc", num_qubits=8, num_layers=1, entanglement="ring")
     executable, note = opened("fake_torino,optimization_level=1", head=ring)
     assert (executable.engine, note.is_warning) == ("aer", True)
     assert opened("depolarizing", head=ring)[0].engine == "torch"
     assert opened("fake_manila", gradient="spsa")[0].engine == "aer"
     assert opened("depolarizing,engine=aer", head=wide)[1] is None
-    classical, note = opened("fake_manila", head=HeadConfig(name="mlp"))
+    classical, note = opened("fake_manila", head=head_config(name="mlp"))
     assert (classical.engine, note) == ("aer", None)
 
 

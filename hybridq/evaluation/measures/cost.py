@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from hybridq.models.classifier import HybridClassifier
-from hybridq.quantum.modules import circuits_of, quantum_parameters
+from hybridq.quantum.modules import circuits_of, quantum_modules, quantum_parameters
 from hybridq_backends import Deferred, open_backend
 
 JOULES_PER_WATT_HOUR = 3600.0
@@ -52,19 +55,36 @@ def model_cost(model: HybridClassifier) -> Cost:
             torch.no_grad(),
             model.running_on(nothing),
             FlopCounterMode(display=False) as counter,
+            _inside(model.head, counter.get_total_flops) as inside,
         ):
             model(image)
-        rows = {id(request.prepared): len(request.rows) for request in nothing.requests}
-    circuits = [circuit.circuit for circuit in circuits_of(model.head)]
+        rows = sum(len(request.rows) for request in nothing.requests)
+    gates = [circuit.circuit for circuit in circuits_of(model.head)]
     return Cost(
         parameters=sum(weight.numel() for weight in model.parameters()),
         head_parameters=sum(weight.numel() for weight in model.head.parameters()),
         circuit_parameters=sum(weight.numel() for weight in quantum_parameters(model.head)),
-        flops=int(counter.get_total_flops()),
-        circuit_rows=sum(rows.values()),
-        circuit_gates=sum(circuit.size() for circuit in circuits),
-        circuit_depth=sum(circuit.depth() for circuit in circuits),
+        flops=int(counter.get_total_flops() - sum(inside)),
+        circuit_rows=rows,
+        circuit_gates=sum(circuit.size() for circuit in gates),
+        circuit_depth=sum(circuit.depth() for circuit in gates),
     )
+
+
+@contextmanager
+def _inside(head: nn.Module, total: Callable[[], float]) -> Iterator[list[float]]:
+    """Collect what a counter counts inside each call of a quantum module."""
+    began: list[float] = []
+    counted: list[float] = []
+    hooks = []
+    for part in (one for one in quantum_modules(head) if isinstance(one, nn.Module)):
+        hooks.append(part.register_forward_pre_hook(lambda *_: began.append(total())))
+        hooks.append(part.register_forward_hook(lambda *_: counted.append(total() - began.pop())))
+    try:
+        yield counted
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def energy_estimate(seconds: float, watts: float) -> float:

@@ -12,7 +12,7 @@ from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor
 
 from hybridq.quantum.gate_angles.gate_angles import SplitCircuit
-from hybridq.quantum.gradients.parameter_shift import leaves_of_rows
+from hybridq.quantum.gradients.parameter_shift import Spsa, leaves_of_rows
 from hybridq.quantum.statevector.simulator import StatevectorEngine
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class TorchRule(abc.ABC):
     def __init__(self, split: SplitCircuit, executable: Executable) -> None:
         self.split = split
         self.executable = executable
+        self.spsa: Spsa | None = None  # derivatives here are exact
 
     @abc.abstractmethod
     def _values(self, phi: Tensor, *, same_weights: bool) -> Tensor:

@@ -94,7 +94,7 @@ class Loaded:
     def error(self, expvals: list[Tensor]) -> float:
         """Root of the mean square by which values of the study's images are off."""
         squares = [
-            self._of_study(one.double() - exact.double()).square().flatten()
+            self.of_study(one.double() - exact.double()).square().flatten()
             for one, exact in zip(expvals, self.expvals, strict=True)
         ]
         return float(torch.cat(squares).mean().sqrt())
@@ -105,10 +105,10 @@ class Loaded:
             logits = self.model.head(self.features).double()
             multilabel = self.data.task == "multilabel"
             probs = probabilities(logits, multilabel=multilabel).numpy()
-        return probs[: len(self.data.splits["val"])], self._of_study(probs)
+        return probs[: len(self.data.splits["val"])], self.of_study(probs)
 
-    def _of_study(self, values: Any) -> Any:
-        """Take the study's part of what is listed for all images, whatever follows an image."""
+    def of_study(self, values: Any) -> Any:
+        """Take the study's part of what is listed for all images, `(images, ...)`."""
         images = len(self.features)
         return values.reshape(images, -1)[len(self.data.splits["val"]) :]
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from hybridq.cli.main import main
-from hybridq.config import EvaluateConfig, FinetuneConfig, HeadConfig, PretrainConfig
+from hybridq.config import EvaluateConfig, FinetuneConfig, PretrainConfig, head_config
 from hybridq.data import (
     ImageData,
     ImageSplit,
@@ -170,7 +170,7 @@ def tiny(source, runs, **changes):
         data=str(source),
         runs=runs,
         epochs=1,
-        head=HeadConfig(name="linear"),
+        head=head_config(name="linear"),
         freeze_encoder=True,
         **changes,
     )

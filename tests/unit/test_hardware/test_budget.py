@@ -23,7 +23,7 @@ def sizes(images, device_ms=0.25):
 
 def plan(images=156, budget=None, *, device_ms=0.25, max_seconds=600, tight=False):
     return plan_jobs(
-        images,
+        [images],
         lambda start, stop: sizes(stop - start, device_ms),
         limits=LIMITS,
         max_seconds=max_seconds,

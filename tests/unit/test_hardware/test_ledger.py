@@ -63,7 +63,7 @@ def test_one_job_belongs_to_one_chunk(folder):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.ones((2, 2)), "Expected values and errors of 3 images"),
+        (np.ones((2, 2)), "Expected values and errors of 3 rows"),
         (np.full((3, 2), np.nan), "Expected finite values"),
     ],
 )

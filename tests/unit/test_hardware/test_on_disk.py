@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from qiskit import QuantumCircuit
-from qiskit.circuit import ParameterVector
+from qiskit import QuantumCircuit, qpy
+from qiskit.circuit import Parameter, ParameterVector
 from qiskit.primitives.containers.observables_array import ObservablesArray
 
 from hybridq.config import SubmitConfig
 from hybridq.errors import InvalidValueError
 from hybridq.submissions import ChunkState, all_progress, read_values
 from hybridq.submissions.ledger.ledger import Ledger
-from hybridq.submissions.plan.circuit import Program
+from hybridq.submissions.plan.circuit import Part, Program
 from hybridq.submissions.plan.images import source_of
 from hybridq.submissions.plan.submission import Images, Submission, content_of, fingerprint_of
 from hybridq.submissions.report import list_table
@@ -54,7 +54,15 @@ def program():
     circuit.rx(angles[1], 1)
     circuit.rz(2 * angles[2] + 0.5, 1)
     column = ObservablesArray([[{"ZI": 1.0, "XX": -0.25}], [{"IZ": 1.0}]])
-    return Program(circuit, column, np.random.default_rng(0).normal(size=(4, 3)))
+    narrow = QuantumCircuit(1)
+    narrow.ry(Parameter("b"), 0)
+    rng = np.random.default_rng(0)
+    return Program(
+        (
+            Part(circuit, column, rng.normal(size=(4, 3))),
+            Part(narrow, ObservablesArray([[{"X": 1.0}]]), rng.normal(size=(8, 1))),
+        )
+    )
 
 
 def images():
@@ -88,10 +96,30 @@ def test_a_program_comes_back_as_it_was(tmp_path):
     saved = program()
     saved.save(tmp_path)
     found = Program.load(tmp_path)
+    assert [part.circuit for part in found.parts] == [part.circuit for part in saved.parts]
+    assert [p.name for p in found.parts[0].circuit.parameters] == ["a[0]", "a[1]", "a[2]"]
+    for one, other in zip(found.parts, saved.parts, strict=True):
+        np.testing.assert_array_equal(one.angles, other.angles)
+    assert found.parts[0].column.tolist() == [[{"ZI": 1.0, "XX": -0.25}], [{"IZ": 1.0}]]
+    for rows in ((0, 2), (2, 4), (4, 12), (11, 12)):
+        circuit, column, angles = found.pub(*rows)
+        part = saved.parts[rows[0] >= 4]
+        first = 4 if rows[0] >= 4 else 0
+        assert circuit == part.circuit
+        assert column.tolist() == part.column.tolist()
+        np.testing.assert_array_equal(angles, part.angles[rows[0] - first : rows[1] - first])
+
+
+def test_a_program_of_an_earlier_version_is_read(tmp_path):
+    saved = program().parts[0]
+    with (tmp_path / "circuit.qpy").open("wb") as file:
+        qpy.dump(saved.circuit, file)
+    (tmp_path / "observables.json").write_text('[{"ZI": 1.0, "XX": -0.25}, {"IZ": 1.0}]')
+    np.save(tmp_path / "angles.npy", saved.angles)
+    (found,) = Program.load(tmp_path).parts
     assert found.circuit == saved.circuit
-    assert [p.name for p in found.circuit.parameters] == ["a[0]", "a[1]", "a[2]"]
     np.testing.assert_array_equal(found.angles, saved.angles)
-    assert found.column.tolist() == [[{"ZI": 1.0, "XX": -0.25}], [{"IZ": 1.0}]]
+    assert found.column.tolist() == saved.column.tolist()
 
 
 DAMAGE = {
@@ -102,7 +130,7 @@ DAMAGE = {
 }
 READERS = {
     "images.npz": Images.load,
-    "angles.npy": Program.load,
+    "angles.npz": Program.load,
     "circuit.qpy": Program.load,
     "observables.json": Program.load,
     "submission.json": Submission.load,

@@ -4,14 +4,17 @@ import itertools
 
 import pytest
 
-from hybridq.config import HeadConfig
+from hybridq.config import head_config
 from hybridq.errors import InvalidValueError
 from hybridq.models.classifier import head_summary
-from hybridq.models.heads import CONTROLS, build_head, match_counts, match_summary, num_trainable
+from hybridq.models.heads import HEADS, build_head, match_counts, match_summary, num_trainable
 from hybridq.quantum import ANSAETZE, ENCODINGS, ENTANGLEMENTS
 from hybridq_backends import open_backend
 
 FEATURES = 1280
+
+
+CONTROLS = {name: entry.control for name, entry in HEADS.items() if entry.control}
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,7 @@ def exact():
 @pytest.mark.parametrize(("quantum", "control"), CONTROLS.items())
 def test_counts_are_within_one_percent(quantum, control, num_qubits, ansatz, exact):
     for encoding, entanglement in itertools.product(ENCODINGS, ENTANGLEMENTS):
-        config = HeadConfig(
+        config = head_config(
             num_qubits=num_qubits,
             ansatz=ansatz,
             encoding=encoding,
@@ -42,7 +45,7 @@ def test_counts_are_within_one_percent(quantum, control, num_qubits, ansatz, exa
 
 @pytest.mark.parametrize("num_layers", [1, 2, 3, 10])
 def test_the_width_is_the_best_there_is(num_layers):
-    config = HeadConfig(name="mlp", num_layers=num_layers)
+    config = head_config(name="mlp", num_layers=num_layers)
     head = build_head(FEATURES, 2, config)
     own, quantum = match_counts(head)
     width = head.block.hidden.out_features
@@ -52,25 +55,25 @@ def test_the_width_is_the_best_there_is(num_layers):
 
 def test_summary_counts_frozen_weights():
     head = build_head(
-        FEATURES, 2, HeadConfig(name="pqc"), backend=open_backend("statevector")
+        FEATURES, 2, head_config(name="pqc"), backend=open_backend("statevector")
     ).requires_grad_(False)
-    assert head_summary(head, "pqc") == "5142 parameters, 12 of them in the circuit"
+    assert head_summary(head) == "5142 parameters, 12 of them in the circuit"
 
 
 def test_summary():
-    head = build_head(FEATURES, 2, HeadConfig(name="mlp"))
+    head = build_head(FEATURES, 2, head_config(name="mlp"))
     assert match_summary(head) == "control 5143 parameters, quantum head 5142"
     head.requires_grad_(False)
     assert num_trainable(head) == 0
     assert match_summary(head) == "control 5143 parameters, quantum head 5142"
     with pytest.raises(InvalidValueError, match="Expected a control head, got LinearHead"):
-        match_summary(build_head(FEATURES, 2, HeadConfig(name="linear")))
+        match_summary(build_head(FEATURES, 2, head_config(name="linear")))
 
 
 @pytest.mark.parametrize(("quantum", "control"), CONTROLS.items())
 def test_one_seed_gives_both_the_same_reducer_and_readout(quantum, control, exact):
     states = [
-        build_head(16, 2, HeadConfig(name=name), backend=exact).state_dict()
+        build_head(16, 2, head_config(name=name), backend=exact).state_dict()
         for name in (quantum, control)
     ]
     shared = {key for key in states[0] if not key.startswith("block.")}

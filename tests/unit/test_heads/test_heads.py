@@ -5,12 +5,14 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
-from hybridq.config import HeadConfig
+from hybridq.config import head_config
 from hybridq.errors import InvalidValueError
-from hybridq.models.heads import HEADS, build_head, quantum_layers, quantum_parameters
+from hybridq.models.heads import HEADS, build_head
 from hybridq.quantum import QuantumLayer
+from hybridq.quantum.modules import quantum_modules, quantum_parameters
 from hybridq_backends import open_backend
 
 QUANTUM = ["pqc", "pqc_residual"]
@@ -29,7 +31,7 @@ def features():
 
 
 def make(name, backend, seed=0, **kwargs):
-    config = HeadConfig(name=name, **{"num_qubits": 3, "num_layers": 1, **kwargs})
+    config = head_config(name=name, **{"num_qubits": 3, "num_layers": 1, **kwargs})
     generator = torch.Generator().manual_seed(seed)
     return build_head(FEATURES, CLASSES, config, backend=backend, generator=generator)
 
@@ -63,30 +65,29 @@ def test_forwards_trains_saves_and_loads(name, exact, features, tmp_path):
 
 
 @pytest.mark.parametrize("name", BLOCK)
-def test_forward_is_the_composition_of_the_steps(name, exact, features):
+def test_what_goes_into_the_block_and_comes_out(name, exact, features):
     head = make(name, exact)
-    angles = head.angles(features)
-    expvals = head.expvals(angles)
-    assert angles.shape == expvals.shape == (5, 3)
+    angles = head.reducer(features)
+    values = head.block(angles)
+    assert angles.shape == values.shape == (5, 3)
     assert 0 < angles.min() < math.pi / 2 < angles.max() < math.pi
-    assert expvals.abs().max() <= 1
-    assert torch.equal(head.readout(features, expvals), head(features))
-    assert head.has_quantum == (name in QUANTUM)
+    assert values.abs().max() <= 1
+    assert bool(quantum_modules(head)) == (name in QUANTUM) == bool(HEADS[name].control)
 
 
 @pytest.mark.parametrize("name", BLOCK)
 def test_angles_do_not_depend_on_the_scale_of_the_features(name, exact, features):
     head = make(name, exact)
-    scaled = head.angles(100 * features + 7)
-    torch.testing.assert_close(scaled, head.angles(features), atol=1e-4, rtol=0)
+    scaled = head.reducer(100 * features + 7)
+    torch.testing.assert_close(scaled, head.reducer(features), atol=1e-4, rtol=0)
 
 
-def test_linear_head_has_no_steps(features):
-    head = make("linear", None)
-    assert not head.has_quantum
-    for step in (head.angles, head.expvals, lambda x: head.readout(x, x)):
-        with pytest.raises(InvalidValueError, match="got 'linear'"):
-            step(features)
+def test_the_linear_head_reads_configs_of_earlier_versions_and_nothing_else(features):
+    assert not quantum_modules(make("linear", None))
+    kept = {"name": "linear", "num_qubits": 4, "ansatz": "ry_cz", "init_std": 0.01}
+    assert HEADS["linear"].config.model_validate(kept).model_dump() == {"name": "linear"}
+    with pytest.raises(ValidationError):
+        HEADS["linear"].config.model_validate({"name": "linear", "width": 3})
 
 
 @pytest.mark.parametrize("name", ["pqc_residual", "mlp_residual"])
@@ -105,7 +106,7 @@ def test_residual_formula(exact, features):
     head = make("pqc_residual", exact)
     with torch.no_grad():
         head.alpha.fill_(0.3)
-    z = head.expvals(head.angles(features))
+    z = head.block(head.reducer(features))
     expected = head.classifier(features + 0.3 * z @ head.expand.weight.T)
     torch.testing.assert_close(head(features), expected)
 
@@ -127,7 +128,7 @@ def test_one_job_forward_and_one_backward(name, exact, features):
 def test_angles_spread_whatever_the_features_scale_and_mean(scale, mean):
     head = make("mlp", None)
     drawn = torch.randn(256, FEATURES, generator=torch.Generator().manual_seed(3))
-    angles = head.angles(mean + scale * drawn)
+    angles = head.reducer(mean + scale * drawn)
     normed = torch.atanh(angles * 2 / math.pi - 1)
     torch.testing.assert_close(normed.mean(dim=0), torch.zeros(3), atol=2e-2, rtol=0)
     torch.testing.assert_close(normed.std(dim=0), torch.ones(3), atol=2e-2, rtol=0)
@@ -136,10 +137,10 @@ def test_angles_spread_whatever_the_features_scale_and_mean(scale, mean):
 
 def test_angles_of_an_image_do_not_depend_on_the_others_in_evaluation(features):
     head = make("mlp", None)
-    head.angles(features)
+    head.reducer(features)
     head.eval()
-    alone = torch.cat([head.angles(row[None]) for row in features])
-    torch.testing.assert_close(head.angles(features), alone)
+    alone = torch.cat([head.reducer(row[None]) for row in features])
+    torch.testing.assert_close(head.reducer(features), alone)
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -152,7 +153,7 @@ def test_initial_weights_come_from_the_generator_alone(name, exact):
     for key, value in first.named_parameters():
         if value.dim():
             assert not torch.equal(value, other.state_dict()[key])
-    config = HeadConfig(name=name, num_qubits=3)
+    config = head_config(name=name, num_qubits=3)
     default = [build_head(4, 2, config, backend=exact).state_dict() for _ in range(2)]
     assert all(torch.equal(default[0][key], default[1][key]) for key in default[0])
 
@@ -168,7 +169,7 @@ def test_linear_layers_begin_as_those_of_torch():
 def test_quantum_parameters_are_the_circuit_weights(name, exact):
     head = make(name, exact)
     layers = [part for part in head.modules() if isinstance(part, QuantumLayer)]
-    assert quantum_layers(head) == layers
+    assert quantum_modules(head) == layers
     assert len(layers) == (name in QUANTUM)
     assert [id(param) for param in quantum_parameters(head)] == [id(x.weight) for x in layers]
 
@@ -202,6 +203,6 @@ def test_quantum_heads_need_a_backend(name):
 
 
 def test_sizes_are_at_least_one():
-    for sizes, word in (((0, 2), "in_features"), ((4, 0), "num_classes")):
+    for sizes, word in (((0, 2), "in_shape"), ((4, 0), "num_classes")):
         with pytest.raises(InvalidValueError, match=f"`{word}` of at least 1, got 0"):
-            build_head(*sizes, HeadConfig(name="linear"))
+            build_head(*sizes, head_config(name="linear"))

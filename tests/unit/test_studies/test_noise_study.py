@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from hybridq.cli import main as cli
-from hybridq.config import EvaluateConfig, FinetuneConfig, HeadConfig, NoiseStudyConfig
+from hybridq.config import EvaluateConfig, FinetuneConfig, NoiseStudyConfig, head_config
 from hybridq.errors import UnavailableError
 from hybridq.evaluation.evaluate import evaluate
 from hybridq.evaluation.metrics.scores import auc
@@ -96,7 +96,7 @@ def test_rows_equal_evaluations_on_aer(models):
     assert errors == sorted(errors)
     config = read_config(folder, NoiseStudyConfig, "study noise")
     loaded = load(*models, config)
-    values = loaded.of_study(loaded.expvals).numpy()
+    values = loaded.of_study(loaded.expvals[0]).numpy()
     variance = (1 - values**2) / 100  # of a mean of 100 signs
     found = [
         float(row["rms_error"]) ** 2
@@ -318,7 +318,7 @@ def test_several_classes(save_folder, pretrained):
                 data=data,
                 encoder=str(pretrained),
                 freeze_encoder=True,
-                head=HeadConfig(name=head, num_qubits=2, num_layers=1),
+                head=head_config(name=head, num_qubits=2, num_layers=1),
                 epochs=1,
                 batch_size=8,
             )
