@@ -7,11 +7,12 @@ from hybridq.config.base import (
     CircuitHeadConfig,
     ComputeConfig,
     Config,
+    EncoderConfig,
     HeadConfig,
     PseudonymsConfig,
     RunConfig,
+    SslConfig,
 )
-from hybridq.config.heads import HeadChoice, head_config
 from hybridq.config.jobs import (
     JobsCancelConfig,
     JobsCollectConfig,
@@ -21,6 +22,7 @@ from hybridq.config.jobs import (
     SubmissionConfig,
     SubmitConfig,
 )
+from hybridq.config.parts import EncoderChoice, HeadChoice, SslChoice, head_config, ssl_config
 from hybridq.config.report import ReportConfig
 from hybridq.config.sources import (
     BackendsCheckConfig,
@@ -57,6 +59,8 @@ __all__ = [
     "DataFetchConfig",
     "DataListConfig",
     "DemoConfig",
+    "EncoderChoice",
+    "EncoderConfig",
     "EvaluateConfig",
     "FinetuneConfig",
     "HeadChoice",
@@ -72,7 +76,10 @@ __all__ = [
     "PseudonymsConfig",
     "ReportConfig",
     "RunConfig",
+    "SslChoice",
+    "SslConfig",
     "SubmissionConfig",
     "SubmitConfig",
     "head_config",
+    "ssl_config",
 ]

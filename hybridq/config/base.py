@@ -86,6 +86,23 @@ class CircuitHeadConfig(HeadConfig):
     """Standard deviation of the initial circuit weights, in radians."""
 
 
+class EncoderConfig(Config):
+    """The encoder that a training begins with."""
+
+    weights: Annotated[str, arg(name="encoder", prefix_name=False)] = "none"
+    """Initial weights: `none`, `imagenet`, a run of `hybridq pretrain`, or its file."""
+    name: str | None = None
+    """The network: `mobilenet_v2` (the default), `resnet18`, `resnet50`, `timm:NAME`, or
+    `package.module:entry`; that of the weights where they come from a file."""
+
+
+class SslConfig(Config):
+    """The self-supervised method; what else it can be told is its own."""
+
+    name: Annotated[str, arg(name="ssl", prefix_name=False)]
+    """`simclr`, `byol`, `vicreg`, or `package.module:entry`."""
+
+
 class AugmentConfig(Config):
     """Random changes to a training image."""
 

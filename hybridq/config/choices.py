@@ -57,7 +57,10 @@ class Choice:
         return model.model_validate({**fields, "name": chosen})
 
 
-CHOICES: dict[str, Choice] = {"head": Choice("head", "--head", "pqc")}
+CHOICES: dict[str, Choice] = {
+    "head": Choice("head", "--head", "pqc"),
+    "ssl": Choice("ssl", "--ssl", "simclr"),
+}
 """For each such field the choice that it is."""
 
 

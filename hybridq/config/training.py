@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from tyro.conf import OmitArgPrefixes
 
 from hybridq.config.base import (
@@ -20,18 +21,22 @@ from hybridq.config.base import (
     AugmentConfig,
     ComputeConfig,
     Config,
+    EncoderConfig,
     RunConfig,
 )
-from hybridq.config.heads import HeadChoice, head_config
+from hybridq.config.parts import EncoderChoice, HeadChoice, SslChoice, head_config, ssl_config
+
+BESIDE = ("temperature", "hidden_dim", "projection_dim")
+"""Settings of SimCLR that configs of earlier versions had beside those of the training."""
 
 
 class PretrainConfig(RunConfig):
-    """SimCLR pretraining of MobileNetV2 on the train split, without its labels."""
+    """Self-supervised pretraining of an encoder on the train split, without its labels."""
 
     resume: Path | None = None
     """A run folder to go on with; its own config counts, and other flags are refused."""
-    encoder: str = "none"
-    """Initial weights: `none`, `imagenet`, a run of `hybridq pretrain`, or its file."""
+    encoder: EncoderChoice = EncoderConfig()
+    """The network, and its initial weights."""
     image_size: int | None = Field(None, ge=8, le=MAX_IMAGE_SIZE)
     """Input height and width in pixels; that of the weights or the data, or twice that below 64."""
     stem: Literal["auto", "stride1", "stride2"] = "auto"
@@ -40,18 +45,14 @@ class PretrainConfig(RunConfig):
     """Passes over the train split."""
     batch_size: int = Field(128, ge=2, le=MAX_BATCH)
     """Images of a step (each gives two views), on each device."""
-    temperature: float = Field(0.2, ge=0.001, le=100)
-    """Temperature of SimCLR's loss, NT-Xent (arXiv:2002.05709, equation 1)."""
     learning_rate: float = Field(1e-3, gt=0, le=MAX_RATE)
     """Peak learning rate of AdamW."""
     weight_decay: float = Field(1e-4, ge=0, le=MAX_RATE)
     """Weight decay of AdamW."""
     warmup_epochs: int = Field(10, ge=0, le=MAX_EPOCHS)
     """Epochs in which the learning rate grows linearly; cosine decay follows."""
-    hidden_dim: int = Field(512, ge=1, le=16_384)
-    """Width of the projection head's hidden layer."""
-    projection_dim: int = Field(128, ge=1, le=16_384)
-    """Length of the projected vectors that NT-Xent compares."""
+    ssl: SslChoice = Field(default_factory=ssl_config)
+    """The method."""
     checkpoint_every: int = Field(5, ge=1, le=MAX_EPOCHS)
     """Epochs between two checkpoints for `--resume`."""
     augment: AugmentConfig = AugmentConfig()
@@ -59,14 +60,28 @@ class PretrainConfig(RunConfig):
     compute: OmitArgPrefixes[ComputeConfig] = ComputeConfig()
     """Where it runs."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_settings_of_the_method(cls, values: Any) -> Any:
+        """Take settings of the method that stand beside it, as earlier versions wrote them."""
+        if not isinstance(values, Mapping):
+            return values
+        beside = {name: values[name] for name in BESIDE if name in values}
+        if not beside:
+            return values
+        own = {name: value for name, value in values.items() if name not in BESIDE}
+        method = own.get("ssl", {"name": "simclr"})
+        method = method if isinstance(method, Mapping) else method.model_dump()
+        return {**own, "ssl": {**method, **beside}}
+
 
 class FinetuneConfig(RunConfig):
     """Supervised training of encoder and head on a fraction of the labels."""
 
     resume: Path | None = None
     """A run folder to go on with; its own config counts, and other flags are refused."""
-    encoder: str = "none"
-    """Initial weights: `none`, `imagenet`, a run of `hybridq pretrain`, or its file."""
+    encoder: EncoderChoice = EncoderConfig()
+    """The network, and its initial weights."""
     image_size: int | None = Field(None, ge=8, le=MAX_IMAGE_SIZE)
     """Input height and width in pixels; that of the encoder, which may be trained at another."""
     stem: Literal["auto", "stride1", "stride2"] = "auto"

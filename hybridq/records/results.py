@@ -198,7 +198,7 @@ class Options(Record):
     """`config.json` of any command, as far as a report reads it."""
 
     run: str | None = None
-    encoder: str | None = None
+    encoder: str | dict[str, Any] | None = None
     start: str | None = None
     encoder_runs: list[str] | None = None
     data: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hybridq.config import FinetuneConfig
+from hybridq.config import EncoderConfig, FinetuneConfig
 from hybridq.data import ImageData
 from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import read_spec, take_weights
@@ -50,10 +50,10 @@ def initial_model(config: FinetuneConfig, data: ImageData) -> HybridClassifier:
 def _encoder_of(config: FinetuneConfig, start: Path) -> Encoder:
     """An encoder like that of the run `start`: its stem, size, normalisation and origin."""
     spec = read_spec(start).encoder
-    if config.encoder != "none":
+    if config.encoder != EncoderConfig():
         raise InvalidValueError(
             f"Expected no --encoder with --start, whose run has an encoder of its own, got "
-            f"{config.encoder}: leave it out."
+            f"{config.encoder.weights}: leave it out."
         )
     if config.stem not in ("auto", spec.stem):
         raise InvalidValueError(

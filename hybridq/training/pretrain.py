@@ -1,4 +1,4 @@
-"""SimCLR pretraining of the encoder on the train split, labels unseen."""
+"""Self-supervised pretraining of an encoder on the train split, labels unseen."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from hybridq.models.encoders.encoder import Encoder
 from hybridq.models.encoders.file import FILE as ENCODER
 from hybridq.models.encoders.file import save_encoder
 from hybridq.models.encoders.initial import encoder_for
+from hybridq.models.ssl import ssl_entry
 from hybridq.models.ssl.augment import Augment
-from hybridq.models.ssl.simclr import SimCLR
 from hybridq.records.results import read_epochs
 from hybridq.runs.recorded import check_same_data, recorded, resumed
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
@@ -47,7 +47,7 @@ OWN = "own images"
 
 
 class PretrainModule(LightningModule):
-    """SimCLR on in-memory images, with the randomness of a step taken from where it stands."""
+    """A method on in-memory images, with the randomness of a step taken from where it stands."""
 
     def __init__(self, config: PretrainConfig, encoder: Encoder, images: Tensor) -> None:
         """Keep `images`, uint8 `(count, channels, height, width)`."""
@@ -63,18 +63,12 @@ class PretrainModule(LightningModule):
         )
         self.encoder = encoder
         with step_generator(config.seed, 1):
-            self.simclr = SimCLR(
-                encoder,
-                in_features=encoder.num_features,
-                hidden_dim=config.hidden_dim,
-                projection_dim=config.projection_dim,
-                temperature=config.temperature,
-            )
+            self.method = ssl_entry(config.ssl.name).build(encoder, config.ssl)
 
     def setup(self, stage: str) -> None:
         """Compare with the views of all processes where there are several."""
         if self.trainer.world_size > 1:
-            self.simclr.gather_views()
+            self.method.gather_views()
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches in the order of (seed, epoch)."""
@@ -89,19 +83,24 @@ class PretrainModule(LightningModule):
         return batch_loader(TensorPairs(self.images, labels), batches)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """NT-Xent of two fresh views of the batch."""
+        """Loss of two fresh views of the batch."""
         images = batch[0]
         position = (self.config.seed, 3, self.current_epoch, batch_idx, self.global_rank)
         with step_generator(*position):
-            loss: Tensor = self.simclr((self.augment(images), self.augment(images)))
+            loss: Tensor = self.method((self.augment(images), self.augment(images)))
         self.log("loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(images))
         return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Let the method do what follows a step."""
+        total = int(self.trainer.estimated_stepping_batches)
+        self.method.after_step(self.trainer.global_step - 1, total)
 
     def configure_optimizers(self) -> Any:
         """AdamW with warm-up and cosine decay."""
         optimizer = torch.optim.AdamW(
             decay_groups(
-                self.simclr,
+                self.method,
                 learning_rate=self.config.learning_rate,
                 weight_decay=self.config.weight_decay,
             )
@@ -133,7 +132,7 @@ def pretrain(config: PretrainConfig) -> Path:
     images = torch.from_numpy(data.splits["train"].images).permute(0, 3, 1, 2).contiguous()
     if len(images) < 2:
         raise InvalidValueError(
-            f"Expected at least 2 training images, got {len(images)}: SimCLR compares images."
+            f"Expected at least 2 training images, got {len(images)}: the methods compare images."
         )
     check_training_memory(
         config.compute,
@@ -154,7 +153,9 @@ def pretrain(config: PretrainConfig) -> Path:
         )
         logger.info("run folder %s", folder)
         logger.info(
-            "SimCLR on %d images of %s, %d px, %s stem",
+            "%s of %s on %d images of %s, %d px, %s stem",
+            ssl_entry(config.ssl.name).label,
+            encoder.spec.label,
             len(images),
             data.name,
             encoder.spec.image_size,
@@ -167,6 +168,7 @@ def pretrain(config: PretrainConfig) -> Path:
             write_json(
                 folder / "result.json",
                 {
+                    "method": config.ssl.name,
                     "loss": read_epochs(folder)[-1]["loss"],
                     "epochs": config.epochs,
                     "images": len(images),
@@ -187,9 +189,10 @@ def initial_encoder(config: PretrainConfig, data: ImageData) -> Encoder:
         stem=config.stem,
         seed=config.seed,
     )
+    method = config.ssl.name
     encoder.spec = encoder.spec.model_copy(
         update={
-            "weights": f"simclr on {OWN if data.own else data.name}"
+            "weights": f"{method} on {OWN if data.own else data.name}"
             + ("" if encoder.spec.weights == "none" else f", from {_origin(encoder.spec.weights)}"),
             "data_licence": data.licence
             if encoder.spec.data_licence == "none"
@@ -201,6 +204,9 @@ def initial_encoder(config: PretrainConfig, data: ImageData) -> Encoder:
 
 def _origin(weights: str) -> str:
     """Where an encoder's weights come from, without names of anybody's own data."""
-    public = {"imagenet", *(f"simclr on {name}" for name in (OWN, "phantom", *MEDMNIST))}
-    steps = weights.split(", from ")
-    return ", from ".join(step if step in public else f"simclr on {OWN}" for step in steps)
+    public = (OWN, "phantom", *MEDMNIST)
+    steps = []
+    for step in weights.split(", from "):
+        method, on, data = step.partition(" on ")
+        steps.append(f"{method} on {OWN}" if on and data not in public else step)
+    return ", from ".join(steps)

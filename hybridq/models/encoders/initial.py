@@ -5,25 +5,32 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridq.config import EncoderConfig
 from hybridq.config.base import MAX_IMAGE_SIZE
 from hybridq.data.transforms import channel_statistics
 from hybridq.errors import InvalidValueError
 from hybridq.models.encoders.build import build_encoder
-from hybridq.models.encoders.encoder import LEAST_SIZE, Encoder, EncoderSpec, Stem
+from hybridq.models.encoders.encoder import DEFAULT, LEAST_SIZE, Encoder, EncoderSpec, Stem
 
 SMALL_SIDE = 64
 """Side in pixels below which images are enlarged."""
 
 
 def encoder_for(
-    images: NDArray[np.uint8], weights: str, *, image_size: int | None, stem: str, seed: int
+    images: NDArray[np.uint8],
+    config: EncoderConfig,
+    *,
+    image_size: int | None,
+    stem: str,
+    seed: int,
 ) -> Encoder:
     """An encoder for `images`.
 
     Args:
         images: training images `(count, height, width, channels)`; they give the normalisation
             and, where `image_size` is None, the input size (see `input_size`).
-        weights: `none`, `imagenet`, or a run folder or file, which carries its own input size.
+        config: The network, and its weights: `none`, `imagenet`, or a run folder or file, which
+            carries its own network and input size.
         image_size: input height and width in pixels, or None. It may differ from that at which
             the weights were trained: training at a higher resolution may follow one at a lower
             (Touvron et al., "Fixing the train-test resolution discrepancy", arXiv:1906.06423).
@@ -42,8 +49,14 @@ def encoder_for(
         )
     mean, std = channel_statistics(images)
     chosen: Stem = "stride1" if stem == "stride1" else "stride2"
-    spec = EncoderSpec(stem=chosen, image_size=size, mean=mean, std=std)
+    name, weights = config.name or DEFAULT, config.weights
+    spec = EncoderSpec(architecture=name, stem=chosen, image_size=size, mean=mean, std=std)
     encoder = build_encoder(weights, spec, seed=seed)
+    if config.name not in (None, encoder.spec.architecture):
+        raise InvalidValueError(
+            f"Expected --encoder.name {encoder.spec.architecture}, which the encoder in {weights} "
+            f"is, got {config.name}: leave it out."
+        )
     if stem not in ("auto", encoder.spec.stem):
         raise InvalidValueError(
             f"Expected `stem` {encoder.spec.stem}, with which the encoder in {weights} was "

@@ -6,13 +6,32 @@ arXiv:2002.05709, Algorithm 1. Loss and projection head are lightly's.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
+from tyro.conf import arg
+
+from hybridq.config import SslConfig
+from hybridq.models.ssl.entry import Method, SslEntry
+
+if TYPE_CHECKING:
+    from hybridq.models.encoders.encoder import Encoder
 
 
-class SimCLR(nn.Module):
+class SimclrConfig(SslConfig):
+    """What SimCLR can be told."""
+
+    temperature: Annotated[float, arg(prefix_name=False)] = Field(0.2, ge=0.001, le=100)
+    """Temperature of the loss, NT-Xent (arXiv:2002.05709, equation 1)."""
+    hidden_dim: Annotated[int, arg(prefix_name=False)] = Field(512, ge=1, le=16_384)
+    """Width of the projection head's hidden layer."""
+    projection_dim: Annotated[int, arg(prefix_name=False)] = Field(128, ge=1, le=16_384)
+    """Length of the projected vectors that NT-Xent compares."""
+
+
+class SimCLR(Method):
     """An encoder with a projection head and the NT-Xent loss.
 
     Args:
@@ -36,11 +55,10 @@ class SimCLR(nn.Module):
         gather: bool = False,
         batch_norm: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(backbone)
         from lightly.loss import NTXentLoss
         from lightly.models.modules.heads import SimCLRProjectionHead
 
-        self.backbone = backbone
         self.projection: nn.Module = SimCLRProjectionHead(
             in_features, hidden_dim, projection_dim, batch_norm=batch_norm
         )
@@ -59,3 +77,17 @@ class SimCLR(nn.Module):
         first, second = projected.chunk(2)
         loss: Tensor = self.criterion(first, second)
         return loss
+
+
+def build_simclr(encoder: Encoder, config: SimclrConfig) -> SimCLR:
+    """Put SimCLR's projection head and loss on an encoder."""
+    return SimCLR(
+        encoder,
+        in_features=encoder.num_features,
+        hidden_dim=config.hidden_dim,
+        projection_dim=config.projection_dim,
+        temperature=config.temperature,
+    )
+
+
+SIMCLR = SslEntry(SimclrConfig, build_simclr, "SimCLR", "NT-Xent loss")

@@ -99,7 +99,7 @@ def features(
 
 NAMED = {
     "untrained": "encoder with random weights",
-    "pretrained": "after SimCLR",
+    "pretrained": "after pretraining",
     "encoder": "encoder of this model",
     "before": "before the layer (angles)",
     "after": "after the layer (its outputs)",

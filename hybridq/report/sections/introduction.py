@@ -31,7 +31,10 @@ GLOSSARY = (
     ("pqc_untrained, pqc_random", "The circuit's weights stay as drawn: near 0, or anywhere."),
     ("random encoder", "The encoder's weights stay as drawn; only the head is trained."),
     ("from scratch", "The whole network is trained with the labels alone, from random weights."),
-    ("SimCLR", "The encoder was pretrained on the train images without their labels."),
+    (
+        "SimCLR, BYOL, VICReg",
+        "The encoder was pretrained on the train images without their labels.",
+    ),
     ("frozen", "The encoder stays as pretraining left it; only the head sees labels."),
     ("fine-tuned, whole network", "Encoder and head are trained together with the labels."),
     ("raw pixels", "A logistic regression on the grey values, without any encoder."),

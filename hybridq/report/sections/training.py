@@ -25,7 +25,7 @@ CURVES: tuple[tuple[Kind, str, str, str], ...] = (
     ("finetune", "loss", "Fine-tuning", "training loss"),
     ("finetune", "val_loss", "Fine-tuning", "validation loss"),
     ("finetune", "val_auc", "Fine-tuning", "validation AUC"),
-    ("pretrain", "loss", "SimCLR pretraining", "NT-Xent loss"),
+    ("pretrain", "loss", "Pretraining", "loss of the method"),
 )
 """Kind of run, key in its metrics, what was trained, what is drawn."""
 

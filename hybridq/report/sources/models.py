@@ -79,7 +79,7 @@ def lead_model(models: Sequence[Trained], sources: Sources) -> Trained | None:
         for trained in models
         if trained.source.followed
         and quantum_modules(trained.model.head)
-        and trained.run.encoder != "none"
+        and trained.run.encoder.weights != "none"
     ]
     return next(iter([*named, *study, *models]), None)
 

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hybridq.models.checkpoint import read_spec
+from hybridq.models.ssl import ssl_label
 from hybridq.report.sources.naming import data_name, model_name
-from hybridq.report.sources.sources import ORIGINS, Source, Sources
+from hybridq.report.sources.sources import Source, Sources
 
 IGNORED = (
     "seed",
@@ -109,12 +111,17 @@ def _phrases(pairs: Iterable[tuple[str, str]]) -> list[str]:
 def _base(source: Source) -> str:
     config = source.config
     if source.kind == "pretrain":
-        return f"SimCLR on {data_name(config['data'])}"
+        method = ssl_label(config.get("ssl", {}).get("name", "simclr"))
+        return f"{method} on {data_name(config['data'])}"
     if config.get("start") is not None:
         return f"trained on from a run, {config['head']['name']}"
-    encoder = config["encoder"]
-    start = encoder if encoder in ORIGINS else "simclr"
-    return model_name(start, config["head"]["name"], frozen=config["freeze_encoder"])
+    spec = read_spec(source.folder).encoder
+    return model_name(
+        spec.weights,
+        config["head"]["name"],
+        frozen=config["freeze_encoder"],
+        network=spec.architecture,
+    )
 
 
 def _fields(source: Source, sources: Sources) -> dict[str, str]:
@@ -130,6 +137,10 @@ def _flat(config: Mapping[str, Any], source: Source, sources: Sources) -> dict[s
     """Fields of a source's config; a run that it begins with, by the fields of that run's own."""
     found = {}
     for field, value in config.items():
+        if field == "encoder":
+            if value["name"] is not None:
+                found["encoder.name"] = value["name"]
+            value = value["weights"]
         run = sources.named_by(source, field) if field in ("encoder", "start") else None
         if run is not None:
             found[field] = "pretrained"

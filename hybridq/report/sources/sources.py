@@ -164,7 +164,8 @@ def _names(source: Source) -> list[str]:
 
 def _named(source: Source, field: str) -> str | None:
     """The run that a field of a config names, as it stands there; None if it names none."""
-    name: str | None = source.config.get(field)
+    value: Any = source.config.get(field)
+    name: str | None = value["weights"] if isinstance(value, dict) else value
     return None if name in ORIGINS else name
 
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hybridq.config import AblationStudyConfig, PretrainConfig
+from hybridq.config import AblationStudyConfig, EncoderConfig, PretrainConfig
 from hybridq.data import SPLITS, ImageData, load_data
 from hybridq.evaluation.views import Views, views_of
 from hybridq.models.encoders.encoder import Encoder, random_encoder_like
@@ -172,14 +172,15 @@ class FeatureWork:
     def _encoder(self, data: ImageData) -> Encoder:
         images = data.splits["train"].images
         size = self.config.image_size
-        trained = encoder_for(images, str(self.run), image_size=size, stem="auto", seed=self.seed)
+        own = EncoderConfig(weights=str(self.run))
+        trained = encoder_for(images, own, image_size=size, stem="auto", seed=self.seed)
         if self.kind == "simclr":
             return trained
         if self.kind == "random":
             return random_encoder_like(trained, self.seed)
         return encoder_for(
             images,
-            self.kind,
+            EncoderConfig(weights=self.kind, name=trained.spec.architecture),
             image_size=trained.spec.image_size,
             stem=trained.spec.stem,
             seed=self.seed,

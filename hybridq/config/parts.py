@@ -1,0 +1,69 @@
+"""Configs of the parts that are chosen by name: each is that of the entry it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BeforeValidator, SerializeAsAny, ValidationError
+
+from hybridq.config.base import EncoderConfig, HeadConfig, SslConfig
+from hybridq.config.choices import CHOICES, find_entry
+
+
+def head_config(name: str = CHOICES["head"].usual, **fields: Any) -> HeadConfig:
+    """Make the config of a head.
+
+    Args:
+        name: Of an entry in `HEADS`, of another distribution, or `package.module:entry`.
+        **fields: What the head can be told.
+
+    Raises:
+        InvalidValueError: If there is no such head.
+        ValidationError: If it cannot be told that.
+    """
+    config: HeadConfig = find_entry("head", name).config.model_validate({"name": name, **fields})
+    return config
+
+
+def ssl_config(name: str = CHOICES["ssl"].usual, **fields: Any) -> SslConfig:
+    """Make the config of a self-supervised method.
+
+    Args:
+        name: Of an entry in `SSL`, of another distribution, or `package.module:entry`.
+        **fields: What the method can be told.
+
+    Raises:
+        InvalidValueError: If there is no such method.
+        ValidationError: If it cannot be told that.
+    """
+    config: SslConfig = find_entry("ssl", name).config.model_validate({"name": name, **fields})
+    return config
+
+
+def _reader(make: Callable[..., Any]) -> BeforeValidator:
+    """Turn the fields of a config into the config of the part that they name."""
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        try:
+            return make(**value)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise ValueError(f"{first['msg']} in {'.'.join(map(str, first['loc']))}") from error
+
+    return BeforeValidator(read)
+
+
+def _read_encoder(value: Any) -> Any:
+    """Take the weights alone for a config, as earlier versions wrote it."""
+    return EncoderConfig(weights=value) if isinstance(value, str) else value
+
+
+HeadChoice: TypeAlias = Annotated[SerializeAsAny[HeadConfig], _reader(head_config)]
+"""A field that holds the config of any head."""
+SslChoice: TypeAlias = Annotated[SerializeAsAny[SslConfig], _reader(ssl_config)]
+"""A field that holds the config of any self-supervised method."""
+EncoderChoice: TypeAlias = Annotated[EncoderConfig, BeforeValidator(_read_encoder)]
+"""A field that holds what encoder a training begins with."""
