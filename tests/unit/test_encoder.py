@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torchvision.models import mobilenet_v2
 
+from hybridq.config import EncoderConfig
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError, UnavailableError
 from hybridq.models.encoders import encoder as backbone
 from hybridq.models.encoders.build import build_encoder
@@ -122,13 +123,13 @@ def test_the_weights_do_not_depend_on_the_global_generator():
 )
 def test_small_images_are_enlarged_unless_the_stem_does_it(side, asked, size, stem):
     data = np.zeros((2, side, side + 1, 1), np.uint8)
-    spec = encoder_for(data, "none", image_size=None, stem=asked, seed=0).spec
+    spec = encoder_for(data, EncoderConfig(), image_size=None, stem=asked, seed=0).spec
     assert (spec.image_size, spec.stem) == (size, stem)
 
 
 def test_a_given_input_size_is_kept():
     data = np.zeros((2, 28, 28, 1), np.uint8)
-    spec = encoder_for(data, "none", image_size=28, stem="auto", seed=0).spec
+    spec = encoder_for(data, EncoderConfig(), image_size=28, stem="auto", seed=0).spec
     assert (spec.image_size, spec.stem) == (28, "stride2")
 
 
@@ -145,7 +146,9 @@ def test_given_weights_take_images_at_the_size_asked_for(tmp_path):
     saved = Encoder(SPEC, generator_seed=3)
     save_encoder(saved, tmp_path / "encoder.safetensors")
     data = np.random.default_rng(0).integers(0, 256, (4, 28, 28, 1), np.uint8)
-    encoder = encoder_for(data, str(tmp_path), image_size=48, stem="auto", seed=0)
+    encoder = encoder_for(
+        data, EncoderConfig(weights=str(tmp_path)), image_size=48, stem="auto", seed=0
+    )
     assert encoder.spec == SPEC.model_copy(update={"image_size": 48})
     assert encoder.prepare(data).shape == (4, 3, 48, 48)
     for name, value in saved.state_dict().items():
@@ -157,7 +160,7 @@ def test_given_weights_of_another_stem_are_refused(tmp_path):
     other = "stride2" if SPEC.stem == "stride1" else "stride1"
     data = np.zeros((2, 28, 28, 1), np.uint8)
     with pytest.raises(InvalidValueError, match=f"Expected `stem` {SPEC.stem}, .*got {other}"):
-        encoder_for(data, str(tmp_path), image_size=None, stem=other, seed=0)
+        encoder_for(data, EncoderConfig(weights=str(tmp_path)), image_size=None, stem=other, seed=0)
 
 
 def test_a_frozen_encoder_keeps_its_batch_norm_through_training():

@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from hybridq.cli.main import main
+from hybridq.config import EncoderConfig
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.metrics.scores import confidence_bins
 from hybridq.evaluation.plots import save_figures
@@ -358,17 +359,17 @@ def test_an_edited_spec_is_refused(tmp_path):
 def test_images_too_small_or_too_large_for_an_encoder(side, got):
     images = np.zeros((1, side, side, 1), dtype=np.uint8)
     refused(
-        lambda: encoder_for(images, "none", image_size=None, stem="auto", seed=0),
+        lambda: encoder_for(images, EncoderConfig(), image_size=None, stem="auto", seed=0),
         got,
         "--image-size",
     )
-    whole = encoder_for(images, "none", image_size=16, stem="auto", seed=0)
+    whole = encoder_for(images, EncoderConfig(), image_size=16, stem="auto", seed=0)
     assert whole.spec.image_size == 16
 
 
 def test_white_images_have_a_mean_in_range():
     images = np.full((3, 7, 5, 3), 255, dtype=np.uint8)
-    spec = encoder_for(images, "none", image_size=16, stem="auto", seed=0).spec
+    spec = encoder_for(images, EncoderConfig(), image_size=16, stem="auto", seed=0).spec
     assert spec.mean == (1.0, 1.0, 1.0)
     assert EncoderSpec.model_validate(spec.model_dump()) == spec
 
