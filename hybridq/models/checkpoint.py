@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import torch
 from pydantic import Field, ValidationError, model_validator
+from torch import Tensor
 
 from hybridq.config import Config, HeadChoice
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.models.classifier import HybridClassifier, build_model
 from hybridq.models.encoders.encoder import Encoder, EncoderSpec
-from hybridq.models.heads import head_entry, num_trainable
+from hybridq.models.heads import head_entry, is_fitted, num_trainable
 from hybridq.quantum.modules import CircuitInfo, circuits_of
 from hybridq.runs.folder import check_finished, check_recorded
 from hybridq.utils.files import read_json, write_json, write_text
@@ -26,8 +28,6 @@ from hybridq.utils.weights import (
 )
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from hybridq.quantum import Executable
 
 RETRAIN = "train it again with `hybridq finetune`."
@@ -186,6 +186,8 @@ def take_weights(model: HybridClassifier, run: Path) -> None:
     """
     state = _read_weights(run)
     path = model_folder(run) / WEIGHTS
+    if is_fitted(model.head):
+        _make_room(model, state)
     try:
         model.load_state_dict(state, strict=True)
     except RuntimeError as error:
@@ -193,6 +195,15 @@ def take_weights(model: HybridClassifier, run: Path) -> None:
             f"Expected weights of a model of the same encoder and head in {path}, got others: "
             f"{path.parent / CONFIG} says what they are of."
         ) from error
+
+
+def _make_room(model: HybridClassifier, state: dict[str, Tensor]) -> None:
+    """Give the buffers of a head that is fitted in closed form the shapes of what it has kept."""
+    for path, part in model.head.named_modules():
+        for name, buffer in part.named_buffers(recurse=False):
+            kept = state.get(".".join(filter(None, ("head", path, name))))
+            if kept is not None and kept.shape != buffer.shape:
+                setattr(part, name, torch.empty_like(kept))
 
 
 def _read_weights(run: Path) -> dict[str, Tensor]:

@@ -23,11 +23,12 @@ from hybridq.data.provenance import hashes_of_splits
 from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, hashes_of, save_model
 from hybridq.models.classifier import HybridClassifier, head_summary, probabilities
-from hybridq.models.heads import num_trainable
+from hybridq.models.heads import is_fitted, num_trainable
 from hybridq.models.ssl.augment import Augment
 from hybridq.records.results import read_epochs
 from hybridq.runs.recorded import check_same_data, recorded, resumed
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
+from hybridq.training.closed_form import check_fitted, fit_head
 from hybridq.training.compute import check_compute, check_training_memory
 from hybridq.training.criteria import auc_metric, defined_aucs, loss_function
 from hybridq.training.curriculum import check_circuits, check_curriculum, curriculum_for
@@ -268,6 +269,7 @@ def finetune(config: FinetuneConfig) -> Path:
         )
     model = initial_model(config, data)
     check_circuits(config, model)
+    check_fitted(config, model)
     backend, note = open_for_training(config, model, resume)
     with backend:
         model.use_backend(backend)
@@ -337,11 +339,15 @@ def _train(
         if lacking := listed(absent_classes(data, "val")):
             told = "told as 0" if data.num_classes == 2 else "left out of the mean"
             logger.warning("no %s in validation: its AUC is undefined, and %s", lacking, told)
-        try:
-            fit(trainer, module, resume)
-        finally:
-            if stages is not None:
-                stages.close()
+        if is_fitted(model.head):
+            if folder is not None and trainer.is_global_zero:
+                keeper.kept = fit_head(module, folder, spec)
+        else:
+            try:
+                fit(trainer, module, resume)
+            finally:
+                if stages is not None:
+                    stages.close()
         if folder is not None and trainer.is_global_zero:
             result = {
                 "kept": keeper.kept,

@@ -137,7 +137,11 @@ def test_the_stem_and_size_of_given_weights_are_kept(tmp_path):
     save_encoder(Encoder(SPEC), tmp_path / "encoder.safetensors")
     data = np.zeros((2, 28, 28, 1), np.uint8)
     spec = encoder_for(
-        data, str(tmp_path / "encoder.safetensors"), image_size=None, stem="auto", seed=0
+        data,
+        EncoderConfig(weights=str(tmp_path / "encoder.safetensors")),
+        image_size=None,
+        stem="auto",
+        seed=0,
     ).spec
     assert (spec.image_size, spec.stem) == (SPEC.image_size, SPEC.stem)
 

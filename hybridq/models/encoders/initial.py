@@ -10,7 +10,14 @@ from hybridq.config.base import MAX_IMAGE_SIZE
 from hybridq.data.transforms import channel_statistics
 from hybridq.errors import InvalidValueError
 from hybridq.models.encoders.build import build_encoder
-from hybridq.models.encoders.encoder import DEFAULT, LEAST_SIZE, Encoder, EncoderSpec, Stem
+from hybridq.models.encoders.encoder import (
+    DEFAULT,
+    LEAST_SIZE,
+    Encoder,
+    EncoderSpec,
+    Stem,
+    encoder_entry,
+)
 
 SMALL_SIDE = 64
 """Side in pixels below which images are enlarged."""
@@ -50,6 +57,7 @@ def encoder_for(
     mean, std = channel_statistics(images)
     chosen: Stem = "stride1" if stem == "stride1" else "stride2"
     name, weights = config.name or DEFAULT, config.weights
+    encoder_entry(name)  # an unknown name is told here
     spec = EncoderSpec(architecture=name, stem=chosen, image_size=size, mean=mean, std=std)
     encoder = build_encoder(weights, spec, seed=seed)
     if config.name not in (None, encoder.spec.architecture):

@@ -34,6 +34,7 @@ __all__ = [
     "circuit_parameters",
     "control_of",
     "head_entry",
+    "is_fitted",
     "match_counts",
     "match_summary",
     "num_trainable",
@@ -61,6 +62,14 @@ def head_entry(name: str) -> HeadEntry:
     """
     found: HeadEntry = find_entry("head", name)
     return found
+
+
+def is_fitted(head: nn.Module) -> bool:
+    """Whether a head is fitted in closed form, by `head.fit(features, labels)`.
+
+    Such a head keeps what it has fitted as buffers, of whatever shape.
+    """
+    return callable(getattr(head, "fit", None))
 
 
 def control_of(name: str) -> str | None:

@@ -1,0 +1,71 @@
+"""Heads that are fitted in closed form, on the features of a frozen encoder."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from hybridq.config import FinetuneConfig
+from hybridq.errors import InvalidValueError
+from hybridq.models.checkpoint import ModelSpec, save_model
+from hybridq.models.classifier import HybridClassifier, probabilities
+from hybridq.models.heads import is_fitted
+from hybridq.training.criteria import defined_aucs
+from hybridq.utils.files import write_jsonl
+from hybridq.utils.finite import check_finite
+
+if TYPE_CHECKING:
+    from hybridq.training.finetune import FinetuneModule
+
+BATCH = 128
+
+
+def check_fitted(config: FinetuneConfig, model: HybridClassifier) -> None:
+    """Refuse to train the encoder below a head that is fitted in closed form.
+
+    Raises:
+        InvalidValueError: If that is what is asked for.
+    """
+    if is_fitted(model.head) and not config.freeze_encoder:
+        raise InvalidValueError(
+            f"Expected --freeze-encoder with head {config.head.name}, which is fitted in closed "
+            "form and gives the encoder no gradient, got a trained encoder: add --freeze-encoder."
+        )
+
+
+@torch.no_grad()
+def fit_head(module: FinetuneModule, folder: Path, spec: ModelSpec) -> dict[str, float]:
+    """Fit the head on the labelled features, and keep the model and its figures on validation.
+
+    Args:
+        module: Holds the model, and features and labels of both splits.
+        folder: The run folder.
+        spec: What is written beside the weights.
+
+    Returns:
+        Epoch, validation AUC and loss, as of a training that keeps its one epoch.
+    """
+    started = time.perf_counter()
+    head = module.model.head.eval()
+    head.fit(module.train_inputs, module.train_labels)  # type: ignore[operator]
+    logits = torch.cat([head(part) for part in module.val_inputs.split(BATCH)])  # type: ignore[no-untyped-call]
+    check_finite("logits", logits)
+    scores = probabilities(logits.double(), multilabel=module.multilabel)
+    module.val_auc.update(scores[:, 1] if module.binary else scores, module.val_labels)
+    values = module.val_auc.compute().float().reshape(-1)
+    defined = defined_aucs(module.val_labels, values.numel())
+    kept = {
+        "epoch": 0.0,
+        "val_auc": float(values[defined].mean()) if defined.any() else 0.0,
+        "val_loss": float(module.criterion(logits.float(), module.val_labels)),
+    }
+    save_model(folder / "model", module.model, spec)
+    row = {**kept, "epoch": 0, "loss": kept["val_loss"], "learning_rate": 0.0}
+    train = torch.cat([head(part) for part in module.train_inputs.split(BATCH)])  # type: ignore[no-untyped-call]
+    row["loss"] = float(module.criterion(train.float(), module.train_labels))
+    row["seconds"] = round(time.perf_counter() - started, 3)
+    write_jsonl(folder / "metrics.jsonl", [row])
+    return kept
