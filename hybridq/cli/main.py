@@ -34,6 +34,7 @@ from hybridq.utils.memory import keep_freed_memory
 from hybridq.utils.outside import outside_cause, space_error
 from hybridq.utils.pseudonyms import forget_names
 
+DISTRIBUTION = "hybridq-med"
 EXIT_FAILED = 1
 EXIT_WRONG_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -116,6 +117,7 @@ def run(arguments: list[str]) -> int:
         return 0 if arguments else EXIT_WRONG_INPUT
     if arguments[0] == "--version":
         print(f"hybridq {__version__}")
+        warn_of_others()
         return 0
     name, rest = find_command(arguments)
     command = COMMANDS[name]
@@ -128,6 +130,20 @@ def run(arguments: list[str]) -> int:
     module, function = command.function.split(":")
     code: int = getattr(importlib.import_module(module), function)(settings)
     return code
+
+
+def warn_of_others() -> None:
+    """Warn where another distribution has files in our package, as PyPI's `hybridq` does."""
+    from importlib.metadata import packages_distributions
+
+    others = {*packages_distributions().get("hybridq", [])} - {DISTRIBUTION}
+    if others:
+        names = " ".join(sorted(others))
+        print(
+            f"hybridq: warning: Expected files of {DISTRIBUTION} alone in the package hybridq, got "
+            f"some of {names} too: pip uninstall {names}, then install {DISTRIBUTION} again.",
+            file=sys.stderr,
+        )
 
 
 @contextlib.contextmanager

@@ -512,6 +512,36 @@ def test_usage_and_version(run):
     assert run("--version") == (0, f"hybridq {__version__}\n", "")
 
 
+def test_another_distribution_in_the_same_package_is_told(tmp_path, monkeypatch):
+    """PyPI has an unrelated `hybridq`."""
+    done = subprocess.run([sys.executable, "-m", "hybridq", "--version"], capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    folder = tmp_path / "hybridq-0.8.2.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: hybridq\nVersion: 0.8.2\n")
+    (folder / "top_level.txt").write_text("hybridq\n")
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, "-m", "hybridq", "--version"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert done.stdout == f"hybridq {__version__}\n"
+    assert "got some of hybridq too: pip uninstall hybridq, then" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_project_with_a_package_named_backends_is_no_trap(tmp_path):
+    """`python -m` and notebooks put the working folder first."""
+    (tmp_path / "backends").mkdir()
+    (tmp_path / "backends" / "__init__.py").write_text("raise SystemExit('not this one')\n")
+    for arguments in (["-m", "hybridq", "backends", "list"], ["-c", "import hybridq.quantum"]):
+        done = subprocess.run([sys.executable, *arguments], cwd=tmp_path, capture_output=True)
+        assert (done.returncode, done.stderr) == (0, b""), arguments
+
+
 def test_help_is_quick_to_load():
     """`hybridq --help` imports none of the heavy packages."""
     script = (
