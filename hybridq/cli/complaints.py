@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-PREFIXES = {"HeadConfig": "head.", "AugmentConfig": "augment."}
-"""What stands before the fields of a nested config on the command line."""
+from hybridq.config.parts import PART
 
 
 def pydantic_line(error: ValidationError) -> str:
     """The first complaint of pydantic in one line."""
-    first = error.errors(include_url=False)[0]
+    first: dict[str, Any] = dict(error.errors(include_url=False)[0])
+    if first["type"] == PART:  # what is wrong is in the part
+        first = {**first["ctx"], "loc": (*first["loc"], *first["ctx"]["loc"])}
     place = ".".join(str(part) for part in first["loc"])
     if not place.isprintable():
         place = repr(place)
@@ -45,7 +47,21 @@ def shortened(text: str) -> str:
     return text if len(text) <= 120 else text[:120] + "..."
 
 
-def explain(message: str, name: str) -> str:
+def flags_of(model: type[BaseModel]) -> dict[tuple[str, str], str]:
+    """The flag of each field of a command's config, by the names of the class and the field."""
+    found = {}
+    for name, field in model.model_fields.items():
+        found[model.__name__, name] = f"--{name.replace('_', '-')}"
+        nested = field.annotation
+        if isinstance(nested, type) and issubclass(nested, BaseModel):
+            for inner, about in nested.model_fields.items():
+                alone = any(getattr(one, "prefix_name", None) is False for one in about.metadata)
+                prefix = "" if alone else f"{name}."
+                found[nested.__name__, inner] = f"--{prefix}{inner.replace('_', '-')}"
+    return found
+
+
+def explain(message: str, name: str, model: type[BaseModel]) -> str:
     """What tyro printed in a box, in one line."""
     lines = [re.sub(r"[╭╮╰╯│─]+", " ", line).strip() for line in message.splitlines()]
     lines = [line for line in lines if line and not line.startswith("For full helptext")]
@@ -61,8 +77,8 @@ def explain(message: str, name: str) -> str:
         r"validation errors? for (\w+) (\S+) (.+?) \[type=\w+, input_value=(.+?), input_type", text
     )
     if complaint:
-        model, field, complaint_text, got = complaint.groups()
-        flag = f"--{PREFIXES.get(model, '')}{field.replace('_', '-')}"
+        place, field, complaint_text, got = complaint.groups()
+        flag = flags_of(model).get((place, field), f"--{field.replace('_', '-')}")
         return (
             f"{said(complaint_text)} for {flag}, got {shortened(got)}: see hybridq {name} --help."
         )

@@ -257,7 +257,7 @@ def parse(name: str, model: type[config.Config], arguments: list[str]) -> config
     except SystemExit as stop:
         if not stop.code:
             raise
-        raise InvalidValueError(explain(captured.getvalue(), name)) from stop
+        raise InvalidValueError(explain(captured.getvalue(), name, model)) from stop
     finally:
         if width is None:
             os.environ.pop("COLUMNS", None)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, SerializeAsAny, ValidationError
+from pydantic_core import PydanticCustomError
 
 from hybridq.config.base import EncoderConfig, HeadConfig, SslConfig
 from hybridq.config.choices import CHOICES, find_entry
+
+PART: Literal["part"] = "part"
+"""Type of the error of a part that was chosen by name; its context is the error within."""
 
 
 def head_config(name: str = CHOICES["head"].usual, **fields: Any) -> HeadConfig:
@@ -51,7 +55,7 @@ def _reader(make: Callable[..., Any]) -> BeforeValidator:
             return make(**value)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            raise ValueError(f"{first['msg']} in {'.'.join(map(str, first['loc']))}") from error
+            raise PydanticCustomError(PART, "{msg} in {loc}", dict(first)) from error
 
     return BeforeValidator(read)
 

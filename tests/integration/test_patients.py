@@ -169,7 +169,7 @@ def test_going_on_needs_the_same_data_and_key(
 
 def test_records_without_pseudonyms_are_told_and_not_hidden_later(patients, key, isolated, capsys):
     data = ("--data", str(patients))
-    assert cli.main(["finetune", *data, *SMALL, *HEAD, "--head", "linear"]) == 0
+    assert cli.main(["finetune", *data, *SMALL, "--freeze-encoder", "--head", "linear"]) == 0
     out, err = capsys.readouterr()
     run = out.splitlines()[-1]
     assert err.count("recorded as they are; --pseudonyms records") == 1

@@ -762,7 +762,7 @@ def test_pretrain_finetune_evaluate(run):
     )  # fmt: skip
     assert code == 0
     folder = Path(out.strip())
-    assert json.loads((folder / "config.json").read_text())["encoder"] == str(encoder)
+    assert json.loads((folder / "config.json").read_text())["encoder"]["weights"] == str(encoder)
     code, out, _ = run("evaluate", folder, "--resamples", 100, "--no-baselines")
     assert code == 0
     lines = out.splitlines()

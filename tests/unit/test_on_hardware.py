@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hybridq.config import ComputeConfig, FinetuneConfig, head_config
+from hybridq.config import ComputeConfig, EncoderConfig, FinetuneConfig, head_config
 from hybridq.errors import InvalidValueError
 from hybridq.training.finetune import finetune
 from hybridq_backends import open_backend
@@ -114,7 +114,8 @@ def test_training_begins_with_the_weights_of_a_run(config, finetuned_pqc, finetu
 
     from hybridq.models.checkpoint import load_model
 
-    slow = {"epochs": 1, "backend": "statevector", "start": finetuned_pqc, "encoder": "none"}
+    slow = {"epochs": 1, "backend": "statevector", "start": finetuned_pqc}
+    slow["encoder"] = EncoderConfig()
     rates = {"learning_rate": 1e-9, "head_learning_rate": 1e-9, "quantum_learning_rate": 1e-9}
     folder = finetune(changed(config, **slow, **rates))
     with open_backend("statevector") as exact:

@@ -118,8 +118,8 @@ def test_images_are_kept_as_they_are_stored(freeze):
     """Once, in bytes, and prepared by the batch; of a frozen encoder the features are kept."""
     config = FinetuneConfig(data=PHANTOM, head=head_config(name="linear"), freeze_encoder=freeze)
     data = load_data(PHANTOM, splits=("train", "val"))
-    with open_backend(config.backend) as backend:
-        model = initial_model(config, data, backend)
+    with open_backend(config.backend):
+        model = initial_model(config, data)
     module = FinetuneModule(config, model, data.splits["train"], data).eval()
     for kept, split in ((module.val_inputs, "val"), (module.train_inputs, "train")):
         images = data.splits[split].images
@@ -151,8 +151,8 @@ def test_every_parameter_is_in_one_group(head, freeze):
         weight_decay=0.07,
     )
     data = load_data(PHANTOM, splits=("train", "val"))
-    with open_backend(config.backend) as backend:
-        model = initial_model(config, data, backend)
+    with open_backend(config.backend):
+        model = initial_model(config, data)
     module = FinetuneModule(config, model, data.splits["train"], data)
     module.trainer = type("Fake", (), {"estimated_stepping_batches": 30})()
     groups = module.configure_optimizers()["optimizer"].param_groups
@@ -217,7 +217,7 @@ def test_validation_auc_is_that_of_the_report(task, size, save_npz, monkeypatch)
     }[task]()
     data = load_data(str(source), splits=("train", "val"))
     config = FinetuneConfig(data=PHANTOM, head=head_config(name="linear"), freeze_encoder=True)
-    model = initial_model(config, data, open_backend("statevector"))
+    model = initial_model(config, data)
     module = FinetuneModule(config, model, data.splits["train"], data)
     val = data.splits["val"].labels
     shape = (len(val), data.num_classes)
@@ -497,7 +497,14 @@ def test_card_tells_the_circuit_of_quantum_heads_alone(finetuned_pqc, finetuned_
         for run in (finetuned_pqc, finetuned_control)
     ]
     assert "ansatz ry_cz" in cards[0]
-    assert cards[1] == "| Head | name mlp, num_qubits 2, num_layers 1 |"
+    assert cards[0].startswith("| Head | quantum bottleneck: name pqc, num_qubits 2, ")
+    assert cards[1].startswith("| Head | control of the quantum bottleneck: name mlp, ")
+    circuits = [
+        (run / "model" / "MODEL_CARD.md").read_text().partition("| Circuits | ")[2].split(" |")[0]
+        for run in (finetuned_pqc, finetuned_control)
+    ]
+    assert circuits[0].startswith("2 qubits, ")
+    assert circuits[1] == "none"
 
 
 def test_finetuning_leaves_a_whole_run_folder(whole_finetuning):
@@ -723,9 +730,9 @@ def test_the_loss_of_a_row_is_the_mean_of_its_steps(tmp_path, monkeypatch):
 
 def test_heads_differ_between_seeds_alone():
     data = load_data(PHANTOM, splits=("train", "val"))
-    with open_backend("aer_statevector") as backend:
+    with open_backend("aer_statevector"):
         heads = [
-            initial_model(FinetuneConfig(data=PHANTOM, head=PQC, seed=seed), data, backend).head
+            initial_model(FinetuneConfig(data=PHANTOM, head=PQC, seed=seed), data).head
             for seed in (0, 0, 1)
         ]
     for name, value in heads[0].state_dict().items():
@@ -875,9 +882,9 @@ def test_training_on_from_a_run_keeps_what_its_encoder_is(tmp_path):
     frozen = finetuning(tmp_path, start=start, freeze_encoder=True, epochs=1)
     larger = finetuning(tmp_path, start=start, image_size=32, epochs=1)
     data = load_data(PHANTOM, splits=("train", "val"))
-    with open_backend("statevector") as backend:
-        assert initial_model(frozen, data, backend).encoder.spec == spec
-        changed = initial_model(larger, data, backend).encoder.spec
+    with open_backend("statevector"):
+        assert initial_model(frozen, data).encoder.spec == spec
+        changed = initial_model(larger, data).encoder.spec
     assert spec.stem == "stride1"
     assert spec.crop_pct == pytest.approx(0.75**0.5)
     assert changed == spec.model_copy(
@@ -1031,7 +1038,7 @@ def test_a_curriculum_trains_each_stage_at_its_noise_scale(tmp_path, pretrained,
 
     monkeypatch.setattr(HybridClassifier, "use_backend", record)
     staged = curriculum_run(tmp_path, pretrained)
-    assert scales == [0.0, 2.0, 4.0, 1.0]  # and its own again at the end
+    assert scales == [1.0, 0.0, 2.0, 4.0, 1.0]  # its own before and after
     constant = curriculum_run(tmp_path, pretrained, noise_curriculum="3")
     direct = curriculum_run(
         tmp_path, pretrained, noise_curriculum=None, backend=f"{NOISY},noise_scale=3"

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hybridq.config import AblationStudyConfig, FinetuneConfig, HeadConfig
+from hybridq.config import AblationStudyConfig, EncoderConfig, FinetuneConfig, HeadConfig
 from hybridq.evaluation.evaluate import classify, threshold_for
 from hybridq.evaluation.metrics.scores import auc
 from hybridq.models.checkpoint import load_model
@@ -103,8 +103,10 @@ class WholeWork:
 
     def _recipe(self, images: int) -> FinetuneConfig:
         spec = load_encoder(self.run).spec
+        pretrained = {"encoder": EncoderConfig(weights=str(self.run))}
         head: HeadConfig = frozen_arms(self.config)[self.head].head
-        scratch = {"encoder": "none", "stem": spec.stem}
+        network = EncoderConfig(name=spec.architecture)
+        scratch = {"encoder": network, "stem": spec.stem}
         recipe = FinetuneConfig(
             pseudonyms=self.config.pseudonyms,
             pseudonym_key=self.config.pseudonym_key,
@@ -117,7 +119,7 @@ class WholeWork:
             seed=self.seed,
             runs=self.folder / "whole",
             name=self.name,
-        ).model_copy(update=scratch if self.start == "scratch" else {"encoder": str(self.run)})
+        ).model_copy(update=scratch if self.start == "scratch" else pretrained)
         epochs = math.ceil(self.config.whole_steps / _steps(images, recipe))
         every = max(1, epochs // PAUSES)
         epochs = every * math.ceil(epochs / every)

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 from hybridq.config import FinetuneConfig, PretrainConfig
+from hybridq.models.checkpoint import ModelSpec
+from hybridq.models.encoders.encoder import EncoderSpec
 from hybridq.report.sources.sources import Source, Sources
+from hybridq.utils.files import write_json
 
 CLASSES = ["malignant", "benign"]
 
@@ -26,6 +29,19 @@ def make_source(tmp_path):
         if kind in ("pretrain", "finetune"):
             model = {"pretrain": PretrainConfig, "finetune": FinetuneConfig}[kind]
             config = model.model_validate(config).model_dump(mode="json")
+        if kind == "finetune":
+            weights = config["encoder"]["weights"]
+            if weights not in ("none", "imagenet"):
+                weights = "simclr on cells"
+            write_json(
+                folder / "model" / "config.json",
+                ModelSpec(
+                    encoder=EncoderSpec(weights=weights), head=config["head"], task="binary",
+                    class_names=tuple(CLASSES), positive=0, data="cells", data_licence="none",
+                    labels=config["labels"], backend="statevector", seed=config["seed"],
+                ).model_dump(mode="json"),
+            )  # fmt: skip
+            (folder / "model" / "model.safetensors").write_bytes(b"")
         source = Source(f"S{len(made) + 1}", kind, folder, config, {}, result or {})
         made.append(source)
         return source
