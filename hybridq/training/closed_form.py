@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
 
 from hybridq.config import FinetuneConfig
 from hybridq.errors import InvalidValueError
@@ -17,10 +19,21 @@ from hybridq.training.criteria import defined_aucs
 from hybridq.utils.files import write_jsonl
 from hybridq.utils.finite import check_finite
 
-if TYPE_CHECKING:
-    from hybridq.training.finetune import FinetuneModule
-
 BATCH = 128
+
+
+class Supervised(Protocol):
+    """What is asked of a supervised training: its model, and inputs and labels of both splits."""
+
+    model: HybridClassifier
+    train_inputs: Tensor
+    train_labels: Tensor
+    val_inputs: Tensor
+    val_labels: Tensor
+    criterion: nn.Module
+    val_auc: Metric
+    multilabel: bool
+    binary: bool
 
 
 def check_fitted(config: FinetuneConfig, model: HybridClassifier) -> None:
@@ -37,7 +50,7 @@ def check_fitted(config: FinetuneConfig, model: HybridClassifier) -> None:
 
 
 @torch.no_grad()
-def fit_head(module: FinetuneModule, folder: Path, spec: ModelSpec) -> dict[str, float]:
+def fit_head(module: Supervised, folder: Path, spec: ModelSpec) -> dict[str, float]:
     """Fit the head on the labelled features, and keep the model and its figures on validation.
 
     Args:
@@ -51,7 +64,7 @@ def fit_head(module: FinetuneModule, folder: Path, spec: ModelSpec) -> dict[str,
     started = time.perf_counter()
     head = module.model.head.eval()
     head.fit(module.train_inputs, module.train_labels)  # type: ignore[operator]
-    logits = torch.cat([head(part) for part in module.val_inputs.split(BATCH)])  # type: ignore[no-untyped-call]
+    logits = torch.cat([head(part) for part in torch.split(module.val_inputs, BATCH)])
     check_finite("logits", logits)
     scores = probabilities(logits.double(), multilabel=module.multilabel)
     module.val_auc.update(scores[:, 1] if module.binary else scores, module.val_labels)
@@ -64,7 +77,7 @@ def fit_head(module: FinetuneModule, folder: Path, spec: ModelSpec) -> dict[str,
     }
     save_model(folder / "model", module.model, spec)
     row = {**kept, "epoch": 0, "loss": kept["val_loss"], "learning_rate": 0.0}
-    train = torch.cat([head(part) for part in module.train_inputs.split(BATCH)])  # type: ignore[no-untyped-call]
+    train = torch.cat([head(part) for part in torch.split(module.train_inputs, BATCH)])
     row["loss"] = float(module.criterion(train.float(), module.train_labels))
     row["seconds"] = round(time.perf_counter() - started, 3)
     write_jsonl(folder / "metrics.jsonl", [row])

@@ -123,4 +123,4 @@ def test_training_begins_with_the_weights_of_a_run(config, finetuned_pqc, finetu
     for name, weight in one.head.named_parameters():
         torch.testing.assert_close(weight, other.head.get_parameter(name), atol=1e-6, rtol=0)
     with pytest.raises(InvalidValueError, match="same encoder and head"):
-        finetune(changed(config, start=finetuned, encoder="none"))
+        finetune(changed(config, start=finetuned, encoder=EncoderConfig()))
