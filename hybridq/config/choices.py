@@ -109,9 +109,15 @@ def _shipped(kind: str) -> Mapping[str, Any]:
 def _imported(kind: str, name: str) -> Any:
     module, _, attribute = name.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, SyntaxError, ValueError) as error:
         raise InvalidValueError(
             f"Expected the {kind} {name!r} as package.module:entry that can be imported, got "
             f"{type(error).__name__} ({error}): check the name, and install the package."
         ) from error
+    if not callable(getattr(found, "build", None)):
+        raise InvalidValueError(
+            f"Expected the {kind} {name!r} to be an entry with a `build`, got a "
+            f"{type(found).__name__}: name the entry itself, such as package.module:ENTRY."
+        )
+    return found

@@ -86,6 +86,8 @@ def test_a_frozen_encoder_stays_as_it_is(name):
         (("--encoder.name", "resnet19"), "did you mean 'resnet18'?"),
         (("--encoder.name", "timm:nothing"), "Expected "),
         (("--encoder.name", "nowhere.module:entry"), "can be imported"),
+        (("--encoder.name", "os.path:join"), "to be an entry with a `build`, got a function"),
+        (("--ssl", "os.path:join"), "to be an entry with a `build`, got a function"),
         (("--ssl", "simclar"), "did you mean 'simclr'?"),
         (("--ssl", "byol", "--temperature", "1"), "--temperature"),
     ],
