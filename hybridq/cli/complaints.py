@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from hybridq.config.parts import PART
+from hybridq.utils.text import field_name
 
 
 def pydantic_line(error: ValidationError) -> str:
@@ -15,9 +16,7 @@ def pydantic_line(error: ValidationError) -> str:
     first: dict[str, Any] = dict(error.errors(include_url=False)[0])
     if first["type"] == PART:  # what is wrong is in the part
         first = {**first["ctx"], "loc": (*first["loc"], *first["ctx"]["loc"])}
-    place = ".".join(str(part) for part in first["loc"])
-    if not place.isprintable():
-        place = repr(place)
+    place = field_name(first["loc"])
     if first["type"] == "extra_forbidden":
         return f"Expected known options, got `{shortened(place)}`: see --help, and correct it"
     if first["type"] == "missing":

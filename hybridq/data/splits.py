@@ -19,7 +19,8 @@ Indices = NDArray[np.intp]
 
 def labelled_mask(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which images have a label: `(count,)` booleans."""
-    known: NDArray[np.bool_] = np.all(labels.reshape(len(labels), -1) != UNLABELLED, axis=1)
+    each = labels[:, None] if labels.ndim == 1 else labels  # there may be no image at all
+    known: NDArray[np.bool_] = np.all(each != UNLABELLED, axis=1)
     return known
 
 

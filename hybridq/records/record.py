@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from hybridq.errors import InvalidValueError
 from hybridq.utils.files import read_csv
+from hybridq.utils.text import field_name
 
 RESTORE = "restore it from a copy, or run the command again."
 """What a user can do about a damaged record of a run."""
@@ -126,7 +127,7 @@ def _hash(content: Mapping[str, Any]) -> str:
 def _complaint(error: ValidationError) -> str:
     """The first complaint of pydantic, as what was got."""
     first = error.errors(include_url=False)[0]
-    place = ".".join(map(str, first["loc"]))
+    place = field_name(first["loc"])
     if first["type"] == "missing":
         return f"one without {place!r}"
     said = first["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")

@@ -21,6 +21,7 @@ from torch import Tensor
 from hybridq.errors import InvalidValueError
 from hybridq.utils.files import open_regular, parse_json, write_bytes
 from hybridq.utils.finite import check_finite
+from hybridq.utils.text import field_name
 
 logger = logging.getLogger("hybridq")
 
@@ -107,8 +108,7 @@ def read_weights(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any
 def first_complaint(error: ValidationError) -> str:
     """What pydantic has against a description of weights, in a few words."""
     first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return ": ".join(filter(None, (place, first["msg"])))
+    return ": ".join(filter(None, (field_name(first["loc"]), first["msg"])))
 
 
 def hash_of_json(value: Any) -> str:

@@ -18,6 +18,7 @@ from hybridq.report.sources.checks import check_files
 from hybridq.runs.folder import check_finished, read_result
 from hybridq.submissions.plan.comparison import each_folder
 from hybridq.utils.files import read_json
+from hybridq.utils.text import field_name
 
 # The file that only a finished folder of that command has.
 SIGNS: dict[Kind, str] = {
@@ -225,7 +226,7 @@ def _checked(config: dict[str, Any], kind: Kind, folder: Path) -> dict[str, Any]
     try:
         checked = CONFIGS[kind].model_validate(config).model_dump(mode="json")
     except ValidationError as error:
-        field = ".".join(map(str, error.errors()[0]["loc"]))
+        field = field_name(error.errors()[0]["loc"])
         raise InvalidValueError(
             f"Expected a config of `hybridq {kind}` of this version in "
             f"{folder / 'config.json'}, got another in the field {field!r}: run the command again."

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hybridq.submissions.ledger.chunks import ChunkState, numbers_of
+from hybridq.utils.text import field_name
 
 MOST_ROWS = 1_000_000
 """Most rows of a submission."""
@@ -165,6 +166,6 @@ def _rows_of(connection: sqlite3.Connection, table: str, model: type[_Row]) -> l
             found.append(model.model_validate(row))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
+            where = field_name(first["loc"])
             raise ValueError(f"{table}{f'.{where}' if where else ''}: {first['msg']}") from error
     return found
