@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from hybridq.config.parts import PART
-from hybridq.utils.text import field_name
+from hybridq_backends.utils.names import field_name
 
 
 def pydantic_line(error: ValidationError) -> str:

@@ -76,7 +76,7 @@ def entries(kind: str) -> dict[str, Any]:
     return found
 
 
-def find_entry(kind: str, name: str) -> Any:
+def find_entry(kind: str, name: Any) -> Any:
     """Find the entry of a name.
 
     Args:
@@ -87,6 +87,11 @@ def find_entry(kind: str, name: str) -> Any:
         InvalidValueError: If there is none; the message lists the names and suggests the nearest.
     """
     shipped = _shipped(kind)
+    if not isinstance(name, str):
+        raise InvalidValueError(
+            f"Expected the name of a {kind} as a text, got {name!r}: use one of "
+            f"{', '.join(shipped)}."
+        )
     if name in shipped:
         return shipped[name]
     if ":" in name:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from hybridq.errors import InvalidValueError
 from hybridq.utils.files import read_csv
-from hybridq.utils.text import field_name
+from hybridq_backends.utils.names import field_name
 
 RESTORE = "restore it from a copy, or run the command again."
 """What a user can do about a damaged record of a run."""

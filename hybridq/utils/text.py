@@ -15,12 +15,6 @@ def percent(share: float) -> str:
     return f"{100 * share:.4g}%"
 
 
-def field_name(place: Sequence[object]) -> str:
-    """The field that a complaint of pydantic is about, in one line whatever its name."""
-    name = ".".join(map(str, place))
-    return name if name.isprintable() else repr(name)
-
-
 def quoted(name: str) -> str:
     """The name of a class as it stands in a list: in quotes if it holds a comma."""
     return repr(name) if "," in name else name

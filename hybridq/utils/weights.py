@@ -21,7 +21,7 @@ from torch import Tensor
 from hybridq.errors import InvalidValueError
 from hybridq.utils.files import open_regular, parse_json, write_bytes
 from hybridq.utils.finite import check_finite
-from hybridq.utils.text import field_name
+from hybridq_backends.utils.names import field_name
 
 logger = logging.getLogger("hybridq")
 

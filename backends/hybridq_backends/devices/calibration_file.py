@@ -20,6 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from hybridq_backends.utils.names import field_name
+
 FORMAT = "device calibration"
 VERSION = 1
 MOST_QUBITS = 10_000
@@ -149,7 +151,7 @@ def fault_of(content: Any) -> str | None:
         CalibrationFile.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = field_name(first["loc"])
         return f"{where}: {first['msg'].removeprefix('Value error, ')}".removeprefix(": ")
     return None
 

@@ -16,6 +16,7 @@ from hybridq_backends.errors import InvalidValueError
 from hybridq_backends.specs.fields import Choice, OptionalName, Seconds, Shots, SpecBase
 from hybridq_backends.specs.noisy import RATE_FIELDS as RATE_FIELDS
 from hybridq_backends.specs.noisy import Noisy as Noisy
+from hybridq_backends.utils.names import field_name
 from hybridq_backends.utils.secrets import hide, public_options
 from hybridq_backends.utils.suggest import nearest
 
@@ -223,7 +224,7 @@ def _message(error: ValidationError, fields: Mapping[str, Any], name: str) -> st
     text = first["msg"].removeprefix("Value error, ").replace("\n", " ")
     if not where:
         return f"Backend {name!r}: {text}"
-    field = where[0]
+    field = field_name(where[:1])
     if field == "service_options":
         return (
             f"Expected `service_options` of backend {name!r} to be a table, got "

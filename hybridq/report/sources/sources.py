@@ -18,7 +18,7 @@ from hybridq.report.sources.checks import check_files
 from hybridq.runs.folder import check_finished, read_result
 from hybridq.submissions.plan.comparison import each_folder
 from hybridq.utils.files import read_json
-from hybridq.utils.text import field_name
+from hybridq_backends.utils.names import field_name
 
 # The file that only a finished folder of that command has.
 SIGNS: dict[Kind, str] = {

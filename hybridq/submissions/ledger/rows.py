@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hybridq.submissions.ledger.chunks import ChunkState, numbers_of
-from hybridq.utils.text import field_name
+from hybridq_backends.utils.names import field_name
 
 MOST_ROWS = 1_000_000
 """Most rows of a submission."""
