@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from hybridq.config import DemoConfig, EvaluateConfig, FinetuneConfig, HeadConfig, PretrainConfig
+from hybridq.config import DemoConfig, EvaluateConfig, FinetuneConfig, PretrainConfig, head_config
 from hybridq.evaluation.evaluate import evaluate
 from hybridq.evaluation.tables import interval, table
 from hybridq.runs.folder import read_result
@@ -41,7 +41,7 @@ def demo(config: DemoConfig) -> str:
                 name=f"demo-{head}",
                 seed=config.seed,
                 encoder=str(encoder),
-                head=HeadConfig(name=head),
+                head=head_config(head),
                 epochs=config.epochs,
                 batch_size=32,
             )

@@ -49,6 +49,8 @@ def _reader(make: Callable[..., Any]) -> BeforeValidator:
     """Turn the fields of a config into the config of the part that they name."""
 
     def read(value: Any) -> Any:
+        if type(value) in (HeadConfig, SslConfig):  # a name and nothing else
+            value = value.model_dump()
         if not isinstance(value, Mapping):
             return value
         try:

@@ -512,6 +512,13 @@ def test_usage_and_version(run):
     assert run("--version") == (0, f"hybridq {__version__}\n", "")
 
 
+def test_the_demo_runs(run):
+    """The first of the README's two commands, with one epoch of each training."""
+    code, out, _ = run("demo", "--pretrain-epochs", 1, "--epochs", 1)
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[2:6]] == ["pqc", "pqc", "pqc", "mlp"]
+
+
 def test_another_distribution_in_the_same_package_is_told(tmp_path, monkeypatch):
     """PyPI has an unrelated `hybridq`."""
     done = subprocess.run([sys.executable, "-m", "hybridq", "--version"], capture_output=True)
