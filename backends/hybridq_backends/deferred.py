@@ -62,12 +62,15 @@ class _Noted:
 
     prepared: Prepared
     number: int
-    rows: list[FloatArray] = field(default_factory=list)
+    batches: list[FloatArray] = field(default_factory=list)
     place: int = 0
 
     @property
-    def stacked(self) -> FloatArray:
-        return np.concatenate(self.rows)
+    def rows(self) -> FloatArray:
+        """All rows, stacked once after the last batch has come."""
+        if len(self.batches) > 1:
+            self.batches = [np.concatenate(self.batches)]
+        return self.batches[0]
 
 
 class Deferred:
@@ -91,8 +94,7 @@ class Deferred:
     def requests(self) -> tuple[Request, ...]:
         """What was asked for so far, one request for each circuit, in the order of first use."""
         return tuple(
-            Request(self._circuits[key], one.prepared, one.stacked)
-            for key, one in self._noted.items()
+            Request(self._circuits[key], one.prepared, one.rows) for key, one in self._noted.items()
         )
 
     def answer(self, answers: Iterable[Expvals | FloatArray]) -> None:
@@ -143,13 +145,13 @@ class Deferred:
         rows = check_batch(parameter_values, prepared.num_parameters, "parameter_values")
         if self._answers is None:
             noted = self._noted.setdefault(id(prepared), _Noted(prepared, len(self._noted)))
-            noted.rows.append(rows)
+            noted.batches.append(rows)
             zeros = np.zeros((len(rows), prepared.num_observables))
             return Expvals(zeros, zeros)
         if id(prepared) not in self._noted:
             raise _differs("a circuit that the first pass did not have")
         noted = self._noted[id(prepared)]
-        known, answer = noted.stacked, self._answers[noted.number]
+        known, answer = noted.rows, self._answers[noted.number]
         start, stop = noted.place, noted.place + len(rows)
         if stop > len(known):
             raise _differs(f"{stop} rows of a circuit of which the first pass had {len(known)}")

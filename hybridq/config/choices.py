@@ -51,10 +51,19 @@ class Choice:
         if before is not None and name in (None, getattr(before, "name", None)):
             return before
         chosen = name or self.usual
-        model: type[Config] = find_entry(self.kind, chosen).config
-        kept = {} if before is None else before.model_dump()
-        fields = {key: value for key, value in kept.items() if key in model.model_fields}
-        return model.model_validate({**fields, "name": chosen})
+        kept = {} if before is None else before.model_dump(exclude={"name"})
+        known = find_entry(self.kind, chosen).config.model_fields
+        return self.make(chosen, {key: value for key, value in kept.items() if key in known})
+
+    def make(self, name: Any, fields: Mapping[str, Any]) -> Config:
+        """Make the config of the part of a name.
+
+        Raises:
+            InvalidValueError: If there is no part of that name.
+            ValidationError: If it cannot be told that.
+        """
+        model: type[Config] = find_entry(self.kind, name).config
+        return model.model_validate({"name": name, **fields})
 
 
 CHOICES: dict[str, Choice] = {

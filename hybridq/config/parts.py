@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 from pydantic_core import PydanticCustomError
 
 from hybridq.config.base import EncoderConfig, HeadConfig, SslConfig
-from hybridq.config.choices import CHOICES, find_entry
+from hybridq.config.choices import CHOICES
 
 PART: Literal["part"] = "part"
 """Type of the error of a part that was chosen by name; its context is the error within."""
@@ -26,8 +26,7 @@ def head_config(name: str = CHOICES["head"].usual, **fields: Any) -> HeadConfig:
         InvalidValueError: If there is no such head.
         ValidationError: If it cannot be told that.
     """
-    config: HeadConfig = find_entry("head", name).config.model_validate({"name": name, **fields})
-    return config
+    return cast(HeadConfig, CHOICES["head"].make(name, fields))
 
 
 def ssl_config(name: str = CHOICES["ssl"].usual, **fields: Any) -> SslConfig:
@@ -41,8 +40,7 @@ def ssl_config(name: str = CHOICES["ssl"].usual, **fields: Any) -> SslConfig:
         InvalidValueError: If there is no such method.
         ValidationError: If it cannot be told that.
     """
-    config: SslConfig = find_entry("ssl", name).config.model_validate({"name": name, **fields})
-    return config
+    return cast(SslConfig, CHOICES["ssl"].make(name, fields))
 
 
 def _reader(make: Callable[..., Any]) -> BeforeValidator:

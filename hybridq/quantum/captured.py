@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 
 from hybridq.errors import InvalidValueError
-from hybridq.quantum.modules import quantum_modules
+from hybridq.quantum.modules import quantum_parts
 
 
 @contextmanager
@@ -21,8 +21,7 @@ def captured(module: nn.Module) -> Iterator[list[Tensor]]:
     found: list[Tensor] = []
     hooks = [
         part.register_forward_hook(lambda _module, _inputs, output: found.append(output))
-        for part in quantum_modules(module)
-        if isinstance(part, nn.Module)
+        for part in quantum_parts(module)
     ]
     try:
         yield found
@@ -54,11 +53,7 @@ def replaced(module: nn.Module, values: Sequence[Tensor]) -> Iterator[None]:
             )
         return left.pop(0).to(output.dtype)
 
-    hooks = [
-        part.register_forward_hook(replace)
-        for part in quantum_modules(module)
-        if isinstance(part, nn.Module)
-    ]
+    hooks = [part.register_forward_hook(replace) for part in quantum_parts(module)]
     try:
         yield
     finally:

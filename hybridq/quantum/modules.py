@@ -65,6 +65,11 @@ def quantum_modules(module: nn.Module) -> list[QuantumModule]:
     return [found for child in module.children() for found in quantum_modules(child)]
 
 
+def quantum_parts(module: nn.Module) -> list[nn.Module]:
+    """List the quantum modules of `quantum_modules` as torch modules, to hook or to count."""
+    return [part for part in quantum_modules(module) if isinstance(part, nn.Module)]
+
+
 def circuits_of(module: nn.Module) -> list[CircuitInfo]:
     """List the circuits of all quantum modules in a module."""
     return [circuit for part in quantum_modules(module) for circuit in part.circuits()]
@@ -72,12 +77,7 @@ def circuits_of(module: nn.Module) -> list[CircuitInfo]:
 
 def quantum_parameters(module: nn.Module) -> list[nn.Parameter]:
     """List the trainable parameters of all quantum modules in a module."""
-    return [
-        parameter
-        for part in quantum_modules(module)
-        if isinstance(part, nn.Module)
-        for parameter in part.parameters()
-    ]
+    return [parameter for part in quantum_parts(module) for parameter in part.parameters()]
 
 
 def use_backend(module: nn.Module, backend: Backend) -> None:

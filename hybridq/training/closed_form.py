@@ -15,9 +15,8 @@ from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, save_model
 from hybridq.models.classifier import HybridClassifier, probabilities
 from hybridq.models.heads import is_fitted
-from hybridq.training.criteria import defined_aucs
+from hybridq.training.criteria import validation_auc
 from hybridq.utils.files import write_jsonl
-from hybridq.utils.finite import check_finite
 
 BATCH = 128
 
@@ -65,20 +64,21 @@ def fit_head(module: Supervised, folder: Path, spec: ModelSpec) -> dict[str, flo
     head = module.model.head.eval()
     head.fit(module.train_inputs, module.train_labels)  # type: ignore[operator]
     logits = torch.cat([head(part) for part in torch.split(module.val_inputs, BATCH)])
-    check_finite("logits", logits)
     scores = probabilities(logits.double(), multilabel=module.multilabel)
     module.val_auc.update(scores[:, 1] if module.binary else scores, module.val_labels)
-    values = module.val_auc.compute().float().reshape(-1)
-    defined = defined_aucs(module.val_labels, values.numel())
     kept = {
         "epoch": 0.0,
-        "val_auc": float(values[defined].mean()) if defined.any() else 0.0,
+        "val_auc": float(validation_auc(module.val_auc, module.val_labels)),
         "val_loss": float(module.criterion(logits.float(), module.val_labels)),
     }
     save_model(folder / "model", module.model, spec)
-    row = {**kept, "epoch": 0, "loss": kept["val_loss"], "learning_rate": 0.0}
     train = torch.cat([head(part) for part in torch.split(module.train_inputs, BATCH)])
-    row["loss"] = float(module.criterion(train.float(), module.train_labels))
-    row["seconds"] = round(time.perf_counter() - started, 3)
+    row = {
+        **kept,
+        "epoch": 0,
+        "loss": float(module.criterion(train.float(), module.train_labels)),
+        "learning_rate": 0.0,
+        "seconds": round(time.perf_counter() - started, 3),
+    }
     write_jsonl(folder / "metrics.jsonl", [row])
     return kept

@@ -61,3 +61,16 @@ def defined_aucs(labels: Tensor, count: int) -> Tensor:
     else:
         positive = torch.bincount(labels, minlength=count)
     return (positive > 0) & (positive < len(labels))
+
+
+def validation_auc(metric: Any, labels: Tensor) -> Tensor:
+    """The mean of the defined AUCs that a metric has gathered, 0 where there is none; it is reset.
+
+    Args:
+        metric: Of `auc_metric`, updated with the whole split.
+        labels: Of the split.
+    """
+    values: Tensor = metric.compute().float().reshape(-1)
+    metric.reset()
+    defined = defined_aucs(labels, values.numel())
+    return values[defined].mean() if defined.any() else values.new_zeros(())

@@ -30,7 +30,7 @@ from hybridq.runs.recorded import check_same_data, recorded, resumed
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.closed_form import check_fitted, fit_head
 from hybridq.training.compute import check_compute, check_training_memory
-from hybridq.training.criteria import auc_metric, defined_aucs, loss_function
+from hybridq.training.criteria import auc_metric, loss_function, validation_auc
 from hybridq.training.curriculum import check_circuits, check_curriculum, curriculum_for
 from hybridq.training.engine import EngineNote, open_for_training
 from hybridq.training.initial import initial_model
@@ -151,10 +151,7 @@ class FinetuneModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the AUC of the whole split, which every rank has."""
-        values = self.val_auc.compute().float()
-        self.val_auc.reset()
-        defined = defined_aucs(self.val_labels, values.numel())
-        self.log("val_auc", values.reshape(-1)[defined].mean() if defined.any() else 0.0)
+        self.log("val_auc", validation_auc(self.val_auc, self.val_labels))
 
     def configure_optimizers(self) -> Any:
         """AdamW in one cycle, with learning rates for encoder, head and the head's block."""

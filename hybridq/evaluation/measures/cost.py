@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from hybridq.models.classifier import HybridClassifier
-from hybridq.quantum.modules import circuits_of, quantum_modules, quantum_parameters
+from hybridq.quantum.modules import circuits_of, quantum_parameters, quantum_parts
 from hybridq_backends import Deferred, open_backend
 
 JOULES_PER_WATT_HOUR = 3600.0
@@ -77,7 +77,7 @@ def _inside(head: nn.Module, total: Callable[[], float]) -> Iterator[list[float]
     began: list[float] = []
     counted: list[float] = []
     hooks = []
-    for part in (one for one in quantum_modules(head) if isinstance(one, nn.Module)):
+    for part in quantum_parts(head):
         hooks.append(part.register_forward_pre_hook(lambda *_: began.append(total())))
         hooks.append(part.register_forward_hook(lambda *_: counted.append(total() - began.pop())))
     try:

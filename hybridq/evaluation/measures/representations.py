@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hybridq.models.ssl.augment import Augment
-from hybridq.quantum.modules import quantum_modules
+from hybridq.quantum.modules import quantum_parts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,7 +68,7 @@ def around_layer(head: nn.Module, features: Tensor) -> tuple[Floats, Floats] | N
         Inputs and outputs, `(images, ...)` each, flattened over all circuits of an image; None
         where the head has neither circuit nor block.
     """
-    parts: list[nn.Module] = [part for part in quantum_modules(head) if isinstance(part, nn.Module)]
+    parts = quantum_parts(head)
     block = getattr(head, "block", None)
     if not parts and isinstance(block, nn.Module):
         parts = [block]

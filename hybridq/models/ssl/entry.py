@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from hybridq.models.encoders.encoder import Encoder
 
 
-class Method(nn.Module):
+class Method(nn.Module, ABC):
     """An encoder in training without labels: two views of images to a loss.
 
     Args:
@@ -24,9 +25,9 @@ class Method(nn.Module):
         super().__init__()
         self.backbone = backbone
 
+    @abstractmethod
     def forward(self, views: tuple[Tensor, Tensor]) -> Tensor:
         """Compute the loss, a scalar, of two views `(batch, 3, height, width)` each."""
-        raise NotImplementedError
 
     def gather_views(self) -> None:
         """Compare with the views of all processes from now on, where that is what is done."""

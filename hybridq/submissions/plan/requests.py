@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hybridq.errors import InvalidValueError
+from hybridq.evaluation.evaluate import BATCH
 from hybridq.quantum.modules import running_on
 from hybridq_backends import Deferred, Executable
 
 Floats = NDArray[np.float64]
-
-BATCH = 128
-"""Images that a head sees at a time, in both passes."""
 
 
 @torch.inference_mode()
