@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from hybridq_backends.deferred import Deferred
     from hybridq_backends.executable import Executable, open_backend
     from hybridq_backends.expvals import Expvals
+    from hybridq_backends.specs.base import Spec
+    from hybridq_backends.specs.ibm_runtime import IbmRuntime
+    from hybridq_backends.specs.kinds import KINDS, KindEntry
+    from hybridq_backends.specs.noisy import Noisy
     from hybridq_backends.specs.profiles import Profile, list_backends, parse_backend
-    from hybridq_backends.specs.spec import IbmRuntime, Noisy, Spec, Statevector
+    from hybridq_backends.specs.statevector import Statevector
 
 _HOMES = {
     "CheckReport": "hybridq_backends.checks.profile",
@@ -33,18 +37,22 @@ _HOMES = {
     "Profile": "hybridq_backends.specs.profiles",
     "list_backends": "hybridq_backends.specs.profiles",
     "parse_backend": "hybridq_backends.specs.profiles",
-    "IbmRuntime": "hybridq_backends.specs.spec",
-    "Noisy": "hybridq_backends.specs.spec",
-    "Spec": "hybridq_backends.specs.spec",
-    "Statevector": "hybridq_backends.specs.spec",
+    "IbmRuntime": "hybridq_backends.specs.ibm_runtime",
+    "KINDS": "hybridq_backends.specs.kinds",
+    "KindEntry": "hybridq_backends.specs.kinds",
+    "Noisy": "hybridq_backends.specs.noisy",
+    "Spec": "hybridq_backends.specs.base",
+    "Statevector": "hybridq_backends.specs.statevector",
 }
 
 __all__ = [
+    "KINDS",
     "CheckReport",
     "Deferred",
     "Executable",
     "Expvals",
     "IbmRuntime",
+    "KindEntry",
     "Noisy",
     "Prepared",
     "Probe",

@@ -30,7 +30,7 @@ from hybridq_backends.compile.transpile import Observable, Prepared
 from hybridq_backends.errors import InvalidValueError
 from hybridq_backends.executable import Executable
 from hybridq_backends.expvals import Expvals, FloatArray
-from hybridq_backends.specs.spec import Spec
+from hybridq_backends.specs.base import Spec
 from hybridq_backends.utils.rows import check_batch
 
 SAME = 1e-6
@@ -171,9 +171,19 @@ class Deferred:
         return self._executable.profile
 
     @property
-    def engine(self) -> str:
-        """Always `deferred`: nothing is computed here."""
-        return "deferred"
+    def estimator(self) -> None:
+        """None: nothing is computed here."""
+        return
+
+    @property
+    def rule(self) -> None:
+        """None: requests are noted as they would be posted."""
+        return
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Never: derivatives are not asked for."""
+        return False
 
     @property
     def precision(self) -> float:

@@ -26,16 +26,13 @@ from hybridq_backends.devices.calibration import SnapshotBackend
 from hybridq_backends.errors import InvalidValueError, UnavailableError
 from hybridq_backends.expvals import Expvals, FloatArray
 from hybridq_backends.simulators.aer import Machine
-from hybridq_backends.simulators.engine import (
-    DeviceEngine,
-    Engine,
-    parametric_engine,
-    statevector_engine,
-)
+from hybridq_backends.simulators.engine import DeviceEngine, Engine
+from hybridq_backends.specs.base import Spec
+from hybridq_backends.specs.ibm_runtime import IbmRuntime
+from hybridq_backends.specs.kinds import KINDS
+from hybridq_backends.specs.noisy import Noisy
 from hybridq_backends.specs.profiles import override_spec, parse_backend, profile_name
-from hybridq_backends.specs.spec import IbmRuntime, Noisy, Spec
 from hybridq_backends.utils.rows import check_batch
-from hybridq_backends.utils.seeds import SeedSequenceCounter
 
 _PACKAGES = ("qiskit", "qiskit-aer", "qiskit-ibm-runtime")
 
@@ -60,7 +57,6 @@ class Executable:
         self._engine = engine
         self._cache: dict[str, Prepared] = {}
         self._num_jobs = 0
-        self._seeds = SeedSequenceCounter(0 if spec is None else spec.seed)
         self._closed = False
 
     @classmethod
@@ -207,10 +203,6 @@ class Executable:
         self.check_open()
         return self._engine.machine(prepared.circuit)
 
-    def next_seed(self) -> int:
-        """Take the next seed for shots that are drawn outside, as the torch engine does."""
-        return self._seeds.next()
-
     @property
     def estimator(self) -> BaseEstimatorV2:
         """The primitive itself: Aer's or IBM's."""
@@ -218,15 +210,21 @@ class Executable:
 
     @property
     def engine(self) -> str:
-        """Who computes the quantum layer's values: `aer`, `ibm`, `torch`, or `backend`.
-
-        `run` and `estimator` of an executable with `torch` are Aer's, which agree within the
-        precision of `dtype`; the torch engine is in `hybridq.quantum`. `backend` is a ready
-        backend of another kind.
-        """
-        if getattr(self.spec, "engine", None) == "torch":
-            return "torch"
+        """Who computes: `aer`, `torch`, `ibm`, or `backend` for a ready one of another make."""
         return self._engine.computed_by
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether each run is a job in a queue, so that few are better than many."""
+        return self._engine.takes_jobs
+
+    @property
+    def rule(self) -> Callable[..., Any] | None:
+        """How torch computes values and derivatives; None where derivatives take shifted runs.
+
+        Called with a split circuit, observables and this executable; see `hybridq.quantum`.
+        """
+        return self._engine.rule
 
     @property
     def is_local(self) -> bool:
@@ -340,10 +338,7 @@ class Executable:
             raise TypeError(
                 f"Expected a simulator to copy or pickle, got {self.profile!r}: open it again."
             )
-        spec = self.spec
-        if isinstance(spec, IbmRuntime):  # a rehearsal, which asks no service
-            spec = spec.model_copy(update={"service_options": {}})
-        return _open, (spec, self.profile)
+        return _open, (self.spec.without_secrets(), self.profile)
 
     def check_open(self) -> None:
         """Refuse work after `close`.
@@ -377,17 +372,5 @@ def open_backend(backend: str | Spec, **overrides: Any) -> Executable:
 
 
 def _open(spec: Spec, profile: str) -> Executable:
-    """Choose the engine of a spec."""
-    if isinstance(spec, IbmRuntime):
-        from hybridq_backends.ibm.hardware import HardwareEngine, RehearsalEngine
-
-        if spec.rehearse is not None:
-            return Executable(RehearsalEngine(spec), spec, profile)
-        return Executable(HardwareEngine(spec), spec, profile)
-    if isinstance(spec, Noisy):
-        if spec.device is None:
-            return Executable(parametric_engine(spec), spec, profile)
-        from hybridq_backends.devices.snapshots import fake_device
-
-        return Executable(DeviceEngine(fake_device(spec.device), spec), spec, profile)
-    return Executable(statevector_engine(spec), spec, profile)
+    """Open what a spec describes, by the entry of its kind."""
+    return Executable(KINDS[spec.kind].opened(spec), spec, profile)

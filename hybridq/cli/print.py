@@ -174,7 +174,7 @@ def backends_check(config: BackendsCheckConfig) -> int:
 
     with open_backend(config.backend) as executable:
         probes = list(check_executable(executable).probes)
-        if executable.engine == "torch":
+        if executable.rule is not None:
             from hybridq.quantum.checks import check_torch_engine
 
             probes += check_torch_engine(executable)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from hybridq.errors import InvalidValueError
 from hybridq.quantum.circuits import ANSAETZE, ENCODINGS, build_circuit, z_observables
 from hybridq.quantum.layer import QuantumLayer
-from hybridq_backends import Noisy, Probe, open_backend
+from hybridq_backends import Probe, open_backend
 
 if TYPE_CHECKING:
     from hybridq_backends import Executable
@@ -27,14 +28,20 @@ def check_torch_engine(executable: Executable) -> list[Probe]:
     Returns:
         Two answers: on expectation values, and on gradients by parameter shift.
     """
-    single = getattr(executable.spec, "dtype", "float64") == "float32"
-    within = (1e-5, 1e-5) if single else (1e-10, 1e-10)
-    ours, reference = executable, open_backend("aer_statevector")
-    if isinstance(executable.spec, Noisy):
-        # both exact; on some devices Aer leaves out Kraus operators as weak as 1e-9
+    spec = executable.spec
+    if spec is None or not spec.is_differentiable:
+        raise InvalidValueError(
+            f"Expected a backend whose engine is torch, got {executable.profile!r}: open one."
+        )
+    on_aer: dict[str, Any] = {"engine": "aer", "shots": None}
+    within = (1e-10, 1e-10)
+    if spec.scales_noise:  # on some devices Aer leaves out Kraus operators as weak as 1e-9
         within = (1e-8, 1e-6)
-        ours = open_backend(executable.spec, shots=None)
-        reference = open_backend(executable.spec, shots=None, engine="aer")
+    elif getattr(spec, "dtype", "float64") == "float32":
+        within = (1e-5, 1e-5)
+        on_aer["dtype"] = "float64"
+    ours = executable if executable.is_exact else open_backend(spec, shots=None)
+    reference = open_backend(spec, **on_aer)
     errors = np.zeros(2)
     with reference as aer:
         for encoding in ENCODINGS:

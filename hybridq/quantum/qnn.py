@@ -19,18 +19,13 @@ from numpy.typing import NDArray
 from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.connectors import TorchConnector
-from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor, nn
 
 from hybridq.errors import UnavailableError
-from hybridq.quantum.density.expvals import NoisyRule
 from hybridq.quantum.gate_angles.gate_angles import SplitCircuit, split_circuit
 from hybridq.quantum.gradients.parameter_shift import ExpvalsFunction, ShiftRule, Spsa
-from hybridq.quantum.statevector.estimator import ReverseEstimatorGradient, TorchEstimator
-from hybridq.quantum.statevector.reverse import ReverseRule, TorchRule, torch_dtype
-from hybridq_backends.deferred import Deferred
-from hybridq_backends.specs.spec import Noisy
+from hybridq.quantum.statevector.reverse import TorchRule
 
 if TYPE_CHECKING:
     from hybridq.quantum.modules import Backend
@@ -131,21 +126,10 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
 
     def _made_on(self, executable: Backend) -> _Running:
         """Choose how values and gradients are computed on an executable."""
-        if isinstance(executable, Deferred):  # whose estimator might open a session
-            return _Running(ShiftRule(self._split, self._observables, executable))
-        if executable.engine == "torch" and not isinstance(executable.spec, Noisy):
-            dtype = torch_dtype(executable)
-            return _Running(
-                ReverseRule(self._split, self._observables, executable),
-                TorchEstimator(dtype=dtype),
-                ReverseEstimatorGradient(dtype=dtype),
-            )
-        rule = NoisyRule if executable.engine == "torch" else ShiftRule
-        return _Running(
-            rule(self._split, self._observables, executable),
-            executable.estimator,
-            ParamShiftEstimatorGradient(executable.estimator),
-        )
+        make = executable.rule or ShiftRule
+        rule = make(self._split, self._observables, executable)
+        estimator = executable.estimator
+        return _Running(rule, estimator, rule.gradient(estimator))
 
     def use_spsa(self, spsa: Spsa | None) -> None:
         """Estimate derivatives at random where they come from jobs; None shifts each angle."""

@@ -158,7 +158,7 @@ def submit(config: SubmitConfig, *, clock: Clock | None = None) -> Outcome:
     check_options(config)
     asked = read_asked(config)
     fingerprint = fingerprint_of(asked.content, config.backend)
-    is_paid = runtime_spec(config.backend).rehearse is None and not config.dry_run
+    is_paid = runtime_spec(config.backend).is_paid and not config.dry_run
 
     def same() -> Path | None:
         if config.again:
@@ -282,7 +282,7 @@ def prepare(config: SubmitConfig, inputs: Inputs, *, device: str | None = None) 
     asked, head, features, ideal = inputs.asked, inputs.head, inputs.features, inputs.ideal
     source, spec = asked.source, asked.spec
     runtime = runtime_spec(config.backend)
-    if runtime.rehearse is None and runtime.device is None and device is not None:
+    if runtime.is_paid and runtime.device is None and device is not None:
         runtime = runtime.model_copy(update={"device": device})
     with open_backend(runtime) as backend:
         target = backend.device.target
@@ -319,7 +319,7 @@ def prepare(config: SubmitConfig, inputs: Inputs, *, device: str | None = None) 
             budget=config.max_qpu_seconds,
             tight=config.tight_budget,
         )
-        hardware = runtime.rehearse is None
+        hardware = runtime.is_paid
         place = max(range(len(narrow)), key=lambda one: program.parts[one].circuit.depth())
         deepest = program.parts[place].circuit
         layouts = ranked[id(later.requests[place].circuit)]

@@ -11,7 +11,7 @@ from hybridq.config import FinetuneConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.classifier import HybridClassifier
 from hybridq.quantum.modules import quantum_modules
-from hybridq_backends import Executable, Noisy, open_backend, parse_backend
+from hybridq_backends import Executable, open_backend, parse_backend
 from hybridq_backends.utils.seeds import derive_seed
 
 logger = logging.getLogger("hybridq")
@@ -32,7 +32,8 @@ def check_curriculum(config: FinetuneConfig) -> None:
             "Expected --keep last with --noise-curriculum, got --keep best: validation is under "
             "the noise of the stage, and the best would be one of the least noise."
         )
-    if not isinstance(parse_backend(config.backend), Noisy):
+    spec = parse_backend(config.backend)
+    if not spec.scales_noise or spec.takes_jobs:
         raise InvalidValueError(
             f"Expected a noisy backend with --noise-curriculum, got {config.backend!r}: take "
             "--backend fake_torino,shots=none."

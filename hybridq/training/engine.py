@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Literal
 
 from hybridq.config import FinetuneConfig
+from hybridq.errors import InvalidValueError
 from hybridq.models.classifier import HybridClassifier
 from hybridq.quantum.density.simulator import MOST_QUBITS
 from hybridq.quantum.gate_angles.gate_angles import split_circuit
 from hybridq.quantum.modules import circuits_of
 from hybridq.runs.folder import RESTORE
 from hybridq.utils.files import read_json
-from hybridq_backends import Executable, IbmRuntime, Statevector, open_backend, parse_backend
-from hybridq_backends.specs.profiles import profile_name
+from hybridq_backends import Executable, Spec, open_backend, parse_backend
+from hybridq_backends.specs.profiles import override_spec, profile_name
 
 logger = logging.getLogger("hybridq")
 
@@ -61,19 +62,18 @@ def open_for_training(
         UnavailableError: If an account is missing.
     """
     text, spec = config.backend, parse_backend(config.backend)
-    if isinstance(spec, IbmRuntime) or not circuits_of(model.head):
-        return open_backend(text), None
-    can = config.gradient == "exact" and not (spec.kind == "statevector" and spec.shots)
-    if "engine" in spec.model_fields_set:
-        backend = open_backend(text)
-        if spec.engine == "aer" and can and _fits(model, backend):
-            return backend, _slow("as its engine says", _instead(text))
-        return backend, None
-    begun = _begun_with(resume)
-    if begun is not None:
+    can = bool(circuits_of(model.head)) and config.gradient == "exact"
+    on_torch = _on_torch(spec) if can and not spec.is_differentiable else None
+    begun = None if "engine" in spec.model_fields_set else _begun_with(resume)
+    if begun is not None and "engine" in type(spec).model_fields:
         return open_backend(text, engine=begun), None
-    if not can:
+    if on_torch is None:
         return open_backend(text), None
+    if "engine" in spec.model_fields_set:
+        with open_backend(on_torch) as torch_backend:
+            fits = _fits(model, torch_backend)
+        note = _slow("as its engine says", _instead(text)) if fits else None
+        return open_backend(text), note
     backend = open_backend(text, engine="torch")
     if _fits(model, backend):
         return backend, EngineNote(
@@ -93,16 +93,23 @@ def _fits(model: HybridClassifier, backend: Executable) -> bool:
 
     What is too wide for the backend itself is left to the layer, which refuses it.
     """
-    if isinstance(backend.spec, Statevector):
-        return True
     for one in circuits_of(model.head):
         if one.circuit.num_qubits > backend.num_qubits:
             return True
         split = split_circuit(one.circuit, one.input_params, one.weight_params)
-        prepared = backend.prepare(split.circuit, list(one.observables))
-        if len(prepared.qubits) > MOST_QUBITS:
+        try:
+            backend.prepare(split.circuit, list(one.observables))
+        except InvalidValueError:
             return False
     return True
+
+
+def _on_torch(spec: Spec) -> Spec | None:
+    """The same backend on the torch engine; None where that cannot be."""
+    try:
+        return override_spec(spec, engine="torch")
+    except InvalidValueError:
+        return None
 
 
 def _begun_with(resume: Path | None) -> Literal["aer", "torch"] | None:

@@ -17,7 +17,7 @@ from hybridq.quantum.layer import QuantumLayer
 from hybridq.quantum.modules import quantum_modules
 from hybridq.training.seeding import derive_seed
 from hybridq.utils.files import read_json, write_json
-from hybridq_backends import Executable, IbmRuntime, open_backend, parse_backend
+from hybridq_backends import Executable, open_backend, parse_backend
 
 logger = logging.getLogger("hybridq")
 
@@ -34,14 +34,14 @@ def check_training_backend(config: FinetuneConfig) -> None:
         InvalidValueError: If so, or if `--gradient spsa` has nothing to do.
     """
     spec = parse_backend(config.backend)
-    if config.gradient == "spsa" and getattr(spec, "engine", "ibm") == "torch":
+    if config.gradient == "spsa" and spec.is_differentiable:
         raise InvalidValueError(
             f"Expected a backend that runs jobs with --gradient spsa, got {config.backend!r}, "
             "whose derivatives are exact and free: leave --gradient out."
         )
-    if not isinstance(spec, IbmRuntime) or spec.rehearse is not None:
+    if not spec.is_paid:
         return
-    if spec.max_qpu_seconds is None:
+    if getattr(spec, "max_qpu_seconds", None) is None:
         raise InvalidValueError(
             "Expected a budget for training on hardware, where every step is a job, got none: "
             "rehearse with --backend ibm_rehearsal, then add max_qpu_seconds=... (in seconds, "
@@ -77,7 +77,7 @@ def prepare_training(
         generator = torch.Generator().manual_seed(derive_seed(config.seed, 4))
         for layer in (part for part in model.head.modules() if isinstance(part, QuantumLayer)):
             layer.qnn.use_spsa(Spsa(generator, config.spsa_repeats, config.spsa_step))
-    if backend.engine != "ibm" or not quantum_modules(model.head):
+    if not backend.takes_jobs or not quantum_modules(model.head):
         return None
     if folder is not None:
         path = folder / BUDGET

@@ -20,7 +20,7 @@ from hybridq.config import FinetuneConfig
 from hybridq.data import MEDMNIST
 from hybridq.models.heads import HEADS
 from hybridq_backends import IbmRuntime, Noisy, Statevector, list_backends
-from hybridq_backends.specs.spec import build_spec
+from hybridq_backends.specs.kinds import build_spec
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"

@@ -15,8 +15,7 @@ from qiskit.transpiler import Target
 
 from hybridq_backends.compile.transpile import Prepared
 from hybridq_backends.executable import Executable
-from hybridq_backends.specs.capabilities import claims_noise, is_mitigated, readout_contrast
-from hybridq_backends.specs.spec import IbmRuntime
+from hybridq_backends.specs.base import Spec
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 _EXACT = 1e-9
@@ -61,8 +60,7 @@ def _means(executable: Executable, prepared: Prepared) -> tuple[FloatArray, Floa
     if executable.is_exact:
         values = executable.run(prepared, np.zeros((1, 0))).values[0]
         return values, np.full(values.shape, _EXACT)
-    on_hardware = isinstance(executable.spec, IbmRuntime) and executable.spec.rehearse is None
-    repeats = 4 if on_hardware else 16
+    repeats = 4 if _is_paid(executable) else 16
     values = executable.run(prepared, np.zeros((repeats, 0))).values
     errors = np.std(values, axis=0, ddof=1) / math.sqrt(repeats)
     return values.mean(axis=0), _SIGMAS * errors + 3.0 * executable.precision**2
@@ -83,7 +81,7 @@ def ask_mapping(executable: Executable) -> Probe:
     values, margins = _means(executable, prepared)
     name = f"mapping on layout {list(layout)}"
     measured = f"{_numbers(values)}, off by {np.abs(values - wanted).max():.2g}"
-    if executable.spec is not None and not claims_noise(executable.spec):
+    if executable.spec is not None and not executable.spec.has_noise:
         passed = bool((np.abs(values - wanted) <= margins).all())
         return Probe(name, passed, f"{_numbers(wanted)} within {margins.max():.2g}", measured)
     # Noise shrinks and shifts the values, but leaves them in order, one for each qubit.
@@ -105,7 +103,7 @@ def ask_closed_forms(executable: Executable) -> Probe:
     last = np.sin(t) * np.cos(u) + 0.5 * np.cos(u)
     wanted = np.stack([np.cos(t), np.cos(u) * np.cos(t), last], axis=1)
     worst = float(np.abs(executable.run(prepared, theta).values - wanted).max())
-    factor = 6.0 if is_mitigated(executable.spec) else 1.5
+    factor = 6.0 if _is_mitigated(executable) else 1.5
     margin = max(_EXACT, factor * _SIGMAS * executable.precision)
     return Probe("closed forms", worst <= margin, f"within {margin:.2g}", f"off by {worst:.2g}")
 
@@ -127,7 +125,7 @@ def ask_repeats(executable: Executable) -> Probe:
 
 def ask_shot_noise(executable: Executable) -> Probe:
     """Measure the spread of <Z> on the equator against 1 / sqrt(shots)."""
-    mitigated = is_mitigated(executable.spec)
+    mitigated = _is_mitigated(executable)
     points = 32 if mitigated else _POINTS
     result = executable.run(_equator(executable), np.full((points, 1), np.pi / 2))
     spread = float(np.std(result.values, axis=0, ddof=1).mean()) / executable.precision
@@ -156,10 +154,11 @@ def ask_readout(executable: Executable) -> Probe:
     prepared = executable.prepare(QuantumCircuit(n), _single_z(n))
     values, margins = _means(executable, prepared)
     physical = [prepared.qubits[place] for place in prepared.layout]
-    wanted = np.array([readout_contrast(executable.spec, executable.target, q) for q in physical])
-    if isinstance(executable.spec, IbmRuntime):
+    spec = executable.spec or Spec(kind="unknown")
+    wanted = np.array([_readout_contrast(spec, executable.target, qubit) for qubit in physical])
+    if spec.takes_jobs:
         # Mitigation leaves a bias, and hardware drifts away from its calibration.
-        margins = margins + (0.01 if executable.spec.rehearse is not None else 0.1)
+        margins = margins + (0.1 if spec.is_paid else 0.01)
     passed = bool((np.abs(values - wanted) <= margins).all())
     return Probe(
         "readout error alone",
@@ -169,11 +168,34 @@ def ask_readout(executable: Executable) -> Probe:
     )
 
 
+def _readout_contrast(spec: Spec, target: Target | None, qubit: int) -> float:
+    """Predict <Z> of a qubit in |0> from the claimed probabilities of reading wrongly."""
+    zero, one = spec.readout_error_of(qubit, target)
+    # One application maps <Z> to shift + shrink <Z>; strengths between are mixtures.
+    shrink, shift = 1.0 - zero - one, one - zero
+    scale = float(getattr(spec, "noise_scale", 1.0))
+    value = 1.0
+    rest = scale - math.floor(scale)
+    value += rest * (shift + shrink * value - value)
+    for _ in range(math.floor(scale)):
+        value = shift + shrink * value
+    return value
+
+
+def _is_paid(executable: Executable) -> bool:
+    """Whether runs cost something, so that few are made."""
+    return executable.spec is not None and executable.spec.is_paid
+
+
+def _is_mitigated(executable: Executable) -> bool:
+    """Whether values are spread wider than by shots alone."""
+    return executable.spec is not None and executable.spec.is_mitigated
+
+
 def ask_gate_noise(executable: Executable) -> Probe:
     """Repeat a two-qubit gate that does nothing in the end, and see -<Z> of |1> fall."""
     start, spread = _excitation(executable, 0)
-    on_hardware = isinstance(executable.spec, IbmRuntime) and executable.spec.rehearse is None
-    for pairs in _PAIRS[:1] if on_hardware else _PAIRS:
+    for pairs in _PAIRS[:1] if _is_paid(executable) else _PAIRS:
         end, margin = _excitation(executable, pairs)
         margin = max(math.hypot(spread, margin), 1e-6)
         if start - end > margin:

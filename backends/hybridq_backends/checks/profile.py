@@ -22,8 +22,7 @@ from hybridq_backends.checks.probes import (
     ask_shot_noise,
 )
 from hybridq_backends.executable import Executable, open_backend
-from hybridq_backends.specs.capabilities import claims_gate_noise, claims_noise, claims_phase_noise
-from hybridq_backends.specs.spec import Spec
+from hybridq_backends.specs.base import Spec
 
 
 @dataclass(frozen=True)
@@ -84,13 +83,13 @@ def check_executable(executable: Executable) -> CheckReport:
     """
     spec = executable.spec
     questions: list[Callable[[Executable], Probe]] = [ask_mapping]
-    if spec is not None and not claims_noise(spec):
+    if spec is not None and not spec.has_noise:
         questions.append(ask_closed_forms)
     questions.append(ask_repeats if executable.is_exact else ask_shot_noise)
-    if spec is not None and claims_noise(spec):
+    if spec is not None and spec.has_noise:
         questions.append(ask_readout)
-        if claims_gate_noise(spec) and executable.num_qubits > 1:
+        if spec.has_gate_noise and executable.num_qubits > 1:
             questions.append(ask_gate_noise)
-        if claims_phase_noise(spec) and executable.num_qubits > 1:
+        if spec.has_phase_noise and executable.num_qubits > 1:
             questions.append(ask_phase_noise)
     return CheckReport(executable.profile, tuple(ask(executable) for ask in questions))

@@ -8,7 +8,7 @@ from functools import lru_cache
 from qiskit.providers import BackendV2
 
 from hybridq_backends.errors import InvalidValueError
-from hybridq_backends.specs.spec import IbmRuntime, Spec
+from hybridq_backends.specs.base import Spec
 from hybridq_backends.utils.suggest import nearest
 
 
@@ -44,9 +44,8 @@ def check_device(spec: Spec) -> None:
         InvalidValueError: If there is none of that name, or its file is damaged.
         MissingFileError: If its file cannot be read.
     """
-    name = spec.rehearse if isinstance(spec, IbmRuntime) else getattr(spec, "device", None)
-    if name is not None:
-        fake_device(name)
+    if spec.snapshot is not None:
+        fake_device(spec.snapshot)
 
 
 def fake_device(name: str) -> BackendV2:

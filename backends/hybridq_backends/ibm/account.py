@@ -16,7 +16,8 @@ from hybridq_backends.ibm.door import Door
 from hybridq_backends.ibm.exceptions import Act
 from hybridq_backends.ibm.timed_requests import forget_failure, has_failed, watch
 from hybridq_backends.ibm.trouble import ServiceError, Trouble
-from hybridq_backends.specs.spec import IbmRuntime, Noisy, Spec
+from hybridq_backends.specs.base import Spec
+from hybridq_backends.specs.ibm_runtime import IbmRuntime
 from hybridq_backends.utils.secrets import reveal
 
 
@@ -186,11 +187,9 @@ def calibrated_device(spec: Spec) -> BackendV2:
         InvalidValueError: If the spec has no device, or names one there is not.
         UnavailableError: If it needs an account, and there is none.
     """
-    if isinstance(spec, Noisy) and spec.device is not None:
-        return fake_device(spec.device)
+    if spec.snapshot is not None:
+        return fake_device(spec.snapshot)
     if isinstance(spec, IbmRuntime):
-        if spec.rehearse is not None:
-            return fake_device(spec.rehearse)
         device = find_device(spec)
         read_calibration(Door(spec), device)
         return device

@@ -17,7 +17,7 @@ from hybridq_backends.ibm import timed_requests
 from hybridq_backends.ibm.exceptions import Act, raise_explained, without_secrets
 from hybridq_backends.ibm.timed_requests import Errand, Sent
 from hybridq_backends.ibm.trouble import ServiceError, Trouble
-from hybridq_backends.specs.spec import IbmRuntime
+from hybridq_backends.specs.ibm_runtime import IbmRuntime
 from hybridq_backends.utils.secrets import HIDDEN, redact
 
 T = TypeVar("T")

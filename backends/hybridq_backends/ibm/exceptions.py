@@ -23,7 +23,7 @@ from qiskit_ibm_runtime.exceptions import (
 from hybridq_backends.errors import HybridqError
 from hybridq_backends.ibm.timed_requests import Sent
 from hybridq_backends.ibm.trouble import ServiceError, Trouble
-from hybridq_backends.specs.spec import IbmRuntime
+from hybridq_backends.specs.ibm_runtime import IbmRuntime
 from hybridq_backends.utils.secrets import HIDDEN, redact
 
 LONGEST_WAIT = 600.0

@@ -44,7 +44,7 @@ from hybridq_backends.ibm.trouble import ServiceError
 from hybridq_backends.noise.device import device_noise
 from hybridq_backends.noise.scheduled import ScheduledSimulator
 from hybridq_backends.simulators.engine import MOST_DENSITY_QUBITS, Engine
-from hybridq_backends.specs.spec import IbmRuntime
+from hybridq_backends.specs.ibm_runtime import IbmRuntime
 from hybridq_backends.utils.seeds import SeedSequenceCounter, precision_of
 
 logger = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ class _RuntimeEngine(Engine):
     """What hardware and rehearsal share: compiling, checking, narrowing."""
 
     computed_by = "ibm"
+    takes_jobs = True
     device: BackendV2
     _spec: IbmRuntime
     _planned_seconds = 0.0
@@ -283,6 +284,11 @@ class RehearsalEngine(_RuntimeEngine):
         """Run one PUB as one local job."""
         self._plan(pub)
         return self._rehearsal.run([pub], seed=seed)
+
+
+def open_runtime(spec: IbmRuntime) -> Engine:
+    """Open IBM hardware, or its rehearsal."""
+    return HardwareEngine(spec) if spec.is_paid else RehearsalEngine(spec)
 
 
 class RehearsalEstimator(BaseEstimatorV2):  # type: ignore[misc]

@@ -23,7 +23,7 @@ from qiskit_ibm_runtime.executor_estimator.prepare import prepare
 from qiskit_ibm_runtime.quantum_program.params_converters import QUANTUM_PROGRAM_PARAMS_CONVERTERS
 
 from hybridq_backends.ibm.options import estimator_options
-from hybridq_backends.specs.spec import IbmRuntime
+from hybridq_backends.specs.ibm_runtime import IbmRuntime
 
 SECONDS_PER_JOB = 2.0
 """What a job costs whatever is in it, in QPU seconds, as IBM documents it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qiskit_ibm_runtime.options_models.estimator import EstimatorOptions
 
-from hybridq_backends.specs.spec import IbmRuntime
+from hybridq_backends.specs.ibm_runtime import IbmRuntime
 from hybridq_backends.utils.seeds import precision_of
 
 

@@ -15,7 +15,7 @@ from hybridq_backends.expvals import Expvals, checked_expvals
 from hybridq_backends.ibm.hardware import RehearsalEngine
 from hybridq_backends.ibm.trouble import ServiceError, Trouble
 from hybridq_backends.jobs.service import FoundJob, JobReport, JobService, JobState
-from hybridq_backends.specs.spec import IbmRuntime
+from hybridq_backends.specs.ibm_runtime import IbmRuntime
 from hybridq_backends.utils.files import atomic_path
 from hybridq_backends.utils.seeds import derive_seed
 

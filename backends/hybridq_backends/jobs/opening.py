@@ -9,7 +9,7 @@ from qiskit.providers import BackendV2
 from hybridq_backends.jobs.local import LocalJobs
 from hybridq_backends.jobs.runtime import RuntimeJobs
 from hybridq_backends.jobs.service import JobService
-from hybridq_backends.specs.spec import IbmRuntime
+from hybridq_backends.specs.ibm_runtime import IbmRuntime
 
 
 def open_jobs(spec: IbmRuntime, folder: Path, device: BackendV2 | None = None) -> JobService:
@@ -20,4 +20,4 @@ def open_jobs(spec: IbmRuntime, folder: Path, device: BackendV2 | None = None) -
         folder: Where a rehearsal keeps its jobs.
         device: IBM's device, if it is open already: its instance is the one that is asked.
     """
-    return RuntimeJobs(spec, device) if spec.rehearse is None else LocalJobs(spec, folder)
+    return RuntimeJobs(spec, device) if spec.is_paid else LocalJobs(spec, folder)

@@ -22,7 +22,7 @@ from hybridq_backends.ibm.options import estimator_options
 from hybridq_backends.ibm.timed_requests import ANSWER_SECONDS, Sent, watch
 from hybridq_backends.ibm.trouble import ServiceError, Trouble
 from hybridq_backends.jobs.service import FoundJob, JobReport, JobService, JobState
-from hybridq_backends.specs.spec import IbmRuntime
+from hybridq_backends.specs.ibm_runtime import IbmRuntime
 
 OPEN_AGAIN_SECONDS = 5.0
 """Seconds after a service could not be opened, before that is tried again."""

@@ -16,7 +16,6 @@ from qiskit_aer import AerSimulator
 
 from hybridq_backends.compile.subset import CutBackend, cut_of, cut_target
 from hybridq_backends.compile.transpile import (
-    EXACT_BASIS,
     PARAMETRIC_BASIS,
     Prepared,
     assemble,
@@ -25,12 +24,12 @@ from hybridq_backends.compile.transpile import (
     kept_for,
 )
 from hybridq_backends.devices.calibration import calibration_date
-from hybridq_backends.errors import InvalidValueError, UnavailableError
+from hybridq_backends.errors import UnavailableError
 from hybridq_backends.expvals import Expvals, read_expvals
 from hybridq_backends.noise.device import device_assignments, device_noise
-from hybridq_backends.noise.parametric import parametric_assignments, parametric_noise
-from hybridq_backends.simulators.aer import ExactEstimator, Machine, MeasuringEstimator
-from hybridq_backends.specs.spec import Noisy, Statevector
+from hybridq_backends.simulators.aer import Machine, MeasuringEstimator
+from hybridq_backends.specs.noisy import Noisy
+from hybridq_backends.specs.statevector import Statevector
 from hybridq_backends.utils.seeds import precision_of
 
 MOST_STATEVECTOR_QUBITS = 24
@@ -49,7 +48,9 @@ class Engine(abc.ABC):
         device: The whole device; None for a simulator without one.
         precision: Standard deviation aimed at, 1 / sqrt(shots); 0.0 when exact.
         is_local: Whether everything runs in this process and can be copied.
-        computed_by: Who computes: `aer`, `ibm`, or `backend` for a ready one of another kind.
+        takes_jobs: Whether each run is a job in a queue.
+        computed_by: Who computes, as a run's record says it: `aer`, `torch`, `ibm`, ...
+        rule: How torch computes values and derivatives, see `Executable.rule`; None elsewhere.
     """
 
     num_qubits: int
@@ -58,7 +59,9 @@ class Engine(abc.ABC):
     made_for: str
     device: BackendV2 | None = None
     is_local: bool = True
+    takes_jobs: bool = False
     computed_by: str = "aer"
+    rule: Callable[..., Any] | None = None
 
     @property
     def target(self) -> Target | None:
@@ -81,7 +84,8 @@ class Engine(abc.ABC):
 
     def submit(self, pub: tuple[Any, ...], seed: int | None) -> Any:
         """Send one PUB as one job; a seed replaces the job's own where shots are simulated."""
-        extra: dict[str, Any] = {} if seed is None else {"seed": seed}
+        seeded = seed is not None and self.precision > 0.0  # exact values have no shots to seed
+        extra: dict[str, Any] = {"seed": seed} if seeded else {}
         return self.estimator.run([pub], precision=self.precision or None, **extra)
 
     def values(self, pub: tuple[Any, ...], seed: int | None) -> Expvals:
@@ -269,48 +273,6 @@ class DeviceEngine(Engine):
             "shots": self._spec.shots,
             "seed": self._spec.seed,
         }
-
-
-def statevector_engine(spec: Statevector) -> Engine:
-    """Make the engine of a noiseless simulator."""
-    estimator: BaseEstimatorV2
-    if spec.shots is None:
-        estimator = ExactEstimator()
-    else:
-        machine = Machine(AerSimulator(method="statevector"))
-        estimator = MeasuringEstimator(lambda _: machine, shots=spec.shots, seed=spec.seed)
-    return AllToAllEngine(estimator, EXACT_BASIS, MOST_STATEVECTOR_QUBITS, spec)
-
-
-def parametric_engine(spec: Noisy) -> Engine:
-    """Make the engine of a parametric noise model.
-
-    Raises:
-        InvalidValueError: If readout error is listed for more qubits than can be simulated.
-    """
-    listed = spec.num_listed_qubits
-    most = most_noisy_qubits(spec.shots)
-    num_qubits = most if listed is None else listed
-    if num_qubits > most:
-        raise InvalidValueError(
-            f"Expected readout error for at most {most} qubits, got {num_qubits} "
-            "probabilities: shorten the list."
-        )
-    model = parametric_noise(spec)
-    assignments = parametric_assignments(spec, num_qubits)
-    to_basis = basis_change(None)
-    machines = {
-        method: Machine(AerSimulator(method=method, noise_model=model), assignments, to_basis)
-        for method in ("density_matrix", "statevector")
-    }
-
-    def machine_for(circuit: QuantumCircuit) -> Machine:
-        return machines[noisy_method(circuit.num_qubits, spec.shots)]
-
-    estimator = MeasuringEstimator(machine_for, shots=spec.shots, seed=spec.seed)
-    return AllToAllEngine(
-        estimator, PARAMETRIC_BASIS, num_qubits, spec, keep_numbers=listed is not None
-    )
 
 
 def most_noisy_qubits(shots: int | None) -> int:

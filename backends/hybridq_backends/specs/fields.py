@@ -1,11 +1,11 @@
-"""Types of the fields of specs, and what all kinds of specs share."""
+"""Types of the fields of specs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeAlias, get_args
+from collections.abc import Sequence
+from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 MOST_LISTED = 1000
 """Most probabilities in a list, one for each qubit."""
@@ -55,41 +55,3 @@ Seconds: TypeAlias = Annotated[_Seconds | None, BeforeValidator(_none_word)]
 Choice: TypeAlias = Annotated[bool | None, BeforeValidator(_none_word)]
 _Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
 OptionalSeed: TypeAlias = Annotated[_Seed | None, BeforeValidator(_none_word)]
-
-
-class SpecBase(BaseModel):
-    """What all kinds share."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,
-        allow_inf_nan=False,
-    )
-
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    """Seed of simulated shots, and of the transpiler unless it has its own, an integer."""
-    transpiler_seed: OptionalSeed = None
-    """Seed of the transpiler, an integer; none means `seed`."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_truth_for_a_number(cls, data: Any) -> Any:
-        """Refuse `true` and `false` where they would be read as 1 and 0."""
-        for name, field in cls.model_fields.items():
-            value = data.get(name) if isinstance(data, Mapping) else None
-            if isinstance(value, bool) and bool not in (
-                field.annotation,
-                *get_args(field.annotation),
-            ):
-                raise ValueError(
-                    f"Expected a number or a word for `{name}`, got {str(value).lower()}: "
-                    f"correct `{name}`."
-                )
-        return data
-
-    @property
-    def compiler_seed(self) -> int:
-        """The seed circuits are compiled with: the same layout whatever the seed of the shots."""
-        return self.seed if self.transpiler_seed is None else self.transpiler_seed

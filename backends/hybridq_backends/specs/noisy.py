@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from hybridq_backends.specs.base import Spec
 from hybridq_backends.specs.fields import (
     Angle,
     FlipRate,
@@ -14,7 +16,6 @@ from hybridq_backends.specs.fields import (
     QubitRates,
     Rate,
     Shots,
-    SpecBase,
     Time,
 )
 
@@ -40,7 +41,7 @@ RATE_FIELDS = (
 """The fields of parametric noise, which a device excludes."""
 
 
-class Noisy(SpecBase):
+class Noisy(Spec):
     """A simulator with the noise of a device snapshot, or with a parametric noise model.
 
     Give a `device` or parametric noise, not both. Parametric noise sits on sx, x and cx (rz
@@ -131,6 +132,66 @@ class Noisy(SpecBase):
             for given in (self.prob_meas1_prep0, self.prob_meas0_prep1)
         )
         return one, zero
+
+    @property
+    def is_differentiable(self) -> bool:
+        """Whether the torch engine computes."""
+        return self.engine == "torch"
+
+    @property
+    def scales_noise(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def snapshot(self) -> str | None:
+        """The device."""
+        return self.device
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether a device or a rate is given that is not zero, nor scaled to nothing."""
+        return self.noise_scale > 0.0 and (not self.is_parametric or self._has_rate)
+
+    @property
+    def has_gate_noise(self) -> bool:
+        """Whether two-qubit gates depolarise or decay."""
+        decays = self.t1_us is not None and self.gate_times_ns[1] > 0.0
+        rates = self.error_rate_2q or self.amplitude_damping or decays
+        return self.has_noise and bool(not self.is_parametric or rates)
+
+    @property
+    def has_phase_noise(self) -> bool:
+        """Whether rates claim dephasing or over-rotation of two-qubit gates."""
+        dephases = self.t2_us is not None and self.gate_times_ns[1] > 0.0
+        return self.has_noise and bool(self.over_rotation_2q or self.phase_damping or dephases)
+
+    @property
+    def _has_rate(self) -> bool:
+        """Whether some parametric noise is not zero."""
+        flips = (self.prob_meas1_prep0, self.prob_meas0_prep1)
+        rates = (
+            *(self.error_rate_1q, self.error_rate_2q, self.amplitude_damping, self.phase_damping),
+            *(self.over_rotation_1q, self.over_rotation_2q, self.readout_error),
+            *(rate for one in flips for rate in (one if isinstance(one, tuple) else (one,))),
+        )
+        return any(rates) or (self.relaxes and any(self.gate_times_ns))
+
+    def readout_error_of(self, qubit: int, target: Any) -> tuple[float, float]:
+        """Get the rates, or what the device says."""
+        if self.is_parametric:
+            return self.flip_probabilities(qubit)
+        return super().readout_error_of(qubit, target)
+
+    @classmethod
+    def without_excluded(cls, fields: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Drop a profile's device when rates are asked for, and its rates for a device."""
+        rates = [name for name in RATE_FIELDS if changes.get(name) is not None]
+        if rates and "device" not in changes:
+            return {**fields, "device": None}
+        if changes.get("device") is not None and not rates:
+            return {**fields, **dict.fromkeys(RATE_FIELDS)}
+        return fields
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

@@ -15,17 +15,11 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializeAsAny
 
 from hybridq_backends.errors import HybridqError, InvalidValueError, MissingFileError
-from hybridq_backends.specs.spec import (
-    RATE_FIELDS,
-    IbmRuntime,
-    Noisy,
-    Spec,
-    Statevector,
-    build_spec,
-)
+from hybridq_backends.specs.base import Spec
+from hybridq_backends.specs.kinds import build_spec, find_kind
 from hybridq_backends.utils.files import parse_toml, read_toml
 from hybridq_backends.utils.names import legible
 from hybridq_backends.utils.secrets import PUBLIC
@@ -48,7 +42,7 @@ class Profile(BaseModel):
     """Name of the profile: its file's name without `.toml`."""
     summary: str
     """What the backend is, in one line."""
-    spec: Statevector | Noisy | IbmRuntime
+    spec: SerializeAsAny[Spec]
     """The validated spec."""
     source: str
     """Where it comes from: `shipped`, or the path of the file."""
@@ -114,8 +108,9 @@ def parse_backend(text: str, **overrides: Any) -> Spec:
         )
     fields = _fields_of(name)
     changes = _merged(written, overrides)
-    if fields.get("kind") == "noisy":
-        fields = _without_other_source(fields, changes)
+    kind = find_kind(fields.get("kind"))
+    if kind is not None:  # else it is told below
+        fields = kind.spec.without_excluded(fields, changes)
     fields = _merged(fields, changes)
     spec = build_spec(fields, name=name)
     refuse_torch_on_aer(name, spec)
@@ -138,8 +133,7 @@ def override_spec(spec: Spec, **overrides: Any) -> Spec:
     if not overrides:
         return spec
     fields = {name: getattr(spec, name) for name in type(spec).model_fields}
-    if spec.kind == "noisy":
-        fields = _without_other_source(fields, overrides)
+    fields = spec.without_excluded(fields, overrides)
     return build_spec(_merged(fields, overrides), name=spec.kind)
 
 
@@ -177,7 +171,7 @@ def refuse_torch_on_aer(name: str, spec: Spec) -> None:
     Raises:
         InvalidValueError: If the name begins with `aer_` and the engine is torch.
     """
-    if name.startswith("aer_") and getattr(spec, "engine", "aer") != "aer":
+    if name.startswith("aer_") and spec.is_differentiable:
         raise InvalidValueError(
             f"Expected `engine=aer` on backend {name!r} (a name that begins with aer_ always "
             "means Aer), got 'torch': leave `engine` out."
@@ -237,16 +231,6 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         both = isinstance(old, Mapping) and isinstance(value, Mapping)
         merged[key] = _merged(old, value) if both else value  # type: ignore[arg-type]
     return merged
-
-
-def _without_other_source(fields: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop a profile's device when rates are asked for, and its rates for a device."""
-    rates = [name for name in RATE_FIELDS if changes.get(name) is not None]
-    if rates and "device" not in changes:
-        return {**fields, "device": None}
-    if changes.get("device") is not None and not rates:
-        return {**fields, **dict.fromkeys(RATE_FIELDS)}
-    return fields
 
 
 def _folders() -> list[tuple[Traversable, bool]]:

@@ -3,22 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
+from qiskit import QuantumCircuit
+from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor
 
 from hybridq.quantum.density.channels import circuit_channels
 from hybridq.quantum.density.measurement import measured_groups, pairs
-from hybridq.quantum.density.simulator import DensityEngine, check_width
+from hybridq.quantum.density.simulator import DensityEngine
 from hybridq.quantum.gate_angles.compiled import CompiledAngles
 from hybridq.quantum.gate_angles.gate_angles import SplitCircuit
 from hybridq.quantum.statevector.reverse import TorchRule
+from hybridq_backends.simulators.aer import Machine
+from hybridq_backends.utils.seeds import SeedSequenceCounter
 
 if TYPE_CHECKING:
     from hybridq_backends import Executable
+
+
+class NoisyExpvals:
+    """Expectation values of a compiled circuit on a noisy machine, as a torch function.
+
+    Args:
+        circuit: The compiled circuit, with a plain parameter for each gate angle.
+        column: What is measured, a column `(num_observables, 1)`.
+        machine: Where: its noise model, and how it reads other bases than Z.
+    """
+
+    def __init__(self, circuit: QuantumCircuit, column: ObservablesArray, machine: Machine) -> None:
+        self._num_qubits = circuit.num_qubits
+        self._channels = circuit_channels(circuit, list(circuit.parameters), machine.noise_model)
+        self._groups = measured_groups(column, machine)
+        self._observables = torch.stack([group.means for group in self._groups]).sum(dim=0)
+        self._engines: dict[tuple[bool, ...], DensityEngine] = {}
+
+    def values(self, angles: Tensor, varies: Sequence[bool]) -> Tensor:
+        """Exact values `(batch, num_observables)`, differentiable.
+
+        Args:
+            angles: `(batch, num_angles)`, radians, double.
+            varies: For each angle whether it differs between the rows.
+        """
+        return self._engine(varies)(angles, self._observables.to(angles))
+
+    @torch.no_grad()
+    def covariances(self, angles: Tensor, varies: Sequence[bool]) -> Tensor:
+        """Covariances of one shot, summed over the circuits, `(batch, observables, observables)`.
+
+        Each group of terms has circuits of its own, so that groups are independent.
+
+        Args:
+            angles: `(batch, num_angles)`, radians, double.
+            varies: For each angle whether it differs between the rows.
+        """
+        count = len(self._observables)
+        total = angles.new_zeros(len(angles), count, count)
+        rows, columns = zip(*pairs(count), strict=True)
+        for group in self._groups:
+            measured = torch.cat([group.means, group.products]).to(angles)
+            both = self._engine(varies)(angles, measured)
+            means, products = both[:, :count], both[:, count:]
+            second = angles.new_zeros(len(angles), count, count)
+            second[:, rows, columns] = products
+            second[:, columns, rows] = products
+            total += second - means[:, :, None] * means[:, None, :]
+        return total
+
+    def _engine(self, varies: Sequence[bool]) -> DensityEngine:
+        key = tuple(varies)
+        if key not in self._engines:
+            self._engines[key] = DensityEngine(self._channels, self._num_qubits, key)
+        return self._engines[key]
 
 
 class NoisyRule(TorchRule):
@@ -32,66 +90,40 @@ class NoisyRule(TorchRule):
         split: The circuit and the map to its angles.
         observables: What is measured.
         executable: A noisy simulator whose engine is `torch`.
+        shots: Shots for one circuit, a count; None is exact.
+        seeds: Of the draws.
 
     Raises:
         InvalidValueError: If the compiled circuit is too wide for a density matrix.
     """
 
     def __init__(
-        self, split: SplitCircuit, observables: Sequence[SparsePauliOp], executable: Executable
+        self,
+        split: SplitCircuit,
+        observables: Sequence[SparsePauliOp],
+        executable: Executable,
+        *,
+        shots: int | None,
+        seeds: SeedSequenceCounter,
     ) -> None:
         super().__init__(split, executable)
-        check_width(split.circuit.num_qubits)
         prepared = executable.prepare(split.circuit, list(observables))
-        self._num_qubits = prepared.circuit.num_qubits
-        check_width(self._num_qubits)
-        machine = executable.machine(prepared)
         self._angles = CompiledAngles(prepared, split)
-        self._channels = circuit_channels(
-            prepared.circuit, list(prepared.circuit.parameters), machine.noise_model
+        self._expvals = NoisyExpvals(
+            prepared.circuit, prepared.column, executable.machine(prepared)
         )
-        self._groups = measured_groups(prepared.column, machine)
-        self._observables = torch.stack([group.means for group in self._groups]).sum(dim=0)
-        self._shots: int | None = getattr(executable.spec, "shots", None)
-
-    @cached_property
-    def _engine(self) -> DensityEngine:
-        """The engine for weights that all samples share."""
-        return DensityEngine(self._channels, self._num_qubits, self._angles.on_inputs)
-
-    @cached_property
-    def _engine_of_rows(self) -> DensityEngine:
-        """The engine for weights that differ between the samples."""
-        every = [True] * len(self._angles.on_inputs)
-        return DensityEngine(self._channels, self._num_qubits, every)
+        self._shots = shots
+        self._seeds = seeds
 
     def _values(self, phi: Tensor, *, same_weights: bool) -> Tensor:
-        engine = self._engine if same_weights else self._engine_of_rows
+        varies = [one or not same_weights for one in self._angles.on_inputs]
         angles = self._angles(phi)
-        values = engine(angles, self._observables.to(phi))
+        values = self._expvals.values(angles, varies)
         if self._shots is None:
             return values
-        generator = torch.Generator().manual_seed(self.executable.next_seed())
-        noise = shot_noise(self._covariances(engine, angles), self._shots, generator)
+        generator = torch.Generator().manual_seed(self._seeds.next())
+        noise = shot_noise(self._expvals.covariances(angles, varies), self._shots, generator)
         return values + noise.to(phi)
-
-    @torch.no_grad()
-    def _covariances(self, engine: DensityEngine, angles: Tensor) -> Tensor:
-        """Covariances of one shot, summed over the circuits, `(batch, observables, observables)`.
-
-        Each group of terms has circuits of its own, so that groups are independent.
-        """
-        count = len(self._observables)
-        total = angles.new_zeros(len(angles), count, count)
-        rows, columns = zip(*pairs(count), strict=True)
-        for group in self._groups:
-            both = engine(angles, torch.cat([group.means, group.products]).to(angles))
-            means, products = both[:, :count], both[:, count:]
-            second = angles.new_zeros(len(angles), count, count)
-            second[:, rows, columns] = products
-            second[:, columns, rows] = products
-            total += second - means[:, :, None] * means[:, None, :]
-        return total
 
 
 def shot_noise(covariances: Tensor, shots: int, generator: torch.Generator) -> Tensor:

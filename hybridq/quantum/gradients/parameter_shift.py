@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from qiskit.quantum_info import SparsePauliOp
+from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
 from torch import Tensor
 
 from hybridq.quantum.gate_angles.gate_angles import SplitCircuit
@@ -88,6 +89,10 @@ class ShiftRule:
         kept[self._columns] = True
         self._on_inputs = split.phases.on_inputs & kept
         self._on_weights = split.phases.on_weights & kept
+
+    def gradient(self, estimator: Any) -> Any:
+        """Get the gradient of the stock class, on an estimator; None where there is none."""
+        return None if estimator is None else ParamShiftEstimatorGradient(estimator)
 
     def expvals(self, phi: Tensor) -> Tensor:
         """Expectation values of a batch of angles, in one job; none for an empty batch.
@@ -283,7 +288,7 @@ class ExpvalsFunction(torch.autograd.Function):
         rule: ShiftRule = network.rule
         ctx.rule = rule
         wanted: tuple[bool, bool] = ctx.needs_input_grad[:2]
-        if any(wanted) and rule.executable.engine == "ibm":
+        if any(wanted) and rule.executable.takes_jobs:
             phi = rule.split.phases(inputs.detach(), weights.detach())
             values, jacobian = rule.values_and_jacobian(phi, rule.shifted(*wanted))
             ctx.save_for_backward(inputs, weights, jacobian)

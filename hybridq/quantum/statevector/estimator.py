@@ -56,9 +56,10 @@ class TorchEstimator(BaseEstimatorV2):  # type: ignore[misc]
         return job
 
     def _run(self, pubs: Sequence[EstimatorPub]) -> PrimitiveResult:
-        return PrimitiveResult([self._run_pub(pub) for pub in pubs], metadata={"version": 2})
+        return PrimitiveResult([self.run_pub(pub) for pub in pubs], metadata={"version": 2})
 
-    def _run_pub(self, pub: EstimatorPub) -> PubResult:
+    def run_pub(self, pub: EstimatorPub, seed: int | None = None) -> PubResult:
+        """Estimate the observables of one PUB, in this thread; there are no shots to seed."""
         params = pub.parameter_values.as_array(list(pub.circuit.parameters))
         rows = np.arange(int(np.prod(params.shape[:-1]))).reshape(params.shape[:-1])
         asked, places = _distinct([_operator(item) for item in pub.observables.ravel()])

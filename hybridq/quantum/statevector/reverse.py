@@ -5,14 +5,16 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from qiskit.quantum_info import SparsePauliOp
+from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
 from torch import Tensor
 
 from hybridq.quantum.gate_angles.gate_angles import SplitCircuit
 from hybridq.quantum.gradients.parameter_shift import Spsa, leaves_of_rows
+from hybridq.quantum.statevector.estimator import ReverseEstimatorGradient
 from hybridq.quantum.statevector.simulator import StatevectorEngine
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ class TorchRule(abc.ABC):
 
     Args:
         split: The circuit and the map to its angles.
-        executable: Names the precision, and that the engine is this one.
+        executable: Whose engine this is.
     """
 
     def __init__(self, split: SplitCircuit, executable: Executable) -> None:
@@ -42,6 +44,10 @@ class TorchRule(abc.ABC):
 
         With `same_weights`, angles that no input enters are the same in all rows.
         """
+
+    def gradient(self, estimator: Any) -> Any:
+        """Get the gradient of the stock class, by shifts on an estimator."""
+        return ParamShiftEstimatorGradient(estimator)
 
     def values(self, inputs: Tensor, weights: Tensor) -> Tensor:
         """Expectation values, differentiable any number of times.
@@ -98,15 +104,21 @@ class ReverseRule(TorchRule):
     Args:
         split: The circuit and the map to its angles.
         observables: What is measured.
-        executable: Names the precision, and that the engine is this one.
+        executable: Whose engine this is.
+        dtype: Precision of the numbers, `torch.float64` or `torch.float32`.
     """
 
     def __init__(
-        self, split: SplitCircuit, observables: Sequence[SparsePauliOp], executable: Executable
+        self,
+        split: SplitCircuit,
+        observables: Sequence[SparsePauliOp],
+        executable: Executable,
+        *,
+        dtype: torch.dtype = torch.float64,
     ) -> None:
         super().__init__(split, executable)
         self._observables = list(observables)
-        self._dtype = torch_dtype(executable)
+        self._dtype = dtype
         self._engine = StatevectorEngine(split, observables, dtype=self._dtype)
 
     @cached_property
@@ -116,11 +128,14 @@ class ReverseRule(TorchRule):
             self.split, self._observables, same_weights=False, dtype=self._dtype
         )
 
+    def gradient(self, estimator: Any) -> Any:
+        """Get the gradient of the stock class: in reverse mode, too."""
+        return ReverseEstimatorGradient(dtype=self._dtype)
+
     def _values(self, phi: Tensor, *, same_weights: bool) -> Tensor:
         return (self._engine if same_weights else self._engine_of_rows)(phi)
 
 
-def torch_dtype(executable: Executable) -> torch.dtype:
-    """The precision that the executable's spec names."""
-    single = getattr(executable.spec, "dtype", "float64") == "float32"
-    return torch.float32 if single else torch.float64
+def torch_dtype(name: str) -> torch.dtype:
+    """The precision that a spec's `dtype` names."""
+    return torch.float32 if name == "float32" else torch.float64

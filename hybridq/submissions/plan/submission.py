@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from hybridq.submissions.ledger.storage import SUBMISSION_FILE as SUBMISSION_FIL
 from hybridq.submissions.plan.budget import Estimate
 from hybridq.submissions.plan.plan import PlannedJob
 from hybridq.utils.files import atomic_path, read_json, reading, write_json
-from hybridq_backends import IbmRuntime, Spec, parse_backend
+from hybridq_backends import IbmRuntime, parse_backend
 from hybridq_backends.devices.calibration import SUFFIX
 
 logger = logging.getLogger("hybridq")
@@ -253,13 +253,13 @@ def runtime_spec(backend: str) -> IbmRuntime:
     Raises:
         InvalidValueError: If it is a simulator.
     """
-    spec: Spec = parse_backend(backend)
-    if not isinstance(spec, IbmRuntime):
+    spec = parse_backend(backend)
+    if not spec.takes_jobs:
         raise InvalidValueError(
             f"Expected a backend that takes jobs, such as ibm or ibm_rehearsal, got {backend!r}, a "
             "simulator: use `hybridq evaluate` for it."
         )
-    return spec
+    return cast(IbmRuntime, spec)
 
 
 def model_hash(run: Path) -> str:

@@ -252,7 +252,7 @@ def test_the_engine_is_recorded(problem):
         executable = open_backend(name)
         assert executable.engine == executable.describe()["engine"] == engine
         assert executable.is_local
-    statevector = open_backend("statevector")  # whose own `run` is Aer's, and exact
+    statevector = open_backend("statevector")
     assert statevector.is_exact
     values = statevector.run(statevector.prepare(circuit, observables), points).values
     np.testing.assert_allclose(values, exact, rtol=0, atol=1e-12)

@@ -1,0 +1,133 @@
+"""The kinds of backends: what describes each, and what opens it."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from pydantic import ValidationError
+
+from hybridq_backends.errors import InvalidValueError
+from hybridq_backends.specs.base import Spec
+from hybridq_backends.specs.ibm_runtime import IbmRuntime
+from hybridq_backends.specs.noisy import Noisy
+from hybridq_backends.specs.statevector import Statevector
+from hybridq_backends.utils.names import field_name
+from hybridq_backends.utils.suggest import nearest
+
+
+@dataclass(frozen=True)
+class KindEntry:
+    """A kind of backend.
+
+    Attributes:
+        spec: Its fields.
+        open: From a spec to an `Engine`; or where that function stands, as `package.module:name`,
+            to be imported when a backend of the kind is opened.
+    """
+
+    spec: type[Spec]
+    open: Callable[[Any], Any] | str
+
+    def opened(self, spec: Spec) -> Any:
+        """The engine of a spec of this kind."""
+        if isinstance(self.open, str):
+            module, _, name = self.open.partition(":")
+            return getattr(import_module(module), name)(spec)
+        return self.open(spec)
+
+
+KINDS: dict[str, KindEntry] = {
+    "statevector": KindEntry(Statevector, "hybridq_backends.simulators.opening:open_statevector"),
+    "noisy": KindEntry(Noisy, "hybridq_backends.simulators.opening:open_noisy"),
+    "ibm_runtime": KindEntry(IbmRuntime, "hybridq_backends.ibm.hardware:open_runtime"),
+}
+"""The kinds by name. Other distributions add theirs by entry points, see `find_kind`."""
+
+GROUP = "hybridq.kinds"
+"""Group of the entry points by which other distributions add kinds."""
+
+
+def find_kind(kind: object) -> KindEntry | None:
+    """Find a kind: among those entered here, or an entry point of another distribution."""
+    if not isinstance(kind, str):
+        return None
+    if kind not in KINDS:
+        for point in entry_points(group=GROUP):
+            if point.name == kind:
+                KINDS[kind] = point.load()
+    return KINDS.get(kind)
+
+
+def build_spec(fields: Mapping[str, Any], *, name: str) -> Spec:
+    """Validate fields into a spec.
+
+    Args:
+        fields: `kind` and the fields of that kind.
+        name: What the message calls this backend: the profile's name.
+
+    Returns:
+        The frozen spec.
+
+    Raises:
+        InvalidValueError: On an unknown kind or field, or a value out of range; one line.
+    """
+    kind = find_kind(fields.get("kind"))
+    if kind is None:
+        raise InvalidValueError(
+            f"Expected `kind` of backend {name!r} to be one of {', '.join(KINDS)}, "
+            f"got {_shown(fields.get('kind'))}: correct the profile."
+        )
+    known = list(kind.spec.model_fields)
+    for field in fields:
+        if field not in known:
+            raise InvalidValueError(_unknown_field(name, field, known))
+    try:
+        return kind.spec.model_validate(dict(fields))
+    except ValidationError as error:
+        raise InvalidValueError(_message(error, fields, name)) from error
+
+
+def _unknown_field(name: str, field: str, known: list[str]) -> str:
+    """Write the line for a field the kind does not have; values are never repeated."""
+    shown = f"`{field}`" if field.isprintable() and len(field) <= 80 else _shown(field)
+    if "token" in field.lower() or "key" in field.lower():
+        return (
+            f"Expected no secret among the fields of backend {name!r}, got {shown}: save the "
+            "account with QiskitRuntimeService.save_account, or set QISKIT_IBM_TOKEN."
+        )
+    settable = [word for word in known if word != "kind"]
+    guess = nearest(field, settable)
+    remedy = f"did you mean `{guess}`?" if guess else "choose one of those."
+    return f"Expected a field of backend {name!r} ({', '.join(settable)}), got {shown}: {remedy}"
+
+
+def _shown(value: object) -> str:
+    """A value as it was given, long ones without their middle."""
+    shown = reprlib.Repr()
+    shown.maxstring = shown.maxother = shown.maxlong = 80
+    return shown.repr(value)
+
+
+def _message(error: ValidationError, fields: Mapping[str, Any], name: str) -> str:
+    """Turn the first complaint of pydantic into one line: expected, got, remedy."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    where = [str(part) for part in first["loc"]]
+    text = first["msg"].removeprefix("Value error, ").replace("\n", " ")
+    if not where:
+        return f"Backend {name!r}: {text}"
+    field = field_name(where[:1])
+    if field == "service_options":
+        return (
+            f"Expected `service_options` of backend {name!r} to be a table, got "
+            f"{type(fields.get(field)).__name__}: write `service_options.filename=...`."
+        )
+    expected = text.removeprefix("Input should be ")
+    return (
+        f"Expected `{field}` of backend {name!r} to be {expected}, "
+        f"got {_shown(fields.get(field))}: correct `{field}`."
+    )
