@@ -102,13 +102,9 @@ def test_the_estimator_takes_pubs_of_any_shape(no_aer, circuit, points, backend)
         expected = executable.run(prepared, points).values
         angles = prepared.angles(points)
         grid = angles[:4].reshape(2, 2, -1)
-        pub = EstimatorPub.coerce(
-            (prepared.circuit, [[one] for one in prepared.observables], angles)
-        )
-        (column,) = executable.estimator.run([pub]).result()
-        (cells,) = executable.estimator.run(
-            [(prepared.circuit, prepared.observables[1], grid)]
-        ).result()
+        run = executable.estimator.run
+        column = run([(prepared.circuit, [[one] for one in prepared.observables], angles)]).result()
+        cells = run([(prepared.circuit, prepared.observables[1], grid)]).result()
     np.testing.assert_allclose(column[0].data.evs.T, expected, rtol=0, atol=1e-12)
     np.testing.assert_allclose(cells[0].data.evs.ravel(), expected[:4, 1], rtol=0, atol=1e-12)
 
