@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from hybridq.quantum import ANSAETZE, StatevectorEngine, build_circuit, z_observables
-from hybridq.quantum.gate_angles.gate_angles import split_circuit
+from hybridq.quantum.split_circuit import split_circuit
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 QUBITS = (2, 4, 6, 8, 10, 12)

@@ -23,8 +23,8 @@ from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor, nn
 
 from hybridq.errors import UnavailableError
-from hybridq.quantum.gate_angles.gate_angles import SplitCircuit, split_circuit
 from hybridq.quantum.gradients.parameter_shift import ExpvalsFunction, ShiftRule, Spsa
+from hybridq.quantum.split_circuit import SplitCircuit, split_circuit
 from hybridq.quantum.statevector.reverse import TorchRule
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from qiskit.transpiler import Target
 from hybridq.quantum.density.estimator import NoisyEstimator
 from hybridq.quantum.density.expvals import NoisyRule
 from hybridq.quantum.density.simulator import check_width
-from hybridq.quantum.gate_angles.gate_angles import SplitCircuit
+from hybridq.quantum.split_circuit import SplitCircuit
 from hybridq.quantum.statevector.estimator import TorchEstimator
 from hybridq.quantum.statevector.reverse import ReverseRule, TorchRule, torch_dtype
 from hybridq_backends import Executable, Noisy, Prepared, Statevector

@@ -11,8 +11,8 @@ from hybridq.config import FinetuneConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.classifier import HybridClassifier
 from hybridq.quantum.density.simulator import MOST_QUBITS
-from hybridq.quantum.gate_angles.gate_angles import split_circuit
 from hybridq.quantum.modules import circuits_of
+from hybridq.quantum.split_circuit import split_circuit
 from hybridq.runs.folder import RESTORE
 from hybridq.utils.files import read_json
 from hybridq_backends import Executable, Spec, open_backend, parse_backend

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import sympy
 from qiskit import QuantumCircuit
-from qiskit.circuit import Gate, Parameter, ParameterExpression
+from qiskit.circuit import Gate, Parameter, ParameterExpression, Qubit
 
 from hybridq_backends.errors import InvalidValueError
 
@@ -41,6 +41,14 @@ class AngleMap:
     rows: tuple[int, ...] = ()
     expressions: tuple[sympy.Expr, ...] = ()
     symbols: tuple[sympy.Symbol, ...] = ()
+
+    @property
+    def uses(self) -> npt.NDArray[np.bool_]:
+        """Whether parameter p enters angle k, (K, P)."""
+        found = np.asarray(self.matrix != 0)
+        for row, expression in zip(self.rows, self.expressions, strict=True):
+            found[row] = [symbol in expression.free_symbols for symbol in self.symbols]
+        return found
 
     @property
     def is_affine(self) -> bool:
@@ -69,13 +77,21 @@ class AngleMap:
 
 
 def split_angles(
-    circuit: QuantumCircuit, parameters: Sequence[Parameter]
+    circuit: QuantumCircuit,
+    parameters: Sequence[Parameter],
+    *,
+    angle: Callable[[int], Parameter] | None = None,
+    merge: bool = False,
 ) -> tuple[QuantumCircuit, AngleMap]:
     """Give every parameterised gate angle its own Parameter.
 
     Args:
-        circuit: A compiled circuit; its angles may be expressions of `parameters`.
+        circuit: A circuit whose angles may be expressions of `parameters`.
         parameters: The P parameters theta, in column order.
+        angle: Makes the Parameter of an angle, counted from 0; by default the same one in all
+            circuits.
+        merge: Whether equal gates of one angle that follow one another on the same qubits, as
+            rotations about one axis do, become one, whose angle is the sum.
 
     Returns:
         A copy whose K parameters, in `circuit.parameters` order, are the angles in the
@@ -84,11 +100,13 @@ def split_angles(
     Raises:
         InvalidValueError: If something other than a gate takes a parameter.
     """
+    angle = angle or _angle
     plain = circuit.copy_empty_like()
     plain.global_phase = 0.0
     found: list[ParameterExpression] = []
+    last: dict[Qubit, tuple[str, Sequence[Qubit], int] | None] = {}
     for instruction in circuit.data:
-        operation = instruction.operation
+        operation, qubits = instruction.operation, instruction.qubits
         values = list(getattr(operation, "params", []))
         loose = [i for i, v in enumerate(values) if isinstance(v, ParameterExpression)]
         if loose:
@@ -96,16 +114,27 @@ def split_angles(
                 raise InvalidValueError(
                     f"Expected parameters in gates only, got one in `{operation.name}`: bind it."
                 )
+            free = [i for i in loose if values[i].parameters]
+            before = last.get(qubits[0])
+            follows = before is not None and before[:2] == (operation.name, qubits)
+            if merge and free and follows and all(last.get(qubit) == before for qubit in qubits):
+                found[before[2]] = found[before[2]] + values[0]  # type: ignore[index]
+                continue
+            last.update(
+                dict.fromkeys(qubits, (operation.name, qubits, len(found)) if free else None)
+            )
             for i in loose:
-                if not values[i].parameters:
+                if i not in free:
                     values[i] = float(values[i])
                     continue
-                fresh = _angle(len(found))
+                fresh = angle(len(found))
                 found.append(values[i])
                 values[i] = fresh
             operation = operation.to_mutable()
             operation.params = values
-        plain.append(operation, instruction.qubits, instruction.clbits, copy=False)
+        else:
+            last.update(dict.fromkeys(qubits))
+        plain.append(operation, qubits, instruction.clbits, copy=False)
     return plain, _map_of(found, parameters)
 
 
@@ -132,7 +161,7 @@ def _map_of(
         slopes = {p: _number(expression.gradient(p)) for p in expression.parameters}
         if any(slope is None for slope in slopes.values()):
             rows.append(row)
-            kept.append(sympy.sympify(expression.sympify()))
+            kept.append(_formula(expression))
             continue
         constant = _number(expression.bind(dict.fromkeys(expression.parameters, 0.0)))
         offset[row] = 0.0 if constant is None else constant
@@ -140,6 +169,13 @@ def _map_of(
             matrix[row, column[parameter]] = 0.0 if slope is None else slope
     symbols = tuple(sympy.Symbol(parameter.name) for parameter in parameters) if rows else ()
     return AngleMap(matrix, offset, tuple(rows), tuple(kept), symbols)
+
+
+def _formula(expression: ParameterExpression) -> sympy.Expr:
+    """The expression in sympy, its numbers exact: lambdify would print them with 15 digits."""
+    formula = sympy.sympify(expression.sympify())
+    exact = {number: sympy.Rational(float(number)) for number in formula.atoms(sympy.Float)}
+    return formula.xreplace(exact)
 
 
 def _number(value: object) -> float | None:

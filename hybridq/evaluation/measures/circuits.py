@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hybridq.errors import InvalidValueError
 from hybridq.quantum import ParametrizedCircuit, StatevectorEngine, z_observables
-from hybridq.quantum.gate_angles.gate_angles import split_circuit
+from hybridq.quantum.split_circuit import split_circuit
 from hybridq.utils.files import without_nan
 
 BINS = 75

@@ -25,7 +25,7 @@ from qiskit.quantum_info import Operator, SuperOp
 from qiskit_aer.noise import NoiseModel
 
 from hybridq.errors import InvalidValueError
-from hybridq.quantum.gate_angles.gate_angles import ROTATIONS
+from hybridq.quantum.split_circuit import ROTATIONS
 from hybridq_backends.noise.channels import noisy_operations
 
 FloatArray = NDArray[np.float64]

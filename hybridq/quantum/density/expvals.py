@@ -14,8 +14,7 @@ from torch import Tensor
 from hybridq.quantum.density.channels import circuit_channels
 from hybridq.quantum.density.measurement import measured_groups, pairs
 from hybridq.quantum.density.simulator import DensityEngine
-from hybridq.quantum.gate_angles.compiled import CompiledAngles
-from hybridq.quantum.gate_angles.gate_angles import SplitCircuit
+from hybridq.quantum.split_circuit import CompiledAngles, SplitCircuit
 from hybridq.quantum.statevector.reverse import TorchRule
 from hybridq_backends.simulators.aer import Machine
 from hybridq_backends.utils.seeds import SeedSequenceCounter

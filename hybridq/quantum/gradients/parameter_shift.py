@@ -20,7 +20,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
 from torch import Tensor
 
-from hybridq.quantum.gate_angles.gate_angles import SplitCircuit
+from hybridq.quantum.split_circuit import SplitCircuit
 
 if TYPE_CHECKING:
     from hybridq.quantum.modules import Backend

@@ -18,7 +18,7 @@ from qiskit.quantum_info.operators.base_operator import BaseOperator
 from qiskit_machine_learning.gradients import BaseEstimatorGradient, EstimatorGradientResult
 from torch import Tensor
 
-from hybridq.quantum.gate_angles.gate_angles import split_circuit
+from hybridq.quantum.split_circuit import split_circuit
 from hybridq.quantum.statevector.simulator import StatevectorEngine
 from hybridq_backends.compile.transpile import clean_circuit, coerce_observables, fingerprint
 from hybridq_backends.simulators.engine import MOST_STATEVECTOR_QUBITS

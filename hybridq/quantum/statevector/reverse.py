@@ -12,8 +12,8 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
 from torch import Tensor
 
-from hybridq.quantum.gate_angles.gate_angles import SplitCircuit
 from hybridq.quantum.gradients.parameter_shift import Spsa, leaves_of_rows
+from hybridq.quantum.split_circuit import SplitCircuit
 from hybridq.quantum.statevector.estimator import ReverseEstimatorGradient
 from hybridq.quantum.statevector.simulator import StatevectorEngine
 

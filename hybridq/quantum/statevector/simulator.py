@@ -17,7 +17,7 @@ from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor
 
 from hybridq.errors import InvalidValueError
-from hybridq.quantum.gate_angles.gate_angles import SplitCircuit
+from hybridq.quantum.split_circuit import SplitCircuit
 from hybridq.quantum.statevector.batch_chunks import MEMORY, in_chunks
 from hybridq.quantum.statevector.gate_grouping import (
     DenseBlock,

@@ -12,7 +12,7 @@ from qiskit.quantum_info import Operator
 
 from hybridq.errors import InvalidValueError
 from hybridq.quantum import build_circuit
-from hybridq.quantum.gate_angles.gate_angles import ROTATIONS, split_circuit
+from hybridq.quantum.split_circuit import ROTATIONS, split_circuit
 
 
 def assert_same_unitary(circuit, inputs, weights, x, w):

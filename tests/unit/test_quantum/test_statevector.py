@@ -26,8 +26,8 @@ from qiskit_aer import AerSimulator
 
 from hybridq.errors import InvalidValueError
 from hybridq.quantum import build_circuit, z_observables
-from hybridq.quantum.gate_angles.gate_angles import split_circuit
 from hybridq.quantum.gradients.parameter_shift import ShiftRule
+from hybridq.quantum.split_circuit import split_circuit
 from hybridq.quantum.statevector.matrices import multiply_shared
 from hybridq.quantum.statevector.simulator import StatevectorEngine
 from hybridq_backends import open_backend
@@ -473,7 +473,7 @@ def test_what_cannot_be_simulated_is_refused():
 MEMORY = """
 import resource, sys, torch
 from hybridq.quantum import build_circuit, z_observables
-from hybridq.quantum.gate_angles.gate_angles import split_circuit
+from hybridq.quantum.split_circuit import split_circuit
 from hybridq.quantum.statevector.simulator import StatevectorEngine
 def step(qubits, layers, batch, ansatz):
     parts = build_circuit(qubits, num_layers=layers, ansatz=ansatz)

@@ -12,15 +12,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sympy
 import torch
 from qiskit import transpile
-from qiskit.circuit import Parameter, ParameterExpression, QuantumCircuit, Qubit
+from qiskit.circuit import Parameter, ParameterExpression, QuantumCircuit
 from torch import Tensor
 
 from hybridq.errors import InvalidValueError
+from hybridq_backends.compile.gate_angles import AngleMap, split_angles
+
+if TYPE_CHECKING:
+    from hybridq_backends import Prepared
 
 ROTATIONS = ("rx", "ry", "rz", "p", "rxx", "ryy", "rzz", "rzx")
 """Gates of one angle whose generator has two eigenvalues 1 apart, so that a shift of pi/2 to
@@ -58,65 +62,28 @@ class SplitCircuit:
     phases: PhaseMap
 
 
-class PhaseMap:
-    """The angles of the gates as a function of inputs and weights, in double precision.
-
-    Linear expressions are one matrix product; the others are compiled to torch functions.
+class TorchAngles:
+    """An angle map as a torch function, in double precision.
 
     Args:
-        expressions: One for each angle phi_k.
-        input_params: The parameters that are inputs.
-        weight_params: The parameters that are weights.
+        angles: The map from parameters theta to gate angles phi.
 
-    Attributes:
-        on_inputs: Whether phi_k depends on an input, bool `(num_phases,)`.
-        on_weights: Whether phi_k depends on a weight, bool `(num_phases,)`.
+    Raises:
+        InvalidValueError: If an expression has a function that torch cannot compute here.
     """
 
-    def __init__(
-        self,
-        expressions: Sequence[ParameterExpression],
-        input_params: Sequence[Parameter],
-        weight_params: Sequence[Parameter],
-    ) -> None:
-        self.num_inputs = len(input_params)
-        names = [param.name for param in (*input_params, *weight_params)]
-        column = {name: index for index, name in enumerate(names)}
-        self._matrix = torch.zeros(len(expressions), len(names), dtype=torch.float64)
-        self._offset = torch.zeros(len(expressions), dtype=torch.float64)
-        self._rows: list[int] = []
+    def __init__(self, angles: AngleMap) -> None:
+        self._matrix = torch.from_numpy(angles.matrix)
+        self._offset = torch.from_numpy(angles.offset)
+        self._rows = list(angles.rows)
         self._formulas: list[tuple[list[int], tuple[Any, ...], Any]] = []
-        uses = torch.zeros(len(expressions), len(names), dtype=torch.bool)
+        for formula in angles.expressions:
+            check_functions(formula)
+            used = [i for i, one in enumerate(angles.symbols) if one in formula.free_symbols]
+            self._formulas.append((used, tuple(angles.symbols[i] for i in used), formula))
 
-        for row, expression in enumerate(expressions):
-            formula = _formula(expression)
-            symbols = sorted(formula.free_symbols, key=lambda symbol: column[symbol.name])
-            columns = [column[symbol.name] for symbol in symbols]
-            uses[row, columns] = True
-            slopes = [sympy.diff(formula, symbol) for symbol in symbols]
-            if all(slope.is_number for slope in slopes):
-                self._matrix[row, columns] = torch.tensor(
-                    [float(slope) for slope in slopes], dtype=torch.float64
-                )
-                self._offset[row] = float(formula.subs(dict.fromkeys(symbols, 0)))
-            else:
-                self._rows.append(row)
-                check_functions(formula)
-                self._formulas.append((columns, tuple(symbols), formula))
-        self.on_inputs = uses[:, : self.num_inputs].any(dim=1)
-        self.on_weights = uses[:, self.num_inputs :].any(dim=1)
-
-    def __call__(self, inputs: Tensor, weights: Tensor) -> Tensor:
-        """Angles of the gates, differentiable.
-
-        Args:
-            inputs: `(batch, num_inputs)`, double.
-            weights: `(num_weights,)` or `(batch, num_weights)`, double, on the same device.
-
-        Returns:
-            phi in radians, `(batch, num_phases)`.
-        """
-        theta = torch.cat([inputs, weights.expand(len(inputs), -1)], dim=1)
+    def __call__(self, theta: Tensor) -> Tensor:
+        """Angles `(batch, num_angles)` of parameters `(batch, num_parameters)`, differentiable."""
         phi = theta @ self._matrix.to(theta.device).T + self._offset.to(theta.device)
         if not self._rows:
             return phi
@@ -128,11 +95,63 @@ class PhaseMap:
         return phi.index_copy(1, rows, torch.stack(values, dim=1))
 
 
-def _formula(expression: ParameterExpression) -> Any:
-    """The expression in sympy, its numbers exact: lambdify would print them with 15 digits."""
-    formula = sympy.sympify(expression.sympify())
-    exact = {number: sympy.Rational(float(number)) for number in formula.atoms(sympy.Float)}
-    return formula.xreplace(exact)
+class PhaseMap:
+    """The angles of the gates as a function of inputs and weights.
+
+    Args:
+        angles: The map from inputs and weights, in this order, to phi.
+        num_inputs: How many of its parameters are inputs.
+
+    Attributes:
+        on_inputs: Whether phi_k depends on an input, bool `(num_phases,)`.
+        on_weights: Whether phi_k depends on a weight, bool `(num_phases,)`.
+    """
+
+    def __init__(self, angles: AngleMap, num_inputs: int) -> None:
+        self._angles = TorchAngles(angles)
+        uses = torch.from_numpy(angles.uses)
+        self.on_inputs = uses[:, :num_inputs].any(dim=1)
+        self.on_weights = uses[:, num_inputs:].any(dim=1)
+
+    def __call__(self, inputs: Tensor, weights: Tensor) -> Tensor:
+        """Angles of the gates, differentiable.
+
+        Args:
+            inputs: `(batch, num_inputs)`, double.
+            weights: `(num_weights,)` or `(batch, num_weights)`, double, on the same device.
+
+        Returns:
+            phi in radians, `(batch, num_phases)`.
+        """
+        return self._angles(torch.cat([inputs, weights.expand(len(inputs), -1)], dim=1))
+
+
+class CompiledAngles:
+    """From the plain angles of a split circuit to those of the gates it was compiled to.
+
+    Args:
+        prepared: The split circuit, prepared by a backend.
+        split: The split circuit.
+
+    Attributes:
+        on_inputs: For each angle of the compiled circuit whether an input enters it.
+
+    Raises:
+        InvalidValueError: If the compiler made an expression that torch cannot compute.
+    """
+
+    def __init__(self, prepared: Prepared, split: SplitCircuit) -> None:
+        column = {param.name: index for index, param in enumerate(split.params)}
+        # the backend has its own order
+        self._columns = [column[param.name] for param in prepared.parameters]
+        self._angles = TorchAngles(prepared.angles)
+        uses = torch.from_numpy(prepared.angles.uses)
+        entering = split.phases.on_inputs[self._columns]
+        self.on_inputs: list[bool] = (uses & entering).any(dim=1).tolist()
+
+    def __call__(self, phi: Tensor) -> Tensor:
+        """Angles `(batch, num_angles)` of angles `(batch, num_phases)`, radians, differentiable."""
+        return self._angles(phi[:, self._columns])
 
 
 def check_functions(formula: Any) -> None:
@@ -183,30 +202,15 @@ def split_circuit(
         basis = [*ROTATIONS, *_FIXED]
         circuit = transpile(circuit, basis_gates=basis, optimization_level=0)
 
-    plain = circuit.copy_empty_like()
-    plain.global_phase = 0
-    params: list[Parameter] = []
-    expressions: list[ParameterExpression] = []
-    last: dict[Qubit, tuple[str, Sequence[Qubit], int] | None] = {}
-    for item in circuit.data:
-        operation = item.operation
-        if _is_free(operation):
-            before = last.get(item.qubits[0])
-            same = before is not None and before[:2] == (item.name, item.qubits)
-            if before is not None and same and all(last.get(q) == before for q in item.qubits):
-                expressions[before[2]] = expressions[before[2]] + operation.params[0]
-                continue
-            last.update(dict.fromkeys(item.qubits, (item.name, item.qubits, len(params))))
-            param = Parameter(f"phi_{len(params):05d}")
-            params.append(param)
-            expressions.append(operation.params[0])
-            operation = operation.to_mutable()
-            operation.params = [param]
-        else:
-            last.update(dict.fromkeys(item.qubits))
-        plain.append(operation, item.qubits, item.clbits)
-    phases = PhaseMap(expressions, input_params, weight_params)
-    return SplitCircuit(plain, tuple(params), phases)
+    parameters = [*input_params, *weight_params]
+    plain, angles = split_angles(circuit, parameters, angle=_fresh, merge=True)
+    phases = PhaseMap(angles, len(input_params))
+    return SplitCircuit(plain, tuple(plain.parameters), phases)
+
+
+def _fresh(index: int) -> Parameter:
+    """Make the parameter of an angle, another one in each circuit, so that layers stay apart."""
+    return Parameter(f"phi_{index:05d}")
 
 
 def _is_free(operation: Any) -> bool:

@@ -1,1 +1,0 @@
-"""Give each gate of a circuit its own plain angle, and compute those angles in torch."""
