@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -80,7 +81,7 @@ class Executable:
 
         engine: Engine
         if isinstance(backend, IBMBackend):
-            from hybridq_backends.ibm.hardware import HardwareEngine
+            from hybridq_backends.jobs.engine import HardwareEngine
 
             engine = HardwareEngine(IbmRuntime(mode="job", shots=shots, seed=seed), backend)
         elif isinstance(backend, FakeBackendV2 | SnapshotBackend):
@@ -185,14 +186,17 @@ class Executable:
         self._num_jobs += 1
         return self._engine.values(pub, seed)
 
-    def count_from(self, seconds: float, note: Callable[[float], None]) -> None:
-        """Go on with a budget that was begun earlier: what `max_qpu_seconds` limits.
+    def keep_jobs(self, folder: Path, *, spent: float = 0.0) -> None:
+        """Keep the ledger of jobs in a folder, before the first job; nothing where none are posted.
+
+        What is asked for again, row by row the same, by another process with the same folder is
+        answered by the jobs that were posted before, and `max_qpu_seconds` limits them together.
 
         Args:
-            seconds: QPU seconds planned so far, estimated.
-            note: Is told the new total before each job is posted; not where nothing is limited.
+            folder: Such as that of a run.
+            spent: QPU seconds of the budget that are used already.
         """
-        self._engine.count_from(seconds, note)
+        self._engine.keep_jobs(folder, spent)
 
     def machine(self, prepared: Prepared) -> Machine:
         """Get the simulator of a prepared circuit, with the noise model on its qubits.

@@ -45,6 +45,7 @@ from hybridq.utils.files import without_nan, write_csv, write_json
 from hybridq.utils.pseudonyms import Pseudonyms, pseudonyms_of
 from hybridq.utils.text import listed
 from hybridq_backends import Executable, open_backend
+from hybridq_backends.jobs.ledger.storage import FILE as LEDGER
 
 logger = logging.getLogger("hybridq")
 
@@ -73,7 +74,8 @@ def evaluate(config: EvaluateConfig) -> Path:
         model, spec = load_model(config.run, backend=backend)
         record = data_record(data)
         others = other_splits(spec.data_hashes, record)
-        folder = create_run(
+        begun = _begun(config) if backend.takes_jobs else None
+        folder = begun or create_run(
             config.runs,
             "evaluate",
             config.name or f"{config.run.name}-{backend_name.split(',')[0]}",
@@ -82,7 +84,8 @@ def evaluate(config: EvaluateConfig) -> Path:
             try:
                 write_config(folder, config)
                 write_environment(folder, seed=config.seed, data=record, backend=backend.describe())
-                logger.info("run folder %s", folder)
+                backend.keep_jobs(folder)
+                logger.info("%s %s", "going on with" if begun else "run folder", folder)
                 if others:
                     logger.warning("%s", _trained_on_others(others))
                 result = _evaluate(config, run, spec, data, model, backend, folder)
@@ -95,6 +98,16 @@ def evaluate(config: EvaluateConfig) -> Path:
                 discard_if_empty(folder)
                 raise
     return folder
+
+
+def _begun(config: EvaluateConfig) -> Path | None:
+    """The newest evaluation of the same config that has posted jobs and was not finished."""
+    for ledger in sorted(config.runs.glob(f"evaluate/*/{LEDGER}"), reverse=True):
+        folder = ledger.parent
+        unfinished = not (folder / "result.json").exists()
+        if unfinished and read_config(folder, EvaluateConfig, "evaluate") == config:
+            return folder
+    return None
 
 
 def _trained_on_others(splits: Sequence[str]) -> str:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from hybridq.submissions.collect import Progress, all_progress, cancel, collect, progress
 from hybridq.submissions.compare import Compared, compare_backends
-from hybridq.submissions.ledger.chunks import Chunk, ChunkState
 from hybridq.submissions.plan.plan import Plan
 from hybridq.submissions.plan.values import Values, read_values
 from hybridq.submissions.recover import recover
 from hybridq.submissions.report import plan_table, result_table, status_table
 from hybridq.submissions.submit import Outcome, submit
+from hybridq_backends.jobs.ledger.chunks import Chunk, ChunkState
 
 __all__ = [
     "Chunk",

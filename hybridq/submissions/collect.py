@@ -12,18 +12,18 @@ from pathlib import Path
 from hybridq.config import JobsCancelConfig, JobsCollectConfig
 from hybridq.errors import HybridqError
 from hybridq.runs.folder import log_to_file
-from hybridq.submissions.ledger.chunks import Chunk, ChunkState
-from hybridq.submissions.ledger.ledger import Ledger
+from hybridq.submissions.deduplication import submissions
 from hybridq.submissions.plan.submission import Submission
 from hybridq.submissions.results import RESULT, write_results
-from hybridq.submissions.service.account import close_sessions
-from hybridq.submissions.service.deduplication import submissions
-from hybridq.submissions.service.fetch import fetch_again, fetch_all, fetch_charges
-from hybridq.submissions.service.give_up import give_up
-from hybridq.submissions.service.rate_limit import Clock
-from hybridq.submissions.service.reconcile import take_stock
 from hybridq_backends.ibm.trouble import ServiceError
+from hybridq_backends.jobs.account import close_sessions
+from hybridq_backends.jobs.fetch import fetch_again, fetch_all, fetch_charges
+from hybridq_backends.jobs.give_up import give_up
+from hybridq_backends.jobs.ledger.chunks import Chunk, ChunkState
+from hybridq_backends.jobs.ledger.ledger import Ledger
 from hybridq_backends.jobs.opening import open_jobs
+from hybridq_backends.jobs.rate_limit import Clock
+from hybridq_backends.jobs.reconcile import take_stock
 
 logger = logging.getLogger("hybridq")
 

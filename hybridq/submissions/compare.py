@@ -10,14 +10,12 @@ from pathlib import Path
 from hybridq.config import SubmitConfig
 from hybridq.errors import InvalidValueError
 from hybridq.runs.folder import create_run, write_config
-from hybridq.submissions.plan.budget import check_budget, share_budget
+from hybridq.submissions.deduplication import find_same
 from hybridq.submissions.plan.comparison import FOLDER, Comparison, Member, find_comparison
 from hybridq.submissions.plan.images import without_names
 from hybridq.submissions.plan.plan import REHEARSAL, Plan
 from hybridq.submissions.plan.submission import Submission, fingerprint_of, runtime_spec
-from hybridq.submissions.service.deduplication import find_same
-from hybridq.submissions.service.rate_limit import Clock
-from hybridq.submissions.service.resume import go_on
+from hybridq.submissions.resume import go_on
 from hybridq.submissions.submit import (
     Asked,
     Work,
@@ -30,6 +28,8 @@ from hybridq.submissions.submit import (
 )
 from hybridq_backends import open_backend
 from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.budget import check_budget, share_budget
+from hybridq_backends.jobs.rate_limit import Clock
 
 
 @dataclass(frozen=True)

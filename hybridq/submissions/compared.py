@@ -21,8 +21,8 @@ from hybridq.submissions.plan.comparison import (
 from hybridq.submissions.plan.plan import Plan
 from hybridq.submissions.report import EXIT_PARTLY
 from hybridq.submissions.results import RESULT
-from hybridq.submissions.service.rate_limit import Clock
 from hybridq.utils.files import write_json
+from hybridq_backends.jobs.rate_limit import Clock
 
 _KEPT = (
     *("complete", "images", "images_here", "data", "split", "backend", "device"),

@@ -15,15 +15,15 @@ from pathlib import Path
 from hybridq.config import JobsRecoverConfig
 from hybridq.errors import HybridqError, InvalidValueError, UnavailableError
 from hybridq.runs.folder import log_to_file
-from hybridq.runs.lock import locked
 from hybridq.submissions.collect import Progress, progress
-from hybridq.submissions.ledger.chunks import ChunkState
-from hybridq.submissions.ledger.ledger import LOCK, Ledger
-from hybridq.submissions.ledger.storage import FILE, has_ledger
 from hybridq.submissions.plan.submission import Submission
-from hybridq.submissions.service.rate_limit import Clock
-from hybridq.submissions.service.reconcile import look_up
+from hybridq_backends.jobs.ledger.chunks import ChunkState
+from hybridq_backends.jobs.ledger.ledger import LOCK, Ledger
+from hybridq_backends.jobs.ledger.storage import FILE, has_ledger
 from hybridq_backends.jobs.opening import open_jobs
+from hybridq_backends.jobs.rate_limit import Clock
+from hybridq_backends.jobs.reconcile import look_up
+from hybridq_backends.utils.lock import locked
 
 logger = logging.getLogger("hybridq")
 

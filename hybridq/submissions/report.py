@@ -8,8 +8,8 @@ from typing import Any
 
 from hybridq.evaluation.tables import interval, table
 from hybridq.submissions.collect import Progress
-from hybridq.submissions.ledger.chunks import ChunkState
 from hybridq.submissions.plan.plan import Plan
+from hybridq_backends.jobs.ledger.chunks import ChunkState
 
 EXIT_PARTLY = 3
 EXIT_REFUSED = 2

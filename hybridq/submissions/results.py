@@ -29,13 +29,13 @@ from hybridq.evaluation.statistics import stratified_bootstrap
 from hybridq.models.checkpoint import load_model
 from hybridq.models.classifier import probabilities
 from hybridq.runs.folder import read_result
-from hybridq.submissions.ledger.chunks import ChunkState
-from hybridq.submissions.ledger.ledger import Ledger
 from hybridq.submissions.model_card_note import write_hardware_note
 from hybridq.submissions.plan.requests import note, read
 from hybridq.submissions.plan.submission import Images, Submission
 from hybridq.utils.files import UNREADABLE, without_nan, write_csv, write_json
 from hybridq_backends import Deferred, open_backend
+from hybridq_backends.jobs.ledger.chunks import ChunkState
+from hybridq_backends.jobs.ledger.ledger import Ledger
 
 logger = logging.getLogger("hybridq")
 

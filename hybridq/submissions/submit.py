@@ -20,10 +20,8 @@ from hybridq.config import FinetuneConfig, SubmitConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, load_model, read_spec
 from hybridq.runs.folder import create_run, read_config, write_config, write_environment
-from hybridq.runs.lock import locked
 from hybridq.runs.recorded import check_hidden
-from hybridq.submissions.ledger.ledger import Ledger
-from hybridq.submissions.plan.budget import check_budget
+from hybridq.submissions.deduplication import find_same
 from hybridq.submissions.plan.circuit import Program
 from hybridq.submissions.plan.comparison import fingerprints_beside
 from hybridq.submissions.plan.images import (
@@ -50,17 +48,19 @@ from hybridq.submissions.plan.submission import (
     model_hash,
     runtime_spec,
 )
-from hybridq.submissions.service.deduplication import find_same
-from hybridq.submissions.service.rate_limit import Clock
-from hybridq.submissions.service.resume import go_on
+from hybridq.submissions.resume import go_on
 from hybridq.utils.pseudonyms import Pseudonyms, pseudonyms_of
 from hybridq_backends import Executable, open_backend
 from hybridq_backends.deferred import Deferred, Layouts
 from hybridq_backends.ibm.job_size import ProgramSize, program_size, repetition_delay
 from hybridq_backends.ibm.preflight import preflight
 from hybridq_backends.ibm.trouble import ServiceError
+from hybridq_backends.jobs.budget import check_budget
+from hybridq_backends.jobs.ledger.ledger import Ledger
 from hybridq_backends.jobs.opening import open_jobs
+from hybridq_backends.jobs.rate_limit import Clock
 from hybridq_backends.layout.choose import ScoredLayout, rank_layouts
+from hybridq_backends.utils.lock import locked
 
 logger = logging.getLogger("hybridq")
 

@@ -38,11 +38,11 @@ from hybridq.runs.folder import (
     write_config,
     write_environment,
 )
-from hybridq.runs.lock import locked
 from hybridq.threads import divide_threads
 from hybridq.training.compute import tell_wait, trainer_for
 from hybridq.utils.files import append_jsonl, write_bytes, write_jsonl
 from hybridq.utils.finite import NotFiniteError, check_finite
+from hybridq_backends.utils.lock import locked
 
 logger = logging.getLogger("hybridq")
 

@@ -16,7 +16,7 @@ from hybridq.quantum.gradients.parameter_shift import Spsa
 from hybridq.quantum.layer import QuantumLayer
 from hybridq.quantum.modules import quantum_modules
 from hybridq.training.seeding import derive_seed
-from hybridq.utils.files import read_json, write_json
+from hybridq.utils.files import read_json
 from hybridq_backends import Executable, open_backend, parse_backend
 
 logger = logging.getLogger("hybridq")
@@ -24,7 +24,7 @@ logger = logging.getLogger("hybridq")
 VALIDATION = "statevector"
 """Backend of validation while training runs through IBM's service."""
 BUDGET = "budget.json"
-"""File of a run folder: the QPU seconds planned so far, noted before each job is posted."""
+"""File in run folders of earlier versions: QPU seconds of jobs that no ledger knows."""
 
 
 def check_training_backend(config: FinetuneConfig) -> None:
@@ -61,8 +61,8 @@ def prepare_training(
 ) -> Callback | None:
     """Set how derivatives are made, and get the callback that a run through the service needs.
 
-    The budget goes on where the run folder says that it was left: a checkpoint would not know of
-    the jobs that came after it.
+    The ledger of its jobs is in the run folder. A resumed run does the steps after its checkpoint
+    again, which ask for the same: jobs that were posted before answer them, within one budget.
 
     Args:
         config: Of the run.
@@ -80,16 +80,13 @@ def prepare_training(
     if not backend.takes_jobs or not quantum_modules(model.head):
         return None
     if folder is not None:
-        path = folder / BUDGET
-        backend.count_from(
-            _planned(path), lambda total: write_json(path, {"planned_qpu_seconds": total})
-        )
+        backend.keep_jobs(folder, spent=_planned(folder / BUDGET))
     logger.info("validation runs without noise on %s, to spend no QPU time", VALIDATION)
     return ValidateElsewhere(model, backend)
 
 
 def _planned(path: Path) -> float:
-    """QPU seconds that a run has planned so far."""
+    """QPU seconds that a run of an earlier version has planned."""
     try:
         planned = float(read_json(path, "a budget", "restore it.")["planned_qpu_seconds"])
     except FileNotFoundError:

@@ -217,8 +217,8 @@ def test_encoders(seconds, pretrained):
 @each_length
 def test_ledgers(seconds, submitted):
     from hybridq.submissions.collect import all_progress, progress
-    from hybridq.submissions.ledger.ledger import Ledger
     from hybridq.submissions.report import list_table, next_steps, status_table
+    from hybridq_backends.jobs.ledger.ledger import Ledger
 
     folder = Path("runs/submit/one")
     shutil.copytree(submitted, folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hybridq.submissions.ledger.ledger import Ledger
+from hybridq_backends.jobs.ledger.ledger import Ledger
 
 PLAIN = "resilience_level=0,shots=2048"
 

@@ -24,7 +24,6 @@ from hybridq.evaluation.metrics.scores import auc
 from hybridq.models.checkpoint import load_model
 from hybridq.models.encoders.file import load_encoder
 from hybridq.runs.folder import read_result
-from hybridq.runs.lock import locked
 from hybridq.studies.ablation import encoders as ablation_encoders
 from hybridq.studies.ablation import frozen as ablation_frozen
 from hybridq.studies.ablation.study import ablation_study
@@ -34,6 +33,7 @@ from hybridq.threads import one_thread
 from hybridq.training import head as head_training
 from hybridq.training.pretrain import pretrain
 from hybridq_backends import open_backend
+from hybridq_backends.utils.lock import locked
 
 PHANTOM = "phantom,size=16,count=80"
 ARMS = (

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from hybridq.submissions.ledger.ledger import Ledger
+from hybridq_backends.jobs.ledger.ledger import Ledger
 from tests.integration.submissions import newest, posts, states
 
 CUT = ("--job-executions", "6000")  # two images a job

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from hybridq.submissions.ledger.ledger import Ledger
-from hybridq.submissions.ledger.storage import FILE
+from hybridq_backends.jobs.ledger.ledger import Ledger
+from hybridq_backends.jobs.ledger.storage import FILE
 from tests.forks import Fork
 from tests.integration.submissions import PLAIN, folders, newest, posts, states
 

@@ -15,12 +15,12 @@ import torch
 from hybridq.config import SubmitConfig
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
 from hybridq.submissions import read_values, results, submit
-from hybridq.submissions.ledger.chunks import ChunkState
-from hybridq.submissions.ledger.ledger import Ledger
 from hybridq.submissions.plan.submission import Images
 from hybridq.submissions.submit import MOST_SIMULATED_QUBITS, _simulated
 from hybridq_backends import open_backend
 from hybridq_backends.executable import Executable
+from hybridq_backends.jobs.ledger.chunks import ChunkState
+from hybridq_backends.jobs.ledger.ledger import Ledger
 
 REHEARSAL = "ibm_rehearsal,shots=128,resilience_level=0"
 LAYOUT = ("--layout-seeds", "1")

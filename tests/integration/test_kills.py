@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybridq.submissions.ledger.ledger import Ledger
 from hybridq.submissions.plan.comparison import Comparison
 from hybridq.submissions.plan.submission import Images
+from hybridq_backends.jobs.ledger.ledger import Ledger
 from tests.forks import Fork
 
 QUICK = ("--settle-seconds", "1.5")

@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
-from hybridq.submissions.ledger.ledger import Ledger
 from hybridq.submissions.plan.submission import Submission
+from hybridq_backends.jobs.ledger.ledger import Ledger
 from tests.integration.submissions import newest, states
 from tests.unit.test_hardware.test_ledger_rows import nobody
 

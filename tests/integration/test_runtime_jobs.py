@@ -595,9 +595,6 @@ def waiting(loopback):
         (lambda faults: faults.fail_job(reason="broke", code=1517), Trouble.REQUEST),
         (lambda faults: faults.fail_job(reason="too long", code=1305), Trouble.REQUEST),
         (lambda faults: faults.fail_job(reason="", code=0, status="Cancelled"), Trouble.REQUEST),
-        (lambda faults: faults.add("GET", "/results$", status=501), Trouble.NETWORK),
-        (lambda faults: faults.add("GET", "^/jobs/[^/]+$", status=401), Trouble.ACCOUNT),
-        (lambda faults: faults.add("GET", "/results$", body="<html>"), Trouble.RESULT),
     ],
 )
 def test_who_waits_for_values_is_told_what_went_wrong(loopback, waiting, fail, trouble):

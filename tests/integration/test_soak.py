@@ -14,9 +14,9 @@ import pytest
 from hybridq.config import JobsCollectConfig, SubmitConfig
 from hybridq.errors import HybridqError
 from hybridq.submissions import collect, submit
-from hybridq.submissions.ledger.ledger import Ledger
 from hybridq.submissions.plan.submission import Images
-from hybridq.submissions.service.rate_limit import Clock
+from hybridq_backends.jobs.ledger.ledger import Ledger
+from hybridq_backends.jobs.rate_limit import Clock
 
 SHOTS = 64
 POSTS = (

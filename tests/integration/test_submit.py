@@ -16,12 +16,12 @@ import torch
 from hybridq.models.checkpoint import load_model
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
 from hybridq.quantum.captured import replaced
-from hybridq.submissions.ledger.chunks import ChunkState
-from hybridq.submissions.ledger.ledger import Ledger
 from hybridq.submissions.plan.circuit import Program
 from hybridq.submissions.plan.submission import Images, Submission
-from hybridq.submissions.service.rate_limit import Clock
 from hybridq_backends import open_backend
+from hybridq_backends.jobs.ledger.chunks import ChunkState
+from hybridq_backends.jobs.ledger.ledger import Ledger
+from hybridq_backends.jobs.rate_limit import Clock
 from tests.integration.submissions import PLAIN, folders, newest, posts, states
 
 

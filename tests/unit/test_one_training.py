@@ -13,11 +13,11 @@ import torch
 from hybridq.cli.main import main
 from hybridq.config import ComputeConfig, FinetuneConfig, PretrainConfig, head_config
 from hybridq.errors import InvalidValueError
-from hybridq.runs.lock import locked
 from hybridq.training import loop
 from hybridq.training.finetune import FinetuneModule, finetune
 from hybridq.training.pretrain import PretrainModule, pretrain
 from hybridq.utils.files import append_jsonl, read_jsonl
+from hybridq_backends.utils.lock import locked
 
 pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
 
@@ -98,7 +98,7 @@ def test_a_killed_process_holds_nothing(begun):
     script = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from hybridq.runs.lock import locked\n"
+        "from hybridq_backends.utils.lock import locked\n"
         "with locked(Path(sys.argv[1]), 'is a test'):\n"
         "    os.kill(os.getpid(), 9)\n"
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from hybridq_backends.errors import InvalidValueError
 from hybridq_backends.expvals import Expvals, checked_expvals
-from hybridq_backends.ibm.hardware import RehearsalEngine
+from hybridq_backends.ibm.rehearsal import RehearsalEngine
 from hybridq_backends.ibm.trouble import ServiceError, Trouble
 from hybridq_backends.jobs.service import FoundJob, JobReport, JobService, JobState
 from hybridq_backends.specs.ibm_runtime import IbmRuntime

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from qiskit import QuantumCircuit
@@ -14,14 +15,13 @@ from qiskit.transpiler import PassManager, Target
 from qiskit.transpiler.passes import Optimize1qGatesDecomposition
 from qiskit_aer import AerSimulator
 
-from hybridq_backends.compile.subset import CutBackend, cut_of, cut_target
+from hybridq_backends.compile.on_target import prepare_on_target
+from hybridq_backends.compile.subset import CutBackend, cut_of
 from hybridq_backends.compile.transpile import (
     PARAMETRIC_BASIS,
     Prepared,
     assemble,
-    compile_on_target,
     compile_to_basis,
-    kept_for,
 )
 from hybridq_backends.devices.calibration import calibration_date
 from hybridq_backends.errors import UnavailableError
@@ -92,8 +92,8 @@ class Engine(abc.ABC):
         """Run one PUB as one job, and wait for its values however long that takes."""
         return read_expvals(self.submit(pub, seed).result())
 
-    def count_from(self, seconds: float, note: Callable[[float], None]) -> None:
-        """Go on counting planned QPU seconds; nothing is counted where none are used."""
+    def keep_jobs(self, folder: Path, spent: float) -> None:
+        """Keep the ledger of jobs in a folder; there are no jobs where nothing is posted."""
         return
 
     def machine(self, circuit: QuantumCircuit) -> Machine:
@@ -229,22 +229,16 @@ class DeviceEngine(Engine):
         initial_layout: Sequence[int] | None,
     ) -> Prepared:
         """Compile for the whole device, then keep the qubits in use."""
-        isa, ends = compile_on_target(
+        return prepare_on_target(
             circuit,
+            observables,
+            initial_layout,
             self.device.target,
             optimization_level=self._spec.optimization_level,
             seed=self._spec.compiler_seed,
-            initial_layout=initial_layout,
-        )
-        qubits = kept_for(isa, ends)
-        return assemble(
-            isa,
-            ends,
-            qubits=qubits,
-            observables=observables,
-            parameters=list(circuit.parameters),
             made_for=self.made_for,
-            timing=cut_target(self.device.target, qubits),
+            timed=True,
+            checked=False,
         )
 
     @property

@@ -22,6 +22,7 @@ from qiskit.providers import BackendV2, Options
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import Target, generate_preset_pass_manager
 
+from hybridq_backends.compile.on_target import prepare_on_target
 from hybridq_backends.compile.pauli_tables import (
     broadcast_terms,
     coefficient_table,
@@ -29,13 +30,7 @@ from hybridq_backends.compile.pauli_tables import (
     support,
 )
 from hybridq_backends.compile.subset import cut_of, cut_target
-from hybridq_backends.compile.transpile import (
-    Prepared,
-    assemble,
-    check_isa,
-    compile_on_target,
-    kept_for,
-)
+from hybridq_backends.compile.transpile import Prepared
 from hybridq_backends.devices.calibration import calibration_date
 from hybridq_backends.simulators.aer import commuting_groups
 from hybridq_backends.simulators.engine import MOST_STATEVECTOR_QUBITS, Engine
@@ -85,22 +80,15 @@ class ReadyEngine(Engine):
         initial_layout: Sequence[int] | None,
     ) -> Prepared:
         """Compile for the whole backend, and keep the qubits in use; each remembers its number."""
-        isa, ends = compile_on_target(
+        return prepare_on_target(
             circuit,
+            observables,
+            initial_layout,
             self.target,
             optimization_level=_LEVEL,
             seed=self._seed,
-            initial_layout=initial_layout,
-        )
-        if self.target.num_qubits is not None:  # else any number, all alike
-            check_isa(isa, self.target)
-        return assemble(
-            isa,
-            ends,
-            qubits=kept_for(isa, ends),
-            observables=observables,
-            parameters=list(circuit.parameters),
             made_for=self.made_for,
+            checked=self.target.num_qubits is not None,  # else any number, all alike
         )
 
     def submit(self, pub: tuple[Any, ...], seed: int | None) -> Any:

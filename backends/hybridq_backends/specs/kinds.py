@@ -44,7 +44,7 @@ class KindEntry:
 KINDS: dict[str, KindEntry] = {
     "statevector": KindEntry(Statevector, "hybridq_backends.simulators.opening:open_statevector"),
     "noisy": KindEntry(Noisy, "hybridq_backends.simulators.opening:open_noisy"),
-    "ibm_runtime": KindEntry(IbmRuntime, "hybridq_backends.ibm.hardware:open_runtime"),
+    "ibm_runtime": KindEntry(IbmRuntime, "hybridq_backends.jobs.opening:open_runtime"),
 }
 """The kinds by name. Other distributions add theirs by entry points, see `find_kind`."""
 

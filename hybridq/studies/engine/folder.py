@@ -21,7 +21,7 @@ from hybridq.runs.folder import (
     write_config,
     write_environment,
 )
-from hybridq.runs.lock import locked
+from hybridq_backends.utils.lock import locked
 
 logger = logging.getLogger("hybridq")
 

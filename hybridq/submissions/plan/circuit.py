@@ -17,9 +17,9 @@ from qiskit.primitives.containers.observables_array import ObservablesArray
 
 from hybridq.utils.files import atomic_path, read_json, reading, write_bytes, write_json
 from hybridq_backends import Deferred
+from hybridq_backends.jobs.post import Pub
 
 Floats = NDArray[np.float64]
-Pub = tuple[QuantumCircuit, ObservablesArray, Floats]
 
 
 @dataclass(frozen=True)

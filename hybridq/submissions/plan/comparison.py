@@ -16,12 +16,12 @@ from pydantic import Field
 
 from hybridq.config import Config
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
-from hybridq.runs.lock import locked
-from hybridq.submissions.ledger.chunks import ChunkState
-from hybridq.submissions.ledger.ledger import LOCK, Ledger
-from hybridq.submissions.plan.budget import Estimate
 from hybridq.submissions.plan.submission import COMMAND, Submission
 from hybridq.utils.files import read_json, reading, write_json
+from hybridq_backends.jobs.budget import Estimate
+from hybridq_backends.jobs.ledger.chunks import ChunkState
+from hybridq_backends.jobs.ledger.ledger import LOCK, Ledger
+from hybridq_backends.utils.lock import locked
 
 logger = logging.getLogger("hybridq")
 

@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import InvalidValueError
-from hybridq.submissions.plan.budget import (
+from hybridq_backends.ibm.job_size import SECONDS_PER_EXECUTION, SECONDS_PER_JOB, ProgramSize
+from hybridq_backends.jobs.budget import (
     MARGIN_FACTOR,
     MARGIN_SECONDS,
     Estimate,
     check_budget,
     share_budget,
 )
-from hybridq_backends.ibm.job_size import SECONDS_PER_EXECUTION, SECONDS_PER_JOB, ProgramSize
 
 if TYPE_CHECKING:
     from hybridq_backends import IbmRuntime

@@ -18,13 +18,13 @@ from hybridq.config import Config
 from hybridq.data.dataset import Task
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.models.checkpoint import model_folder
-from hybridq.submissions.ledger.chunks import Chunk
-from hybridq.submissions.ledger.storage import SUBMISSION_FILE as SUBMISSION_FILE
-from hybridq.submissions.plan.budget import Estimate
 from hybridq.submissions.plan.plan import PlannedJob
 from hybridq.utils.files import atomic_path, read_json, reading, write_json
 from hybridq_backends import IbmRuntime, parse_backend
 from hybridq_backends.devices.calibration import SUFFIX
+from hybridq_backends.jobs.budget import Estimate
+from hybridq_backends.jobs.ledger.chunks import Chunk
+from hybridq_backends.jobs.ledger.storage import SUBMISSION_FILE as SUBMISSION_FILE
 
 logger = logging.getLogger("hybridq")
 

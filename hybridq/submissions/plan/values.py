@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.submissions.ledger.ledger import Ledger
 from hybridq.submissions.plan.submission import Images
+from hybridq_backends.jobs.ledger.ledger import Ledger
 
 Floats = NDArray[np.float64]
 

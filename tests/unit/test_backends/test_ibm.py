@@ -12,17 +12,17 @@ import pytest
 from pydantic import ValidationError
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
-from qiskit_ibm_runtime import Batch, Session
 from qiskit_ibm_runtime.exceptions import IBMRuntimeError
-from qiskit_ibm_runtime.executor_estimator import Estimator, prepare
+from qiskit_ibm_runtime.executor_estimator import prepare
 from qiskit_ibm_runtime.executor_estimator.finalize_options import finalize_estimator_options
 
-from hybridq_backends import Executable, IbmRuntime, open_backend
+from hybridq_backends import IbmRuntime, open_backend
 from hybridq_backends.compile.subset import mark_cut
+from hybridq_backends.compile.transpile import check_isa
 from hybridq_backends.devices.snapshots import fake_device
 from hybridq_backends.errors import InvalidValueError, UnavailableError
 from hybridq_backends.ibm.exceptions import Act, explain
-from hybridq_backends.ibm.hardware import HardwareEngine, check_isa, estimator_options
+from hybridq_backends.ibm.options import estimator_options
 from hybridq_backends.specs.profiles import parse_backend
 
 SECRET = "a-very-secret-token"
@@ -239,49 +239,6 @@ def test_decoupling_pulses_are_inserted_in_rehearsal(monkeypatch):
     assert counts["x"] == 2
     assert counts["delay"] >= 3
     assert means[1] < means[0]
-
-
-@pytest.mark.parametrize(("mode", "kind"), [("batch", Batch), ("session", Session), ("job", None)])
-def test_hardware_path_on_a_local_device(mode, kind, small):
-    """What runs on hardware, given a fake device instead of an account's."""
-    spec = IbmRuntime(mode=mode, shots=1024, resilience_level=0)
-    engine = HardwareEngine(spec, fake_device("manila"))
-    with Executable(engine, spec, "ibm") as executable:
-        prepared = executable.prepare(small, ["IZ", "ZI"], initial_layout=[2, 1])
-        # Narrowed to the last qubit in use, with the device's own numbers.
-        assert prepared.circuit.num_qubits == 3
-        assert prepared.layout == (2, 1)
-        assert engine._mode is None
-        values = executable.run(prepared, EMPTY).values[0]
-        np.testing.assert_allclose(values, [np.cos(0.6)] * 2, atol=0.25)
-        assert isinstance(executable.estimator, Estimator)
-        assert engine._mode is None if kind is None else type(engine._mode) is kind
-        with pytest.raises(InvalidValueError, match="no `seed` on hardware"):
-            executable.run(prepared, EMPTY, seed=1)
-    if mode != "job":
-        assert not engine._mode._active
-
-
-@pytest.mark.parametrize(("budget", "longest"), [(59.5, 60), (None, None)])
-def test_the_budget_is_a_sessions_longest_time(budget, longest):
-    """A session is charged by wall clock."""
-    spec = IbmRuntime(mode="session", max_qpu_seconds=budget)
-    engine = HardwareEngine(spec, fake_device("manila"))
-    assert engine.estimator is not None
-    assert engine._mode._max_time == longest
-
-
-def test_a_session_gets_what_is_left_of_a_budget(small):
-    """Of a budget that another process began; what this one plans runs in the session."""
-    spec = IbmRuntime(mode="session", max_qpu_seconds=59.5, shots=64, resilience_level=0)
-    for spent, longest in ((40.0, 20), (59.5, 1)):
-        engine = HardwareEngine(spec, fake_device("manila"))
-        engine.count_from(spent, lambda _: None)
-        if longest > 1:
-            executable = Executable(engine, spec, "ibm")
-            executable.run(executable.prepare(small, "IZ"), EMPTY)
-        assert engine.estimator is not None
-        assert engine._mode._max_time == longest
 
 
 def test_isa_check_refuses_uncoupled_gates():

@@ -14,8 +14,8 @@ from hybridq_backends import Executable, IbmRuntime
 from hybridq_backends.compile.subset import CutBackend, cut_target
 from hybridq_backends.devices.snapshots import fake_device
 from hybridq_backends.errors import InvalidValueError
-from hybridq_backends.ibm.hardware import HardwareEngine
 from hybridq_backends.ibm.preflight import preflight
+from hybridq_backends.jobs.engine import HardwareEngine
 
 
 def column(*labels):

@@ -14,9 +14,9 @@ from qiskit_ibm_runtime.fake_provider import FakeManilaV2
 from hybridq.quantum import build_circuit, z_observables
 from hybridq_backends import Executable, IbmRuntime
 from hybridq_backends.devices.snapshots import fake_device
-from hybridq_backends.ibm.hardware import HardwareEngine
 from hybridq_backends.ibm.job_size import program_size, repetition_delay
 from hybridq_backends.ibm.options import estimator_options
+from hybridq_backends.jobs.engine import HardwareEngine
 from hybridq_backends.layout.choose import rank_layouts
 
 BUILT = build_circuit(4)

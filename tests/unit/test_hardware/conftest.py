@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hybridq.submissions.ledger.ledger import Ledger
-from hybridq.submissions.service.rate_limit import Clock
 from hybridq_backends.expvals import Expvals
 from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.ledger.ledger import Ledger
+from hybridq_backends.jobs.rate_limit import Clock
 from hybridq_backends.jobs.service import FoundJob, JobReport, JobService, JobState
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from hybridq.errors import InvalidValueError
-from hybridq.submissions.plan.budget import MARGIN_FACTOR, MARGIN_SECONDS, Estimate, share_budget
 from hybridq.submissions.plan.plan import Limits, plan_jobs
 from hybridq_backends.ibm.job_size import ProgramSize
+from hybridq_backends.jobs.budget import MARGIN_FACTOR, MARGIN_SECONDS, Estimate, share_budget
 
 LIMITS = Limits(executions=5_000_000, body_bytes=4_000_000)
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from hybridq.errors import InvalidValueError
-from hybridq.submissions.ledger.ledger import Ledger
-from hybridq.submissions.ledger.storage import FILE
 from hybridq.submissions.plan.plan import check_budget, share_budget
-from hybridq.submissions.service.fetch import RESULT_TRIES, fetch_again, fetch_all, fetch_charges
-from hybridq.submissions.service.give_up import give_up
-from hybridq.submissions.service.post import MOST_TRIES, post_all
-from hybridq.submissions.service.rate_limit import Pace
-from hybridq.submissions.service.reconcile import ended, look_up, lost
 from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.fetch import RESULT_TRIES, fetch_again, fetch_all, fetch_charges
+from hybridq_backends.jobs.give_up import give_up
+from hybridq_backends.jobs.ledger.ledger import Ledger
+from hybridq_backends.jobs.ledger.storage import FILE
+from hybridq_backends.jobs.post import MOST_TRIES, post_all
+from hybridq_backends.jobs.rate_limit import Pace
+from hybridq_backends.jobs.reconcile import ended, look_up, lost
 from hybridq_backends.jobs.service import JobState
 
 

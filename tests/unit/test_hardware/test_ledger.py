@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from hybridq.errors import InvalidValueError, MissingFileError
-from hybridq.submissions.ledger.chunks import ChunkState
-from hybridq.submissions.ledger.ledger import Ledger
-from hybridq.submissions.ledger.storage import FILE
+from hybridq_backends.jobs.ledger.chunks import ChunkState
+from hybridq_backends.jobs.ledger.ledger import Ledger
+from hybridq_backends.jobs.ledger.storage import FILE
 
 
 def test_a_chunk_goes_through_its_states(folder):
@@ -105,7 +105,7 @@ def test_only_one_writes_and_others_read(folder):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from hybridq.submissions.ledger.ledger import Ledger
+from hybridq_backends.jobs.ledger.ledger import Ledger
 with Ledger.write(Path(sys.argv[1])) as ledger:
     ledger.intend(ledger.chunks()[0])
     ledger.accept(ledger.chunks()[1], "abc")

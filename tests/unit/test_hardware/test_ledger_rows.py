@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from hybridq.errors import HybridqError, InvalidValueError
-from hybridq.submissions.ledger.chunks import ChunkState
-from hybridq.submissions.ledger.ledger import Ledger
-from hybridq.submissions.ledger.storage import FILE
+from hybridq_backends.jobs.ledger.chunks import ChunkState
+from hybridq_backends.jobs.ledger.ledger import Ledger
+from hybridq_backends.jobs.ledger.storage import FILE
 
 TABLES = ("meta", "chunks", "intents", "sessions", "jobs", "events")
 VALUES = (

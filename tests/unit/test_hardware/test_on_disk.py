@@ -15,12 +15,12 @@ from qiskit.primitives.containers.observables_array import ObservablesArray
 from hybridq.config import SubmitConfig
 from hybridq.errors import InvalidValueError
 from hybridq.submissions import ChunkState, all_progress, read_values
-from hybridq.submissions.ledger.ledger import Ledger
+from hybridq.submissions.deduplication import find_same
 from hybridq.submissions.plan.circuit import Part, Program
 from hybridq.submissions.plan.images import source_of
 from hybridq.submissions.plan.submission import Images, Submission, content_of, fingerprint_of
 from hybridq.submissions.report import list_table
-from hybridq.submissions.service.deduplication import find_same
+from hybridq_backends.jobs.ledger.ledger import Ledger
 
 PLAN = {"device": "fake", "calibration_date": None, "mitigation": "none", "shots": 1}
 

@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hybridq.submissions.ledger.chunks import ChunkState
-from hybridq.submissions.ledger.ledger import Ledger
-from hybridq.submissions.service.fetch import MOST_FAILURES, MOST_IN_A_ROW, fetch_all
-from hybridq.submissions.service.post import MOST_DOUBTS, MOST_TRIES, post_all
-from hybridq.submissions.service.rate_limit import Clock, Pace
-from hybridq.submissions.service.reconcile import look_up, lost
 from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.fetch import MOST_FAILURES, MOST_IN_A_ROW, fetch_all
+from hybridq_backends.jobs.ledger.chunks import ChunkState
+from hybridq_backends.jobs.ledger.ledger import Ledger
+from hybridq_backends.jobs.post import MOST_DOUBTS, MOST_TRIES, post_all
+from hybridq_backends.jobs.rate_limit import Clock, Pace
+from hybridq_backends.jobs.reconcile import look_up, lost
 from hybridq_backends.jobs.service import JobState
 
 

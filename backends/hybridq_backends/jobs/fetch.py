@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 
-from hybridq.errors import InvalidValueError
-from hybridq.submissions.ledger.chunks import Chunk, ChunkState
-from hybridq.submissions.ledger.ledger import Ledger
-from hybridq.submissions.service.rate_limit import Clock, growing
+from hybridq_backends.errors import InvalidValueError
 from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.ledger.chunks import Chunk, ChunkState
+from hybridq_backends.jobs.ledger.ledger import Ledger
+from hybridq_backends.jobs.rate_limit import Clock, growing
 from hybridq_backends.jobs.service import JobService, JobState
 
 logger = logging.getLogger("hybridq")

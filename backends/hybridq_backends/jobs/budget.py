@@ -10,9 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hybridq.errors import InvalidValueError
-from hybridq_backends.ibm.hardware import FREE_SECONDS
+from hybridq_backends.errors import InvalidValueError
 
+FREE_SECONDS = 60.0
+"""Estimated QPU seconds up to which nobody is asked."""
 MARGIN_FACTOR = 1.2
 """A job's limit is at least this many times the larger of its two estimates."""
 MARGIN_SECONDS = 3.0
@@ -81,6 +82,27 @@ def share_budget(
             f"{math.ceil(spent + total)}, or give --tight-budget to do without the margin."
         )
     return [min(max_seconds, own + int(rest * own / total)) for own in whole]
+
+
+def check_limit(needed: float, seconds: float, spent: float, limit: float) -> None:
+    """Refuse one more job above what all of an opened backend may take.
+
+    Args:
+        needed: QPU seconds that the job may take, its margin included.
+        seconds: QPU seconds that it is estimated to take.
+        spent: QPU seconds that other jobs took or may take.
+        limit: QPU seconds that all may take together.
+
+    Raises:
+        InvalidValueError: If it would be too much.
+    """
+    if spent + needed > limit:
+        margin = "" if needed == seconds else f", of which {seconds:.1f} are its estimate"
+        raise InvalidValueError(
+            f"Expected jobs of at most {limit:g} QPU seconds in all, got one more of {needed:.1f} "
+            f"after {spent:.1f}{margin}: raise max_qpu_seconds=... in the backend, take fewer "
+            "shots or images, or use `hybridq submit`."
+        )
 
 
 def check_budget(

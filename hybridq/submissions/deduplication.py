@@ -7,10 +7,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 from hybridq.errors import HybridqError, InvalidValueError
-from hybridq.submissions.ledger.chunks import ChunkState
-from hybridq.submissions.ledger.ledger import LOCK, Ledger
-from hybridq.submissions.ledger.storage import FILE, has_ledger, rebuilds
 from hybridq.submissions.plan.submission import COMMAND, SUBMISSION_FILE, Submission
+from hybridq_backends.jobs.ledger.chunks import ChunkState
+from hybridq_backends.jobs.ledger.ledger import LOCK, Ledger
+from hybridq_backends.jobs.ledger.storage import FILE, has_ledger, rebuilds
 
 logger = logging.getLogger("hybridq")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from hybridq.submissions.ledger.ledger import Ledger
+from hybridq_backends.jobs.ledger.ledger import Ledger
 
 logger = logging.getLogger("hybridq")
 

@@ -6,16 +6,23 @@ import logging
 import math
 from collections.abc import Callable
 
-from hybridq.submissions.ledger.chunks import Chunk, ChunkState
-from hybridq.submissions.ledger.ledger import Ledger
-from hybridq.submissions.plan.circuit import Pub
-from hybridq.submissions.plan.estimates import Estimates
-from hybridq.submissions.service.rate_limit import Clock, Pace
-from hybridq.submissions.service.reconcile import look_up
+import numpy as np
+import numpy.typing as npt
+from qiskit import QuantumCircuit
+from qiskit.primitives.containers.observables_array import ObservablesArray
+
 from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.estimates import Estimates
+from hybridq_backends.jobs.ledger.chunks import Chunk, ChunkState
+from hybridq_backends.jobs.ledger.ledger import Ledger
+from hybridq_backends.jobs.rate_limit import Clock, Pace
+from hybridq_backends.jobs.reconcile import look_up
 from hybridq_backends.jobs.service import JobService
 
 logger = logging.getLogger("hybridq")
+
+Pub = tuple[QuantumCircuit, ObservablesArray, npt.NDArray[np.float64]]
+"""A circuit with a plain parameter for each gate angle, a column of observables, and angles."""
 
 MOST_TRIES = 8
 """Refused posts of one chunk in a row, before it is given up for now."""
@@ -33,6 +40,7 @@ def post_all(
     settle_seconds: float,
     max_seconds_of: Callable[[Chunk], int | None] = lambda _: None,
     most_estimated: float = math.inf,
+    only: Chunk | None = None,
 ) -> ServiceError | None:
     """Post every chunk that is planned; what may have been posted before must be looked up first.
 
@@ -45,6 +53,7 @@ def post_all(
         settle_seconds: How long to wait before a job that is not listed is looked up again.
         max_seconds_of: QPU seconds after which the service stops a chunk's job.
         most_estimated: QPU seconds that the service may estimate of all jobs together.
+        only: The one chunk to post; all that are planned if None.
 
     Returns:
         What ended it before all were posted; None if nothing did. What could not be known stays
@@ -53,7 +62,7 @@ def post_all(
     stopped = None
     doubts = 0
     estimates = Estimates(ledger, service, most_estimated)
-    waiting = ledger.chunks(ChunkState.PLANNED)
+    waiting = ledger.chunks(ChunkState.PLANNED) if only is None else [only]
     for place, chunk in enumerate(waiting):
         try:
             _post(ledger, service, chunk, pub_of(chunk), clock, pace, max_seconds_of(chunk))
@@ -102,7 +111,7 @@ def _post(
         except ServiceError as error:  # nothing was sent
             refusal = error
         else:
-            ledger.intend(chunk, max_seconds=max_seconds)
+            ledger.intend(chunk, max_seconds=max_seconds, at=clock.now())
             try:
                 job_id = service.post(pub, (chunk.tag, ledger.name), max_seconds=max_seconds)
             except KeyboardInterrupt:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import logging
 
-from hybridq.submissions.ledger.chunks import Chunk, ChunkState, numbers_of
-from hybridq.submissions.ledger.ledger import Ledger
-from hybridq.submissions.service.account import check_account
-from hybridq.submissions.service.fetch import fetch
-from hybridq.submissions.service.rate_limit import Clock
 from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.account import check_account
+from hybridq_backends.jobs.fetch import fetch
+from hybridq_backends.jobs.ledger.chunks import Chunk, ChunkState, numbers_of
+from hybridq_backends.jobs.ledger.ledger import Ledger
+from hybridq_backends.jobs.rate_limit import Clock
 from hybridq_backends.jobs.service import FoundJob, JobService, JobState
 
 logger = logging.getLogger("hybridq")

@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 from typing import NoReturn
 
-from hybridq.submissions.ledger.chunks import Chunk, ChunkState, Job
-from hybridq.submissions.ledger.ledger import Ledger
 from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.ledger.chunks import Chunk, ChunkState, Job
+from hybridq_backends.jobs.ledger.ledger import Ledger
 from hybridq_backends.jobs.service import JobService, JobState
 
 logger = logging.getLogger("hybridq")

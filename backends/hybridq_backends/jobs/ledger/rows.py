@@ -5,17 +5,20 @@ A ledger is a file that anybody can edit or damage. What reads it afterwards tru
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from hybridq.submissions.ledger.chunks import ChunkState, numbers_of
+from hybridq_backends.jobs.ledger.chunks import ChunkState, numbers_of
 from hybridq_backends.utils.names import field_name
 
 MOST_ROWS = 1_000_000
 """Most rows of a submission."""
+MOST_STORED = 10 * MOST_ROWS
+"""Most rows of a ledger: a run adds to its own step by step."""
 _MOST_COLUMNS = 10_000
 _LATEST = 1e11  # seconds since 1970, some thousand years on
 
@@ -37,11 +40,21 @@ class _Meta(_Row):
     name: _Name
     value: _Text
 
+    @model_validator(mode="after")
+    def _is_request(self) -> _Meta:
+        if self.name.startswith("request "):
+            number, words = self.name.removeprefix("request "), self.value.split()
+            if not re.fullmatch("[0-9]{1,9}", number, re.ASCII) or len(words) != 2:
+                raise ValueError("a request that cannot be read")
+            if not 0.0 <= float(words[1]) <= 1e9:
+                raise ValueError("a request without its seconds")
+        return self
+
 
 class _Chunk(_Row):
     number: _Count
     start: _Count
-    stop: Annotated[int, Field(ge=1, le=MOST_ROWS)]
+    stop: Annotated[int, Field(ge=1, le=MOST_STORED)]
     state: _Name
     attempt: Annotated[int, Field(ge=1, le=10**6)]
     tag: _Name
@@ -134,8 +147,6 @@ def check_rows(connection: sqlite3.Connection) -> None:
         raise ValueError("chunks are missing")
     if [chunk.start for chunk in chunks] != [0, *(chunk.stop for chunk in chunks[:-1])]:
         raise ValueError("chunks that do not follow one another")
-    if len({chunk.columns for chunk in chunks if chunk.state == ChunkState.DONE}) > 1:
-        raise ValueError("values of different numbers of observables")
     for row in (*chunks, *rows["intents"], *rows["jobs"]):
         numbers = numbers_of(names[0], row.tag)
         if numbers is None or numbers[0] != row.number or row.number >= len(chunks):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from hybridq.errors import InvalidValueError
-from hybridq.submissions.ledger.ledger import Ledger
+from hybridq_backends.errors import InvalidValueError
 from hybridq_backends.ibm.trouble import ServiceError
+from hybridq_backends.jobs.ledger.ledger import Ledger
 from hybridq_backends.jobs.service import JobService
 
 logger = logging.getLogger("hybridq")
@@ -33,6 +33,23 @@ def check_account(ledger: Ledger, service: JobService) -> ServiceError | None:
             "that one again, or post all images anew under this one with `hybridq submit --again`."
         )
     return None
+
+
+def begin_session(ledger: Ledger, service: JobService, seconds: int) -> None:
+    """Open a session of at most so many seconds, and note what it may cost.
+
+    Raises:
+        ServiceError: If the service cannot be asked.
+    """
+    service.session_seconds = seconds
+    number = ledger.begin_session(seconds)  # it costs from now on, whoever knows its id
+    try:
+        service.ready()
+    except ServiceError as error:
+        if not error.maybe_accepted:
+            ledger.forget_session(number)
+        raise
+    ledger.opened_session(number, service.session_id)
 
 
 def close_sessions(ledger: Ledger, service: JobService) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
-from hybridq.errors import InvalidValueError, MissingFileError
-from hybridq.submissions.ledger.rows import check_rows
+from hybridq_backends.errors import InvalidValueError, MissingFileError
+from hybridq_backends.jobs.ledger.rows import check_rows
 
 FILE = "jobs.sqlite"
 LOCK = "jobs.lock"

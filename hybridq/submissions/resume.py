@@ -9,21 +9,20 @@ from pathlib import Path
 
 from hybridq.config import SubmitConfig
 from hybridq.runs.folder import log_to_file, read_config
-from hybridq.submissions.ledger.chunks import Chunk, ChunkState
-from hybridq.submissions.ledger.ledger import Ledger
-from hybridq.submissions.plan.budget import check_budget, share_budget
 from hybridq.submissions.plan.circuit import Program
 from hybridq.submissions.plan.comparison import Beside, beside, comparison_of, posting
 from hybridq.submissions.plan.submission import COMMAND, Submission
-from hybridq.submissions.service.account import close_sessions
-from hybridq.submissions.service.fetch import fetch_charges
-from hybridq.submissions.service.give_up import give_up
-from hybridq.submissions.service.post import post_all
-from hybridq.submissions.service.rate_limit import Clock, Pace
-from hybridq.submissions.service.reconcile import ended, lost, take_stock
-from hybridq_backends.ibm.hardware import FREE_SECONDS
 from hybridq_backends.ibm.trouble import ServiceError
+from hybridq_backends.jobs.account import begin_session, close_sessions
+from hybridq_backends.jobs.budget import FREE_SECONDS, check_budget, share_budget
+from hybridq_backends.jobs.fetch import fetch_charges
+from hybridq_backends.jobs.give_up import give_up
+from hybridq_backends.jobs.ledger.chunks import Chunk, ChunkState
+from hybridq_backends.jobs.ledger.ledger import Ledger
 from hybridq_backends.jobs.opening import open_jobs
+from hybridq_backends.jobs.post import post_all
+from hybridq_backends.jobs.rate_limit import Clock, Pace
+from hybridq_backends.jobs.reconcile import ended, lost, take_stock
 from hybridq_backends.jobs.service import JobService
 
 logger = logging.getLogger("hybridq")
@@ -99,15 +98,7 @@ def _begin(ledger: Ledger, service: JobService, mode: str, seconds: int) -> None
     if ledger.account is None and account is not None:
         ledger.keep_account(account)
     if mode == "session" and not service.is_local:
-        service.session_seconds = seconds
-        number = ledger.begin_session(seconds)  # it costs from now on, whoever knows its id
-        try:
-            service.ready()
-        except ServiceError as error:
-            if not error.maybe_accepted:
-                ledger.forget_session(number)
-            raise
-        ledger.opened_session(number, service.session_id)
+        begin_session(ledger, service, seconds)
 
 
 def _tell_what_stays(config: SubmitConfig, folder: Path) -> None:

@@ -18,12 +18,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.errors import InvalidValueError
-from hybridq.runs.lock import locked
-from hybridq.submissions.ledger.chunks import Chunk, ChunkState, Doubt, Job, attempt_of, tag_of
-from hybridq.submissions.ledger.rows import MOST_ROWS
-from hybridq.submissions.ledger.storage import LOCK as LOCK
-from hybridq.submissions.ledger.storage import check_there, create_file, file_to_read, file_to_write
+from hybridq_backends.errors import InvalidValueError
+from hybridq_backends.jobs.ledger.chunks import (
+    Chunk,
+    ChunkState,
+    Doubt,
+    Job,
+    Request,
+    attempt_of,
+    tag_of,
+)
+from hybridq_backends.jobs.ledger.rows import MOST_ROWS, MOST_STORED
+from hybridq_backends.jobs.ledger.storage import LOCK as LOCK
+from hybridq_backends.jobs.ledger.storage import (
+    check_there,
+    create_file,
+    file_to_read,
+    file_to_write,
+)
+from hybridq_backends.utils.lock import locked
 
 Floats = NDArray[np.float64]
 
@@ -80,17 +93,71 @@ class Ledger:
 
     @classmethod
     @contextmanager
-    def write(cls, folder: Path) -> Iterator[Ledger]:
+    def write(cls, folder: Path, *, doing: str | None = None) -> Iterator[Ledger]:
         """Open a ledger as its one writer.
+
+        Args:
+            folder: The submission's folder.
+            doing: What another process is told of this one.
 
         Raises:
             MissingFileError: If there is none.
             InvalidValueError: If another process is writing, or it is damaged.
         """
         check_there(folder)
-        doing = f"submits, collects or cancels in {folder}"
+        doing = doing or f"submits, collects or cancels in {folder}"
         with locked(folder / LOCK, doing), file_to_write(folder) as connection:
             yield cls(connection)
+
+    def add(self, rows: int, key: str, seconds: float) -> int:
+        """Plan one more chunk, after the last one; its number.
+
+        Args:
+            rows: Its rows, a count.
+            key: A hash of what it asks for.
+            seconds: QPU seconds that its job is estimated to take.
+
+        Raises:
+            InvalidValueError: If there are more rows than a ledger holds.
+        """
+        last = self.chunks()[-1]
+        index, start = last.index + 1, last.stop
+        if start + rows > MOST_STORED:
+            raise InvalidValueError(
+                f"Expected at most {MOST_STORED} rows of jobs in one run, got {start + rows}: take "
+                "fewer steps or smaller batches."
+            )
+        self._connection.execute(  # in the transaction that `request` ends
+            "insert into chunks (number, start, stop, state, attempt, tag) "
+            "values (?, ?, ?, 'planned', 1, ?)",
+            [index, start, start + rows, tag_of(self.name, index, 1)],
+        )
+        self.request(index, key, seconds)
+        return index
+
+    def request(self, index: int, key: str, seconds: float) -> None:
+        """Note what a chunk asks for, by a hash, and what its job is estimated to take."""
+        with self._connection:
+            self._connection.execute(
+                "insert or replace into meta values (?, ?)",
+                [f"request {index}", f"{key} {seconds}"],
+            )
+
+    def requests(self) -> dict[int, Request]:
+        """What was noted of chunks by `request`, by their numbers."""
+        rows = self._connection.execute(
+            "select name, value from meta where name like 'request %'"
+        ).fetchall()
+        found = {int(name.split()[1]): value.split() for name, value in rows}
+        return {index: Request(found[index][0], float(found[index][1])) for index in sorted(found)}
+
+    def result(self, chunk: Chunk) -> tuple[Floats, Floats]:
+        """Values and errors of a chunk that is done, `(size, num_observables)` each."""
+        vals, stds, width = self._connection.execute(
+            "select vals, stds, columns from chunks where number = ?", [chunk.index]
+        ).fetchone()
+        values, errors = (np.frombuffer(one).reshape(-1, width).copy() for one in (vals, stds))
+        return values, errors
 
     def chunks(self, *states: ChunkState) -> list[Chunk]:
         """The chunks in some states, or all of them, in order."""

@@ -64,6 +64,19 @@ class Chunk:
 
 
 @dataclass(frozen=True)
+class Request:
+    """What a chunk of a run asks for.
+
+    Attributes:
+        key: A hash of circuit, observables and rows.
+        seconds: QPU seconds that its job is estimated to take.
+    """
+
+    key: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Job:
     """A job that the service has accepted.
 

@@ -1,0 +1,284 @@
+"""One PUB after another as jobs of a service: each posted at most once, and none forgotten.
+
+Training steps and evaluations ask for the values of a PUB and wait. Their jobs go the way of a
+submission's: a tag and an intent in a ledger before each post, a look-up after it, a limit for
+each job within one budget. A ledger that is kept in a folder outlives the process: what it asks
+for again, row by row the same, is answered by the jobs that were posted, and paid for, before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from qiskit import QuantumCircuit
+
+from hybridq_backends.errors import InvalidValueError, UnavailableError
+from hybridq_backends.expvals import Expvals
+from hybridq_backends.ibm.job_size import ProgramSize
+from hybridq_backends.ibm.trouble import ServiceError, Trouble
+from hybridq_backends.jobs.account import begin_session, close_sessions
+from hybridq_backends.jobs.budget import FREE_SECONDS, Estimate, check_limit
+from hybridq_backends.jobs.fetch import fetch_all, fetch_charges
+from hybridq_backends.jobs.ledger.chunks import Chunk, ChunkState
+from hybridq_backends.jobs.ledger.ledger import Ledger
+from hybridq_backends.jobs.ledger.storage import has_ledger
+from hybridq_backends.jobs.post import Pub, post_all
+from hybridq_backends.jobs.rate_limit import POSTS_PER_MINUTE, Clock, Pace
+from hybridq_backends.jobs.reconcile import take_stock
+from hybridq_backends.jobs.service import JobService
+from hybridq_backends.specs.ibm_runtime import IbmRuntime
+
+logger = logging.getLogger("hybridq")
+
+SETTLE_SECONDS = 30.0
+"""How long to wait before a job that is not listed is looked up again, in seconds."""
+DOUBT_SECONDS = 900.0
+"""How long a posting must not have been listed before it is made anew, in seconds.
+
+Both count in the budget until it is known that one of them is no job."""
+
+_DOUBTFUL = (ChunkState.POSTING, ChunkState.UNCERTAIN)
+_ENDED = (ChunkState.FAILED, ChunkState.CANCELLED)
+
+
+class JobQueue:
+    """Values of PUBs by jobs, one at a time.
+
+    Args:
+        service: Where jobs are posted.
+        spec: Gives the budget (`max_qpu_seconds`), the mode, and the longest time of a job.
+        size_of: Measures a PUB as a job.
+        clock: The time.
+    """
+
+    def __init__(
+        self,
+        service: JobService,
+        spec: IbmRuntime,
+        size_of: Callable[[Pub], ProgramSize],
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        self._service = service
+        self._spec = spec
+        self._size_of = size_of
+        self._clock = clock or Clock()
+        self._stack = ExitStack()
+        self._folder: Path | None = None
+        self._spent_before = 0.0
+        self._ledger: Ledger | None = None
+        self._used: set[int] = set()
+
+    def keep_in(self, folder: Path, *, spent: float = 0.0) -> None:
+        """Keep the ledger in a folder, and go on with one that is there.
+
+        Args:
+            folder: The folder; without one the ledger is lost with the process.
+            spent: QPU seconds of the budget that are used already.
+
+        Raises:
+            InvalidValueError: If jobs were posted already.
+        """
+        if self._ledger is not None:
+            raise InvalidValueError(
+                "Expected the folder of a ledger before the first job, got it after: give it first."
+            )
+        self._folder, self._spent_before = folder, spent
+
+    def values(self, pub: Pub) -> Expvals:
+        """Run one PUB as one job, and wait for its values however long that takes.
+
+        Raises:
+            InvalidValueError: If it is not within the budget; nothing is posted then.
+            UnavailableError: If the service does not give them, or nobody knows whether it has
+                accepted the job.
+        """
+        size = self._size_of(pub)
+        chunk = self._chunk(pub, size)
+        ledger = self._opened()
+        if chunk.state is ChunkState.PLANNED:
+            self._post(ledger, chunk, pub, Estimate(size.qpu_seconds, size.quick_seconds))
+        trouble = fetch_all(ledger, self._service, clock=self._clock, wait_seconds=math.inf)
+        chunk = ledger.chunks()[chunk.index]
+        if chunk.state is ChunkState.DONE:
+            return Expvals(*ledger.result(chunk))
+        if chunk.state is ChunkState.POSTED and trouble is not None:
+            raise trouble
+        raise ServiceError(
+            f"Expected the values of job {chunk.job_id}, got none ({chunk.reason or chunk.state}): "
+            "give the same command again, which posts it anew.",
+            Trouble.REQUEST,
+        )
+
+    def close(self) -> None:
+        """Take no more jobs in the batch or session in use, and let go of the ledger."""
+        if self._ledger is not None:
+            close_sessions(self._ledger, self._service)
+            self._ledger = None
+        self._stack.close()
+
+    def _opened(self) -> Ledger:
+        if self._ledger is None:
+            folder = self._folder or self._temporary()
+            self._ledger = self._stack.enter_context(
+                Ledger.write(folder, doing=f"has jobs of a run in {folder}")
+            )
+        return self._ledger
+
+    def _temporary(self) -> Path:
+        return Path(self._stack.enter_context(TemporaryDirectory(prefix="hybridq-")))
+
+    def _chunk(self, pub: Pub, size: ProgramSize) -> Chunk:
+        """Find the chunk of a request, which earlier jobs may have answered, or plan a new one."""
+        key = request_key(pub)
+        rows = len(pub[2])
+        if self._ledger is None and self._begun() is None:
+            self._folder = self._folder or self._temporary()
+            name = f"hybridq-{uuid.uuid4().hex[:12]}"
+            Ledger.create(self._folder, [(0, rows)], name=name)
+            ledger = self._opened()
+            ledger.request(0, key, size.qpu_seconds)
+            self._begin(ledger)
+            self._used.add(0)
+            return ledger.chunks()[0]
+        if self._ledger is None:
+            self._go_on(self._opened())
+        ledger = self._opened()
+        chunks = ledger.chunks()
+        for index, request in ledger.requests().items():
+            if request.key == key and index not in self._used:
+                self._used.add(index)
+                return self._settled(ledger, chunks[index])
+        index = ledger.add(rows, key, size.qpu_seconds)
+        self._used.add(index)
+        return ledger.chunks()[index]
+
+    def _begun(self) -> Path | None:
+        """The folder of a ledger that is there."""
+        return self._folder if self._folder is not None and has_ledger(self._folder) else None
+
+    def _begin(self, ledger: Ledger) -> None:
+        """Note under which instance jobs are posted, and open the session if there is to be one."""
+        account = self._service.account()
+        if ledger.account is None and account is not None:
+            ledger.keep_account(account)
+        if self._spec.mode == "session" and not self._service.is_local:
+            left = self._limit() - self._spent(ledger)
+            begin_session(ledger, self._service, max(1, math.floor(left)))
+
+    def _go_on(self, ledger: Ledger) -> None:
+        """Look up what a ledger of an earlier process does not know.
+
+        Raises:
+            UnavailableError: If the service cannot be asked.
+        """
+        trouble = take_stock(
+            ledger, self._service, clock=self._clock, settle_seconds=SETTLE_SECONDS
+        )
+        if trouble is not None:
+            raise trouble
+        close_sessions(ledger, self._service)
+        self._begin(ledger)
+
+    def _settled(self, ledger: Ledger, chunk: Chunk) -> Chunk:
+        """A chunk of an earlier process as it is, or planned anew where its job gave nothing.
+
+        Raises:
+            UnavailableError: If its job may still appear.
+        """
+        if chunk.state in _DOUBTFUL:
+            waited = self._clock.now() - (chunk.posted_at or 0.0)
+            if waited < DOUBT_SECONDS:
+                raise UnavailableError(
+                    f"Expected to know whether job {chunk.tag}, posted {waited:.0f} s ago, was "
+                    f"accepted, got no answer, and no listing yet: give the same command again "
+                    f"{DOUBT_SECONDS - waited:.0f} s later, which looks it up, and posts it anew "
+                    "if it is still not listed."
+                )
+        if chunk.state in (*_DOUBTFUL, *_ENDED):
+            ledger.begin_anew(chunk)
+            return ledger.chunks()[chunk.index]
+        return chunk
+
+    def _limit(self) -> float:
+        """QPU seconds that all jobs may take together."""
+        limit = self._spec.max_qpu_seconds
+        if limit is not None:
+            return limit
+        return math.inf if self._service.is_local else FREE_SECONDS
+
+    def _spent(self, ledger: Ledger) -> float:
+        """QPU seconds that earlier jobs took or may still take; a rehearsal's as estimated."""
+        estimates = {index: one.seconds for index, one in ledger.requests().items()}
+        if self._service.is_local:
+            jobs = {job.index for job in ledger.jobs()}
+            return self._spent_before + sum(estimates.get(index, 0.0) for index in jobs)
+        fetch_charges(ledger, self._service)
+        return self._spent_before + ledger.spent(estimates)
+
+    def _post(self, ledger: Ledger, chunk: Chunk, pub: Pub, estimate: Estimate) -> None:
+        """Post a chunk within the budget.
+
+        Raises:
+            InvalidValueError: If the budget does not allow it.
+            UnavailableError: If it is not accepted, or nobody knows.
+        """
+        cap = None
+        if not self._service.is_local:
+            cap = min(self._spec.max_execution_time, estimate.least_limit())
+        in_session = self._service.session_id is not None  # whose time is limited as a whole
+        limit, spent = self._limit(), self._spent(ledger)
+        needed = estimate.seconds if cap is None else float(cap)
+        if not in_session:
+            check_limit(needed, estimate.seconds, spent, limit)
+        now = self._clock.now()
+        posted = [one.posted_at for one in ledger.chunks() if one.posted_at is not None]
+        trouble = post_all(
+            ledger,
+            self._service,
+            lambda _: pub,
+            clock=self._clock,
+            pace=Pace(
+                self._clock,
+                None if self._service.is_local else POSTS_PER_MINUTE,
+                [at for at in posted if now - 60.0 < at <= now],
+            ),
+            settle_seconds=SETTLE_SECONDS,
+            max_seconds_of=lambda _: cap,
+            only=chunk,
+            most_estimated=FREE_SECONDS if self._spec.max_qpu_seconds is None else math.inf,
+        )
+        found = ledger.chunks()[chunk.index]
+        if found.state in _DOUBTFUL:
+            self._settled(ledger, found)
+        if trouble is not None and found.state not in (ChunkState.POSTED, ChunkState.DONE):
+            raise trouble
+
+
+def request_key(pub: Pub) -> str:
+    """Hash what a PUB asks for: the same in every process, whatever its parameters are called."""
+    circuit, column, angles = pub
+    digest = hashlib.sha256(_gates(circuit).encode())
+    digest.update(repr(column.tolist()).encode())
+    digest.update(np.ascontiguousarray(angles, dtype=np.float64).tobytes())
+    return digest.hexdigest()
+
+
+def _gates(circuit: QuantumCircuit) -> str:
+    """Write the gates of a circuit, its parameters by their order."""
+    order = {parameter: f"#{place}" for place, parameter in enumerate(circuit.parameters)}
+    lines: list[Any] = [circuit.num_qubits]
+    for item in circuit.data:
+        values = [order.get(value, value) for value in getattr(item.operation, "params", ())]
+        qubits = [circuit.find_bit(qubit).index for qubit in item.qubits]
+        lines.append((item.operation.name, qubits, [str(value) for value in values]))
+    return repr(lines)
