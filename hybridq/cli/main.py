@@ -9,7 +9,6 @@ from __future__ import annotations
 import codecs
 import contextlib
 import errno
-import importlib
 import io
 import logging
 import os
@@ -26,13 +25,15 @@ from pydantic import Field, ValidationError, create_model
 
 from hybridq import __version__, config
 from hybridq.cli.complaints import explain, pydantic_line, shortened
-from hybridq.config.choices import CHOICES
+from hybridq.config.choices import CHOICES, find_entry
 from hybridq.errors import HybridqError, InvalidValueError
+from hybridq.studies import STUDIES, StudyEntry
 from hybridq.threads import set_environment
 from hybridq.utils.files import read_json, read_toml
 from hybridq.utils.memory import keep_freed_memory
 from hybridq.utils.outside import outside_cause, space_error
 from hybridq.utils.pseudonyms import forget_names
+from hybridq_backends.utils.by_name import by_name
 
 DISTRIBUTION = "hybridq-med"
 EXIT_FAILED = 1
@@ -42,10 +43,22 @@ EXIT_INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Command:
-    """One command: its config, and the function `module:name` that takes it."""
+    """One command: its config, and the function `module:name` that takes it.
+
+    Attributes:
+        model: The config.
+        function: Called with the config.
+        more: What it is called with before the config.
+    """
 
     model: type[config.Config]
     function: str
+    more: tuple[Any, ...] = ()
+
+
+def study_command(entry: StudyEntry) -> Command:
+    """The command that runs a study."""
+    return Command(entry.config, "hybridq.cli.print:run_study", (entry,))
 
 
 COMMANDS: dict[str, Command] = {
@@ -62,8 +75,7 @@ COMMANDS: dict[str, Command] = {
     "jobs collect": Command(config.JobsCollectConfig, "hybridq.cli.print:jobs_collect"),
     "jobs cancel": Command(config.JobsCancelConfig, "hybridq.cli.print:jobs_cancel"),
     "jobs recover": Command(config.JobsRecoverConfig, "hybridq.cli.print:jobs_recover"),
-    "study noise": Command(config.NoiseStudyConfig, "hybridq.cli.print:run_noise_study"),
-    "study ablation": Command(config.AblationStudyConfig, "hybridq.cli.print:run_ablation_study"),
+    **{f"study {name}": study_command(entry) for name, entry in STUDIES.items()},
     "report": Command(config.ReportConfig, "hybridq.cli.print:run_report"),
     "backends list": Command(config.BackendsListConfig, "hybridq.cli.print:backends_list"),
     "backends show": Command(config.BackendsShowConfig, "hybridq.cli.print:backends_show"),
@@ -119,16 +131,14 @@ def run(arguments: list[str]) -> int:
         print(f"hybridq {__version__}")
         warn_of_others()
         return 0
-    name, rest = find_command(arguments)
-    command = COMMANDS[name]
+    name, command, rest = find_command(arguments)
     settings = parse(name, command.model, rest)
     set_up_logging()
     forget_names()
     keep_freed_memory()
     if "torch" not in sys.modules:  # or this is a call from a program that runs already
         set_environment()
-    module, function = command.function.split(":")
-    code: int = getattr(importlib.import_module(module), function)(settings)
+    code: int = by_name(command.function)(*command.more, settings)
     return code
 
 
@@ -204,8 +214,8 @@ def usage() -> str:
     return "\n".join(lines)
 
 
-def find_command(arguments: list[str]) -> tuple[str, list[str]]:
-    """The command's name and the arguments that are left.
+def find_command(arguments: list[str]) -> tuple[str, Command, list[str]]:
+    """The command's name, the command, and the arguments that are left.
 
     Raises:
         InvalidValueError: if there is no such command.
@@ -213,7 +223,10 @@ def find_command(arguments: list[str]) -> tuple[str, list[str]]:
     for length in (2, 1):
         name = " ".join(arguments[:length])
         if name in COMMANDS:
-            return name, arguments[length:]
+            return name, COMMANDS[name], arguments[length:]
+    if arguments[0] == "study" and arguments[1:] and not arguments[1].startswith("-"):
+        entry = find_entry("study", arguments[1])
+        return f"study {arguments[1]}", study_command(entry), arguments[2:]
     group = [name for name in COMMANDS if name.startswith(arguments[0] + " ")]
     if group and set(arguments[1:]) & {"-h", "--help"}:
         for name in group:

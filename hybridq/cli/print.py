@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridq.config import (
-    AblationStudyConfig,
     BackendsCheckConfig,
     BackendsListConfig,
     BackendsSaveConfig,
     BackendsShowConfig,
+    Config,
     DataCheckConfig,
     DataFetchConfig,
     DataListConfig,
@@ -24,7 +24,6 @@ from hybridq.config import (
     JobsListConfig,
     JobsRecoverConfig,
     JobsStatusConfig,
-    NoiseStudyConfig,
     PredictConfig,
     PretrainConfig,
     ReportConfig,
@@ -32,8 +31,10 @@ from hybridq.config import (
 )
 from hybridq.evaluation.tables import evaluation_table, table
 from hybridq.utils.files import check_out
+from hybridq_backends.utils.by_name import by_name
 
 if TYPE_CHECKING:
+    from hybridq.studies import StudyEntry
     from hybridq.submissions import Progress
     from hybridq_backends.ibm.trouble import ServiceError
 
@@ -197,23 +198,10 @@ def backends_save(config: BackendsSaveConfig) -> int:
     return 0
 
 
-def run_noise_study(config: NoiseStudyConfig) -> int:
-    """Run a noise study, and print its summary and folder."""
-    from hybridq.studies.noise.study import noise_study, summary_table
-
-    folder = noise_study(config)
-    print(summary_table(folder))
-    print(folder)
-    return 0
-
-
-def run_ablation_study(config: AblationStudyConfig) -> int:
-    """Run an ablation, and print its figures, its verdicts and its folder."""
-    from hybridq.studies.ablation.study import ablation_study
-    from hybridq.studies.ablation.tables import summary_text
-
-    folder = ablation_study(config)
-    print(summary_text(folder))
+def run_study(entry: StudyEntry, config: Config) -> int:
+    """Run a study, and print what it says of itself and its folder."""
+    folder = by_name(entry.run)(config)
+    print(by_name(entry.show)(folder))
     print(folder)
     return 0
 

@@ -33,6 +33,7 @@ from hybridq.config.sources import (
     DataFetchConfig,
     DataListConfig,
 )
+from hybridq.config.study import StudyConfig
 from hybridq.config.training import (
     AblationStudyConfig,
     DemoConfig,
@@ -78,6 +79,7 @@ __all__ = [
     "RunConfig",
     "SslChoice",
     "SslConfig",
+    "StudyConfig",
     "SubmissionConfig",
     "SubmitConfig",
     "head_config",

@@ -7,7 +7,6 @@ a distribution that declares an entry point in the group `hybridq.heads` adds it
 from __future__ import annotations
 
 import difflib
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -15,13 +14,19 @@ from typing import Any
 
 from hybridq.config.base import Config
 from hybridq.errors import InvalidValueError
+from hybridq_backends.utils.by_name import by_name
 
 REGISTRIES: dict[str, str] = {
     "head": "hybridq.models.heads:HEADS",
     "encoder": "hybridq.models.encoders:ENCODERS",
+    "source": "hybridq.data.sources:SOURCES",
+    "study": "hybridq.studies:STUDIES",
     "ssl": "hybridq.models.ssl:SSL",
 }
 """For each kind of part, the module and the dict that hold those that are shipped."""
+
+MAKES = {"source": "load", "study": "run"}
+"""What an entry of a kind has that makes something of it; `build` where nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,11 @@ CHOICES: dict[str, Choice] = {
 """For each such field the choice that it is."""
 
 
+def group_of(kind: str) -> str:
+    """The group of entry points by which other distributions add parts of a kind."""
+    return f"hybridq.{kind.removesuffix('y')}ies" if kind.endswith("y") else f"hybridq.{kind}s"
+
+
 def entries(kind: str) -> dict[str, Any]:
     """Collect the entries of a kind by name: the shipped ones, and those of other distributions.
 
@@ -80,7 +90,7 @@ def entries(kind: str) -> dict[str, Any]:
         kind: A key of `REGISTRIES`.
     """
     found: dict[str, Any] = dict(_shipped(kind))
-    for point in entry_points(group=f"hybridq.{kind}s"):
+    for point in entry_points(group=group_of(kind)):
         found.setdefault(point.name, point)
     return found
 
@@ -105,7 +115,7 @@ def find_entry(kind: str, name: Any) -> Any:
         return shipped[name]
     if ":" in name:
         return _imported(kind, name)
-    for point in entry_points(group=f"hybridq.{kind}s"):
+    for point in entry_points(group=group_of(kind)):
         if point.name == name:
             return point.load()
     names = entries(kind)
@@ -115,23 +125,22 @@ def find_entry(kind: str, name: Any) -> Any:
 
 
 def _shipped(kind: str) -> Mapping[str, Any]:
-    module, name = REGISTRIES[kind].split(":")
-    shipped: Mapping[str, Any] = getattr(importlib.import_module(module), name)
+    shipped: Mapping[str, Any] = by_name(REGISTRIES[kind])
     return shipped
 
 
 def _imported(kind: str, name: str) -> Any:
-    module, _, attribute = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        found = by_name(name)
     except (ImportError, AttributeError, SyntaxError, ValueError) as error:
         raise InvalidValueError(
             f"Expected the {kind} {name!r} as package.module:entry that can be imported, got "
             f"{type(error).__name__} ({error}): check the name, and install the package."
         ) from error
-    if not callable(getattr(found, "build", None)):
+    makes = MAKES.get(kind, "build")
+    if not hasattr(found, makes):
         raise InvalidValueError(
-            f"Expected the {kind} {name!r} to be an entry with a `build`, got a "
+            f"Expected the {kind} {name!r} to be an entry with a `{makes}`, got a "
             f"{type(found).__name__}: name the entry itself, such as package.module:ENTRY."
         )
     return found

@@ -10,7 +10,7 @@ from hybridq.data.catalogue import DataRow, fetch_data, list_data
 from hybridq.data.check import Finding, check_data
 from hybridq.data.dataset import SPLITS, UNLABELLED, ImageData, ImageSplit, Task
 from hybridq.data.provenance import data_record, notes_of
-from hybridq.data.source import load_data, parse_source
+from hybridq.data.source import find_source, load_data
 from hybridq.data.sources.medmnist import MEDMNIST, MedMnistSet
 from hybridq.data.sources.phantom import make_phantom
 from hybridq.data.splits import (
@@ -33,13 +33,13 @@ __all__ = [
     "check_data",
     "data_record",
     "fetch_data",
+    "find_source",
     "labelled_mask",
     "labelled_subset",
     "list_data",
     "load_data",
     "make_phantom",
     "notes_of",
-    "parse_source",
     "select_labels",
     "split_by_group",
 ]

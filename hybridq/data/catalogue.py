@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hybridq.data.dataset import Task
-from hybridq.data.source import parse_source
+from hybridq.data.source import find_source
 from hybridq.data.sources.fetch import ensure_file, find_file, search_folders
 from hybridq.data.sources.medmnist import MEDMNIST, SIZES
 from hybridq.errors import InvalidValueError
@@ -76,10 +76,10 @@ def fetch_data(source: str, *, data_root: str | Path | None = None) -> Path:
         InvalidValueError: if it is not the name of a MedMNIST set.
         UnavailableError: if the download fails; the message says which file to put where.
     """
-    name, fields = parse_source(source)
-    if not isinstance(name, str) or name not in MEDMNIST:
+    found = find_source(source)
+    if found.name not in MEDMNIST:
         raise InvalidValueError(
             f"Expected the name of a MedMNIST set, got {source!r}, which needs no download: "
             "`hybridq data list` shows the names."
         )
-    return ensure_file(MEDMNIST[name], fields.get("size", SIZES[0]), data_root)
+    return ensure_file(MEDMNIST[found.name], found.fields.get("size", SIZES[0]), data_root)

@@ -21,7 +21,9 @@ from hybridq.data.dataset import (
 )
 from hybridq.data.hidden import Hidden
 from hybridq.data.provenance import unofficial
-from hybridq.data.source import check_one_shape, load_data, parse_source
+from hybridq.data.source import find_source, load_data
+from hybridq.data.sources import SOURCES
+from hybridq.data.sources.arrays import check_one_shape
 from hybridq.data.sources.folder import scan_folder
 from hybridq.data.sources.images import probe_image, read_image
 from hybridq.data.sources.records import Record, check_records, class_names, complete_splits
@@ -71,13 +73,15 @@ def check_data(
         InvalidValueError: if the source is not known.
         MissingFileError: if there is nothing at the path, or no layout that can be read.
     """
-    name, _ = parse_source(source)
-    if isinstance(name, str):
-        return _check_arrays(source, None, data_root)
-    found = _check_folder(name) if name.is_dir() else _check_arrays(source, name, data_root)
-    if pseudonyms is None:
+    asked = find_source(source)
+    path = asked.path
+    if path is not None and asked.entry is SOURCES["folder"]:
+        found = _check_folder(path)
+    else:
+        found = _check_arrays(source, path, data_root)
+    if path is None or pseudonyms is None:
         return found
-    hidden = Hidden(name, pseudonyms)
+    hidden = Hidden(path, pseudonyms)
     return [replace(finding, detail=hidden.of(finding.detail)) for finding in found]
 
 

@@ -4,69 +4,88 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from hybridq.data.dataset import SPLITS, ImageData, ImageSplit, Task
-from hybridq.data.sources.fetch import ensure_file
-from hybridq.data.sources.medmnist import MEDMNIST, MedMnistSet
-from hybridq.data.sources.npz import NpzReader, class_count, open_npz
-from hybridq.data.splits import class_members
+from hybridq.config.choices import entries, find_entry
+from hybridq.data.dataset import SPLITS, ImageData
+from hybridq.data.sources.entry import Asked, SourceEntry
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.utils.pseudonyms import Pseudonyms, is_pseudonym, note_names
 from hybridq_backends.utils.names import legible
 
 Fields = dict[str, Any]
-_PHANTOM_FIELDS: Mapping[str, Callable[[str], Any]] = {
-    "size": int,
-    "count": int,
-    "balance": float,
-    "seed": int,
-}
 
 
-def parse_source(source: str) -> tuple[str | Path, Fields]:
-    """Split `breastmnist,size=64` into a name and its fields; a path has no fields.
+@dataclass(frozen=True)
+class Source:
+    """What `--data` names.
+
+    Attributes:
+        entry: The source.
+        name: Its name, or the path, as it is written before the first comma.
+        fields: The values after it.
+    """
+
+    entry: SourceEntry
+    name: str
+    fields: Fields
+
+    @property
+    def path(self) -> Path | None:
+        """The file or folder of the user's own data; None where a name says what is meant."""
+        path = Path(os.path.expanduser(self.name))
+        return path if self.entry.own and path.exists() else None
+
+
+def find_source(source: str) -> Source:
+    """Find the source that `breastmnist,size=64` names.
 
     A MedMNIST name or `phantom` comes before a file or folder of that name in the working
-    folder; write `./breastmnist` for the latter.
-
-    Returns:
-        The name of a MedMNIST set or `phantom`, or the path of a file or folder that exists; and
-        the fields.
+    folder; write `./breastmnist` for the latter. A path may have commas in it.
 
     Raises:
         InvalidValueError: if the name is unknown, or a field is not one of the source's.
         MissingFileError: if it is a path and nothing is there.
     """
-    name, *assignments = (part.strip() for part in str(source).split(","))
-    if name == "phantom":
-        return name, _parse_fields(name, assignments, _PHANTOM_FIELDS)
-    if name in MEDMNIST:
-        return name, _parse_fields(name, assignments, {"size": int})
+    text = str(source)
+    name, *assignments = (part.strip() for part in text.split(","))
     if is_pseudonym(source):
         raise InvalidValueError(
             f"Expected the folder or file after --data that is recorded as {source}, got none: "
             "give it, and the --pseudonym-key of then."
         )
-    path = Path(os.path.expanduser(source))
-    if name and path.exists():
-        return path, {}
-    if name and (path.name != str(source) or path.suffix):
+    known = _known()
+    for entry in reversed(known):
+        if name and entry.fields and entry.matches(name):
+            return Source(entry, name, _parse_fields(name, assignments, entry.fields))
+        if text and entry.matches(text):
+            return Source(entry, text, {})
+    if re.fullmatch(r"[\w.]+:\w+", name):
+        entry = find_entry("source", name)
+        return Source(entry, name, _parse_fields(name, assignments, entry.fields))
+    path = Path(os.path.expanduser(text))
+    if name and (path.name != text or path.suffix):
         raise MissingFileError(
             f"Expected a folder or an .npz file at {source}, got nothing there: check the path."
         )
-    known = [*MEDMNIST, "phantom"]
+    names = [name for entry in known for name in entry.names()]
     got = f"{source!r}, and there is no folder of that name" if source else repr(source)
-    nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-    remedy = f"did you mean `{nearest[0]}`?" if nearest else f"known are {', '.join(known)}."
+    nearest = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    remedy = f"did you mean `{nearest[0]}`?" if nearest else f"known are {', '.join(names)}."
     raise InvalidValueError(
         f"Expected a data set's name, a folder or an .npz file, got {got}: {remedy}"
     )
+
+
+def _known() -> list[SourceEntry]:
+    """The sources, those of other distributions last."""
+    return [
+        one if isinstance(one, SourceEntry) else one.load() for one in entries("source").values()
+    ]
 
 
 def load_data(
@@ -102,110 +121,19 @@ def load_data(
         UnavailableError: if a download fails.
     """
     wanted = _check_splits(splits)
-    name, fields = parse_source(source)
-    if name == "phantom":
-        from hybridq.data.sources.phantom import make_phantom
-
-        return _with_positive(make_phantom(**fields, splits=wanted), positive)
-    if isinstance(name, str):
-        entry = MEDMNIST[name]
-        size = fields.get("size", 28)
-        path = ensure_file(entry, size, data_root, download=download)
-        return _with_positive(_load_named(entry, size, path, wanted), positive)
-    if name.is_dir():
-        from hybridq.data.sources.folder import load_folder
-
-        loaded = load_folder(name, splits=wanted, image_size=image_size)
-        return _with_positive(_with_names(loaded, pseudonyms, are_files=True), positive)
-    if name.suffix.lower() != ".npz":
-        raise InvalidValueError(
-            f"Expected a folder or an .npz file, got the file {name}: give one of these."
-        )
-    loaded = _with_names(_load_npz(name, wanted), pseudonyms, are_files=False)
+    found = find_source(source)
+    asked = Asked(found.name, found.fields, wanted, image_size, data_root, download)
+    loaded = replace(found.entry.read(asked), own=found.entry.own)
+    if loaded.own:
+        loaded = _with_names(loaded, pseudonyms, are_files=found.entry.files)
     return _with_positive(loaded, positive)
-
-
-def _load_named(entry: MedMnistSet, size: int, path: Path, splits: Sequence[str]) -> ImageData:
-    with open_npz(path) as reader:
-        loaded = _read_splits(reader, splits, entry.task, len(entry.class_names))
-    for split, data in loaded.items():
-        expected = (size, size, entry.channels)
-        if data.images.shape[1:] != expected:
-            raise InvalidValueError(
-                f"Expected {split} images of shape {expected} in {path}, got "
-                f"{data.images.shape[1:]}: this is not {entry.name} at {size} px; move the file "
-                "away and run again."
-            )
-    return ImageData(
-        name=entry.name,
-        task=entry.task,
-        class_names=entry.class_names,
-        splits=loaded,
-        licence=entry.licence,
-        positive=entry.positive,
-        notes=entry.notes,
-        file=path,
-        official_md5=entry.md5_of(size),
-    )
-
-
-def _load_npz(path: Path, splits: Sequence[str]) -> ImageData:
-    with open_npz(path) as reader:
-        count, many = class_count(reader, splits)
-        task: Task = "multilabel" if many else "binary" if count == 2 else "multiclass"
-        loaded = _read_splits(reader, splits, task, count)
-    check_one_shape(path, {name: data.images.shape[1:] for name, data in loaded.items()})
-    return ImageData(
-        name=own_name(path),
-        task=task,
-        class_names=tuple(map(str, range(count))),
-        splits=loaded,
-        positive=1 if task == "binary" else None,
-        own=True,
-    )
-
-
-def check_one_shape(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse splits of an `.npz` file whose images differ in shape.
-
-    Args:
-        path: of the file.
-        shapes: `(height, width, channels)` of each split.
-
-    Raises:
-        InvalidValueError: if they differ.
-    """
-    if len(set(shapes.values())) > 1:
-        got = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise InvalidValueError(
-            f"Expected one image shape in all splits of {path}, got {got}: store them alike."
-        )
-
-
-def _read_splits(
-    reader: NpzReader, splits: Sequence[str], task: Task, num_classes: int
-) -> dict[str, ImageSplit]:
-    loaded: dict[str, ImageSplit] = {}
-    for split in splits:
-        data = reader.split(split)
-        try:
-            members = class_members(data.labels, task, num_classes)
-        except InvalidValueError as error:
-            raise InvalidValueError(f"{reader.path}, {split}: {error}") from error
-        empty = np.flatnonzero(members.sum(axis=0) == 0)
-        if split == "train" and task != "multilabel" and len(empty):
-            raise InvalidValueError(
-                f"Expected images of every class in train of {reader.path}, got none of class "
-                f"{int(empty[0])}: add images, or number the classes without gaps."
-            )
-        loaded[split] = data
-    return loaded
 
 
 def is_own(source: str) -> bool:
     """Whether a source is the user's own: a path, not a set by name, the phantom or a pseudonym."""
     name = source.split(",")[0].strip()
-    return name != "phantom" and name not in MEDMNIST and not is_pseudonym(source)
+    public = any(entry.matches(name) for entry in _known() if not entry.own)
+    return not public and not is_pseudonym(source)
 
 
 def own_name(source: str | Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -11,7 +11,8 @@ from hybridq.records.record import RESTORE, Count, Record, Share, check_record, 
 from hybridq.utils.files import read_json, read_jsonl
 from hybridq_backends.utils.files import MAX_BYTES
 
-Kind = Literal["pretrain", "finetune", "evaluate", "submit", "study noise", "study ablation"]
+Kind: TypeAlias = str
+"""The command that made a folder, such as `finetune` or `study noise`."""
 
 
 class Figure(Record):
@@ -172,6 +173,14 @@ class AblationResult(Record):
         if self.positive is not None and self.positive not in (self.class_names or ()):
             raise ValueError(f"the positive class {self.positive!r}, which is none of its classes")
         return self
+
+
+class UnitsResult(Record):
+    """Of a study of units."""
+
+    study: str
+    data: str | None = None
+    units: Count
 
 
 RESULTS: dict[Kind, type[Record]] = {

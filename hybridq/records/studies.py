@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, RootModel
+from pydantic import BeforeValidator, Field, RootModel, model_validator
 
 from hybridq.records.record import (
     Count,
@@ -16,12 +16,51 @@ from hybridq.records.record import (
     ShareCell,
     TableRow,
     Whole,
+    check_record,
     refused,
 )
-from hybridq.utils.files import reading
+from hybridq.utils.files import read_json, reading
 
+REPORT_FILE = "report.json"
+"""File of a study of units: its tables and sentences, as a report lays them out."""
 NOISE_REMEDY = "go on with `hybridq study noise --resume`."
 ABLATION_REMEDY = "go on with `hybridq study ablation --resume`."
+
+
+class StudyTable(Record):
+    """A table of a study of units: texts and numbers; None is a cell without a value."""
+
+    title: str
+    columns: list[str] = Field(min_length=1)
+    rows: list[list[str | float | None]]
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> StudyTable:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError("a row of another number of cells than there are columns")
+        return self
+
+
+class StudyReport(Record):
+    """What a study of units found."""
+
+    study: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_:.-]*$", max_length=200)
+    data: str | None = None
+    sentences: list[str] = Field(default_factory=list)
+    tables: list[StudyTable] = Field(default_factory=list)
+
+
+def read_study_report(folder: Path) -> StudyReport:
+    """Read what a study of units found.
+
+    Raises:
+        HybridqError: If it cannot be read, or is not as described.
+    """
+    path = folder / REPORT_FILE
+    what, remedy = "what a study found", "remove it, and go on with `--resume`."
+    found = read_json(path, what, remedy)
+    check_record(StudyReport, found, what, path, remedy)
+    return StudyReport.model_validate(found)
 
 
 def _shots(cell: str | None) -> str:

@@ -34,6 +34,7 @@ from hybridq.report.sections.performance import (
 )
 from hybridq.report.sections.resources import resources
 from hybridq.report.sections.results import results, sentences
+from hybridq.report.sections.studies import studies
 from hybridq.report.sections.training import training_curves
 from hybridq.report.sources.models import Trained, images_of, lead_model, open_models
 from hybridq.report.sources.naming import data_name
@@ -130,6 +131,7 @@ def _sections(
         training_curves(sources, names),
         features(lead, began, split, METHODS[config.embedding], names, seed=config.seed),
         gallery(lead, data, _reading(lead, sources), names, count=config.gallery),
+        *studies(sources),
         noise(sources),
         hardware(sources),
         resources(models, ablations, sources, names, config.watts),

@@ -26,7 +26,13 @@ from hybridq.config import (
 )
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 from hybridq.records import Record
-from hybridq.records.results import RESULTS, Kind, read_environment, read_record
+from hybridq.records.results import (
+    RESULTS,
+    Kind,
+    UnitsResult,
+    read_environment,
+    read_record,
+)
 from hybridq.threads import computing
 from hybridq.utils.files import read_json, remove_leftovers, write_json
 from hybridq.utils.outside import space_error
@@ -334,7 +340,7 @@ def read_result(folder: Path, kind: Kind | None = None) -> dict[str, Any]:
             f"Expected a finished run, got {str(folder)!r} without result.json: finish it with "
             "--resume."
         )
-    model = Record if kind is None else RESULTS[kind]
+    model = Record if kind is None else RESULTS.get(kind, UnitsResult)
     what = f"a result of `hybridq {kind or '...'}`"
     result: dict[str, Any] = read_record(path, model, what)
     return result

@@ -1,1 +1,22 @@
-"""Studies of trained models, each over a grid of settings."""
+"""Studies of trained models, each over a grid of settings, by name."""
+
+from __future__ import annotations
+
+from hybridq.config import AblationStudyConfig, NoiseStudyConfig
+from hybridq.studies.entry import StudyEntry
+
+__all__ = ["STUDIES", "StudyEntry"]
+
+STUDIES: dict[str, StudyEntry] = {
+    "noise": StudyEntry(
+        NoiseStudyConfig,
+        run="hybridq.studies.noise.study:noise_study",
+        show="hybridq.studies.noise.study:summary_table",
+    ),
+    "ablation": StudyEntry(
+        AblationStudyConfig,
+        run="hybridq.studies.ablation.study:ablation_study",
+        show="hybridq.studies.ablation.tables:summary_text",
+    ),
+}
+"""The studies. One of units, tables and sentences is made by `hybridq.studies.engine.of_units`."""

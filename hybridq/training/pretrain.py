@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from hybridq.config import PretrainConfig
 from hybridq.data import ImageData, data_record, load_data
-from hybridq.data.sources.medmnist import MEDMNIST
+from hybridq.data.source import is_own
 from hybridq.errors import InvalidValueError
 from hybridq.models.encoders.encoder import Encoder
 from hybridq.models.encoders.file import FILE as ENCODER
@@ -204,9 +204,8 @@ def initial_encoder(config: PretrainConfig, data: ImageData) -> Encoder:
 
 def _origin(weights: str) -> str:
     """Where an encoder's weights come from, without names of anybody's own data."""
-    public = (OWN, "phantom", *MEDMNIST)
     steps = []
     for step in weights.split(", from "):
         method, on, data = step.partition(" on ")
-        steps.append(f"{method} on {OWN}" if on and data not in public else step)
+        steps.append(f"{method} on {OWN}" if on and is_own(data) else step)
     return ", from ".join(steps)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -16,6 +15,7 @@ from hybridq_backends.specs.base import Spec
 from hybridq_backends.specs.ibm_runtime import IbmRuntime
 from hybridq_backends.specs.noisy import Noisy
 from hybridq_backends.specs.statevector import Statevector
+from hybridq_backends.utils.by_name import by_name
 from hybridq_backends.utils.names import field_name
 from hybridq_backends.utils.suggest import nearest
 
@@ -35,10 +35,7 @@ class KindEntry:
 
     def opened(self, spec: Spec) -> Any:
         """The engine of a spec of this kind."""
-        if isinstance(self.open, str):
-            module, _, name = self.open.partition(":")
-            return getattr(import_module(module), name)(spec)
-        return self.open(spec)
+        return by_name(self.open)(spec)
 
 
 KINDS: dict[str, KindEntry] = {

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hybridq.data.dataset import SPLITS, ImageData, ImageSplit
+from hybridq.data.sources.entry import Asked
 from hybridq.data.sources.images import is_image_file, probe_image, read_image
 from hybridq.data.sources.inside import Inside
 from hybridq.data.sources.manifest import MANIFEST, read_manifest
@@ -35,6 +36,12 @@ _OTHER_NAMES = {
     "dev": "val",
     "testing": "test",
 }
+
+
+def load(asked: Asked) -> ImageData:
+    """Load what is asked of a folder; see `load_folder`."""
+    path = Path(os.path.expanduser(asked.name))
+    return load_folder(path, splits=asked.splits, image_size=asked.image_size)
 
 
 def load_folder(
@@ -92,7 +99,6 @@ def load_folder(
         splits=loaded,
         positive=1 if len(names) == 2 else None,
         notes=tuple(notes),
-        own=True,
     )
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.data.dataset import SPLITS, ImageData, ImageSplit
+from hybridq.data.sources.entry import Asked
 from hybridq.errors import InvalidValueError
 from hybridq.utils.limits import check_memory
 
@@ -30,6 +31,11 @@ _LOOKS = 2  # speckle patterns averaged
 _MIN_COUNT = 20
 
 Array = NDArray[np.float64]
+
+
+def load(asked: Asked) -> ImageData:
+    """Make what is asked for; see `make_phantom`."""
+    return make_phantom(**asked.fields, splits=asked.splits)
 
 
 def make_phantom(

@@ -14,6 +14,7 @@ from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 from hybridq.models.checkpoint import read_spec
 from hybridq.records.record import RESTORE
 from hybridq.records.results import Kind, Options, read_environment, read_epochs, read_record
+from hybridq.records.studies import REPORT_FILE, read_study_report
 from hybridq.report.sources.checks import check_files
 from hybridq.runs.folder import check_finished, read_result
 from hybridq.submissions.plan.comparison import each_folder
@@ -135,7 +136,7 @@ def read_sources(folders: Sequence[Path]) -> Sources:
             place = Path(name) if link is None else link.resolve()
             if place in found or place in left_out:
                 continue
-            if link is None or _kind(link) is None:
+            if link is None or not _is_finished(link):
                 what = "is not there" if link is None else "is no finished run"
                 left_out[place] = f"{name}, which {source.key} recorded, {what}."
                 continue
@@ -192,9 +193,18 @@ def _order(run: Path) -> tuple[float, int, str]:
         return 0.0, 0, run.name
 
 
+def _is_finished(folder: Path) -> bool:
+    try:
+        return _kind(folder) is not None
+    except HybridqError:
+        return True  # what is wrong with it is told when it is read
+
+
 def _kind(folder: Path) -> Kind | None:
     if not (folder / "config.json").is_file() or not (folder / "result.json").is_file():
         return None
+    if (folder / REPORT_FILE).is_file():
+        return f"study {read_study_report(folder).study}"
     return next((kind for kind, sign in SIGNS.items() if (folder / sign).exists()), None)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hybridq.config import AblationStudyConfig, HeadConfig, PretrainConfig, head_config
-from hybridq.data.source import is_own, own_name, parse_source
+from hybridq.data.source import find_source, is_own, own_name
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.evaluation import baselines
 from hybridq.models.encoders.file import encoder_file
@@ -209,7 +209,7 @@ def _place(data: str, config: AblationStudyConfig) -> str:
 def absolute_source(data: str) -> str:
     """A data source, its path made absolute if it is one that exists."""
     try:
-        name, _ = parse_source(data)
+        path = find_source(data).path
     except HybridqError:
         return data
-    return str(name.resolve()) if isinstance(name, Path) else data
+    return data if path is None else str(path.resolve())

@@ -1,0 +1,112 @@
+"""Loading arrays: MedMNIST sets by name, and `.npz` files in their format."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hybridq.data.dataset import ImageData, ImageSplit, Task
+from hybridq.data.sources.entry import Asked
+from hybridq.data.sources.fetch import ensure_file
+from hybridq.data.sources.medmnist import MEDMNIST
+from hybridq.data.sources.npz import NpzReader, class_count, open_npz
+from hybridq.data.splits import class_members
+from hybridq.errors import InvalidValueError
+from hybridq_backends.utils.names import legible
+
+
+def load_named(asked: Asked) -> ImageData:
+    """Load a MedMNIST set.
+
+    Raises:
+        InvalidValueError: if its file is not what it should be.
+        UnavailableError: if it cannot be downloaded.
+    """
+    entry, size = MEDMNIST[asked.name], asked.fields.get("size", 28)
+    path = ensure_file(entry, size, asked.data_root, download=asked.download)
+    with open_npz(path) as reader:
+        loaded = _read_splits(reader, asked.splits, entry.task, len(entry.class_names))
+    for split, data in loaded.items():
+        expected = (size, size, entry.channels)
+        if data.images.shape[1:] != expected:
+            raise InvalidValueError(
+                f"Expected {split} images of shape {expected} in {path}, got "
+                f"{data.images.shape[1:]}: this is not {entry.name} at {size} px; move the file "
+                "away and run again."
+            )
+    return ImageData(
+        name=entry.name,
+        task=entry.task,
+        class_names=entry.class_names,
+        splits=loaded,
+        licence=entry.licence,
+        positive=entry.positive,
+        notes=entry.notes,
+        file=path,
+        official_md5=entry.md5_of(size),
+    )
+
+
+def load_npz(asked: Asked) -> ImageData:
+    """Load an `.npz` file in MedMNIST's format.
+
+    Raises:
+        InvalidValueError: if it is another file, or something in it is wrong.
+    """
+    path = Path(os.path.expanduser(asked.name))
+    if path.suffix.lower() != ".npz":
+        raise InvalidValueError(
+            f"Expected a folder or an .npz file, got the file {path}: give one of these."
+        )
+    with open_npz(path) as reader:
+        count, many = class_count(reader, asked.splits)
+        task: Task = "multilabel" if many else "binary" if count == 2 else "multiclass"
+        loaded = _read_splits(reader, asked.splits, task, count)
+    check_one_shape(path, {name: data.images.shape[1:] for name, data in loaded.items()})
+    return ImageData(
+        name=legible(path.stem),
+        task=task,
+        class_names=tuple(map(str, range(count))),
+        splits=loaded,
+        positive=1 if task == "binary" else None,
+    )
+
+
+def check_one_shape(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse splits of an `.npz` file whose images differ in shape.
+
+    Args:
+        path: of the file.
+        shapes: `(height, width, channels)` of each split.
+
+    Raises:
+        InvalidValueError: if they differ.
+    """
+    if len(set(shapes.values())) > 1:
+        got = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise InvalidValueError(
+            f"Expected one image shape in all splits of {path}, got {got}: store them alike."
+        )
+
+
+def _read_splits(
+    reader: NpzReader, splits: Sequence[str], task: Task, num_classes: int
+) -> dict[str, ImageSplit]:
+    loaded: dict[str, ImageSplit] = {}
+    for split in splits:
+        data = reader.split(split)
+        try:
+            members = class_members(data.labels, task, num_classes)
+        except InvalidValueError as error:
+            raise InvalidValueError(f"{reader.path}, {split}: {error}") from error
+        empty = np.flatnonzero(members.sum(axis=0) == 0)
+        if split == "train" and task != "multilabel" and len(empty):
+            raise InvalidValueError(
+                f"Expected images of every class in train of {reader.path}, got none of class "
+                f"{int(empty[0])}: add images, or number the classes without gaps."
+            )
+        loaded[split] = data
+    return loaded

@@ -1,0 +1,30 @@
+"""Studies of units: the sentences and tables that each has left."""
+
+from __future__ import annotations
+
+from hybridq.records.studies import REPORT_FILE, StudyTable, read_study_report
+from hybridq.report.page.elements import Cell, Heading, Part, Section, Table, Text
+from hybridq.report.sources.sources import Source, Sources
+
+
+def studies(sources: Sources) -> list[Section]:
+    """One section of all studies of units; none where there is no such study."""
+    parts: list[Part] = []
+    for source in sources.all:
+        if not (source.folder / REPORT_FILE).is_file():
+            continue
+        report = read_study_report(source.folder)
+        parts += [Heading(f"{report.study}: {source.name}"), *map(Text, report.sentences)]
+        parts += [_table(source, one) for one in report.tables]
+    return [Section("studies", "Studies", tuple(parts), "a study of units")] if parts else []
+
+
+def _table(source: Source, one: StudyTable) -> Table:
+    rows = tuple(tuple(map(_cell, row)) for row in one.rows)
+    return Table(one.title, tuple(one.columns), rows, ((source,),))
+
+
+def _cell(value: str | float | None) -> Cell:
+    if isinstance(value, str):
+        return Cell(value)
+    return Cell("") if value is None else Cell(f"{value:.4g}", float(value))

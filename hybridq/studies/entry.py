@@ -1,0 +1,27 @@
+"""What a study has to say of itself to be called by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hybridq.config import Config
+
+
+@dataclass(frozen=True)
+class StudyEntry:
+    """A study that `hybridq study NAME` runs.
+
+    Functions may also be given as `package.module:name`.
+
+    Attributes:
+        config: What it can be told; its first line of documentation is its summary.
+        run: From a config to the folder of the finished study.
+        show: From that folder to what is printed.
+    """
+
+    config: type[Config]
+    run: Callable[[Any], Path] | str
+    show: Callable[[Path], str] | str
