@@ -85,14 +85,15 @@ def pooled_parts(data: Any, parts: int) -> Iterator[Any]:
 def run(data: Any, options: dict[str, Any], head: str, encoder: str, seed: int) -> dict[str, Any]:
     """Fine-tune once; return the AUC of the part left out for every way to read it."""
     import torch
-    from lightning.pytorch import Callback, Trainer
+    from lightning.pytorch import Callback
     from sklearn.metrics import roc_auc_score
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
     from hybridq.config import AugmentConfig, FinetuneConfig, head_config
     from hybridq.evaluation.views import views_of
-    from hybridq.training.finetune import FinetuneModule
+    from hybridq.training.fit import Plan, fit
     from hybridq.training.initial import initial_model
+    from hybridq.training.objectives.supervised import Supervised
     from hybridq.training.seeding import step_generator
     from hybridq_backends import open_backend
 
@@ -112,48 +113,36 @@ def run(data: Any, options: dict[str, Any], head: str, encoder: str, seed: int) 
         }
     )
 
-    class Module(FinetuneModule):
-        def training_step(self, batch: Any, batch_idx: int) -> Any:
+    class Mixup(Supervised):
+        def loss(self, batch: Any, step: Any) -> Any:
             if not mixup:
-                return super().training_step(batch, batch_idx)
+                return super().loss(batch, step)
             inputs, labels = batch
-            with step_generator(self.config.seed, 3, self.current_epoch, batch_idx):
-                inputs = self.augment(inputs)
+            with step_generator(self.config.seed, 3, *step):
+                inputs = self.augment(inputs.permute(0, 3, 1, 2).contiguous())
                 share = torch.distributions.Beta(mixup, mixup).sample()
                 order = torch.randperm(len(inputs))
                 logits = self(share * inputs + (1 - share) * inputs[order])
             loss = share * self.criterion(logits, labels)
-            loss = loss + (1 - share) * self.criterion(logits, labels[order])
-            self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(labels))
-            return loss
+            return loss + (1 - share) * self.criterion(logits, labels[order])
 
     class Average(Callback):
-        def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        def on_train_batch_end(self, *_: Any) -> None:
             for average in averages.values():
                 average.update_parameters(model)
 
     with open_backend(config.backend) as backend:
-        model = initial_model(config, data, backend)
-        module = Module(config, model, data.splits["train"], data)
-        module.criterion.label_smoothing = smoothing
+        model = initial_model(config, data)
+        model.use_backend(backend)
+        objective = Mixup(config, model, data.splits["train"], data)
+        objective.criterion.label_smoothing = smoothing
         averages = {
             name: AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
             for name, decay in AVERAGES.items()
         }
         started = time.perf_counter()
-        trainer = Trainer(
-            accelerator="cpu",
-            max_epochs=config.epochs,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            limit_val_batches=0,
-            use_distributed_sampler=False,
-            callbacks=[Average()],
-        )
-        trainer.fit(module)
+        plan = Plan(config.epochs, checkpoint_every=0, val_every=config.epochs)
+        trainer = fit(objective, plan, [Average()])
         seconds = time.perf_counter() - started
         result: dict[str, Any] = {
             "seconds": round(seconds, 1),
@@ -161,7 +150,7 @@ def run(data: Any, options: dict[str, Any], head: str, encoder: str, seed: int) 
             "auc": {},
         }
         labels = data.splits["val"].labels
-        inputs = model.encoder.prepare(module.val_inputs)
+        inputs = model.encoder.prepare(objective.val_inputs)
         for name, read in {"last": model, **averages}.items():
             read.eval()
             with torch.inference_mode():

@@ -32,8 +32,8 @@ from timing import Step, machine, quartiles, versions
 from hybridq.config import ComputeConfig, PretrainConfig
 from hybridq.models.encoders.build import build_encoder
 from hybridq.models.encoders.encoder import EncoderSpec
-from hybridq.training.loop import make_trainer
-from hybridq.training.pretrain import PretrainModule
+from hybridq.training.fit import Plan, fit
+from hybridq.training.objectives.self_supervised import SelfSupervised
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 LOOP = "pretraining"
@@ -97,7 +97,7 @@ def measure(kind: str, threads: int, args: argparse.Namespace) -> list[dict[str,
     )
     spec = EncoderSpec(image_size=size, mean=(0.5,) * 3, std=(0.25,) * 3)
     config = PretrainConfig(epochs=1, batch_size=batch)
-    module = PretrainModule(config, build_encoder("none", spec, seed=0), images)
+    objective = SelfSupervised(config, build_encoder("none", spec, seed=0), images)
 
     some = images[:batch]
     pillow = [
@@ -106,22 +106,22 @@ def measure(kind: str, threads: int, args: argparse.Namespace) -> list[dict[str,
     ]
     transform = SimCLRTransform(input_size=size)
     bare = build_encoder("none", spec, seed=0).train()
-    twin = PretrainModule(config, build_encoder("none", spec, seed=0), images).simclr.train()
+    twin = SelfSupervised(config, build_encoder("none", spec, seed=0), images).method.train()
     optimizer = torch.optim.AdamW(twin.parameters(), lr=1e-3)
-    ready = torch.cat([module.augment(some), module.augment(some)])
+    ready = torch.cat([objective.augment(some), objective.augment(some)])
 
     def on_bare() -> None:
         bare.zero_grad()
         bare(ready).mean().backward()
 
     def views() -> None:
-        module.augment(some)
-        module.augment(some)
+        objective.augment(some)
+        objective.augment(some)
 
     def views_on_all() -> None:
         for _ in range(2):
-            view = module.augment.steps(some / 255)
-            (view - module.augment.mean) / module.augment.std
+            view = objective.augment.steps(some / 255)
+            (view - objective.augment.mean) / objective.augment.std
 
     def of_lightly() -> tuple[torch.Tensor, torch.Tensor]:
         first, second = zip(*(transform(image) for image in pillow), strict=True)
@@ -141,10 +141,8 @@ def measure(kind: str, threads: int, args: argparse.Namespace) -> list[dict[str,
     }
     turns = TakeTurns(others, args.warm)
     with TemporaryDirectory() as folder:
-        compute = ComputeConfig(accelerator="cpu")
-        make_trainer(
-            compute, epochs=1, folder=Path(folder), checkpoint_every=1, callbacks=[turns]
-        ).fit(module)
+        plan = Plan(1, compute=ComputeConfig(accelerator="cpu"), folder=Path(folder))
+        fit(objective, plan, [turns])
     taken = turns.seconds()
     own = {LOOP: LOOP, BARE: LOOP, ON_LIGHTLY: LOOP, VIEWS: VIEWS, LIGHTLY: VIEWS, ON_ALL: VIEWS}
     rows = []

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 def run_pretrain(config: PretrainConfig) -> int:
     """Pretrain, and print the run folder."""
-    from hybridq.training.loop import is_first_rank
     from hybridq.training.pretrain import pretrain
+    from hybridq.training.run import is_first_rank
 
     folder = pretrain(config)
     if is_first_rank(config.compute):
@@ -53,7 +53,7 @@ def run_pretrain(config: PretrainConfig) -> int:
 def run_finetune(config: FinetuneConfig) -> int:
     """Fine-tune, and print the run folder."""
     from hybridq.training.finetune import finetune
-    from hybridq.training.loop import is_first_rank
+    from hybridq.training.run import is_first_rank
 
     folder = finetune(config)
     if is_first_rank(config.compute):

@@ -55,6 +55,8 @@ class PretrainConfig(RunConfig):
     """The method."""
     checkpoint_every: int = Field(5, ge=1, le=MAX_EPOCHS)
     """Epochs between two checkpoints for `--resume`."""
+    logger: Literal["none", "csv", "tensorboard"] = "none"
+    """Also write each epoch's figures for a table (`csv`), or for TensorBoard (an extra)."""
     augment: AugmentConfig = AugmentConfig()
     """The random views."""
     compute: OmitArgPrefixes[ComputeConfig] = ComputeConfig()
@@ -126,6 +128,8 @@ class FinetuneConfig(RunConfig):
     """With `--keep best`: epochs without a better validation AUC before it stops; 0: never."""
     checkpoint_every: int = Field(5, ge=1, le=MAX_EPOCHS)
     """Epochs between two checkpoints for `--resume`."""
+    logger: Literal["none", "csv", "tensorboard"] = "none"
+    """Also write each epoch's figures for a table (`csv`), or for TensorBoard (an extra)."""
     augment: AugmentConfig = AugmentConfig(crop_min=0.7, jitter=0.1, blur=0.0)
     """Random changes to the training images."""
     compute: OmitArgPrefixes[ComputeConfig] = ComputeConfig()

@@ -72,8 +72,8 @@ def one_cycle(groups: Sequence[dict[str, Any]], total_steps: int) -> tuple[Optim
     return optimizer, schedule
 
 
-def warmup_cosine(optimizer: Optimizer, *, warmup_steps: int, total_steps: int) -> dict[str, Any]:
-    """Linear warm-up to the peak and cosine decay to zero, step by step, for Lightning."""
+def warmup_cosine(optimizer: Optimizer, *, warmup_steps: int, total_steps: int) -> LambdaLR:
+    """Linear warm-up to the peak and cosine decay to zero, step by step."""
 
     def factor(step: int) -> float:
         if step < warmup_steps:
@@ -81,4 +81,4 @@ def warmup_cosine(optimizer: Optimizer, *, warmup_steps: int, total_steps: int) 
         progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
-    return {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
+    return LambdaLR(optimizer, factor)

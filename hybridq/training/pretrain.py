@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
-from torch import Tensor
-from torch.utils.data import DataLoader
+from lightning.pytorch import Callback
+from lightning.pytorch.loggers import Logger
 
 from hybridq.config import PretrainConfig
 from hybridq.data import ImageData, data_record, load_data
@@ -20,22 +19,14 @@ from hybridq.models.encoders.file import FILE as ENCODER
 from hybridq.models.encoders.file import save_encoder
 from hybridq.models.encoders.initial import encoder_for
 from hybridq.models.ssl import ssl_entry
-from hybridq.models.ssl.augment import Augment
 from hybridq.records.results import read_epochs
 from hybridq.runs.recorded import check_same_data, recorded, resumed
-from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
+from hybridq.training.callbacks.metrics_file import MetricsFile
 from hybridq.training.compute import check_compute, check_training_memory
-from hybridq.training.loop import (
-    MetricsFile,
-    fit,
-    is_first_rank,
-    make_trainer,
-    shared_folder,
-    trained_seconds,
-    training_run,
-)
-from hybridq.training.optimizer import decay_groups, warmup_cosine
-from hybridq.training.seeding import derive_seed, step_generator
+from hybridq.training.fit import Plan, fit
+from hybridq.training.loggers import check_logger, loggers_of
+from hybridq.training.objectives.self_supervised import SelfSupervised
+from hybridq.training.run import is_first_rank, shared_folder, trained_seconds, training_run
 from hybridq.utils.files import write_json
 from hybridq.utils.pseudonyms import pseudonyms_of
 from hybridq.utils.weights import hash_of_file
@@ -46,74 +37,18 @@ OWN = "own images"
 """What an encoder file calls the user's own data, whose name may tell of patients."""
 
 
-class PretrainModule(LightningModule):
-    """A method on in-memory images, with the randomness of a step taken from where it stands."""
-
-    def __init__(self, config: PretrainConfig, encoder: Encoder, images: Tensor) -> None:
-        """Keep `images`, uint8 `(count, channels, height, width)`."""
-        super().__init__()
-        self.config = config
-        self.images = images
-        self.augment = Augment(
-            config.augment,
-            image_size=encoder.spec.image_size,
-            mean=encoder.spec.mean,
-            std=encoder.spec.std,
-            colour=images.shape[1] == 3,
-        )
-        self.encoder = encoder
-        with step_generator(config.seed, 1):
-            self.method = ssl_entry(config.ssl.name).build(encoder, config.ssl)
-
-    def setup(self, stage: str) -> None:
-        """Compare with the views of all processes where there are several."""
-        if self.trainer.world_size > 1:
-            self.method.gather_views()
-
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """Batches in the order of (seed, epoch)."""
-        batches = EpochBatches(
-            len(self.images),
-            self.config.batch_size,
-            seed=derive_seed(self.config.seed, 2),
-            rank=self.trainer.global_rank,
-            world_size=self.trainer.world_size,
-        )
-        labels = torch.zeros(len(self.images), dtype=torch.long)
-        return batch_loader(TensorPairs(self.images, labels), batches)
-
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of two fresh views of the batch."""
-        images = batch[0]
-        position = (self.config.seed, 3, self.current_epoch, batch_idx, self.global_rank)
-        with step_generator(*position):
-            loss: Tensor = self.method((self.augment(images), self.augment(images)))
-        self.log("loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(images))
-        return loss
-
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Let the method do what follows a step."""
-        total = int(self.trainer.estimated_stepping_batches)
-        self.method.after_step(self.trainer.global_step - 1, total)
-
-    def configure_optimizers(self) -> Any:
-        """AdamW with warm-up and cosine decay."""
-        optimizer = torch.optim.AdamW(
-            decay_groups(
-                self.method,
-                learning_rate=self.config.learning_rate,
-                weight_decay=self.config.weight_decay,
-            )
-        )
-        steps = int(self.trainer.estimated_stepping_batches)
-        per_epoch = steps // self.config.epochs
-        warmup = min(self.config.warmup_epochs, self.config.epochs // 4) * per_epoch
-        schedule = warmup_cosine(optimizer, warmup_steps=warmup, total_steps=steps)
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
-
-
-def pretrain(config: PretrainConfig) -> Path:
+def pretrain(
+    config: PretrainConfig,
+    *,
+    callbacks: Sequence[Callback] = (),
+    loggers: Sequence[Logger] = (),
+) -> Path:
     """Pretrain an encoder; return its run folder, with `encoder.safetensors` in it.
+
+    Args:
+        config: What is trained, and how.
+        callbacks: Lightning's callbacks beside those of the run.
+        loggers: Lightning's loggers beside those that the config names.
 
     Raises:
         HybridqError: if data, encoder or settings cannot be used; nothing is written then.
@@ -122,6 +57,7 @@ def pretrain(config: PretrainConfig) -> Path:
     given, resume = config, config.resume
     config = resumed(given, "pretrain")
     check_compute(config.compute)
+    check_logger(config.logger)
     pseudonyms = pseudonyms_of(config, folder=config.runs)
     data = load_data(
         config.data, data_root=config.data_root, splits=("train",), pseudonyms=pseudonyms
@@ -143,14 +79,16 @@ def pretrain(config: PretrainConfig) -> Path:
     with training_run(
         config, "pretrain", data.name, resume=resume, data=data_record(data)
     ) as folder:
-        module = PretrainModule(config, encoder, images)
-        trainer = make_trainer(
-            config.compute,
-            epochs=config.epochs,
+        objective = SelfSupervised(config, encoder, images)
+        plan = Plan(
+            config.epochs,
+            compute=config.compute,
             folder=folder,
             checkpoint_every=config.checkpoint_every,
-            callbacks=[MetricsFile(folder if is_first_rank(config.compute) else None)],
+            resume=resume,
+            loggers=[*loggers_of(config.logger, folder), *loggers],
         )
+        own = MetricsFile(folder if is_first_rank(config.compute) else None)
         logger.info("run folder %s", folder)
         logger.info(
             "%s of %s on %d images of %s, %d px, %s stem",
@@ -161,7 +99,7 @@ def pretrain(config: PretrainConfig) -> Path:
             encoder.spec.image_size,
             encoder.spec.stem,
         )
-        fit(trainer, module, resume)
+        trainer = fit(objective, plan, [own, *callbacks])
         if folder is not None and trainer.is_global_zero:
             path = folder / ENCODER
             save_encoder(encoder, path)

@@ -239,7 +239,7 @@ def test_whole_network_goes_on(encoders, monkeypatch):
     parameters = {row["head"]: int(row["parameters"]) for row in rows}
     assert parameters["linear"] == 2223872 + 1281 * 2
     before = tables(whole)
-    from hybridq.training.loop import MetricsFile
+    from hybridq.training.callbacks.metrics_file import MetricsFile
 
     kept = MetricsFile.on_train_epoch_end
 

@@ -173,7 +173,7 @@ def test_a_disk_that_takes_no_more_is_named_and_nothing_is_left(tmp_path, reques
 
     from hybridq.models.encoders.encoder import Encoder, EncoderSpec
     from hybridq.models.encoders.file import save_encoder
-    from hybridq.training.loop import AtomicCheckpointIO
+    from hybridq.training.fit import AtomicCheckpointIO
     from hybridq.utils.files import write_bytes
 
     encoder = None

@@ -18,7 +18,7 @@ from hybridq.errors import InvalidValueError, UnavailableError
 from hybridq.models.encoders.encoder import Encoder, EncoderSpec
 from hybridq.studies.ablation.study import ablation_study
 from hybridq.studies.noise.study import noise_study
-from hybridq.training import loop
+from hybridq.training import fit as fit_module
 from hybridq.training.compute import BYTES_PER_PIXEL, check_compute
 from hybridq.training.finetune import finetune
 from hybridq.training.pretrain import pretrain
@@ -149,7 +149,7 @@ def test_a_wait_for_other_machines_says_so(monkeypatch, caplog, tmp_path, tree):
         assert "all 3 machines have come to node-0.example" in caplog.text
         raise torch.distributed.DistStoreError("Timed out after 1 seconds")
 
-    monkeypatch.setattr(loop.Trainer, "fit", never_come)
+    monkeypatch.setattr(fit_module.Trainer, "fit", never_come)
     compute = ComputeConfig(accelerator="cpu", num_nodes=3)
     with caplog.at_level("INFO"), pytest.raises(UnavailableError, match="MASTER_PORT"):
         finetune(FinetuneConfig(data=PHANTOM, head=head_config(name="linear"), compute=compute))

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch import Callback
 
 from hybridq.cli.main import main
 from hybridq.config import ComputeConfig, FinetuneConfig, PretrainConfig, head_config
 from hybridq.errors import InvalidValueError
-from hybridq.training import loop
-from hybridq.training.finetune import FinetuneModule, finetune
-from hybridq.training.pretrain import PretrainModule, pretrain
+from hybridq.training import run as run_module
+from hybridq.training.finetune import finetune
+from hybridq.training.pretrain import pretrain
 from hybridq.utils.files import append_jsonl, read_jsonl
 from hybridq_backends.utils.lock import locked
 
@@ -30,16 +31,14 @@ def stopped(tmp_path_factory, single_thread):
     """A pretraining stopped in its third epoch of four, with a checkpoint of the second."""
     runs = tmp_path_factory.mktemp("stopped")
 
-    def stops(module):
-        if module.current_epoch == 2:
-            raise KeyboardInterrupt
+    class Stops(Callback):
+        def on_train_epoch_start(self, trainer, pl_module):
+            if trainer.current_epoch == 2:
+                raise KeyboardInterrupt
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PretrainModule, "on_train_epoch_start", stops)
-        with pytest.raises(KeyboardInterrupt):
-            pretrain(
-                PretrainConfig(data=PHANTOM, runs=runs, epochs=4, batch_size=8, checkpoint_every=1)
-            )
+    config = PretrainConfig(data=PHANTOM, runs=runs, epochs=4, batch_size=8, checkpoint_every=1)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(config, callbacks=[Stops()])
     (folder,) = (runs / "pretrain").iterdir()
     return folder
 
@@ -74,22 +73,21 @@ def test_a_new_run_is_held_as_well(tmp_path, monkeypatch):
     """From its first file to its result."""
     seen = []
 
-    def tries(module):
-        (folder,) = (tmp_path / "finetune").iterdir()
-        with pytest.raises(InvalidValueError, match="trains this run"):
-            finetune(FinetuneConfig(resume=folder))
-        seen.append(folder)
+    class Tries(Callback):
+        def on_train_start(self, trainer, pl_module):
+            (folder,) = (tmp_path / "finetune").iterdir()
+            with pytest.raises(InvalidValueError, match="trains this run"):
+                finetune(FinetuneConfig(resume=folder))
+            seen.append(folder)
 
-    monkeypatch.setattr(FinetuneModule, "on_train_start", tries)
-    run = finetune(
-        FinetuneConfig(
-            data=PHANTOM,
-            runs=tmp_path,
-            epochs=1,
-            head=head_config(name="linear"),
-            freeze_encoder=True,
-        )
+    config = FinetuneConfig(
+        data=PHANTOM,
+        runs=tmp_path,
+        epochs=1,
+        head=head_config(name="linear"),
+        freeze_encoder=True,
     )
+    run = finetune(config, callbacks=[Tries()])
     assert seen == [run]
     finetune(FinetuneConfig(resume=run))  # and let go of at the end
 
@@ -111,19 +109,19 @@ def test_a_killed_process_holds_nothing(begun):
 @pytest.mark.parametrize("node", ["NODE_RANK", "GROUP_RANK"])
 def test_the_processes_of_one_training_do_not_wait_for_each_other(begun, monkeypatch, node):
     two = PretrainConfig(data=PHANTOM, compute=ComputeConfig(num_nodes=2))
-    with loop.training_run(two, "pretrain", "x", resume=begun, data=NONE) as folder:
+    with run_module.training_run(two, "pretrain", "x", resume=begun, data=NONE) as folder:
         assert folder == begun
         with monkeypatch.context() as patch:
-            patch.setattr(loop.rank_zero_only, "rank", 1)
-            with loop.training_run(two, "pretrain", "x", resume=begun, data=NONE) as other:
+            patch.setattr(run_module.rank_zero_only, "rank", 1)
+            with run_module.training_run(two, "pretrain", "x", resume=begun, data=NONE) as other:
                 assert other == begun
-            with loop.training_run(two, "pretrain", "x", resume=None, data=NONE) as other:
+            with run_module.training_run(two, "pretrain", "x", resume=None, data=NONE) as other:
                 assert other is None
         with monkeypatch.context() as patch:  # the first process on a second machine
             patch.setenv(node, "1")
-            with loop.training_run(two, "pretrain", "x", resume=begun, data=NONE) as other:
+            with run_module.training_run(two, "pretrain", "x", resume=begun, data=NONE) as other:
                 assert other == begun
-            assert loop.is_first_rank(ComputeConfig())  # a variable of something else
+            assert run_module.is_first_rank(ComputeConfig())  # a variable of something else
 
 
 # What is gone on with.
@@ -192,20 +190,23 @@ def test_a_checkpoint_that_cannot_be_gone_on_with(begun, damage, words):
 # Divergence.
 
 
-def diverge(module, after):
-    """Make weights NaN after the last step of an epoch, whose loss was computed before."""
-    if module.current_epoch == after and module.trainer.is_last_batch:
-        next(module.parameters()).data.fill_(float("nan"))
+class Diverge(Callback):
+    """Makes weights NaN after the last step of an epoch, whose loss was computed before."""
+
+    def __init__(self, after):
+        self.after = after
+
+    def on_train_batch_end(self, trainer, pl_module, *_):
+        if trainer.current_epoch == self.after and trainer.is_last_batch:
+            next(pl_module.parameters()).data.fill_(float("nan"))
 
 
 @pytest.mark.parametrize("after", [0, 1])
 def test_weights_that_diverge_in_the_last_step_are_not_kept(tmp_path, monkeypatch, after):
     """The losses were finite all the while."""
-    monkeypatch.setattr(
-        PretrainModule, "on_train_batch_end", lambda module, *_: diverge(module, after)
-    )
+    config = PretrainConfig(data=PHANTOM, runs=tmp_path, epochs=2, checkpoint_every=1)
     with pytest.raises(InvalidValueError, match=f"epoch {after + 1}: the training has diverged"):
-        pretrain(PretrainConfig(data=PHANTOM, runs=tmp_path, epochs=2, checkpoint_every=1))
+        pretrain(config, callbacks=[Diverge(after)])
     left = list((tmp_path / "pretrain").glob("*")) if (tmp_path / "pretrain").exists() else []
     assert len(left) == after
     for folder in left:
@@ -217,10 +218,10 @@ def test_weights_that_diverge_in_the_last_step_are_not_kept(tmp_path, monkeypatc
 
 @pytest.mark.parametrize("head", ["linear", "pqc"])
 def test_validation_that_diverges_is_called_so(tmp_path, monkeypatch, head):
-    def spoil(module):
-        module.model.head.classifier.weight.data.fill_(float("nan"))
+    class Spoil(Callback):
+        def on_validation_start(self, trainer, pl_module):
+            pl_module.objective.model.head.classifier.weight.data.fill_(float("nan"))
 
-    monkeypatch.setattr(FinetuneModule, "on_validation_start", spoil)
     config = FinetuneConfig(
         data=PHANTOM,
         runs=tmp_path,
@@ -229,6 +230,6 @@ def test_validation_that_diverges_is_called_so(tmp_path, monkeypatch, head):
         freeze_encoder=True,
     )
     with pytest.raises(InvalidValueError, match=r"logits.*the training has diverged") as info:
-        finetune(config)
+        finetune(config, callbacks=[Spoil()])
     assert "\n" not in str(info.value)
     assert not (tmp_path / "finetune").exists() or not list((tmp_path / "finetune").iterdir())

@@ -235,18 +235,13 @@ def test_a_trainer_of_two_processes_halves_the_threads_and_records_it(bare, tmp_
     import torch
 
     from hybridq.config import ComputeConfig
-    from hybridq.training.loop import make_trainer
+    from hybridq.training.fit import Plan, make_trainer
 
     before = torch.get_num_threads()
     write_environment(tmp_path)
     try:
-        make_trainer(
-            ComputeConfig(accelerator="cpu", devices="2"),
-            epochs=1,
-            folder=tmp_path,
-            checkpoint_every=1,
-            callbacks=[],
-        )
+        compute = ComputeConfig(accelerator="cpu", devices="2")
+        make_trainer(Plan(1, compute=compute, folder=tmp_path))
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

@@ -22,17 +22,19 @@ from hybridq.models.checkpoint import load_model, read_spec
 from hybridq.models.classifier import HybridClassifier
 from hybridq.models.encoders.file import load_encoder
 from hybridq.quantum import quantum_parameters
-from hybridq.training import finetune as finetune_module
-from hybridq.training import loop as loop_module
 from hybridq.training import pretrain as pretrain_module
 from hybridq.training.batches import EpochBatches, TensorPairs, batch_loader
+from hybridq.training.callbacks import keep_model as keep_model_module
+from hybridq.training.callbacks import metrics_file as metrics_file_module
+from hybridq.training.callbacks.curriculum import NoiseCurriculum
+from hybridq.training.callbacks.metrics_file import MetricsFile
 from hybridq.training.criteria import loss_function
-from hybridq.training.curriculum import NoiseCurriculum
-from hybridq.training.finetune import FinetuneModule, finetune
+from hybridq.training.finetune import finetune
 from hybridq.training.initial import initial_model
-from hybridq.training.loop import MetricsFile
+from hybridq.training.objectives.self_supervised import SelfSupervised
+from hybridq.training.objectives.supervised import Supervised
 from hybridq.training.optimizer import decay_groups, warmup_cosine
-from hybridq.training.pretrain import PretrainModule, pretrain
+from hybridq.training.pretrain import pretrain
 from hybridq.utils.files import read_jsonl
 from hybridq_backends import open_backend
 
@@ -120,7 +122,7 @@ def test_images_are_kept_as_they_are_stored(freeze):
     data = load_data(PHANTOM, splits=("train", "val"))
     with open_backend(config.backend):
         model = initial_model(config, data)
-    module = FinetuneModule(config, model, data.splits["train"], data).eval()
+    module = Supervised(config, model, data.splits["train"], data).eval()
     for kept, split in ((module.val_inputs, "val"), (module.train_inputs, "train")):
         images = data.splits[split].images
         assert np.shares_memory(kept.numpy(), images) is not freeze
@@ -129,13 +131,11 @@ def test_images_are_kept_as_they_are_stored(freeze):
                 expected = model.encoder(model.encoder.prepare(images))
             torch.testing.assert_close(kept, expected)
             assert not kept.is_inference()
-    logged = {}
-    module.log = lambda name, value, **_: logged.update({name: value})
-    ((inputs, labels),) = module.val_dataloader()
+    ((inputs, labels),) = module.val_batches()
     with torch.inference_mode():
-        module.validation_step((inputs, labels), 0)
+        found = module.validate((inputs, labels))
         logits = model(model.encoder.prepare(data.splits["val"].images))
-    assert float(logged["val_loss"]) == pytest.approx(float(module.criterion(logits, labels)))
+    assert float(found["loss"]) == pytest.approx(float(module.criterion(logits, labels)))
 
 
 @pytest.mark.parametrize("freeze", [False, True])
@@ -153,9 +153,9 @@ def test_every_parameter_is_in_one_group(head, freeze):
     data = load_data(PHANTOM, splits=("train", "val"))
     with open_backend(config.backend):
         model = initial_model(config, data)
-    module = FinetuneModule(config, model, data.splits["train"], data)
-    module.trainer = type("Fake", (), {"estimated_stepping_batches": 30})()
-    groups = module.configure_optimizers()["optimizer"].param_groups
+    module = Supervised(config, model, data.splits["train"], data)
+    optimizer, _ = module.optimizer(30, 1)
+    groups = optimizer.param_groups
     inside = [id(parameter) for group in groups for parameter in group["params"]]
     trainable = {id(p) for p in module.parameters() if p.requires_grad}
     assert len(inside) == len(set(inside))
@@ -189,7 +189,7 @@ def test_decay_groups_split_by_dimension():
 
 def test_warm_up_and_cosine():
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
-    schedule = warmup_cosine(optimizer, warmup_steps=4, total_steps=10)["scheduler"]
+    schedule = warmup_cosine(optimizer, warmup_steps=4, total_steps=10)
     rates = []
     for _ in range(11):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -218,20 +218,18 @@ def test_validation_auc_is_that_of_the_report(task, size, save_npz, monkeypatch)
     data = load_data(str(source), splits=("train", "val"))
     config = FinetuneConfig(data=PHANTOM, head=head_config(name="linear"), freeze_encoder=True)
     model = initial_model(config, data)
-    module = FinetuneModule(config, model, data.splits["train"], data)
+    module = Supervised(config, model, data.splits["train"], data)
     val = data.splits["val"].labels
     shape = (len(val), data.num_classes)
     logits = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * size
-    logged = {}
-    monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: value}))
     monkeypatch.setattr(module, "forward", lambda inputs: logits[inputs])
     for _ in range(2):  # the second epoch does not see the first
         for part in np.array_split(np.arange(len(val)), 3):
-            module.validation_step((torch.from_numpy(part), torch.from_numpy(val[part])), 0)
-        module.on_validation_epoch_end()
+            module.validate((torch.from_numpy(part), torch.from_numpy(val[part])))
+        found = module.figures()["auc"]
         sure = logits.double()
         probs = (sure.sigmoid() if data.task == "multilabel" else sure.softmax(dim=1)).numpy()
-        assert float(logged["val_auc"]) == pytest.approx(auc(val, probs), abs=1e-6)
+        assert float(found) == pytest.approx(auc(val, probs), abs=1e-6)
 
 
 # Going on where it stopped.
@@ -241,18 +239,18 @@ class Stop(BaseException):
     """A kill: nothing may catch it."""
 
 
-def stop_at(monkeypatch, module_class, step, error):
+def stop_at(monkeypatch, objective, number, error):
     """Raise `error` in the training step with this number, counted from now."""
-    original = module_class.training_step
+    original = objective.loss
     calls = []
 
-    def training_step(self, batch, batch_idx):
-        calls.append(batch_idx)
-        if len(calls) == step + 1:
+    def loss(self, batch, step):
+        calls.append(step)
+        if len(calls) == number + 1:
             raise error
-        return original(self, batch, batch_idx)
+        return original(self, batch, step)
 
-    monkeypatch.setattr(module_class, "training_step", training_step)
+    monkeypatch.setattr(objective, "loss", loss)
     return calls
 
 
@@ -323,14 +321,14 @@ def test_pretraining_goes_on_where_it_stopped(
 ):
     config = pretraining(tmp_path, checkpoint_every=every)
     with monkeypatch.context() as patch:
-        stop_at(patch, PretrainModule, step, error)
+        stop_at(patch, SelfSupervised, step, error)
         with pytest.raises(type(error)):
             pretrain(config)
     folder = only_run(tmp_path, "pretrain")
     assert not (folder / "encoder.safetensors").exists()
     assert len(read_jsonl(folder / "metrics.jsonl")) == step // 3
     with monkeypatch.context() as patch:
-        calls = stop_at(patch, PretrainModule, 1000, Stop())
+        calls = stop_at(patch, SelfSupervised, 1000, Stop())
         assert pretrain(PretrainConfig(resume=folder)) == folder
     assert len(calls) == 12 - step // 3 // every * every * 3  # nothing before the checkpoint again
     expected = (whole_pretraining / "encoder.safetensors").read_bytes()
@@ -342,7 +340,7 @@ def test_pretraining_goes_on_where_it_stopped(
 
 def test_pretraining_stopped_before_its_first_checkpoint(whole_pretraining, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        stop_at(patch, PretrainModule, 0, KeyboardInterrupt())
+        stop_at(patch, SelfSupervised, 0, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             pretrain(pretraining(tmp_path))
     folder = only_run(tmp_path, "pretrain")
@@ -398,7 +396,7 @@ def test_rows_of_metrics_outlive_a_kill_while_they_are_sorted_out(tmp_path, monk
     """A resumed run drops the rows it does again; a kill then must not drop the others."""
     rows = [{"epoch": epoch, "loss": 1.0, "seconds": 0.1} for epoch in range(4)]
     for row in rows:
-        loop_module.append_jsonl(tmp_path / "metrics.jsonl", row)
+        metrics_file_module.append_jsonl(tmp_path / "metrics.jsonl", row)
     trainer = type("Fake", (), {"current_epoch": 3})()
 
     def dies(*_):
@@ -406,7 +404,7 @@ def test_rows_of_metrics_outlive_a_kill_while_they_are_sorted_out(tmp_path, monk
 
     with monkeypatch.context() as patch:
         patch.setattr("pathlib.Path.replace", dies)
-        patch.setattr(loop_module, "append_jsonl", dies)
+        patch.setattr(metrics_file_module, "append_jsonl", dies)
         with pytest.raises(Stop):
             MetricsFile(tmp_path).on_train_start(trainer, None)
     assert read_jsonl(tmp_path / "metrics.jsonl")[:3] == rows[:3]
@@ -415,7 +413,7 @@ def test_rows_of_metrics_outlive_a_kill_while_they_are_sorted_out(tmp_path, monk
 
 
 def test_a_message_names_resume(tmp_path, monkeypatch, caplog):
-    stop_at(monkeypatch, PretrainModule, 1, KeyboardInterrupt())
+    stop_at(monkeypatch, SelfSupervised, 1, KeyboardInterrupt())
     with caplog.at_level(logging.INFO, "hybridq"), pytest.raises(KeyboardInterrupt):
         pretrain(pretraining(tmp_path))
     folder = only_run(tmp_path, "pretrain")
@@ -534,7 +532,7 @@ def test_finetuning_leaves_a_whole_run_folder(whole_finetuning):
 @pytest.mark.parametrize(("step", "every"), [(0, 1), (7, 1), (10, 3)])
 def test_finetuning_goes_on_where_it_stopped(whole_finetuning, tmp_path, monkeypatch, step, every):
     with monkeypatch.context() as patch:
-        stop_at(patch, FinetuneModule, step, KeyboardInterrupt())
+        stop_at(patch, Supervised, step, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             finetune(finetuning(tmp_path, checkpoint_every=every))
     folder = only_run(tmp_path, "finetune")
@@ -572,7 +570,7 @@ def test_early_stopping_is_resumed(pretrained, tmp_path, monkeypatch):
     best = int(np.argmax(aucs))
     assert len(rows) == best + 1 + 3
     with monkeypatch.context() as patch:
-        stop_at(patch, FinetuneModule, 3 * (len(rows) - 1) + 1, KeyboardInterrupt())
+        stop_at(patch, Supervised, 3 * (len(rows) - 1) + 1, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             finetune(config.model_copy(update={"runs": tmp_path / "b"}))
     folder = only_run(tmp_path / "b", "finetune")
@@ -625,27 +623,25 @@ def test_the_model_kept_is_that_of_the_epoch_asked_for(
     val = load_data(PHANTOM, splits=("val",)).splits["val"]
     sign = torch.from_numpy(2.0 * val.labels - 1)[:, None]
 
-    def set_classifier(module):
-        classifier = module.model.head.classifier
-        with torch.no_grad():
-            inputs = module.model.encoder.prepare(val.images)
-            features = module.model.features(inputs).double()
-            direction = torch.linalg.lstsq(features, sign).solution[:, 0].float()
-            half = margins[module.current_epoch] / 2 * direction
-            classifier.weight.copy_(torch.stack([-half, half]))
-            classifier.bias.zero_()
+    class SetClassifier(Callback):
+        def on_validation_epoch_start(self, trainer, pl_module):
+            model = pl_module.objective.model
+            with torch.no_grad():
+                features = model.features(model.encoder.prepare(val.images)).double()
+                direction = torch.linalg.lstsq(features, sign).solution[:, 0].float()
+                half = margins[trainer.current_epoch] / 2 * direction
+                model.head.classifier.weight.copy_(torch.stack([-half, half]))
+                model.head.classifier.bias.zero_()
 
-    monkeypatch.setattr(FinetuneModule, "on_validation_epoch_start", set_classifier)
-    run = finetune(
-        finetuning(
-            tmp_path,
-            encoder=str(pretrained),
-            head=head_config(name="linear"),
-            epochs=3,
-            keep=keep,
-            seed=1,
-        )
+    config = finetuning(
+        tmp_path,
+        encoder=str(pretrained),
+        head=head_config(name="linear"),
+        epochs=3,
+        keep=keep,
+        seed=1,
     )
+    run = finetune(config, callbacks=[SetClassifier()])
     rows = read_jsonl(run / "metrics.jsonl")
     assert [row["val_auc"] for row in rows] == [1, 1, 0]
     assert best_row(rows)["epoch"] == 1  # or one would pass for the other
@@ -665,7 +661,7 @@ def test_the_model_kept_is_that_of_the_epoch_asked_for(
 def test_validation_every_other_epoch_changes_no_weight(whole_finetuning, tmp_path, monkeypatch):
     """Its figures are in the rows of the epochs that were read, also after an interruption."""
     with monkeypatch.context() as patch:
-        stop_at(patch, FinetuneModule, 10, KeyboardInterrupt())
+        stop_at(patch, Supervised, 10, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             finetune(finetuning(tmp_path, val_every=2))
     run = finetune(FinetuneConfig(resume=only_run(tmp_path, "finetune")))
@@ -712,15 +708,15 @@ def test_patience_is_refused_where_the_last_epoch_is_kept(tmp_path):
 
 
 def test_the_loss_of_a_row_is_the_mean_of_its_steps(tmp_path, monkeypatch):
-    original = FinetuneModule.training_step
+    original = Supervised.loss
     losses = []
 
-    def training_step(self, batch, batch_idx):
-        loss = original(self, batch, batch_idx)
+    def noted(self, batch, step):
+        loss = original(self, batch, step)
         losses.append(loss.item())
         return loss
 
-    monkeypatch.setattr(FinetuneModule, "training_step", training_step)
+    monkeypatch.setattr(Supervised, "loss", noted)
     run = finetune(finetuning(tmp_path, head=head_config(name="linear"), epochs=2))
     rows = read_jsonl(run / "metrics.jsonl")
     assert [row["loss"] for row in rows] == pytest.approx(
@@ -747,16 +743,11 @@ def test_a_frozen_encoder_is_not_changed_and_not_called(pretrained, tmp_path, mo
 
     class Watch(Callback):
         def on_train_start(self, trainer, pl_module):
-            pl_module.model.encoder.register_forward_hook(lambda *_: calls.append(1))
-            pl_module.augment.register_forward_hook(lambda *_: calls.append(2))
+            pl_module.objective.model.encoder.register_forward_hook(lambda *_: calls.append(1))
+            pl_module.objective.augment.register_forward_hook(lambda *_: calls.append(2))
 
-    original = finetune_module.make_trainer
-
-    def make_trainer(*args, callbacks, **kwargs):
-        return original(*args, callbacks=[*callbacks, Watch()], **kwargs)
-
-    monkeypatch.setattr(finetune_module, "make_trainer", make_trainer)
-    run = finetune(finetuning(tmp_path, encoder=str(pretrained), freeze_encoder=True))
+    config = finetuning(tmp_path, encoder=str(pretrained), freeze_encoder=True)
+    run = finetune(config, callbacks=[Watch()])
     assert calls == []
     model, spec = load_model(run, backend=open_backend("aer_statevector"))
     for name, value in model.encoder.state_dict().items():
@@ -799,13 +790,13 @@ def test_finetuning_never_reads_the_test_split(save_npz, tmp_path):
 def test_finetuning_uses_the_labels_it_is_given(tmp_path, monkeypatch):
     """A quarter of the labels: 6 of 24 images, both classes, the same whatever the head."""
     seen = []
-    original = finetune_module.FinetuneModule.__init__
+    original = Supervised.__init__
 
-    def watch(self, config, model, train, data):
+    def watch(self, config, model, train, data, **more):
         seen.append(train.ids)
-        original(self, config, model, train, data)
+        original(self, config, model, train, data, **more)
 
-    monkeypatch.setattr(FinetuneModule, "__init__", watch)
+    monkeypatch.setattr(Supervised, "__init__", watch)
     for name in ("linear", "mlp"):
         head = head_config(name=name, num_qubits=2)
         run = finetune(finetuning(tmp_path, labels=0.25, head=head, epochs=1))
@@ -826,7 +817,7 @@ def test_a_reloaded_model_gives_the_same_logits(
     a whole network would amplify, and that of a head on fixed features does not.
     """
     kept = {}
-    original = finetune_module.save_model
+    original = keep_model_module.save_model
     images = torch.randn(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
     def save_model(folder, model, spec):
@@ -838,7 +829,7 @@ def test_a_reloaded_model_gives_the_same_logits(
 
     frozen = {"encoder": str(pretrained), "freeze_encoder": True}
     changes = {"backend": name} | (frozen if name == "aer_statevector" else {})
-    monkeypatch.setattr(finetune_module, "save_model", save_model)
+    monkeypatch.setattr(keep_model_module, "save_model", save_model)
     run = finetune(finetuning(tmp_path, **changes))
     with open_backend(name) as backend:
         model, _ = load_model(run, backend=backend)
@@ -852,7 +843,7 @@ def test_a_reloaded_model_gives_the_same_logits(
     if name == "statevector":
         assert model_bytes(run) == model_bytes(whole_finetuning)
     else:
-        monkeypatch.setattr(finetune_module, "save_model", original)
+        monkeypatch.setattr(keep_model_module, "save_model", original)
         other = finetune(finetuning(tmp_path, **frozen))
         with torch.no_grad():
             theirs = load_model(other, backend=open_backend("statevector"))[0](images)
@@ -998,7 +989,7 @@ def test_resume_of_another_commands_run(pretrained, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04 cut"])
 def test_a_damaged_checkpoint(tmp_path, monkeypatch, content):
     with monkeypatch.context() as patch:
-        stop_at(patch, PretrainModule, 4, KeyboardInterrupt())
+        stop_at(patch, SelfSupervised, 4, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             pretrain(pretraining(tmp_path))
     folder = only_run(tmp_path, "pretrain")

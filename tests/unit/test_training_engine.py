@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from hybridq.cli import main as cli
 from hybridq.config import FinetuneConfig, head_config
 from hybridq.models.heads import build_head
-from hybridq.training.curriculum import NoiseCurriculum
+from hybridq.training.callbacks.curriculum import NoiseCurriculum
 from hybridq.training.engine import open_for_training
 from hybridq.training.finetune import finetune
 from hybridq_backends import open_backend

@@ -23,6 +23,7 @@ IGNORED = (
     "resume",
     "data_root",
     "checkpoint_every",
+    "logger",
     "pseudonyms",
     "pseudonym_key",
 )

@@ -1,0 +1,1 @@
+"""What happens beside the steps of a training: what is kept, written, or changed on the way."""

@@ -1,0 +1,37 @@
+"""Loggers of figures that a flag can name."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+
+from hybridq.errors import UnavailableError
+
+
+def check_logger(name: str) -> None:
+    """Refuse a logger whose library is not installed.
+
+    Raises:
+        UnavailableError: If it is not.
+    """
+    if name == "tensorboard" and not (find_spec("tensorboard") or find_spec("tensorboardX")):
+        raise UnavailableError(
+            "Expected TensorBoard for --logger tensorboard, got none installed: install it with "
+            "`pip install 'hybridq-med[tensorboard]'`, or take --logger csv."
+        )
+
+
+def loggers_of(name: str, folder: Path | None) -> list[Logger]:
+    """Make the logger of a name, which writes to a folder of that name in the run folder.
+
+    Args:
+        name: `none`, `csv` or `tensorboard`.
+        folder: Of the run; None on a process that writes nothing.
+    """
+    if folder is None or name == "none":
+        return []
+    if name == "csv":
+        return [CSVLogger(folder, name="csv")]
+    return [TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False)]

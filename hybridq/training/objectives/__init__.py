@@ -1,0 +1,1 @@
+"""What is trained for: an objective makes a loss of a batch, and `fit` does the rest."""

@@ -1,0 +1,98 @@
+"""Training without labels: a self-supervised method on images in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
+
+from hybridq.config import PretrainConfig
+from hybridq.models.encoders.encoder import Encoder
+from hybridq.models.ssl import ssl_entry
+from hybridq.models.ssl.augment import Augment
+from hybridq.models.ssl.entry import Method
+from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
+from hybridq.training.objectives.objective import Objective, Step
+from hybridq.training.optimizer import decay_groups, warmup_cosine
+from hybridq.training.seeding import derive_seed, step_generator
+
+
+class SelfSupervised(Objective):
+    """The loss of two random views of each image.
+
+    Args:
+        config: Gives the method, its settings, and those of the optimiser.
+        encoder: What is trained.
+        images: `(count, channels, height, width)`, uint8.
+        method: In place of the one that the config names; it holds the encoder.
+        loader: Batches in place of those of the images, each a tuple whose first entry is images.
+    """
+
+    def __init__(
+        self,
+        config: PretrainConfig,
+        encoder: Encoder,
+        images: Tensor,
+        *,
+        method: Method | None = None,
+        loader: DataLoader[Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.images = images
+        self.augment = Augment(
+            config.augment,
+            image_size=encoder.spec.image_size,
+            mean=encoder.spec.mean,
+            std=encoder.spec.std,
+            colour=images.shape[1] == 3,
+        )
+        self.encoder = encoder
+        with step_generator(config.seed, 1):
+            made = ssl_entry(config.ssl.name).build(encoder, config.ssl)
+        self.method = made if method is None else method
+        self._loader = loader
+
+    def gather(self) -> None:
+        """Compare with the views of all processes."""
+        self.method.gather_views()
+
+    def train_batches(self, rank: int, world_size: int) -> DataLoader[Any]:
+        """Get batches in the order of (seed, epoch)."""
+        if self._loader is not None:
+            return self._loader
+        batches = EpochBatches(
+            len(self.images),
+            self.config.batch_size,
+            seed=derive_seed(self.config.seed, 2),
+            rank=rank,
+            world_size=world_size,
+        )
+        labels = torch.zeros(len(self.images), dtype=torch.long)
+        return batch_loader(TensorPairs(self.images, labels), batches)
+
+    def loss(self, batch: Batch, step: Step) -> Tensor:
+        """Compute the method's loss of two fresh views of the batch."""
+        images = batch[0]
+        with step_generator(self.config.seed, 3, *step):
+            loss: Tensor = self.method((self.augment(images), self.augment(images)))
+        return loss
+
+    def after_step(self, step: int, total: int) -> None:
+        """Let the method do what follows a step."""
+        self.method.after_step(step, total)
+
+    def optimizer(self, steps: int, epochs: int) -> tuple[Optimizer, Any]:
+        """Make AdamW with warm-up and cosine decay."""
+        optimizer = torch.optim.AdamW(
+            decay_groups(
+                self.method,
+                learning_rate=self.config.learning_rate,
+                weight_decay=self.config.weight_decay,
+            )
+        )
+        warmup = min(self.config.warmup_epochs, epochs // 4) * (steps // epochs)
+        return optimizer, warmup_cosine(optimizer, warmup_steps=warmup, total_steps=steps)

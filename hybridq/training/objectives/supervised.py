@@ -1,0 +1,159 @@
+"""Training with labels: encoder and head, or the head alone, on images in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
+
+from hybridq.config import FinetuneConfig
+from hybridq.data import ImageData, ImageSplit
+from hybridq.models.classifier import HybridClassifier, probabilities
+from hybridq.models.ssl.augment import Augment
+from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
+from hybridq.training.criteria import auc_metric, loss_function, validation_auc
+from hybridq.training.objectives.objective import Objective, Step
+from hybridq.training.optimizer import decay_groups, head_groups, one_cycle
+from hybridq.training.seeding import derive_seed, step_generator
+from hybridq.utils.finite import check_finite
+
+EVALUATION_BATCH = 128
+
+
+class Supervised(Objective):
+    """Cross-entropy, or binary cross-entropy for several labels.
+
+    With a frozen encoder the features are computed once, here, and the head alone is trained.
+
+    Args:
+        config: Gives augmentation, batches, and the settings of the optimiser.
+        model: What is trained.
+        train: The labelled images.
+        data: Its validation split is read.
+        criterion: From logits and labels to a loss, in place of the usual one.
+        loader: Batches in place of those of `train`: inputs, uint8 `(batch, height, width,
+            channels)` or features if the encoder is frozen, and labels.
+    """
+
+    validates = True
+
+    def __init__(
+        self,
+        config: FinetuneConfig,
+        model: HybridClassifier,
+        train: ImageSplit,
+        data: ImageData,
+        *,
+        criterion: nn.Module | None = None,
+        loader: DataLoader[Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.model = model
+        spec = model.encoder.spec
+        self.augment = Augment(
+            config.augment,
+            image_size=spec.image_size,
+            mean=spec.mean,
+            std=spec.std,
+            colour=train.images.shape[3] == 3,
+        )
+        self.multilabel = data.task == "multilabel"
+        self.binary = not self.multilabel and data.num_classes == 2
+        self.train_labels = torch.from_numpy(train.labels)
+        self.val_labels = torch.from_numpy(data.splits["val"].labels)
+        self.val_inputs = self._inputs(data.splits["val"])
+        self.train_inputs = self._inputs(train)
+        self.criterion = criterion or loss_function(
+            self.train_labels, data.num_classes, weighted=config.class_weights
+        )
+        self.val_auc = auc_metric(data)
+        self._loader = loader
+
+    def _inputs(self, split: ImageSplit) -> Tensor:
+        """The images as they are stored, or their features if the encoder is frozen."""
+        if not self.config.freeze_encoder:
+            return torch.from_numpy(split.images)
+        features = torch.empty(len(split), *self.model.feature_shape)
+        encoder = self.model.encoder.eval()
+        with torch.inference_mode():
+            for start in range(0, len(split), EVALUATION_BATCH):
+                images = split.images[start : start + EVALUATION_BATCH]
+                part = self.model.features(encoder.prepare(images))
+                check_finite("features of the encoder", part)
+                features[start : start + EVALUATION_BATCH] = part
+        return features
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits `(batch, num_classes)` of images, or of features if the encoder is frozen."""
+        logits: Tensor = (
+            self.model.head(inputs) if self.config.freeze_encoder else self.model(inputs)
+        )
+        return logits
+
+    def train_batches(self, rank: int, world_size: int) -> DataLoader[Any]:
+        """Get labelled batches in the order of (seed, epoch)."""
+        if self._loader is not None:
+            return self._loader
+        batches = EpochBatches(
+            len(self.train_inputs),
+            self.config.batch_size,
+            seed=derive_seed(self.config.seed, 2),
+            rank=rank,
+            world_size=world_size,
+        )
+        return batch_loader(TensorPairs(self.train_inputs, self.train_labels), batches)
+
+    def val_batches(self) -> DataLoader[Any]:
+        """Get the validation split, in its order."""
+        dataset = TensorPairs(self.val_inputs, self.val_labels)
+        order = list(range(len(dataset)))
+        batches = [
+            order[start : start + EVALUATION_BATCH]
+            for start in range(0, len(order), EVALUATION_BATCH)
+        ]
+        return batch_loader(dataset, batches)  # type: ignore[arg-type]
+
+    def loss(self, batch: Batch, step: Step) -> Tensor:
+        """Compute the loss of an augmented batch."""
+        inputs, labels = batch
+        with step_generator(self.config.seed, 3, *step):
+            if not self.config.freeze_encoder:
+                inputs = self.augment(inputs.permute(0, 3, 1, 2).contiguous())
+            loss: Tensor = self.criterion(self(inputs).float(), labels)
+        return loss
+
+    def validate(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Compute the loss, and keep the scores for the AUC."""
+        inputs, labels = batch
+        if not self.config.freeze_encoder:
+            inputs = self.model.encoder.prepare(inputs)
+        logits = self(inputs).float()
+        loss = self.criterion(logits, labels)
+        scores = probabilities(logits.cpu().double(), multilabel=self.multilabel)
+        self.val_auc.update(scores[:, 1] if self.binary else scores, labels.cpu())
+        return {"loss": loss}
+
+    def figures(self) -> Mapping[str, Tensor]:
+        """Compute the AUC of the whole split, which every process has."""
+        return {"auc": validation_auc(self.val_auc, self.val_labels)}
+
+    def optimizer(self, steps: int, epochs: int) -> tuple[Optimizer, Any]:
+        """Make AdamW in one cycle, with learning rates for encoder, head and its circuits."""
+        config = self.config
+        groups = decay_groups(
+            self.model.encoder,
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+        )
+        groups += head_groups(
+            self.model.head,
+            learning_rate=config.head_learning_rate,
+            block_learning_rate=config.quantum_learning_rate,
+            weight_decay=config.weight_decay,
+        )
+        return one_cycle(groups, steps)

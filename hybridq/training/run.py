@@ -1,0 +1,95 @@
+"""The run folder of a training: made or gone on with by the first of its processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch import Trainer
+
+from hybridq.config import ComputeConfig, FinetuneConfig, PretrainConfig
+from hybridq.data.provenance import check_same_images
+from hybridq.records.results import read_epochs
+from hybridq.runs.folder import (
+    TRAINING_LOCK,
+    create_run,
+    log_to_file,
+    note_resumption,
+    recorded_data,
+    to_go_on_with,
+    told_how_to_go_on,
+    write_config,
+    write_environment,
+)
+from hybridq_backends.utils.lock import locked
+
+
+def is_first_rank(compute: ComputeConfig) -> bool:
+    """Whether this process is the one that writes files.
+
+    Lightning knows the rank of a process on a further node only once it has a trainer.
+    """
+    node = os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", "0"))
+    if compute.num_nodes > 1 and node.isdigit() and int(node):
+        return False
+    return int(getattr(rank_zero_only, "rank", 0) or 0) == 0
+
+
+def trained_seconds(folder: Path) -> float:
+    """Wall time of all epochs of a run, those before an interruption included."""
+    return round(sum(float(row["seconds"]) for row in read_epochs(folder)), 1)
+
+
+def shared_folder(trainer: Trainer, folder: Path | None) -> Path:
+    """The run folder, which the first rank made, on every rank."""
+    return Path(trainer.strategy.broadcast(str(folder)))
+
+
+@contextmanager
+def training_run(
+    config: PretrainConfig | FinetuneConfig,
+    command: str,
+    name: str,
+    *,
+    resume: Path | None,
+    data: Mapping[str, Any],
+    **environment: Any,
+) -> Iterator[Path | None]:
+    """The run folder of a training, made (or gone on with) and logged to by the first rank.
+
+    Yields the folder, None on the other ranks unless it is resumed. While the first rank is inside,
+    no other process can go on with the run. A new folder in which no work has been kept is removed
+    when what the user gave turns out to be wrong.
+
+    Args:
+        config: gives the place, the name and the seed.
+        command: `pretrain` or `finetune`.
+        name: of the run, where the config gives none.
+        resume: the folder to go on with, or None for a new one.
+        data: what `data_record` gave of the data that is read.
+        **environment: more for `environment.json`.
+
+    Raises:
+        InvalidValueError: if another process trains the run, or it began with other data.
+    """
+    if not is_first_rank(config.compute):
+        yield resume
+        return
+    folder = resume or create_run(config.runs, command, config.name or name)
+    with (
+        to_go_on_with(folder, is_new=resume is None),
+        locked(folder / TRAINING_LOCK, "trains this run"),
+        log_to_file(folder),
+        told_how_to_go_on(folder, command),
+    ):
+        if resume is None:
+            write_config(folder, config)
+            write_environment(folder, seed=config.seed, data=data, **environment)
+        else:
+            check_same_images(recorded_data(folder), data, folder)
+            note_resumption(folder)
+        yield folder
