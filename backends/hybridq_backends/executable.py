@@ -241,6 +241,11 @@ class Executable:
         return self._engine.precision
 
     @property
+    def rounding(self) -> float:
+        """What exact values may be off by."""
+        return self._engine.rounding
+
+    @property
     def is_exact(self) -> bool:
         """Whether values carry no shot noise."""
         return self._engine.precision == 0.0

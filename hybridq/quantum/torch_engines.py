@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import torch
 from qiskit import QuantumCircuit
 from qiskit.primitives import PubResult
 from qiskit.primitives.base import BaseEstimatorV2
@@ -93,6 +94,7 @@ class ExactTorchEngine(TorchEngine):
     def __init__(self, base: Engine, spec: Statevector) -> None:
         super().__init__(base)
         self._dtype = torch_dtype(spec.dtype)
+        self.rounding = 1e-9 if self._dtype == torch.float64 else 1e-5
         self._estimator = TorchEstimator(dtype=self._dtype)
 
     @property

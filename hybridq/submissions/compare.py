@@ -117,7 +117,7 @@ def _find(config: SubmitConfig, asked: Asked, fingerprints: Sequence[str]) -> Pa
         config.runs,
         fingerprint_of(asked.content, config.backend),
         asked.content,
-        is_paid=runtime_spec(config.backend).rehearse is None and not config.dry_run,
+        is_paid=runtime_spec(config.backend).is_paid and not config.dry_run,
         beside=fingerprints,
     )
 

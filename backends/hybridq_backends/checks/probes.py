@@ -18,7 +18,6 @@ from hybridq_backends.executable import Executable
 from hybridq_backends.specs.base import Spec
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
-_EXACT = 1e-9
 _SIGMAS = 6.0
 _MAPPING_ANGLES = (0.3, 1.2, 1.9, 2.8)
 _POINTS = 96
@@ -59,7 +58,7 @@ def _means(executable: Executable, prepared: Prepared) -> tuple[FloatArray, Floa
     """
     if executable.is_exact:
         values = executable.run(prepared, np.zeros((1, 0))).values[0]
-        return values, np.full(values.shape, _EXACT)
+        return values, np.full(values.shape, executable.rounding)
     repeats = 4 if _is_paid(executable) else 16
     values = executable.run(prepared, np.zeros((repeats, 0))).values
     errors = np.std(values, axis=0, ddof=1) / math.sqrt(repeats)
@@ -104,7 +103,7 @@ def ask_closed_forms(executable: Executable) -> Probe:
     wanted = np.stack([np.cos(t), np.cos(u) * np.cos(t), last], axis=1)
     worst = float(np.abs(executable.run(prepared, theta).values - wanted).max())
     factor = 6.0 if _is_mitigated(executable) else 1.5
-    margin = max(_EXACT, factor * _SIGMAS * executable.precision)
+    margin = max(executable.rounding, factor * _SIGMAS * executable.precision)
     return Probe("closed forms", worst <= margin, f"within {margin:.2g}", f"off by {worst:.2g}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import Any, cast
 
 from qiskit.providers import BackendV2
 from qiskit.providers.exceptions import QiskitBackendNotFoundError
@@ -189,9 +189,10 @@ def calibrated_device(spec: Spec) -> BackendV2:
     """
     if spec.snapshot is not None:
         return fake_device(spec.snapshot)
-    if isinstance(spec, IbmRuntime):
-        device = find_device(spec)
-        read_calibration(Door(spec), device)
+    if spec.is_paid:
+        runtime = cast(IbmRuntime, spec)
+        device = find_device(runtime)
+        read_calibration(Door(runtime), device)
         return device
     raise InvalidValueError(
         f"Expected a backend with a device, got one of kind {spec.kind!r} without: name one, as "

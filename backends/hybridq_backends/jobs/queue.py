@@ -29,7 +29,7 @@ from hybridq_backends.jobs.account import begin_session, close_sessions
 from hybridq_backends.jobs.budget import FREE_SECONDS, Estimate, check_limit
 from hybridq_backends.jobs.fetch import fetch_all, fetch_charges
 from hybridq_backends.jobs.ledger.chunks import Chunk, ChunkState
-from hybridq_backends.jobs.ledger.ledger import Ledger
+from hybridq_backends.jobs.ledger.run_ledger import RunLedger
 from hybridq_backends.jobs.ledger.storage import has_ledger
 from hybridq_backends.jobs.post import Pub, post_all
 from hybridq_backends.jobs.rate_limit import POSTS_PER_MINUTE, Clock, Pace
@@ -75,7 +75,7 @@ class JobQueue:
         self._stack = ExitStack()
         self._folder: Path | None = None
         self._spent_before = 0.0
-        self._ledger: Ledger | None = None
+        self._ledger: RunLedger | None = None
         self._used: set[int] = set()
 
     def keep_in(self, folder: Path, *, spent: float = 0.0) -> None:
@@ -126,11 +126,11 @@ class JobQueue:
             self._ledger = None
         self._stack.close()
 
-    def _opened(self) -> Ledger:
+    def _opened(self) -> RunLedger:
         if self._ledger is None:
             folder = self._folder or self._temporary()
             self._ledger = self._stack.enter_context(
-                Ledger.write(folder, doing=f"has jobs of a run in {folder}")
+                RunLedger.write(folder, doing=f"has jobs of a run in {folder}")
             )
         return self._ledger
 
@@ -144,7 +144,7 @@ class JobQueue:
         if self._ledger is None and self._begun() is None:
             self._folder = self._folder or self._temporary()
             name = f"hybridq-{uuid.uuid4().hex[:12]}"
-            Ledger.create(self._folder, [(0, rows)], name=name)
+            RunLedger.create(self._folder, [(0, rows)], name=name)
             ledger = self._opened()
             ledger.request(0, key, size.qpu_seconds)
             self._begin(ledger)
@@ -166,7 +166,7 @@ class JobQueue:
         """The folder of a ledger that is there."""
         return self._folder if self._folder is not None and has_ledger(self._folder) else None
 
-    def _begin(self, ledger: Ledger) -> None:
+    def _begin(self, ledger: RunLedger) -> None:
         """Note under which instance jobs are posted, and open the session if there is to be one."""
         account = self._service.account()
         if ledger.account is None and account is not None:
@@ -175,7 +175,7 @@ class JobQueue:
             left = self._limit() - self._spent(ledger)
             begin_session(ledger, self._service, max(1, math.floor(left)))
 
-    def _go_on(self, ledger: Ledger) -> None:
+    def _go_on(self, ledger: RunLedger) -> None:
         """Look up what a ledger of an earlier process does not know.
 
         Raises:
@@ -189,7 +189,7 @@ class JobQueue:
         close_sessions(ledger, self._service)
         self._begin(ledger)
 
-    def _settled(self, ledger: Ledger, chunk: Chunk) -> Chunk:
+    def _settled(self, ledger: RunLedger, chunk: Chunk) -> Chunk:
         """A chunk of an earlier process as it is, or planned anew where its job gave nothing.
 
         Raises:
@@ -216,7 +216,7 @@ class JobQueue:
             return limit
         return math.inf if self._service.is_local else FREE_SECONDS
 
-    def _spent(self, ledger: Ledger) -> float:
+    def _spent(self, ledger: RunLedger) -> float:
         """QPU seconds that earlier jobs took or may still take; a rehearsal's as estimated."""
         estimates = {index: one.seconds for index, one in ledger.requests().items()}
         if self._service.is_local:
@@ -225,7 +225,7 @@ class JobQueue:
         fetch_charges(ledger, self._service)
         return self._spent_before + ledger.spent(estimates)
 
-    def _post(self, ledger: Ledger, chunk: Chunk, pub: Pub, estimate: Estimate) -> None:
+    def _post(self, ledger: RunLedger, chunk: Chunk, pub: Pub, estimate: Estimate) -> None:
         """Post a chunk within the budget.
 
         Raises:

@@ -47,6 +47,7 @@ class Engine(abc.ABC):
         made_for: What circuits are compiled for: the device, or the set of gates.
         device: The whole device; None for a simulator without one.
         precision: Standard deviation aimed at, 1 / sqrt(shots); 0.0 when exact.
+        rounding: What exact values may be off by.
         is_local: Whether everything runs in this process and can be copied.
         takes_jobs: Whether each run is a job in a queue.
         computed_by: Who computes, as a run's record says it: `aer`, `torch`, `ibm`, ...
@@ -57,6 +58,7 @@ class Engine(abc.ABC):
     num_physical: int
     precision: float
     made_for: str
+    rounding: float = 1e-9
     device: BackendV2 | None = None
     is_local: bool = True
     takes_jobs: bool = False

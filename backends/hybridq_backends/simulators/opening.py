@@ -33,7 +33,7 @@ TORCH = "hybridq.quantum.torch_engines"
 def open_statevector(spec: Statevector) -> Engine:
     """Open a noiseless simulator."""
     base = _noiseless(spec)
-    return _on_torch("ExactTorchEngine", base, spec) if spec.engine == "torch" else base
+    return _on_torch("ExactTorchEngine", base, spec) if spec.is_differentiable else base
 
 
 def open_noisy(spec: Noisy) -> Engine:
@@ -47,7 +47,7 @@ def open_noisy(spec: Noisy) -> Engine:
         base = _parametric(spec)
     else:
         base = DeviceEngine(fake_device(spec.device), spec)
-    return _on_torch("NoisyTorchEngine", base, spec) if spec.engine == "torch" else base
+    return _on_torch("NoisyTorchEngine", base, spec) if spec.is_differentiable else base
 
 
 def _on_torch(name: str, base: Engine, spec: Any) -> Engine:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +25,10 @@ from hybridq_backends.jobs.ledger.chunks import (
     ChunkState,
     Doubt,
     Job,
-    Request,
     attempt_of,
     tag_of,
 )
-from hybridq_backends.jobs.ledger.rows import MOST_ROWS, MOST_STORED
+from hybridq_backends.jobs.ledger.rows import MOST_ROWS
 from hybridq_backends.jobs.ledger.storage import LOCK as LOCK
 from hybridq_backends.jobs.ledger.storage import (
     check_there,
@@ -81,7 +81,7 @@ class Ledger:
 
     @classmethod
     @contextmanager
-    def read(cls, folder: Path) -> Iterator[Ledger]:
+    def read(cls, folder: Path) -> Iterator[Self]:
         """Open a ledger to look at it, whoever is writing.
 
         Raises:
@@ -93,7 +93,7 @@ class Ledger:
 
     @classmethod
     @contextmanager
-    def write(cls, folder: Path, *, doing: str | None = None) -> Iterator[Ledger]:
+    def write(cls, folder: Path, *, doing: str | None = None) -> Iterator[Self]:
         """Open a ledger as its one writer.
 
         Args:
@@ -108,56 +108,6 @@ class Ledger:
         doing = doing or f"submits, collects or cancels in {folder}"
         with locked(folder / LOCK, doing), file_to_write(folder) as connection:
             yield cls(connection)
-
-    def add(self, rows: int, key: str, seconds: float) -> int:
-        """Plan one more chunk, after the last one; its number.
-
-        Args:
-            rows: Its rows, a count.
-            key: A hash of what it asks for.
-            seconds: QPU seconds that its job is estimated to take.
-
-        Raises:
-            InvalidValueError: If there are more rows than a ledger holds.
-        """
-        last = self.chunks()[-1]
-        index, start = last.index + 1, last.stop
-        if start + rows > MOST_STORED:
-            raise InvalidValueError(
-                f"Expected at most {MOST_STORED} rows of jobs in one run, got {start + rows}: take "
-                "fewer steps or smaller batches."
-            )
-        self._connection.execute(  # in the transaction that `request` ends
-            "insert into chunks (number, start, stop, state, attempt, tag) "
-            "values (?, ?, ?, 'planned', 1, ?)",
-            [index, start, start + rows, tag_of(self.name, index, 1)],
-        )
-        self.request(index, key, seconds)
-        return index
-
-    def request(self, index: int, key: str, seconds: float) -> None:
-        """Note what a chunk asks for, by a hash, and what its job is estimated to take."""
-        with self._connection:
-            self._connection.execute(
-                "insert or replace into meta values (?, ?)",
-                [f"request {index}", f"{key} {seconds}"],
-            )
-
-    def requests(self) -> dict[int, Request]:
-        """What was noted of chunks by `request`, by their numbers."""
-        rows = self._connection.execute(
-            "select name, value from meta where name like 'request %'"
-        ).fetchall()
-        found = {int(name.split()[1]): value.split() for name, value in rows}
-        return {index: Request(found[index][0], float(found[index][1])) for index in sorted(found)}
-
-    def result(self, chunk: Chunk) -> tuple[Floats, Floats]:
-        """Values and errors of a chunk that is done, `(size, num_observables)` each."""
-        vals, stds, width = self._connection.execute(
-            "select vals, stds, columns from chunks where number = ?", [chunk.index]
-        ).fetchone()
-        values, errors = (np.frombuffer(one).reshape(-1, width).copy() for one in (vals, stds))
-        return values, errors
 
     def chunks(self, *states: ChunkState) -> list[Chunk]:
         """The chunks in some states, or all of them, in order."""

@@ -1,0 +1,67 @@
+"""The ledger of a run, whose jobs are not known beforehand: it grows by one request at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq_backends.errors import InvalidValueError
+from hybridq_backends.jobs.ledger.chunks import Chunk, Request, tag_of
+from hybridq_backends.jobs.ledger.ledger import Ledger
+from hybridq_backends.jobs.ledger.rows import MOST_STORED
+
+Floats = NDArray[np.float64]
+
+
+class RunLedger(Ledger):
+    """A ledger in which each chunk is a request, known again by a hash of what it asks for."""
+
+    def add(self, rows: int, key: str, seconds: float) -> int:
+        """Plan one more chunk, after the last one; its number.
+
+        Args:
+            rows: Its rows, a count.
+            key: A hash of what it asks for.
+            seconds: QPU seconds that its job is estimated to take.
+
+        Raises:
+            InvalidValueError: If there are more rows than a ledger holds.
+        """
+        last = self.chunks()[-1]
+        index, start = last.index + 1, last.stop
+        if start + rows > MOST_STORED:
+            raise InvalidValueError(
+                f"Expected at most {MOST_STORED} rows of jobs in one run, got {start + rows}: take "
+                "fewer steps or smaller batches."
+            )
+        self._connection.execute(  # in the transaction that `request` ends
+            "insert into chunks (number, start, stop, state, attempt, tag) "
+            "values (?, ?, ?, 'planned', 1, ?)",
+            [index, start, start + rows, tag_of(self.name, index, 1)],
+        )
+        self.request(index, key, seconds)
+        return index
+
+    def request(self, index: int, key: str, seconds: float) -> None:
+        """Note what a chunk asks for, by a hash, and what its job is estimated to take."""
+        with self._connection:
+            self._connection.execute(
+                "insert or replace into meta values (?, ?)",
+                [f"request {index}", f"{key} {seconds}"],
+            )
+
+    def requests(self) -> dict[int, Request]:
+        """What was noted of chunks by `request`, by their numbers."""
+        rows = self._connection.execute(
+            "select name, value from meta where name like 'request %'"
+        ).fetchall()
+        found = {int(name.split()[1]): value.split() for name, value in rows}
+        return {index: Request(found[index][0], float(found[index][1])) for index in sorted(found)}
+
+    def result(self, chunk: Chunk) -> tuple[Floats, Floats]:
+        """Values and errors of a chunk that is done, `(size, num_observables)` each."""
+        vals, stds, width = self._connection.execute(
+            "select vals, stds, columns from chunks where number = ?", [chunk.index]
+        ).fetchone()
+        values, errors = (np.frombuffer(one).reshape(-1, width).copy() for one in (vals, stds))
+        return values, errors
