@@ -8,6 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+# autodoc writes on the annotations of BaseModel, after which pydantic makes no more classes of it:
+# all of ours are made before.
+import hybridq.cli.main
+import hybridq.report.build
+import hybridq.submissions.submit  # noqa: F401
 from hybridq import __version__
 
 project = "hybridq"

@@ -56,8 +56,8 @@ def commands(path: Path) -> list[tuple[str | None, list[str], str]]:
 
 def parse(arguments: list[str]) -> object:
     """What the command line makes of the arguments."""
-    name, rest = cli.find_command(arguments)
-    return cli.parse(name, cli.COMMANDS[name].model, rest)
+    name, command, rest = cli.find_command(arguments)
+    return cli.parse(name, command.model, rest)
 
 
 def python_blocks() -> list[object]:

@@ -12,17 +12,14 @@ from torch.utils.data import DataLoader
 
 
 class Step(NamedTuple):
-    """Where a training stands; randomness that follows from it alone can be repeated.
-
-    Attributes:
-        epoch: Number of the epoch, from 0.
-        batch: Number of the batch in it, from 0.
-        rank: Number of the process, from 0.
-    """
+    """Where a training stands; randomness that follows from it alone can be repeated."""
 
     epoch: int
+    """Number of the epoch, from 0."""
     batch: int
+    """Number of the batch in it, from 0."""
     rank: int = 0
+    """Number of the process, from 0."""
 
 
 class Objective(nn.Module, ABC):
