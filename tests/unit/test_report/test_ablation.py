@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from hybridq.data import source as data_source
+from hybridq.data.sources import arrays as data_arrays
 from hybridq.errors import InvalidValueError
 from hybridq.report.ablation.comparisons import comparisons
 from hybridq.report.ablation.curves import ablation_facets, ablation_points
@@ -157,7 +157,7 @@ def test_nothing_is_downloaded_and_an_unknown_positive_class_is_told(
         asked.append(download)
         raise InvalidValueError("Expected data on disk, got none: fetch them.")
 
-    monkeypatch.setattr(data_source, "ensure_file", refuse)
+    monkeypatch.setattr(data_arrays, "ensure_file", refuse)
     make_ablation("one", positive="unknown")
     ablations = read(make_source)
     assert asked == [False]
