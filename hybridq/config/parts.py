@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from hybridq.config.base import EncoderConfig, HeadConfig, SslConfig
 from hybridq.config.choices import CHOICES
+from hybridq_backends.utils.names import legible
 
 PART: Literal["part"] = "part"
 """Type of the error of a part that was chosen by name; its context is the error within."""
@@ -54,8 +55,9 @@ def _reader(make: Callable[..., Any]) -> BeforeValidator:
         try:
             return make(**value)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise PydanticCustomError(PART, "{msg} in {loc}", dict(first)) from error
+            first = dict(error.errors(include_url=False)[0])
+            first |= {"msg": legible(str(first["msg"]))}  # or the complaint could not be written
+            raise PydanticCustomError(PART, "{msg}", first) from error
 
     return BeforeValidator(read)
 

@@ -23,7 +23,7 @@ from hybridq.data import (
     notes_of,
 )
 from hybridq.data.provenance import other_splits
-from hybridq.errors import InvalidValueError
+from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.evaluation.baseline_cache import cached_baselines
 from hybridq.evaluation.baselines import baseline_probs
 from hybridq.evaluation.metrics.scores import all_metrics, choose_threshold
@@ -44,7 +44,8 @@ from hybridq.runs.recorded import check_hidden, recorded
 from hybridq.utils.files import without_nan, write_csv, write_json
 from hybridq.utils.pseudonyms import Pseudonyms, pseudonyms_of
 from hybridq.utils.text import listed
-from hybridq_backends import Executable, open_backend
+from hybridq_backends import Executable, open_backend, parse_backend
+from hybridq_backends.jobs.budget import without_budget
 from hybridq_backends.jobs.ledger.storage import FILE as LEDGER
 
 logger = logging.getLogger("hybridq")
@@ -71,10 +72,12 @@ def evaluate(config: EvaluateConfig) -> Path:
     config = recorded(config, data, pseudonyms)
     backend_name = config.backend or run.backend
     with open_backend(backend_name) as backend:
+        begun = _begun(config, backend_name) if backend.takes_jobs else None
+        if begun is not None:
+            backend.keep_jobs(begun)
         model, spec = load_model(config.run, backend=backend)
         record = data_record(data)
         others = other_splits(spec.data_hashes, record)
-        begun = _begun(config) if backend.takes_jobs else None
         folder = begun or create_run(
             config.runs,
             "evaluate",
@@ -84,7 +87,8 @@ def evaluate(config: EvaluateConfig) -> Path:
             try:
                 write_config(folder, config)
                 write_environment(folder, seed=config.seed, data=record, backend=backend.describe())
-                backend.keep_jobs(folder)
+                if begun is None:
+                    backend.keep_jobs(folder)
                 logger.info("%s %s", "going on with" if begun else "run folder", folder)
                 if others:
                     logger.warning("%s", _trained_on_others(others))
@@ -100,13 +104,24 @@ def evaluate(config: EvaluateConfig) -> Path:
     return folder
 
 
-def _begun(config: EvaluateConfig) -> Path | None:
-    """The newest evaluation of the same config that has posted jobs and was not finished."""
+def _begun(config: EvaluateConfig, backend: str) -> Path | None:
+    """The newest evaluation like this one that has posted jobs and was not finished.
+
+    It may have had another budget.
+    """
+    wanted = config.model_copy(update={"backend": None})
+    spec = without_budget(parse_backend(backend))
     for ledger in sorted(config.runs.glob(f"evaluate/*/{LEDGER}"), reverse=True):
         folder = ledger.parent
-        unfinished = not (folder / "result.json").exists()
-        if unfinished and read_config(folder, EvaluateConfig, "evaluate") == config:
-            return folder
+        if (folder / "result.json").exists():
+            continue
+        try:
+            kept = read_config(folder, EvaluateConfig, "evaluate")
+            same = kept.model_copy(update={"backend": None}) == wanted
+            if same and without_budget(parse_backend(kept.backend or backend)) == spec:
+                return folder
+        except HybridqError as error:
+            logger.warning("%s may be of the same images and cannot be read (%s)", folder, error)
     return None
 
 

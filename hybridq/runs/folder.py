@@ -24,7 +24,7 @@ from hybridq.config import (
     NoiseStudyConfig,
     PretrainConfig,
 )
-from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
+from hybridq.errors import HybridqError, InvalidValueError, MissingFileError, UnavailableError
 from hybridq.records import Record
 from hybridq.records.results import (
     RESULTS,
@@ -173,7 +173,9 @@ def told_how_to_go_on(folder: Path, command: str) -> Iterator[None]:
     """
     try:
         yield
-    except HybridqError:
+    except HybridqError as error:
+        if isinstance(error, UnavailableError) and (folder / "config.json").is_file():
+            logger.warning("`hybridq %s --resume %s` goes on with this one", command, folder)
         raise
     except (Exception, KeyboardInterrupt) as error:
         if not (folder / "config.json").is_file():

@@ -28,7 +28,11 @@ from hybridq.runs.recorded import check_same_data, recorded, resumed
 from hybridq.training.callbacks.curriculum import check_circuits, check_curriculum, curriculum_for
 from hybridq.training.callbacks.keep_model import KeepModel
 from hybridq.training.callbacks.metrics_file import MetricsFile
-from hybridq.training.callbacks.on_hardware import check_training_backend, prepare_training
+from hybridq.training.callbacks.on_hardware import (
+    check_training_backend,
+    go_on_with_jobs,
+    prepare_training,
+)
 from hybridq.training.closed_form import check_fitted, fit_head
 from hybridq.training.compute import check_compute, check_training_memory
 from hybridq.training.engine import EngineNote, open_for_training
@@ -101,6 +105,7 @@ def finetune(
     check_fitted(config, model)
     backend, note = open_for_training(config, model, resume)
     with backend:
+        go_on_with_jobs(backend, resume if is_first_rank(config.compute) else None)
         model.use_backend(backend)
         if not config.freeze_encoder:
             check_training_memory(
@@ -151,9 +156,10 @@ def _train(
         writable = folder if is_first_rank(config.compute) else None
         keeper = KeepModel(writable, model, spec, config.keep)
         stages = curriculum_for(config, model, backend)
-        elsewhere = prepare_training(config, model, backend, writable)
+        is_begun = resume is not None
+        of_jobs = prepare_training(config, model, backend, writable, is_begun=is_begun)
         callbacks: list[Callback] = [keeper, MetricsFile(writable)]
-        callbacks += [one for one in (stages, elsewhere) if one is not None]
+        callbacks += of_jobs if stages is None else [stages, *of_jobs]
         if config.patience:
             readings = math.ceil(config.patience / config.val_every)
             callbacks.append(EarlyStopping("val_auc", mode="max", patience=readings))

@@ -100,8 +100,12 @@ def test_a_resumed_run_goes_on_with_the_budget_that_is_left(config, tmp_path, mo
     assert len(jobs) == done + 1
 
 
-def test_a_stopped_rehearsal_ends_as_one_that_was_not(config, tmp_path, monkeypatch, same_weights):
+@pytest.mark.parametrize("gradient", ["exact", "spsa"])
+def test_a_stopped_rehearsal_ends_as_one_that_was_not(
+    config, tmp_path, monkeypatch, same_weights, gradient
+):
     """Its shots, too: each job's seed follows from its number, and its answer is kept."""
+    config = changed(config, gradient=gradient)
     whole = finetune(changed(config, epochs=4, runs=tmp_path / "whole"))
     run, jobs = RehearsalEstimator.run, []
 

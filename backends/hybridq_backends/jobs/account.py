@@ -30,7 +30,7 @@ def check_account(ledger: Ledger, service: JobService) -> ServiceError | None:
     if account not in (None, ledger.account):  # None cannot be compared
         raise InvalidValueError(
             "Expected the account and instance that the jobs were posted under, got another: take "
-            "that one again, or post all images anew under this one with `hybridq submit --again`."
+            "that one again, or begin anew under this one (`hybridq submit --again`, a new run)."
         )
     return None
 
@@ -57,10 +57,11 @@ def close_sessions(ledger: Ledger, service: JobService) -> None:
 
     What cannot be closed is told; the service does it in time.
     """
-    try:
-        for session_id in ledger.open_sessions():
+    earlier: list[str | None] = [*ledger.open_sessions(), None]
+    for session_id in earlier:
+        try:
             service.close(session_id)
-            ledger.closed_session(session_id)
-        service.close()
-    except ServiceError as error:
-        logger.warning("the batch or session was not closed: %s", error)
+            if session_id is not None:
+                ledger.closed_session(session_id)
+        except ServiceError as error:
+            logger.warning("the batch or session was not closed: %s", error)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hybridq_backends.errors import InvalidValueError
+from hybridq_backends.specs.base import Spec
 
 FREE_SECONDS = 60.0
 """Estimated QPU seconds up to which nobody is asked."""
@@ -46,6 +47,13 @@ class Estimate:
         if tight:
             return math.ceil(self.seconds)
         return math.ceil(max(self.larger * MARGIN_FACTOR, self.larger + MARGIN_SECONDS))
+
+
+def without_budget(spec: Spec) -> Spec:
+    """The same backend without a budget, to compare two of them."""
+    if not hasattr(spec, "max_qpu_seconds"):
+        return spec
+    return spec.model_copy(update={"max_qpu_seconds": None})
 
 
 def share_budget(

@@ -22,6 +22,7 @@ from hybridq_backends.ibm.door import Door
 from hybridq_backends.ibm.job_size import ProgramSize, program_size, repetition_delay
 from hybridq_backends.ibm.rehearsal import RehearsalEngine, RuntimeEngine
 from hybridq_backends.jobs.budget import check_limit
+from hybridq_backends.jobs.ledger.run_ledger import device_of
 from hybridq_backends.jobs.local import LocalJobs
 from hybridq_backends.jobs.queue import JobQueue
 from hybridq_backends.jobs.runtime import RuntimeJobs
@@ -69,13 +70,15 @@ class HardwareEngine(RuntimeEngine):
         Raises:
             UnavailableError: If there is no account, or the service refuses it.
         """
-        found = find_device(spec) if device is None else device
-        read_calibration(Door(spec), found)
-        super().__init__(spec, found, made_for=f"{found.name} through the runtime")
+        self._service = service
+        self._open(spec, find_device(spec) if device is None else device)
+
+    def _open(self, spec: IbmRuntime, device: BackendV2) -> None:
+        read_calibration(Door(spec), device)
+        super().__init__(spec, device, made_for=f"{device.name} through the runtime")
         self.num_qubits = self.num_physical
-        self._queue = JobQueue(
-            service or RuntimeJobs(spec, found), spec, lambda pub: size_in(self, pub)
-        )
+        service = self._service or RuntimeJobs(spec, device)
+        self._queue = JobQueue(service, spec, device.name, lambda pub: size_in(self, pub))
 
     @property
     def estimator(self) -> BaseEstimatorV2:
@@ -87,7 +90,13 @@ class HardwareEngine(RuntimeEngine):
         return self.device
 
     def keep_jobs(self, folder: Path, spent: float) -> None:
-        """Keep the ledger of jobs in a folder."""
+        """Keep the ledger of jobs in a folder.
+
+        Where the account chooses the device, it is the one that an earlier process had.
+        """
+        earlier = device_of(folder) if self.spec.device is None else None
+        if earlier not in (None, self.device.name):
+            self._open(self.spec, find_device(self.spec.model_copy(update={"device": earlier})))
         self._queue.keep_in(folder, spent=spent)
 
     def values(self, pub: tuple[Any, ...], seed: int | None) -> Expvals:
@@ -116,8 +125,9 @@ class RehearsedEngine(RehearsalEngine):
     def keep_jobs(self, folder: Path, spent: float) -> None:
         """Run jobs through a ledger in a folder, their results beside it."""
         service = LocalJobs(self.spec, folder / "rehearsed")
-        self._queue = JobQueue(service, self.spec, lambda pub: size_in(self, pub))
-        self._queue.keep_in(folder, spent=spent)
+        queue = JobQueue(service, self.spec, self.device.name, lambda pub: size_in(self, pub))
+        queue.keep_in(folder, spent=spent)
+        self._queue = queue
 
     def values(self, pub: tuple[Any, ...], seed: int | None) -> Expvals:
         """Run one PUB as one local job."""

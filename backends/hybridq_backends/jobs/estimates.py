@@ -17,6 +17,13 @@ from hybridq_backends.jobs.service import JobService, JobState
 logger = logging.getLogger("hybridq")
 
 
+REMEDIES = (
+    "raise --max-qpu-seconds (or the backend's max_execution_time), then --retry-failed",
+    "give --max-qpu-seconds or --yes, then --retry-failed",
+)
+"""What to do about jobs of a submission that are estimated to take too long."""
+
+
 class Estimates:
     """Compares each posted job of a submission once.
 
@@ -25,10 +32,18 @@ class Estimates:
         service: Where the jobs are.
         most: QPU seconds that the service may estimate of all jobs that are compared, together:
             where there is no budget, what nobody is asked about.
+        remedies: What to do where one job, or all together, are estimated to take too long.
     """
 
-    def __init__(self, ledger: Ledger, service: JobService, most: float) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        service: JobService,
+        most: float,
+        remedies: tuple[str, str] = REMEDIES,
+    ) -> None:
         self._ledger = ledger
+        self._remedies = remedies
         self._service = service
         self._most = most
         self._total = 0.0
@@ -65,7 +80,7 @@ class Estimates:
                 job,
                 f"Expected job {job.job_id} of chunk {chunk.index} to end within its limit of "
                 f"{limit} QPU seconds, got an estimate of {seconds:.1f} from the service",
-                "raise --max-qpu-seconds (or the backend's max_execution_time)",
+                self._remedies[0],
             )
         self._total += seconds
         if self._total > self._most:
@@ -75,7 +90,7 @@ class Estimates:
                 f"Expected a budget for jobs of more than {self._most:g} QPU seconds, got none and "
                 f"an estimate of {self._total:.1f} from the service with job {job.job_id} of chunk "
                 f"{chunk.index}",
-                "give --max-qpu-seconds or --yes",
+                self._remedies[1],
             )
 
     def _cancel(self, chunk: Chunk, job: Job, too_much: str, remedy: str) -> NoReturn:
@@ -95,7 +110,7 @@ class Estimates:
         if report.qpu_seconds is not None:
             self._ledger.charge(job.job_id, report.qpu_seconds)
         if report.state is JobState.CANCELLED:
-            message = f"{too_much}: it was cancelled; {remedy}, then --retry-failed."
+            message = f"{too_much}: it was cancelled; {remedy}."
             self._ledger.cancelled(chunk, message)
         else:
             message = f"{too_much}; it was to be cancelled and is {report.state}; {remedy}."

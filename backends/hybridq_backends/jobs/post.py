@@ -12,7 +12,7 @@ from qiskit import QuantumCircuit
 from qiskit.primitives.containers.observables_array import ObservablesArray
 
 from hybridq_backends.ibm.trouble import ServiceError, Trouble
-from hybridq_backends.jobs.estimates import Estimates
+from hybridq_backends.jobs.estimates import REMEDIES, Estimates
 from hybridq_backends.jobs.ledger.chunks import Chunk, ChunkState
 from hybridq_backends.jobs.ledger.ledger import Ledger
 from hybridq_backends.jobs.rate_limit import Clock, Pace
@@ -41,6 +41,7 @@ def post_all(
     max_seconds_of: Callable[[Chunk], int | None] = lambda _: None,
     most_estimated: float = math.inf,
     only: Chunk | None = None,
+    remedies: tuple[str, str] = REMEDIES,
 ) -> ServiceError | None:
     """Post every chunk that is planned; what may have been posted before must be looked up first.
 
@@ -54,6 +55,7 @@ def post_all(
         max_seconds_of: QPU seconds after which the service stops a chunk's job.
         most_estimated: QPU seconds that the service may estimate of all jobs together.
         only: The one chunk to post; all that are planned if None.
+        remedies: As of `Estimates`.
 
     Returns:
         What ended it before all were posted; None if nothing did. What could not be known stays
@@ -61,7 +63,7 @@ def post_all(
     """
     stopped = None
     doubts = 0
-    estimates = Estimates(ledger, service, most_estimated)
+    estimates = Estimates(ledger, service, most_estimated, remedies)
     waiting = ledger.chunks(ChunkState.PLANNED) if only is None else [only]
     for place, chunk in enumerate(waiting):
         try:

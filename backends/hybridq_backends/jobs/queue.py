@@ -33,7 +33,7 @@ from hybridq_backends.jobs.ledger.run_ledger import RunLedger
 from hybridq_backends.jobs.ledger.storage import has_ledger
 from hybridq_backends.jobs.post import Pub, post_all
 from hybridq_backends.jobs.rate_limit import POSTS_PER_MINUTE, Clock, Pace
-from hybridq_backends.jobs.reconcile import take_stock
+from hybridq_backends.jobs.reconcile import ended, look_up, lost, take_stock
 from hybridq_backends.jobs.service import JobService
 from hybridq_backends.specs.ibm_runtime import IbmRuntime
 
@@ -45,9 +45,12 @@ DOUBT_SECONDS = 900.0
 """How long a posting must not have been listed before it is made anew, in seconds.
 
 Both count in the budget until it is known that one of them is no job."""
+WORKLOADS = "https://quantum.cloud.ibm.com/workloads"
 
 _DOUBTFUL = (ChunkState.POSTING, ChunkState.UNCERTAIN)
 _ENDED = (ChunkState.FAILED, ChunkState.CANCELLED)
+_MAY_CHANGE = {"max_qpu_seconds", "max_execution_time", "mode", "service_options", "device"}
+"""Fields of a spec that another process with the same ledger may have otherwise."""
 
 
 class JobQueue:
@@ -56,6 +59,7 @@ class JobQueue:
     Args:
         service: Where jobs are posted.
         spec: Gives the budget (`max_qpu_seconds`), the mode, and the longest time of a job.
+        device: Name of the device.
         size_of: Measures a PUB as a job.
         clock: The time.
     """
@@ -64,12 +68,14 @@ class JobQueue:
         self,
         service: JobService,
         spec: IbmRuntime,
+        device: str,
         size_of: Callable[[Pub], ProgramSize],
         *,
         clock: Clock | None = None,
     ) -> None:
         self._service = service
         self._spec = spec
+        self._device = device
         self._size_of = size_of
         self._clock = clock or Clock()
         self._stack = ExitStack()
@@ -86,36 +92,49 @@ class JobQueue:
             spent: QPU seconds of the budget that are used already.
 
         Raises:
-            InvalidValueError: If jobs were posted already.
+            InvalidValueError: If jobs were posted already, or the ledger is of another backend.
         """
         if self._ledger is not None:
             raise InvalidValueError(
                 "Expected the folder of a ledger before the first job, got it after: give it first."
             )
+        folder.mkdir(parents=True, exist_ok=True)
+        if has_ledger(folder):
+            with RunLedger.read(folder) as ledger:
+                self._check_settings(ledger, folder)
         self._folder, self._spent_before = folder, spent
 
     def values(self, pub: Pub) -> Expvals:
         """Run one PUB as one job, and wait for its values however long that takes.
 
+        What was asked for and not answered, because of an error or Ctrl-C, is the same job when it
+        is asked for again.
+
         Raises:
-            InvalidValueError: If it is not within the budget; nothing is posted then.
+            InvalidValueError: If it is not within the budget, or has no rows; nothing is posted
+                then.
             UnavailableError: If the service does not give them, or nobody knows whether it has
                 accepted the job.
         """
+        if len(pub[2]) == 0:
+            raise InvalidValueError(
+                "Expected at least one row of parameter values in a job, got none: leave it out."
+            )
         size = self._size_of(pub)
-        chunk = self._chunk(pub, size)
-        ledger = self._opened()
+        ledger = self._opened(pub, size)
+        chunk = self._chunk(ledger, pub, size)
         if chunk.state is ChunkState.PLANNED:
             self._post(ledger, chunk, pub, Estimate(size.qpu_seconds, size.quick_seconds))
         trouble = fetch_all(ledger, self._service, clock=self._clock, wait_seconds=math.inf)
         chunk = ledger.chunks()[chunk.index]
         if chunk.state is ChunkState.DONE:
+            self._used.add(chunk.index)
             return Expvals(*ledger.result(chunk))
         if chunk.state is ChunkState.POSTED and trouble is not None:
             raise trouble
         raise ServiceError(
             f"Expected the values of job {chunk.job_id}, got none ({chunk.reason or chunk.state}): "
-            "give the same command again, which posts it anew.",
+            f"{self._again()}, which posts it anew.",
             Trouble.REQUEST,
         )
 
@@ -126,88 +145,124 @@ class JobQueue:
             self._ledger = None
         self._stack.close()
 
-    def _opened(self) -> RunLedger:
-        if self._ledger is None:
-            folder = self._folder or self._temporary()
-            self._ledger = self._stack.enter_context(
+    def _again(self) -> str:
+        """How the same is asked for again."""
+        if self._folder is None:
+            return (
+                "ask for it again in this process (a ledger without a folder is lost with it; "
+                f"{WORKLOADS} lists all jobs)"
+            )
+        return "give the same command again (--resume for a training)"
+
+    def _opened(self, pub: Pub, size: ProgramSize) -> RunLedger:
+        """The ledger, which counts as open once all that comes first has been done."""
+        if self._ledger is not None:
+            return self._ledger
+        with ExitStack() as stack:
+            folder = self._folder or Path(
+                stack.enter_context(TemporaryDirectory(prefix="hybridq-"))
+            )
+            is_new = not has_ledger(folder)
+            if is_new:
+                name = f"hybridq-{uuid.uuid4().hex[:12]}"
+                RunLedger.create(folder, [(0, len(pub[2]))], name=name)
+            ledger = stack.enter_context(
                 RunLedger.write(folder, doing=f"has jobs of a run in {folder}")
             )
-        return self._ledger
+            if is_new:
+                ledger.request(0, request_key(pub), size.qpu_seconds)
+            self._check_settings(ledger, folder)
+            self._go_on(ledger, is_new=is_new)
+            if ledger.settings is None:
+                ledger.keep_settings(self._settings())
+            self._stack, self._ledger = stack.pop_all(), ledger
+        return ledger
 
-    def _temporary(self) -> Path:
-        return Path(self._stack.enter_context(TemporaryDirectory(prefix="hybridq-")))
-
-    def _chunk(self, pub: Pub, size: ProgramSize) -> Chunk:
-        """Find the chunk of a request, which earlier jobs may have answered, or plan a new one."""
-        key = request_key(pub)
-        rows = len(pub[2])
-        if self._ledger is None and self._begun() is None:
-            self._folder = self._folder or self._temporary()
-            name = f"hybridq-{uuid.uuid4().hex[:12]}"
-            RunLedger.create(self._folder, [(0, rows)], name=name)
-            ledger = self._opened()
-            ledger.request(0, key, size.qpu_seconds)
-            self._begin(ledger)
-            self._used.add(0)
-            return ledger.chunks()[0]
-        if self._ledger is None:
-            self._go_on(self._opened())
-        ledger = self._opened()
-        chunks = ledger.chunks()
-        for index, request in ledger.requests().items():
-            if request.key == key and index not in self._used:
-                self._used.add(index)
-                return self._settled(ledger, chunks[index])
-        index = ledger.add(rows, key, size.qpu_seconds)
-        self._used.add(index)
-        return ledger.chunks()[index]
-
-    def _begun(self) -> Path | None:
-        """The folder of a ledger that is there."""
-        return self._folder if self._folder is not None and has_ledger(self._folder) else None
-
-    def _begin(self, ledger: RunLedger) -> None:
-        """Note under which instance jobs are posted, and open the session if there is to be one."""
-        account = self._service.account()
-        if ledger.account is None and account is not None:
-            ledger.keep_account(account)
-        if self._spec.mode == "session" and not self._service.is_local:
-            left = self._limit() - self._spent(ledger)
-            begin_session(ledger, self._service, max(1, math.floor(left)))
-
-    def _go_on(self, ledger: RunLedger) -> None:
-        """Look up what a ledger of an earlier process does not know.
+    def _go_on(self, ledger: RunLedger, *, is_new: bool) -> None:
+        """Look up what a ledger of an earlier process does not know, and note the instance.
 
         Raises:
             UnavailableError: If the service cannot be asked.
         """
-        trouble = take_stock(
-            ledger, self._service, clock=self._clock, settle_seconds=SETTLE_SECONDS
-        )
-        if trouble is not None:
-            raise trouble
-        close_sessions(ledger, self._service)
-        self._begin(ledger)
+        if not is_new:
+            trouble = take_stock(
+                ledger, self._service, clock=self._clock, settle_seconds=SETTLE_SECONDS
+            )
+            if trouble is not None:
+                raise trouble
+            close_sessions(ledger, self._service)
+        account = self._service.account()
+        if ledger.account is None and account is not None:
+            ledger.keep_account(account)
 
-    def _settled(self, ledger: RunLedger, chunk: Chunk) -> Chunk:
-        """A chunk of an earlier process as it is, or planned anew where its job gave nothing.
+    def _settings(self) -> dict[str, Any]:
+        """What decides what a job gives, beside what is asked."""
+        fields = self._spec.model_dump(mode="json", exclude=_MAY_CHANGE)
+        return {**fields, "device": self._device}
+
+    def _check_settings(self, ledger: RunLedger, folder: Path) -> None:
+        """Refuse a ledger whose answers are those of another backend.
 
         Raises:
-            UnavailableError: If its job may still appear.
+            InvalidValueError: If it is one.
         """
+        own, kept = self._settings(), ledger.settings
+        if kept is None:  # it was made, and nothing was posted
+            return
+        apart = [name for name in own if kept.get(name) != own[name]]
+        if apart:
+            raise InvalidValueError(
+                f"Expected the backend that the jobs in {folder} were posted to, "
+                f"{apart[0]} {kept.get(apart[0])}, got {own[apart[0]]}: give that one, or begin a "
+                "new run."
+            )
+
+    def _chunk(self, ledger: RunLedger, pub: Pub, size: ProgramSize) -> Chunk:
+        """Find the chunk of a request, which earlier jobs may have answered, or plan a new one."""
+        key = request_key(pub)
+        chunks = ledger.chunks()
+        for index, request in ledger.requests().items():
+            if request.key == key and index not in self._used:
+                return self._settled(ledger, chunks[index])
+        number = ledger.add(len(pub[2]), key, size.qpu_seconds)
+        return ledger.chunks()[number]
+
+    def _settled(self, ledger: RunLedger, chunk: Chunk) -> Chunk:
+        """A chunk as it is, or planned anew where its job gave nothing.
+
+        Raises:
+            UnavailableError: If its job may still appear, or the service cannot be asked.
+        """
+
+        def now() -> Chunk:
+            return ledger.chunks()[chunk.index]
+
+        waited = self._clock.now() - (chunk.posted_at or 0.0)
         if chunk.state in _DOUBTFUL:
-            waited = self._clock.now() - (chunk.posted_at or 0.0)
+            trouble = look_up(ledger, self._service, clock=self._clock, settle_seconds=0.0)
+            if trouble is not None:
+                raise trouble
+            if now().state not in _DOUBTFUL:
+                return now()
             if waited < DOUBT_SECONDS:
                 raise UnavailableError(
                     f"Expected to know whether job {chunk.tag}, posted {waited:.0f} s ago, was "
-                    f"accepted, got no answer, and no listing yet: give the same command again "
+                    f"accepted, got no answer, and no listing yet: {self._again()} "
                     f"{DOUBT_SECONDS - waited:.0f} s later, which looks it up, and posts it anew "
                     "if it is still not listed."
                 )
-        if chunk.state in (*_DOUBTFUL, *_ENDED):
-            ledger.begin_anew(chunk)
-            return ledger.chunks()[chunk.index]
-        return chunk
+        elif chunk.state in _ENDED:
+            ended(ledger, self._service)  # one of its jobs may have a result after all
+            if now().state not in _ENDED:
+                return now()
+        elif chunk.state is ChunkState.POSTED and chunk.reason is not None:
+            known = lost(ledger, self._service) if waited >= DOUBT_SECONDS else []
+            if chunk.index not in [one.index for one in known]:
+                return now()
+        else:
+            return chunk
+        ledger.begin_anew(chunk)
+        return now()
 
     def _limit(self) -> float:
         """QPU seconds that all jobs may take together."""
@@ -225,6 +280,23 @@ class JobQueue:
         fetch_charges(ledger, self._service)
         return self._spent_before + ledger.spent(estimates)
 
+    def _cap(self, chunk: Chunk, estimate: Estimate) -> int | None:
+        """QPU seconds after which the service stops a job; twice as many for each new attempt.
+
+        Raises:
+            InvalidValueError: If the backend's own limit is below the estimate.
+        """
+        if self._service.is_local:
+            return None
+        most = self._spec.max_execution_time
+        if most < estimate.seconds:
+            raise InvalidValueError(
+                f"Expected max_execution_time of at least {math.ceil(estimate.seconds)} s, which "
+                f"the job is estimated to take, got {most}: raise it in the backend, or take fewer "
+                "shots or images."
+            )
+        return int(min(most, estimate.least_limit() * 2 ** (chunk.attempt - 1)))
+
     def _post(self, ledger: RunLedger, chunk: Chunk, pub: Pub, estimate: Estimate) -> None:
         """Post a chunk within the budget.
 
@@ -232,14 +304,13 @@ class JobQueue:
             InvalidValueError: If the budget does not allow it.
             UnavailableError: If it is not accepted, or nobody knows.
         """
-        cap = None
-        if not self._service.is_local:
-            cap = min(self._spec.max_execution_time, estimate.least_limit())
-        in_session = self._service.session_id is not None  # whose time is limited as a whole
-        limit, spent = self._limit(), self._spent(ledger)
-        needed = estimate.seconds if cap is None else float(cap)
-        if not in_session:
+        cap = self._cap(chunk, estimate)
+        if self._service.session_id is None:  # else the session's time is limited as a whole
+            limit, spent = self._limit(), self._spent(ledger)
+            needed = estimate.seconds if cap is None else float(cap)
             check_limit(needed, estimate.seconds, spent, limit)
+            if self._spec.mode == "session" and not self._service.is_local:
+                begin_session(ledger, self._service, math.floor(limit - spent))
         now = self._clock.now()
         posted = [one.posted_at for one in ledger.chunks() if one.posted_at is not None]
         trouble = post_all(
@@ -254,12 +325,16 @@ class JobQueue:
             ),
             settle_seconds=SETTLE_SECONDS,
             max_seconds_of=lambda _: cap,
-            only=chunk,
             most_estimated=FREE_SECONDS if self._spec.max_qpu_seconds is None else math.inf,
+            only=chunk,
+            remedies=(
+                f"{self._again()}, which allows it twice as long",
+                f"give max_qpu_seconds=... in the backend, and {self._again()}",
+            ),
         )
         found = ledger.chunks()[chunk.index]
         if found.state in _DOUBTFUL:
-            self._settled(ledger, found)
+            found = self._settled(ledger, found)
         if trouble is not None and found.state not in (ChunkState.POSTED, ChunkState.DONE):
             raise trouble
 
@@ -268,7 +343,7 @@ def request_key(pub: Pub) -> str:
     """Hash what a PUB asks for: the same in every process, whatever its parameters are called."""
     circuit, column, angles = pub
     digest = hashlib.sha256(_gates(circuit).encode())
-    digest.update(repr(column.tolist()).encode())
+    digest.update(repr((column.tolist(), np.shape(angles))).encode())
     digest.update(np.ascontiguousarray(angles, dtype=np.float64).tobytes())
     return digest.hexdigest()
 

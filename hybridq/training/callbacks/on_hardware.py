@@ -57,9 +57,14 @@ def check_training_backend(config: FinetuneConfig) -> None:
 
 
 def prepare_training(
-    config: FinetuneConfig, model: HybridClassifier, backend: Executable, folder: Path | None
-) -> Callback | None:
-    """Set how derivatives are made, and get the callback that a run through the service needs.
+    config: FinetuneConfig,
+    model: HybridClassifier,
+    backend: Executable,
+    folder: Path | None,
+    *,
+    is_begun: bool,
+) -> list[Callback]:
+    """Set how derivatives are made, and get the callbacks that they and jobs need.
 
     The ledger of its jobs is in the run folder. A resumed run does the steps after its checkpoint
     again, which ask for the same: jobs that were posted before answer them, within one budget.
@@ -69,20 +74,34 @@ def prepare_training(
         model: What is trained.
         backend: Where.
         folder: The run folder; None on a rank that writes nothing.
-
-    Raises:
-        InvalidValueError: If what was used of the budget cannot be read.
+        is_begun: Whether it is gone on with, so that the backend knows it already.
     """
+    callbacks: list[Callback] = []
     if config.gradient == "spsa":
-        generator = torch.Generator().manual_seed(derive_seed(config.seed, 4))
+        generator = torch.Generator()
         for layer in (part for part in model.head.modules() if isinstance(part, QuantumLayer)):
             layer.qnn.use_spsa(Spsa(generator, config.spsa_repeats, config.spsa_step))
+        callbacks.append(SeedDirections(generator, config.seed))
     if not backend.takes_jobs or not quantum_modules(model.head):
-        return None
-    if folder is not None:
-        backend.keep_jobs(folder, spent=_planned(folder / BUDGET))
+        return callbacks
+    if folder is not None and not is_begun:
+        backend.keep_jobs(folder)
     logger.info("validation runs without noise on %s, to spend no QPU time", VALIDATION)
-    return ValidateElsewhere(model, backend)
+    return [*callbacks, ValidateElsewhere(model, backend)]
+
+
+def go_on_with_jobs(backend: Executable, folder: Path | None) -> None:
+    """Let a backend go on with the jobs of a run, before circuits are prepared for its device.
+
+    Args:
+        backend: Of the training.
+        folder: The run folder that is gone on with, if one is.
+
+    Raises:
+        InvalidValueError: If its ledger is of another backend, or cannot be read.
+    """
+    if folder is not None and backend.takes_jobs:
+        backend.keep_jobs(folder, spent=_planned(folder / BUDGET))
 
 
 def _planned(path: Path) -> float:
@@ -99,6 +118,26 @@ def _planned(path: Path) -> float:
             'the account says, as in {"planned_qpu_seconds": 60.0}.'
         )
     return planned
+
+
+class SeedDirections(Callback):
+    """Lets the directions of SPSA follow from the step, so that a resumed run repeats them.
+
+    Args:
+        generator: Of the directions.
+        seed: Of the run.
+    """
+
+    def __init__(self, generator: torch.Generator, seed: int) -> None:
+        self.generator = generator
+        self.seed = seed
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
+    ) -> None:
+        """Begin the directions of a step."""
+        step = (trainer.current_epoch, batch_idx, trainer.global_rank)
+        self.generator.manual_seed(derive_seed(self.seed, 4, *step))
 
 
 class ValidateElsewhere(Callback):

@@ -38,7 +38,7 @@ def queue(service, time, tmp_path):
             one.close()
         spec = IbmRuntime(max_qpu_seconds=budget, **options)
         size = ProgramSize(circuits=1, shots_per_circuit=SHOTS, body_bytes=1000)
-        made = JobQueue(service, spec, lambda _: size, clock=time.clock)
+        made = JobQueue(service, spec, "ibm_x", lambda _: size, clock=time.clock)
         made.keep_in(folder)
         opened.append(made)
         return made
@@ -135,9 +135,9 @@ def test_what_may_have_been_posted_counts_in_the_budget(queue, service, time, ro
     with pytest.raises(UnavailableError):
         queue(17.0).values(pub(rows[0]))
     time.seconds += DOUBT_SECONDS
-    with pytest.raises(InvalidValueError, match="at most 17 QPU seconds in all"):
-        queue(17.0).values(pub(rows[0]))
-    check(queue(18.0), rows, 0)
+    with pytest.raises(InvalidValueError, match="at most 26 QPU seconds in all"):
+        queue(26.0).values(pub(rows[0]))
+    check(queue(27.0), rows, 0)  # its own limit is twice as long now
 
 
 def test_the_budget_is_what_jobs_were_charged_and_may_still_take(queue, service, rows, tmp_path):
@@ -194,7 +194,7 @@ def test_a_second_process_on_the_same_run_is_refused(queue, service, time, rows,
     one = queue()
     check(one, rows, 0)
     spec = IbmRuntime(max_qpu_seconds=100)
-    other = JobQueue(service, spec, one._size_of, clock=time.clock)
+    other = JobQueue(service, spec, "ibm_x", one._size_of, clock=time.clock)
     other.keep_in(tmp_path / "run")
     with pytest.raises(InvalidValueError, match="has jobs of a run in"):
         other.values(pub(rows[0]))
@@ -202,8 +202,124 @@ def test_a_second_process_on_the_same_run_is_refused(queue, service, time, rows,
 
 def test_without_a_folder_it_runs_all_the_same(service, time, rows):
     size = ProgramSize(circuits=1, shots_per_circuit=SHOTS, body_bytes=1000)
-    one = JobQueue(service, IbmRuntime(), lambda _: size, clock=time.clock)
+    one = JobQueue(service, IbmRuntime(), "ibm_x", lambda _: size, clock=time.clock)
     check(one, rows, 0)
     with pytest.raises(InvalidValueError, match="before the first job"):
         one.keep_in(None)
     one.close()
+
+
+def test_asking_again_in_the_same_process_is_the_same_job(queue, service, time, rows):
+    """After an error, or Ctrl-C while it waits; also where the listing lags."""
+    service.lag = 100.0
+    service.faults = ["dropped"]
+    one = queue()
+    with pytest.raises(UnavailableError, match="870 s later"):
+        one.values(pub(rows[0]))
+    time.seconds += 40.0
+    with pytest.raises(UnavailableError):
+        one.values(pub(rows[0]))
+    time.seconds += 40.0
+    check(one, rows, 0)
+    service.poll_faults = [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        one.values(pub(rows[1]))
+    check(one, rows, 1)
+    assert len(service.jobs) == 2
+
+
+def test_a_start_that_failed_is_made_whole_before_anything_is_posted(queue, service, time, rows):
+    """A process that was killed after its job was accepted; then the network is down at first."""
+    service.faults = ["dropped"]
+    service.lag = 3600.0
+    with pytest.raises(UnavailableError):
+        queue().values(pub(rows[0]))
+    time.seconds += 3600.0
+    one = queue()
+    service.poll_faults = [ServiceError("down", Trouble.NETWORK)] * 2
+    with pytest.raises(ServiceError, match="down"):
+        one.values(pub(rows[0]))
+    service.poll_faults = []
+    check(one, rows, 0)
+    assert len(service.jobs) == 1
+
+
+def test_a_failed_job_that_has_a_result_after_all_is_not_paid_again(queue, service, rows):
+    one = queue()
+    original, damaged = service.result, [True]
+
+    def result(job_id):
+        if damaged:
+            raise ServiceError("cannot be read", Trouble.RESULT)
+        return original(job_id)
+
+    service.result = result
+    with pytest.raises(ServiceError, match="posts it anew"):
+        one.values(pub(rows[0]))
+    damaged.clear()
+    check(queue(), rows, 0)
+    assert len(service.jobs) == 1
+
+
+def test_a_job_that_the_service_has_lost_is_posted_anew_in_time(queue, service, time, rows):
+    service.end = JobState.RUNNING
+    service.poll_faults = [None, None, KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        queue().values(pub(rows[0]))
+    (job,) = service.jobs.values()
+    job["unknown"] = True
+    service.end = JobState.DONE
+    with pytest.raises(ServiceError, match="404"):
+        queue().values(pub(rows[0]))
+    time.seconds += DOUBT_SECONDS
+    check(queue(), rows, 0)
+    assert len(service.jobs) == 2
+
+
+def test_other_settings_are_not_answered_by_earlier_jobs(queue, service, rows):
+    check(queue(), rows, 0)
+    for changes in ({"shots": 64}, {"resilience_level": 2}, {"seed": 1}):
+        with pytest.raises(InvalidValueError, match=next(iter(changes))):
+            queue(**changes)
+    check(queue(500.0, max_execution_time=900, mode="job"), rows, 0)
+    assert len(service.jobs) == 1
+
+
+def test_a_limit_grows_with_each_attempt_up_to_the_backends(queue, service, rows):
+    service.end = JobState.FAILED
+    for _ in range(4):
+        with pytest.raises(ServiceError):
+            queue(max_execution_time=30).values(pub(rows[0]))
+    assert [job["max_seconds"] for job in service.jobs.values()] == [9, 18, 30, 30]
+    with pytest.raises(InvalidValueError, match="max_execution_time of at least 6 s"):
+        queue(max_execution_time=5).values(pub(rows[1]))
+
+
+def test_a_session_costs_its_whole_time_once(queue, service, rows, tmp_path):
+    """Another process has nothing left of the budget, and says so before it opens one."""
+    opened = []
+
+    def ready():
+        if service.session is None:
+            service.session = f"session{len(opened)}"
+            opened.append(service.session_seconds)
+
+    service.ready = ready
+    one = queue(100.0, mode="session")
+    check(one, rows, 0)
+    check(one, rows, 1)
+    one.close()
+    service.session = None
+    with pytest.raises(InvalidValueError, match=r"one more of 9\.0 after 100\.0"):
+        queue(100.0, mode="session").values(pub(rows[2]))
+    check(queue(150.0, mode="session"), rows, 2)
+    assert opened == [100, 50]
+
+
+def test_what_cannot_be_a_job_is_refused(queue, service, tmp_path):
+    one = queue(folder=tmp_path / "new")
+    with pytest.raises(InvalidValueError, match="at least one row"):
+        one.values(pub(np.zeros((0, 2))))
+    assert not list((tmp_path / "new").iterdir())
+    bare = pub(np.zeros((3, 0)), 1)
+    assert request_key(bare) != request_key(pub(np.zeros((5, 0)), 1))

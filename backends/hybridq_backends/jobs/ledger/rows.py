@@ -5,6 +5,7 @@ A ledger is a file that anybody can edit or damage. What reads it afterwards tru
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from typing import Annotated, Any
@@ -48,6 +49,8 @@ class _Meta(_Row):
                 raise ValueError("a request that cannot be read")
             if not 0.0 <= float(words[1]) <= 1e9:
                 raise ValueError("a request without its seconds")
+        if self.name == "settings" and not isinstance(json.loads(self.value), dict):
+            raise ValueError("settings that cannot be read")
         return self
 
 

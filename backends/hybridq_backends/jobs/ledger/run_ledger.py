@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,12 +13,27 @@ from hybridq_backends.errors import InvalidValueError
 from hybridq_backends.jobs.ledger.chunks import Chunk, Request, tag_of
 from hybridq_backends.jobs.ledger.ledger import Ledger
 from hybridq_backends.jobs.ledger.rows import MOST_STORED
+from hybridq_backends.jobs.ledger.storage import has_ledger
 
 Floats = NDArray[np.float64]
 
 
 class RunLedger(Ledger):
     """A ledger in which each chunk is a request, known again by a hash of what it asks for."""
+
+    @property
+    def settings(self) -> dict[str, Any] | None:
+        """What the backend was opened with when the first job was posted; None before."""
+        kept = self._meta("settings")
+        found: dict[str, Any] | None = None if kept is None else json.loads(kept)
+        return found
+
+    def keep_settings(self, settings: dict[str, Any]) -> None:
+        """Note what the backend was opened with."""
+        with self._connection:
+            self._connection.execute(
+                "insert into meta values ('settings', ?)", [json.dumps(settings)]
+            )
 
     def add(self, rows: int, key: str, seconds: float) -> int:
         """Plan one more chunk, after the last one; its number.
@@ -65,3 +84,16 @@ class RunLedger(Ledger):
         ).fetchone()
         values, errors = (np.frombuffer(one).reshape(-1, width).copy() for one in (vals, stds))
         return values, errors
+
+
+def device_of(folder: Path) -> str | None:
+    """The device that a folder's jobs were posted to; None where there are none.
+
+    Raises:
+        InvalidValueError: If the ledger cannot be read.
+    """
+    if not has_ledger(folder):
+        return None
+    with RunLedger.read(folder) as ledger:
+        found = (ledger.settings or {}).get("device")
+        return found if isinstance(found, str) else None
