@@ -141,7 +141,7 @@ def run(data: Any, options: dict[str, Any], head: str, encoder: str, seed: int) 
             for name, decay in AVERAGES.items()
         }
         started = time.perf_counter()
-        plan = Plan(config.epochs, checkpoint_every=0, val_every=config.epochs)
+        plan = Plan(config.epochs, val_every=config.epochs)
         trainer = fit(objective, plan, [Average()])
         seconds = time.perf_counter() - started
         result: dict[str, Any] = {

@@ -141,7 +141,7 @@ def measure(kind: str, threads: int, args: argparse.Namespace) -> list[dict[str,
     }
     turns = TakeTurns(others, args.warm)
     with TemporaryDirectory() as folder:
-        plan = Plan(1, compute=ComputeConfig(accelerator="cpu"), folder=Path(folder))
+        plan = Plan(1, ComputeConfig(accelerator="cpu"), folder=Path(folder), checkpoint_every=1)
         fit(objective, plan, [turns])
     taken = turns.seconds()
     own = {LOOP: LOOP, BARE: LOOP, ON_LIGHTLY: LOOP, VIEWS: VIEWS, LIGHTLY: VIEWS, ON_ALL: VIEWS}

@@ -30,7 +30,7 @@ from hybridq_backends.simulators.aer import Machine
 from hybridq_backends.simulators.engine import DeviceEngine, Engine
 from hybridq_backends.specs.base import Spec
 from hybridq_backends.specs.ibm_runtime import IbmRuntime
-from hybridq_backends.specs.kinds import KINDS
+from hybridq_backends.specs.kinds import KINDS, find_kind
 from hybridq_backends.specs.noisy import Noisy
 from hybridq_backends.specs.profiles import override_spec, parse_backend, profile_name
 from hybridq_backends.utils.rows import check_batch
@@ -209,7 +209,7 @@ class Executable:
 
     @property
     def estimator(self) -> BaseEstimatorV2:
-        """The primitive itself: Aer's or IBM's."""
+        """A Qiskit estimator that computes as `run` does."""
         return self._engine.estimator
 
     @property
@@ -382,4 +382,10 @@ def open_backend(backend: str | Spec, **overrides: Any) -> Executable:
 
 def _open(spec: Spec, profile: str) -> Executable:
     """Open what a spec describes, by the entry of its kind."""
-    return Executable(KINDS[spec.kind].opened(spec), spec, profile)
+    kind = find_kind(spec.kind)
+    if kind is None:
+        raise InvalidValueError(
+            f"Expected a kind of backend among {', '.join(KINDS)}, got {spec.kind!r}: enter it in "
+            "KINDS, or install the distribution that has it."
+        )
+    return Executable(kind.opened(spec), spec, profile)

@@ -25,7 +25,7 @@ from pydantic import Field, ValidationError, create_model
 
 from hybridq import __version__, config
 from hybridq.cli.complaints import explain, pydantic_line, shortened
-from hybridq.config.choices import CHOICES, find_entry
+from hybridq.config.choices import CHOICES, entries, find_entry
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.studies import STUDIES, StudyEntry
 from hybridq.threads import set_environment
@@ -231,6 +231,8 @@ def find_command(arguments: list[str]) -> tuple[str, Command, list[str]]:
     if group and set(arguments[1:]) & {"-h", "--help"}:
         for name in group:
             print(f"hybridq {name:<16} {(COMMANDS[name].model.__doc__ or '').splitlines()[0]}")
+        for name in entries("study").keys() - STUDIES.keys() if arguments[0] == "study" else ():
+            print(f"hybridq study {name:<10} of another distribution")
         raise SystemExit(0)
     known = ", ".join(group or COMMANDS)
     got = " ".join(arguments[: 2 if group else 1])

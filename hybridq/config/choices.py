@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from hybridq.config.base import Config
@@ -117,7 +117,7 @@ def find_entry(kind: str, name: Any) -> Any:
         return _imported(kind, name)
     for point in entry_points(group=group_of(kind)):
         if point.name == name:
-            return point.load()
+            return loaded(kind, point)
     names = entries(kind)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
     remedy = f"did you mean {near[0]!r}?" if near else "use one of these names."
@@ -132,11 +132,31 @@ def _shipped(kind: str) -> Mapping[str, Any]:
 def _imported(kind: str, name: str) -> Any:
     try:
         found = by_name(name)
-    except (ImportError, AttributeError, SyntaxError, ValueError) as error:
+    except (ImportError, AttributeError, SyntaxError, TypeError, ValueError) as error:
         raise InvalidValueError(
             f"Expected the {kind} {name!r} as package.module:entry that can be imported, got "
             f"{type(error).__name__} ({error}): check the name, and install the package."
         ) from error
+    return _checked(kind, name, found)
+
+
+def loaded(kind: str, point: EntryPoint) -> Any:
+    """Import the entry of another distribution.
+
+    Raises:
+        InvalidValueError: If it cannot be imported, or is no entry of the kind.
+    """
+    try:
+        found = point.load()
+    except Exception as error:
+        raise InvalidValueError(
+            f"Expected the {kind} {point.name!r} of another distribution ({point.value}) to be "
+            f"importable, got {type(error).__name__} ({error}): mend or remove that distribution."
+        ) from error
+    return _checked(kind, point.name, found)
+
+
+def _checked(kind: str, name: str, found: Any) -> Any:
     makes = MAKES.get(kind, "build")
     if not hasattr(found, makes):
         raise InvalidValueError(

@@ -78,14 +78,17 @@ def check_data(
     if path is not None and asked.entry is SOURCES["folder"]:
         found = _check_folder(path)
     else:
-        found = _check_arrays(source, path, data_root)
+        hides = asked.entry.own and asked.entry is not SOURCES["npz"]
+        found = _check_arrays(source, path, data_root, pseudonyms if hides else None)
     if path is None or pseudonyms is None:
         return found
     hidden = Hidden(path, pseudonyms)
     return [replace(finding, detail=hidden.of(finding.detail)) for finding in found]
 
 
-def _check_arrays(source: str, path: Path | None, data_root: str | Path | None) -> list[Finding]:
+def _check_arrays(
+    source: str, path: Path | None, data_root: str | Path | None, pseudonyms: Pseudonyms | None
+) -> list[Finding]:
     findings: list[Finding] = []
     digests: Digests = defaultdict(list)
     sizes: Counter[tuple[int, ...]] = Counter()
@@ -96,7 +99,13 @@ def _check_arrays(source: str, path: Path | None, data_root: str | Path | None) 
     shapes: dict[str, tuple[int, ...]] = {}
     for split in SPLITS:
         try:
-            data = load_data(source, data_root=data_root, splits=(split,), download=False)
+            data = load_data(
+                source,
+                data_root=data_root,
+                splits=(split,),
+                download=False,
+                pseudonyms=pseudonyms,
+            )
         except HybridqError as error:
             faults.append(Finding("error", "fault", str(error)))
             continue

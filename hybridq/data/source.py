@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -10,12 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hybridq.config.choices import entries, find_entry
+from hybridq.config.choices import entries, find_entry, loaded
 from hybridq.data.dataset import SPLITS, ImageData
 from hybridq.data.sources.entry import Asked, SourceEntry
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.utils.pseudonyms import Pseudonyms, is_pseudonym, note_names
 from hybridq_backends.utils.names import legible
+
+logger = logging.getLogger("hybridq")
 
 Fields = dict[str, Any]
 
@@ -45,7 +48,8 @@ def find_source(source: str) -> Source:
     """Find the source that `breastmnist,size=64` names.
 
     A MedMNIST name or `phantom` comes before a file or folder of that name in the working
-    folder; write `./breastmnist` for the latter. A path may have commas in it.
+    folder; write `./breastmnist` for the latter. A path may have commas in it. A source that is
+    named by its import gets what it reads after a comma: `package.module:ENTRY,PATH,field=value`.
 
     Raises:
         InvalidValueError: if the name is unknown, or a field is not one of the source's.
@@ -66,6 +70,8 @@ def find_source(source: str) -> Source:
             return Source(entry, text, {})
     if re.fullmatch(r"[\w.]+:\w+", name):
         entry = find_entry("source", name)
+        if assignments and "=" not in assignments[0]:  # what it reads
+            name = assignments.pop(0)
         return Source(entry, name, _parse_fields(name, assignments, entry.fields))
     path = Path(os.path.expanduser(text))
     if name and (path.name != text or path.suffix):
@@ -83,9 +89,13 @@ def find_source(source: str) -> Source:
 
 def _known() -> list[SourceEntry]:
     """The sources, those of other distributions last."""
-    return [
-        one if isinstance(one, SourceEntry) else one.load() for one in entries("source").values()
-    ]
+    found: list[SourceEntry] = []
+    for one in entries("source").values():
+        try:
+            found.append(one if isinstance(one, SourceEntry) else loaded("source", one))
+        except InvalidValueError as error:
+            logger.warning("%s", error)
+    return found
 
 
 def load_data(

@@ -32,7 +32,7 @@ class StudyTable(Record):
 
     title: str
     columns: list[str] = Field(min_length=1)
-    rows: list[list[str | float | None]]
+    rows: list[list[str | int | float | None]]
 
     @model_validator(mode="after")
     def _is_whole(self) -> StudyTable:

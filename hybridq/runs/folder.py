@@ -246,8 +246,10 @@ def check_finished(folder: Path) -> None:
         fields = set(read_json(config, "the config of a run", RESTORE))
     except (HybridqError, TypeError):
         return
-    for command, model in RESUMABLE.items():
-        if fields and fields <= model.model_fields.keys():
+    study = read_environment(folder).get("study")
+    own = {f"study {study}": None} if isinstance(study, str) else RESUMABLE
+    for command, model in own.items():
+        if model is None or (fields and fields <= model.model_fields.keys()):
             raise MissingFileError(
                 f"Expected a finished run, got {str(folder)!r}, without result.json: go on with "
                 f"`hybridq {command} --resume {folder}`."

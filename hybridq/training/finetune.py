@@ -23,7 +23,7 @@ from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, hashes_of
 from hybridq.models.classifier import HybridClassifier, head_summary
 from hybridq.models.heads import is_fitted, num_trainable
-from hybridq.records.results import read_epochs
+from hybridq.records.results import read_environment, read_epochs
 from hybridq.runs.recorded import check_same_data, recorded, resumed
 from hybridq.training.callbacks.curriculum import check_circuits, check_curriculum, curriculum_for
 from hybridq.training.callbacks.keep_model import KeepModel
@@ -114,8 +114,9 @@ def finetune(
                 stem=model.encoder.spec.stem,
                 images=min(config.batch_size, len(train)),
             )
+        _check_criterion(criterion, resume)
         objective = Supervised(config, model, train, data, criterion=criterion)
-        more = (callbacks, loggers)
+        more = (callbacks, loggers, criterion)
         return _train(config, objective, train, data, backend, note, resume, *more)
 
 
@@ -129,6 +130,7 @@ def _train(
     resume: Path | None,
     more_callbacks: Sequence[Callback],
     loggers: Sequence[Logger],
+    criterion: nn.Module | None,
 ) -> Path:
     model = objective.model
     record = data_record(data)
@@ -139,6 +141,7 @@ def _train(
         resume=resume,
         data=record,
         backend=backend.describe(),
+        criterion=_name_of(criterion),
     ) as folder:
         spec = ModelSpec(
             encoder=model.encoder.spec,
@@ -208,6 +211,28 @@ def _train(
                 folder,
             )
     return shared_folder(trainer, folder)
+
+
+def _name_of(criterion: nn.Module | None) -> str | None:
+    """What a loss that was handed in is called in records; None for the usual one."""
+    kind = type(criterion)
+    return None if criterion is None else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _check_criterion(criterion: nn.Module | None, resume: Path | None) -> None:
+    """Refuse to go on with another loss than a run began with.
+
+    Raises:
+        InvalidValueError: If it is another.
+    """
+    if resume is None:
+        return
+    begun, given = read_environment(resume).get("criterion"), _name_of(criterion)
+    if begun != given:
+        raise InvalidValueError(
+            f"Expected the loss that the run began with, {begun or 'the usual one'}, got "
+            f"{given or 'the usual one'}: go on with finetune(..., criterion=...) in Python."
+        )
 
 
 def describe(

@@ -45,7 +45,7 @@ class Plan:
     Attributes:
         epochs: Passes over the batches, a count.
         compute: Where it runs.
-        folder: Where checkpoints are kept; None keeps none, and on all processes but the first.
+        folder: Where checkpoints are kept; None on all processes but the first.
         checkpoint_every: Epochs between two checkpoints; 0 keeps none.
         val_every: Epochs between two validations.
         resume: A folder with a checkpoint to go on from.
@@ -55,7 +55,7 @@ class Plan:
     epochs: int
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     folder: Path | None = None
-    checkpoint_every: int = 1
+    checkpoint_every: int = 0
     val_every: int = 1
     resume: Path | None = None
     loggers: Sequence[Logger] = ()
@@ -178,8 +178,8 @@ def fit(objective: Objective, plan: Plan, callbacks: Sequence[Callback] = ()) ->
         The trainer, whose `callback_metrics` are the last figures.
 
     Raises:
-        InvalidValueError: If the checkpoint of `plan.resume` cannot be used, or the training
-            diverges.
+        InvalidValueError: If the checkpoint of `plan.resume` cannot be used, or a callback finds
+            numbers that are not finite, as `MetricsFile` does.
         UnavailableError: If the processes of a training do not find each other.
         KeyboardInterrupt: If it is interrupted, whatever Lightning makes of that.
     """

@@ -31,7 +31,7 @@ def train_head(
     weight_decay: float,
     seed: int,
 ) -> None:
-    """Train a head in place, as `FinetuneModule` does with a frozen encoder.
+    """Train a head in place, as `Supervised` does with a frozen encoder.
 
     Loss, optimiser and schedule are those of `hybridq finetune`; the batches are of 32 images, or
     of all where there are fewer, and follow from the seed. The last step's weights stay.

@@ -13,6 +13,7 @@ import pytest
 from hybridq.cli import main as cli
 from hybridq.data import load_data
 from hybridq.data.sources import SOURCES
+from hybridq.studies.ablation.grid import absolute_source
 from tests.contract.stacks import STACKS, windowed
 from tests.integration.report_page import make_report
 
@@ -85,9 +86,9 @@ def test_names_of_its_images_are_hidden_where_asked(foreign):
 def test_a_source_by_its_import(stacks, monkeypatch):
     shutil.copy(Path(__file__).with_name("stacks.py"), "my_sources.py")
     monkeypatch.syspath_prepend(Path.cwd())
-    source = Path("my_sources.py")
-    source.write_text(source.read_text().replace("Path(asked.name)", 'Path("scans")'))
-    assert load_data("my_sources:STACKS,width=100").splits["test"].images.shape == (8, 24, 24, 1)
+    data = load_data("my_sources:STACKS,scans,width=100")
+    assert data.splits["test"].images.shape == (8, 24, 24, 1)
+    assert data.notes == ("Hounsfield units from -10 to 90.",)
     sys.modules.pop("my_sources", None)
 
 
@@ -98,6 +99,7 @@ def test_a_source_by_its_import(stacks, monkeypatch):
         ("scans,level=high", "Expected a number for `level`"),
         ("os.path:join", "to be an entry with a `load`, got a function"),
         ("nowhere.module:SOURCE", "can be imported"),
+        ("..:x", "can be imported"),
         ("phantm", "did you mean `phantom`?"),
     ],
 )
@@ -108,3 +110,18 @@ def test_what_is_wrong_is_one_line(foreign, capsys, source, message):
     ]
     assert len(lines) == 1
     assert message in lines[0]
+
+
+def test_fields_stay_where_a_path_is_made_absolute(foreign):
+    assert absolute_source(WINDOW) == f"{Path('scans').resolve()},level=50,width=200"
+    assert absolute_source("phantom,size=16") == "phantom,size=16"
+
+
+def test_a_check_with_pseudonyms_tells_no_name(foreign, capsys, monkeypatch):
+    twin = np.load("scans/sick.npy")
+    twin[0] = twin[-1]  # a duplicate across splits, which is named
+    np.save("scans/sick.npy", twin)
+    assert cli.main(["data", "check", WINDOW]) == 0
+    assert "sick.npy/0" in capsys.readouterr().out
+    assert cli.main(["data", "check", WINDOW, "--pseudonyms"]) == 0
+    assert "sick.npy" not in capsys.readouterr().out

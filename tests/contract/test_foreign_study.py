@@ -12,8 +12,9 @@ import pytest
 
 from hybridq.cli import main as cli
 from hybridq.studies import STUDIES
+from hybridq.studies.engine.of_units import study_of_units
 from tests.contract import label_share
-from tests.contract.label_share import LABEL_SHARE
+from tests.contract.label_share import LABEL_SHARE, LabelShareConfig
 from tests.integration.report_page import make_report
 
 pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_thread")]
@@ -110,3 +111,35 @@ def test_a_damaged_report_is_refused(capsys):
         (folder / "report.json").write_text(content)
         assert make_report([folder], Path("page.html")) == 2
         assert "report.json" in capsys.readouterr().err
+
+
+def test_a_folder_of_another_study_is_not_gone_on_with(monkeypatch, capsys):
+    other = study_of_units("other", LabelShareConfig, label_share.units, label_share.findings)
+    monkeypatch.setitem(STUDIES, "other", other)
+    monkeypatch.setattr(label_share.PixelUnit, "compute", interrupted)
+    assert cli.main(["study", "label-share", "--workers", "1"]) == 130
+    folder = str(only("runs/study/*"))
+    capsys.readouterr()
+    for name in ("other", "ablation"):
+        assert cli.main(["study", name, "--resume", folder]) == 2
+        assert f"hybridq study label-share --resume {folder}" in capsys.readouterr().err
+    assert make_report([folder], Path("report.html")) == 2
+    assert f"hybridq study label-share --resume {folder}" in capsys.readouterr().err
+
+
+def interrupted(self):
+    raise KeyboardInterrupt
+
+
+def test_numbers_and_options_of_its_own_are_reported_as_they_are():
+    """A config may have fields that commands of ours use for something else."""
+    assert cli.main(["study", "label-share", "--workers", "1", "--seeds", "1"]) == 0
+    folder = only("runs/study/*")
+    report = json.loads((folder / "report.json").read_text())
+    report["tables"][0]["rows"] = [[10015, 20240101], ["x", None]]
+    (folder / "report.json").write_text(json.dumps(report))
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"views": 4, "start": 0.5, "run": ["a"], "encoder": {"depth": 3}}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert make_report([folder], Path("report.html")) == 0
+    assert all(number in Path("report.html").read_text() for number in ("10015", "20240101"))

@@ -49,7 +49,7 @@ def same(one, other):
 
 def test_an_objective_of_ones_own(tmp_path):
     objective = Denoise()
-    trainer = fit(objective, Plan(4, compute=CPU, folder=tmp_path))
+    trainer = fit(objective, Plan(4, compute=CPU, folder=tmp_path, checkpoint_every=1))
     assert objective.seen == [(epoch, batch, 0) for epoch in range(4) for batch in range(3)]
     found = {name: float(value) for name, value in trainer.callback_metrics.items()}
     assert found.keys() == {"loss", "val_loss", "val_norm"}
@@ -77,7 +77,7 @@ PARTS = ("weight", "bias")
 
 def test_it_goes_on_bit_by_bit(tmp_path):
     whole, stopped, again = Denoise(), Denoise(), Denoise(seed=1)
-    plan = Plan(4, compute=CPU, folder=tmp_path / "stopped")
+    plan = Plan(4, compute=CPU, folder=tmp_path / "stopped", checkpoint_every=1)
     fit(whole, replace(plan, folder=tmp_path / "whole"))
     with pytest.raises(KeyboardInterrupt):
         fit(stopped, plan, [StopIn(2)])
@@ -87,7 +87,7 @@ def test_it_goes_on_bit_by_bit(tmp_path):
 
 
 def test_a_checkpoint_of_another_objective_is_refused(tmp_path):
-    fit(Denoise(), Plan(1, compute=CPU, folder=tmp_path))
+    fit(Denoise(), Plan(1, compute=CPU, folder=tmp_path, checkpoint_every=1))
 
     class Wider(Denoise):
         def __init__(self):
@@ -100,7 +100,7 @@ def test_a_checkpoint_of_another_objective_is_refused(tmp_path):
 
 def test_without_a_folder_nothing_is_written(tree):
     before = tree(Path())
-    fit(Denoise(), Plan(1, compute=CPU, checkpoint_every=0))
+    fit(Denoise(), Plan(1, compute=CPU))
     assert tree(Path()) == before
 
 
@@ -126,7 +126,7 @@ def test_losses_and_loaders_are_handed_in(small):
     smooth = nn.CrossEntropyLoss(label_smoothing=0.3)
     model = initial_model(config, data)
     mine = Supervised(config, model, data.splits["train"], data, criterion=smooth, loader=loader)
-    trainer = fit(mine, Plan(1, compute=CPU, checkpoint_every=0))
+    trainer = fit(mine, Plan(1, compute=CPU))
     assert trainer.global_step == 2
     assert not torch.equal(model.head.classifier.weight, plain.model.head.classifier.weight)
     with torch.no_grad():
@@ -180,7 +180,7 @@ def test_a_method_of_ones_own_in_pretraining():
 
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     objective = SelfSupervised(config, encoder, images, method=Alike())
-    fit(objective, Plan(1, compute=CPU, checkpoint_every=0))
+    fit(objective, Plan(1, compute=CPU))
     assert any(not torch.equal(value, before[name]) for name, value in encoder.named_parameters())
 
 
@@ -197,3 +197,14 @@ def test_figures_as_csv_by_a_flag(command, monkeypatch, capsys):
     capsys.readouterr()
     assert cli.main([command, *options[:-1], "tensorboard"]) == 2
     assert "hybridq-med[tensorboard]" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_with_its_own_loss_alone(small):
+    config, _ = small
+    mine = nn.CrossEntropyLoss(label_smoothing=0.4)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(config, criterion=mine, callbacks=[StopIn(0)])
+    (folder,) = Path("runs/finetune").iterdir()
+    with pytest.raises(InvalidValueError, match=r"\.CrossEntropyLoss, got the usual"):
+        finetune(FinetuneConfig(resume=folder))
+    assert finetune(FinetuneConfig(resume=folder), criterion=mine) == folder

@@ -158,7 +158,10 @@ def _map_of(
     rows: list[int] = []
     kept: list[sympy.Expr] = []
     for row, expression in enumerate(expressions):
-        slopes = {p: _number(expression.gradient(p)) for p in expression.parameters}
+        try:
+            slopes = {p: _number(expression.gradient(p)) for p in expression.parameters}
+        except RuntimeError:  # of a function that Qiskit does not derive, such as sign
+            slopes = dict.fromkeys(expression.parameters)
         if any(slope is None for slope in slopes.values()):
             rows.append(row)
             kept.append(_formula(expression))

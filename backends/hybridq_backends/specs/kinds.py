@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from pydantic import ValidationError
@@ -56,8 +56,30 @@ def find_kind(kind: object) -> KindEntry | None:
     if kind not in KINDS:
         for point in entry_points(group=GROUP):
             if point.name == kind:
-                KINDS[kind] = point.load()
+                KINDS[kind] = _loaded(point)
     return KINDS.get(kind)
+
+
+def _loaded(point: EntryPoint) -> KindEntry:
+    """Import the entry of another distribution.
+
+    Raises:
+        InvalidValueError: If it cannot be imported, or is none.
+    """
+    try:
+        found = point.load()
+    except Exception as error:
+        raise InvalidValueError(
+            f"Expected the kind of backend {point.name!r} of another distribution "
+            f"({point.value}) to be importable, got {type(error).__name__} ({error}): mend or "
+            "remove that distribution."
+        ) from error
+    if not isinstance(found, KindEntry):
+        raise InvalidValueError(
+            f"Expected the kind of backend {point.name!r} to be a KindEntry, got a "
+            f"{type(found).__name__}: name the entry itself."
+        )
+    return found
 
 
 def build_spec(fields: Mapping[str, Any], *, name: str) -> Spec:

@@ -24,7 +24,7 @@ def _table(source: Source, one: StudyTable) -> Table:
     return Table(one.title, tuple(one.columns), rows, ((source,),))
 
 
-def _cell(value: str | float | None) -> Cell:
-    if isinstance(value, str):
-        return Cell(value)
-    return Cell("") if value is None else Cell(f"{value:.4g}", float(value))
+def _cell(value: str | int | float | None) -> Cell:
+    if value is None or isinstance(value, str):
+        return Cell(value or "")
+    return Cell(f"{value:.4g}" if isinstance(value, float) else str(value), float(value))

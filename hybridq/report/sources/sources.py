@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from hybridq.config import Config, FinetuneConfig, PretrainConfig
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 from hybridq.models.checkpoint import read_spec
-from hybridq.records.record import RESTORE
+from hybridq.records.record import RESTORE, Record
 from hybridq.records.results import Kind, Options, read_environment, read_epochs, read_record
 from hybridq.records.studies import REPORT_FILE, read_study_report
 from hybridq.report.sources.checks import check_files
@@ -155,6 +155,8 @@ def _names(source: Source) -> list[str]:
 
     Of an ablation they are the networks it trained as a whole, most labels first, and its encoders.
     """
+    if (source.folder / REPORT_FILE).is_file():
+        return []
     fields = [_named(source, field) for field in ("run", "encoder", "start")]
     names = [name for name in fields if name is not None]
     names += source.config.get("encoder_runs") or ()
@@ -222,7 +224,8 @@ def _read(folder: Path, number: int, followed: str | None) -> Source:
             f"Expected the folder of a finished run or study, got {str(folder)!r}, which {what}: "
             "give a folder that pretrain, finetune, evaluate, submit or study printed."
         )
-    config = read_record(folder / "config.json", Options, f"a config of `hybridq {kind}`")
+    fields = Record if (folder / REPORT_FILE).is_file() else Options  # of units: its own fields
+    config = read_record(folder / "config.json", fields, f"a config of `hybridq {kind}`")
     result = read_result(folder, kind)
     if kind in CONFIGS:
         config = _checked(config, kind, folder)

@@ -203,13 +203,14 @@ def _place(data: str, config: AblationStudyConfig) -> str:
     pseudonyms = pseudonyms_of(config)
     if pseudonyms is None or not is_own(data):
         return absolute_source(data)
-    return pseudonyms.data(own_name(data))
+    path = find_source(data).path
+    return pseudonyms.data(own_name(data if path is None else path))
 
 
 def absolute_source(data: str) -> str:
     """A data source, its path made absolute if it is one that exists."""
     try:
-        path = find_source(data).path
+        found = find_source(data)
     except HybridqError:
         return data
-    return data if path is None else str(path.resolve())
+    return data if found.path is None else data.replace(found.name, str(found.path.resolve()), 1)

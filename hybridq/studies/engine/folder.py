@@ -10,6 +10,8 @@ from typing import Any
 
 from hybridq.config.base import Config
 from hybridq.data.provenance import check_same_images
+from hybridq.errors import InvalidValueError
+from hybridq.records.results import read_environment
 from hybridq.runs.folder import (
     STUDY_LOCK,
     create_run,
@@ -41,7 +43,7 @@ def study_folder(
 
     Args:
         config: What is written into a new one.
-        kind: `noise` or `ablation`.
+        kind: Name of the study.
         name: Of a new one.
         runs: Where a new one is made.
         seed: Recorded in a new one.
@@ -60,9 +62,24 @@ def study_folder(
     ):
         if resume is None:
             write_config(folder, config)
-            write_environment(folder, seed=seed, worker_threads=1, data=data)
+            write_environment(folder, seed=seed, study=kind, worker_threads=1, data=data)
         else:
+            _check_same_study(folder, kind)
             check_same_images(recorded_data(folder), data, folder)
             note_resumption(folder)
         logger.info("study folder %s", folder)
         yield folder
+
+
+def _check_same_study(folder: Path, kind: str) -> None:
+    """Refuse to go on with the folder of another study.
+
+    Raises:
+        InvalidValueError: If it is one.
+    """
+    begun = read_environment(folder).get("study", kind)  # earlier versions did not record it
+    if begun != kind:
+        raise InvalidValueError(
+            f"Expected the folder of a study {kind}, got one of a study {begun}: go on with "
+            f"`hybridq study {begun} --resume {folder}`."
+        )

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from hybridq.config.study import StudyConfig
 from hybridq.evaluation.tables import table
-from hybridq.records.studies import REPORT_FILE, StudyReport, StudyTable, read_study_report
+from hybridq.records.studies import REPORT_FILE, StudyReport, read_study_report
 from hybridq.runs.folder import read_config, resumed_folder
 from hybridq.studies.engine.folder import study_folder
 from hybridq.studies.engine.pool import worker_pool
@@ -82,9 +82,10 @@ def show(folder: Path) -> str:
     report = read_study_report(folder)
     parts = list(report.sentences)
     for one in report.tables:
-        parts += ["", one.title, table(one.columns, [_shown(one, row) for row in one.rows])]
+        parts += ["", one.title, table(one.columns, [_shown(row) for row in one.rows])]
     return "\n".join(parts)
 
 
-def _shown(one: StudyTable, row: Sequence[str | float | None]) -> list[str]:
-    return [f"{cell:.4g}" if isinstance(cell, float) else str(cell or "") for cell in row]
+def _shown(row: Sequence[str | int | float | None]) -> list[str]:
+    cells = ("" if cell is None else cell for cell in row)
+    return [f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in cells]

@@ -51,9 +51,10 @@ class SelfSupervised(Objective):
             colour=images.shape[1] == 3,
         )
         self.encoder = encoder
-        with step_generator(config.seed, 1):
-            made = ssl_entry(config.ssl.name).build(encoder, config.ssl)
-        self.method = made if method is None else method
+        if method is None:
+            with step_generator(config.seed, 1):
+                method = ssl_entry(config.ssl.name).build(encoder, config.ssl)
+        self.method = method
         self._loader = loader
 
     def gather(self) -> None:

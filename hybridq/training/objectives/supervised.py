@@ -68,9 +68,8 @@ class Supervised(Objective):
         self.val_labels = torch.from_numpy(data.splits["val"].labels)
         self.val_inputs = self._inputs(data.splits["val"])
         self.train_inputs = self._inputs(train)
-        self.criterion = criterion or loss_function(
-            self.train_labels, data.num_classes, weighted=config.class_weights
-        )
+        usual = loss_function(self.train_labels, data.num_classes, weighted=config.class_weights)
+        self.criterion = usual if criterion is None else criterion
         self.val_auc = auc_metric(data)
         self._loader = loader
 

@@ -76,6 +76,7 @@ def test_expressions_are_evaluated_as_qiskit_does(x, w):
         (a[1] * b[0]).sin() + b[1].cos() * b[0] ** 2,
         (a[0] ** 2 + 1).log() + (b[0] / 4).exp(),
         b[1],
+        a[1] * b[0].sign() + b[1].abs(),
     ]
     circuit = QuantumCircuit(1)
     for index, expression in enumerate(expressions):
