@@ -169,7 +169,8 @@ def check_functions(formula: Any) -> None:
 @lru_cache(maxsize=1024)
 def compiled_formula(symbols: tuple[Any, ...], formula: Any) -> Callable[..., Tensor]:
     """A torch function of one tensor for each symbol; kept apart so that a map can be pickled."""
-    function: Callable[..., Tensor] = sympy.lambdify(symbols, formula, modules=[_FUNCTIONS])
+    plain = formula.replace(sympy.sign, sympy.Function("sign"))  # or it is printed as an `if`
+    function: Callable[..., Tensor] = sympy.lambdify(symbols, plain, modules=[_FUNCTIONS])
     return function
 
 
