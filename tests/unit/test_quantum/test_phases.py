@@ -76,7 +76,6 @@ def test_expressions_are_evaluated_as_qiskit_does(x, w):
         (a[1] * b[0]).sin() + b[1].cos() * b[0] ** 2,
         (a[0] ** 2 + 1).log() + (b[0] / 4).exp(),
         b[1],
-        a[1] * b[0].sign() + b[1].abs(),
     ]
     circuit = QuantumCircuit(1)
     for index, expression in enumerate(expressions):
@@ -90,6 +89,16 @@ def test_expressions_are_evaluated_as_qiskit_does(x, w):
         for expression in expressions
     ]
     np.testing.assert_allclose(phi[0].numpy(), expected, rtol=1e-13, atol=1e-13)
+
+
+def test_functions_without_a_derivative_in_qiskit():
+    a, b = ParameterVector("a", 2), ParameterVector("b", 1)
+    circuit = QuantumCircuit(1)
+    circuit.rx(a[1] * b[0].sign() + a[0].abs(), 0)
+    split = split_circuit(circuit, list(a), list(b))
+    inputs = torch.tensor([[0.5, 2.0], [-0.25, -3.0]], dtype=torch.float64)
+    phi = split.phases(inputs, torch.tensor([-7.0], dtype=torch.float64))
+    assert phi[:, 0].tolist() == [0.5 - 2.0, 0.25 + 3.0]
 
 
 def test_phases_are_differentiable_and_can_be_pickled():
