@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -233,3 +236,43 @@ def test_an_unreachable_service_loses_nothing(loopback, config, single_thread, m
     (folder,) = Path("runs/finetune").iterdir()
     finetune(config.model_copy(update={"resume": folder}))
     assert len(loopback.accepted) == 12
+
+
+HURRIED = """
+import sys, time
+import hybridq_backends.jobs.queue as queue
+from hybridq_backends.jobs.rate_limit import Clock
+queue.Clock = lambda: Clock(time.time, lambda seconds: time.sleep(min(seconds, 0.05)))
+queue.POSTS_PER_MINUTE = None
+queue.DOUBT_SECONDS = 0.2
+from hybridq.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_training_that_is_killed_again_and_again_pays_once(serve, config, seed):
+    """Ten kills at random moments; the server never de-duplicates."""
+    server = serve(ideal=True, deduplicates=False, queue_delay=0.1)
+    rng = random.Random(seed)
+    Path("config.json").write_text(config.model_dump_json())
+    start = [sys.executable, "-c", HURRIED, "finetune"]
+    arguments = ["--config", "config.json"]
+    for _ in range(10):
+        process = subprocess.Popen([*start, *arguments], stderr=subprocess.DEVNULL)
+        before = len(server.accepted) + rng.randint(0, 2)
+        ends = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < ends:
+            if len(server.accepted) > before:
+                time.sleep(rng.uniform(0, 0.3))
+                process.kill()
+            time.sleep(0.01)
+        if process.wait() == 0:
+            break
+        (folder,) = Path("runs/finetune").iterdir()
+        arguments = ["--resume", str(folder)]
+    assert subprocess.run([*start, "--resume", str(folder)], check=False).returncode == 0
+    assert len(server.accepted) == 12
+    with Ledger.read(folder) as ledger:
+        assert {job.job_id for job in ledger.jobs()} == {job.id for job in server.accepted}

@@ -50,11 +50,6 @@ class AngleMap:
             found[row] = [symbol in expression.free_symbols for symbol in self.symbols]
         return found
 
-    @property
-    def is_affine(self) -> bool:
-        """Whether phi = A theta + c holds for every angle."""
-        return not self.rows
-
     def __call__(self, parameter_values: FloatArray) -> FloatArray:
         """Compute the angles phi, (..., K), of parameter values theta, (..., P)."""
         theta = np.asarray(parameter_values, dtype=np.float64)
