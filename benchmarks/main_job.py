@@ -256,7 +256,7 @@ def run_evaluate(job: Job, backend: str, options: dict[str, Any]) -> list[dict[s
 
 def write_results(short: str, rows: list[dict[str, Any]], recipe: Recipe, seeds: list[int]) -> None:
     """Write the long CSV and the page of tables."""
-    from hybridq.runs.folder import environment
+    from hybridq.runs.environment import environment
     from hybridq.utils.files import write_csv, write_text
 
     folder = Path(__file__).resolve().parent.parent / "docs" / "results"

@@ -32,14 +32,8 @@ from hybridq.evaluation.statistics import stratified_bootstrap
 from hybridq.evaluation.views import Views, views_of
 from hybridq.models.checkpoint import ModelSpec, load_model, read_spec
 from hybridq.models.classifier import HybridClassifier, head_summary, probabilities
-from hybridq.runs.folder import (
-    create_run,
-    discard_if_empty,
-    log_to_file,
-    read_config,
-    write_config,
-    write_environment,
-)
+from hybridq.runs.environment import write_environment
+from hybridq.runs.folder import create_run, discard_if_empty, log_to_file, read_config, write_config
 from hybridq.runs.recorded import check_hidden, recorded
 from hybridq.utils.files import without_nan, write_csv, write_json
 from hybridq.utils.pseudonyms import Pseudonyms, pseudonyms_of

@@ -19,7 +19,8 @@ from torch import nn
 from hybridq.config import FinetuneConfig, SubmitConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, load_model, read_spec
-from hybridq.runs.folder import create_run, read_config, write_config, write_environment
+from hybridq.runs.environment import write_environment
+from hybridq.runs.folder import create_run, read_config, write_config
 from hybridq.runs.recorded import check_hidden
 from hybridq.submissions.deduplication import find_same
 from hybridq.submissions.plan.circuit import Program

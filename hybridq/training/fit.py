@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 
 from hybridq.config import ComputeConfig
 from hybridq.errors import InvalidValueError, UnavailableError
-from hybridq.runs.folder import note_computing
+from hybridq.runs.environment import note_computing
 from hybridq.threads import divide_threads
 from hybridq.training.compute import tell_wait, trainer_for
 from hybridq.training.objectives.objective import Objective, Step

@@ -14,16 +14,14 @@ from lightning.pytorch import Trainer
 from hybridq.config import ComputeConfig, FinetuneConfig, PretrainConfig
 from hybridq.data.provenance import check_same_images
 from hybridq.records.results import read_epochs
+from hybridq.runs.environment import note_resumption, recorded_data, write_environment
 from hybridq.runs.folder import (
     TRAINING_LOCK,
     create_run,
     log_to_file,
-    note_resumption,
-    recorded_data,
     to_go_on_with,
     told_how_to_go_on,
     write_config,
-    write_environment,
 )
 from hybridq_backends.utils.lock import locked
 

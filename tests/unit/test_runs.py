@@ -21,6 +21,7 @@ from hybridq.config import (
     head_config,
 )
 from hybridq.errors import InvalidValueError, MissingFileError
+from hybridq.runs import environment as environments
 from hybridq.runs import folder as runs
 
 
@@ -112,19 +113,19 @@ def test_no_run_folder(tmp_path, place):
 
 
 def test_environment_says_what_ran(tmp_path):
-    runs.write_environment(tmp_path, seed=3)
+    environments.write_environment(tmp_path, seed=3)
     found = json.loads((tmp_path / "environment.json").read_text())
     assert found["seed"] == 3
-    assert found["versions"].keys() == set(runs.PACKAGES)
+    assert found["versions"].keys() == set(environments.PACKAGES)
     assert "not installed" not in found["versions"].values()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}", found["time"])
 
 
 def test_environment_says_what_went_on(tmp_path):
-    runs.write_environment(tmp_path, seed=3)
+    environments.write_environment(tmp_path, seed=3)
     before = json.loads((tmp_path / "environment.json").read_text())
     for count in (1, 2):
-        runs.note_resumption(tmp_path)
+        environments.note_resumption(tmp_path)
         found = json.loads((tmp_path / "environment.json").read_text())
         resumed = found.pop("resumed")
         assert found == before

@@ -13,7 +13,7 @@ import pytest
 
 from hybridq import share_machine, threads
 from hybridq.cli import main as cli
-from hybridq.runs.folder import environment, note_computing, note_resumption, write_environment
+from hybridq.runs.environment import environment, note_computing, note_resumption, write_environment
 
 OURS = (*threads.SPIN_NAMES, *threads.THREAD_NAMES, threads.MARK)
 

@@ -12,16 +12,14 @@ from hybridq.config.base import Config
 from hybridq.data.provenance import check_same_images
 from hybridq.errors import InvalidValueError
 from hybridq.records.results import read_environment
+from hybridq.runs.environment import note_resumption, recorded_data, write_environment
 from hybridq.runs.folder import (
     STUDY_LOCK,
     create_run,
     log_to_file,
-    note_resumption,
-    recorded_data,
     to_go_on_with,
     told_how_to_go_on,
     write_config,
-    write_environment,
 )
 from hybridq_backends.utils.lock import locked
 
