@@ -34,6 +34,7 @@ from hybridq.utils.memory import keep_freed_memory
 from hybridq.utils.outside import outside_cause, space_error
 from hybridq.utils.pseudonyms import forget_names
 from hybridq_backends.utils.by_name import by_name
+from hybridq_backends.utils.suggest import nearest
 
 DISTRIBUTION = "hybridq-med"
 EXIT_FAILED = 1
@@ -236,7 +237,9 @@ def find_command(arguments: list[str]) -> tuple[str, Command, list[str]]:
         raise SystemExit(0)
     known = ", ".join(group or COMMANDS)
     got = " ".join(arguments[: 2 if group else 1])
-    raise InvalidValueError(f"Expected one of the commands {known}, got {got!r}: see --help.")
+    near = nearest(got, group or [*COMMANDS, *{name.split()[0] for name in COMMANDS}])
+    remedy = f"did you mean `{near}`?" if near else "see --help."
+    raise InvalidValueError(f"Expected one of the commands {known}, got {got!r}: {remedy}")
 
 
 def parse(name: str, model: type[config.Config], arguments: list[str]) -> config.Config:

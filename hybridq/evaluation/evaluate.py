@@ -245,11 +245,24 @@ def _evaluate(
 
 
 def limited_split(data: ImageData, split: str, limit: int | None, *, seed: int) -> ImageSplit:
-    """A split, or so many images of it, drawn stratified."""
+    """A split, or exactly so many of its images.
+
+    They are spread over the classes as the split is, with one of each class at the least where
+    there are as many.
+    """
     whole = data.splits[split]
     if limit is None or limit >= len(whole):
         return whole
-    return labelled_subset(data, split, limit / len(whole), seed=seed)
+    order = np.random.default_rng(seed).permutation(len(whole))
+    labels = whole.labels[order] if whole.labels.ndim == 1 else np.zeros(len(whole))
+    classes, sizes = np.unique(labels, return_counts=True)
+    least = np.ones_like(sizes) if limit >= len(classes) else np.zeros_like(sizes)
+    shares = (limit - least.sum()) * (sizes - least) / max(1, len(whole) - least.sum())
+    counts = least + shares.astype(int)
+    rest = np.argsort(-(shares % 1), kind="stable")[: limit - counts.sum()]
+    counts[rest] += 1
+    chosen = [order[labels == one][:count] for one, count in zip(classes, counts, strict=True)]
+    return whole.take(np.sort(np.concatenate(chosen)))
 
 
 def threshold_for(data: ImageData, on_val: Floats) -> float:

@@ -176,7 +176,9 @@ ENTANGLEMENTS: dict[str, Entangler] = {
     "ring": _ring,
     "full": _full,
     "none": _none,
+    "circular": _ring,
 }
+"""`circular` is Qiskit's word for `ring`."""
 
 ENCODINGS: dict[str, Encoding] = {
     "angle": Encoding(_angle),

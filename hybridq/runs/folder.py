@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -143,6 +144,12 @@ def to_go_on_with(folder: Path | None, *, is_new: bool) -> Iterator[None]:
         raise
 
 
+def tell_if_finished(folder: Path) -> None:
+    """Say of a run that is gone on with that nothing is left to do, if that is so."""
+    if (folder / "result.json").is_file():
+        logger.info("%s is finished: nothing is left to compute", folder)
+
+
 @contextmanager
 def told_how_to_go_on(folder: Path, command: str) -> Iterator[None]:
     """Inside, what ends the command early is told the command that goes on, in the log too.
@@ -151,19 +158,20 @@ def told_how_to_go_on(folder: Path, command: str) -> Iterator[None]:
         folder: Of the run or study.
         command: That has `--resume`.
     """
+    place = quote(str(folder))
     try:
         yield
     except HybridqError as error:
         if isinstance(error, UnavailableError) and (folder / "config.json").is_file():
-            logger.warning("`hybridq %s --resume %s` goes on with this one", command, folder)
+            logger.warning("`hybridq %s --resume %s` goes on with this one", command, place)
         raise
     except (Exception, KeyboardInterrupt) as error:
         if not (folder / "config.json").is_file():
             raise
         if isinstance(error, KeyboardInterrupt):
-            logger.warning("interrupted: go on with `hybridq %s --resume %s`", command, folder)
+            logger.warning("interrupted: go on with `hybridq %s --resume %s`", command, place)
         else:
-            error.add_note(f"`hybridq {command} --resume {folder}` goes on with this one")
+            error.add_note(f"`hybridq {command} --resume {place}` goes on with this one")
         raise
 
 
@@ -232,7 +240,7 @@ def check_finished(folder: Path) -> None:
         if model is None or (fields and fields <= model.model_fields.keys()):
             raise MissingFileError(
                 f"Expected a finished run, got {str(folder)!r}, without result.json: go on with "
-                f"`hybridq {command} --resume {folder}`."
+                f"`hybridq {command} --resume {quote(str(folder))}`."
             )
 
 

@@ -9,6 +9,7 @@ import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EarlyStopping
@@ -208,7 +209,7 @@ def _train(
                 "kept epoch %d: validation AUC %.4f; figures: hybridq evaluate %s",
                 keeper.kept["epoch"] + 1,
                 keeper.kept["val_auc"],
-                folder,
+                quote(str(folder)),
             )
     return shared_folder(trainer, folder)
 

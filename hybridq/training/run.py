@@ -19,6 +19,7 @@ from hybridq.runs.folder import (
     TRAINING_LOCK,
     create_run,
     log_to_file,
+    tell_if_finished,
     to_go_on_with,
     told_how_to_go_on,
     write_config,
@@ -90,4 +91,5 @@ def training_run(
         else:
             check_same_images(recorded_data(folder), data, folder)
             note_resumption(folder)
+            tell_if_finished(folder)
         yield folder

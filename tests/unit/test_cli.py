@@ -883,3 +883,20 @@ def test_a_saved_encoder_is_an_encoder(run, tmp_path):
         "finetune", "--data", PHANTOM, "--encoder", path, "--head", "linear", "--epochs", 1
     )
     assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["finetun"], "finetune"),
+        (["evalute", "run"], "evaluate"),
+        (["study", "ablaton"], "ablation"),
+        (["backends", "lst"], "backends list"),
+        (["backend", "list"], "backends"),
+    ],
+)
+def test_a_mistyped_command_is_guessed(capsys, words, meant):
+    assert cli.main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "did you mean" in line
+    assert line.rstrip("?`'").endswith(meant)

@@ -69,7 +69,7 @@ def test_a_second_process_is_refused_while_one_trains(begun, tree, capsys):
     assert epochs(begun) == [0, 1, 2, 3]
 
 
-def test_a_new_run_is_held_as_well(tmp_path, monkeypatch):
+def test_a_new_run_is_held_as_well(tmp_path, caplog):
     """From its first file to its result."""
     seen = []
 
@@ -89,7 +89,9 @@ def test_a_new_run_is_held_as_well(tmp_path, monkeypatch):
     )
     run = finetune(config, callbacks=[Tries()])
     assert seen == [run]
-    finetune(FinetuneConfig(resume=run))  # and let go of at the end
+    with caplog.at_level("INFO", "hybridq"):
+        finetune(FinetuneConfig(resume=run))  # and let go of at the end
+    assert f"{run} is finished: nothing is left to compute" in caplog.text
 
 
 def test_a_killed_process_holds_nothing(begun):

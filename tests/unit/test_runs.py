@@ -242,3 +242,14 @@ def test_only_what_can_be_resumed_is_unfinished(tmp_path):
 def test_result_of_an_unfinished_run(tmp_path):
     with pytest.raises(MissingFileError, match="--resume"):
         runs.read_result(tmp_path)
+
+
+def test_a_path_with_a_space_can_be_copied(tmp_path, caplog):
+    folder = tmp_path / "my runs"
+    folder.mkdir()
+    runs.write_config(folder, FinetuneConfig())
+    with pytest.raises(KeyboardInterrupt), runs.told_how_to_go_on(folder, "finetune"):
+        raise KeyboardInterrupt
+    assert f"`hybridq finetune --resume '{folder}'`" in caplog.text
+    with pytest.raises(MissingFileError, match=f"--resume '{folder}'"):
+        runs.check_finished(folder)

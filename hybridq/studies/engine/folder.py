@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from hybridq.config.base import Config
@@ -17,6 +18,7 @@ from hybridq.runs.folder import (
     STUDY_LOCK,
     create_run,
     log_to_file,
+    tell_if_finished,
     to_go_on_with,
     told_how_to_go_on,
     write_config,
@@ -65,6 +67,7 @@ def study_folder(
             _check_same_study(folder, kind)
             check_same_images(recorded_data(folder), data, folder)
             note_resumption(folder)
+            tell_if_finished(folder)
         logger.info("study folder %s", folder)
         yield folder
 
@@ -79,5 +82,5 @@ def _check_same_study(folder: Path, kind: str) -> None:
     if begun != kind:
         raise InvalidValueError(
             f"Expected the folder of a study {kind}, got one of a study {begun}: go on with "
-            f"`hybridq study {begun} --resume {folder}`."
+            f"`hybridq study {begun} --resume {quote(str(folder))}`."
         )

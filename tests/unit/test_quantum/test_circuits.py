@@ -50,6 +50,7 @@ def test_parameters_are_exactly_inputs_and_weights(encoding, ansatz, entanglemen
         ("linear", 4, [(0, 1), (1, 2), (2, 3)]),
         ("ring", 4, [(0, 1), (1, 2), (2, 3), (3, 0)]),
         ("ring", 2, [(0, 1)]),
+        ("circular", 4, [(0, 1), (1, 2), (2, 3), (3, 0)]),
         ("ring", 1, []),
         ("full", 3, [(0, 1), (0, 2), (1, 2)]),
         ("none", 4, []),
@@ -130,7 +131,7 @@ def test_z_observables_are_little_endian():
         ({"num_layers": 0}, ["`num_layers`", "got 0"]),
         ({"ansatz": "real_amplitude"}, ["ansatz", "did you mean 'real_amplitudes'?"]),
         ({"encoding": "zzz"}, ["encoding", "did you mean 'zz'?"]),
-        ({"entanglement": "circular"}, ["entanglement", "linear, ring, full, none"]),
+        ({"entanglement": "brickwork"}, ["entanglement", "linear, ring, full, none"]),
     ],
 )
 def test_errors_are_one_line_with_a_remedy(kwargs, words):

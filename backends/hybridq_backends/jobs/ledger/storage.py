@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 
 from hybridq_backends.errors import InvalidValueError, MissingFileError
 from hybridq_backends.jobs.ledger.rows import check_rows
@@ -170,7 +171,8 @@ def check_there(folder: Path) -> None:
 
 def rebuilds(folder: Path) -> str:
     """What to do about a ledger that is lost or damaged."""
-    return f"`hybridq jobs recover {folder}` rebuilds it from the service and the other files"
+    command = f"hybridq jobs recover {quote(str(folder))}"
+    return f"`{command}` rebuilds it from the service and the other files"
 
 
 def _check(connection: sqlite3.Connection, folder: Path) -> None:
