@@ -26,7 +26,7 @@ from hybridq.report.sources.naming import study_model_name
 from hybridq.report.sources.predictions import Arm, Facet
 from hybridq.report.sources.sources import Source, Sources
 from hybridq.studies.ablation.tables import prediction_key
-from hybridq.studies.plots.summary import SeedInterval
+from hybridq.studies.summary import SeedInterval
 
 Row = dict[str, Any]
 Floats = NDArray[np.float64]

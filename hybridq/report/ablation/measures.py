@@ -13,7 +13,7 @@ from hybridq.report.page.elements import Cell
 from hybridq.report.sources.predictions import Arm, Facet
 from hybridq.report.sources.sources import Source
 from hybridq.studies.ablation.verdicts import auc_interval
-from hybridq.studies.plots.summary import SeedInterval, seed_interval
+from hybridq.studies.summary import SeedInterval, seed_interval
 
 FIGURES = {
     "auc": "AUC",

@@ -10,7 +10,7 @@ from hybridq.report.ablation.files import Ablation, Row, measure
 from hybridq.report.ablation.measures import FIGURES, Measure, number, over_seeds
 from hybridq.report.page.elements import Cell, Part, Table, Text
 from hybridq.report.sources.naming import study_model_name
-from hybridq.studies.plots.summary import seed_interval
+from hybridq.studies.summary import seed_interval
 from hybridq.utils.text import counted, percent
 
 OPERATING = ("sensitivity", "specificity")

@@ -14,7 +14,7 @@ from hybridq.report.page.elements import Cell, Figure, Fold, Heading, Part, Sect
 from hybridq.report.page.plots import Line, plot_lines
 from hybridq.report.page.svg import draw
 from hybridq.report.sources.sources import Source, Sources
-from hybridq.studies.plots.summary import SeedInterval
+from hybridq.studies.summary import SeedInterval
 from hybridq.utils.text import counted
 
 SHOWN = {

@@ -18,7 +18,7 @@ from hybridq.records.studies import (
     NoiseSummaryRow,
     StageRow,
 )
-from hybridq.studies.plots.summary import MERITS, PAIRED, summarise
+from hybridq.studies.summary import MERITS, PAIRED, summarise
 from hybridq.utils.files import read_text
 
 SETTING = ("device", "noise_scale", "shots", "mitigation")

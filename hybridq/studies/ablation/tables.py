@@ -22,7 +22,7 @@ from hybridq.records.studies import ABLATION_REMEDY, AblationSummaryRow, Compari
 from hybridq.runs.folder import read_result
 from hybridq.studies.ablation.choice import Choice
 from hybridq.studies.ablation.verdicts import auc_interval
-from hybridq.studies.plots.summary import seed_interval
+from hybridq.studies.summary import seed_interval
 from hybridq.utils.files import atomic_path, write_csv
 from hybridq.utils.text import counted, percent
 

@@ -13,7 +13,7 @@ from hybridq.studies.plots.flips import draw_flips
 from hybridq.studies.plots.heat_maps import HEAT, draw_mitigation
 from hybridq.studies.plots.lines import draw_margin, draw_scale, draw_shots
 from hybridq.studies.plots.parts import LABELS, defined, save_picture, where_text
-from hybridq.studies.plots.summary import MARGINS, Row, shots_order
+from hybridq.studies.summary import MARGINS, Row, shots_order
 
 if TYPE_CHECKING:
     pass

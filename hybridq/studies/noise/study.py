@@ -27,7 +27,7 @@ from hybridq.studies.engine.pool import run_units
 from hybridq.studies.noise.grid import Grid, Pair, pair_with_controls, read_grid
 from hybridq.studies.noise.plots import save_noise_figures
 from hybridq.studies.noise.unit import Unit, check_devices, measure, study_data
-from hybridq.studies.plots.summary import flip_table, summarise
+from hybridq.studies.summary import flip_table, summarise
 from hybridq.utils.files import (
     append_jsonl,
     read_jsonl,

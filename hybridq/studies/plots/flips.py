@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.studies.plots.summary import flip_shares
+from hybridq.studies.summary import flip_shares
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure

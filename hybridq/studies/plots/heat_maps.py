@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybridq.studies.plots.parts import LABELS, defined, intervals_by, shots_text, where_text
-from hybridq.studies.plots.summary import PAIRED, Row, SeedInterval, mitigation_order, seed_interval
+from hybridq.studies.summary import PAIRED, Row, SeedInterval, mitigation_order, seed_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridq.studies.plots.parts import LABELS, defined, intervals_by, shots_text, where_text
-from hybridq.studies.plots.summary import MARGINS, PAIRED, Row, SeedInterval, seed_interval
+from hybridq.studies.summary import MARGINS, PAIRED, Row, SeedInterval, seed_interval
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hybridq.studies.plots.summary import Row, SeedInterval, seed_interval
+from hybridq.studies.summary import Row, SeedInterval, seed_interval
 from hybridq.utils.files import atomic_path
 
 LABELS = {

@@ -12,7 +12,7 @@ from hybridq.evaluation.statistics import auc_covariance
 from hybridq.report.ablation.measures import Measure, evaluated, over_seeds
 from hybridq.report.sources.predictions import evaluation_facets
 from hybridq.report.sources.recipes import source_names
-from hybridq.studies.plots.summary import SeedInterval
+from hybridq.studies.summary import SeedInterval
 
 
 def arm_of(make_source, make_evaluation, seeds):

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from hybridq.studies.noise.plots import save_noise_figures
-from hybridq.studies.plots.summary import PAIRED
+from hybridq.studies.summary import PAIRED
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from hybridq.studies.plots.summary import MERITS, PAIRED, flip_shares, flip_table, summarise
+from hybridq.studies.summary import MERITS, PAIRED, flip_shares, flip_table, summarise
 
 VALUES = [0.81, 0.86, 0.79, 0.90]
 
