@@ -84,7 +84,7 @@ class Kept(Record):
     """The epoch whose model was kept."""
 
     epoch: float
-    val_auc: float
+    val_auc: float | None
     val_loss: float
 
 

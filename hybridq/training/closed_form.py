@@ -10,9 +10,8 @@ import torch
 from hybridq.config import FinetuneConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, save_model
-from hybridq.models.classifier import HybridClassifier, probabilities
+from hybridq.models.classifier import HybridClassifier
 from hybridq.models.heads import is_fitted
-from hybridq.training.criteria import validation_auc
 from hybridq.training.objectives.supervised import Supervised
 from hybridq.utils.files import write_jsonl
 
@@ -33,7 +32,7 @@ def check_fitted(config: FinetuneConfig, model: HybridClassifier) -> None:
 
 
 @torch.no_grad()
-def fit_head(objective: Supervised, folder: Path, spec: ModelSpec) -> dict[str, float]:
+def fit_head(objective: Supervised, folder: Path, spec: ModelSpec) -> dict[str, float | None]:
     """Fit the head on the labelled features, and keep the model and its figures on validation.
 
     Args:
@@ -48,11 +47,10 @@ def fit_head(objective: Supervised, folder: Path, spec: ModelSpec) -> dict[str, 
     head = objective.model.head.eval()
     head.fit(objective.train_inputs, objective.train_labels)  # type: ignore[operator]
     logits = torch.cat([head(part) for part in torch.split(objective.val_inputs, BATCH)])
-    scores = probabilities(logits.double(), multilabel=objective.multilabel)
-    objective.val_auc.update(scores[:, 1] if objective.binary else scores, objective.val_labels)
-    kept = {
+    objective.val_auc.update(logits, objective.val_labels)
+    kept: dict[str, float | None] = {
         "epoch": 0.0,
-        "val_auc": float(validation_auc(objective.val_auc, objective.val_labels)),
+        "val_auc": objective.val_auc.compute(),
         "val_loss": float(objective.criterion(logits.float(), objective.val_labels)),
     }
     save_model(folder / "model", objective.model, spec)

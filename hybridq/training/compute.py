@@ -156,5 +156,3 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
     warnings.filterwarnings("ignore", message=".*module\\(s\\) in eval mode.*")
     warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
-    # The command itself says that a class is missing from validation.
-    warnings.filterwarnings("ignore", message=r".*No (positive|negative) samples in targets.*")

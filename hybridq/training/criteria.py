@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hybridq.data import ImageData
+from hybridq.models.classifier import probabilities
+from hybridq.utils.auc import auc
 
 
 def loss_function(labels: Tensor, num_classes: int, *, weighted: bool) -> nn.Module:
@@ -38,39 +41,30 @@ class _FloatLabels(nn.Module):
         return value
 
 
-def auc_metric(data: ImageData) -> Any:
-    """AUC of the second of two classes, else of each class or label, on what one rank has seen."""
-    from torchmetrics.classification import BinaryAUROC, MulticlassAUROC, MultilabelAUROC
-
-    if data.task == "multilabel":
-        return MultilabelAUROC(data.num_classes, average="none", sync_on_compute=False)
-    if data.num_classes == 2:
-        return BinaryAUROC(sync_on_compute=False)
-    return MulticlassAUROC(data.num_classes, average="none", sync_on_compute=False)
+def has_auc(labels: NDArray[np.int64], num_classes: int) -> bool:
+    """Whether an AUC can be computed from images with these labels."""
+    return not math.isnan(auc(labels, np.zeros((len(labels), num_classes))))
 
 
-def defined_aucs(labels: Tensor, count: int) -> Tensor:
-    """Which of `count` AUCs have images on both sides: of each class or label, or of two classes.
-
-    Their mean is what `hybridq.evaluation.metrics.scores.auc` gives.
-    """
-    if labels.ndim == 2:
-        positive = labels.sum(dim=0)
-    elif count == 1:
-        positive = labels.sum().reshape(1)
-    else:
-        positive = torch.bincount(labels, minlength=count)
-    return (positive > 0) & (positive < len(labels))
-
-
-def validation_auc(metric: Any, labels: Tensor) -> Tensor:
-    """The mean of the defined AUCs that a metric has gathered, 0 where there is none; it is reset.
+class ValidationAuc:
+    """The AUC of a split whose scores come batch by batch, as `hybridq evaluate` computes it.
 
     Args:
-        metric: Of `auc_metric`, updated with the whole split.
-        labels: Of the split.
+        multilabel: Whether an image can have several labels.
     """
-    values: Tensor = metric.compute().float().reshape(-1)
-    metric.reset()
-    defined = defined_aucs(labels, values.numel())
-    return values[defined].mean() if defined.any() else values.new_zeros(())
+
+    def __init__(self, *, multilabel: bool) -> None:
+        self.multilabel = multilabel
+        self._parts: list[tuple[Tensor, Tensor]] = []
+
+    def update(self, logits: Tensor, labels: Tensor) -> None:
+        """Take in the logits of a batch, `(batch, num_classes)`, and its labels."""
+        probs = probabilities(logits.detach().cpu().double(), multilabel=self.multilabel)
+        self._parts.append((labels.cpu(), probs))
+
+    def compute(self) -> float | None:
+        """Compute the mean over the classes that have an AUC, None without any, and start again."""
+        labels, probs = (torch.cat(parts).numpy() for parts in zip(*self._parts, strict=True))
+        self._parts.clear()
+        value = auc(labels, probs)
+        return None if math.isnan(value) else value

@@ -36,6 +36,7 @@ from hybridq.training.callbacks.on_hardware import (
 )
 from hybridq.training.closed_form import check_fitted, fit_head
 from hybridq.training.compute import check_compute, check_training_memory
+from hybridq.training.criteria import has_auc
 from hybridq.training.engine import EngineNote, open_for_training
 from hybridq.training.fit import Plan, fit, make_trainer
 from hybridq.training.initial import initial_model
@@ -162,11 +163,13 @@ def _train(
         stages = curriculum_for(config, model, backend)
         is_begun = resume is not None
         of_jobs = prepare_training(config, model, backend, writable, is_begun=is_begun)
+        is_ranked = has_auc(data.splits["val"].labels, data.num_classes)
         callbacks: list[Callback] = [keeper, MetricsFile(writable)]
         callbacks += of_jobs if stages is None else [stages, *of_jobs]
         if config.patience:
             readings = math.ceil(config.patience / config.val_every)
-            callbacks.append(EarlyStopping("val_auc", mode="max", patience=readings))
+            watched = ("val_auc", "max") if is_ranked else ("val_loss", "min")
+            callbacks.append(EarlyStopping(watched[0], mode=watched[1], patience=readings))
         plan = Plan(
             config.epochs,
             compute=config.compute,
@@ -181,7 +184,7 @@ def _train(
         if note is not None:
             note.log()
         if lacking := listed(absent_classes(data, "val")):
-            told = "told as 0" if data.num_classes == 2 else "left out of the mean"
+            told = "left out of the mean" if is_ranked else "the loss alone tells the best epoch"
             logger.warning("no %s in validation: its AUC is undefined, and %s", lacking, told)
         if is_fitted(model.head):
             trainer = make_trainer(plan)
@@ -205,10 +208,11 @@ def _train(
                 "hashes": hashes_of(folder),
             }
             write_json(folder / "result.json", result)
+            area = keeper.kept["val_auc"]
             logger.info(
-                "kept epoch %d: validation AUC %.4f; figures: hybridq evaluate %s",
-                keeper.kept["epoch"] + 1,
-                keeper.kept["val_auc"],
+                "kept epoch %d: validation AUC %s; figures: hybridq evaluate %s",
+                int(keeper.kept["epoch"] or 0) + 1,
+                "undefined" if area is None else f"{area:.4f}",
                 quote(str(folder)),
             )
     return shared_folder(trainer, folder)

@@ -67,6 +67,7 @@ class _Training(LightningModule):
     def __init__(self, objective: Objective) -> None:
         super().__init__()
         self.objective = objective
+        self.undefined: set[str] = set()  # figures of the last validation
 
     def setup(self, stage: str) -> None:
         if self.trainer.world_size > 1:
@@ -113,8 +114,12 @@ class _ValidatedTraining(_Training):
             self.log(f"val_{name}", value, on_epoch=True, sync_dist=True, batch_size=size)
 
     def on_validation_epoch_end(self) -> None:
+        self.undefined.clear()
         for name, value in self.objective.figures().items():
-            self.log(f"val_{name}", value)
+            if value is None:
+                self.undefined.add(f"val_{name}")
+            else:
+                self.log(f"val_{name}", value)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

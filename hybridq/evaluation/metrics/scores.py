@@ -10,42 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from hybridq.evaluation.metrics.resampled import CountedFigures
+from hybridq.utils.auc import auc as auc
+from hybridq.utils.auc import binary_auc as binary_auc
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 CALIBRATION_BINS = 15
-
-
-def binary_auc(positive: NDArray[np.bool_], scores: Floats) -> float:
-    """Area under the ROC curve by ranks (Mann-Whitney U), ties counted half; NaN if undefined."""
-    count = int(positive.sum())
-    rest = len(positive) - count
-    if count == 0 or rest == 0:
-        return float("nan")
-    ranks = rankdata(scores)
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * rest))
-
-
-def auc(labels: Ints, probs: Floats) -> float:
-    """AUC: of the second class if there are two, else the mean of one against the rest.
-
-    Args:
-        labels: `(count,)` classes, or `(count, num_classes)` of 0 and 1 for several labels.
-        probs: `(count, num_classes)`.
-    """
-    columns = range(probs.shape[1])
-    if labels.ndim == 2:
-        values = [binary_auc(labels[:, k] == 1, probs[:, k]) for k in columns]
-    elif probs.shape[1] == 2:
-        return binary_auc(labels == 1, probs[:, 1])
-    else:
-        values = [binary_auc(labels == k, probs[:, k]) for k in columns]
-    defined = [value for value in values if not np.isnan(value)]
-    return float(np.mean(defined)) if defined else float("nan")
 
 
 def accuracy(labels: Ints, predicted: Ints) -> float:

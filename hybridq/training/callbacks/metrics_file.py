@@ -51,7 +51,8 @@ class MetricsFile(Callback):
         check_finite("weights", pl_module.state_dict())
         if self.path is None:
             return
-        row: dict[str, Any] = {"epoch": trainer.current_epoch, **metrics}
+        undefined = dict.fromkeys(getattr(pl_module, "undefined", ()) if validated else ())
+        row: dict[str, Any] = {"epoch": trainer.current_epoch, **metrics, **undefined}
         row["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
         row["seconds"] = round(time.perf_counter() - self._started, 3)
         append_jsonl(self.path, row)

@@ -81,6 +81,9 @@ class Objective(nn.Module, ABC):
         """
         raise NotImplementedError
 
-    def figures(self) -> Mapping[str, Tensor]:
-        """Compute figures of the whole validation, after its last batch, logged as `val_NAME`."""
+    def figures(self) -> Mapping[str, Tensor | float | None]:
+        """Compute figures of the whole validation, after its last batch, logged as `val_NAME`.
+
+        One that is not defined for these images is None.
+        """
         return {}

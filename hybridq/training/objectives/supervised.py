@@ -12,10 +12,10 @@ from torch.utils.data import DataLoader
 
 from hybridq.config import FinetuneConfig
 from hybridq.data import ImageData, ImageSplit
-from hybridq.models.classifier import HybridClassifier, probabilities
+from hybridq.models.classifier import HybridClassifier
 from hybridq.models.ssl.augment import Augment
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
-from hybridq.training.criteria import auc_metric, loss_function, validation_auc
+from hybridq.training.criteria import ValidationAuc, loss_function
 from hybridq.training.objectives.objective import Objective, Step
 from hybridq.training.optimizer import decay_groups, head_groups, one_cycle
 from hybridq.training.seeding import derive_seed, step_generator
@@ -63,14 +63,13 @@ class Supervised(Objective):
             colour=train.images.shape[3] == 3,
         )
         self.multilabel = data.task == "multilabel"
-        self.binary = not self.multilabel and data.num_classes == 2
         self.train_labels = torch.from_numpy(train.labels)
         self.val_labels = torch.from_numpy(data.splits["val"].labels)
         self.val_inputs = self._inputs(data.splits["val"])
         self.train_inputs = self._inputs(train)
         usual = loss_function(self.train_labels, data.num_classes, weighted=config.class_weights)
         self.criterion = usual if criterion is None else criterion
-        self.val_auc = auc_metric(data)
+        self.val_auc = ValidationAuc(multilabel=self.multilabel)
         self._loader = loader
 
     def _inputs(self, split: ImageSplit) -> Tensor:
@@ -133,13 +132,12 @@ class Supervised(Objective):
             inputs = self.model.encoder.prepare(inputs)
         logits = self(inputs).float()
         loss = self.criterion(logits, labels)
-        scores = probabilities(logits.cpu().double(), multilabel=self.multilabel)
-        self.val_auc.update(scores[:, 1] if self.binary else scores, labels.cpu())
+        self.val_auc.update(logits, labels)
         return {"loss": loss}
 
-    def figures(self) -> Mapping[str, Tensor]:
+    def figures(self) -> Mapping[str, float | None]:
         """Compute the AUC of the whole split, which every process has."""
-        return {"auc": validation_auc(self.val_auc, self.val_labels)}
+        return {"auc": self.val_auc.compute()}
 
     def optimizer(self, steps: int, epochs: int) -> tuple[Optimizer, Any]:
         """Make AdamW in one cycle, with learning rates for encoder, head and its circuits."""
