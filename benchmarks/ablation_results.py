@@ -4,8 +4,8 @@
 
 copies the tables and pictures of a study to `docs/results/ablation/NAME-...`, and writes
 `docs/results/ablation/NAME.md`: mean test AUC with intervals over seeds and test images, a verdict
-for each question, and the command that makes the study. Then it makes the README's table from the
-summaries of all ablations there.
+for each question, and the command that makes the study. Then it makes the tables of README.md and
+docs/results.md from the summaries of all ablations there.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ HEADLINE = {
     "whole-simclr-mlp": "SimCLR fine-tuned, `mlp`",
     "whole-simclr-pqc": "SimCLR fine-tuned, `pqc`",
 }
-"""Models of the README's table, and what they are called there."""
+"""Models of the table in docs/results.md, and what they are called there."""
+README_MODELS = ("raw_pixels", "whole-scratch-mlp", "simclr-mlp", "simclr-pqc", "whole-simclr-pqc")
+README_FRACTIONS = (0.1, 1.0)
 TABLES = ("ablation", "summary", "comparisons", "search", "seconds")
 VERDICTS = {"better": "**better**", "worse": "**worse**"}
 
@@ -117,33 +120,44 @@ def commits(environment: dict[str, Any]) -> str:
     return f"{text} (gone on with at {', '.join(map(str, later))})" if later else text
 
 
-def update_readme() -> None:
-    """Put the mean AUC of the models of `HEADLINE` between the marks in README.md."""
-    from hybridq.utils.files import write_text
-
+def headline(models: Sequence[str], fractions: Sequence[float] | None = None) -> list[str]:
+    """Mean AUC of models of `HEADLINE` by data set and fraction, from the summaries."""
     found, columns = {}, []
     for name in TITLES:
         path = RESULTS / f"{name}-summary.csv"
         if not path.is_file():
             continue
         rows = [row for row in read_rows(path) if row["figure"] == "auc"]
-        fractions = sorted({row["labels"] for row in rows}, key=float)
-        columns += [(name, labels) for labels in fractions]
+        parts = sorted({row["labels"] for row in rows}, key=float)
+        parts = [part for part in parts if fractions is None or float(part) in fractions]
+        columns += [(name, part) for part in parts]
         found |= {(name, row["model"], row["labels"]): row for row in rows}
     lines = [
         "| | " + " | ".join(f"{TITLES[name]} {share(part)}" for name, part in columns) + " |",
         "|---" * (1 + len(columns)) + "|",
     ]
-    for model, title in HEADLINE.items():
-        cells = [cell(found.get((name, model, labels)), 2) for name, labels in columns]
+    for model in models:
+        cells = [cell(found.get((name, model, part)), 2) for name, part in columns]
         if set(cells) != {"-"}:
-            lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    path = ROOT / "README.md"
+            lines.append(f"| {HEADLINE[model]} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def put_table(path: Path, lines: list[str]) -> None:
+    """Put a table between the marks of a page."""
+    from hybridq.utils.files import write_text
+
     begin, end = "<!-- results:ablation -->\n", "<!-- /results -->"
     before, rest = path.read_text(encoding="utf-8").split(begin)
     _, after = rest.split(end, maxsplit=1)
     table = "\n".join(lines)
     write_text(path, f"{before}{begin}\n{table}\n\n{end}{after}")
+
+
+def update_pages() -> None:
+    """Make the tables of README.md and docs/results.md anew."""
+    put_table(ROOT / "README.md", headline(README_MODELS, README_FRACTIONS))
+    put_table(ROOT / "docs" / "results.md", headline(tuple(HEADLINE)))
 
 
 def study_options(config: dict[str, Any]) -> str:
@@ -216,7 +230,7 @@ def main() -> None:
         "",
     ]
     write_text(RESULTS / f"{args.name}.md", "\n".join(text))
-    update_readme()
+    update_pages()
     print("\n".join(text))
     print([picture.name for picture in pictures])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -20,17 +21,24 @@ author = "The hybridq authors"
 copyright = "the hybridq authors, Apache-2.0"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-# The pages in results are included by others, but for noise.md and ablation.md.
+extensions = [
+    "myst_nb",
+    "sphinx_design",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+# The generated tables in results are included by other pages; these five are pages themselves.
+PAGES = {"ablation.md", "bccd_cells.md", "breastmnist.md", "log.md", "noise.md"}
+RESULTS = Path(__file__).parent / "results"
 exclude_patterns = [
     "_build",
-    "results/[!an]*",
+    *(f"results/{path.name}" for path in RESULTS.glob("*.md") if path.name not in PAGES),
     "results/ablation/*",
-    "results/noisy*",
-    "results/noise_*",
     "results/noise/*",
 ]
 
+nb_execution_mode = "off"  # the notebooks are shown with the outputs they are stored with
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 suppress_warnings = ["myst.header"]  # generated tables may begin at any level of heading

@@ -19,7 +19,7 @@ def check_logger(name: str) -> None:
     if name == "tensorboard" and not (find_spec("tensorboard") or find_spec("tensorboardX")):
         raise UnavailableError(
             "Expected TensorBoard for --logger tensorboard, got none installed: install it with "
-            "`pip install 'hybridq-med[tensorboard]'`, or take --logger csv."
+            "`pip install tensorboard`, or take --logger csv."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -24,7 +25,9 @@ from hybridq_backends.specs.kinds import build_spec
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-GUIDES = [path for path in sorted((ROOT / "docs").glob("*.md")) if path.name != "results.md"]
+QUICKSTART = ROOT / "docs" / "quickstart.md"
+MAIN_JOB = ROOT / "docs" / "main_job.md"
+GUIDES = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [README, ROOT / "CONTRIBUTING.md", *GUIDES]
 
 LONG = {
@@ -76,9 +79,9 @@ def test_python_blocks_run(body, capsys):
     assert capsys.readouterr().out
 
 
-def test_readme_block_gives_the_same_weights_on_both_backends():
+def test_the_layer_has_the_same_weights_on_both_backends():
     space: dict = {"__name__": "block"}
-    exec(compile(blocks(README, "python")[0], "<block>", "exec"), space)
+    exec(compile(blocks(QUICKSTART, "python")[1], "<block>", "exec"), space)
     assert space["expvals"].shape == space["noisy_expvals"].shape == (8, 4)
     assert space["angles"].grad.abs().sum() > 0
     assert len(space["layer"].weight) == 12  # as its comment says
@@ -86,7 +89,7 @@ def test_readme_block_gives_the_same_weights_on_both_backends():
 
 
 def test_quickstart_block_counts_its_jobs_rightly():
-    body = blocks(ROOT / "docs" / "quickstart.md", "python")[0]
+    body = blocks(QUICKSTART, "python")[0]
     assert "ten jobs" in body
     space: dict = {"__name__": "block"}
     exec(compile(body, "<block>", "exec"), space)
@@ -94,8 +97,8 @@ def test_quickstart_block_counts_its_jobs_rightly():
 
 
 def write_images(folder: Path) -> None:
-    """Tiny images as the README's manifest lists them, by its own header."""
-    header = blocks(README, "text")[0].splitlines()[0]
+    """Tiny images as the manifest of the guide lists them, by its own header."""
+    header = blocks(MAIN_JOB, "text")[0].splitlines()[0]
     assert header == "path,label,group,split"
     (folder / "images").mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -108,7 +111,7 @@ def write_images(folder: Path) -> None:
     (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
 
 
-@pytest.mark.parametrize("page", [README, ROOT / "docs" / "data.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [MAIN_JOB, ROOT / "docs" / "data.md"], ids=lambda page: page.name)
 def test_the_manifest_that_is_shown_has_both_classes_in_each_split(page):
     rows = [line.split(",") for line in blocks(page, "text")[0].splitlines()[1:]]
     held = {(label, split) for _, label, _, split in rows}
@@ -128,12 +131,18 @@ def test_images_without_labels_are_pretrained_on_as_shown(capsys):
     assert json.loads((folder / "result.json").read_text())["images"] == 4
 
 
-def test_readme_commands_run(capsys):
+def test_the_readme_is_short():
+    assert len(README.read_text(encoding="utf-8").split()) <= 900
+    assert 8 <= len(commands(README)) <= 10
+
+
+@pytest.mark.parametrize("page", [README, MAIN_JOB], ids=lambda page: page.name)
+def test_commands_of_the_main_job_run(page, capsys):
     write_images(Path("my_images"))
     pixels = np.random.default_rng(1).integers(0, 256, (20, 24), dtype=np.uint8)
     variables: dict[str, str] = {}
-    lines = commands(README)
-    assert len(lines) >= 15
+    lines = commands(page)
+    assert len(lines) >= (8 if page == README else 15)
     for variable, written, comment in lines:
         arguments = [
             variables.get(word[1:], "missing-run") if word.startswith("$") else word
@@ -152,9 +161,12 @@ def test_readme_commands_run(capsys):
         if variable is not None:
             variables[variable] = captured.out.strip()
             assert Path(variables[variable], "result.json").is_file(), captured.out
-    rows = Path("predictions.csv").read_text().splitlines()
-    assert rows[0] == "path,predicted,prob_no lesion,prob_lesion"
-    assert len(rows) == 3
+        if arguments[0] == "predict":
+            out = Path("predictions.csv")
+            rows = (out.read_text() if out.is_file() else captured.out).splitlines()
+            assert rows[0] == "path,predicted,prob_no lesion,prob_lesion"
+            assert len(rows) == 1 + sum(word.endswith(".png") for word in arguments)
+    assert "predict" in [words[0] for _, words, _ in lines]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -187,6 +199,31 @@ def test_make_targets_and_files_that_are_named_exist():
             assert "NAME" in named or (ROOT / named).exists(), (page.name, named)
 
 
+def texts_of_the_code() -> list[str]:
+    """Every text of the packages, with `…` for what an f-string puts in."""
+    found = []
+    for path in [*ROOT.glob("hybridq/**/*.py"), *ROOT.glob("backends/**/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = [getattr(part, "value", None) for part in node.values]
+                found.append("".join(part if isinstance(part, str) else "…" for part in parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return found
+
+
+def test_messages_of_troubleshooting_are_those_of_the_code():
+    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    messages = [row.split("` |")[0] for row in re.findall(r"^\| `(.+)$", text, re.M)]
+    messages = [message for message in messages if "`, from " not in message.split(" | ")[0]]
+    assert len(messages) >= 30
+    texts = texts_of_the_code()
+    for message in messages:
+        assert len(message.replace("…", "")) > 20, message
+        pattern = re.compile(".*".join(map(re.escape, message.split("…"))))
+        assert any(map(pattern.search, texts)), message
+
+
 def test_every_name_is_in_the_docs():
     text = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
     for name in list_backends():
@@ -204,9 +241,10 @@ def test_every_name_is_in_the_docs():
 
 
 def test_results_have_their_places():
-    text = README.read_text(encoding="utf-8")
-    assert text.count("<!-- results:") == text.count("<!-- /results -->")
-    assert "<!-- results:ablation -->" in text
+    for page in (README, ROOT / "docs" / "results.md"):
+        text = page.read_text(encoding="utf-8")
+        assert text.count("<!-- results:") == text.count("<!-- /results -->")
+        assert "<!-- results:ablation -->" in text
     for name in ("breastmnist", "bccd_cells"):
         assert (ROOT / "docs" / "results" / f"{name}.md").is_file()
         assert f"results/{name}.md" in (ROOT / "docs" / "results.md").read_text()
@@ -214,7 +252,8 @@ def test_results_have_their_places():
 
 @pytest.mark.slow
 def test_documentation_builds_without_a_warning(tmp_path):
-    pytest.importorskip("furo")
+    for name in ("furo", "sphinx_design", "myst_nb"):
+        pytest.importorskip(name)
     options = ["-q", "-W", "--keep-going", "-b", "html", "-d", tmp_path / "trees"]
     result = subprocess.run(
         [sys.executable, "-m", "sphinx", *options, ROOT / "docs", tmp_path / "html"],
@@ -224,4 +263,4 @@ def test_documentation_builds_without_a_warning(tmp_path):
         text=True,
     )
     assert result.returncode == 0, result.stderr
-    assert (tmp_path / "html" / "api" / "backends.html").is_file()
+    assert (tmp_path / "html" / "api" / "hybridq_backends.html").is_file()

@@ -301,7 +301,7 @@ def embed(
         except ImportError as error:
             raise UnavailableError(
                 "Expected umap-learn for an embedding by 'umap', got none installed: "
-                "pip install 'hybridq-med[report]', or take 'tsne'."
+                "pip install umap-learn, or take 'tsne'."
             ) from error
         # The spectral start needs more images than that; one job, or the seed does not count.
         start = "spectral" if count > 15 else "random"

@@ -40,7 +40,7 @@ def timm_entry(name: str) -> EncoderEntry:
     except ImportError as error:
         raise UnavailableError(
             f"Expected timm for the encoder {name!r}, got none installed: install it with "
-            "`pip install 'hybridq-med[timm]'`."
+            "`pip install timm`."
         ) from error
     own = name.removeprefix(PREFIX)
     if not timm.is_model(own):

@@ -157,7 +157,7 @@ def _on_ray(
     if find_spec("ray") is None:
         raise UnavailableError(
             "Expected Ray for --ray, got none installed: install it with "
-            "`pip install 'hybridq-med[ray]'`."
+            "`pip install ray`."
         )
     _knock(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it reports to no one
