@@ -156,8 +156,7 @@ def _on_ray(
 ) -> Iterator[tuple[Unit, Result]]:
     if find_spec("ray") is None:
         raise UnavailableError(
-            "Expected Ray for --ray, got none installed: install it with "
-            "`pip install ray`."
+            "Expected Ray for --ray, got none installed: install it with `pip install ray`."
         )
     _knock(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it reports to no one
