@@ -37,16 +37,16 @@ SAME = 1e-6
 """Most by which a parameter value of the second pass may differ from the first, in radians."""
 
 Layouts = Callable[[QuantumCircuit], Sequence[int] | None]
-"""From a logical circuit to the physical qubit of each of its qubits; None leaves it open."""
+"""A function from a logical circuit to the physical qubit of each of its qubits, or None."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """All that was asked of one circuit.
+    """All the rows that were asked of one circuit.
 
     Attributes:
         circuit: The logical circuit.
-        prepared: The same, prepared on the backend behind.
+        prepared: The same circuit, prepared on the backend behind.
         rows: Parameter values in radians, (rows, num_parameters), in the order in which they were
             asked for.
     """
@@ -58,7 +58,7 @@ class Request:
 
 @dataclass
 class _Noted:
-    """What was asked of one circuit, and how much of it has been answered in this pass."""
+    """The rows asked of one circuit, and how many of them this pass has answered."""
 
     prepared: Prepared
     number: int
@@ -92,13 +92,13 @@ class Deferred:
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """What was asked for so far, one request for each circuit, in the order of first use."""
+        """The requests so far, one for each circuit, in the order of first use."""
         return tuple(
             Request(self._circuits[key], one.prepared, one.rows) for key, one in self._noted.items()
         )
 
     def answer(self, answers: Iterable[Expvals | FloatArray]) -> None:
-        """Take the answers that the next pass gets, in the order of `requests`.
+        """Take the answers for the next pass, in the order of `requests`.
 
         Args:
             answers: For each request its expectation values, (rows, num_observables), with or
@@ -127,7 +127,13 @@ class Deferred:
         *,
         initial_layout: Sequence[int] | None = None,
     ) -> Prepared:
-        """Compile a circuit for the backend behind, as `Executable.prepare` does."""
+        """Compile a circuit for the backend behind, as `Executable.prepare` does.
+
+        Args:
+            circuit: A logical circuit without measurements in the middle.
+            observables: Hermitian operators on the logical qubits.
+            initial_layout: A physical qubit for each logical one; None takes that of `layouts`.
+        """
         if initial_layout is None and self._layouts is not None:
             initial_layout = self._layouts(circuit)
         prepared = self._executable.prepare(circuit, observables, initial_layout=initial_layout)
@@ -138,6 +144,11 @@ class Deferred:
         self, prepared: Prepared, parameter_values: npt.ArrayLike, *, seed: int | None = None
     ) -> Expvals:
         """Note a batch and answer with zeros, or give back its answer.
+
+        Args:
+            prepared: The circuit, from `prepare`.
+            parameter_values: Parameter values in radians, (batch, num_parameters).
+            seed: Accepted and ignored: nothing is sampled here.
 
         Raises:
             InvalidValueError: If the batch is not the one that was noted at this place.
@@ -162,7 +173,7 @@ class Deferred:
 
     @property
     def spec(self) -> Spec | None:
-        """What the backend behind was opened from."""
+        """The spec that the backend behind was opened from."""
         return self._executable.spec
 
     @property
@@ -182,7 +193,7 @@ class Deferred:
 
     @property
     def takes_jobs(self) -> bool:
-        """Never: derivatives are not asked for."""
+        """False: no derivatives are asked for."""
         return False
 
     @property
@@ -197,7 +208,7 @@ class Deferred:
 
     @property
     def is_local(self) -> bool:
-        """Never copied or pickled with a model: what was noted belongs to one place."""
+        """False: the noted requests belong to one object, which is not copied or pickled."""
         return False
 
     def describe(self) -> dict[str, Any]:

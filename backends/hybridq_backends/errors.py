@@ -1,6 +1,6 @@
 """The errors of hybridq: one base class, each subclass also its builtin counterpart.
 
-They live in `backends`, the package that imports nothing of the project, and are
+They live in this package, which imports nothing of `hybridq`, and are
 re-exported by `hybridq.errors`. A message says what was expected, what was given, and
 the remedy, in one line: the command line prints it as it is and exits with code 2.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class HybridqError(Exception):
-    """What the user gave cannot be used; the message is one line with a remedy."""
+    """The base of all errors that a user can mend; the message is one line with a remedy."""
 
 
 class InvalidValueError(HybridqError, ValueError):

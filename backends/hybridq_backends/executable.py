@@ -1,4 +1,4 @@
-"""The one thing the rest of the code sees of a backend."""
+"""The executable: the only face of a backend that the rest of the code sees."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class Executable:
         """Wrap an engine; use `open_backend` or `from_backend` instead.
 
         Args:
-            engine: What runs the circuits.
-            spec: What it was opened from, if anything.
-            profile: The name it was asked for by.
+            engine: The engine that runs the circuits.
+            spec: The spec that it was opened from, if there is one.
+            profile: The name under which it was opened.
         """
         self.spec = spec
         self.profile = profile
@@ -99,7 +99,7 @@ class Executable:
         *,
         initial_layout: Sequence[int] | None = None,
     ) -> Prepared:
-        """Compile a circuit and lay its observables out; what was prepared before is kept.
+        """Compile a circuit and lay its observables out; the result is kept for the next call.
 
         Args:
             circuit: A logical circuit without measurements in the middle.
@@ -187,13 +187,14 @@ class Executable:
         return self._engine.values(pub, seed)
 
     def keep_jobs(self, folder: Path, *, spent: float = 0.0) -> None:
-        """Keep the ledger of jobs in a folder, before the first job; nothing where none are posted.
+        """Keep the ledger of jobs in a folder; call it before the first job.
 
-        What is asked for again, row by row the same, by another process with the same folder is
-        answered by the jobs that were posted before, and `max_qpu_seconds` limits them together.
+        Backends that post no jobs keep nothing. If another process with the same folder asks for
+        the same rows again, the jobs that were posted before answer it, and `max_qpu_seconds`
+        limits all of them together.
 
         Args:
-            folder: Such as that of a run.
+            folder: The folder, such as that of a run.
             spent: QPU seconds of the budget that are used already.
         """
         self._engine.keep_jobs(folder, spent)
@@ -214,7 +215,7 @@ class Executable:
 
     @property
     def engine(self) -> str:
-        """Who computes: `aer`, `torch`, `ibm`, or `backend` for a ready one of another make."""
+        """What computes: `aer`, `torch`, `ibm`, or `backend` for any other Qiskit backend."""
         return self._engine.computed_by
 
     @property
@@ -224,9 +225,10 @@ class Executable:
 
     @property
     def rule(self) -> Callable[..., Any] | None:
-        """How torch computes values and derivatives; None where derivatives take shifted runs.
+        """The function with which torch computes values and derivatives, or None.
 
-        Called with a split circuit, observables and this executable; see `hybridq.quantum`.
+        It is None where derivatives take shifted runs. It is called with a split circuit,
+        observables and this executable; see `hybridq.quantum`.
         """
         return self._engine.rule
 
@@ -242,7 +244,7 @@ class Executable:
 
     @property
     def rounding(self) -> float:
-        """What exact values may be off by."""
+        """The rounding error that exact values may have."""
         return self._engine.rounding
 
     @property
@@ -279,7 +281,7 @@ class Executable:
         return self._engine.device_for(prepared.circuit)
 
     def simulated(self) -> Executable:
-        """The noise of the same device on Aer, exactly: what a device as calibrated would give.
+        """Open the noise of the same device on Aer, exactly: the device as it was calibrated.
 
         Raises:
             UnavailableError: If there is no device behind the backend.
@@ -342,7 +344,7 @@ class Executable:
         return f"Executable({self.profile!r}, num_qubits={self.num_qubits})"
 
     def __reduce__(self) -> tuple[Callable[..., Executable], tuple[Spec, str]]:
-        """Copy by opening the same spec anew, without what may be secret in it."""
+        """Copy by opening the same spec anew, without its secrets."""
         if self.spec is None or not self.is_local:
             raise TypeError(
                 f"Expected a simulator to copy or pickle, got {self.profile!r}: open it again."

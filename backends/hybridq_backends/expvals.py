@@ -1,4 +1,4 @@
-"""What a job of one broadcast PUB gives: expectation values and their standard errors."""
+"""The result of a job of one broadcast PUB: expectation values and their standard errors."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ def _readout_contrast(spec: Spec, target: Target | None, qubit: int) -> float:
 
 
 def _is_paid(executable: Executable) -> bool:
-    """Whether runs cost something, so that few are made."""
+    """Whether runs are paid for, so that few should be made."""
     return executable.spec is not None and executable.spec.is_paid
 
 
@@ -236,7 +236,7 @@ def ask_phase_noise(executable: Executable) -> Probe:
 
 
 def _coherence(executable: Executable, pairs: int) -> tuple[float, float]:
-    """Measure <X> of the control after pairs of cx that cancel, and what it may be off by."""
+    """Measure <X> of the control after pairs of cx that cancel, and its margin of error."""
     circuit = QuantumCircuit(2)
     circuit.h(0)
     return _after_pairs(executable, circuit, pairs, "IX")

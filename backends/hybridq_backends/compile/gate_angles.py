@@ -170,7 +170,7 @@ def _map_of(
 
 
 def _formula(expression: ParameterExpression) -> sympy.Expr:
-    """The expression in sympy, its numbers exact: lambdify would print them with 15 digits."""
+    """Write an expression in sympy with exact numbers: lambdify would print 15 digits of them."""
     formula = sympy.sympify(expression.sympify())
     exact = {number: sympy.Rational(float(number)) for number in formula.atoms(sympy.Float)}
     return formula.xreplace(exact)

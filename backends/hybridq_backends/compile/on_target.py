@@ -1,4 +1,4 @@
-"""Preparing a circuit for a device: compiled for the whole of it, narrowed, and checked."""
+"""Prepare a circuit for a device: compile it for the whole device, narrow it, and check it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def prepare_on_target(
         keep_numbers: Whether qubits keep their numbers, and only those above the last one in use
             are dropped; else only those in use are kept, and the circuit notes which they are.
         timed: Whether idle qubits get delays.
-        checked: Whether to refuse what the device would.
+        checked: Whether to refuse a circuit that the device would refuse.
 
     Raises:
         InvalidValueError: If the circuit cannot be mapped, or the device would refuse it.

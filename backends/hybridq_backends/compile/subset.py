@@ -1,4 +1,4 @@
-"""Cutting a device to the qubits in use.
+"""Cut a device to the qubits in use.
 
 Simulating, or measuring, all 133 qubits of a device for a circuit of four costs seconds a
 run and changes nothing: with the kept qubits in ascending order, the cut device gives the
@@ -47,7 +47,7 @@ class CutBackend(BackendV2):  # type: ignore[misc]
 
     @property
     def max_circuits(self) -> None:
-        """No limit on the circuits of a run."""
+        """None: the number of circuits in a run has no limit."""
         return None
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Compiling circuits to the instructions of a backend, observables laid out with them."""
+"""Compile circuits to the instructions of a backend, and lay the observables out with them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Prepared:
         qubits: The physical qubit behind each qubit of those circuits, ascending.
         layout: For each logical qubit, the qubit of those circuits where it ends.
         column: The observables as a column (O, 1), to broadcast against a batch.
-        made_for: What it was compiled for; other backends refuse it.
+        made_for: The backend that it was compiled for; other backends refuse it.
     """
 
     circuit: QuantumCircuit
@@ -62,17 +62,17 @@ class Prepared:
 
     @property
     def num_parameters(self) -> int:
-        """P, the logical parameters."""
+        """The number P of logical parameters."""
         return len(self.parameters)
 
     @property
     def num_angles(self) -> int:
-        """K, the parameterised gate angles of the ISA circuit."""
+        """The number K of parameterised gate angles of the ISA circuit."""
         return len(self.angles.offset)
 
     @property
     def num_observables(self) -> int:
-        """O, the observables."""
+        """The number O of observables."""
         return len(self.observables)
 
 
@@ -80,7 +80,7 @@ def clean_circuit(circuit: QuantumCircuit, num_qubits: int) -> QuantumCircuit:
     """Check a logical circuit and drop its final measurements.
 
     Args:
-        circuit: What the user gave.
+        circuit: The circuit that the user gave.
         num_qubits: The most qubits the backend takes.
 
     Returns:
@@ -153,6 +153,11 @@ def coerce_observables(
 def check_layout(layout: Sequence[int], num_logical: int, num_physical: int) -> tuple[int, ...]:
     """Check an initial layout: one distinct physical qubit for each logical one.
 
+    Args:
+        layout: A physical qubit for each logical one.
+        num_logical: The number of logical qubits.
+        num_physical: The number of physical qubits.
+
     Raises:
         InvalidValueError: If it is not.
     """
@@ -175,6 +180,13 @@ def compile_on_target(
     initial_layout: Sequence[int] | None,
 ) -> tuple[QuantumCircuit, tuple[int, ...]]:
     """Transpile for a device.
+
+    Args:
+        circuit: The logical circuit.
+        target: The target of the whole device.
+        optimization_level: Effort of the transpiler, from 0 to 3.
+        seed: Seed of the transpiler.
+        initial_layout: A physical qubit for each logical one; None leaves the choice open.
 
     Returns:
         The ISA circuit, as wide as the device, and the physical qubit where each logical
@@ -240,6 +252,12 @@ def compile_to_basis(
 ) -> QuantumCircuit:
     """Transpile to a set of gates, where every pair of qubits is connected.
 
+    Args:
+        circuit: The logical circuit.
+        basis: Names of the gates.
+        optimization_level: Effort of the transpiler, from 0 to 3.
+        seed: Seed of the transpiler.
+
     Raises:
         InvalidValueError: If the circuit cannot be translated.
     """
@@ -250,7 +268,7 @@ def compile_to_basis(
 
 
 def _transpiled(manager: object, circuit: QuantumCircuit) -> QuantumCircuit:
-    """Run a pass manager; its complaints become one line."""
+    """Run a pass manager, and turn its errors into one line."""
     try:
         return manager.run(circuit)  # type: ignore[attr-defined]
     except QiskitError as error:
@@ -342,7 +360,13 @@ def fingerprint(
     observables: Sequence[SparsePauliOp],
     initial_layout: Sequence[int] | None,
 ) -> str:
-    """Hash what `prepare` was asked for; equal parts give equal hashes."""
+    """Hash what `prepare` was asked for; equal parts give equal hashes.
+
+    Args:
+        circuit: The logical circuit.
+        observables: Operators on its qubits.
+        initial_layout: A physical qubit for each logical one, or None.
+    """
     buffer = io.BytesIO()
     qpy.dump(circuit, buffer)
     digest = hashlib.sha256(buffer.getvalue())
@@ -353,7 +377,7 @@ def fingerprint(
 
 
 def check_isa(circuit: QuantumCircuit, target: Target) -> None:
-    """Refuse a circuit that the device would.
+    """Refuse a circuit that the device would refuse.
 
     Raises:
         InvalidValueError: If an instruction is not in the target.

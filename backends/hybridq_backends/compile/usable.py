@@ -1,4 +1,4 @@
-"""Which qubits of a device can be worked with: turned into any state, and read."""
+"""Find the qubits of a device that can be turned into any state and read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calibrations of devices in files: saving one, and opening a device from it."""
+"""Save the calibration of a device in a file, and open a device from such a file."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PROPERTIES = {
 
 
 class SnapshotBackend(BackendV2):  # type: ignore[misc]
-    """A device as it was calibrated once: its target, configuration and properties."""
+    """A device as it was calibrated on one day: its target, configuration and properties."""
 
     def __init__(
         self, configuration: QasmBackendConfiguration, properties: BackendProperties
@@ -61,7 +61,7 @@ class SnapshotBackend(BackendV2):  # type: ignore[misc]
 
     @property
     def max_circuits(self) -> None:
-        """No limit on the circuits of a run."""
+        """None: the number of circuits in a run has no limit."""
         return None
 
     def configuration(self) -> QasmBackendConfiguration:
@@ -69,7 +69,7 @@ class SnapshotBackend(BackendV2):  # type: ignore[misc]
         return self._configuration
 
     def properties(self) -> BackendProperties:
-        """Get what was calibrated."""
+        """Get the calibrated values."""
         return self._properties
 
     @classmethod
@@ -180,7 +180,7 @@ def load_calibration(path: str | Path) -> SnapshotBackend:
 
 
 def _sound(content: dict[str, Any]) -> dict[str, Any]:
-    """Leave out measured values that cannot be: they are then unknown, as others may be."""
+    """Leave out measured values that are impossible; they then count as unknown."""
     properties = content["properties"]
     properties["qubits"] = [list(filter(is_measured, qubit)) for qubit in properties["qubits"]]
     for gate in properties["gates"]:

@@ -1,4 +1,4 @@
-"""What a file of a device's calibration holds, validated: one model for each part.
+"""The content of a calibration file, validated: one model for each part.
 
 Only what the package reads is described; anything else in the file is left as it is.
 """
@@ -25,23 +25,23 @@ from hybridq_backends.utils.names import field_name
 FORMAT = "device calibration"
 VERSION = 1
 MOST_QUBITS = 10_000
-"""Most qubits of a device."""
+"""The most qubits that a device may have."""
 MOST_SECONDS = 1e6
-"""Longest time of a gate or a relaxation, in seconds."""
+"""The longest time that a gate or a relaxation may take, in seconds."""
 
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "ps": 1e-12}
 _PROBABILITIES = {"gate_error", "readout_error", "prob_meas0_prep1", "prob_meas1_prep0"}
 
 
 def _printable(text: str) -> str:
-    """Refuse what no name is."""
+    """Refuse a text that cannot be a name."""
     if not text.isprintable():
         raise ValueError("Expected a name of printable characters")
     return text
 
 
 def _date(text: str) -> str:
-    """Refuse what is no time in ISO 8601."""
+    """Refuse a text that is not a time in ISO 8601."""
     datetime.fromisoformat(text)
     return text
 
@@ -54,7 +54,7 @@ _Number: TypeAlias = Annotated[StrictFloat | StrictInt, Field(ge=-1e30, le=1e30)
 
 
 class _Part(BaseModel):
-    """A part of the file, with more in it than is described."""
+    """A part of the file, which may hold more fields than are described here."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
@@ -63,15 +63,15 @@ class Measured(_Part):
     """A value that was measured, such as T1 of a qubit or the error of a gate."""
 
     name: _Name
-    """What it is."""
+    """Name of the value, such as T1 or gate_error."""
     unit: Annotated[StrictStr, Field(max_length=20)]
     """The unit of the value."""
     value: _Number
-    """Its value."""
+    """The measured value, in `unit`."""
 
     @model_validator(mode="after")
     def _can_be(self) -> Self:
-        """Refuse probabilities outside 0 to 1, and times that cannot be."""
+        """Refuse probabilities outside 0 to 1, and impossible times."""
         if self.name in _PROBABILITIES:
             if not 0.0 <= self.value <= 1.0:
                 raise ValueError(f"Expected {self.name} from 0 to 1, got {self.value:.6g}")
@@ -115,16 +115,16 @@ class _Configuration(_Part):
 
 
 class CalibrationFile(_Part):
-    """A whole file."""
+    """The content of a whole calibration file."""
 
     format: Literal["device calibration"]
-    """What the file is."""
+    """The mark that tells a calibration file from other JSON files."""
     version: Literal[1]
     """Version of the format."""
     configuration: _Configuration
-    """The device itself."""
+    """Gates, couplings and timing of the device."""
     properties: _Properties
-    """What was calibrated."""
+    """The calibrated values: errors, times, T1 and T2."""
 
     @model_validator(mode="after")
     def _of_one_device(self) -> Self:
@@ -157,7 +157,7 @@ def fault_of(content: Any) -> str | None:
 
 
 def is_measured(value: Any) -> bool:
-    """Whether a value that a device reports can be."""
+    """Whether a value that a device reports is possible."""
     try:
         Measured.model_validate(value)
     except ValidationError:

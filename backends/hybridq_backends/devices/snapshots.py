@@ -1,4 +1,4 @@
-"""Snapshots of devices: fake devices by name, saved calibrations by file."""
+"""Open snapshots of devices: fake devices by name, saved calibrations by file."""
 
 from __future__ import annotations
 

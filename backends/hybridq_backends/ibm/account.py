@@ -1,4 +1,4 @@
-"""The IBM Quantum account: opening its service, and finding a device with it."""
+"""Open the service of an IBM Quantum account, and find a device with it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def find_device(spec: IbmRuntime, service: QiskitRuntimeService | None = None) -
 
 
 def watch_posts(device: BackendV2) -> None:
-    """See to it that each job is posted to a device once.
+    """Make sure that each job is posted to a device only once.
 
     Raises:
         ServiceError: If IBM's client is another than the one that hybridq knows.
@@ -75,7 +75,7 @@ def watch_posts(device: BackendV2) -> None:
 def read_calibration(door: Door, device: BackendV2) -> None:
     """Read the properties of a device, and its target from them; the client then keeps both.
 
-    It would read them wherever they are first used, with no limit of time.
+    Otherwise it would read them wherever they are first used, with no limit of time.
 
     Raises:
         ServiceError: If they cannot be read, or there are none.
@@ -114,7 +114,7 @@ def open_mode(
 
 
 def _found(spec: IbmRuntime, service: QiskitRuntimeService) -> BackendV2:
-    """Look for a device, twice: the client finds none also where it could not ask.
+    """Look for a device, and look again: the client also finds none if it could not ask.
 
     Raises:
         QiskitBackendNotFoundError: If none takes jobs, or a request failed.
@@ -156,7 +156,7 @@ def _find(spec: IbmRuntime, service: QiskitRuntimeService) -> BackendV2 | None:
 
 
 def _listed(service: QiskitRuntimeService) -> set[str]:
-    """The names of the devices that the account's instances list."""
+    """List the names of the devices of all instances of the account."""
     infos = service._backends_info_per_instance.values()
     return {str(one["name"]) for info in infos for one in info if one.get("class") != "mock"}
 
@@ -165,7 +165,7 @@ def _list_again(service: QiskitRuntimeService) -> None:
     """Ask for the devices of each instance, if the client could not when it was opened.
 
     Raises:
-        Exception: What keeps all of them from being listed.
+        Exception: The cause, if no instance can be asked.
     """
     if service._backends_info_per_instance:
         return
@@ -184,7 +184,7 @@ def calibrated_device(spec: Spec) -> BackendV2:
         The device.
 
     Raises:
-        InvalidValueError: If the spec has no device, or names one there is not.
+        InvalidValueError: If the spec has no device, or names one that does not exist.
         UnavailableError: If it needs an account, and there is none.
     """
     if spec.snapshot is not None:

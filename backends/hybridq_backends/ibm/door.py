@@ -1,7 +1,7 @@
-"""The one door to IBM's service: each request with its limit of time, and in words what failed.
+"""The one door to IBM's service: it limits the time of each request, and explains failures.
 
-What the client logs goes through it, too: redacted, and only where nothing failed, since what did
-is told in one line.
+The messages that the client logs go through it, too. They are redacted, and shown only if nothing
+failed, since a failure is explained in one line.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from hybridq_backends.utils.secrets import HIDDEN, redact
 T = TypeVar("T")
 
 MOST_LEFT = 8
-"""Requests without an answer that are left behind, before no more are made."""
+"""The number of unanswered requests after which no more are made."""
 _CLIENT = "qiskit_ibm_runtime"
 _LIBRARIES = ("urllib3.connectionpool", "ibm-cloud-sdk-core")
 
 
 class Door:
-    """Asks the client, which by itself waits without a limit.
+    """A door to IBM's client, which by itself would wait without a limit.
 
     Attributes:
         answer_seconds: Seconds within which a request must be answered.
-        sent: What has become of requests that create something, in the last call that failed or
+        sent: The fate of the requests that create something, in the last call that failed or
             was interrupted.
     """
 
@@ -52,7 +52,7 @@ class Door:
         self._left: list[Errand[Any]] = []
 
     def ask(self, call: Callable[[], T], act: Act = Act.ASK) -> T:
-        """What a call of the client gives, within the time there is for an answer.
+        """Make a call of the client and return its answer, within the time for one answer.
 
         Raises:
             ServiceError: If it fails or takes too long; one line without secrets.
@@ -60,7 +60,7 @@ class Door:
         return self._ask(call, act, self.answer_seconds)
 
     def wait(self, call: Callable[[], T], act: Act) -> T:
-        """What a call gives that asks on as long as it takes; only each request has its limit.
+        """Make a call that may take any time; only each of its requests is limited.
 
         Raises:
             ServiceError: If it fails; one line without secrets.
@@ -93,7 +93,7 @@ class Door:
         return without_secrets(text, self._spec)
 
     def _tell(self, errand: Errand[Any]) -> None:
-        """Let what the client logged be seen, if nothing failed and no secret is named in it."""
+        """Show what the client logged, if nothing failed and it names no secret."""
         for record in errand.records if errand.last_failure is None else ():
             text = self._clean(record.getMessage())
             if HIDDEN not in text:
@@ -110,13 +110,13 @@ class Door:
 
 
 class _Quiet(logging.Filter):
-    """Keeps what is logged while the client is asked until it is known whether that failed.
+    """A filter that holds back the client's messages until it is known whether the call failed.
 
-    Who wants to see more than warnings of the client sees everything at once.
+    If the client's logger shows more than warnings, nothing is held back.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Take a record of an errand; redact any other."""
+        """Hold back a record of a call to the client; redact any other record."""
         errand = threading.current_thread()
         clean = errand.clean if isinstance(errand, Errand) else lambda text: redact(text, {})
         shows_all = logging.getLogger(_CLIENT).getEffectiveLevel() < logging.WARNING
@@ -133,7 +133,7 @@ _QUIET = _Quiet()
 
 
 def _keep_quiet() -> None:
-    """See to it that what the client and its libraries log passes the filter."""
+    """Send the messages of the client and its libraries through the filter."""
     for handler in logging.getLogger(_CLIENT).handlers:
         handler.addFilter(_QUIET)
     for name in _LIBRARIES:

@@ -1,4 +1,4 @@
-"""What an exception of IBM's client means: the trouble, and whether a job may have been posted."""
+"""Explain an exception of IBM's client: its cause, and whether a job may have been posted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from hybridq_backends.specs.ibm_runtime import IbmRuntime
 from hybridq_backends.utils.secrets import HIDDEN, redact
 
 LONGEST_WAIT = 600.0
-"""Seconds at most that are waited because a reply's Retry-After asks for it."""
+"""The longest wait that the Retry-After of a reply may ask for, in seconds."""
 
 _REMEDIES = {
     Trouble.RATE: "wait a minute; jobs are posted at most five times a minute.",
@@ -71,7 +71,7 @@ _LONGEST_TEXT = 600
 
 
 class Act(StrEnum):
-    """What the client is asked for; the value completes "Expected ... from IBM Quantum"."""
+    """The purpose of a call; the value completes "Expected ... from IBM Quantum"."""
 
     OPEN = "the account"
     ASK = "an answer"
@@ -83,7 +83,13 @@ class Act(StrEnum):
 def raise_explained(
     error: Exception, spec: IbmRuntime, act: Act = Act.ASK, *, sent: Sent = Sent.NOTHING
 ) -> NoReturn:
-    """Raise what `explain` makes of an exception, without a cause that quotes a secret.
+    """Raise the explanation of an exception, without a cause that quotes a secret.
+
+    Args:
+        error: The exception.
+        spec: The spec of the backend; its `service_options` may hold secrets.
+        act: The purpose of the call.
+        sent: The fate of the requests that create something.
 
     Raises:
         ServiceError: Always.
@@ -98,13 +104,13 @@ def raise_explained(
 def explain(
     error: BaseException, spec: IbmRuntime, act: Act = Act.ASK, *, sent: Sent = Sent.NOTHING
 ) -> ServiceError:
-    """Say what an exception means.
+    """Explain an exception of IBM's client in one line.
 
     Args:
-        error: What was raised.
-        spec: Whose `service_options` may hold secrets.
-        act: What the client was asked for.
-        sent: What has become of requests that create something.
+        error: The exception.
+        spec: The spec of the backend; its `service_options` may hold secrets.
+        act: The purpose of the call.
+        sent: The fate of the requests that create something.
     """
     chain = list(_chain(error))
     text = without_secrets(str(error), spec)
@@ -137,12 +143,12 @@ def explain(
 
 
 def without_secrets(text: str, spec: IbmRuntime) -> str:
-    """Redact what the options, the environment and the saved accounts hold."""
+    """Remove the secrets of the options, the environment and the saved accounts from a text."""
     return redact(text, spec.service_options, _saved_secrets(spec.service_options.get("filename")))
 
 
 class _Reading(threading.local):
-    """Whether this thread reads saved accounts, of which the client logs, to be redacted again."""
+    """Whether this thread reads saved accounts, while the messages of the client are redacted."""
 
     active = False
 
@@ -151,7 +157,7 @@ _READING = _Reading()
 
 
 def _saved_secrets(filename: str | None) -> list[object]:
-    """Tokens, instances and proxies of all saved accounts, where they can be read."""
+    """List the tokens, instances and proxies of all saved accounts that can be read."""
     if _READING.active:
         return []
     _READING.active = True
@@ -165,7 +171,7 @@ def _saved_secrets(filename: str | None) -> list[object]:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The exception, its causes and contexts, and what requests and urllib3 wrap in arguments."""
+    """Yield an exception, its causes and contexts, and those that its arguments wrap."""
     waiting: list[object] = [error]
     seen: set[int] = set()
     while waiting:
@@ -178,7 +184,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _status(chain: list[BaseException]) -> int | None:
-    """The HTTP status of the reply, if there was one."""
+    """Find the HTTP status of the reply, if there was one."""
     for one in chain:
         response = getattr(one, "response", None)
         if response is not None:
@@ -231,7 +237,7 @@ def _trouble(
 
 
 def _own_fault(error: BaseException, act: Act) -> Trouble:
-    """What is at fault where it is not the network: our own side, or a reply without sense."""
+    """Name what is at fault if it is not the network: the request, or a reply without sense."""
     if act is Act.OPEN:  # options that the client refuses
         is_option = isinstance(error, ValueError | HybridqError) or "keyword" in str(error)
         return Trouble.ACCOUNT if is_option else Trouble.NETWORK
@@ -247,7 +253,7 @@ def _is_of_a_device(chain: list[BaseException]) -> bool:
 
 
 def _retry_after(chain: list[BaseException]) -> float | None:
-    """Seconds in the reply's Retry-After, where it has one in seconds, up to a limit."""
+    """Read the seconds of the reply's Retry-After, up to a limit; None without one."""
     for one in chain:
         headers = getattr(getattr(one, "response", None), "headers", None) or {}
         value = str(headers.get("Retry-After", ""))

@@ -1,4 +1,4 @@
-"""How large a job is, as IBM's own client would make it, without posting it.
+"""Measure a job as IBM's own client would make it, without posting it.
 
 The client turns a PUB into a quantum program: randomised circuits, folded ones, and one
 circuit that calibrates the readout. Its own functions make that program and the body of the
@@ -26,9 +26,9 @@ from hybridq_backends.ibm.options import estimator_options
 from hybridq_backends.specs.ibm_runtime import IbmRuntime
 
 SECONDS_PER_JOB = 2.0
-"""What a job costs whatever is in it, in QPU seconds, as IBM documents it."""
+"""The fixed cost of a job, in QPU seconds, as IBM documents it."""
 SECONDS_PER_EXECUTION = 0.00035
-"""What one shot of one circuit costs, in QPU seconds, by IBM's quick estimate."""
+"""The cost of one shot of one circuit, in QPU seconds, by IBM's quick estimate."""
 
 _SESSION_ID = "0" * 36
 
@@ -43,9 +43,9 @@ class ProgramSize:
         shots_per_circuit: Shots of each of them, a count.
         body_bytes: Length of the body of POST /jobs, in bytes. Preparing the same job again
             differs by some: the client names its parameters, and folds gates, at random.
-        device_seconds: What the device itself takes for all executions, in seconds: each waits
-            for the device's delay between two and then lasts as long as its circuit. None where
-            the device does not tell both.
+        device_seconds: The time of all executions on the device, in seconds: for each the
+            device's delay between two executions and the duration of the circuit. None if the
+            device does not report both.
     """
 
     circuits: int
@@ -55,7 +55,7 @@ class ProgramSize:
 
     @property
     def executions(self) -> int:
-        """Shots the QPU runs, a count: circuits times shots of each."""
+        """The number of shots that the QPU runs: circuits times shots of each."""
         return self.circuits * self.shots_per_circuit
 
     @property
@@ -65,7 +65,7 @@ class ProgramSize:
 
     @property
     def qpu_seconds(self) -> float:
-        """The estimate of the job's usage, in seconds: 2 and the device's, or IBM's quick one."""
+        """The estimated usage in seconds: 2 plus `device_seconds`, or else `quick_seconds`."""
         if self.device_seconds is None:
             return self.quick_seconds
         return SECONDS_PER_JOB + self.device_seconds
@@ -78,7 +78,7 @@ def repetition_delay(device: BackendV2) -> float | None:
         device: A whole device; one that was cut has no configuration.
 
     Returns:
-        Its `default_rep_delay` in seconds; None where its configuration does not tell.
+        Its `default_rep_delay` in seconds; None if its configuration has none.
     """
     configuration = getattr(device, "configuration", None)
     found = configuration() if callable(configuration) else None
@@ -105,10 +105,10 @@ def program_size(
         angles: (batch, K), radians.
         spec: Shots, mitigation and mode.
         device: The device the job is for.
-        rep_delay: What it waits between two executions, in seconds: `repetition_delay`.
+        rep_delay: The delay between two executions, in seconds, from `repetition_delay`.
 
     Returns:
-        What the QPU would run, for how long, and the bytes that would be posted.
+        The circuits that the QPU would run, their time, and the bytes that would be posted.
     """
     # The client tags its boxes for local simulation only, and a posted body has no tags.
     program, options = prepare(

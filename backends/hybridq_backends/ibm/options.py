@@ -1,4 +1,4 @@
-"""Options of IBM's estimator: shots, mitigation, limits."""
+"""Translate a spec into the options of IBM's estimator: shots, mitigation, limits."""
 
 from __future__ import annotations
 

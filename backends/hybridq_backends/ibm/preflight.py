@@ -1,4 +1,4 @@
-"""What IBM's client does not check before it posts a job."""
+"""Check what IBM's client does not check before it posts a job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rehearsing IBM hardware on a fake device, and what both have in common.
+"""Rehearse IBM hardware on a fake device, and hold what both have in common.
 
 Both compile for the device's target, check the result against it, and run the client-side
 `executor_estimator.Estimator` with the same options. That estimator measures every qubit of
@@ -35,7 +35,7 @@ from hybridq_backends.utils.seeds import SeedSequenceCounter, precision_of
 
 
 class RuntimeEngine(Engine):
-    """What hardware and rehearsal share: circuits are compiled, checked and narrowed alike."""
+    """The base of hardware and rehearsal, which compile, check and narrow circuits alike."""
 
     computed_by = "ibm"
     takes_jobs = True
@@ -48,7 +48,7 @@ class RuntimeEngine(Engine):
         Args:
             spec: The spec.
             device: The whole device.
-            made_for: What circuits are compiled for.
+            made_for: The name of the backend that circuits are compiled for.
         """
         self.spec = spec
         self.device = device
@@ -67,7 +67,13 @@ class RuntimeEngine(Engine):
         observables: Sequence[SparsePauliOp],
         initial_layout: Sequence[int] | None,
     ) -> Prepared:
-        """Compile for the device, and refuse what it would."""
+        """Compile for the device, and refuse what the device would refuse.
+
+        Args:
+            circuit: A checked logical circuit.
+            observables: Operators on its qubits.
+            initial_layout: A physical qubit for each logical one; None leaves the choice open.
+        """
         return prepare_on_target(
             circuit,
             observables,

@@ -1,4 +1,4 @@
-"""Requests that are waited for only so long; what creates something is asked for once."""
+"""Limit the time of each request, and send a request that creates something only once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CONNECT_SECONDS = 5.0
 
 
 class Sent(Enum):
-    """What has become of the requests of a failed call that create something, a job or a session.
+    """The fate of those requests of a failed call that create a job or a session.
 
     `NOTHING` went out, all were `REFUSED` for certain, or it is `UNKNOWN` whether one was accepted.
     """
@@ -33,28 +33,28 @@ class Sent(Enum):
 
 
 class GivenUpError(Exception):
-    """Nobody waits for the answer any more: the request is not made."""
+    """A request is not made because nobody waits for its answer any more."""
 
 
 class Errand(threading.Thread, Generic[T]):
-    """A call of IBM's client in a thread of its own, left behind if the service hangs.
+    """A call of IBM's client in its own thread, which is abandoned if the service hangs.
 
-    The client gives its requests no limit of time. A thread cannot be stopped, but through a
-    watched client one that was left behind makes no more requests. What was under way then may
-    still arrive.
+    The client gives its requests no limit of time, and a thread cannot be stopped. But the
+    watched client lets an abandoned thread make no more requests. A request that was already on
+    its way may still arrive.
 
     Attributes:
-        sent: What has become of requests that create something, if the call fails.
-        last_failure: Why the last request that failed did, which the client may keep to itself.
-        records: What the client logged meanwhile.
-        clean: Takes the secrets out of a text.
+        sent: The fate of the requests that create something, if the call fails.
+        last_failure: Why the last failed request failed, which the client may not report.
+        records: The records that the client logged during the call.
+        clean: A function that takes the secrets out of a text.
     """
 
     def __init__(self, call: Callable[[], T]) -> None:
-        """Take what is to be called.
+        """Prepare a call.
 
         Args:
-            call: Uses the client, and gives what it answers.
+            call: A function that uses the client and returns its answer.
         """
         super().__init__(daemon=True)
         self.sent = Sent.NOTHING
@@ -68,22 +68,22 @@ class Errand(threading.Thread, Generic[T]):
         self._lock = threading.Lock()
 
     def run(self) -> None:
-        """Call it, and keep what comes of it."""
+        """Make the call, and keep its answer or its exception."""
         try:
             self._found.append(self._call())
         except Exception as error:  # noqa: BLE001  raised again where it is waited for
             self._failed = error
 
     def answer(self, seconds: float | None) -> T:
-        """What the call gives, which begins now.
+        """Start the call and return its answer.
 
         Args:
-            seconds: How long to wait, in seconds; None is as long as it takes.
+            seconds: How long to wait, in seconds; None waits without a limit.
 
         Raises:
-            TimeoutError: If it takes longer; the thread goes on and sends nothing more. So it
-                does where the wait is interrupted.
-            Exception: What the call raises.
+            TimeoutError: If it takes longer. The thread then sends nothing more; the same holds
+                if the wait is interrupted.
+            Exception: The exception of the call.
         """
         # Here and not in the thread: the filters are the whole process's, and one that hangs
         # would never put them back. What the client warns of, quota and status, is checked.
@@ -108,7 +108,7 @@ class Errand(threading.Thread, Generic[T]):
             creates: Whether it creates something.
 
         Returns:
-            What had become of requests before it.
+            The fate of the requests before it.
 
         Raises:
             GivenUpError: If nobody waits for it.
@@ -137,7 +137,7 @@ def has_failed() -> bool:
 
 
 def watch(service: Any) -> bool:
-    """Let the requests of a service's client go out through `_Watched` from now on.
+    """Send all further requests of a service's client through `_Watched`.
 
     Args:
         service: The service of the client.
@@ -161,13 +161,13 @@ def watch(service: Any) -> bool:
 class _Watched:
     """A transport adapter of the client's session, which limits the time of each request.
 
-    What creates something, a job or a session, goes out once: where IBM's client would post it
-    again after a server error, nobody would know how many were accepted. So each such request has
-    one outcome: it was accepted, refused, or nobody knows.
+    A request that creates a job or a session goes out once. If IBM's client posted it again after
+    a server error, nobody would know how many were accepted. So each such request has one outcome:
+    it was accepted, it was refused, or nobody knows.
 
     Args:
-        adapter: The client's own, which repeats what only asks.
-        auth: What the client signs requests with.
+        adapter: The client's own adapter, which repeats requests that create nothing.
+        auth: The object with which the client signs requests.
     """
 
     def __init__(self, adapter: Any, auth: Any) -> None:
@@ -224,7 +224,7 @@ class _Watched:
         It sends the account's key instead then, and hides why.
 
         Raises:
-            Exception: What keeps the token from being issued.
+            Exception: The cause, if no token is issued.
         """
         if str(request.headers.get("Authorization", "")).startswith("apikey "):
             _forget_token_request(self._auth)
@@ -235,13 +235,13 @@ class _Watched:
 
 
 def _forget_token_request(auth: Any) -> None:
-    """Let the next token be asked for at once: after a request that failed a minute is waited."""
+    """Ask for the next token at once; after a failed request the client would wait a minute."""
     with contextlib.suppress(AttributeError):
         auth.tm.request_time = 0
 
 
 def _failure(reply: Any) -> HTTPError:
-    """What a reply says that is no answer."""
+    """Read the failure that a reply reports."""
     text = f"{reply.status_code} {reply.reason} for {reply.request.path_url}: {reply.text}"
     return HTTPError(text, request=reply.request, response=reply)
 

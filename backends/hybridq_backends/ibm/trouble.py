@@ -1,4 +1,4 @@
-"""What kept a service from doing what was asked."""
+"""The reasons for which a service did not do what was asked."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from hybridq_backends.errors import UnavailableError
 
 
 class Trouble(StrEnum):
-    """What kept a service from doing what was asked.
+    """The reason for which a service did not do what was asked.
 
-    `RESULT` is a job that is done, whose result came but cannot be read.
+    `RESULT` means that a job is done but its result cannot be read.
     """
 
     RATE = "rate limit"
@@ -33,9 +33,9 @@ class ServiceError(UnavailableError):
     """A service did not do what was asked; the message is one line without secrets.
 
     Attributes:
-        trouble: What kept it.
-        maybe_accepted: Whether a job that was being posted may have been accepted all the same.
-        retry_after: Seconds the service asks to wait, if it says so.
+        trouble: The reason.
+        maybe_accepted: Whether a job that was being posted may have been accepted nevertheless.
+        retry_after: The wait that the service asks for, in seconds; None if it asks for none.
     """
 
     def __init__(

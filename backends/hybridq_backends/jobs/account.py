@@ -1,4 +1,4 @@
-"""What a submission holds at the service beside its jobs: the instance, and open sessions."""
+"""Check the instance of a submission, and open and close its sessions at the service."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ logger = logging.getLogger("hybridq")
 
 
 def check_account(ledger: Ledger, service: JobService) -> ServiceError | None:
-    """Refuse another instance than the one that knows the submission's jobs.
+    """Refuse an instance other than the one that knows the submission's jobs.
 
     Returns:
-        What kept the service from being asked, if something did.
+        The error that kept the service from being asked, or None.
 
     Raises:
-        InvalidValueError: If the account is of another.
+        InvalidValueError: If the account belongs to another instance.
     """
     if ledger.account is None:
         return None
@@ -38,6 +38,11 @@ def check_account(ledger: Ledger, service: JobService) -> ServiceError | None:
 def begin_session(ledger: Ledger, service: JobService, seconds: int) -> None:
     """Open a session of at most so many seconds, and note what it may cost.
 
+    Args:
+        ledger: The ledger, open to write.
+        service: The service that takes the jobs.
+        seconds: Longest time of the session, in seconds.
+
     Raises:
         ServiceError: If the service cannot be asked.
     """
@@ -53,9 +58,9 @@ def begin_session(ledger: Ledger, service: JobService, seconds: int) -> None:
 
 
 def close_sessions(ledger: Ledger, service: JobService) -> None:
-    """Take no more jobs in the batch or session in use, nor in sessions of a killed process.
+    """Close the batch or session in use, and sessions that a killed process left open.
 
-    What cannot be closed is told; the service does it in time.
+    A session that cannot be closed is reported; the service closes it after its limit of time.
     """
     earlier: list[str | None] = [*ledger.open_sessions(), None]
     for session_id in earlier:

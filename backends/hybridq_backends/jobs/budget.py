@@ -1,7 +1,7 @@
-"""QPU seconds that jobs may take: what is refused, and after how long each job is stopped.
+"""Budget the QPU seconds of jobs: refuse plans that cost too much, and limit each job.
 
-The service stops a job that takes longer than its limit, charges it, and gives nothing for it; and
-both estimates of what a job takes are rough. So a job's limit keeps a margin above them.
+The service stops a job that takes longer than its limit. The job is charged and gives no result.
+Both estimates of the time of a job are rough, so the limit of a job keeps a margin above them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hybridq_backends.errors import InvalidValueError
 from hybridq_backends.specs.base import Spec
 
 FREE_SECONDS = 60.0
-"""Estimated QPU seconds up to which nobody is asked."""
+"""The estimate, in QPU seconds, up to which no budget has to be given."""
 MARGIN_FACTOR = 1.2
 """A job's limit is at least this many times the larger of its two estimates."""
 MARGIN_SECONDS = 3.0
@@ -23,11 +23,11 @@ MARGIN_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a job is estimated to take.
+    """The estimated QPU time of a job.
 
     Attributes:
-        seconds: By the device's own times where it tells them, else by IBM's quick formula.
-        quick_seconds: By IBM's quick formula.
+        seconds: QPU seconds by the device's own times, or by IBM's quick formula without them.
+        quick_seconds: QPU seconds by IBM's quick formula.
     """
 
     seconds: float
@@ -35,7 +35,7 @@ class Estimate:
 
     @property
     def larger(self) -> float:
-        """The larger of both."""
+        """The larger of both estimates, in QPU seconds."""
         return max(self.seconds, self.quick_seconds)
 
     def least_limit(self, *, tight: bool = False) -> int:
@@ -50,7 +50,7 @@ class Estimate:
 
 
 def without_budget(spec: Spec) -> Spec:
-    """The same backend without a budget, to compare two of them."""
+    """Return the same spec without a budget, so that two specs can be compared."""
     if not hasattr(spec, "max_qpu_seconds"):
         return spec
     return spec.model_copy(update={"max_qpu_seconds": None})
@@ -64,14 +64,14 @@ def share_budget(
     spent: float = 0.0,
     reserved: float = 0.0,
 ) -> list[int]:
-    """QPU seconds after which the service stops each job, so that together they keep a budget.
+    """Compute the limits of jobs, in QPU seconds, so that together they keep a budget.
 
     Args:
         least: The least limit of each job.
         max_seconds: QPU seconds that the backend's options allow one job.
         budget: QPU seconds that all jobs may take together, if the user said so.
         spent: QPU seconds of it that other jobs took or may take.
-        reserved: QPU seconds of it that jobs which are posted later need at least.
+        reserved: QPU seconds of it that later jobs need at least.
 
     Raises:
         InvalidValueError: If a job's share would be less.
@@ -93,7 +93,7 @@ def share_budget(
 
 
 def check_limit(needed: float, seconds: float, spent: float, limit: float) -> None:
-    """Refuse one more job above what all of an opened backend may take.
+    """Refuse a job that would exceed the QPU time of an opened backend.
 
     Args:
         needed: QPU seconds that the job may take, its margin included.
@@ -122,18 +122,18 @@ def check_budget(
     spent: float = 0.0,
     larger: float = 0.0,
 ) -> None:
-    """Refuse what the account cannot pay, and what costs much without the user's word.
+    """Refuse what the account cannot pay for, and what costs much without a budget or consent.
 
     Args:
         seconds: Estimated QPU seconds of the jobs that are about to be posted.
-        seconds_left: What the account has left; None where there is no limit.
-        budget: What the user allows for all jobs of the submission, if that was said.
-        agreed: Whether the user agreed to any estimate, or it costs nothing.
-        spent: What jobs of the submission that are posted already took or may take.
-        larger: The larger estimate of the jobs that are about to be posted, where there are two.
+        seconds_left: QPU seconds that the account has left; None without a limit.
+        budget: QPU seconds that the user allows for all jobs of the submission, if given.
+        agreed: Whether the user agreed to any estimate, or the jobs cost nothing.
+        spent: QPU seconds that earlier jobs of the submission took or may take.
+        larger: The larger estimate of the jobs that are about to be posted, if there are two.
 
     Raises:
-        InvalidValueError: If so.
+        InvalidValueError: If it is refused.
     """
     if seconds_left is not None and seconds > seconds_left:
         raise InvalidValueError(

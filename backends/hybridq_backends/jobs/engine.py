@@ -86,13 +86,13 @@ class HardwareEngine(RuntimeEngine):
         return QueueEstimator(lambda pub: self.values(pub, None))
 
     def device_for(self, circuit: QuantumCircuit) -> BackendV2:
-        """The device itself: its circuits keep the numbers of its qubits."""
+        """Return the device itself: its circuits keep the numbers of its qubits."""
         return self.device
 
     def keep_jobs(self, folder: Path, spent: float) -> None:
         """Keep the ledger of jobs in a folder.
 
-        Where the account chooses the device, it is the one that an earlier process had.
+        If the account chooses the device, the choice of an earlier process is kept.
         """
         earlier = device_of(folder) if self.spec.device is None else None
         if earlier not in (None, self.device.name):
@@ -114,7 +114,7 @@ class HardwareEngine(RuntimeEngine):
 
 
 class RehearsedEngine(RehearsalEngine):
-    """A rehearsal within its budget, whose jobs go through a ledger once there is a folder."""
+    """A rehearsal with a budget, whose jobs go through a ledger once there is a folder."""
 
     def __init__(self, spec: IbmRuntime) -> None:
         """Open the fake device named by `spec.rehearse`."""
@@ -148,11 +148,12 @@ class RehearsedEngine(RehearsalEngine):
 class QueueEstimator(BaseEstimatorV2):  # type: ignore[misc]
     """A Qiskit estimator whose PUBs are run one by one by an engine.
 
-    A PUB in which each observable meets each row is one job; another one is a job for each
-    observable, with its own rows alone.
+    A PUB in which each observable meets each row is one job. Any other PUB is one job for each
+    observable, with the rows of that observable.
 
     Args:
-        values: From (circuit, column of observables, rows of angles) to expectation values.
+        values: A function from (circuit, column of observables, rows of angles) to expectation
+            values.
     """
 
     def __init__(self, values: Callable[[tuple[Any, ...]], Expvals]) -> None:
@@ -191,6 +192,6 @@ class QueueEstimator(BaseEstimatorV2):  # type: ignore[misc]
 
 
 def _spread(shape: Sequence[int], whole: Sequence[int]) -> Any:
-    """For each cell of a broadcast shape the place in a smaller one, both in order."""
+    """Map each cell of a broadcast shape to its place in a smaller shape."""
     places = np.arange(int(np.prod(shape, dtype=int))).reshape(shape)
     return np.broadcast_to(places, whole).ravel()

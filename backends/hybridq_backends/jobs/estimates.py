@@ -1,7 +1,7 @@
-"""What the service itself estimates of jobs that were posted, against the limits they were given.
+"""Compare the service's own estimates of posted jobs with the limits they were given.
 
-A job whose estimate is above its limit would be stopped before its end, charged, and give nothing:
-it is cancelled while it waits. Where the service says nothing, the limit is all there is.
+A job whose estimate is above its limit would be stopped before its end, be charged and give no
+result, so it is cancelled while it waits. If the service gives no estimate, only the limit counts.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ REMEDIES = (
     "raise --max-qpu-seconds (or the backend's max_execution_time), then --retry-failed",
     "give --max-qpu-seconds or --yes, then --retry-failed",
 )
-"""What to do about jobs of a submission that are estimated to take too long."""
+"""The remedies for a submission whose jobs are estimated to take too long."""
 
 
 class Estimates:
-    """Compares each posted job of a submission once.
+    """A check that compares each posted job of a submission once.
 
     Args:
         ledger: The ledger, open to write.
         service: Where the jobs are.
-        most: QPU seconds that the service may estimate of all jobs that are compared, together:
-            where there is no budget, what nobody is asked about.
-        remedies: What to do where one job, or all together, are estimated to take too long.
+        most: The largest sum of the service's estimates that is accepted, in QPU seconds, if there
+            is no budget.
+        remedies: What to do if one job, or all together, are estimated to take too long.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Estimates:
         self._compared: set[str] = set()
 
     def check(self) -> None:
-        """Ask for the estimates of jobs that were not compared yet; cancel what is above its limit.
+        """Ask for the estimates of jobs not compared yet, and cancel jobs above their limit.
 
         Raises:
             ServiceError: If a job was, or should have been, cancelled.

@@ -1,4 +1,4 @@
-"""Fetching the results of posted chunks, in any process, on any day."""
+"""Fetch the results of posted chunks, in any process, on any day."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from hybridq_backends.jobs.service import JobService, JobState
 logger = logging.getLogger("hybridq")
 
 MOST_FAILURES = 6
-"""Rounds in a row in which no job could be asked for, before fetching stops."""
+"""The number of failed rounds in a row after which fetching stops."""
 MOST_IN_A_ROW = 3
-"""Jobs in a row that could not be asked for, before a round stops."""
+"""The number of jobs in a row that cannot be asked for after which a round stops."""
 RESULT_TRIES = 3
-"""How often a result that cannot be read is asked for, before its chunk is called failed."""
+"""The number of unreadable results after which a chunk counts as failed."""
 RESULT_SECONDS = 2.0
-"""Time between two of them: the service may not have stored it yet."""
+"""Seconds between two tries: the service may not have stored the result yet."""
 
 
 def fetch_all(
     ledger: Ledger, service: JobService, *, clock: Clock, wait_seconds: float
 ) -> ServiceError | None:
-    """Fetch what is done, and wait for the rest as long as asked.
+    """Fetch the results that are there, and wait for the rest for some time.
 
     Args:
         ledger: The ledger, open to write.
@@ -35,8 +35,8 @@ def fetch_all(
         wait_seconds: How long to go on asking; 0 asks once.
 
     Returns:
-        What the last round could not ask for, or what ended it early; None if all were answered,
-        though chunks may be outstanding.
+        The error of the last round; None if all jobs were answered, though chunks may be
+        outstanding.
     """
     ends = clock.now() + wait_seconds
     failures = 0
@@ -73,7 +73,7 @@ def _fetch_each(
     """Ask for each chunk once, as long as the service answers.
 
     Returns:
-        How many were answered, and by chunk what kept others from being asked for.
+        The number of answers, and by chunk the error for those without an answer.
     """
     answers = 0
     failed: dict[int, ServiceError] = {}
@@ -95,12 +95,17 @@ def _fetch_each(
 
 
 def fetch_again(ledger: Ledger, service: JobService, *, clock: Clock) -> ServiceError | None:
-    """Ask once more for results that could not be read, of jobs that are done at the service.
+    """Ask once more for results that could not be read, of jobs that are done.
 
     A rehearsal keeps its results in files, which stay as they are.
 
+    Args:
+        ledger: The ledger, open to write.
+        service: The service that has the jobs.
+        clock: The time.
+
     Returns:
-        What kept the service from being asked, if something did.
+        The error that kept the service from being asked, or None.
     """
     if service.is_local:
         return None
@@ -115,10 +120,10 @@ def fetch_again(ledger: Ledger, service: JobService, *, clock: Clock) -> Service
 
 
 def fetch(ledger: Ledger, service: JobService, chunk: Chunk, *, clock: Clock | None = None) -> None:
-    """Ask for the job of one chunk, and keep what has become of it.
+    """Ask for the job of one chunk, and keep its result or its failure.
 
-    Only what the service says of the job, or a result that cannot be read several times, ends the
-    chunk; a request that fails says nothing of it.
+    A chunk ends only if the service says that its job ended, or if its result cannot be read
+    several times. A failed request does not change the chunk.
 
     Args:
         ledger: The ledger, open to write.
@@ -158,11 +163,11 @@ def fetch(ledger: Ledger, service: JobService, chunk: Chunk, *, clock: Clock | N
 def _keep_result(
     ledger: Ledger, service: JobService, chunk: Chunk, job_id: str, clock: Clock
 ) -> None:
-    """Keep a result, asked for again where it cannot be read or is none of this chunk.
+    """Keep a result; ask again if it cannot be read or does not fit the chunk.
 
     Raises:
         ServiceError: If the service cannot be asked, or never gives a result that can be read.
-        InvalidValueError: If what it gives is none of this chunk.
+        InvalidValueError: If the result does not fit this chunk.
     """
     for attempt in range(1, RESULT_TRIES + 1):
         try:
@@ -182,7 +187,7 @@ def _fail(ledger: Ledger, chunk: Chunk, reason: str) -> None:
 
 
 def fetch_charges(ledger: Ledger, service: JobService) -> None:
-    """Ask again what jobs were charged, where that is not known: of earlier attempts, too."""
+    """Ask again for the charges that are not known, those of earlier attempts too."""
     waited_for = {chunk.job_id for chunk in ledger.chunks(ChunkState.POSTED)}
     for job in ledger.jobs():
         if job.qpu_seconds is None and job.job_id not in waited_for:

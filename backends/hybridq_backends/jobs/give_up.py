@@ -1,4 +1,4 @@
-"""Postings that the service has not listed for long: given up where the user says so."""
+"""Give up postings that the service has not listed for long, if the user says so."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ logger = logging.getLogger("hybridq")
 
 
 def give_up(ledger: Ledger, *, now: float, after_seconds: float) -> int:
-    """Take postings in doubt for not made, once they are old enough.
+    """Treat old postings in doubt as not made.
 
-    What is in doubt must just have been looked up. The chunks are planned anew, under new tags, and
-    the budget is freed of their limits; a job that the service lists later counts after all.
+    The postings in doubt must just have been looked up. Their chunks are planned anew under new
+    tags, and their limits no longer count in the budget. A job that the service lists later counts
+    again.
 
     Args:
         ledger: The ledger, open to write.
         now: The time, in seconds since 1970.
-        after_seconds: How long they must not have been listed.
+        after_seconds: How long they must have been unlisted, in seconds.
 
     Returns:
         How many were given up.

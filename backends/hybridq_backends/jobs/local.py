@@ -1,4 +1,4 @@
-"""Jobs of a rehearsal: run when they are posted, kept in a folder where any process finds them."""
+"""The jobs of a rehearsal: run when they are posted, and kept in a folder."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class LocalJobs(JobService):
     """The stand-in for IBM's service on a fake device.
 
     Args:
-        spec: The spec; each job's seed derives from `spec.seed` and what its tag ends with, so that
-            a rehearsal repeats.
-        folder: Where jobs are kept, one file each.
+        spec: The spec; each job's seed derives from `spec.seed` and the end of its tag, so that a
+            rehearsal can be repeated.
+        folder: The folder of the jobs, one file each.
     """
 
     is_local = True
@@ -47,14 +47,14 @@ class LocalJobs(JobService):
         return tag
 
     def find(self, tag: str) -> list[FoundJob]:
-        """The job of that tag, which is also its id, or those whose tags begin with it."""
+        """Find the job of that tag, which is also its id, or those whose tags begin with it."""
         names = sorted(path.stem for path in self._folder.glob("*.npz"))
         return [
             FoundJob(name, (name,)) for name in names if name == tag or name.startswith(f"{tag}-")
         ]
 
     def report(self, job_id: str) -> JobReport:
-        """A job that is there is done."""
+        """Report a job, which is done if its file exists."""
         if not self._path(job_id).is_file():
             return JobReport(JobState.FAILED, f"there is no file {self._path(job_id).name}")
         return JobReport(JobState.DONE, qpu_seconds=0.0)
@@ -73,7 +73,7 @@ class LocalJobs(JobService):
             ) from error
 
     def cancel(self, job_id: str) -> None:
-        """Nothing is left to cancel: a rehearsed job has run when it has an id."""
+        """Do nothing: a rehearsed job has run when it has an id."""
         return
 
     @cached_property
@@ -85,7 +85,7 @@ class LocalJobs(JobService):
 
 
 def _numbers(tag: str) -> tuple[int, int]:
-    """Chunk and attempt of a tag that ends in `-{chunk}-{attempt}`."""
+    """Read chunk and attempt of a tag that ends in `-{chunk}-{attempt}`."""
     match = re.search(r"-(\d+)-(\d+)$", tag)
     if match is None:
         raise InvalidValueError(

@@ -1,4 +1,4 @@
-"""Opening IBM hardware or its rehearsal: as an engine, or as the service that takes jobs."""
+"""Open IBM hardware or its rehearsal, as an engine or as the service that takes jobs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def open_jobs(spec: IbmRuntime, folder: Path, device: BackendV2 | None = None) -
 
     Args:
         spec: IBM hardware, or its rehearsal.
-        folder: Where a rehearsal keeps its jobs.
-        device: IBM's device, if it is open already: its instance is the one that is asked.
+        folder: The folder in which a rehearsal keeps its jobs.
+        device: IBM's device, if it is open already; its instance is asked.
     """
     return RuntimeJobs(spec, device) if spec.is_paid else LocalJobs(spec, folder)

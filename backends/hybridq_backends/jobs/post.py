@@ -1,4 +1,4 @@
-"""Posting the chunks of a submission, each at most once, whatever happens in between."""
+"""Post the chunks of a submission, each at most once."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Pub = tuple[QuantumCircuit, ObservablesArray, npt.NDArray[np.float64]]
 """A circuit with a plain parameter for each gate angle, a column of observables, and angles."""
 
 MOST_TRIES = 8
-"""Refused posts of one chunk in a row, before it is given up for now."""
+"""The number of refusals in a row after which a chunk is left for later."""
 MOST_DOUBTS = 3
-"""Posts in a row without an answer, before no more are made."""
+"""The number of posts in a row without an answer after which posting stops."""
 
 
 def post_all(
@@ -43,23 +43,23 @@ def post_all(
     only: Chunk | None = None,
     remedies: tuple[str, str] = REMEDIES,
 ) -> ServiceError | None:
-    """Post every chunk that is planned; what may have been posted before must be looked up first.
+    """Post every planned chunk; postings in doubt must have been looked up before.
 
     Args:
         ledger: The ledger, open to write.
-        service: Where to post.
-        pub_of: The PUB of a chunk.
+        service: The service that takes the jobs.
+        pub_of: A function from a chunk to its PUB.
         clock: The time.
         pace: The rate of posts.
-        settle_seconds: How long to wait before a job that is not listed is looked up again.
-        max_seconds_of: QPU seconds after which the service stops a chunk's job.
+        settle_seconds: Wait before an unlisted job is looked up again, in seconds.
+        max_seconds_of: A function from a chunk to the limit of its job, in QPU seconds.
         most_estimated: QPU seconds that the service may estimate of all jobs together.
         only: The one chunk to post; all that are planned if None.
-        remedies: As of `Estimates`.
+        remedies: The remedies of `Estimates`.
 
     Returns:
-        What ended it before all were posted; None if nothing did. What could not be known stays
-        `uncertain` in the ledger either way.
+        The error that ended it before all were posted, or None. Chunks of unknown fate stay
+        `uncertain` in the ledger in both cases.
     """
     stopped = None
     doubts = 0
@@ -99,7 +99,7 @@ def _post(
     pace: Pace,
     max_seconds: int | None,
 ) -> None:
-    """Post one chunk; again where the service has certainly refused it for a passing reason.
+    """Post one chunk; post it again if the service refused it for a passing reason.
 
     Raises:
         ServiceError: If it is not accepted; the ledger then says `planned`, `failed` or

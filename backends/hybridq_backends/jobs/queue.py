@@ -1,9 +1,9 @@
-"""One PUB after another as jobs of a service: each posted at most once, and none forgotten.
+"""Run one PUB after another as jobs of a service: each is posted once, and none is lost.
 
-Training steps and evaluations ask for the values of a PUB and wait. Their jobs go the way of a
-submission's: a tag and an intent in a ledger before each post, a look-up after it, a limit for
-each job within one budget. A ledger that is kept in a folder outlives the process: what it asks
-for again, row by row the same, is answered by the jobs that were posted, and paid for, before.
+Training steps and evaluations ask for the values of a PUB and wait. Their jobs are posted like
+those of a submission: a tag and an intent in a ledger before each post, a look-up after it, and a
+limit for each job within one budget. A ledger that is kept in a folder outlives the process: if the
+same rows are asked for again, the jobs that were posted and paid for before answer.
 """
 
 from __future__ import annotations
@@ -40,27 +40,27 @@ from hybridq_backends.specs.ibm_runtime import IbmRuntime
 logger = logging.getLogger("hybridq")
 
 SETTLE_SECONDS = 30.0
-"""How long to wait before a job that is not listed is looked up again, in seconds."""
+"""The wait before an unlisted job is looked up again, in seconds."""
 DOUBT_SECONDS = 900.0
-"""How long a posting must not have been listed before it is made anew, in seconds.
+"""The time for which a posting must be unlisted before it is made anew, in seconds.
 
-Both count in the budget until it is known that one of them is no job."""
+Both postings count in the budget until it is known that one of them is no job."""
 WORKLOADS = "https://quantum.cloud.ibm.com/workloads"
 
 _DOUBTFUL = (ChunkState.POSTING, ChunkState.UNCERTAIN)
 _ENDED = (ChunkState.FAILED, ChunkState.CANCELLED)
 _MAY_CHANGE = {"max_qpu_seconds", "max_execution_time", "mode", "service_options", "device"}
-"""Fields of a spec that another process with the same ledger may have otherwise."""
+"""The fields of a spec that may differ in another process with the same ledger."""
 
 
 class JobQueue:
-    """Values of PUBs by jobs, one at a time.
+    """A queue that runs PUBs as jobs, one at a time, and returns their values.
 
     Args:
-        service: Where jobs are posted.
-        spec: Gives the budget (`max_qpu_seconds`), the mode, and the longest time of a job.
+        service: The service that takes the jobs.
+        spec: The spec with the budget (`max_qpu_seconds`), the mode and the longest time of a job.
         device: Name of the device.
-        size_of: Measures a PUB as a job.
+        size_of: A function that measures a PUB as a job.
         clock: The time.
     """
 
@@ -85,7 +85,7 @@ class JobQueue:
         self._used: set[int] = set()
 
     def keep_in(self, folder: Path, *, spent: float = 0.0) -> None:
-        """Keep the ledger in a folder, and go on with one that is there.
+        """Keep the ledger in a folder, and continue one that is there.
 
         Args:
             folder: The folder; without one the ledger is lost with the process.
@@ -107,13 +107,12 @@ class JobQueue:
     def values(self, pub: Pub) -> Expvals:
         """Run one PUB as one job, and wait for its values however long that takes.
 
-        What was asked for and not answered, because of an error or Ctrl-C, is the same job when it
-        is asked for again.
+        If an error or Ctrl-C ended the wait, the same request later uses the same job.
 
         Raises:
             InvalidValueError: If it is not within the budget, or has no rows; nothing is posted
                 then.
-            UnavailableError: If the service does not give them, or nobody knows whether it has
+            UnavailableError: If the service does not return them, or if it is unknown whether it
                 accepted the job.
         """
         if len(pub[2]) == 0:
@@ -139,14 +138,14 @@ class JobQueue:
         )
 
     def close(self) -> None:
-        """Take no more jobs in the batch or session in use, and let go of the ledger."""
+        """Close the batch or session in use, and the ledger."""
         if self._ledger is not None:
             close_sessions(self._ledger, self._service)
             self._ledger = None
         self._stack.close()
 
     def _again(self) -> str:
-        """How the same is asked for again."""
+        """Say in words how the same request is made again."""
         if self._folder is None:
             return (
                 "ask for it again in this process (a ledger without a folder is lost with it; "
@@ -155,7 +154,7 @@ class JobQueue:
         return "give the same command again (--resume for a training)"
 
     def _opened(self, pub: Pub, size: ProgramSize) -> RunLedger:
-        """The ledger, which counts as open once all that comes first has been done."""
+        """Open the ledger, after everything that has to come first."""
         if self._ledger is not None:
             return self._ledger
         with ExitStack() as stack:
@@ -179,7 +178,7 @@ class JobQueue:
         return ledger
 
     def _go_on(self, ledger: RunLedger, *, is_new: bool) -> None:
-        """Look up what a ledger of an earlier process does not know, and note the instance.
+        """Look up jobs that the ledger of an earlier process does not know; note the instance.
 
         Raises:
             UnavailableError: If the service cannot be asked.
@@ -196,15 +195,15 @@ class JobQueue:
             ledger.keep_account(account)
 
     def _settings(self) -> dict[str, Any]:
-        """What decides what a job gives, beside what is asked."""
+        """The settings, besides the request itself, that decide the result of a job."""
         fields = self._spec.model_dump(mode="json", exclude=_MAY_CHANGE)
         return {**fields, "device": self._device}
 
     def _check_settings(self, ledger: RunLedger, folder: Path) -> None:
-        """Refuse a ledger whose answers are those of another backend.
+        """Refuse a ledger whose answers come from another backend.
 
         Raises:
-            InvalidValueError: If it is one.
+            InvalidValueError: If they do.
         """
         own, kept = self._settings(), ledger.settings
         if kept is None:  # it was made, and nothing was posted
@@ -218,7 +217,7 @@ class JobQueue:
             )
 
     def _chunk(self, ledger: RunLedger, pub: Pub, size: ProgramSize) -> Chunk:
-        """Find the chunk of a request, which earlier jobs may have answered, or plan a new one."""
+        """Find the chunk of a request among earlier ones, or plan a new one."""
         key = request_key(pub)
         chunks = ledger.chunks()
         for index, request in ledger.requests().items():
@@ -228,7 +227,7 @@ class JobQueue:
         return ledger.chunks()[number]
 
     def _settled(self, ledger: RunLedger, chunk: Chunk) -> Chunk:
-        """A chunk as it is, or planned anew where its job gave nothing.
+        """Return a chunk as it is, or planned anew if its job gave no result.
 
         Raises:
             UnavailableError: If its job may still appear, or the service cannot be asked.
@@ -265,14 +264,14 @@ class JobQueue:
         return now()
 
     def _limit(self) -> float:
-        """QPU seconds that all jobs may take together."""
+        """The QPU seconds that all jobs may take together."""
         limit = self._spec.max_qpu_seconds
         if limit is not None:
             return limit
         return math.inf if self._service.is_local else FREE_SECONDS
 
     def _spent(self, ledger: RunLedger) -> float:
-        """QPU seconds that earlier jobs took or may still take; a rehearsal's as estimated."""
+        """Add up the QPU seconds of earlier jobs; those of a rehearsal are estimates."""
         estimates = {index: one.seconds for index, one in ledger.requests().items()}
         if self._service.is_local:
             jobs = {job.index for job in ledger.jobs()}
@@ -281,7 +280,7 @@ class JobQueue:
         return self._spent_before + ledger.spent(estimates)
 
     def _cap(self, chunk: Chunk, estimate: Estimate) -> int | None:
-        """QPU seconds after which the service stops a job; twice as many for each new attempt.
+        """Compute the limit of a job in QPU seconds; it doubles with each new attempt.
 
         Raises:
             InvalidValueError: If the backend's own limit is below the estimate.
@@ -302,7 +301,7 @@ class JobQueue:
 
         Raises:
             InvalidValueError: If the budget does not allow it.
-            UnavailableError: If it is not accepted, or nobody knows.
+            UnavailableError: If it is not accepted, or if that is unknown.
         """
         cap = self._cap(chunk, estimate)
         if self._service.session_id is None:  # else the session's time is limited as a whole
@@ -340,7 +339,7 @@ class JobQueue:
 
 
 def request_key(pub: Pub) -> str:
-    """Hash what a PUB asks for: the same in every process, whatever its parameters are called."""
+    """Hash the content of a PUB; the names of its parameters do not count."""
     circuit, column, angles = pub
     digest = hashlib.sha256(_gates(circuit).encode())
     digest.update(repr((column.tolist(), np.shape(angles))).encode())

@@ -1,4 +1,4 @@
-"""Time, as submitting and collecting see it: waiting, and the rate at which jobs are posted."""
+"""The clock of submitting and collecting, and the rate at which jobs are posted."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 POSTS_PER_MINUTE = 5
-"""What IBM allows a user (its REST description of POST /jobs)."""
+"""The posts a minute that IBM allows (its REST description of POST /jobs)."""
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Where the time comes from and how to let it pass; both in seconds."""
+    """A source of time and a way to wait, both in seconds."""
 
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
 
 
 class Pace:
-    """At most so many posts in any minute (a sliding window).
+    """A limit on the posts in any minute (a sliding window).
 
     Args:
         clock: The time.
-        per_minute: Most posts in 60 seconds; None for no limit.
-        earlier: When posts were made before, in the clock's seconds.
+        per_minute: The most posts in 60 seconds; None sets no limit.
+        earlier: Times of earlier posts, in the clock's seconds.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Pace:
         self._posts = deque(sorted(earlier), maxlen=per_minute)
 
     def wait(self) -> None:
-        """Return when the next post may be made, and count it."""
+        """Wait until the next post may be made, and count it."""
         if self._per_minute is None:
             return
         if len(self._posts) == self._per_minute:
@@ -50,7 +50,13 @@ class Pace:
 
 
 def growing(first: float, most: float, factor: float = 1.5) -> Iterable[float]:
-    """Waiting times without an end: `first`, then each longer than the one before, up to `most`."""
+    """Yield waits without an end: `first`, then each longer than the last, up to `most`.
+
+    Args:
+        first: The first wait, in seconds.
+        most: The longest wait, in seconds.
+        factor: By how much each wait is longer than the last.
+    """
     while True:
         yield first
         first = min(most, first * factor)

@@ -1,9 +1,9 @@
-"""What a service lists of a submission, where the ledger may not know it.
+"""Compare the jobs that a service lists with those that the ledger knows.
 
 Every job carries the submission's own tag, so that one request lists them all: jobs whose answer
-was lost, jobs that the service accepted twice, and jobs of a ledger that was restored from a copy
-older than they are. Every command that works on a submission begins with it, and every posting
-ends with it, whatever the ledger says.
+was lost, jobs that the service accepted twice, and jobs that are newer than a ledger restored from
+a copy. Every command that works on a submission begins with this comparison, and every posting ends
+with it.
 """
 
 from __future__ import annotations
@@ -27,13 +27,19 @@ _ACCEPTED = (ChunkState.POSTED, ChunkState.DONE)
 def take_stock(
     ledger: Ledger, service: JobService, *, clock: Clock, settle_seconds: float
 ) -> ServiceError | None:
-    """What a command begins with: check whose jobs they are, and look them up.
+    """Begin a command: check the instance of the jobs, and look them up.
+
+    Args:
+        ledger: The ledger, open to write.
+        service: The service that has the jobs.
+        clock: The time.
+        settle_seconds: Wait before an unlisted job is looked up again, in seconds.
 
     Returns:
-        What kept the service from being asked, if something did.
+        The error that kept the service from being asked, or None.
 
     Raises:
-        InvalidValueError: If the account is of another instance.
+        InvalidValueError: If the account belongs to another instance.
     """
     trouble = check_account(ledger, service)
     if trouble is not None:
@@ -46,13 +52,19 @@ def look_up(
 ) -> ServiceError | None:
     """Ask the service for the submission's jobs, and note those that the ledger does not know.
 
-    A job that does not count, since another one of its chunk does, is cancelled if it has not
-    ended. What is in doubt and not listed is asked for once more after a while, since nothing
-    promises that a job is listed at once. Then it stays `uncertain`, or `planned` where the
-    service's listing is known to be complete.
+    If a chunk has two jobs, the one that does not count is cancelled unless it has ended. A
+    posting in doubt that is not listed is looked up once more after a while, since a job may not
+    be listed at once. Then it stays `uncertain`, or becomes `planned` if the service's listing is
+    known to be complete.
+
+    Args:
+        ledger: The ledger, open to write.
+        service: The service that has the jobs.
+        clock: The time.
+        settle_seconds: Wait before an unlisted job is looked up again, in seconds.
 
     Returns:
-        What kept the service from being asked, if something did.
+        The error that kept the service from being asked, or None.
     """
     try:
         _take(ledger, service)
@@ -79,7 +91,7 @@ def look_up(
 
 
 def lost(ledger: Ledger, service: JobService) -> list[Chunk]:
-    """The chunks that stay in doubt after a look-up, or none of whose jobs the service knows.
+    """List the chunks that stay in doubt after a look-up, or whose jobs the service lost.
 
     Raises:
         ServiceError: If a job cannot be asked for.
@@ -92,7 +104,7 @@ def lost(ledger: Ledger, service: JobService) -> list[Chunk]:
 
 
 def ended(ledger: Ledger, service: JobService) -> list[Chunk]:
-    """The chunks that have failed or were cancelled, none of whose jobs gives a result after all.
+    """List the failed and cancelled chunks none of whose jobs has a result.
 
     Raises:
         ServiceError: If a job cannot be asked for.
@@ -103,7 +115,7 @@ def ended(ledger: Ledger, service: JobService) -> list[Chunk]:
 
 
 def _has_a_job(ledger: Ledger, service: JobService, chunk: Chunk) -> bool:
-    """Whether one of a chunk's jobs is done, or may still be, which then is the one that counts."""
+    """Whether one of a chunk's jobs is done or may still be; that job then counts."""
     for job in ledger.jobs():
         if job.index != chunk.index:
             continue
@@ -124,7 +136,7 @@ def _has_a_job(ledger: Ledger, service: JobService, chunk: Chunk) -> bool:
 
 
 def _take(ledger: Ledger, service: JobService) -> None:
-    """Note the jobs that the ledger does not know, and give them to chunks that have none."""
+    """Note the jobs that the ledger does not know, and assign them to chunks without one."""
     known = {job.job_id for job in ledger.jobs()}
     new: dict[int, list[tuple[int, FoundJob, str]]] = {}
     for job in service.find(ledger.name):
@@ -156,9 +168,9 @@ def _take(ledger: Ledger, service: JobService) -> None:
 
 
 def _end_extra(ledger: Ledger, service: JobService) -> None:
-    """Cancel jobs that do not count and have not ended, and note what those that ran were charged.
+    """Cancel surplus jobs that have not ended, and note the charges of those that ran.
 
-    What cannot be asked for or cancelled is told; the next look-up does it again.
+    A job that cannot be asked for or cancelled is reported; the next look-up tries again.
     """
     counts = {chunk.index: chunk.job_id for chunk in ledger.chunks(*_ACCEPTED)}
     for job in ledger.jobs():

@@ -1,4 +1,4 @@
-"""Jobs on IBM hardware, by IBM's own client."""
+"""Post and read jobs on IBM hardware with IBM's own client."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from hybridq_backends.jobs.service import FoundJob, JobReport, JobService, JobSt
 from hybridq_backends.specs.ibm_runtime import IbmRuntime
 
 OPEN_AGAIN_SECONDS = 5.0
-"""Seconds after a service could not be opened, before that is tried again."""
+"""The wait after a failure to open the service, in seconds, before the next try."""
 PAGE = 100
-"""Jobs that are asked for at a time."""
+"""The number of jobs in one page of a listing."""
 MOST_PAGES = 200
 _STATES = {
     "QUEUED": JobState.QUEUED,
@@ -68,12 +68,12 @@ class RuntimeJobs(JobService):
 
     @property
     def maybe_posted(self) -> bool:
-        """Whether the last post may have gone out, where it was interrupted."""
+        """Whether an interrupted post may have gone out."""
         return self._door.sent is Sent.UNKNOWN
 
     @property
     def session_id(self) -> str | None:
-        """Id of the session in use."""
+        """The id of the session in use, or None."""
         return self._mode.session_id if self._mode and self._spec.mode == "session" else None
 
     def account(self) -> str | None:
@@ -117,7 +117,7 @@ class RuntimeJobs(JobService):
         return self._door.ask(run, Act.POST)
 
     def find(self, tag: str) -> list[FoundJob]:
-        """The jobs that carry a tag, the oldest first."""
+        """Find the jobs that carry a tag, the oldest first."""
 
         def jobs() -> list[FoundJob]:
             service = self._service()
@@ -132,7 +132,7 @@ class RuntimeJobs(JobService):
         return self._door.ask(jobs)
 
     def report(self, job_id: str) -> JobReport:
-        """Where a job stands, and once it has ended what it was charged."""
+        """Report the state of a job and, once it has ended, its charge."""
         state = self._door.ask(lambda: _STATES.get(self._job(job_id).status(), JobState.RUNNING))
         if state in (JobState.QUEUED, JobState.RUNNING):
             return JobReport(state)
@@ -143,13 +143,13 @@ class RuntimeJobs(JobService):
         return JobReport(state, reason, self._charged(job_id))
 
     def estimate(self, job_id: str) -> float | None:
-        """QPU seconds that the service estimates a job to take; None where it does not say."""
+        """Ask for the service's estimate of a job in QPU seconds; None without one."""
         return self._door.ask(
             lambda: _seconds(self._job(job_id).usage_estimation.get("quantum_seconds"))
         )
 
     def result(self, job_id: str) -> Expvals:
-        """Values and standard errors of a job that is done."""
+        """Read the values and standard errors of a finished job."""
         job = self._door.ask(lambda: self._ended(job_id))
         return self._door.ask(lambda: read_expvals(job.result()), Act.READ)
 
@@ -164,7 +164,7 @@ class RuntimeJobs(JobService):
             self._door.ask(stop)
 
     def seconds_left(self) -> float | None:
-        """QPU seconds that the device's instance has left, where it has a limit."""
+        """Ask for the QPU seconds that the instance has left; None without a limit."""
 
         def ask() -> float | None:
             if self._spec.device is None:  # that of the device which jobs would be posted to
@@ -212,7 +212,7 @@ class RuntimeJobs(JobService):
         return job
 
     def _charged(self, job_id: str) -> float | None:
-        """What a job was charged, which the service may not know yet."""
+        """Read the charge of a job, which the service may not know yet."""
 
         def charged() -> float | None:
             usage = self._job(job_id).metrics().get("usage", {})
@@ -291,21 +291,21 @@ def _id_of(found: object) -> str:
 
 
 def _seconds(value: object) -> float | None:
-    """A number of seconds that the service says, None if it says none or nonsense."""
+    """Read a number of seconds from a reply; None if it is missing or nonsense."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and math.isfinite(value) and value >= 0 else None  # type: ignore
 
 
 def _instances(service: QiskitRuntimeService) -> list[str]:
-    """The CRN of the instance that was named, or of all of the account."""
+    """List the CRN of the named instance, or those of all instances of the account."""
     named = service.active_account().get("instance")
     return [str(named)] if named else [str(one["crn"]) for one in service.instances()]
 
 
 def _listing(client: Any, tag: str) -> list[dict[str, Any]]:
-    """Every job of one instance that carries a tag, as the service describes it.
+    """List every job of one instance that carries a tag, as the service describes it.
 
-    The client's own listing asks on for ever where the service's count and its pages disagree.
+    The client's own listing would never end if the service's count and its pages disagreed.
 
     Raises:
         ServiceError: If the listing does not end.

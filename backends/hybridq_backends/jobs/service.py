@@ -1,4 +1,4 @@
-"""Jobs that outlive the process that posts them: posted, found again by tag, and collected."""
+"""The protocol of a service whose jobs outlive the process that posts them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True)
 class JobReport:
-    """What a service says of a job.
+    """The report of a service on a job.
 
     Attributes:
-        state: Where it stands.
-        reason: Why it failed, one line; None unless it did.
-        qpu_seconds: What it was charged, in seconds; None while that is not known.
+        state: The state of the job.
+        reason: Why it failed, in one line; None unless it failed.
+        qpu_seconds: The charge in QPU seconds; None while it is not known.
     """
 
     state: JobState
@@ -41,8 +41,8 @@ class FoundJob:
     """A job that a service lists.
 
     Attributes:
-        job_id: Its id.
-        tags: Its tags.
+        job_id: The id of the job.
+        tags: The tags of the job.
     """
 
     job_id: str
@@ -50,7 +50,7 @@ class FoundJob:
 
 
 class JobService(abc.ABC):
-    """Posts PUBs as jobs, and knows them by id and tag in any process.
+    """A service that takes PUBs as jobs, and finds them by id and tag in any process.
 
     Every method raises a `ServiceError` if the service cannot be asked or refuses.
 
@@ -66,25 +66,25 @@ class JobService(abc.ABC):
 
     @property
     def maybe_posted(self) -> bool:
-        """Whether a post that was interrupted may have gone out; False only where it has not."""
+        """Whether an interrupted post may have gone out; False only if it has not."""
         return True
 
     @property
     def session_id(self) -> str | None:
-        """Id of the session in use; None without one, in a batch too."""
+        """The id of the session in use; None without one, as in a batch."""
         return None
 
     def account(self) -> str | None:
-        """What tells the instance in use from others, 16 hexadecimal digits of a hash.
+        """A hash that identifies the instance in use, 16 hexadecimal digits.
 
-        None on this machine, and where no device says which of several instances is in use.
+        It is None in a rehearsal, and if no device says which of several instances is in use.
         """
         return None
 
     def ready(self) -> None:
-        """Open what jobs are posted to: the device, which must take jobs, and its batch or session.
+        """Open the device, which must be taking jobs, and its batch or session.
 
-        Nothing is posted. A post that was not made ready for does this first.
+        Nothing is posted. `post` calls this first if it was not called before.
         """
         return
 
@@ -96,7 +96,7 @@ class JobService(abc.ABC):
 
         Args:
             pub: Circuit, observables and `(batch, num_angles)` gate angles in radians.
-            tags: What the job is found by: first a tag of its own, then those that it shares.
+            tags: The tags of the job: first one of its own, then those that it shares.
             max_seconds: QPU seconds after which the service stops the job.
 
         Returns:
@@ -105,26 +105,26 @@ class JobService(abc.ABC):
 
     @abc.abstractmethod
     def find(self, tag: str) -> list[FoundJob]:
-        """The jobs that carry a tag, the oldest first."""
+        """Find the jobs that carry a tag, the oldest first."""
 
     @abc.abstractmethod
     def report(self, job_id: str) -> JobReport:
         """Where a job stands."""
 
     def estimate(self, job_id: str) -> float | None:
-        """QPU seconds that the service estimates a job to take; None where it does not say."""
+        """Ask for the service's estimate of a job in QPU seconds; None without one."""
         return None
 
     @abc.abstractmethod
     def result(self, job_id: str) -> Expvals:
-        """Values and standard errors of a job that is done, `(batch, num_observables)` each."""
+        """Read values and standard errors of a finished job, `(batch, num_observables)` each."""
 
     @abc.abstractmethod
     def cancel(self, job_id: str) -> None:
         """Cancel a job; one that has ended stays as it is."""
 
     def seconds_left(self) -> float | None:
-        """QPU seconds that the account has left; None where there is no such limit."""
+        """Ask for the QPU seconds that the account has left; None without a limit."""
         return None
 
     def reopen(self) -> None:
@@ -135,7 +135,7 @@ class JobService(abc.ABC):
         """Take no more jobs in a batch or session; those accepted still run.
 
         Args:
-            session_id: Of a session opened earlier, which may have ended; None is the batch or
-                session in use.
+            session_id: The id of a session opened earlier, which may have ended; None means the
+                batch or session in use.
         """
         return

@@ -1,4 +1,4 @@
-"""Choosing where on a device a circuit runs, by the device's calibration."""
+"""Choose the qubits of a device on which a circuit runs, by the device's calibration."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hybridq_backends.layout.relabel import Compiled, moved_layouts
 
 @dataclass(frozen=True)
 class ScoredLayout:
-    """A place for a circuit, and what is expected of it.
+    """A place for a circuit, with its expected error.
 
     Attributes:
         layout: The physical qubit that each logical one starts on: an initial layout.

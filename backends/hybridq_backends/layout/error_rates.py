@@ -1,4 +1,4 @@
-"""How likely each gate and readout of a device succeeds, and what waiting costs."""
+"""Read how likely each gate and readout of a device succeeds, and the cost of waiting."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Operation: TypeAlias = tuple[str, tuple[int, ...]]
 """The name of a gate and the physical qubits it acts on."""
 
 FREE = frozenset({"rz", "barrier", "delay", "reset"})
-"""What needs no calibrated error: rz only moves a phase, the others are not gates."""
+"""Operations without a calibrated error: rz only moves a phase, the others are no gates."""
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What a device's target says of its gates, read once.
+    """The calibration of a device's gates, read once from its target.
 
     Attributes:
-        success: 1 - error of each gate and readout (`measure`); 0.0 where the error is missing
-            or 1 and more, as devices mark what is broken.
-        duration: How long each takes, in seconds.
-        relaxation: T1 and T2 of each qubit, in seconds; endless where unknown.
-        is_timed: Whether every usable gate has a duration; without, waiting costs nothing.
+        success: 1 - error of each gate and readout (`measure`); 0.0 if the error is missing or at
+            least 1, with which devices mark broken gates.
+        duration: The duration of each, in seconds.
+        relaxation: T1 and T2 of each qubit, in seconds; infinite if unknown.
+        is_timed: Whether every usable gate has a duration; otherwise waiting costs nothing.
     """
 
     success: dict[Operation, float]
@@ -40,14 +40,14 @@ class Calibration:
         return name in FREE or self.success.get((name, qubits), 0.0) > 0.0
 
     def loss(self, name: str, qubits: tuple[int, ...]) -> float:
-        """-log of the success probability of an operation; infinite if it is broken."""
+        """Compute -log of the success probability of an operation; infinite if it is broken."""
         if name in FREE:
             return 0.0
         success = self.success.get((name, qubits), 0.0)
         return -math.log(success) if success > 0.0 else math.inf
 
     def waiting_loss(self, qubit: int, seconds: float) -> float:
-        """-log of the average fidelity 1/2 + exp(-t/T1)/6 + exp(-t/T2)/3 of waiting."""
+        """Compute -log of the fidelity of waiting, 1/2 + exp(-t/T1)/6 + exp(-t/T2)/3."""
         if seconds <= 0.0:
             return 0.0
         t1, t2 = self.relaxation[qubit]
@@ -146,5 +146,5 @@ def operations_of(circuit: QuantumCircuit) -> list[Operation]:
 
 
 def _time(value: float | None) -> float:
-    """Read a time in seconds; unknown, or nonsense, means endless."""
+    """Read a time in seconds; unknown or nonsense means infinite."""
     return math.inf if value is None or value <= 0.0 else float(value)

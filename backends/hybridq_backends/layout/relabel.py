@@ -1,4 +1,4 @@
-"""Moving a compiled circuit to the other places of a device where it fits."""
+"""Move a compiled circuit to the other places of a device where it fits."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def moved_layouts(
 ) -> list[tuple[int, ...]]:
     """Move circuits to every place where they fit, and list the best initial layouts.
 
-    What a move costs is estimated by relabelling, without compiling anew.
+    The error at a new place is estimated by relabelling, without compiling anew.
 
     Args:
         compiled: Circuits, the best first; of the first few that differ in more than their
@@ -76,7 +76,7 @@ def _pattern(
     size: int,
     calibration: Calibration,
 ) -> Pattern:
-    """Work out what each qubit and pair of a circuit costs at each place of the device."""
+    """Compute the cost of each qubit and pair of a circuit at each place of the device."""
     counts = Counter(operations)
     counts.update(("measure", (end,)) for end in ends)
     num_places = len(calibration.relaxation)
@@ -115,7 +115,7 @@ def _pair_costs(name: str, is_flipped: bool, calibration: Calibration) -> dict[C
 
 
 def _as_directed(operation: Operation, calibration: Calibration) -> Operation:
-    """Turn a two-qubit gate round where the device has it only the other way."""
+    """Turn a two-qubit gate round if the device has it only in the other direction."""
     name, qubits = operation
     if len(qubits) == 2 and operation not in calibration.success:
         return name, qubits[::-1]

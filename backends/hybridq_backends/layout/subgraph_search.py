@@ -1,4 +1,4 @@
-"""Where on a device a pattern of coupled qubits fits: the cheapest places, found exactly.
+"""Find the cheapest places of a device where a pattern of coupled qubits fits.
 
 As mapomatic does (Nation and Treinish, PRX Quantum 4, 010327, 2023), a compiled circuit is
 moved to every place of the device with the couplings it uses. The search goes qubit by qubit
@@ -18,7 +18,7 @@ Coupling: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class Pattern:
-    """What is to be placed, and what each place costs.
+    """A pattern of qubits to be placed, with the cost of each place.
 
     Attributes:
         nodes: For each of the V qubits of the pattern, its cost on each of the Q physical
@@ -74,7 +74,7 @@ class _Search:
         self._rest = self._bounds()
 
     def place(self, node: int, place: int, cost: float) -> None:
-        """Put a qubit of the pattern on a physical one, at the cost so far, and go on."""
+        """Put a qubit of the pattern on a physical qubit, and continue the search."""
         depth = self._depth[node] + 1
         if self._is_hopeless(cost + self._rest[depth]) or self.steps_left <= 0:
             return
@@ -110,18 +110,18 @@ class _Search:
         return sorted(choices)
 
     def _keep(self, cost: float) -> None:
-        """Keep a full placement, and forget the dearest if there are too many."""
+        """Keep a full placement, and drop the most expensive if there are too many."""
         places = tuple(-self._places[node] for node in range(len(self.order)))
         heapq.heappush(self.found, (-cost, places))
         if len(self.found) > self.most:
             heapq.heappop(self.found)
 
     def _is_hopeless(self, cost: float) -> bool:
-        """Whether something of this cost would not be kept."""
+        """Whether a placement of this cost would not be kept."""
         return len(self.found) == self.most and cost > -self.found[0][0]
 
     def _bounds(self) -> list[float]:
-        """For each depth, the least that the qubits from there on can cost."""
+        """Compute for each depth the least cost of the remaining qubits."""
         bounds = [0.0]
         for node in reversed(self.order):
             least = min(self.pattern.nodes[node])
@@ -142,7 +142,7 @@ def _both_ways(pattern: Pattern) -> dict[Coupling, dict[Coupling, float]]:
 
 
 def _neighbours(costs: Mapping[Coupling, float]) -> dict[int, list[int]]:
-    """For each physical qubit, those that the next one can be on."""
+    """List for each physical qubit those where the next qubit can be."""
     near: dict[int, list[int]] = {}
     for a, b in sorted(costs):
         near.setdefault(a, []).append(b)

@@ -1,4 +1,4 @@
-"""What a noise model does to a circuit, operation by operation, as Aer does it.
+"""Read the noise that Aer's model adds to a circuit, operation by operation.
 
 Aer keeps the parts of a `NoiseModel` in attributes without a public reader; this is the one
 place that reads them.
@@ -82,6 +82,11 @@ def error_after(
     """Find the error a model attaches to an operation, by its label if it has one, as Aer does.
 
     The error of its own qubits comes before that of all.
+
+    Args:
+        model: The noise model.
+        operation: The operation.
+        qubits: Indices of its qubits.
     """
     name = operation.name if operation.label is None else operation.label
     local: QuantumError | None = model._local_quantum_errors.get(name, {}).get(qubits)

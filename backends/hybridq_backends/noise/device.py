@@ -1,4 +1,4 @@
-"""Noise of a device snapshot, and the strength of channels and readout errors."""
+"""Make the noise of a device snapshot, and scale channels and readout errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from qiskit_aer.noise.device import basic_device_gate_errors, basic_device_reado
 from hybridq_backends.errors import InvalidValueError
 
 Assignments: TypeAlias = dict[int, npt.NDArray[np.float64]]
-"""For some qubits the matrix A[true, read], (2, 2), of the probabilities of reading."""
+"""The readout matrices A[true, read], (2, 2), of some qubits, by index."""
 
 
 def device_noise(device: BackendV2, scale: float = 1.0) -> NoiseModel:
@@ -171,7 +171,7 @@ def _delay_pass(target: Target, scale: float) -> RelaxationNoisePass | None:
 
 
 def _time(value: float | None) -> float:
-    """Read a time in seconds; unknown means endless."""
+    """Read a time in seconds; unknown means infinite."""
     return np.inf if value is None else float(value)
 
 
@@ -185,7 +185,7 @@ def apply_assignments(
         matrices: For each measured qubit A[true, read], or None without error.
 
     Returns:
-        The distribution of what is read, (batch, 2^k).
+        The distribution of the outcomes that are read, (batch, 2^k).
     """
     k = len(matrices)
     table = probabilities.reshape(-1, *(2,) * k)

@@ -1,4 +1,4 @@
-"""Parametric noise models: channels of gates, relaxation during delays, readout error."""
+"""Make parametric noise models: channels of gates, relaxation, readout error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A simulator on which time passes: qubits that wait relax, as on the device."""
+"""Simulate the time that passes on a device, so that waiting qubits relax."""
 
 from __future__ import annotations
 

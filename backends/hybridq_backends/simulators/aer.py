@@ -1,8 +1,8 @@
-"""Estimators on Qiskit Aer: exact ones, and ones that sample, noise and readout included.
+"""Estimators on Qiskit Aer, exact and sampling, with noise and readout error.
 
 Both run all points of a broadcast PUB in one call of the simulator, with the parameters
-bound inside it. What differs from Aer's own `EstimatorV2` is what traps people: `precision`
-never adds Gaussian noise to exact values, shots are really sampled, and readout error is in.
+bound inside it. They differ from Aer's own `EstimatorV2` in three ways: `precision` never adds
+Gaussian noise to exact values, shots are really sampled, and readout error is included.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Engines: what stands behind an executable, one class for each way to run."""
+"""The engines behind an executable, one class for each way to run circuits."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ class Engine(abc.ABC):
     Attributes:
         num_qubits: The most qubits a logical circuit may have.
         num_physical: Qubits an initial layout may name.
-        made_for: What circuits are compiled for: the device, or the set of gates.
+        made_for: The device, or the set of gates, that circuits are compiled for.
         device: The whole device; None for a simulator without one.
         precision: Standard deviation aimed at, 1 / sqrt(shots); 0.0 when exact.
-        rounding: What exact values may be off by.
+        rounding: The rounding error that exact values may have.
         is_local: Whether everything runs in this process and can be copied.
         takes_jobs: Whether each run is a job in a queue.
-        computed_by: Who computes, as a run's record says it: `aer`, `torch`, `ibm`, ...
-        rule: How torch computes values and derivatives, see `Executable.rule`; None elsewhere.
+        computed_by: The engine's name in the record of a run: `aer`, `torch`, `ibm`, ...
+        rule: The function with which torch computes, see `Executable.rule`; None elsewhere.
     """
 
     num_qubits: int
@@ -82,7 +82,13 @@ class Engine(abc.ABC):
         observables: Sequence[SparsePauliOp],
         initial_layout: Sequence[int] | None,
     ) -> Prepared:
-        """Compile a checked logical circuit with its observables."""
+        """Compile a checked logical circuit with its observables.
+
+        Args:
+            circuit: A checked logical circuit.
+            observables: Operators on its qubits.
+            initial_layout: A physical qubit for each logical one; None leaves the choice open.
+        """
 
     def submit(self, pub: tuple[Any, ...], seed: int | None) -> Any:
         """Send one PUB as one job; a seed replaces the job's own where shots are simulated."""
@@ -95,14 +101,14 @@ class Engine(abc.ABC):
         return read_expvals(self.submit(pub, seed).result())
 
     def keep_jobs(self, folder: Path, spent: float) -> None:
-        """Keep the ledger of jobs in a folder; there are no jobs where nothing is posted."""
+        """Keep the ledger of jobs in a folder; an engine without jobs keeps nothing."""
         return
 
     def machine(self, circuit: QuantumCircuit) -> Machine:
         """Get the simulator of a prepared circuit, with its noise model.
 
         Raises:
-            UnavailableError: If the engine is not one of ours on Aer.
+            UnavailableError: If the engine does not run on Aer.
         """
         if isinstance(self.estimator, MeasuringEstimator):
             return self.estimator.machine_for(circuit)
@@ -124,11 +130,11 @@ class Engine(abc.ABC):
         return CutBackend(self.device, cut_of(circuit, self.num_physical))
 
     def describe(self) -> dict[str, Any]:
-        """Say what cannot be read from the spec, as JSON-safe values."""
+        """Describe what the spec does not hold, as JSON-safe values."""
         return {}
 
     def close(self) -> None:
-        """Let go of what is held open."""
+        """Release everything that is held open."""
         return
 
 
@@ -174,7 +180,13 @@ class AllToAllEngine(Engine):
         observables: Sequence[SparsePauliOp],
         initial_layout: Sequence[int] | None,
     ) -> Prepared:
-        """Compile; an initial layout renames the qubits, kept in ascending order."""
+        """Compile; an initial layout renames the qubits, kept in ascending order.
+
+        Args:
+            circuit: A checked logical circuit.
+            observables: Operators on its qubits.
+            initial_layout: A physical qubit for each logical one; None leaves the choice open.
+        """
         isa = compile_to_basis(
             circuit, self._basis, optimization_level=self._level, seed=self._seed
         )
@@ -230,7 +242,13 @@ class DeviceEngine(Engine):
         observables: Sequence[SparsePauliOp],
         initial_layout: Sequence[int] | None,
     ) -> Prepared:
-        """Compile for the whole device, then keep the qubits in use."""
+        """Compile for the whole device, then keep the qubits in use.
+
+        Args:
+            circuit: A checked logical circuit.
+            observables: Operators on its qubits.
+            initial_layout: A physical qubit for each logical one; None leaves the choice open.
+        """
         return prepare_on_target(
             circuit,
             observables,

@@ -1,4 +1,4 @@
-"""Opening simulators: on Qiskit Aer, or on the torch engine, for which Aer's compiles."""
+"""Open simulators on Qiskit Aer, or on the torch engine, whose circuits Aer's compiles."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Running on a ready Qiskit backend of any make, on the qubits that were chosen.
+"""Run circuits on any Qiskit backend, on the qubits that were chosen.
 
 Circuits are prepared as on any device, narrowed to the qubits in use. Before they are sent they
-are put back on the physical qubits, since the backend knows its qubits by their numbers, and the
-changes of basis for a measurement are written in the gates of each qubit.
+are put back on the physical qubits, since the backend numbers its qubits. The changes of basis for
+a measurement are written in the gates of each qubit.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _SEED = "seed_simulator"
 
 
 class ReadyEngine(Engine):
-    """Any ready Qiskit backend, run as it is through `BackendEstimatorV2`."""
+    """Any Qiskit backend, run through `BackendEstimatorV2`."""
 
     computed_by = "backend"
     device: BackendV2
@@ -79,7 +79,13 @@ class ReadyEngine(Engine):
         observables: Sequence[SparsePauliOp],
         initial_layout: Sequence[int] | None,
     ) -> Prepared:
-        """Compile for the whole backend, and keep the qubits in use; each remembers its number."""
+        """Compile for the whole backend, and keep the qubits in use with their numbers.
+
+        Args:
+            circuit: A checked logical circuit.
+            observables: Operators on its qubits.
+            initial_layout: A physical qubit for each logical one; None leaves the choice open.
+        """
         return prepare_on_target(
             circuit,
             observables,
@@ -169,7 +175,7 @@ class PlacingEstimator(BaseEstimatorV2):  # type: ignore[misc]
         )
 
     def _measuring(self, pub: EstimatorPub, group: Sequence[str]) -> EstimatorPub:
-        """Put a circuit on its physical qubits, with what turns a group of terms into Z."""
+        """Put a circuit on its physical qubits, with the change of basis for a group of terms."""
         qubits = cut_of(pub.circuit, self._num_qubits)
         width = self._num_qubits if self._has_couplings else max(qubits) + 1
         circuit = QuantumCircuit(QuantumRegister(width, "q"), name=pub.circuit.name)
@@ -206,7 +212,7 @@ class PlacingEstimator(BaseEstimatorV2):  # type: ignore[misc]
 def _combined(
     pub: EstimatorPub, table: tuple[list[str], Any], groups: Sequence[Sequence[str]], data: Any
 ) -> PubResult:
-    """Add up the terms of each observable; their standard errors add up, as if all went along."""
+    """Add up the terms of each observable, and their standard errors as if fully correlated."""
     labels, coefficients = table
     points = int(np.prod(pub.parameter_values.shape, dtype=int))
     evs = np.ones((points, len(labels)))
@@ -221,7 +227,7 @@ def _combined(
 
 
 class _Plain(BackendV2):  # type: ignore[misc]
-    """A backend that is handed only the options it takes: not all that run circuits take a seed."""
+    """A wrapper that passes a backend only the options it takes: not all take a seed."""
 
     def __init__(self, backend: BackendV2) -> None:
         super().__init__(name=backend.name, backend_version=backend.backend_version)

@@ -1,8 +1,8 @@
-"""What all kinds of backends have in common: their seeds, and what can be asked of each.
+"""The base of all kinds of backends: their seeds, and the questions that a spec answers.
 
-A spec says what to open and how, and nothing else: it holds no connection and no secret of its
-own. What differs between kinds is asked here, so that nothing outside this package looks at a
-spec's type. Nothing here imports Qiskit.
+A spec describes what to open and how. It holds no connection and no secret of its own. Differences
+between kinds are answered here, so that no code outside this package looks at the type of a spec.
+Nothing here imports Qiskit.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from hybridq_backends.specs.fields import OptionalSeed
 
 
 class Spec(BaseModel):
-    """The base of every kind of backend; a kind of your own derives from it.
+    """The base of every kind of backend; your own kind derives from it.
 
-    A kind adds `kind: Literal["its name"] = "its name"` and its own fields, overrides what is true
-    of it below, and is entered in `KINDS`.
+    A kind adds `kind: Literal["its name"] = "its name"` and its own fields, overrides the
+    properties below where they differ, and is entered in `KINDS`.
     """
 
     model_config = ConfigDict(
@@ -115,7 +115,7 @@ class Spec(BaseModel):
             target: The whole device's `Target`; None without a device.
 
         Returns:
-            Those of reading 1 for a prepared 0, and 0 for a prepared 1, as values show them.
+            The probabilities of reading 1 for a prepared 0, and 0 for a prepared 1.
         """
         if target is None:
             return 0.0, 0.0
@@ -127,9 +127,9 @@ class Spec(BaseModel):
 
     @classmethod
     def without_excluded(cls, fields: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Drop from known fields those that fields about to be changed exclude."""
+        """Drop the known fields that are excluded by the fields about to be changed."""
         return fields
 
     def without_secrets(self) -> Self:
-        """The same backend without what may be secret in it."""
+        """Return the same spec without its secrets."""
         return self

@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 from pydantic import BeforeValidator, Field
 
 MOST_LISTED = 1000
-"""Most probabilities in a list, one for each qubit."""
+"""The most probabilities in a list, one for each qubit."""
 
 
 def _none_word(value: object) -> object:

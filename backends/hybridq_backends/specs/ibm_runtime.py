@@ -105,7 +105,7 @@ class IbmRuntime(Spec):
 
     @model_validator(mode="after")
     def _twirled_for_trex(self) -> Self:
-        """Refuse TREX without the twirling it is made of, which the client would turn on."""
+        """Refuse TREX without twirled measurements, which it needs."""
         if self.mitigates_readout and self.measure_twirling is False:
             raise ValueError(
                 "Expected `measure_twirling` on with readout mitigation, which needs it, got "
@@ -115,22 +115,22 @@ class IbmRuntime(Spec):
 
     @property
     def takes_jobs(self) -> bool:
-        """Always: a rehearsal takes them on this machine."""
+        """True: a rehearsal takes its jobs on this machine."""
         return True
 
     @property
     def is_paid(self) -> bool:
-        """Whether it is real hardware."""
+        """Whether this is real hardware."""
         return self.rehearse is None
 
     @property
     def scales_noise(self) -> bool:
-        """Whether it is a rehearsal."""
+        """Whether this is a rehearsal."""
         return self.rehearse is not None
 
     @property
     def snapshot(self) -> str | None:
-        """What is rehearsed on."""
+        """The device of the rehearsal, or None."""
         return self.rehearse
 
     @property
@@ -149,9 +149,9 @@ class IbmRuntime(Spec):
         return self.twirls_measurements or self.twirls_gates or self.extrapolates
 
     def readout_error_of(self, qubit: int, target: Any) -> tuple[float, float]:
-        """Get what is left after mitigation: nothing with TREX, the mean of both with twirling.
+        """Get the readout error after mitigation: none with TREX, the mean of both with twirling.
 
-        Half of twirled shots are read with the bit flipped, and turned back.
+        Half of the twirled shots are read with a flipped bit, which is flipped back.
         """
         zero, one = super().readout_error_of(qubit, target)
         if self.mitigates_readout:
@@ -159,7 +159,7 @@ class IbmRuntime(Spec):
         return ((zero + one) / 2,) * 2 if self.twirls_measurements else (zero, one)
 
     def without_secrets(self) -> Self:
-        """The same backend without its `service_options`."""
+        """Return the same spec without its `service_options`."""
         return self.model_copy(update={"service_options": {}})
 
 

@@ -1,4 +1,4 @@
-"""The kinds of backends: what describes each, and what opens it."""
+"""The kinds of backends, each with its spec and the function that opens it."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class KindEntry:
     """A kind of backend.
 
     Attributes:
-        spec: Its fields.
-        open: From a spec to an `Engine`; or where that function stands, as `package.module:name`,
-            to be imported when a backend of the kind is opened.
+        spec: The class of its spec, with its fields.
+        open: A function from a spec to an `Engine`, or its name as `package.module:name`, which is
+            imported when a backend of the kind is opened.
     """
 
     spec: type[Spec]
     open: Callable[[Any], Any] | str
 
     def opened(self, spec: Spec) -> Any:
-        """The engine of a spec of this kind."""
+        """Open the engine of a spec of this kind."""
         return by_name(self.open)(spec)
 
 
@@ -43,10 +43,10 @@ KINDS: dict[str, KindEntry] = {
     "noisy": KindEntry(Noisy, "hybridq_backends.simulators.opening:open_noisy"),
     "ibm_runtime": KindEntry(IbmRuntime, "hybridq_backends.jobs.opening:open_runtime"),
 }
-"""The kinds by name. Other distributions add theirs by entry points, see `find_kind`."""
+"""The kinds by name; other distributions add theirs by entry points, see `find_kind`."""
 
 GROUP = "hybridq.kinds"
-"""Group of the entry points by which other distributions add kinds."""
+"""The group of entry points by which other distributions add kinds."""
 
 
 def find_kind(kind: object) -> KindEntry | None:
@@ -64,7 +64,7 @@ def _loaded(point: EntryPoint) -> KindEntry:
     """Import the entry of another distribution.
 
     Raises:
-        InvalidValueError: If it cannot be imported, or is none.
+        InvalidValueError: If it cannot be imported, or is not an entry.
     """
     try:
         found = point.load()
@@ -87,7 +87,7 @@ def build_spec(fields: Mapping[str, Any], *, name: str) -> Spec:
 
     Args:
         fields: `kind` and the fields of that kind.
-        name: What the message calls this backend: the profile's name.
+        name: The name of the profile, for the message.
 
     Returns:
         The frozen spec.
@@ -126,7 +126,7 @@ def _unknown_field(name: str, field: str, known: list[str]) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value as it was given, long ones without their middle."""
+    """Show a value as it was given, a long one without its middle."""
     shown = reprlib.Repr()
     shown.maxstring = shown.maxother = shown.maxlong = 80
     return shown.repr(value)

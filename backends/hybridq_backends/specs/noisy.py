@@ -21,7 +21,7 @@ from hybridq_backends.specs.fields import (
 
 GATE_TIME_1Q_NS = 35.0
 GATE_TIME_2Q_NS = 300.0
-"""Gate times where T1 or T2 is given without them, nanoseconds."""
+"""The gate times that are used if T1 or T2 is given without them, in nanoseconds."""
 
 RATE_FIELDS = (
     "error_rate_1q",
@@ -112,7 +112,7 @@ class Noisy(Spec):
 
     @property
     def num_listed_qubits(self) -> int | None:
-        """How many qubits have a readout error of their own; None where all have the same."""
+        """The number of qubits with their own readout error; None if all have the same."""
         lists = (self.prob_meas1_prep0, self.prob_meas0_prep1)
         return next((len(given) for given in lists if isinstance(given, tuple)), None)
 
@@ -123,7 +123,7 @@ class Noisy(Spec):
             qubit: Physical qubit, an index.
 
         Returns:
-            Those of reading 1 for a prepared 0, and 0 for a prepared 1.
+            The probabilities of reading 1 for a prepared 0, and 0 for a prepared 1.
         """
         if self.readout_error is not None:
             return self.readout_error, self.readout_error
@@ -140,12 +140,12 @@ class Noisy(Spec):
 
     @property
     def scales_noise(self) -> bool:
-        """Always."""
+        """True for every noisy simulator."""
         return True
 
     @property
     def snapshot(self) -> str | None:
-        """The device."""
+        """The device snapshot, or None."""
         return self.device
 
     @property
@@ -178,7 +178,7 @@ class Noisy(Spec):
         return any(rates) or (self.relaxes and any(self.gate_times_ns))
 
     def readout_error_of(self, qubit: int, target: Any) -> tuple[float, float]:
-        """Get the rates, or what the device says."""
+        """Get the rates of the spec, or those of the device."""
         if self.is_parametric:
             return self.flip_probabilities(qubit)
         return super().readout_error_of(qubit, target)

@@ -1,4 +1,4 @@
-"""Named backends: reading profiles, and `name,field=value,...` as users write it.
+"""Read profiles, which are named backends, and `name,field=value,...` as users write it.
 
 Profiles are TOML files: a one-line `summary`, and the fields of a spec. Those shipped lie
 in `hybridq_backends/profiles`; users add theirs in `./backends.d` or in `$HYBRIDQ_PROFILES` (one
@@ -28,7 +28,7 @@ from hybridq_backends.utils.suggest import nearest
 PROFILES_VARIABLE = "HYBRIDQ_PROFILES"
 LOCAL_FOLDER = "backends.d"
 MOST_SUMMARY = 200
-"""Most characters of a profile's summary."""
+"""The most characters of a profile's summary."""
 _MOST_TABLES = 8
 _MOST_BYTES = 2**20
 
@@ -49,7 +49,7 @@ class Profile(BaseModel):
 
 
 def list_backends() -> dict[str, Profile]:
-    """Read every profile there is.
+    """Read all profiles.
 
     Returns:
         Profiles by name, in alphabetical order.
@@ -66,10 +66,10 @@ def list_backends() -> dict[str, Profile]:
 
 
 def sound_backends() -> tuple[dict[str, Profile], dict[str, HybridqError]]:
-    """Read every profile there is; a broken one does not keep the others away.
+    """Read all profiles that can be used, although some may be broken.
 
     Returns:
-        Profiles by name, in alphabetical order, and why others cannot be used, by their names.
+        Profiles by name, in alphabetical order, and the errors of the broken ones by name.
 
     Raises:
         MissingFileError: If `$HYBRIDQ_PROFILES` names a folder that does not exist.

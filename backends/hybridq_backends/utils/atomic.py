@@ -1,4 +1,4 @@
-"""Writing to disk so that a file is either the old one or the whole new one."""
+"""Write to disk so that a file is either the old one or the whole new one."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pathlib import Path
 from hybridq_backends.errors import HybridqError
 
 ENDING = ".part"
-"""Of the file that is written before it takes its name."""
+"""The ending of the temporary file that is written before it gets its name."""
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes the place of `path`.
 
-    Folders that are missing are made, and what killed writers of the same file have left is
-    removed. After a failure nothing new is left.
+    Missing folders are made, and leftovers of killed writers of the same file are removed. After a
+    failure nothing new is left.
 
     Raises:
-        OSError: If the disk does not do it; it names `path`.
+        OSError: If the disk fails; the error names `path`.
     """
     made = [folder for folder in path.absolute().parents if not folder.exists()]
     temporary: Path | None = None
@@ -69,11 +69,11 @@ def check_writable(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path, name: str | None = None) -> None:
-    """Remove what writers that were killed have left; what one still writes is kept.
+    """Remove the leftovers of killed writers; files that are still being written are kept.
 
     Args:
-        folder: Where they wrote.
-        name: The file they wrote; None for all in the folder and below it.
+        folder: The folder in which they wrote.
+        name: The file that they wrote; None means all files in the folder and below it.
     """
     if name is None:
         found = list(folder.rglob(f".*{ENDING}"))
@@ -95,11 +95,11 @@ def remove_leftovers(folder: Path, name: str | None = None) -> None:
 
 
 class _TriedError(Exception):
-    """Ends an attempt before anything is written."""
+    """Raised to end an attempt before anything is written."""
 
 
 def _is_of(error: OSError, temporary: Path | None) -> bool:
-    """Whether it is the disk's word on the file being written, which is called by another name."""
+    """Whether an error of the disk is about the temporary file, which has another name."""
     if isinstance(error, HybridqError) or error.errno is None:
         return False
     return error.filename is None or error.filename == str(temporary)
@@ -110,7 +110,7 @@ def _beginning(name: str) -> str:
 
 
 def _begin(path: Path) -> tuple[int | None, Path]:
-    """A temporary file held by this process, so that no other takes it for a leftover."""
+    """Make a temporary file and lock it, so that no process takes it for a leftover."""
     while True:
         handle, name = tempfile.mkstemp(
             prefix=_beginning(path.name), suffix=ENDING, dir=path.parent

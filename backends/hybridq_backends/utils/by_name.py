@@ -1,4 +1,4 @@
-"""What stands behind `package.module:name`, imported when it is needed."""
+"""Import the object named by `package.module:name` when it is needed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def by_name(found: Any) -> Any:
-    """Import what a text names; anything else is returned as it is.
+    """Import the object that a text names; return anything else unchanged.
 
     Args:
-        found: `package.module:name`, or the thing itself.
+        found: `package.module:name`, or the object itself.
     """
     if not isinstance(found, str):
         return found

@@ -1,9 +1,9 @@
-"""Files: written so that each is the old one or the whole new one, and read within bounds.
+"""Read files within bounds, and write files so that each is the old one or the whole new one.
 
-Everything small that a user hands over (options, profiles, calibrations, records of runs) is read
-by `read_text`, `read_json` or `read_toml`, and larger files are opened by `open_regular`. They take
-regular files only, so that a pipe cannot make them wait nor a device fill the memory, and tell
-every fault in one line: "Expected X in PATH, got Y: remedy".
+Every small file of a user (options, profiles, calibrations, records of runs) is read by
+`read_text`, `read_json` or `read_toml`, and larger files are opened by `open_regular`. They take
+regular files only, so that a pipe cannot make them wait and a device cannot fill the memory. Every
+fault is one line: "Expected X in PATH, got Y: remedy".
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from hybridq_backends.errors import InvalidValueError, MissingFileError
 from hybridq_backends.utils.atomic import atomic_path as atomic_path
 
 MAX_BYTES = 16 * 2**20
-"""Most bytes of a document, unless its reader says otherwise."""
+"""The most bytes of a document, unless its reader sets another limit."""
 
 MAX_DEPTH = 100
-"""Most objects, arrays and tables within each other in a document."""
+"""The deepest nesting of objects, arrays and tables in a document."""
 
 _KINDS: dict[Callable[[int], bool], str] = {
     stat.S_ISDIR: "a folder",
@@ -42,7 +42,7 @@ def open_regular(path: str | Path, what: str, remedy: str) -> BinaryIO:
 
     Args:
         path: The file.
-        what: What it should be, as in "a saved calibration".
+        what: What the file should be, as in "a saved calibration".
         remedy: What the user can do, as in "check the path.".
 
     Raises:
@@ -60,10 +60,10 @@ def open_regular(path: str | Path, what: str, remedy: str) -> BinaryIO:
 
 
 def check_regular(path: str | Path, what: str, remedy: str) -> None:
-    """Refuse what is no regular file, nor a link to one; arguments as of `open_regular`.
+    """Refuse a path that is not a regular file or a link to one; arguments as in `open_regular`.
 
     Raises:
-        MissingFileError: If it is none.
+        MissingFileError: If it is not.
     """
     with _told(path, what, remedy):
         _check_kind(os.stat(path).st_mode)
@@ -76,7 +76,7 @@ def read_text(path: str | Path, what: str, remedy: str, *, limit: int = MAX_BYTE
         path: The file.
         what: What it should be, as in "a model card".
         remedy: What the user can do, as in "restore it from a copy.".
-        limit: Most bytes.
+        limit: The most bytes that are read.
 
     Raises:
         MissingFileError: If it is not there, cannot be read, or is no regular file.
@@ -86,7 +86,7 @@ def read_text(path: str | Path, what: str, remedy: str, *, limit: int = MAX_BYTE
 
 
 def read_json(path: str | Path, what: str, remedy: str, *, limit: int = MAX_BYTES) -> Any:
-    """Read a JSON file: `read_text`, then `parse_json`, which see."""
+    """Read a JSON file by `read_text` and `parse_json`, whose arguments and errors it has."""
     text = _decode(path, what, remedy, limit, "JSON")
     return parse_json(text, f"{what} in {str(path)!r}", remedy)
 
@@ -94,7 +94,7 @@ def read_json(path: str | Path, what: str, remedy: str, *, limit: int = MAX_BYTE
 def read_toml(
     path: str | Path, what: str, remedy: str, *, limit: int = MAX_BYTES
 ) -> dict[str, Any]:
-    """Read a TOML file: `read_text`, then `parse_toml`, which see."""
+    """Read a TOML file by `read_text` and `parse_toml`, whose arguments and errors it has."""
     text = _decode(path, what, remedy, limit, "TOML")
     return parse_toml(text, f"{what} in {str(path)!r}", remedy)
 
@@ -108,7 +108,7 @@ def parse_json(text: str, what: str, remedy: str) -> Any:
         remedy: What the user can do.
 
     Raises:
-        InvalidValueError: If it is no such JSON, is nested too deeply, or has a number of more
+        InvalidValueError: If it is not such JSON, is nested too deeply, or has a number with more
             digits than Python reads.
     """
     return _parse(
@@ -125,7 +125,7 @@ def parse_json(text: str, what: str, remedy: str) -> Any:
 
 
 def parse_toml(text: str, what: str, remedy: str) -> dict[str, Any]:
-    """Parse TOML in which every number is finite; arguments and errors as of `parse_json`."""
+    """Parse TOML in which every number is finite; arguments and errors as in `parse_json`."""
     found: dict[str, Any] = _parse(
         lambda: tomllib.loads(text, parse_float=_finite), "TOML", what, remedy
     )
@@ -133,7 +133,7 @@ def parse_toml(text: str, what: str, remedy: str) -> dict[str, Any]:
 
 
 def _decode(path: str | Path, what: str, remedy: str, limit: int, kind: str) -> str:
-    """The text of a file."""
+    """Decode the bytes of a file as UTF-8."""
 
     def refuse(got: str) -> NoReturn:
         raise InvalidValueError(f"Expected {what} in {str(path)!r}, got {got}: {remedy}")
@@ -156,7 +156,7 @@ def _decode(path: str | Path, what: str, remedy: str, limit: int, kind: str) -> 
 
 
 def _parse(parse: Callable[[], Any], kind: str, what: str, remedy: str) -> Any:
-    """What `parse` gives, or one line on why it gives nothing."""
+    """Parse a text, and turn a failure into one line."""
     try:
         found = parse()
         _check_depth(found)
@@ -191,7 +191,7 @@ def _check_depth(value: Any) -> None:
 
 
 def _finite(text: str) -> float:
-    """A number as JSON and TOML write it, which has to be finite."""
+    """Read a number as JSON and TOML write it; it has to be finite."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"the number {text[:20]}, which is not finite")
@@ -199,7 +199,7 @@ def _finite(text: str) -> float:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object of these pairs, whose keys have to differ."""
+    """Make an object of pairs, whose keys have to differ."""
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -210,7 +210,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 @contextmanager
 def _told(path: str | Path, what: str, remedy: str) -> Iterator[None]:
-    """Tell in one line why a file cannot be read."""
+    """Say in one line why a file cannot be read."""
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: NUL or lone surrogates in the path
@@ -220,14 +220,14 @@ def _told(path: str | Path, what: str, remedy: str) -> Iterator[None]:
 
 
 def _check_kind(mode: int) -> None:
-    """Raise OSError, with what it is as its text, unless it is a regular file."""
+    """Raise OSError, which names the kind of the file, unless it is a regular file."""
     if not stat.S_ISREG(mode):
         found = next((name for is_kind, name in _KINDS.items() if is_kind(mode)), "no file")
         raise OSError(errno.EINVAL, found)
 
 
 def _reason(path: str | Path, error: OSError | ValueError) -> str:
-    """Why a file cannot be read, in a few words."""
+    """Say in a few words why a file cannot be read."""
     if isinstance(error, FileNotFoundError) and os.path.islink(path):
         return "a link to nothing"
     if isinstance(error, OSError):

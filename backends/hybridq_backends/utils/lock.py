@@ -1,4 +1,4 @@
-"""A lock between processes, which the system takes away from one that was killed."""
+"""A lock between processes, which the system releases if its process is killed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 @contextmanager
 def locked(path: Path, doing: str, *, wait_seconds: float = 0.0) -> Iterator[None]:
-    """Be the only process inside.
+    """Hold a lock, so that this is the only process inside the block.
 
     The lock is a transaction on an empty SQLite file, which ends with its process.
 
     Args:
-        path: The lock's file, which is made.
-        doing: What the other process does, for the message.
-        wait_seconds: How long to wait for it.
+        path: The file of the lock, which is made.
+        doing: The work of the other process, for the message.
+        wait_seconds: How long to wait for the other process, in seconds.
 
     Raises:
         InvalidValueError: If another process is inside for longer, or the file cannot be written.

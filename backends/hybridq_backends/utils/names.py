@@ -1,4 +1,4 @@
-"""Names as text that every file and every terminal can hold, in one line."""
+"""Write names as text that every file and every terminal can hold, in one line."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from collections.abc import Sequence
 
 _RAW = re.compile(r"[\udc80-\udcff]|[\ud800-\udfff]|\\(?=x[0-9a-f]{2}|ud[89a-f][0-9a-f]{2})")
-"""A byte that is no UTF-8, any other half of a character, and a backslash that would read so."""
+"""Matches a byte that is not UTF-8, and a backslash that would read like one."""
 
 
 def legible(name: str) -> str:
-    r"""A name with each byte that is no UTF-8 as `\xfc`; names that differ stay different.
+    r"""Write each byte of a name that is not UTF-8 as `\xfc`; different names stay different.
 
-    Such bytes come of folders packed where names were written in another code. A backslash that
-    would be taken for the beginning of one becomes `\x5c`; all other names stay as they are.
+    Such bytes come from folders that were packed with names in another encoding. A backslash that
+    would be read as the beginning of such a byte becomes `\x5c`; all other names are unchanged.
     """
     return _RAW.sub(_written, name)
 

@@ -1,4 +1,4 @@
-"""Arrays of parameter values and angles, checked before they are used."""
+"""Check arrays of parameter values and angles before they are used."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def check_batch(values: npt.ArrayLike, columns: int, name: str) -> npt.NDArray[n
     """Check an array to be (batch, columns) of finite numbers.
 
     Args:
-        values: What was given.
-        columns: How many columns it must have.
-        name: What a message calls it.
+        values: The array.
+        columns: The number of columns that it must have.
+        name: The name of the array in messages.
 
     Raises:
         InvalidValueError: If it is anything else, or has no row.

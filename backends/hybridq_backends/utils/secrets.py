@@ -1,4 +1,4 @@
-"""Keeping account secrets out of dumps, records and messages."""
+"""Keep the secrets of an account out of dumps, records and messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PUBLIC = frozenset(
 _SECRET_ENVIRONMENT = ("QISKIT_IBM_TOKEN", "QISKIT_IBM_RUNTIME_API_TOKEN")
 _INSTANCE = "QISKIT_IBM_INSTANCE"
 _HARMLESS = frozenset({"auto"})
-"""What an option may be that secrets are among, and is none: the instance that IBM chooses."""
+"""Harmless values of options that may hold secrets: the instance that IBM chooses."""
 _SHORTEST_SECRET = 4
 _SHORTEST_PART = 16
 HIDDEN = "***"
@@ -34,7 +34,7 @@ _SHAPES = tuple(
 
 
 class Secret:
-    """The value of a service option, which nothing shows and no copy leaves the process with."""
+    """The value of a service option, which is never shown and never leaves the process."""
 
     __slots__ = ("_value",)
 
@@ -42,10 +42,10 @@ class Secret:
         self._value = value
 
     def reveal(self) -> Any:
-        """The value, for the one call that needs it.
+        """Return the value, for the one call that needs it.
 
         Raises:
-            UnavailableError: If it comes from another process, where it stayed.
+            UnavailableError: If the object was pickled, since the value stayed in its process.
         """
         if self._value is _STAYED:
             raise UnavailableError(
@@ -76,7 +76,7 @@ _STAYED = object()
 
 
 def _stayed() -> Secret:
-    """What a pickled secret becomes."""
+    """Make the empty secret that a pickled one becomes."""
     return Secret(_STAYED)
 
 
@@ -114,7 +114,7 @@ def public_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def redact(text: str, options: Mapping[str, Any], more: Iterable[Any] = ()) -> str:
-    """Replace every secret that occurs in a text, and all that has the shape of one.
+    """Replace every secret in a text, and everything that has the shape of one.
 
     Args:
         text: A message that may quote an account.
@@ -142,7 +142,7 @@ def redact(text: str, options: Mapping[str, Any], more: Iterable[Any] = ()) -> s
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """A secret, and account and instance in its name, each also as replies quote it."""
+    """List a secret and the account and instance in its name, in all forms of replies."""
     secret = secret.strip()
     parts = secret.split(":") if secret.lower().startswith("crn:") else []
     short = [part.removeprefix("a/") for part in parts[6:8]]  # account and instance

@@ -1,4 +1,4 @@
-"""Seeds of jobs, and shots for a precision."""
+"""Derive the seeds of jobs, and convert precision into shots."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class SeedSequenceCounter:
-    """Seeds for one job after another: the first is the seed itself, later ones derive.
+    """A sequence of seeds for jobs: the first is the seed itself, later ones are derived.
 
     Jobs of one open backend are thus independent of each other, and the whole sequence
     repeats when the backend is opened anew with the same seed.

@@ -1,4 +1,4 @@
-"""Suggestions for misspelt words."""
+"""Suggest words for misspelt ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     """Find the choice closest to a word, whatever its case.
 
     Args:
-        word: What was written.
+        word: The word that was written.
         choices: The words that exist.
 
     Returns:

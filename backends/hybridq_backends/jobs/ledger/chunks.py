@@ -1,9 +1,9 @@
-"""A submission's chunks: consecutive rows of one circuit, which are one job, and where it stands.
+"""The chunks of a submission: consecutive rows of one circuit, which are one job.
 
-What a chunk's state means:
+The states of a chunk are:
 
 - `planned`: nothing of it is at the service.
-- `posting`: an intent without an answer; if no process is at work, it was interrupted there.
+- `posting`: it is being posted; if no process is at work, the posting was interrupted.
 - `uncertain`: it may have been posted; the service did not list it when it was last asked.
 - `posted`: the service accepted it as the job named.
 - `done`: its result is here.
@@ -18,7 +18,7 @@ from enum import StrEnum
 
 
 class ChunkState(StrEnum):
-    """Where a chunk stands; see the module."""
+    """The state of a chunk; the module explains each."""
 
     PLANNED = "planned"
     POSTING = "posting"
@@ -35,15 +35,15 @@ class Chunk:
 
     Attributes:
         index: Number of the chunk, from 0.
-        start: First row.
-        stop: The row after the last.
-        state: Where it stands.
-        attempt: How often it has been begun anew, from 1.
+        start: Index of its first row.
+        stop: Index of the row after its last.
+        state: The state.
+        attempt: Number of the attempt, from 1.
         tag: The tag of its job, unique to submission, chunk and attempt.
         job_id: The job, once it is known to be accepted.
-        reason: Why it failed or is uncertain, one line.
+        reason: Why it failed or is uncertain, in one line.
         posted_at: When its last intent was written, in seconds since 1970.
-        qpu_seconds: What its job was charged, in seconds, where that is known.
+        qpu_seconds: The charge of its job, in QPU seconds, if it is known.
     """
 
     index: int
@@ -65,7 +65,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Request:
-    """What a chunk of a run asks for.
+    """The request behind a chunk of a run.
 
     Attributes:
         key: A hash of circuit, observables and rows.
@@ -81,11 +81,11 @@ class Job:
     """A job that the service has accepted.
 
     Attributes:
-        job_id: Its id.
-        index: Its chunk.
-        tag: Its tag.
-        max_seconds: QPU seconds after which the service stops it, where that is known.
-        qpu_seconds: What it was charged, in seconds, where that is known.
+        job_id: The id of the job.
+        index: The number of its chunk.
+        tag: The tag of the job.
+        max_seconds: QPU seconds after which the service stops it, if known.
+        qpu_seconds: The charge in QPU seconds, if known.
     """
 
     job_id: str
@@ -97,12 +97,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Doubt:
-    """A posting that the service neither certainly refused nor lists.
+    """A posting that the service neither refused for certain nor lists.
 
     Attributes:
-        tag: The tag of the job that there may be.
-        index: Its chunk.
-        max_seconds: QPU seconds after which the service would stop it, where that is known.
+        tag: The tag of the possible job.
+        index: The number of its chunk.
+        max_seconds: QPU seconds after which the service would stop it, if known.
         posted_at: When it was posted, in seconds since 1970.
     """
 
@@ -113,12 +113,18 @@ class Doubt:
 
 
 def tag_of(name: str, index: int, attempt: int) -> str:
-    """The tag of the job of a chunk's attempt, in the submission of that name."""
+    """Make the tag of the job of a chunk's attempt, in the submission of that name.
+
+    Args:
+        name: The tag of the submission.
+        index: The number of the chunk.
+        attempt: The number of the attempt, from 1.
+    """
     return f"{name}-{index:04d}-{attempt}"
 
 
 def numbers_of(name: str, tag: str) -> tuple[int, int] | None:
-    """Chunk and attempt that a job's tag names; None if it is none of the submission of a name."""
+    """Read chunk and attempt from a job's tag; None if the tag is of another submission."""
     found = re.fullmatch(r"-(\d{4,9})-(\d{1,6})", tag.removeprefix(name), re.ASCII)
     if found is None or not tag.startswith(name):
         return None
@@ -126,5 +132,5 @@ def numbers_of(name: str, tag: str) -> tuple[int, int] | None:
 
 
 def attempt_of(tag: str) -> int:
-    """The attempt that a job's tag names."""
+    """Read the number of the attempt from a job's tag."""
     return int(tag.rsplit("-", 1)[1])

@@ -1,10 +1,10 @@
-"""The ledger of a submission: what was meant to be posted, what was, and what came back.
+"""The ledger of a submission: the jobs to be posted, the jobs that were, and their results.
 
-An intent is written before its job is posted and the job's id after, each in a transaction that
-outlives a kill.
+An intent is written before its job is posted, and the id of the job afterwards. Each is written in
+a transaction that survives a kill of the process.
 
-Every intent stays on record until it is certain that the service refused it, and every job that is
-known to be accepted with what it was charged, also where its chunk was begun anew.
+Every intent stays on record until it is certain that the service refused it. Every job that is
+known to be accepted stays on record with its charge, also if its chunk was begun anew.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ from chunks left join jobs using (job_id) order by chunks.number
 
 
 class Ledger:
-    """A submission's chunks in an SQLite file; see the module.
+    """The chunks of a submission in an SQLite file.
 
-    Use `Ledger.create` once, `Ledger.write` to be the one writer, `Ledger.read` to look.
+    Use `Ledger.create` once, `Ledger.write` as the only writer, and `Ledger.read` to look.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -63,7 +63,7 @@ class Ledger:
         Args:
             folder: The submission's folder.
             ranges: First row, and the one after the last, of each chunk.
-            name: What its tags begin with; unique to the submission.
+            name: The beginning of its tags, unique to the submission.
 
         Raises:
             InvalidValueError: If there are more rows than a ledger holds.
@@ -98,7 +98,7 @@ class Ledger:
 
         Args:
             folder: The submission's folder.
-            doing: What another process is told of this one.
+            doing: The work of this process, for the message that another process prints.
 
         Raises:
             MissingFileError: If there is none.
@@ -110,13 +110,13 @@ class Ledger:
             yield cls(connection)
 
     def chunks(self, *states: ChunkState) -> list[Chunk]:
-        """The chunks in some states, or all of them, in order."""
+        """List the chunks in some states, or all of them, in order."""
         rows = self._connection.execute(_CHUNKS)
         found = [Chunk(row[0], row[1], row[2], ChunkState(row[3]), *row[4:]) for row in rows]
         return [chunk for chunk in found if not states or chunk.state in states]
 
     def counts(self) -> dict[ChunkState, int]:
-        """How many chunks are in each state that has one."""
+        """Count the chunks of each state that has some."""
         found = [chunk.state for chunk in self.chunks()]
         return {state: found.count(state) for state in ChunkState if state in found}
 
@@ -147,7 +147,7 @@ class Ledger:
             chunk: The chunk.
             job_id: Its job from now on.
             tag: The job's tag, if it is one of another attempt.
-            reason: What is to be said of it.
+            reason: A remark on it, in one line.
         """
         tag = tag or chunk.tag
         self._note(chunk, job_id, tag)  # in the transaction that `_set` ends
@@ -161,16 +161,22 @@ class Ledger:
         )
 
     def note(self, chunk: Chunk, job_id: str, tag: str) -> None:
-        """Keep on record that the service has accepted a job of the chunk, which does not count."""
+        """Record a job of the chunk that the service accepted but that does not count.
+
+        Args:
+            chunk: The chunk.
+            job_id: The id of the job.
+            tag: The tag of the job.
+        """
         with self._connection:
             self._note(chunk, job_id, tag)
 
     def remark(self, chunk: Chunk, reason: str | None) -> None:
-        """Note what the service said of a chunk that stays as it is."""
+        """Note a remark of the service on a chunk whose state does not change."""
         self._set(chunk, chunk.state, reason=reason)
 
     def refuse(self, chunk: Chunk, reason: str) -> None:
-        """Note that the service has not taken the chunk, which is certain."""
+        """Note that the service certainly did not take the chunk."""
         self._forget_intent(chunk)
         self._set(chunk, ChunkState.PLANNED, reason=reason)
 
@@ -189,6 +195,11 @@ class Ledger:
 
     def keep(self, chunk: Chunk, values: Floats, stds: Floats) -> None:
         """Keep the chunk's result, `(size, num_observables)` each.
+
+        Args:
+            chunk: The chunk.
+            values: Expectation values.
+            stds: Their standard errors.
 
         Raises:
             InvalidValueError: If it is not of the chunk's size, or not finite where it must be.
@@ -215,24 +226,24 @@ class Ledger:
         )
 
     def charge(self, job_id: str, qpu_seconds: float) -> None:
-        """Note what a job was charged, once that is known."""
+        """Note the charge of a job, in QPU seconds."""
         with self._connection:
             self._connection.execute(
                 "update jobs set qpu_seconds = ? where job_id = ?", [qpu_seconds, job_id]
             )
 
     def jobs(self) -> list[Job]:
-        """Every job that the service is known to have accepted, those of earlier attempts too."""
+        """List every job that the service accepted, those of earlier attempts too."""
         rows = self._connection.execute(
             "select job_id, number, tag, max_seconds, qpu_seconds from jobs order by rowid"
         )
         return [Job(*row) for row in rows]
 
     def spent(self, estimates: Mapping[int, float]) -> float:
-        """QPU seconds that jobs took or may still take, of earlier attempts and in doubt too.
+        """Add up the QPU seconds that jobs took or may still take, those in doubt included.
 
         Args:
-            estimates: Of each chunk's job, for jobs without a known limit.
+            estimates: The estimate for each chunk's job, for jobs without a known limit.
         """
         sessions = self._connection.execute("select max_seconds from sessions").fetchall()
         if sessions:  # charged by wall clock, whatever runs in them
@@ -245,11 +256,11 @@ class Ledger:
         return sum(estimates[index] if seconds is None else seconds for index, seconds in limits)
 
     def has_doubts(self) -> bool:
-        """Whether a job may have been accepted that is not known, of any attempt."""
+        """Whether the service may have accepted a job, of any attempt, that is not known."""
         return bool(self.doubts())
 
     def doubts(self) -> list[Doubt]:
-        """Every posting that was neither certainly refused nor found accepted, of any attempt."""
+        """List the postings, of any attempt, that were neither refused nor found accepted."""
         posted = {chunk.tag: chunk.posted_at for chunk in self.chunks()}
         latest: dict[str, float] = {}
         for at, _, tag, state, _, _ in self.events():
@@ -264,7 +275,7 @@ class Ledger:
         ]
 
     def give_up(self, doubt: Doubt, reason: str) -> None:
-        """Take a posting for not made: its limit is no longer spent, and its chunk begins anew."""
+        """Treat a posting as not made: its limit no longer counts, and its chunk begins anew."""
         chunk = self.chunks()[doubt.index]
         doubtful = chunk.state in (ChunkState.POSTING, ChunkState.UNCERTAIN)
         self._connection.execute(  # in the transaction that `_set` ends
@@ -276,7 +287,7 @@ class Ledger:
             self._set(chunk, chunk.state, reason=chunk.reason)
 
     def begin_session(self, max_seconds: int) -> int:
-        """Note that a session is about to be opened; the number it has here."""
+        """Note that a session is about to be opened, and return its number in the ledger."""
         with self._connection:
             row = self._connection.execute(
                 "insert into sessions values (null, ?, 0)", [max_seconds]
@@ -296,7 +307,7 @@ class Ledger:
             self._connection.execute("delete from sessions where rowid = ?", [number])
 
     def open_sessions(self) -> list[str]:
-        """Ids of the sessions that are not known to be closed."""
+        """List the ids of sessions that are not known to be closed."""
         rows = self._connection.execute(
             "select session_id from sessions where closed = 0 and session_id is not null"
         )
@@ -323,7 +334,7 @@ class Ledger:
         )
 
     def results(self) -> tuple[NDArray[np.bool_], Floats, Floats]:
-        """Which rows have a result, and values and errors `(rows, columns)`.
+        """Return which rows have a result, and values and errors `(rows, columns)`.
 
         Rows without a result are NaN, and so are the last columns of those with fewer observables.
         """
@@ -341,7 +352,7 @@ class Ledger:
         return here, values, stds
 
     def events(self) -> list[tuple[float, int, str, str, str | None, str | None]]:
-        """Every change of a state: time, chunk, tag, state, job, reason."""
+        """List every change of a state: time, chunk, tag, state, job, reason."""
         rows = self._connection.execute(
             "select at, number, tag, state, job_id, reason from events order by rowid"
         )
@@ -354,11 +365,11 @@ class Ledger:
 
     @property
     def account(self) -> str | None:
-        """What tells the account's instance from others; None before anything was posted."""
+        """A hash that identifies the account's instance; None before anything was posted."""
         return self._meta("account")
 
     def keep_account(self, account: str) -> None:
-        """Note under which of the account's instances jobs are posted."""
+        """Note the hash of the instance under which jobs are posted."""
         with self._connection:
             self._connection.execute("insert into meta values ('account', ?)", [account])
 
@@ -367,7 +378,7 @@ class Ledger:
         return None if row is None else str(row[0])
 
     def _forget_intent(self, chunk: Chunk) -> None:
-        """In the transaction that `_set` ends."""
+        """Delete an intent, in the transaction that `_set` ends."""
         self._connection.execute("delete from intents where tag = ?", [chunk.tag])
 
     def _note(self, chunk: Chunk, job_id: str, tag: str) -> None:

@@ -1,6 +1,6 @@
-"""What the rows of a ledger must be: checked once, when it is opened.
+"""Check the rows of a ledger once, when it is opened.
 
-A ledger is a file that anybody can edit or damage. What reads it afterwards trusts its rows.
+A ledger is a file that anybody can edit or damage. After this check its rows are trusted.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from hybridq_backends.jobs.ledger.chunks import ChunkState, numbers_of
 from hybridq_backends.utils.names import field_name
 
 MOST_ROWS = 1_000_000
-"""Most rows of a submission."""
+"""The most rows of a submission."""
 MOST_STORED = 10 * MOST_ROWS
-"""Most rows of a ledger: a run adds to its own step by step."""
+"""The most rows of a ledger; that of a run grows step by step."""
 _MOST_COLUMNS = 10_000
 _LATEST = 1e11  # seconds since 1970, some thousand years on
 
@@ -32,7 +32,7 @@ _Name = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class _Row(BaseModel):
-    """A row: of the types that were written, or it is damaged."""
+    """A row of the ledger; any other type than those written means damage."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -163,7 +163,7 @@ def check_rows(connection: sqlite3.Connection) -> None:
 
 
 def _rows_of(connection: sqlite3.Connection, table: str, model: type[_Row]) -> list[_Row]:
-    """The rows of a table.
+    """Read the rows of a table.
 
     Raises:
         ValueError: If one is damaged.

@@ -1,4 +1,4 @@
-"""The ledger of a run, whose jobs are not known beforehand: it grows by one request at a time."""
+"""The ledger of a run, whose jobs are not known in advance: it grows request by request."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ Floats = NDArray[np.float64]
 
 
 class RunLedger(Ledger):
-    """A ledger in which each chunk is a request, known again by a hash of what it asks for."""
+    """A ledger in which each chunk is a request, identified by a hash of its content."""
 
     @property
     def settings(self) -> dict[str, Any] | None:
-        """What the backend was opened with when the first job was posted; None before."""
+        """The settings of the backend when the first job was posted; None before."""
         kept = self._meta("settings")
         found: dict[str, Any] | None = None if kept is None else json.loads(kept)
         return found
 
     def keep_settings(self, settings: dict[str, Any]) -> None:
-        """Note what the backend was opened with."""
+        """Note the settings of the backend."""
         with self._connection:
             self._connection.execute(
                 "insert into meta values ('settings', ?)", [json.dumps(settings)]
             )
 
     def add(self, rows: int, key: str, seconds: float) -> int:
-        """Plan one more chunk, after the last one; its number.
+        """Plan one more chunk after the last one, and return its number.
 
         Args:
-            rows: Its rows, a count.
-            key: A hash of what it asks for.
+            rows: The number of its rows.
+            key: A hash of its content.
             seconds: QPU seconds that its job is estimated to take.
 
         Raises:
@@ -62,7 +62,13 @@ class RunLedger(Ledger):
         return index
 
     def request(self, index: int, key: str, seconds: float) -> None:
-        """Note what a chunk asks for, by a hash, and what its job is estimated to take."""
+        """Note the hash of a chunk's request, and the estimated QPU seconds of its job.
+
+        Args:
+            index: The number of the chunk.
+            key: A hash of its content.
+            seconds: QPU seconds that its job is estimated to take.
+        """
         with self._connection:
             self._connection.execute(
                 "insert or replace into meta values (?, ?)",
@@ -70,7 +76,7 @@ class RunLedger(Ledger):
             )
 
     def requests(self) -> dict[int, Request]:
-        """What was noted of chunks by `request`, by their numbers."""
+        """Read the requests that were noted, by the numbers of their chunks."""
         rows = self._connection.execute(
             "select name, value from meta where name like 'request %'"
         ).fetchall()
@@ -78,7 +84,7 @@ class RunLedger(Ledger):
         return {index: Request(found[index][0], float(found[index][1])) for index in sorted(found)}
 
     def result(self, chunk: Chunk) -> tuple[Floats, Floats]:
-        """Values and errors of a chunk that is done, `(size, num_observables)` each."""
+        """Read values and errors of a finished chunk, `(size, num_observables)` each."""
         vals, stds, width = self._connection.execute(
             "select vals, stds, columns from chunks where number = ?", [chunk.index]
         ).fetchone()
@@ -87,7 +93,7 @@ class RunLedger(Ledger):
 
 
 def device_of(folder: Path) -> str | None:
-    """The device that a folder's jobs were posted to; None where there are none.
+    """Find the device that a folder's jobs were posted to; None without jobs.
 
     Raises:
         InvalidValueError: If the ledger cannot be read.

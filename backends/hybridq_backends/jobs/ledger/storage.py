@@ -1,4 +1,4 @@
-"""The SQLite file of a ledger: its tables, made whole or not at all, and checked when opened."""
+"""The SQLite file of a ledger: created completely or not at all, and checked when opened."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hybridq_backends.jobs.ledger.rows import check_rows
 
 FILE = "jobs.sqlite"
 LOCK = "jobs.lock"
-"""Made when a ledger is first opened to write, which is before anything is posted."""
+"""The name of the lock file, made when a ledger is first opened to write."""
 SUBMISSION_FILE = "submission.json"
 BUSY_SECONDS = 30.0
 """How long to wait for another process that is just writing, in seconds."""
@@ -55,7 +55,7 @@ def create_file(folder: Path, name: str, chunks: Sequence[tuple[int, int, int, s
 
     Args:
         folder: The submission's folder.
-        name: What its tags begin with.
+        name: The beginning of its tags.
         chunks: Number, first image, the image after the last, and tag of each chunk.
     """
     path = folder / f".{FILE}.part"
@@ -85,8 +85,9 @@ def has_ledger(folder: Path) -> bool:
 def file_to_write(folder: Path) -> Iterator[sqlite3.Connection]:
     """Open a ledger's file to write, its rows checked.
 
-    The caller holds the folder's lock. What a killed writer began is taken back. Once it is closed
-    the file is alone, without files beside it that a reader would have to be able to make.
+    The caller holds the folder's lock. An unfinished change of a killed writer is undone. After
+    closing, no other file of SQLite is left in the folder, so that the ledger can be read where
+    nothing can be written.
 
     Raises:
         MissingFileError: If there is none.
@@ -135,7 +136,7 @@ def file_to_read(folder: Path) -> Iterator[sqlite3.Connection]:
 def _copied(folder: Path) -> Iterator[sqlite3.Connection]:
     """Open a copy of a ledger that cannot be read without writing.
 
-    A writer that was interrupted, or an earlier version, left a journal that has to be worked in.
+    An interrupted writer, or an earlier version, left a journal that has to be applied first.
     """
     with tempfile.TemporaryDirectory(prefix="hybridq-") as copy:
         for path in folder.glob(f"{FILE}*"):
@@ -170,7 +171,7 @@ def check_there(folder: Path) -> None:
 
 
 def rebuilds(folder: Path) -> str:
-    """What to do about a ledger that is lost or damaged."""
+    """Name the remedy for a ledger that is lost or damaged."""
     command = f"hybridq jobs recover {quote(str(folder))}"
     return f"`{command}` rebuilds it from the service and the other files"
 
@@ -199,9 +200,9 @@ def _check(connection: sqlite3.Connection, folder: Path) -> None:
 
 @contextmanager
 def _explained(folder: Path, *, opening: bool = True) -> Iterator[None]:
-    """Tell what SQLite raises at damage, or at a file that it may not open, in one line.
+    """Explain in one line what SQLite raises for a damaged file or one that it may not open.
 
-    A full or broken disk is none of the ledger's, and neither is what its writer does wrongly.
+    Errors of a full or broken disk, and mistakes of the writer, are raised as they are.
 
     Raises:
         InvalidValueError: If the file is damaged, or cannot be opened.
@@ -230,12 +231,12 @@ def _damaged(folder: Path, what: str) -> InvalidValueError:
 
 
 def _short(what: object) -> str:
-    """Something that may hold anything, in a few words on one line."""
+    """Shorten any value to a few words on one line."""
     words = " ".join(str(what).split())
     return words if len(words) <= 200 else f"{words[:200]}..."
 
 
 def _code(error: Exception) -> int | None:
-    """SQLite's primary code of an error, where it has one."""
+    """Find SQLite's primary code of an error, if it has one."""
     code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
