@@ -1,49 +1,12 @@
-"""What the parser of the command line and pydantic find wrong, in one line of our words."""
+"""What the parser of the command line finds wrong, in one line of our words."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from hybridq.config.parts import PART
-from hybridq_backends.utils.names import field_name
-
-
-def pydantic_line(error: ValidationError) -> str:
-    """The first complaint of pydantic in one line."""
-    first: dict[str, Any] = dict(error.errors(include_url=False)[0])
-    if first["type"] == PART:  # what is wrong is in the part
-        first = {**first["ctx"], "loc": (*first["loc"], *first["ctx"]["loc"])}
-    place = field_name(first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"Expected known options, got `{shortened(place)}`: see --help, and correct it"
-    if first["type"] == "missing":
-        return f"Expected a value for `{place}`, got none: give it"
-    place = f"`{place}`" if place else "the options"
-    return (
-        f"{said(first['msg'])} for {place}, got {shortened(repr(first.get('input')))}: correct it"
-    )
-
-
-def said(complaint: str) -> str:
-    """A complaint of pydantic in our words."""
-    complaint = complaint.removeprefix("Value error, ")
-    return (
-        re.sub(
-            r"^(Input|String|Tuple|List) should be (an? )?",
-            lambda match: f"Expected {match[2] or 'a value '}",
-            complaint,
-        )
-        .replace("Tuple should have", "Expected a list of")
-        .replace("String should match", "Expected a text that matches")
-    )
-
-
-def shortened(text: str) -> str:
-    """The beginning of a long text."""
-    return text if len(text) <= 120 else text[:120] + "..."
+from hybridq.config.complaints import said, shortened
 
 
 def flags_of(model: type[BaseModel]) -> dict[tuple[str, str], str]:

@@ -24,8 +24,9 @@ import tyro
 from pydantic import Field, ValidationError, create_model
 
 from hybridq import __version__, config
-from hybridq.cli.complaints import explain, pydantic_line, shortened
+from hybridq.cli.complaints import explain
 from hybridq.config.choices import CHOICES, entries, find_entry
+from hybridq.config.complaints import pydantic_line, shortened
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.studies import STUDIES, StudyEntry
 from hybridq.threads import set_environment

@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from hybridq.config.base import Config
+from hybridq.config.handed import is_handed
 from hybridq.errors import InvalidValueError
 from hybridq_backends.utils.by_name import by_name
 
@@ -24,6 +25,12 @@ REGISTRIES: dict[str, str] = {
     "ssl": "hybridq.models.ssl:SSL",
 }
 """For each kind of part, the module and the dict that hold those that are shipped."""
+
+HANDED: dict[str, str] = {
+    "head": "hybridq.models.heads.handed:handed_head",
+    "encoder": "hybridq.models.encoders.handed:handed_encoder",
+}
+"""For each kind of part that can be handed over in Python, what makes an entry of its name."""
 
 MAKES = {"source": "load", "study": "run"}
 """What an entry of a kind has that makes something of it; `build` where nothing is said."""
@@ -113,6 +120,8 @@ def find_entry(kind: str, name: Any) -> Any:
         )
     if name in shipped:
         return shipped[name]
+    if kind in HANDED and is_handed(name):
+        return by_name(HANDED[kind])(name)
     if ":" in name:
         return _imported(kind, name)
     for point in entry_points(group=group_of(kind)):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hybridq.errors import InvalidValueError
+from hybridq_backends.utils.by_name import by_name
 
 Task = Literal["binary", "multiclass", "multilabel"]
 
@@ -49,6 +52,10 @@ class ImageSplit:
         )
 
 
+Part: TypeAlias = tuple[Any, ...] | ImageSplit | Iterable[tuple[Any, Any]]
+"""Images and labels, perhaps with the groups of the images; a split as it is; or pairs."""
+
+
 @dataclass(frozen=True)
 class ImageData:
     """A data set: its splits and what is known about it.
@@ -64,6 +71,7 @@ class ImageData:
         own: whether it is the user's, whose names may tell of patients; not a public set.
         file: of a named set, where it was read from.
         official_md5: of a named set, the MD5 of the file as its makers published it.
+        source: what `--data` calls it; None for arrays, which no command can load again.
     """
 
     name: str
@@ -76,6 +84,67 @@ class ImageData:
     own: bool = False
     file: Path | None = None
     official_md5: str | None = None
+    source: str | None = None
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: Any = None,
+        labels: Any = None,
+        *,
+        groups: Any = None,
+        train: Part | None = None,
+        val: Part | None = None,
+        test: Part | None = None,
+        class_names: Sequence[str] | None = None,
+        positive: str | None = None,
+        name: str = "arrays",
+        licence: str = "not stated",
+    ) -> ImageData:
+        """Make a data set of arrays, tensors or datasets that are in memory.
+
+        Give `images` and `labels`, which are dealt out to train, val and test (70/10/20,
+        stratified, by group), or the splits one by one; a val split that is not given is taken
+        from train (an eighth). Without any labels the data serve pretraining alone.
+
+        Args:
+            images: An array or tensor `(count, height, width)`, `(count, height, width,
+                channels)` or `(count, channels, height, width)` with 1 or 3 channels, uint8, or
+                floating-point numbers from 0 to 1.
+            labels: One for each image: class numbers from 0 (-1 where there is none), names of
+                classes, or `(count, labels)` of 0 and 1 where an image can have several.
+            groups: Patient or slide of each image; images of a group stay together.
+            train: `(images, labels)`, `(images, labels, groups)`, an `ImageSplit`, or a
+                `torch.utils.data.Dataset` of pairs, in place of `images`.
+            val: The same for the split by which thresholds and epochs are chosen.
+            test: The same for the split that figures are computed on.
+            class_names: Names of the classes in the order of their numbers; those that occur,
+                sorted, or the numbers where it is not given.
+            positive: Name of the class that sensitivity speaks of; the second of two.
+            name: What the data are called in records and reports.
+            licence: Of the images.
+
+        Raises:
+            InvalidValueError: If images, labels or groups do not fit each other.
+
+        Example:
+            >>> import numpy as np
+            >>> from hybridq import ImageData
+            >>> rng = np.random.default_rng(0)
+            >>> images = rng.integers(0, 256, (40, 16, 16), dtype=np.uint8)
+            >>> data = ImageData.from_arrays(images, ["benign", "malignant"] * 20)
+            >>> data.class_names, {name: len(split) for name, split in data.splits.items()}
+            (('benign', 'malignant'), {'train': 28, 'val': 4, 'test': 8})
+        """
+        if (images is None) == (train is None):
+            got = "neither" if images is None else "both"
+            raise InvalidValueError(
+                f"Expected either `images` or `train`, got {got}: give one of them."
+            )
+        given = {"train": train if images is None else (images, labels, groups)}
+        given |= {split: part for split, part in (("val", val), ("test", test)) if part is not None}
+        make: Callable[..., ImageData] = by_name("hybridq.data.in_memory:data_from_arrays")
+        return make(given, class_names=class_names, positive=positive, name=name, licence=licence)
 
     @property
     def num_classes(self) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridq.config.choices import entries, find_entry, loaded
+from hybridq.config.handed import is_handed, refused_name
 from hybridq.data.dataset import SPLITS, ImageData
 from hybridq.data.sources.entry import Asked, SourceEntry
 from hybridq.errors import InvalidValueError, MissingFileError
@@ -56,6 +57,8 @@ def find_source(source: str) -> Source:
         MissingFileError: if it is a path and nothing is there.
     """
     text = str(source)
+    if is_handed(source):
+        raise refused_name("data", source, "give a folder, an .npz file or a name after --data.")
     name, *assignments = (part.strip() for part in text.split(","))
     if is_pseudonym(source):
         raise InvalidValueError(
@@ -133,10 +136,33 @@ def load_data(
     wanted = _check_splits(splits)
     found = find_source(source)
     asked = Asked(found.name, found.fields, wanted, image_size, data_root, download)
-    loaded = replace(found.entry.read(asked), own=found.entry.own)
+    loaded = replace(found.entry.read(asked), own=found.entry.own, source=str(source))
     if loaded.own:
         loaded = _with_names(loaded, pseudonyms, are_files=found.entry.files)
     return _with_positive(loaded, positive)
+
+
+def splits_of(data: ImageData, splits: Sequence[str], positive: str | None = None) -> ImageData:
+    """Take some splits of data that are in memory already.
+
+    Args:
+        data: Anything that `load_data` or `ImageData.from_arrays` gave.
+        splits: Names of the splits.
+        positive: Name of the positive class; the data's own if None.
+
+    Raises:
+        MissingFileError: If a split is not there.
+        InvalidValueError: If there is no such class.
+    """
+    lacking = [name for name in splits if name not in data.splits]
+    if lacking:
+        raise MissingFileError(
+            f"Expected a {lacking[0]} split in {data.name}, got {', '.join(data.splits)}: load or "
+            "make it as well."
+        )
+    return _with_positive(
+        replace(data, splits={name: data.splits[name] for name in splits}), positive
+    )
 
 
 def is_own(source: str) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from hybridq.data.provenance import other_splits
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.evaluation.baseline_cache import cached_baselines
 from hybridq.evaluation.baselines import baseline_probs
+from hybridq.evaluation.evaluation import Evaluation
 from hybridq.evaluation.metrics.scores import all_metrics, choose_threshold
 from hybridq.evaluation.plots import save_figures
 from hybridq.evaluation.statistics import stratified_bootstrap
@@ -70,8 +71,6 @@ def evaluate(config: EvaluateConfig) -> Path:
         if begun is not None:
             backend.keep_jobs(begun)
         model, spec = load_model(config.run, backend=backend)
-        record = data_record(data)
-        others = other_splits(spec.data_hashes, record)
         folder = begun or create_run(
             config.runs,
             "evaluate",
@@ -80,22 +79,43 @@ def evaluate(config: EvaluateConfig) -> Path:
         with log_to_file(folder):
             try:
                 write_config(folder, config)
+                record = data_record(data)
                 write_environment(folder, seed=config.seed, data=record, backend=backend.describe())
                 if begun is None:
                     backend.keep_jobs(folder)
                 logger.info("%s %s", "going on with" if begun else "run folder", folder)
-                if others:
-                    logger.warning("%s", _trained_on_others(others))
-                result = _evaluate(config, run, spec, data, model, backend, folder)
-                result["data_of_run"] = _DATA_OF_RUN[None if others is None else not others]
-                if others:
-                    result["notes"].append(f"{_trained_on_others(others)}.")
-                result["backend"] = {"name": backend_name, **backend.describe()}
-                write_json(folder / "result.json", without_nan(result))
+                found = evaluate_model(
+                    model,
+                    spec,
+                    data,
+                    backend,
+                    split=config.split,
+                    limit=config.limit,
+                    views=config.views,
+                    baselines=config.baselines,
+                    baseline_cache=config.baseline_cache,
+                    resamples=config.resamples,
+                    seed=config.seed,
+                    run=str(config.run),
+                    backend_name=backend_name,
+                    record=record,
+                )
+                _write(folder, found, data)
             except BaseException:
                 discard_if_empty(folder)
                 raise
     return folder
+
+
+def _write(folder: Path, found: Evaluation, data: ImageData) -> None:
+    """Write predictions, figures, and last of all the result."""
+    split, names = found.result["split"], data.class_names
+    write_predictions(folder / "predictions" / f"{split}.csv", found.split, found.probs, names)
+    threshold = found.result["model"]["threshold"]
+    save_figures(
+        folder / "figures", found.split.labels, found.probs, names, threshold, data.positive
+    )
+    write_json(folder / "result.json", without_nan(found.result))
 
 
 def _begun(config: EvaluateConfig, backend: str) -> Path | None:
@@ -172,25 +192,50 @@ def data_for(
     return replace(loaded, positive=spec.positive)
 
 
-def _evaluate(
-    config: EvaluateConfig,
-    run: FinetuneConfig,
+def evaluate_model(
+    model: HybridClassifier,
     spec: ModelSpec,
     data: ImageData,
-    model: HybridClassifier,
     backend: Executable,
-    folder: Path,
-) -> dict[str, Any]:
+    *,
+    split: Literal["val", "test"] = "test",
+    limit: int | None = None,
+    views: Views = "one",
+    baselines: bool = True,
+    baseline_cache: bool = True,
+    resamples: int = 2000,
+    seed: int = 0,
+    run: str | None = None,
+    backend_name: str | None = None,
+    record: Mapping[str, Any] | None = None,
+) -> Evaluation:
+    """Compute the figures of a model, and of the baselines, on a split.
+
+    Args:
+        model: In evaluation mode, on `backend`.
+        spec: What it is.
+        data: With its validation split, which gives the threshold, the split that is evaluated,
+            and train where there are baselines.
+        backend: Where its circuits run.
+        split: The split whose figures are computed.
+        limit: So many images of it alone, drawn stratified.
+        views: Views of an image whose probabilities are averaged.
+        baselines: Whether to fit the majority class and two logistic regressions, too.
+        baseline_cache: Whether to take those of the same data and labels from the user's cache.
+        resamples: Bootstrap resamples behind each interval.
+        seed: Of the draw, the bootstrap, and the baseline of an untrained encoder.
+        run: The run folder of the model, for the record.
+        backend_name: What the backend was called by who asked, for the record.
+        record: What `data_record` gave of the data; None to hash them here.
+    """
     started = time.perf_counter()
-    test = limited_split(data, config.split, config.limit, seed=config.seed)
+    test = limited_split(data, split, limit, seed=seed)
     val = data.splits["val"]
     multilabel = data.task == "multilabel"
-    val_probs = classify(model, val, multilabel=multilabel, views=config.views)
+    val_probs = classify(model, val, multilabel=multilabel, views=views)
     probs = val_probs
     if test is not val:
-        probs = classify(model, test, multilabel=multilabel, views=config.views)
-    write_predictions(folder / "predictions" / f"{config.split}.csv", test, probs, spec.class_names)
-
+        probs = classify(model, test, multilabel=multilabel, views=views)
     rows: dict[str, dict[str, Any]] = {}
 
     def add(name: str, threshold: float, on_test: Floats) -> None:
@@ -201,47 +246,47 @@ def _evaluate(
             num_classes=data.num_classes,
         )
         figures = stratified_bootstrap(
-            metrics, test.labels, on_test, resamples=config.resamples, seed=config.seed
+            metrics, test.labels, on_test, resamples=resamples, seed=seed
         )
         rows[name] = {"threshold": threshold, "figures": figures}
 
     add("model", threshold_for(data, val_probs), probs)
-    if config.baselines:
-        train = labelled_subset(data, "train", run.labels, seed=run.seed)
-        fit = cached_baselines if config.baseline_cache else baseline_probs
-        fitted = fit(train, val, test, model.encoder, data.num_classes, config.seed)
+    if baselines:
+        train = labelled_subset(data, "train", spec.labels, seed=spec.seed)
+        fit = cached_baselines if baseline_cache else baseline_probs
+        fitted = fit(train, val, test, model.encoder, data.num_classes, seed)
         for name, (on_val, on_test) in fitted.items():
             # Class frequencies are equal for all images: no threshold could be chosen on them.
             threshold = 0.5 if name == "majority" else threshold_for(data, on_val)
             add(name, threshold, on_test)
-    save_figures(
-        folder / "figures",
-        test.labels,
-        probs,
-        spec.class_names,
-        rows["model"]["threshold"],
-        data.positive,
-    )
-    return {
-        "run": str(config.run),
+    others = other_splits(spec.data_hashes, record or data_record(data))
+    notes = notes_of(data)
+    if others:
+        logger.warning("%s", _trained_on_others(others))
+        notes.append(f"{_trained_on_others(others)}.")
+    result = {
+        "run": run,
         "data": data.name,
-        "split": config.split,
+        "split": split,
         "images": len(test),
-        "views": config.views,
-        "labels": run.labels,
-        "train_seed": run.seed,
+        "views": views,
+        "labels": spec.labels,
+        "train_seed": spec.seed,
         "head": spec.head.name,
         "head_parameters": head_summary(model.head),
         "encoder_weights": spec.encoder.weights,
         "class_names": list(spec.class_names),
         "positive": None if data.positive is None else data.class_names[data.positive],
-        "interval": f"stratified bootstrap, 95%, {config.resamples} resamples of the images",
+        "interval": f"stratified bootstrap, 95%, {resamples} resamples of the images",
         "model": rows.pop("model"),
         "baselines": rows,
-        "notes": notes_of(data),
+        "notes": notes,
         "circuit_jobs": backend.num_jobs,
+        "data_of_run": _DATA_OF_RUN[None if others is None else not others],
+        "backend": {"name": backend_name or backend.profile, **backend.describe()},
         "seconds": round(time.perf_counter() - started, 1),
     }
+    return Evaluation(result, test, probs)
 
 
 def limited_split(data: ImageData, split: str, limit: int | None, *, seed: int) -> ImageSplit:

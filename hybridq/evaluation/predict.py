@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hybridq.config import FinetuneConfig, PredictConfig
 from hybridq.data.sources.images import check_image, is_image_file, read_image
 from hybridq.data.sources.inside import Inside
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.models.checkpoint import load_model
-from hybridq.models.classifier import probabilities
+from hybridq.models.classifier import HybridClassifier, probabilities
+from hybridq.models.encoders.encoder import Encoder
 from hybridq.runs.folder import read_config
 from hybridq.utils.files import check_out, check_regular, csv_text, write_csv
 from hybridq.utils.pseudonyms import Pseudonyms, note_names, pseudonyms_of, tell_names
@@ -46,22 +48,12 @@ def predict(config: PredictConfig) -> None:
         model, spec = load_model(config.run, backend=backend)
         for path in paths:
             check_image(path)
-        parts = []
-        with torch.inference_mode():
-            for start in range(0, len(paths), config.batch_size):
-                # Resized by the encoder, as `hybridq evaluate` does, so that both agree; of whole
-                # images there is one at a time.
-                own = paths[start : start + config.batch_size]
-                batch = torch.cat(
-                    [
-                        model.encoder.prepare(np.stack([read_image(path, channels=3)]))
-                        for path in own
-                    ]
-                )
-                logits = model(batch).double()
-                parts.append(probabilities(logits, multilabel=spec.task == "multilabel"))
-                logger.info("%d of %d images", start + len(batch), len(paths))
-    probs = torch.cat(parts).numpy()
+        probs = image_probs(
+            model,
+            batches_of_files(model.encoder, paths, config.batch_size),
+            multilabel=spec.task == "multilabel",
+            count=len(paths),
+        )
     if pseudonyms is None:
         note_names("the images")
     named = _names(pseudonyms)
@@ -80,6 +72,38 @@ def predict(config: PredictConfig) -> None:
         write_csv(config.out, header, rows)
         tell_names()
         logger.info("wrote %s", config.out)
+
+
+def batches_of_files(encoder: Encoder, paths: Sequence[Path], batch_size: int) -> Iterator[Tensor]:
+    """Read image files batch by batch, as an encoder wants them; they may differ in size.
+
+    They are resized by the encoder, as `hybridq evaluate` does, so that both agree.
+    """
+    for start in range(0, len(paths), batch_size):
+        own = paths[start : start + batch_size]
+        yield torch.cat([encoder.prepare(read_image(path, channels=3)[None]) for path in own])
+
+
+@torch.inference_mode()
+def image_probs(
+    model: HybridClassifier, batches: Iterable[Tensor], *, multilabel: bool, count: int
+) -> NDArray[np.float64]:
+    """Probabilities `(count, num_classes)` of prepared images, batch by batch.
+
+    Args:
+        model: In evaluation mode.
+        batches: Images `(batch, 3, image_size, image_size)`.
+        multilabel: Whether an image can have several labels.
+        count: How many images there are, for the log.
+    """
+    parts: list[Tensor] = []
+    done = 0
+    for batch in batches:
+        parts.append(probabilities(model(batch).double(), multilabel=multilabel))
+        done += len(batch)
+        logger.info("%d of %d images", done, count)
+    probs: NDArray[np.float64] = torch.cat(parts).numpy()
+    return probs
 
 
 def _names(pseudonyms: Pseudonyms | None) -> Callable[[Path], str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from pydantic import Field, ValidationError, model_validator
-from torch import Tensor
+from torch import Tensor, nn
 
 from hybridq.config import Config, HeadChoice
 from hybridq.errors import InvalidValueError, MissingFileError
@@ -159,8 +159,20 @@ def check_model(run: Path) -> None:
     _read_weights(run)
 
 
-def load_model(run: Path, *, backend: Executable | None) -> tuple[HybridClassifier, ModelSpec]:
+def load_model(
+    run: Path,
+    *,
+    backend: Executable | None,
+    encoder: nn.Module | None = None,
+    head: nn.Module | None = None,
+) -> tuple[HybridClassifier, ModelSpec]:
     """Read the model of a run, in evaluation mode, on `backend`.
+
+    Args:
+        run: Its folder.
+        backend: Where its circuits run.
+        encoder: The network, where it was handed over in Python; its weights are replaced.
+        head: The head, where it was handed over in Python; its weights are replaced.
 
     Raises:
         MissingFileError: if there is none.
@@ -168,9 +180,9 @@ def load_model(run: Path, *, backend: Executable | None) -> tuple[HybridClassifi
             each other or `backend`.
     """
     spec = read_spec(run)
-    model = build_model(
-        Encoder(spec.encoder), spec.head, len(spec.class_names), backend=backend, seed=0
-    )
+    network = Encoder(spec.encoder, network=encoder)
+    count = len(spec.class_names)
+    model = build_model(network, spec.head, count, backend=backend, seed=0, head=head)
     take_weights(model, run)
     model.requires_grad_(False)
     return model.eval(), spec

@@ -79,12 +79,25 @@ def build_model(
     *,
     backend: Executable | None,
     seed: int,
+    head: nn.Module | None = None,
 ) -> HybridClassifier:
     """Put a new head on an encoder.
+
+    Args:
+        encoder: What gives the features.
+        config: Names the head, and says what it is told.
+        num_classes: Number of logits.
+        backend: Where its circuits run.
+        seed: Of its initial weights.
+        head: In place of a new one. It takes feature maps if its attribute `input` is `map`.
 
     Raises:
         InvalidValueError: If the head's config names something unknown or does not fit `backend`.
     """
+    if head is not None:
+        if backend is not None:
+            use_backend(head, backend)
+        return HybridClassifier(encoder, head, getattr(head, "input", "vector"))
     generator = torch.Generator().manual_seed(seed)
     takes = head_entry(config.name).input
     in_shape = encoder.out_shape if takes == "map" else encoder.num_features

@@ -141,11 +141,14 @@ class Work:
     plan: Plan
 
 
-def submit(config: SubmitConfig, *, clock: Clock | None = None) -> Outcome:
+def submit(
+    config: SubmitConfig, *, source: Source | None = None, clock: Clock | None = None
+) -> Outcome:
     """Post the images of a run as jobs, or go on with the submission that did.
 
     Args:
         config: What to send where, to one backend.
+        source: The images, in place of those that the config names.
         clock: The time; the system's if None.
 
     Raises:
@@ -157,7 +160,7 @@ def submit(config: SubmitConfig, *, clock: Clock | None = None) -> Outcome:
             "Expected one backend, got levels or backends to compare: call `compare_backends`."
         )
     check_options(config)
-    asked = read_asked(config)
+    asked = read_asked(config, source)
     fingerprint = fingerprint_of(asked.content, config.backend)
     is_paid = runtime_spec(config.backend).is_paid and not config.dry_run
 
@@ -239,8 +242,12 @@ def create(config: SubmitConfig, work: Work, asked: Asked) -> Path:
     return folder
 
 
-def read_asked(config: SubmitConfig) -> Asked:
+def read_asked(config: SubmitConfig, source: Source | None = None) -> Asked:
     """Read what a command names.
+
+    Args:
+        config: Names the run and the images.
+        source: The images, in place of those that the config names.
 
     Raises:
         HybridqError: If it cannot be read, or the model has no circuit.
@@ -249,7 +256,7 @@ def read_asked(config: SubmitConfig) -> Asked:
     spec = read_spec(config.run)
     pseudonyms = pseudonyms_of(config, run, folder=config.runs)
     check_hidden(run, pseudonyms)
-    source = source_of(config, run, spec, pseudonyms)
+    source = source or source_of(config, run, spec, pseudonyms)
     content = content_of(config.run, source.ids, source.images)
     return Asked(spec, source, content, pseudonyms)
 

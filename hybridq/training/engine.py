@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +16,7 @@ from hybridq.quantum.density.simulator import MOST_QUBITS
 from hybridq.quantum.modules import circuits_of
 from hybridq.quantum.split_circuit import split_circuit
 from hybridq.runs.folder import RESTORE
+from hybridq.training.initial import Handed
 from hybridq.utils.files import read_json
 from hybridq_backends import Executable, Spec, open_backend, parse_backend
 from hybridq_backends.specs.profiles import override_spec, profile_name
@@ -42,7 +45,10 @@ class EngineNote:
 
 
 def open_for_training(
-    config: FinetuneConfig, model: HybridClassifier, resume: Path | None = None
+    config: FinetuneConfig,
+    model: HybridClassifier,
+    resume: Path | None = None,
+    spec: Spec | None = None,
 ) -> tuple[Executable, EngineNote | None]:
     """Open the backend of a training, on the torch engine unless `engine` is given.
 
@@ -53,6 +59,7 @@ def open_for_training(
         config: Of the run.
         model: What is trained.
         resume: The run folder that is gone on with.
+        spec: What the backend is, in place of the name in the config.
 
     Returns:
         The open backend, and what is to be said of its engine.
@@ -61,20 +68,21 @@ def open_for_training(
         InvalidValueError: If the backend cannot be opened, or cannot take the circuit.
         UnavailableError: If an account is missing.
     """
-    text, spec = config.backend, parse_backend(config.backend)
+    text, what = config.backend, config.backend if spec is None else spec
+    spec = parse_backend(text) if spec is None else spec
     can = bool(circuits_of(model.head)) and config.gradient == "exact"
     on_torch = _on_torch(spec) if can and not spec.is_differentiable else None
     begun = None if "engine" in spec.model_fields_set else _begun_with(resume)
     if begun is not None and "engine" in type(spec).model_fields:
-        return open_backend(text, engine=begun), None
+        return open_backend(what, engine=begun), None
     if on_torch is None:
-        return open_backend(text), None
+        return open_backend(what), None
     if "engine" in spec.model_fields_set:
         with open_backend(on_torch) as torch_backend:
             fits = _fits(model, torch_backend)
         note = _slow("as its engine says", _instead(text)) if fits else None
-        return open_backend(text), note
-    backend = open_backend(text, engine="torch")
+        return open_backend(what), note
+    backend = open_backend(what, engine="torch")
     if _fits(model, backend):
         return backend, EngineNote(
             f"backend {text} is computed by the torch engine in training, its derivatives in "
@@ -82,10 +90,23 @@ def open_for_training(
             is_warning=False,
         )
     backend.close()
-    return open_backend(text), _slow(
+    return open_backend(what), _slow(
         f"as the circuit takes more than {MOST_QUBITS} qubits",
         "take fewer, or --head.entanglement linear, which on a device needs none beside its own",
     )
+
+
+@contextmanager
+def opened(
+    config: FinetuneConfig, model: HybridClassifier, resume: Path | None, handed: Handed
+) -> Iterator[tuple[Executable, EngineNote | None]]:
+    """Open the backend of the training; one that was handed over open stays so."""
+    if isinstance(handed.backend, Executable) and handed.spec is None:
+        yield handed.backend, None
+        return
+    backend, note = open_for_training(config, model, resume, handed.spec)
+    with backend:
+        yield backend, note
 
 
 def _fits(model: HybridClassifier, backend: Executable) -> bool:

@@ -20,6 +20,7 @@ from hybridq.config import FinetuneConfig
 from hybridq.data import ImageData, ImageSplit, data_record, labelled_subset, load_data
 from hybridq.data.dataset import absent_classes
 from hybridq.data.provenance import hashes_of_splits
+from hybridq.data.source import splits_of
 from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, hashes_of
 from hybridq.models.classifier import HybridClassifier, head_summary
@@ -37,22 +38,23 @@ from hybridq.training.callbacks.on_hardware import (
 from hybridq.training.closed_form import check_fitted, fit_head
 from hybridq.training.compute import check_compute, check_training_memory
 from hybridq.training.criteria import has_auc
-from hybridq.training.engine import EngineNote, open_for_training
+from hybridq.training.engine import EngineNote, opened
 from hybridq.training.fit import Plan, fit, make_trainer
-from hybridq.training.initial import initial_model
+from hybridq.training.initial import Handed, initial_model
 from hybridq.training.loggers import check_logger, loggers_of
 from hybridq.training.objectives.supervised import Supervised
 from hybridq.training.run import is_first_rank, shared_folder, trained_seconds, training_run
 from hybridq.utils.files import write_json
 from hybridq.utils.pseudonyms import pseudonyms_of
 from hybridq.utils.text import listed
-from hybridq_backends import Executable
+from hybridq_backends import Executable, parse_backend
 
 logger = logging.getLogger("hybridq")
 
 
 def finetune(
     config: FinetuneConfig,
+    handed: Handed = Handed(),  # noqa: B008 (it is frozen)
     *,
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
@@ -62,6 +64,7 @@ def finetune(
 
     Args:
         config: What is trained, and how.
+        handed: What is handed over in place of what the config names.
         callbacks: Lightning's callbacks beside those of the run.
         loggers: Lightning's loggers beside those that the config names.
         criterion: From logits and labels to a loss, in place of cross-entropy.
@@ -84,17 +87,22 @@ def finetune(
             f"{config.val_every}: the last epoch has to be read."
         )
     check_logger(config.logger)
-    check_training_backend(config)
-    check_curriculum(config)
+    spec = parse_backend(config.backend) if handed.backend is None else handed.spec
+    if spec is not None:
+        check_training_backend(config, spec)
+        check_curriculum(config, spec)
     check_compute(config.compute)
     pseudonyms = pseudonyms_of(config, folder=config.runs)
-    data = load_data(
-        config.data,
-        data_root=config.data_root,
-        splits=("train", "val"),
-        positive=config.positive,
-        pseudonyms=pseudonyms,
-    )
+    if handed.data is None:
+        data = load_data(
+            config.data,
+            data_root=config.data_root,
+            splits=("train", "val"),
+            positive=config.positive,
+            pseudonyms=pseudonyms,
+        )
+    else:
+        data = splits_of(handed.data, ("train", "val"), config.positive)
     check_same_data(given, "finetune", data)
     config = recorded(config, data, pseudonyms)
     train = labelled_subset(data, "train", config.labels, seed=config.seed)
@@ -102,11 +110,10 @@ def finetune(
         raise InvalidValueError(
             f"Expected at least 2 labelled images, got {len(train)}: raise --labels."
         )
-    model = initial_model(config, data)
+    model = initial_model(config, data, handed)
     check_circuits(config, model)
     check_fitted(config, model)
-    backend, note = open_for_training(config, model, resume)
-    with backend:
+    with opened(config, model, resume, handed) as (backend, note):
         go_on_with_jobs(backend, resume if is_first_rank(config.compute) else None)
         model.use_backend(backend)
         if not config.freeze_encoder:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+
+from torch import nn
 
 from hybridq.config import EncoderConfig, FinetuneConfig
 from hybridq.data import ImageData
@@ -12,18 +15,52 @@ from hybridq.models.classifier import HybridClassifier, build_model
 from hybridq.models.encoders.encoder import Encoder
 from hybridq.models.encoders.initial import encoder_for
 from hybridq.training.seeding import derive_seed
-from hybridq_backends import open_backend
+from hybridq_backends import Executable, Spec, open_backend
 
 
-def initial_model(config: FinetuneConfig, data: ImageData) -> HybridClassifier:
-    """The encoder of `encoder`, or of the run `start` with all its weights, and a head.
+@dataclass(frozen=True)
+class Handed:
+    """What is handed over in Python in place of what a config names.
+
+    Attributes:
+        data: The images.
+        encoder: The encoder.
+        head: The head.
+        backend: The backend: what it is, or open; whoever opened it closes it.
+    """
+
+    data: ImageData | None = None
+    encoder: Encoder | None = None
+    head: nn.Module | None = None
+    backend: Spec | Executable | None = None
+
+    @property
+    def spec(self) -> Spec | None:
+        """What the backend is, where it has a spec."""
+        return self.backend.spec if isinstance(self.backend, Executable) else self.backend
+
+
+def initial_model(
+    config: FinetuneConfig,
+    data: ImageData,
+    handed: Handed = Handed(),
+) -> HybridClassifier:
+    """Make the model that fine-tuning starts from.
 
     Its circuits run without noise until they are given the backend of the training.
+
+    Args:
+        config: Names the encoder, or the run `start` with all its weights, and the head.
+        data: Whose images give size and normalisation.
+        handed: Has the encoder or the head in place of those that the config names.
 
     Raises:
         HybridqError: if encoder, weights or head cannot be used, or contradict the run `start`.
     """
-    if config.start is None:
+    if handed.encoder is not None:
+        _check_handed(config, handed.encoder)
+        encoder = handed.encoder
+    elif config.start is None:
         encoder = encoder_for(
             data.splits["train"].images,
             config.encoder,
@@ -39,12 +76,30 @@ def initial_model(config: FinetuneConfig, data: ImageData) -> HybridClassifier:
         encoder.spec = encoder.spec.model_copy(update=crop)
     seed = derive_seed(config.seed, 1)
     exact = open_backend("statevector")
-    model = build_model(encoder, config.head, data.num_classes, backend=exact, seed=seed)
+    model = build_model(
+        encoder, config.head, data.num_classes, backend=exact, seed=seed, head=handed.head
+    )
     if config.start is not None:
         take_weights(model, config.start)
     if config.freeze_encoder:
         model.freeze_encoder()
     return model
+
+
+def _check_handed(config: FinetuneConfig, encoder: Encoder) -> None:
+    """Refuse options of another encoder than the one that was handed over.
+
+    Raises:
+        InvalidValueError: If there are any.
+    """
+    given = {"start": config.start, "image_size": config.image_size}
+    for name, value in given.items():
+        own = encoder.spec.image_size if name == "image_size" else None
+        if value not in (None, own):
+            raise InvalidValueError(
+                f"Expected no `{name}` with an encoder that is handed over, which has its own, got "
+                f"{value}: leave it out."
+            )
 
 
 def _encoder_of(config: FinetuneConfig, start: Path) -> Encoder:

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import Logger
 
 from hybridq.config import PretrainConfig
 from hybridq.data import ImageData, data_record, load_data
-from hybridq.data.source import is_own
+from hybridq.data.source import is_own, splits_of
 from hybridq.errors import InvalidValueError
 from hybridq.models.encoders.encoder import Encoder
 from hybridq.models.encoders.file import FILE as ENCODER
@@ -24,6 +24,7 @@ from hybridq.runs.recorded import check_same_data, recorded, resumed
 from hybridq.training.callbacks.metrics_file import MetricsFile
 from hybridq.training.compute import check_compute, check_training_memory
 from hybridq.training.fit import Plan, fit
+from hybridq.training.initial import Handed
 from hybridq.training.loggers import check_logger, loggers_of
 from hybridq.training.objectives.self_supervised import SelfSupervised
 from hybridq.training.run import is_first_rank, shared_folder, trained_seconds, training_run
@@ -39,6 +40,7 @@ OWN = "own images"
 
 def pretrain(
     config: PretrainConfig,
+    handed: Handed = Handed(),  # noqa: B008 (it is frozen)
     *,
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
@@ -47,6 +49,7 @@ def pretrain(
 
     Args:
         config: What is trained, and how.
+        handed: Has the images or the encoder in place of those that the config names.
         callbacks: Lightning's callbacks beside those of the run.
         loggers: Lightning's loggers beside those that the config names.
 
@@ -59,12 +62,15 @@ def pretrain(
     check_compute(config.compute)
     check_logger(config.logger)
     pseudonyms = pseudonyms_of(config, folder=config.runs)
-    data = load_data(
-        config.data, data_root=config.data_root, splits=("train",), pseudonyms=pseudonyms
-    )
+    if handed.data is None:
+        data = load_data(
+            config.data, data_root=config.data_root, splits=("train",), pseudonyms=pseudonyms
+        )
+    else:
+        data = splits_of(handed.data, ("train",))
     check_same_data(given, "pretrain", data)
     config = recorded(config, data, pseudonyms)
-    encoder = initial_encoder(config, data)
+    encoder = initial_encoder(config, data, handed.encoder)
     images = torch.from_numpy(data.splits["train"].images).permute(0, 3, 1, 2).contiguous()
     if len(images) < 2:
         raise InvalidValueError(
@@ -118,9 +124,17 @@ def pretrain(
     return shared_folder(trainer, folder)
 
 
-def initial_encoder(config: PretrainConfig, data: ImageData) -> Encoder:
-    """The encoder that pretraining starts from, normalised for the images of `data`."""
-    encoder = encoder_for(
+def initial_encoder(
+    config: PretrainConfig, data: ImageData, handed: Encoder | None = None
+) -> Encoder:
+    """Make the encoder that pretraining starts from, normalised for the images of `data`.
+
+    Args:
+        config: Names the network and its weights.
+        data: Its train split gives size and normalisation.
+        handed: In place of the one that the config names.
+    """
+    encoder = handed or encoder_for(
         data.splits["train"].images,
         config.encoder,
         image_size=config.image_size,

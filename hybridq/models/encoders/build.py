@@ -7,6 +7,7 @@ from contextlib import redirect_stdout
 
 import torch
 
+from hybridq.config.handed import is_handed, refused_name
 from hybridq.errors import InvalidValueError, UnavailableError
 from hybridq.models.encoders.encoder import (
     IMAGENET_MEAN,
@@ -16,6 +17,7 @@ from hybridq.models.encoders.encoder import (
     encoder_entry,
 )
 from hybridq.models.encoders.file import load_encoder
+from hybridq.models.encoders.handed import REMEDY
 from hybridq.utils.finite import check_finite
 
 
@@ -34,6 +36,8 @@ def build_encoder(weights: str, spec: EncoderSpec, *, seed: int = 0) -> Encoder:
         InvalidValueError: if the file does not hold this network.
         UnavailableError: if ImageNet weights cannot be downloaded.
     """
+    if is_handed(weights):
+        raise refused_name("encoder", weights, REMEDY)
     if weights == "none":
         return Encoder(spec, generator_seed=seed)
     if weights == "imagenet":

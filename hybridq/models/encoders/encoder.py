@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -14,8 +15,10 @@ from torch.nn import functional
 
 from hybridq.config.base import MAX_IMAGE_SIZE
 from hybridq.config.choices import find_entry
+from hybridq.config.handed import is_handed
 from hybridq.data.transforms import prepare_images
 from hybridq.models.encoders.entry import EncoderEntry
+from hybridq.models.encoders.handed import AsMaps
 from hybridq.models.encoders.timm_models import PREFIX, timm_entry
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -85,6 +88,8 @@ class Encoder(nn.Module):
     Args:
         spec: The network, its stem, its input size and normalisation.
         generator_seed: Seed of the initial weights; the global generator is left alone.
+        network: In place of the one that the spec names: a module from images `(batch, 3, height,
+            width)` to features `(batch, channels)` or maps `(batch, channels, rows, columns)`.
 
     Attributes:
         features: The network, block by block.
@@ -94,13 +99,19 @@ class Encoder(nn.Module):
     `(batch, num_features)`: the feature maps' mean over their positions.
     """
 
-    def __init__(self, spec: EncoderSpec, *, generator_seed: int = 0) -> None:
+    def __init__(
+        self, spec: EncoderSpec, *, generator_seed: int = 0, network: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.spec = spec
         self.frozen = False
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(generator_seed)
-            self.features: nn.Sequential = encoder_entry(spec.architecture).build(spec.stem)
+        if network is None:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(generator_seed)
+                network = encoder_entry(spec.architecture).build(spec.stem)
+        else:
+            network = nn.Sequential(network, AsMaps())
+        self.features: nn.Sequential = network
         # Depthwise convolutions on a CPU take about two thirds of the time in this layout.
         self.to(memory_format=torch.channels_last)
 
@@ -151,6 +162,18 @@ class Encoder(nn.Module):
 
 
 def random_encoder_like(encoder: Encoder, seed: int) -> Encoder:
-    """An untrained encoder with the same input, for the random-features baseline."""
+    """Make an untrained encoder with the same input, for the random-features baseline.
+
+    A network that was handed over is copied, and its layers draw their weights anew.
+    """
     spec = encoder.spec.model_copy(update={"weights": "none", "data_licence": "none"})
-    return Encoder(spec, generator_seed=seed)
+    if not is_handed(spec.architecture):
+        return Encoder(spec, generator_seed=seed)
+    untrained = deepcopy(encoder)
+    untrained.spec = spec
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for module in untrained.modules():
+            if callable(reset := getattr(module, "reset_parameters", None)):
+                reset()
+    return untrained

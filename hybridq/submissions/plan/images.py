@@ -76,6 +76,11 @@ def source_of(
         splits=tuple(name for name in ("val", "test") if name in wanted),
         pseudonyms=pseudonyms,
     )
+    return source_of_data(data, config)
+
+
+def source_of_data(data: ImageData, config: SubmitConfig) -> Source:
+    """Take the images of a split, or so many of them as the config says."""
     chosen = limited_split(data, config.split, config.limit, seed=config.seed)
     if config.limit is not None and config.limit > len(chosen):
         logger.info("--limit %d of %d images: all are sent", config.limit, len(chosen))

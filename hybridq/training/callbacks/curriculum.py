@@ -11,14 +11,18 @@ from hybridq.config import FinetuneConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.classifier import HybridClassifier
 from hybridq.quantum.modules import quantum_modules
-from hybridq_backends import Executable, open_backend, parse_backend
+from hybridq_backends import Executable, Spec, open_backend
 from hybridq_backends.utils.seeds import derive_seed
 
 logger = logging.getLogger("hybridq")
 
 
-def check_curriculum(config: FinetuneConfig) -> None:
+def check_curriculum(config: FinetuneConfig, spec: Spec) -> None:
     """Refuse a curriculum that cannot be, before anything is read or made.
+
+    Args:
+        config: Of the run.
+        spec: What its backend is.
 
     Raises:
         InvalidValueError: If an entry is no number from 0 to 100, the backend has no noise to
@@ -32,7 +36,6 @@ def check_curriculum(config: FinetuneConfig) -> None:
             "Expected --keep last with --noise-curriculum, got --keep best: validation is under "
             "the noise of the stage, and the best would be one of the least noise."
         )
-    spec = parse_backend(config.backend)
     if not spec.scales_noise or spec.takes_jobs:
         raise InvalidValueError(
             f"Expected a noisy backend with --noise-curriculum, got {config.backend!r}: take "

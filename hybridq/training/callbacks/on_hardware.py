@@ -17,7 +17,7 @@ from hybridq.quantum.layer import QuantumLayer
 from hybridq.quantum.modules import quantum_modules
 from hybridq.training.seeding import derive_seed
 from hybridq.utils.files import read_json
-from hybridq_backends import Executable, open_backend, parse_backend
+from hybridq_backends import Executable, Spec, open_backend
 
 logger = logging.getLogger("hybridq")
 
@@ -27,13 +27,16 @@ BUDGET = "budget.json"
 """File in run folders of earlier versions: QPU seconds of jobs that no ledger knows."""
 
 
-def check_training_backend(config: FinetuneConfig) -> None:
+def check_training_backend(config: FinetuneConfig, spec: Spec) -> None:
     """Refuse to train on hardware without a budget, or with one for each of several processes.
+
+    Args:
+        config: Of the run.
+        spec: What its backend is.
 
     Raises:
         InvalidValueError: If so, or if `--gradient spsa` has nothing to do.
     """
-    spec = parse_backend(config.backend)
     if config.gradient == "spsa" and spec.is_differentiable:
         raise InvalidValueError(
             f"Expected a backend that runs jobs with --gradient spsa, got {config.backend!r}, "

@@ -1,0 +1,32 @@
+"""Parts that are handed over in Python and are on no disk: how records name them."""
+
+from __future__ import annotations
+
+from hybridq.errors import InvalidValueError
+
+PREFIX = "python object "
+"""How records begin the name of such a part; no path of an import and no part's name does."""
+
+
+def handed_name(part: object) -> str:
+    """Name a part by its class."""
+    kind = type(part)
+    return f"{PREFIX}{kind.__module__}.{kind.__qualname__}"
+
+
+def is_handed(name: object) -> bool:
+    """Whether a record names a part that was handed over in Python."""
+    return isinstance(name, str) and name.startswith(PREFIX)
+
+
+def handed_label(name: str) -> str:
+    """What such a part is called in cards and reports: its class."""
+    return name.rpartition(".")[2].removeprefix(PREFIX)
+
+
+def refused_name(what: str, name: str, remedy: str) -> InvalidValueError:
+    """Make the error for a name of such a part where the part itself is needed."""
+    return InvalidValueError(
+        f"Expected the {what} itself, {handed_label(name)!r}, which was handed over in Python, got "
+        f"its name alone: {remedy}"
+    )

@@ -1,0 +1,84 @@
+"""What an evaluation found, as an object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.data import ImageSplit
+from hybridq.evaluation.tables import evaluation_table
+
+
+class Estimate(NamedTuple):
+    """A figure and its 95% interval; NaN where it is undefined."""
+
+    value: float
+    """The figure."""
+    low: float
+    """Lower end of the interval."""
+    high: float
+    """Upper end of the interval."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures of a model on a split, beside those of the baselines.
+
+    It prints as the table of `hybridq evaluate`; `evaluation["auc"]` is an `Estimate`.
+
+    Attributes:
+        result: What `result.json` of an evaluation holds.
+        split: The images that were evaluated.
+        probs: Probabilities of the classes, `(count, num_classes)`.
+    """
+
+    result: Mapping[str, Any]
+    split: ImageSplit
+    probs: NDArray[np.float64]
+
+    @property
+    def figures(self) -> dict[str, Estimate]:
+        """The figures of the model by name, such as `auc` and `balanced_accuracy`."""
+        return _estimates(self.result["model"])
+
+    @property
+    def baselines(self) -> dict[str, dict[str, Estimate]]:
+        """The figures of each baseline by name, such as `raw_pixels`."""
+        return {name: _estimates(row) for name, row in self.result["baselines"].items()}
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The true classes, `(count,)`, or `(count, labels)` of 0 and 1."""
+        return self.split.labels
+
+    @property
+    def threshold(self) -> float:
+        """The threshold on the positive class that validation has chosen."""
+        return float(self.result["model"]["threshold"])
+
+    def __getitem__(self, name: str) -> Estimate:
+        """Get a figure of the model by name."""
+        return self.figures[name]
+
+    def __str__(self) -> str:
+        """Show the figures as a table."""
+        return evaluation_table(dict(self.result))
+
+    def _repr_html_(self) -> str:
+        """Show the figures as a table in a notebook."""
+        return f"<pre>{escape(str(self))}</pre>"
+
+
+def _estimates(row: Mapping[str, Any]) -> dict[str, Estimate]:
+    def number(value: float | None) -> float:
+        return float("nan") if value is None else float(value)
+
+    return {
+        name: Estimate(number(one["value"]), number(one["low"]), number(one["high"]))
+        for name, one in row["figures"].items()
+    }
