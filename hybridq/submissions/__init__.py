@@ -1,8 +1,8 @@
-"""Jobs on IBM hardware: submitted at most once, surviving anything, collected on any day.
+"""Submit jobs to IBM hardware at most once, and collect their results on any day.
 
-`submit`, `compare_backends`, `collect` and `recover` are what the commands call; `progress` reads
-how far a submission has come, `read_values` what came back for each image, `report` puts it into
-words. Progress is told to the logger `hybridq`: from Python it shows once logging is set up, as by
+The commands call `submit`, `compare_backends`, `collect` and `recover`. `progress` reads how far a
+submission has come, `read_values` returns the values of each image, and `report` puts both into
+words. Progress goes to the logger `hybridq`; from Python it shows once logging is set up, as by
 `logging.basicConfig(level=logging.INFO)`.
 """
 

@@ -1,4 +1,4 @@
-"""`hybridq jobs`: how far submissions have come, fetching their results, cancelling them."""
+"""Show how far submissions have come, fetch their results and cancel them (`hybridq jobs`)."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _ENDED = (ChunkState.DONE, ChunkState.FAILED, ChunkState.CANCELLED)
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a submission has come.
+    """The progress of a submission.
 
     Attributes:
-        folder: Its folder.
-        chunks: Its chunks.
-        trouble: What ended the command early, if something did.
-        unreadable: Why the folder cannot be read, one line; None if it can.
-        has_doubts: Whether a job may have been accepted that is not known, of any attempt.
+        folder: The folder of the submission.
+        chunks: The chunks of the submission.
+        trouble: The error that ended the command early, or None.
+        unreadable: Why the folder cannot be read, in one line; None if it can.
+        has_doubts: Whether the service may have accepted a job, of any attempt, that is not known.
     """
 
     folder: Path
@@ -56,16 +56,16 @@ class Progress:
 
     @property
     def untouched(self) -> bool:
-        """Whether nothing of it is at the service."""
+        """Whether no job of it is at the service."""
         return all(chunk.state is ChunkState.PLANNED for chunk in self.chunks)
 
     @property
     def ended(self) -> bool:
-        """Whether no job of it is at the service, or may be."""
+        """Whether all its jobs have ended, and none is in doubt."""
         return all(chunk.state in _ENDED for chunk in self.chunks) and not self.has_doubts
 
     def images(self, *states: ChunkState) -> int:
-        """How many images are in chunks of some states; all of them if none is named."""
+        """Count the images in chunks of some states, or all images if no state is given."""
         return sum(chunk.size for chunk in self.chunks if not states or chunk.state in states)
 
 
@@ -80,9 +80,9 @@ def progress(folder: Path, trouble: ServiceError | None = None) -> Progress:
 
 
 def all_progress(runs: Path) -> list[Progress]:
-    """How far every submission in a folder of runs has come, the newest first.
+    """Read the progress of every submission in a folder of runs, the newest first.
 
-    One that cannot be read has no chunks, and says why.
+    A submission that cannot be read has no chunks, and says why.
     """
     found = []
     for folder in submissions(runs):
@@ -95,10 +95,10 @@ def all_progress(runs: Path) -> list[Progress]:
 
 
 def collect(config: JobsCollectConfig, *, clock: Clock | None = None) -> Progress:
-    """Fetch what is done, keep it, and write predictions and figures of what is here.
+    """Fetch and keep finished results, and write predictions and figures of those that are here.
 
     Raises:
-        HybridqError: If the folder is none of a submission, or another process is at work on it.
+        HybridqError: If the folder is not that of a submission, or another process works on it.
     """
     clock = clock or Clock()
     folder = config.submission
@@ -121,12 +121,12 @@ def collect(config: JobsCollectConfig, *, clock: Clock | None = None) -> Progres
 
 
 def may_write(folder: Path) -> bool:
-    """Whether this process may change what is in a folder."""
+    """Whether this process may write in a folder."""
     return os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _is_finished(folder: Path) -> bool:
-    """Whether all results and charges of a submission are here, and told."""
+    """Whether all results and charges of a submission are here and reported."""
     with Ledger.read(folder) as ledger:
         here = all(chunk.state is ChunkState.DONE for chunk in ledger.chunks())
         charged = all(job.qpu_seconds is not None for job in ledger.jobs())
@@ -134,12 +134,12 @@ def _is_finished(folder: Path) -> bool:
 
 
 def cancel(config: JobsCancelConfig, *, clock: Clock | None = None) -> Progress:
-    """Cancel every job that has not ended, those of earlier attempts and those in doubt too.
+    """Cancel every job that has not ended, also those of earlier attempts and those in doubt.
 
-    Results that are done are kept.
+    Results that are there are kept.
 
     Raises:
-        HybridqError: If the folder is none of a submission, or another process is at work on it.
+        HybridqError: If the folder is not that of a submission, or another process works on it.
     """
     clock = clock or Clock()
     folder = config.submission

@@ -1,4 +1,4 @@
-"""`hybridq submit --levels ...` and `--compare ...`: the same images on several backends."""
+"""Submit the same images to several backends (`hybridq submit --levels`, `--compare`)."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from hybridq_backends.jobs.rate_limit import Clock
 
 @dataclass(frozen=True)
 class Compared:
-    """What `compare_backends` came to.
+    """The outcome of `compare_backends`.
 
     Attributes:
-        folder: The comparison's folder; None for a dry run.
-        plans: What each submission costs; empty where an earlier comparison went on.
-        trouble: What ended the posting early.
-        same: For a dry run, the same comparison that there is already.
+        folder: The folder of the comparison; None for a dry run.
+        plans: The plan of each submission; empty if an earlier comparison was continued.
+        trouble: The error that ended the posting early, or None.
+        same: For a dry run, an earlier comparison of the same work.
     """
 
     folder: Path | None
@@ -50,14 +50,14 @@ class Compared:
 
 
 def compare_backends(config: SubmitConfig, *, clock: Clock | None = None) -> Compared:
-    """Post the same images to several backends, or go on with the comparison that did.
+    """Post the same images to several backends, or continue a comparison that was begun.
 
     Args:
-        config: What to send; `backend`, `compare` and `levels` say where.
-        clock: The time; the system's if None.
+        config: The config of the command; `backend`, `compare` and `levels` name the backends.
+        clock: The time; None takes the system's.
 
     Raises:
-        HybridqError: If what was asked for cannot be done; nothing is posted then.
+        HybridqError: If the comparison cannot be made; nothing is posted then.
     """
     clock = clock or Clock()
     own = _each(config)
@@ -95,7 +95,7 @@ def compare_backends(config: SubmitConfig, *, clock: Clock | None = None) -> Com
 
 
 def _each(config: SubmitConfig) -> list[SubmitConfig]:
-    """The command for each backend alone."""
+    """Make the config of a submission to each backend."""
     backends = [config.backend, *config.compare]
     if config.levels:
         plain = [re.sub(r",\s*resilience_level\s*=[^,]*", "", backend) for backend in backends]
@@ -106,7 +106,7 @@ def _each(config: SubmitConfig) -> list[SubmitConfig]:
 
 
 def _find(config: SubmitConfig, asked: Asked, fingerprints: Sequence[str]) -> Path | None:
-    """The submission to one of the backends that there is already.
+    """Find an earlier submission of the same work to one of the backends.
 
     Raises:
         InvalidValueError: If another submission may have posted some of the images.
@@ -125,7 +125,7 @@ def _find(config: SubmitConfig, asked: Asked, fingerprints: Sequence[str]) -> Pa
 def _prepare(config: SubmitConfig, own: Sequence[SubmitConfig], asked: Asked) -> list[Work]:
     """Compile, check and count for each backend.
 
-    A device that is left to the account is the same one for all that go through it.
+    If the account chooses the device, it is the same device for all backends of the account.
     """
     works: list[Work] = []
     devices: dict[str, str] = {}
@@ -141,7 +141,7 @@ def _prepare(config: SubmitConfig, own: Sequence[SubmitConfig], asked: Asked) ->
 
 
 def _account(config: SubmitConfig) -> str:
-    """What tells accounts of backends apart, as far as their options say."""
+    """Identify the account of a backend by its options."""
     spec = runtime_spec(config.backend)
     return repr((spec.rehearse, sorted(spec.service_options.items())))
 
@@ -152,13 +152,13 @@ def _with_budget(
     """Share the budget among all jobs.
 
     Args:
-        config: The command.
-        own: The command for each backend alone.
-        works: What was prepared for each.
-        new: Those that are not submitted yet.
+        config: The config of the command.
+        own: The config of a submission to each backend.
+        works: The prepared submission of each backend.
+        new: The backends without a submission.
 
     Raises:
-        InvalidValueError: If the account, or the budget, does not allow for all together.
+        InvalidValueError: If all together are more than the account or the budget allows.
     """
     plans = [works[place].plan for place in new]
     for account in {_account(own[place]) for place in new}:
@@ -202,9 +202,9 @@ def _create(
     asked: Asked,
     fingerprints: Sequence[str],
 ) -> Path:
-    """Write the submissions that are not there yet, and the comparison, which counts from then on.
+    """Write the submissions that do not exist yet, and then the comparison.
 
-    Whoever is killed before that has posted nothing.
+    Nothing is posted before the comparison is written.
     """
     members = []
     for one, work in zip(own, works, strict=True):
@@ -221,16 +221,17 @@ def _create(
 def _post(
     config: SubmitConfig, own: Mapping[str, SubmitConfig], folder: Path, clock: Clock
 ) -> ServiceError | None:
-    """Go on with each submission of a comparison, in turn.
+    """Continue each submission of a comparison in turn.
 
     Args:
-        config: The command.
-        own: The command for each backend alone, by fingerprint.
+        config: The config of the command.
+        own: The config of a submission to each backend, by fingerprint.
         folder: The comparison's folder.
         clock: The time.
 
     Returns:
-        What ended it early; a device that takes no jobs holds up only what is sent to it.
+        The error that ended it early, or None. A device that takes no jobs holds up only its own
+        submission.
     """
     comparison = Comparison.load(folder)
     found = comparison.folders(folder)

@@ -1,4 +1,4 @@
-"""What the submissions of a comparison came to, side by side."""
+"""Put the results of the submissions of a comparison side by side."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _KEPT = (
     *("calibration_date", "mitigation", "shots", "qpu_seconds", "qpu_seconds_of_all_jobs"),
     *("qpu_seconds_estimated", "compared", "shot_noise"),
 )
-"""What a comparison's `result.json` holds of each submission's."""
+"""The fields of each submission's `result.json` that the comparison's repeats."""
 
 
 def each_progress(folder: Path) -> list[Progress]:
-    """How far each submission has come, without asking the service."""
+    """Read the progress of each submission, without asking the service."""
     return [progress(one) for one in each_folder(folder)]
 
 
 def collect_each(config: JobsCollectConfig, *, clock: Clock | None = None) -> list[Progress]:
-    """Collect each submission, within one waiting time, and compare what is here."""
+    """Collect each submission within one waiting time, and compare the results that are here."""
     clock = clock or Clock()
     ends = clock.now() + config.wait
     found = []
@@ -82,7 +82,7 @@ def write_comparison(folder: Path) -> dict[str, Any]:
 
 
 def comparison_table(result: dict[str, Any]) -> str:
-    """The submissions of a comparison side by side, on the same images."""
+    """Make the table of the submissions of a comparison, on the same images."""
     members = [one for one in result["members"] if one.get("compared")]
     lines = []
     for one in result["members"]:
@@ -116,7 +116,7 @@ def comparison_table(result: dict[str, Any]) -> str:
 def _columns(
     members: Sequence[dict[str, Any]],
 ) -> list[tuple[str, dict[str, Any], dict[str, Any] | None]]:
-    """Heading and figures of each column, and the submission where jobs were charged for it."""
+    """List heading and figures of each column, and the submission whose jobs were charged."""
     first = members[0]["compared"]
     columns: list[tuple[str, dict[str, Any], dict[str, Any] | None]] = [
         ("ideal", first["ideal"], None)
@@ -134,7 +134,7 @@ def _columns(
 
 
 def list_comparisons(runs: Path) -> list[str]:
-    """A line for each comparison, the newest first."""
+    """Write a line for each comparison, the newest first."""
     lines = []
     for folder in comparisons(runs):
         try:
@@ -146,7 +146,7 @@ def list_comparisons(runs: Path) -> list[str]:
 
 
 def plans_table(plans: Sequence[Plan], *, budget: float | None) -> str:
-    """What each submission of a comparison costs, and all of them together."""
+    """Make the table of the costs of each submission of a comparison, and of all together."""
     named = labels([plan.backend for plan in plans])
     rows = [
         [
@@ -187,5 +187,5 @@ def _cost(executions: int, seconds: float, quick: float, least: int) -> list[str
 
 
 def exit_code_of_all(codes: Sequence[int]) -> int:
-    """The exit code of each if they agree, and that of work partly done where they do not."""
+    """Return the common exit code of all submissions, or 3 if they differ."""
     return codes[0] if len(set(codes)) == 1 else EXIT_PARTLY

@@ -1,4 +1,4 @@
-"""Earlier submissions of the same work, so that no image is paid for twice by mistake."""
+"""Find earlier submissions of the same work, so that no image is paid for twice by mistake."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PAID = (ChunkState.POSTING, ChunkState.UNCERTAIN, ChunkState.POSTED, ChunkState
 
 
 def submissions(runs: Path) -> list[Path]:
-    """The folders of submissions, the newest first, those that have lost their ledger too."""
+    """List the folders of submissions, the newest first, also those without their ledger."""
     return [
         folder
         for folder in _folders(runs)
@@ -34,15 +34,15 @@ def find_same(
     is_paid: bool,
     beside: Collection[str] = (),
 ) -> Path | None:
-    """The newest submission of the same work.
+    """Find the newest submission of the same work.
 
     Args:
-        runs: Folder of runs.
-        fingerprint: Of images, model and backend.
-        content: Of images and model.
-        is_paid: Whether jobs would cost; then what might be the same work is refused where else
-            it is named in the log.
-        beside: Fingerprints of what is compared with it on the same images, on purpose.
+        runs: The folder of runs.
+        fingerprint: The hash of images, model and backend.
+        content: The hash of images and model.
+        is_paid: Whether jobs cost QPU time; then work that might be the same is refused, otherwise
+            it is only named in the log.
+        beside: Fingerprints of submissions that are compared with it on the same images.
 
     Raises:
         InvalidValueError: If a submission may be the same and cannot be read, has lost its ledger,
@@ -81,7 +81,7 @@ def _folders(runs: Path) -> list[Path]:
 
 
 def _is_begun(folder: Path) -> bool:
-    """Whether some images of a submission were posted, and not all of them are here."""
+    """Whether images of a submission were posted and not all results are here."""
     if not has_ledger(folder):
         return (folder / LOCK).exists()
     with Ledger.read(folder) as ledger:

@@ -1,9 +1,8 @@
-"""What devices gave, as a section of the run's model card.
+"""Write the results of devices into the model card of the run.
 
-There is one note for each data and split. A submission takes the place of the note of the same
-data and split if it has at least as many images, so that a part never replaces the whole, nor one
-split another. Rehearsals leave no note, and what a service gave for a fake device stands under a
-heading that says so.
+There is one note for each data set and split. A submission replaces the note of the same data and
+split if it has at least as many images, so that a part never replaces the whole. Rehearsals leave
+no note. Results of a fake device stand under a heading that says so.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ _NOTE = re.compile(r"^### (\d+) images of ([^\n]+)\n(.*?)(?=^### |\Z)", re.MULTI
 
 
 def write_hardware_note(submission: Submission, folder: Path, result: dict[str, Any]) -> None:
-    """Add what a device gave to the model card of the run, by the rule of the module.
+    """Add the results of a device to the model card of the run, by the rule of the module.
 
     Args:
         submission: The submission, all of whose results are here.
-        folder: Its folder.
-        result: Its `result.json`.
+        folder: The folder of the submission.
+        result: The content of its `result.json`.
     """
     if submission.device is None:
         return
@@ -58,7 +57,7 @@ def write_hardware_note(submission: Submission, folder: Path, result: dict[str, 
 
 
 def _text(name: str, result: dict[str, Any]) -> str:
-    """The note of one submission."""
+    """Write the note of one submission."""
     so_far = "" if result["qpu_seconds_of_all_jobs"] else " so far (not known of all jobs)"
     clause = "; `simulated` has no mitigation" if "simulated" in result["compared"] else ""
     rows = [

@@ -1,4 +1,4 @@
-"""`hybridq jobs recover`: a ledger made anew from what the service lists and the other files."""
+"""Rebuild a ledger from the service's list of jobs and the other files (`jobs recover`)."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _DAMAGED = ".damaged-"
 
 
 def recover(config: JobsRecoverConfig, *, clock: Clock | None = None) -> Progress:
-    """Rebuild a ledger that is lost or damaged; what is left of the old one is kept beside it.
+    """Rebuild a ledger that is lost or damaged; the rest of the old one is kept beside it.
 
     Raises:
-        HybridqError: If the ledger is whole, the submission does not say under which tag its jobs
-            are, or the service cannot be asked; the old ledger is then as it was.
+        HybridqError: If the ledger is whole, the tag of the submission's jobs is unknown, or the
+            service cannot be asked. The old ledger is then unchanged.
     """
     folder = config.submission
     submission = Submission.load(folder)
@@ -64,7 +64,7 @@ def _check_damaged(folder: Path) -> None:
     """Refuse a ledger that can be read.
 
     Raises:
-        InvalidValueError: If it can.
+        InvalidValueError: If it can be read.
     """
     if not has_ledger(folder):
         return
@@ -80,10 +80,10 @@ def _check_damaged(folder: Path) -> None:
 
 
 def _name_of(folder: Path, submission: Submission, given: str | None) -> str:
-    """What the tags of a submission's jobs begin with.
+    """Find the beginning of the tags of a submission's jobs.
 
     Raises:
-        InvalidValueError: If nothing tells.
+        InvalidValueError: If it is noted nowhere.
     """
     name = given or submission.name or _name_in_ledger(folder)
     if name is None:
@@ -101,7 +101,7 @@ def _name_of(folder: Path, submission: Submission, given: str | None) -> str:
 
 
 def _name_in_ledger(folder: Path) -> str | None:
-    """The name in what is left of a ledger, if that can still be read."""
+    """Read the name from a damaged ledger, if that is still possible."""
     if not has_ledger(folder):
         return None
     try:
@@ -121,15 +121,15 @@ def _fill(
     config: JobsRecoverConfig,
     clock: Clock,
 ) -> None:
-    """Note in a new ledger what the service lists.
+    """Note the jobs that the service lists in a new ledger.
 
     Args:
-        made: Where the ledger is.
-        folder: The submission's folder.
+        made: The folder of the new ledger.
+        folder: The folder of the submission.
         submission: The submission.
-        posted_at: When something was last posted; then every chunk may have been, and what is not
-            listed stays in doubt. None if nothing was.
-        config: The command.
+        posted_at: The time of the last post. With it every chunk may have been posted, and chunks
+            that are not listed stay in doubt. None if nothing was posted.
+        config: The config of the command.
         clock: The time.
 
     Raises:
@@ -155,7 +155,7 @@ def _fill(
 
 
 def _last_used(folder: Path) -> float | None:
-    """When something of a submission was posted at the latest; None if nothing was."""
+    """Find the latest possible time of a post of a submission; None if there was none."""
     if not (folder / LOCK).exists():
         return None
     files = [folder / "log.txt", folder / LOCK]
@@ -163,7 +163,7 @@ def _last_used(folder: Path) -> float | None:
 
 
 def _aside(path: Path) -> Path:
-    """A free name for what is left of an old ledger."""
+    """Find a free name for the rest of an old ledger."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     for count in range(1000):
         found = path.with_name(f"{path.name}{_DAMAGED}{stamp}" + (f"-{count}" if count else ""))

@@ -1,4 +1,4 @@
-"""Submissions in words: tables for the terminal, and exit codes."""
+"""Put submissions into words: tables for the terminal, and exit codes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NEXT = {
 
 
 def status_table(progress: Progress) -> str:
-    """A row for each chunk, and what to do about those that are not done."""
+    """Make a table of the chunks, with the next step for those that are not done."""
     rows = [
         [
             str(chunk.index),
@@ -45,7 +45,7 @@ def status_table(progress: Progress) -> str:
 
 
 def next_steps(progress: Progress) -> list[str]:
-    """What to do about the chunks that are not done, a line for each state."""
+    """List the next steps for the chunks that are not done, a line for each state."""
     lines = []
     for state in ChunkState:
         count = sum(chunk.state is state for chunk in progress.chunks)
@@ -57,14 +57,14 @@ def next_steps(progress: Progress) -> list[str]:
 
 
 def plan_table(plan: Plan) -> str:
-    """Where a submission runs and what it is estimated to cost."""
+    """Make the table of a submission's device and estimated cost."""
     rows = plan.rows()
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in rows)
 
 
 def list_table(found: Sequence[Progress]) -> str:
-    """A row for each submission."""
+    """Make a table with a row for each submission."""
     rows = [
         [
             str(progress.folder),
@@ -85,7 +85,7 @@ def list_table(found: Sequence[Progress]) -> str:
 
 
 def result_table(result: dict[str, Any]) -> str:
-    """The model without noise, on the simulated device and on the device, side by side."""
+    """Make the table of the model without noise, on the simulated device and on the device."""
     done = "all" if result["complete"] else f"PARTIAL: {result['images_here']}"
     lines = [
         f"{done} of {result['images']} images of {result['data']}"
@@ -114,10 +114,10 @@ def result_table(result: dict[str, Any]) -> str:
 
 
 def exit_code(progress: Progress, *, collected: bool) -> int:
-    """0 if all is as asked, 3 if a part is, 2 if nothing was accepted.
+    """Return the exit code: 0 if all is done, 3 if a part is, 2 if nothing was accepted.
 
     Args:
-        progress: How far it has come.
+        progress: The progress of the submission.
         collected: Whether results were asked for, or only that all jobs be accepted.
     """
     wanted = (ChunkState.DONE,) if collected else (ChunkState.DONE, ChunkState.POSTED)

@@ -1,13 +1,12 @@
-"""What a submission's results say: predictions, figures with intervals, and three columns.
+"""Write the results of a submission: predictions, and figures with intervals in three columns.
 
-The three are the model without noise, on the noise of the device as it was calibrated (without
-shots and without mitigation), and on the device.
+The columns are the model without noise, the model with the noise of the calibrated device (without
+shots and without mitigation), and the model on the device.
 
-An interval is of the expected figure over new images and, on the device, new shots with them. Each
-image that came back is one draw of both, so the plain bootstrap over images spreads as the figure
-does (Efron & Tibshirani 1993, chapter 6). Shot noise drawn once more on top would count it twice,
-and pull the AUC of each resample below that of the device. What the images of one job have in
-common (its readout calibration, drift between jobs) is in no resample, and so in no interval.
+An interval covers new images and, on the device, new shots. Each image that came back is one draw
+of both, so the bootstrap over images spreads as the figure does (Efron & Tibshirani 1993, chapter
+6). Drawing shot noise once more would count it twice. What the images of one job have in common
+(its readout calibration, drift between jobs) is in no resample, and so in no interval.
 """
 
 from __future__ import annotations
@@ -52,19 +51,19 @@ def write_results(
 ) -> dict[str, Any]:
     """Write `predictions/device.csv` and `result.json` of the images whose results are here.
 
-    Figures that are written already are kept if no result has come since.
+    Earlier figures are kept if no result has come since.
 
     Args:
-        folder: The submission's folder.
+        folder: The folder of the submission.
         submission: The submission.
-        ledger: Its ledger.
-        looked_up: Whether the service has just said which jobs there are.
+        ledger: The ledger of the submission.
+        looked_up: Whether the service has just listed the jobs.
 
     Returns:
-        What was written to `result.json`.
+        The content of `result.json`.
 
     Raises:
-        MissingFileError: If the run is not where it was.
+        MissingFileError: If the run was moved.
         InvalidValueError: If its model is not the one that was submitted.
     """
     submission.check_model()
@@ -97,7 +96,7 @@ def write_results(
 def _counts(
     submission: Submission, ledger: Ledger, *, images: int, looked_up: bool
 ) -> dict[str, Any]:
-    """What is here, of what, and what it was charged."""
+    """Count the results that are here, and their charges."""
     chunks = ledger.chunks()
     charged = [job.qpu_seconds for job in ledger.jobs()]
     known = [seconds for seconds in charged if seconds is not None]
@@ -134,9 +133,10 @@ def _counts(
 
 
 def _figures_of_same(folder: Path, result: dict[str, Any]) -> tuple[dict[str, Any] | None, bool]:
-    """The figures in `result.json` if they are of the same jobs' results, None if not.
+    """Read the figures in `result.json` if they belong to the results of the same jobs.
 
-    And whether it has what they were charged.
+    Returns:
+        The figures or None, and whether the file has the charges of those jobs.
     """
     try:
         earlier = read_result(folder)
@@ -156,9 +156,9 @@ def _jobs_here(result: dict[str, Any]) -> list[tuple[list[int], str]]:
 
 
 class _Readout:
-    """From expectation values to probabilities and figures, for the images that are here.
+    """Probabilities and figures of the images whose expectation values are here.
 
-    An image is here when all rows that its logits depend on are.
+    An image is here if all rows on which its logits depend are here.
     """
 
     def __init__(
@@ -169,15 +169,15 @@ class _Readout:
         values: Floats,
         here: NDArray[np.bool_],
     ) -> None:
-        """Read what came back.
+        """Compute the logits of the results.
 
         Args:
-            logits_of: From values `(rows, columns)` to logits `(images, num_classes)`, NaN where
-                they depend on a value that is NaN.
+            logits_of: A function from values `(rows, columns)` to logits `(images, num_classes)`,
+                NaN if they depend on a value that is NaN.
             submission: The submission.
-            images: Its images.
-            values: What came back, `(rows, columns)`.
-            here: Which rows did, `(rows,)`.
+            images: The images of the submission.
+            values: The results, `(rows, columns)`.
+            here: Whether each row has a result, `(rows,)`.
         """
         self._submission = submission
         self._rows = here
@@ -202,7 +202,7 @@ class _Readout:
         return probs
 
     def compare(self, stds: Floats) -> dict[str, Any]:
-        """Compute the figures of the three, and how far each is from the first."""
+        """Compute the figures of the three columns, and the distance of each from the first."""
         ideal = self._columns["ideal"]
         base = self._predicted(self._probs["ideal"])
         compared = {}
@@ -274,5 +274,5 @@ class _Readout:
 
 
 def _rms(differences: Floats) -> float:
-    """Root of the mean square of those that are known."""
+    """Compute the root of the mean square of the values that are not NaN."""
     return float(np.sqrt(np.nanmean(np.square(differences))))

@@ -1,4 +1,4 @@
-"""Posting what a submission has not posted yet: at once after it was made, or on another day."""
+"""Post the jobs that a submission has not posted yet, at once or on another day."""
 
 from __future__ import annotations
 
@@ -28,16 +28,22 @@ from hybridq_backends.jobs.service import JobService
 logger = logging.getLogger("hybridq")
 
 _FIXED = ("layout_seeds", "job_executions", "job_bytes", "name", "seed")
-"""Options that a submission keeps from when it was made, beside those of the fingerprint."""
+"""The options, besides those of the fingerprint, that a submission keeps once it is made."""
 
 
 def go_on(
     config: SubmitConfig, folder: Path, clock: Clock, *, is_new: bool = False
 ) -> ServiceError | None:
-    """Post what is not posted yet, and what the user wants to be posted anew.
+    """Post the planned chunks, and those that the user wants to be posted anew.
+
+    Args:
+        config: The config of the command.
+        folder: The folder of the submission.
+        clock: The time.
+        is_new: Whether the submission was just made.
 
     Raises:
-        InvalidValueError: If that is not within the budget; nothing is posted then.
+        InvalidValueError: If that exceeds the budget; nothing is posted then.
         ServiceError: If chunks to be posted anew cannot be asked for.
     """
     submission = Submission.load(folder)
@@ -89,7 +95,7 @@ def go_on(
 
 
 def _begin(ledger: Ledger, service: JobService, mode: str, seconds: int) -> None:
-    """Note under which instance jobs are posted, and open the session if there is to be one.
+    """Note the instance under which jobs are posted, and open the session if one is wanted.
 
     Raises:
         ServiceError: If the service cannot be asked.
@@ -102,7 +108,7 @@ def _begin(ledger: Ledger, service: JobService, mode: str, seconds: int) -> None
 
 
 def _tell_what_stays(config: SubmitConfig, folder: Path) -> None:
-    """Say which options are those that the submission was made with."""
+    """Report the options that stay as the submission was made with."""
     made = read_config(folder, SubmitConfig, COMMAND)
     changed = [name for name in _FIXED if getattr(made, name) != getattr(config, name)]
     if changed:
@@ -111,7 +117,7 @@ def _tell_what_stays(config: SubmitConfig, folder: Path) -> None:
 
 
 def _again(config: SubmitConfig, ledger: Ledger, service: JobService, folder: Path) -> list[Chunk]:
-    """The chunks that the user wants to be posted anew, after their jobs have been asked for."""
+    """List the chunks to be posted anew, after their jobs have been asked for once more."""
     again = lost(ledger, service) if config.repost else []
     if config.retry_failed:
         return again + ended(ledger, service)
@@ -127,7 +133,7 @@ def _again(config: SubmitConfig, ledger: Ledger, service: JobService, folder: Pa
 
 
 def _states(config: SubmitConfig) -> set[ChunkState]:
-    """States of chunks that the user wants to be posted anew."""
+    """List the states of chunks that the user wants to be posted anew."""
     states: set[ChunkState] = set()
     if config.repost:
         states |= {ChunkState.POSTING, ChunkState.UNCERTAIN}
@@ -137,7 +143,7 @@ def _states(config: SubmitConfig) -> set[ChunkState]:
 
 
 def _budget(config: SubmitConfig, submission: Submission, others: Beside) -> float | None:
-    """What the user allows for all jobs together, now or when they were planned."""
+    """Return the budget of all jobs together, as given now or when they were planned."""
     return config.max_qpu_seconds or others.max_qpu_seconds or submission.max_qpu_seconds
 
 
@@ -149,10 +155,10 @@ def _caps(
     seconds_left: float | None,
     others: Beside,
 ) -> dict[int, int]:
-    """QPU seconds after which the job of each chunk is stopped, within what the budget leaves.
+    """Compute the limit of each chunk's job, in QPU seconds, within the rest of the budget.
 
     Raises:
-        InvalidValueError: If it leaves too little.
+        InvalidValueError: If the budget leaves too little.
     """
     estimates = submission.estimates(ledger.chunks())
     own = [estimates[chunk.index] for chunk in waiting]

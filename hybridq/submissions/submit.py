@@ -1,4 +1,4 @@
-"""`hybridq submit`: from a trained run to jobs on a device, each posted at most once."""
+"""Send a trained run to a device as jobs, each posted at most once (`hybridq submit`)."""
 
 from __future__ import annotations
 
@@ -66,20 +66,20 @@ from hybridq_backends.utils.lock import locked
 logger = logging.getLogger("hybridq")
 
 MOST_SIMULATED_QUBITS = 8
-"""Width of the compiled circuit up to which the device is also simulated as calibrated, exactly.
+"""The width of the compiled circuit, in qubits, up to which the device is also simulated.
 
 With eight qubits an image takes about 0.07 s on one core, with twelve 15 s."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What `submit` came to.
+    """The outcome of `submit`.
 
     Attributes:
-        folder: The submission's folder; None for a dry run.
-        plan: What it costs; None where an earlier submission went on.
-        trouble: What ended the posting early.
-        same: For a dry run, the submission of the same work that there is already.
+        folder: The folder of the submission; None for a dry run.
+        plan: The plan with its cost; None if an earlier submission was continued.
+        trouble: The error that ended the posting early, or None.
+        same: For a dry run, an earlier submission of the same work.
     """
 
     folder: Path | None
@@ -93,10 +93,10 @@ class Asked:
     """The images and the model that a command names.
 
     Attributes:
-        spec: What the model is.
+        spec: The spec of the model.
         source: The images.
         content: The hash of both.
-        pseudonyms: What stands for names of images, if anything does.
+        pseudonyms: The pseudonyms of images, or None.
     """
 
     spec: ModelSpec
@@ -107,12 +107,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the model makes of the images, without noise; the same for every backend.
+    """The inputs of the jobs, computed without noise; they are the same for every backend.
 
     Attributes:
         asked: The images and the model.
         head: The model's head.
-        features: What the head takes, `(images, *feature_shape)`.
+        features: The input of the head, `(images, *feature_shape)`.
         ideal: Expectation values of all rows, `(rows, columns)`.
         threshold: The threshold that validation chooses.
     """
@@ -129,10 +129,10 @@ class Work:
     """A new submission, ready to be written and posted.
 
     Attributes:
-        submission: What it is of.
-        images: Its images.
-        program: Its circuit and angles.
-        plan: What it costs.
+        submission: The content of `submission.json`.
+        images: The images.
+        program: The circuits and their angles.
+        plan: The plan with its cost.
     """
 
     submission: Submission
@@ -197,7 +197,7 @@ def submit(
 
 @contextmanager
 def making(runs: Path) -> Iterator[None]:
-    """Be the only process that makes submissions in a folder of runs."""
+    """Hold the lock of the process that makes submissions in a folder of runs."""
     runs.mkdir(parents=True, exist_ok=True)
     with locked(runs / f".{COMMAND}.lock", "makes a submission there", wait_seconds=60.0):
         yield
@@ -222,9 +222,14 @@ def check_options(config: SubmitConfig) -> None:
 
 
 def create(config: SubmitConfig, work: Work, asked: Asked) -> Path:
-    """Write a new submission; it counts once its ledger is there, which comes last.
+    """Write a new submission; its ledger is written last, and makes it count.
 
-    Where it cannot be written whole, nothing is left of it.
+    If it cannot be written completely, nothing is left of it.
+
+    Args:
+        config: The config of the command.
+        work: The submission.
+        asked: The images and the model.
     """
     folder = create_run(config.runs, COMMAND, config.name or config.run.name)
     name = f"hybridq-{uuid.uuid4().hex[:12]}"
@@ -243,7 +248,7 @@ def create(config: SubmitConfig, work: Work, asked: Asked) -> Path:
 
 
 def read_asked(config: SubmitConfig, source: Source | None = None) -> Asked:
-    """Read what a command names.
+    """Read the images and the model that a command names.
 
     Args:
         config: Names the run and the images.
@@ -262,10 +267,10 @@ def read_asked(config: SubmitConfig, source: Source | None = None) -> Asked:
 
 
 def compute_inputs(config: SubmitConfig, asked: Asked, exact: Executable) -> Inputs:
-    """Compute what every backend's jobs are made of.
+    """Compute the inputs of the jobs of every backend.
 
     Args:
-        config: What to send.
+        config: The config of the command.
         asked: The images and the model.
         exact: A backend without noise.
     """
@@ -280,12 +285,12 @@ def compute_inputs(config: SubmitConfig, asked: Asked, exact: Executable) -> Inp
 
 
 def prepare(config: SubmitConfig, inputs: Inputs, *, device: str | None = None) -> Work:
-    """Compile, check and count; nothing is written or posted.
+    """Compile the circuits, check them and plan the jobs; nothing is written or posted.
 
     Args:
-        config: What to send where.
-        inputs: What the jobs are made of.
-        device: The device to take where the backend leaves it to the account.
+        config: The config of the command.
+        inputs: The inputs of the jobs.
+        device: The device to take if the backend leaves the choice to the account.
     """
     asked, head, features, ideal = inputs.asked, inputs.head, inputs.features, inputs.ideal
     source, spec = asked.source, asked.spec
@@ -380,7 +385,7 @@ def prepare(config: SubmitConfig, inputs: Inputs, *, device: str | None = None) 
 def _simulated(
     backend: Executable, head: nn.Module, features: torch.Tensor, layouts: Layouts
 ) -> NDArray[np.float64]:
-    """Compute what the device as calibrated would give on the same qubits, without shots."""
+    """Compute the exact values of the calibrated device on the same qubits."""
     with backend.simulated() as twin:
         later = Deferred(twin, layouts=layouts)
         note(head, features, later)

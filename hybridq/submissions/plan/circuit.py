@@ -1,4 +1,4 @@
-"""The circuits of a submission, compiled for its device, and the angles of each of their rows."""
+"""The circuits of a submission, compiled for its device, with the angles of all rows."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Program:
-    """All circuits of a submission; their rows are numbered one part after the other."""
+    """All circuits of a submission; rows are numbered one part after the other."""
 
     parts: tuple[Part, ...]
 
     @classmethod
     def of(cls, later: Deferred) -> Program:
-        """Compile what a model has asked for."""
+        """Make the program of the requests of a model."""
         return cls(
             tuple(
                 Part(one.prepared.circuit, one.prepared.column, one.prepared.angles(one.rows))
@@ -83,7 +83,7 @@ class Program:
 
     @classmethod
     def load(cls, folder: Path) -> Program:
-        """Read what `save` wrote, or what earlier versions wrote of their one circuit.
+        """Read the files of `save`, or those of earlier versions, which had one circuit.
 
         Raises:
             InvalidValueError: If it cannot be read.
@@ -105,7 +105,7 @@ class Program:
 
 
 def _by_circuit(found: Any) -> list[Any]:
-    """List the observables of each circuit; earlier versions wrote those of their one circuit."""
+    """List the observables of each circuit; files of earlier versions have one circuit."""
     return [found] if found and isinstance(found[0], dict) else found
 
 

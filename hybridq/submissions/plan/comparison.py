@@ -1,7 +1,7 @@
-"""Submissions of the same images to several backends, with one budget.
+"""A comparison: submissions of the same images to several backends, with one budget.
 
-Each is a submission like any other, with its own folder and ledger; `comparison.json`, in a folder
-of its own, names them. What one may post depends on what the others took and still have to post.
+Each is a normal submission with its own folder and ledger, and `comparison.json`, in the folder of
+the comparison, names them. The budget that one may use depends on the jobs of the others.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Member(Config):
     """One submission of a comparison."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$")
-    """Name of its folder, among those of submissions."""
+    """Name of the folder of the submission."""
     backend: str
     """The backend as it was asked for."""
     fingerprint: str
@@ -41,14 +41,14 @@ class Member(Config):
 
 
 class Comparison(Config):
-    """What a comparison is of."""
+    """The content of `comparison.json`."""
 
     format: int = 1
     """Version of this file."""
     members: tuple[Member, ...] = Field(min_length=1)
-    """Its submissions, in the order in which they are posted."""
+    """The submissions, in the order in which they are posted."""
     max_qpu_seconds: float | None
-    """QPU seconds that all jobs of all of them may take together, where the user said so."""
+    """QPU seconds that all jobs of all submissions may take together, if the user set them."""
 
     def save(self, folder: Path) -> None:
         """Write `comparison.json`."""
@@ -56,7 +56,7 @@ class Comparison(Config):
 
     @classmethod
     def load(cls, folder: Path) -> Comparison:
-        """Read it.
+        """Read `comparison.json`.
 
         Raises:
             MissingFileError: If `folder` is not that of a comparison.
@@ -71,10 +71,10 @@ class Comparison(Config):
             return cls.model_validate(read_json(path, "a comparison", "restore it."))
 
     def folders(self, folder: Path) -> list[Path]:
-        """The folders of its submissions.
+        """List the folders of the submissions.
 
         Args:
-            folder: Its own.
+            folder: The folder of the comparison.
         """
         beside = folder.absolute().parent.parent / COMMAND
         return [beside / member.name for member in self.members]
@@ -82,15 +82,15 @@ class Comparison(Config):
 
 @dataclass(frozen=True)
 class Beside:
-    """What the other submissions of a comparison mean for the budget of one.
+    """The share that the other submissions of a comparison take of the budget.
 
     Attributes:
         spent: QPU seconds that their jobs took or may still take.
-        seconds: Estimated QPU seconds of what they have yet to post.
+        seconds: Estimated QPU seconds of the jobs that they have yet to post.
         larger: The same by the larger estimate of each job.
-        least: The least limits of those jobs together, in whole QPU seconds.
-        posted_at: When they posted, in seconds since 1970.
-        max_qpu_seconds: The budget of all together, where the user said so.
+        least: The sum of the least limits of those jobs, in whole QPU seconds.
+        posted_at: Times of their posts, in seconds since 1970.
+        max_qpu_seconds: The budget of all together, if the user set one.
     """
 
     spent: float = 0.0
@@ -107,7 +107,7 @@ def is_comparison(folder: Path) -> bool:
 
 
 def each_folder(folder: Path) -> list[Path]:
-    """The submissions of a comparison, or the folder itself if it is of none.
+    """List the submissions of a comparison, or the folder itself if it is a submission.
 
     Raises:
         InvalidValueError: If the comparison cannot be read.
@@ -116,14 +116,14 @@ def each_folder(folder: Path) -> list[Path]:
 
 
 def comparisons(runs: Path) -> list[Path]:
-    """The folders of comparisons, the newest first."""
+    """List the folders of comparisons, the newest first."""
     folder = runs / FOLDER
     found = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
     return [one for one in found if is_comparison(one)]
 
 
 def find_comparison(runs: Path, fingerprints: Collection[str]) -> Path | None:
-    """The newest comparison of the same work on the same backends."""
+    """Find the newest comparison of the same work on the same backends."""
     for folder, found in _readable(runs):
         if {member.fingerprint for member in found.members} == set(fingerprints):
             return folder
@@ -131,16 +131,16 @@ def find_comparison(runs: Path, fingerprints: Collection[str]) -> Path | None:
 
 
 def fingerprints_beside(runs: Path, fingerprint: str) -> set[str]:
-    """What is compared with the same work, on the same images and on purpose."""
+    """List the fingerprints of the submissions that are compared with a submission."""
     found = [{member.fingerprint for member in one.members} for _, one in _readable(runs)]
     return {other for group in found if fingerprint in group for other in group}
 
 
 def comparison_of(folder: Path, submission: Submission) -> Path | None:
-    """The folder of the comparison that a submission belongs to, if it does.
+    """Find the folder of the comparison that a submission belongs to; None if to none.
 
     Raises:
-        InvalidValueError: If it cannot be read, so that nobody knows what the others took.
+        InvalidValueError: If it cannot be read, so that the jobs of the others are unknown.
     """
     if submission.comparison is None:
         return None
@@ -157,7 +157,7 @@ def comparison_of(folder: Path, submission: Submission) -> Path | None:
 
 @contextmanager
 def posting(comparison: Path | None) -> Iterator[None]:
-    """Be the only process that posts jobs of a comparison, if there is one."""
+    """Hold the lock of the process that posts jobs of a comparison, if there is one."""
     if comparison is None:
         yield
         return
@@ -168,11 +168,11 @@ def posting(comparison: Path | None) -> Iterator[None]:
 def beside(
     comparison: Path | None, folder: Path, *, again: Collection[ChunkState], tight: bool
 ) -> Beside:
-    """Read what the other submissions of a comparison took and have yet to post.
+    """Read the jobs that the other submissions of a comparison posted and have yet to post.
 
     Args:
-        comparison: Its folder; None if there is none.
-        folder: Of the submission whose others are asked for.
+        comparison: The folder of the comparison; None if there is none.
+        folder: The folder of the submission that is not counted.
         again: States of chunks that the user wants to be posted anew.
         tight: Whether the user gave up the margin between estimates and limits.
 
@@ -209,7 +209,7 @@ def beside(
 
 
 def labels(backends: Sequence[str]) -> list[str]:
-    """What tells backends apart: the parts of each that not all of them have."""
+    """Name backends by the parts of their texts that not all of them have."""
     parts = [[part.strip() for part in backend.split(",")] for backend in backends]
     common = set.intersection(*map(set, parts)) if len(parts) > 1 else set()
     found = [", ".join(part for part in own if part not in common) for own in parts]
@@ -217,7 +217,7 @@ def labels(backends: Sequence[str]) -> list[str]:
 
 
 def _readable(runs: Path) -> Iterator[tuple[Path, Comparison]]:
-    """Every comparison that can be read; others are told."""
+    """List every comparison that can be read; the log names the others."""
     for folder in comparisons(runs):
         try:
             yield folder, Comparison.load(folder)

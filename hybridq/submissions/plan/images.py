@@ -1,4 +1,4 @@
-"""The images that a submission sends: those of a split, or files."""
+"""Read the images that a submission sends: those of a split, or files."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Source:
     Attributes:
         name: Name of the data.
         split: The split; None for files.
-        ids: Names of the images; of files their full paths, however they were named.
-        labels: `(images,)` or `(images, num_classes)`; empty where there are none.
+        ids: Names of the images; for files their full paths.
+        labels: `(images,)` or `(images, num_classes)`; empty without labels.
         images: Pixels, one array for each image.
         data: The data with its validation split; None for files.
     """
@@ -54,6 +54,12 @@ def source_of(
     pseudonyms: Pseudonyms | None = None,
 ) -> Source:
     """Read the images that a command names, with pseudonyms in place of names if there are any.
+
+    Args:
+        config: The config of the command.
+        run: The run folder of the model.
+        spec: The spec of the model.
+        pseudonyms: The pseudonyms of images, or None.
 
     Raises:
         HybridqError: If they cannot be read.
@@ -97,7 +103,13 @@ def source_of_data(data: ImageData, config: SubmitConfig) -> Source:
 def without_names(
     config: SubmitConfig, source: Source, pseudonyms: Pseudonyms | None
 ) -> SubmitConfig:
-    """The config as it is written: of files with pseudonyms it does not say which they were."""
+    """Return the config to be written, without the names of files that have pseudonyms.
+
+    Args:
+        config: The config of the command.
+        source: The images.
+        pseudonyms: The pseudonyms of images, or None.
+    """
     if pseudonyms is not None and source.data is None:
         config = config.model_copy(update={"images": ()})
     if source.data is None:
@@ -108,7 +120,13 @@ def without_names(
 
 
 def choose_threshold(model: HybridClassifier, source: Source, task: str) -> float:
-    """The threshold that validation chooses, on a model that runs without noise; 0.5 for files."""
+    """Choose the threshold on validation with the model without noise; 0.5 for files.
+
+    Args:
+        model: The model, on a backend without noise.
+        source: The images.
+        task: The task: binary, multiclass or multilabel.
+    """
     if source.data is None:
         return 0.5
     on_val = classify(model, source.data.splits["val"], multilabel=task == "multilabel")
@@ -117,12 +135,12 @@ def choose_threshold(model: HybridClassifier, source: Source, task: str) -> floa
 
 @torch.inference_mode()
 def features_of(model: HybridClassifier, source: Source) -> Tensor:
-    """Features of the images, `(images, num_features)`."""
+    """Compute the features of the images, `(images, num_features)`."""
     return torch.cat([model.features(batch) for batch in _batches(model, source)])
 
 
 def _batches(model: HybridClassifier, source: Source) -> Iterator[Tensor]:
-    """Prepared images, batch by batch; files may be of different sizes."""
+    """Yield prepared images batch by batch; files may have different sizes."""
     for start in range(0, len(source.images), BATCH):
         some = source.images[start : start + BATCH]
         if len({image.shape for image in some}) == 1:

@@ -1,4 +1,4 @@
-"""What a submission will cost, before anything is posted: jobs, executions, QPU seconds, bytes."""
+"""Plan the jobs of a submission and their cost before anything is posted."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _CHARGED = {"session": ", charged by wall clock while it is open, waiting includ
 
 @dataclass(frozen=True)
 class Limits:
-    """How large one job may be.
+    """The limits on the size of one job.
 
     Attributes:
-        executions: Most executions (circuits times shots, mitigation included).
-        body_bytes: Most bytes of the request that posts it.
+        executions: The most executions (circuits times shots, mitigation included).
+        body_bytes: The most bytes of the request that posts it.
     """
 
     executions: int
@@ -43,15 +43,15 @@ class PlannedJob:
     """One job of a submission.
 
     Attributes:
-        start: First row.
-        stop: The row after the last.
-        executions: Executions on the device.
+        start: Index of the first row.
+        stop: Index of the row after the last.
+        executions: The number of executions on the device.
         body_bytes: Bytes of the request that posts it.
-        qpu_seconds: What it is estimated to take, in seconds: by the device's own times where it
-            tells them, else by IBM's quick formula.
+        qpu_seconds: Estimated QPU seconds, by the device's own times, or by IBM's quick formula
+            if the device does not report them.
         max_seconds: QPU seconds after which the service stops it.
-        quick_seconds: What it takes by IBM's quick formula, in seconds; None in plans of earlier
-            versions, whose estimate was that one.
+        quick_seconds: Estimated QPU seconds by IBM's quick formula; None in plans of earlier
+            versions, whose `qpu_seconds` are that estimate.
     """
 
     start: int
@@ -64,31 +64,31 @@ class PlannedJob:
 
     @property
     def estimate(self) -> Estimate:
-        """What it is estimated to take, in both ways."""
+        """Both estimates of its QPU time."""
         quick = self.qpu_seconds if self.quick_seconds is None else self.quick_seconds
         return Estimate(self.qpu_seconds, quick)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Where and how a submission runs, and what it is estimated to cost.
+    """The plan of a submission: its device, its jobs and their estimated cost.
 
     Attributes:
         device: The device.
-        calibration_date: When it was calibrated.
-        backend: The backend as it was asked for.
+        calibration_date: The date of its calibration.
+        backend: The backend as the user named it.
         mode: `batch`, `session`, `job`, or `REHEARSAL`.
         shots: Shots for one circuit.
-        mitigation: What suppresses and mitigates errors, in words.
+        mitigation: The methods that suppress and mitigate errors, in words.
         layout: The physical qubit of each logical one at the start.
         expected_error: 1 - the product of the success probabilities of all gates and readings.
-        layouts_compared: How many layouts that was the best of.
+        layouts_compared: The number of layouts that were compared.
         depth: Depth of the compiled circuit.
-        two_qubit_gates: Its two-qubit gates.
-        images: Number of images.
+        two_qubit_gates: The number of its two-qubit gates.
+        images: The number of images.
         jobs: The jobs.
-        seconds_left: QPU seconds the account has left; None where there is no limit.
-        is_timed: Whether the device told the times that the estimate is made of.
+        seconds_left: QPU seconds that the account has left; None without a limit.
+        is_timed: Whether the device reports the times that the estimate is made of.
         circuits: Number of circuits; layout, error, depth and gates are those of the deepest.
     """
 
@@ -111,12 +111,12 @@ class Plan:
 
     @property
     def rows_in_all(self) -> int:
-        """Rows of parameter values of all jobs: one for each image and circuit of a usual model."""
+        """The number of rows of all jobs: one for each image and circuit of a usual model."""
         return max(job.stop for job in self.jobs)
 
     @property
     def executions(self) -> int:
-        """Executions of all jobs."""
+        """The number of executions of all jobs."""
         return sum(job.executions for job in self.jobs)
 
     @property
@@ -131,7 +131,7 @@ class Plan:
 
     @property
     def larger_seconds(self) -> float:
-        """The larger estimate of each job, of all jobs together."""
+        """The sum over all jobs of the larger estimate of each, in QPU seconds."""
         return sum(job.estimate.larger for job in self.jobs)
 
     @property
@@ -140,7 +140,7 @@ class Plan:
         return sum(job.estimate.least_limit() for job in self.jobs)
 
     def to_dict(self) -> dict[str, Any]:
-        """The plan as JSON-safe values."""
+        """Return the plan as JSON-safe values."""
         return {
             **asdict(self),
             "qpu_seconds": self.qpu_seconds,
@@ -150,7 +150,7 @@ class Plan:
         }
 
     def rows(self) -> list[list[str]]:
-        """What `--dry-run` prints: pairs of name and value."""
+        """List the pairs of name and value that `--dry-run` prints."""
         total = sum(job.body_bytes for job in self.jobs)
         basis = "the device tells no times, so that this is IBM's quick estimate"
         if self.is_timed:
@@ -202,7 +202,7 @@ class Plan:
 
 
 def mitigation_words(spec: IbmRuntime) -> str:
-    """What the options of a spec do against errors, each by its name."""
+    """Name the methods of a spec against errors."""
     chosen = {
         "readout mitigation (TREX)": spec.mitigates_readout,
         "extrapolation to zero noise (ZNE)": spec.extrapolates,
@@ -226,9 +226,10 @@ def plan_jobs(
     """Cut the rows of each part into jobs of nearly equal size, as few as the limits allow.
 
     Args:
-        parts: Number of rows of each circuit, at least 1; they are numbered one after the other.
-        size_of: The size of the job of the rows from the first to before the second number.
-        limits: How large one job may be.
+        parts: The number of rows of each circuit, at least 1; rows are numbered part by part.
+        size_of: A function from two numbers to the size of a job of the rows from the first to
+            before the second.
+        limits: The limits on the size of one job.
         max_seconds: QPU seconds that the backend's options allow one job.
         budget: QPU seconds that all jobs may take together, if the user said so.
         tight: Whether the user gave up the margin between estimates and limits.

@@ -1,4 +1,4 @@
-"""What a model asks of a device for a set of images, and its logits once that is answered."""
+"""Note the requests of a model for a set of images, and compute its logits from the answers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Floats = NDArray[np.float64]
 
 @torch.inference_mode()
 def note(head: nn.Module, features: Tensor, later: Deferred) -> None:
-    """Let a head ask for all that it needs, and compute nothing.
+    """Let a head make its requests, without computing anything.
 
     Args:
-        head: In evaluation mode.
-        features: What it takes of the images, `(images, *feature_shape)`.
-        later: Notes the requests.
+        head: The head, in evaluation mode.
+        features: Features of the images, `(images, *feature_shape)`.
+        later: The object that notes the requests.
 
     Raises:
         InvalidValueError: If it asks for nothing.
@@ -44,15 +44,15 @@ def read(head: nn.Module, features: Tensor, later: Deferred, values: Floats) -> 
     """Compute the logits `(images, num_classes)` from the values of all requests.
 
     Args:
-        head: As in `note`.
-        features: As in `note`.
-        later: What has noted the requests.
-        values: Of each row, `(rows, columns)`, as `stacked` makes them; NaN where not known, which
-            makes NaN of the logits that depend on it.
+        head: The head, as in `note`.
+        features: The features, as in `note`.
+        later: The object that noted the requests.
+        values: The values of each row, `(rows, columns)`, as `stacked` makes them. NaN stands for
+            an unknown value, and the logits that depend on it are NaN too.
 
     Raises:
-        InvalidValueError: If the head asks for something else with these values: its circuits
-            depend on each other's results.
+        InvalidValueError: If the head makes other requests with these values, since its circuits
+            depend on the results of others.
     """
     later.answer(split(values, later))
     with running_on(head, later):
@@ -60,7 +60,7 @@ def read(head: nn.Module, features: Tensor, later: Deferred, values: Floats) -> 
 
 
 def computed(later: Deferred, executable: Executable) -> Floats:
-    """Compute all requests at once where they were prepared, stacked."""
+    """Compute all requests on the backend for which they were prepared, and stack the values."""
     return stacked(
         [executable.run(request.prepared, request.rows).values for request in later.requests]
     )
@@ -75,7 +75,7 @@ def stacked(values: Sequence[Floats]) -> Floats:
 
 
 def split(values: Floats, later: Deferred) -> list[Floats]:
-    """Cut what `stacked` has made into the values of each request."""
+    """Cut stacked values into the values of each request."""
     edges = np.cumsum([len(request.rows) for request in later.requests])[:-1]
     return [
         np.ascontiguousarray(part[:, : request.prepared.num_observables])

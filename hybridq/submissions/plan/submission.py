@@ -1,4 +1,4 @@
-"""A submission on disk: everything that another process needs to go on, on another day."""
+"""A submission on disk: everything that another process needs to continue it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Ints = NDArray[np.int64]
 
 
 class Planned(BaseModel):
-    """What is read of a plan; earlier versions noted less."""
+    """The part of a plan that is read back; plans of earlier versions hold less."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -58,7 +58,7 @@ class Planned(BaseModel):
 
 
 class Submission(Config):
-    """What a submission is of."""
+    """The content of `submission.json`."""
 
     format: Literal[1] = 1
     """Version of this file."""
@@ -67,7 +67,7 @@ class Submission(Config):
     content: str
     """Hash of the images and the model alone."""
     run: Path
-    """The run folder whose model it is."""
+    """The run folder of the model."""
     model_hash: str
     """SHA-256 of the model's weights."""
     backend: str
@@ -83,37 +83,37 @@ class Submission(Config):
     positive: int | None
     """The class that sensitivity speaks of."""
     task: Task
-    """What a label is."""
+    """The task: binary, multiclass or multilabel."""
     threshold: float = Field(ge=0, le=1)
     """Threshold on the positive class, chosen on validation without noise."""
     plan: dict[str, Any]
-    """Where it runs and what it was estimated to cost."""
+    """The plan with its estimated cost."""
     seed: int
     """Seed of the intervals."""
     max_qpu_seconds: float | None
-    """QPU seconds that all jobs may take together, where the user said so."""
+    """QPU seconds that all jobs may take together, if the user set them."""
     name: str | None = None
-    """What the tags of its jobs begin with; None in folders of earlier versions."""
+    """The beginning of the tags of its jobs; None in folders of earlier versions."""
     comparison: str | None = None
     """Name of the folder of the comparison that it shares its budget with; None if it is none."""
 
     @model_validator(mode="after")
     def _positive_is_a_class(self) -> Self:
-        """Refuse a positive class that there is not."""
+        """Refuse a positive class that does not exist."""
         if self.positive is not None and not 0 <= self.positive < len(self.class_names):
             raise ValueError(f"Expected `positive` among the classes, got {self.positive}")
         return self
 
     @property
     def planned(self) -> Planned:
-        """What is read of the plan."""
+        """The part of the plan that is read back."""
         return Planned.model_validate(self.plan)
 
     def estimates(self, chunks: Iterable[Chunk]) -> dict[int, Estimate]:
-        """What the job of each chunk is estimated to take, by the chunk's number.
+        """Return the estimated QPU seconds of the job of each chunk, by the chunk's number.
 
         Raises:
-            InvalidValueError: If the plan and the ledger are not of the same submission.
+            InvalidValueError: If the plan and the ledger belong to different submissions.
         """
         planned = {(job.start, job.stop): job.estimate for job in self.planned.jobs}
         try:
@@ -137,7 +137,7 @@ class Submission(Config):
 
     @classmethod
     def load(cls, folder: Path) -> Submission:
-        """Read it.
+        """Read `submission.json`.
 
         Raises:
             MissingFileError: If `folder` is not that of a submission.
@@ -159,7 +159,7 @@ class Submission(Config):
         """Check that the run still has the model that was submitted.
 
         Raises:
-            MissingFileError: If the run is not where it was.
+            MissingFileError: If the run was moved.
             InvalidValueError: If it has another model.
         """
         try:
@@ -177,7 +177,7 @@ class Submission(Config):
             )
 
     def at(self, run: Path, folder: Path) -> Submission:
-        """The same submission with its run in another place, which is noted in its folder.
+        """Return the submission with its run in another place, and note the place in its folder.
 
         Raises:
             HybridqError: If the model that was submitted is not there.
@@ -196,10 +196,11 @@ class Images:
 
     Attributes:
         ids: Names of the images.
-        labels: `(images,)` or `(images, num_classes)`; empty where there are none.
-        features: What the head takes, `(images, *feature_shape)`, single precision.
+        labels: `(images,)` or `(images, num_classes)`; empty without labels.
+        features: The input of the head, `(images, *feature_shape)`, single precision.
         ideal: Expectation values without noise of all rows, `(rows, columns)`.
-        simulated: With the noise of the device as calibrated, exactly; empty if not simulated.
+        simulated: The exact values with the noise of the calibrated device; empty if not
+            simulated.
     """
 
     ids: tuple[str, ...]
@@ -222,14 +223,14 @@ class Images:
 
     @classmethod
     def load(cls, folder: Path, *, count: int | None = None) -> Images:
-        """Read what `save` wrote.
+        """Read `images.npz`.
 
         Args:
-            folder: The submission's folder.
-            count: How many rows there are, by the ledger, where that is known.
+            folder: The folder of the submission.
+            count: The number of rows in the ledger, if it is known.
 
         Raises:
-            InvalidValueError: If it cannot be read, or is of another submission.
+            InvalidValueError: If it cannot be read, or belongs to another submission.
         """
         with reading(folder / "images.npz") as path:
             with np.load(path, allow_pickle=False) as found:
@@ -248,7 +249,7 @@ class Images:
 
 
 def runtime_spec(backend: str) -> IbmRuntime:
-    """The spec of a backend that takes jobs.
+    """Return the spec of a backend that takes jobs.
 
     Raises:
         InvalidValueError: If it is a simulator.
@@ -263,16 +264,16 @@ def runtime_spec(backend: str) -> IbmRuntime:
 
 
 def model_hash(run: Path) -> str:
-    """SHA-256 of the weights of a run's model."""
+    """Compute the SHA-256 of the weights of a run's model."""
     data = (model_folder(run) / "model.safetensors").read_bytes()
     return hashlib.sha256(data).hexdigest()
 
 
 def content_of(run: Path, ids: Sequence[str], images: Iterable[NDArray[np.uint8]]) -> str:
-    """Hash of the images and the model of a submission.
+    """Hash the images and the model of a submission.
 
     Args:
-        run: The run folder, whose weights count.
+        run: The run folder with the weights.
         ids: Names of the images.
         images: Their pixels.
     """
@@ -283,10 +284,10 @@ def content_of(run: Path, ids: Sequence[str], images: Iterable[NDArray[np.uint8]
 
 
 def fingerprint_of(content: str, backend: str) -> str:
-    """Hash of what a submission asks for: the same work has the same.
+    """Hash the work of a submission; the same work has the same hash.
 
     Args:
-        content: Of `content_of`.
+        content: The hash by `content_of`.
         backend: The backend as it was asked for.
     """
     spec = runtime_spec(backend).model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""The expectation values of a submission, row by row: for a usual model a row is an image."""
+"""Read the expectation values of a submission; for a usual model a row is an image."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Values:
-    """What is known of each image of a submission.
+    """The values of each image of a submission.
 
     Attributes:
         ids: Names of the images.
-        labels: `(images,)` or `(images, num_classes)`; empty where there are none.
-        here: Which rows have their result, `(rows,)`.
-        values: What the device gave, `(rows, num_observables)`; NaN where no result is here.
-        stds: Standard errors of `values` by the shots, of the same shape; NaN where not known.
+        labels: `(images,)` or `(images, num_classes)`; empty without labels.
+        here: Whether each row has its result, `(rows,)`.
+        values: The values of the device, `(rows, num_observables)`; NaN without a result.
+        stds: Standard errors of `values` by the shots, of the same shape; NaN if unknown.
         ideal: The values without noise, of the same shape.
-        simulated: Those with the noise of the device as calibrated, without shots and without
+        simulated: The values with the noise of the calibrated device, without shots and without
             mitigation, of the same shape; empty if it was not simulated.
     """
 
@@ -42,10 +42,10 @@ def read_values(folder: Path) -> Values:
     """Read the values of a submission that are here, without asking the service.
 
     Args:
-        folder: The folder that `submit` made; what `collect` has fetched is in it.
+        folder: The folder that `submit` made and `collect` filled.
 
     Raises:
-        MissingFileError: If it is none.
+        MissingFileError: If it is not such a folder.
         InvalidValueError: If it is damaged.
     """
     with Ledger.read(folder) as ledger:
