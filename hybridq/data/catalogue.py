@@ -1,4 +1,4 @@
-"""What `hybridq data list` shows and `hybridq data fetch` does."""
+"""List the named sets and download them (`hybridq data list` and `fetch`)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class DataRow:
     """One named set.
 
     Attributes:
-        name: what `load_data` takes.
+        name: The name that `load_data` takes.
         task: `binary`, `multiclass` or `multilabel`.
-        num_classes: number of classes, or of labels in a multi-label task.
+        num_classes: Number of classes, or of labels in a multi-label task.
         channels: 1 (grey) or 3 (colour).
-        counts: number of images in train, val and test.
-        licence: of the images.
-        url: of the file at 28 px.
-        md5: of the file at 28 px.
+        counts: Number of images in train, val and test.
+        licence: Licence of the images.
+        url: Address of the file at 28 px.
+        md5: MD5 of the file at 28 px.
         local_sizes: sizes, in pixels, whose files are on this machine.
     """
 
@@ -40,10 +40,10 @@ class DataRow:
 
 
 def list_data(data_root: str | Path | None = None) -> list[DataRow]:
-    """The named sets, by name, and which of their files are on this machine.
+    """List the named sets, and which of their files are on this machine.
 
     Args:
-        data_root: folder of named sets; None means HYBRIDQ_DATA, then the user's cache folder.
+        data_root: Folder of named sets; None means HYBRIDQ_DATA, then the user's cache folder.
     """
     folders = search_folders(data_root)
     return [
@@ -67,14 +67,14 @@ def fetch_data(source: str, *, data_root: str | Path | None = None) -> Path:
 
     Args:
         source: `breastmnist` or `breastmnist,size=64`.
-        data_root: folder of named sets; None means HYBRIDQ_DATA, then the user's cache folder.
+        data_root: Folder of named sets; None means HYBRIDQ_DATA, then the user's cache folder.
 
     Returns:
         The path of the file.
 
     Raises:
-        InvalidValueError: if it is not the name of a MedMNIST set.
-        UnavailableError: if the download fails; the message says which file to put where.
+        InvalidValueError: If it is not the name of a MedMNIST set.
+        UnavailableError: If the download fails; the message says which file to put where.
     """
     found = find_source(source)
     if found.name not in MEDMNIST:

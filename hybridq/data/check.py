@@ -1,4 +1,4 @@
-"""What `hybridq data check` reports: every fault of a data set, not only the first."""
+"""Find every fault of a data set, not only the first (`hybridq data check`)."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Finding:
     Attributes:
         level: `error` means that the data set cannot be loaded as it is; `warning`, that figures
             from it may mislead.
-        subject: what it is about: a split, `sizes`, `duplicate`, `fault` or `note`.
-        detail: a sentence or a list of counts.
+        subject: The subject: a split, `sizes`, `duplicate`, `fault` or `note`.
+        detail: A sentence or a list of counts.
     """
 
     level: Level
@@ -62,16 +62,16 @@ def check_data(
     Duplicates are images with the same pixels. Nothing is downloaded.
 
     Args:
-        source: as for `load_data`.
-        data_root: as for `load_data`.
-        pseudonyms: stand for the names of files, groups and the data in what is found.
+        source: The data, as in `load_data`.
+        data_root: The folder of named sets, as in `load_data`.
+        pseudonyms: Pseudonyms for the names of files, groups and the data in the findings.
 
     Returns:
         The findings: counts first, then warnings and errors.
 
     Raises:
-        InvalidValueError: if the source is not known.
-        MissingFileError: if there is nothing at the path, or no layout that can be read.
+        InvalidValueError: If the source is not known.
+        MissingFileError: If there is nothing at the path, or no layout that can be read.
     """
     asked = find_source(source)
     path = asked.path

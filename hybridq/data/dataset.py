@@ -30,8 +30,9 @@ class ImageSplit:
         images: `(count, height, width, channels)`, uint8, 1 or 3 channels.
         labels: `(count,)` class indices, int64, or `(count, num_classes)` of 0 and 1 for
             a multi-label task.
-        ids: a name for each image, unique in the split.
-        groups: `(count,)` strings (patient, slide): images of a group stay together; or None.
+        ids: A name for each image, unique in the split.
+        groups: `(count,)` names of groups (patient, slide), or None. Images of a group stay
+            together.
     """
 
     images: NDArray[np.uint8]
@@ -43,7 +44,7 @@ class ImageSplit:
         return len(self.images)
 
     def take(self, indices: NDArray[np.intp]) -> ImageSplit:
-        """The images at `indices`, in that order."""
+        """Return the images at `indices`, in that order."""
         return ImageSplit(
             images=self.images[indices],
             labels=self.labels[indices],
@@ -61,17 +62,17 @@ class ImageData:
     """A data set: its splits and what is known about it.
 
     Attributes:
-        name: what the user called it, such as `breastmnist`.
+        name: The name that the user gave, such as `breastmnist`.
         task: `binary`, `multiclass` or `multilabel`.
-        class_names: one name for each class (or each label of a multi-label task).
+        class_names: One name for each class (or each label of a multi-label task).
         splits: `train`, `val` and `test`, as far as they were asked for and exist.
-        licence: of the images, as its owners state it.
-        positive: index of the class that sensitivity speaks of; None unless binary.
-        notes: sentences worth printing beside any figure from this data.
-        own: whether it is the user's, whose names may tell of patients; not a public set.
-        file: of a named set, where it was read from.
-        official_md5: of a named set, the MD5 of the file as its makers published it.
-        source: what `--data` calls it; None for arrays, which no command can load again.
+        licence: Licence of the images, as their owners state it.
+        positive: Index of the class that sensitivity speaks of; None unless binary.
+        notes: Sentences worth printing beside any figure from this data.
+        own: Whether it belongs to the user, so that its names may tell of patients.
+        file: The file that a named set was read from.
+        official_md5: The MD5 of a named set's file as its makers published it.
+        source: What `--data` calls it; None for arrays, which no command can load again.
     """
 
     name: str
@@ -148,12 +149,12 @@ class ImageData:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes, which is also the number of logits."""
+        """The number of classes, which is also the number of logits."""
         return len(self.class_names)
 
 
 def absent_classes(data: ImageData, split: str) -> list[str]:
-    """Classes of which a split has no image; none where an image can have several labels."""
+    """List the classes of which a split has no image; empty for a multi-label task."""
     if data.task == "multilabel":
         return []
     present = set(data.splits[split].labels.tolist())

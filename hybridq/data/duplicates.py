@@ -1,4 +1,4 @@
-"""Images of one split that are nearly those of another."""
+"""Find images of one split that are nearly the same as images of another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hybridq.data.dataset import ImageSplit
 
 CORRELATION = 0.994
-"""From here on two images count as one; of BreastMNIST at 28 px that marks 28 test images."""
+"""The correlation from which two images count as the same (28 test images of BreastMNIST)."""
 
 _ROWS = 256
 
@@ -16,15 +16,15 @@ _ROWS = 256
 def near_duplicates(
     images: ImageSplit, others: ImageSplit, *, correlation: float = CORRELATION
 ) -> NDArray[np.bool_]:
-    """Which images have a near-duplicate among others: `(len(images),)` booleans.
+    """Mark the images that have a near-duplicate among others: `(len(images),)` booleans.
 
-    Near are two images whose pixels, brightness and contrast put aside, correlate by at least
-    `correlation` (Pearson). A shift, a turn or a crop is not found.
+    Two images are near-duplicates if their pixels correlate by at least `correlation` (Pearson),
+    which ignores brightness and contrast. A shift, a rotation or a crop is not found.
 
     Args:
-        images: those asked about.
-        others: of the same height, width and channels.
-        correlation: the threshold, up to 1.
+        images: The images to be marked.
+        others: Images of the same height, width and channels.
+        correlation: The threshold, up to 1.
     """
     if images.images.shape[1:] != others.images.shape[1:]:
         return np.zeros(len(images), dtype=bool)
@@ -38,7 +38,7 @@ def near_duplicates(
 
 
 def _standardised(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Pixels of mean 0 and length 1; an image of one grey stays 0, and near to nothing."""
+    """Scale the pixels of each image to mean 0 and length 1; an image of one grey becomes 0."""
     flat = images.reshape(len(images), -1).astype(np.float32)
     flat -= flat.mean(axis=1, keepdims=True)
     length = np.linalg.norm(flat, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Faults of a data set told without the names of its files, groups and folders."""
+"""Report the faults of a data set without the names of its files, groups and folders."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from hybridq_backends.utils.names import legible
 
 
 class Hidden:
-    """The names in a data set, and what stands for them in a text.
+    """The names in a data set and their pseudonyms, to be replaced in a text.
 
-    Names of classes stay.
+    Names of classes are kept.
 
     Args:
-        path: Of the folder or file.
-        pseudonyms: What stands for names.
+        path: The folder or file of the data.
+        pseudonyms: The pseudonyms of the names.
     """
 
     def __init__(self, path: Path, pseudonyms: Pseudonyms) -> None:
@@ -39,14 +39,14 @@ class Hidden:
         self._found = dict(sorted(found.items(), key=lambda item: -len(item[0])))
 
     def of(self, text: str) -> str:
-        """The text with pseudonyms in place of names, longer ones first."""
+        """Replace the names in a text by pseudonyms, longer names first."""
         for name, stands in self._found.items():
             text = text.replace(name, stands)
         return text
 
 
 def _files(root: Path) -> Iterator[tuple[str, str]]:
-    """Path and id of each file, and path and name of each folder below the classes."""
+    """Yield path and id of each file, and path and name of each folder below the classes."""
     for place, folders, files in os.walk(root):
         for name in files:
             path = os.path.join(place, name)
@@ -56,13 +56,13 @@ def _files(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def _listed(root: Path) -> Iterator[tuple[str, str]]:
-    """Path and text of each image that a manifest lists."""
+    """Yield path and text of each image that a manifest lists."""
     for cell in _column(root, "path"):
         yield os.path.normpath(os.path.join(root, cell)), cell
 
 
 def _column(root: Path, column: str) -> list[str]:
-    """The texts in a column of the manifest; none where there is none, or it cannot be read."""
+    """Yield the texts in a column of the manifest; none if there is no readable column."""
     try:
         text = read_text(root / MANIFEST, "a manifest", "correct it.", limit=MAX_BYTES)
         rows = list(csv.reader(io.StringIO(text, newline="")))

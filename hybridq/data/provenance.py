@@ -1,4 +1,4 @@
-"""What data a run used: a hash of each split, and whether a named set's file is official."""
+"""Record the data of a run: a hash of each split, and whether a named set is official."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from hybridq.errors import InvalidValueError
 logger = logging.getLogger("hybridq")
 
 BLOCK = 1024
-"""Images that are hashed at a time."""
+"""The number of images that are hashed at a time."""
 
 
 def data_record(data: ImageData) -> dict[str, Any]:
-    """What `environment.json` says of the data of a run; a line tells of an unofficial file.
+    """Make the record of a run's data for `environment.json`, and log an unofficial file.
 
     Returns:
         `name`; `splits` with the number of images and the hash of each split that was read; and,
@@ -48,7 +48,7 @@ def data_record(data: ImageData) -> dict[str, Any]:
 
 
 def split_hash(data: ImageData, split: ImageSplit) -> str:
-    """SHA-256 of a split: of its images in their order, labels, classes, and who share a group.
+    """Compute the SHA-256 of a split: images in order, labels, classes, and shared groups.
 
     The names of images and groups are left out: the same pixels and labels are the same data.
     """
@@ -65,16 +65,16 @@ def split_hash(data: ImageData, split: ImageSplit) -> str:
 
 
 def hashes_of_splits(record: Mapping[str, Any]) -> dict[str, str]:
-    """The hash of each split in what `data_record` gave."""
+    """Return the hash of each split in a record of `data_record`."""
     return {name: split["sha256"] for name, split in record["splits"].items()}
 
 
 def other_splits(known: Mapping[str, str], record: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The splits whose data are others than those of a run; None where none can be compared.
+    """List the splits whose data differ from those of a run; None if none can be compared.
 
     Args:
         known: The hash of each split that the run read.
-        record: What `data_record` gave of the data at hand.
+        record: The record of the data at hand, from `data_record`.
     """
     now = hashes_of_splits(record)
     shared = [name for name in now if name in known]
@@ -82,15 +82,15 @@ def other_splits(known: Mapping[str, str], record: Mapping[str, Any]) -> tuple[s
 
 
 def check_same_images(earlier: Any, record: Mapping[str, Any], folder: Path) -> None:
-    """Refuse to go on with other data than a run began with.
+    """Refuse to continue a run with other data than it began with.
 
     Args:
-        earlier: What the run's `environment.json` says of its data; None if nothing.
-        record: What `data_record` gave of the data at hand.
-        folder: Of the run, for the message.
+        earlier: The record of the data in the run's `environment.json`, or None.
+        record: The record of the data at hand, from `data_record`.
+        folder: The folder of the run, for the message.
 
     Raises:
-        InvalidValueError: If images or labels of a split are others.
+        InvalidValueError: If images or labels of a split differ.
     """
     try:
         known = hashes_of_splits(earlier)
@@ -105,13 +105,13 @@ def check_same_images(earlier: Any, record: Mapping[str, Any], folder: Path) -> 
 
 
 def notes_of(data: ImageData) -> list[str]:
-    """The sentences worth printing beside any figure from this data, an unofficial file's too."""
+    """List the notes on a data set that belong to any figure from it."""
     note = unofficial(data)
     return [*data.notes, *([] if note is None else [f"{note}."])]
 
 
 def unofficial(data: ImageData) -> str | None:
-    """What to say where the file of a named set is not the one that its makers published."""
+    """Write the note on a named set's file that its makers did not publish; None without one."""
     if data.file is None or data.official_md5 is None:
         return None
     found = _md5(data.file)
@@ -130,7 +130,7 @@ def _md5(path: Path) -> str:
 
 @lru_cache(maxsize=64)
 def _md5_of(path: Path, size: int, changed: int) -> str:
-    """The MD5 of a file, which is read once for each size and time of change."""
+    """Compute the MD5 of a file; it is read once for each size and time of change."""
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(2**20):
@@ -140,5 +140,5 @@ def _md5_of(path: Path, size: int, changed: int) -> str:
 
 @lru_cache(maxsize=64)
 def _tell(note: str) -> None:
-    """Say it once in a process."""
+    """Log a note once in a process."""
     logger.warning("%s", note)

@@ -1,4 +1,4 @@
-"""One way in for every source of images: a named set, a folder, an `.npz`, or the phantom."""
+"""Load every source of images: a named set, a folder, an `.npz` file, or the phantom."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Fields = dict[str, Any]
 
 @dataclass(frozen=True)
 class Source:
-    """What `--data` names.
+    """The source that `--data` names.
 
     Attributes:
-        entry: The source.
-        name: Its name, or the path, as it is written before the first comma.
-        fields: The values after it.
+        entry: The entry of the source.
+        name: The name or path before the first comma.
+        fields: The values after the first comma.
     """
 
     entry: SourceEntry
@@ -40,7 +40,7 @@ class Source:
 
     @property
     def path(self) -> Path | None:
-        """The file or folder of the user's own data; None where a name says what is meant."""
+        """The file or folder of the user's own data; None for a source by name."""
         path = Path(os.path.expanduser(self.name))
         return path if self.entry.own and path.exists() else None
 
@@ -49,12 +49,12 @@ def find_source(source: str) -> Source:
     """Find the source that `breastmnist,size=64` names.
 
     A MedMNIST name or `phantom` comes before a file or folder of that name in the working
-    folder; write `./breastmnist` for the latter. A path may have commas in it. A source that is
-    named by its import gets what it reads after a comma: `package.module:ENTRY,PATH,field=value`.
+    folder; write `./breastmnist` for the latter. A path may contain commas. A source that is
+    named by its import takes its path after a comma: `package.module:ENTRY,PATH,field=value`.
 
     Raises:
-        InvalidValueError: if the name is unknown, or a field is not one of the source's.
-        MissingFileError: if it is a path and nothing is there.
+        InvalidValueError: If the name is unknown, or a field is not one of the source's.
+        MissingFileError: If it is a path and nothing is there.
     """
     text = str(source)
     if is_handed(source):
@@ -91,7 +91,7 @@ def find_source(source: str) -> Source:
 
 
 def _known() -> list[SourceEntry]:
-    """The sources, those of other distributions last."""
+    """List the sources, those of other distributions last."""
     found: list[SourceEntry] = []
     for one in entries("source").values():
         try:
@@ -114,24 +114,24 @@ def load_data(
     """Load a data set into memory.
 
     Args:
-        source: a MedMNIST name (`breastmnist`, `breastmnist,size=64`), a folder (see
+        source: A MedMNIST name (`breastmnist`, `breastmnist,size=64`), a folder (see
             `hybridq.data.sources.folder`), an `.npz` file in MedMNIST's format, or `phantom`
             (`phantom,size=32,count=600,balance=0.5,seed=0`).
-        data_root: folder of named sets, which lie at `medmnist/NAME.npz` or `NAME.npz` in it;
+        data_root: Folder of named sets, which lie at `medmnist/NAME.npz` or `NAME.npz` in it;
             None means the environment variable HYBRIDQ_DATA, then the user's cache folder.
-        splits: which of `train`, `val` and `test` to load; the others are not read.
+        splits: Which of `train`, `val` and `test` to load; the others are not read.
         image_size: side, in pixels, to which the images of a folder are resized. Arrays of an
             `.npz` and of the phantom keep their size: `prepare_images` resizes those by batch.
-        positive: name of the positive class of a binary task; None means the set's own (malignant
+        positive: Name of the positive class of a binary task; None means the set's own (malignant
             for BreastMNIST), else the second class.
-        download: whether a named set that is not on disk may be downloaded.
-        pseudonyms: stand for the name and the ids of the user's own data, here and so in whatever
-            is made of it; None for names as they are, which a line in the log tells once.
+        download: Whether a named set that is not on disk may be downloaded.
+        pseudonyms: Pseudonyms for the name and the ids of the user's own data, here and in
+            everything that is made of it. None keeps the names, and the log says so once.
 
     Raises:
-        InvalidValueError: if the source, an option, or something in the data is wrong.
-        MissingFileError: if a file, folder, split or array is missing.
-        UnavailableError: if a download fails.
+        InvalidValueError: If the source, an option, or something in the data is wrong.
+        MissingFileError: If a file, folder, split or array is missing.
+        UnavailableError: If a download fails.
     """
     wanted = _check_splits(splits)
     found = find_source(source)
@@ -173,13 +173,13 @@ def is_own(source: str) -> bool:
 
 
 def own_name(source: str | Path) -> str:
-    """Name of the user's own data: that of its folder, or of its file without the ending."""
+    """Name the user's own data by its folder, or by its file without the ending."""
     path = Path(os.path.expanduser(source))
     return legible(path.resolve().name if path.is_dir() else path.stem)
 
 
 def _with_names(data: ImageData, pseudonyms: Pseudonyms | None, *, are_files: bool) -> ImageData:
-    """The user's own data with pseudonyms, if there are any, for its name and its ids."""
+    """Replace the name and the ids of the user's own data by pseudonyms, if there are any."""
     if pseudonyms is None:
         if are_files:
             note_names(data.name)

@@ -1,4 +1,4 @@
-"""Choosing labels and making splits: stratified, seeded, and never through a group."""
+"""Choose labels and make splits: stratified, seeded, and with whole groups."""
 
 from __future__ import annotations
 
@@ -18,17 +18,22 @@ Indices = NDArray[np.intp]
 
 
 def labelled_mask(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which images have a label: `(count,)` booleans."""
+    """Mark the images that have a label: `(count,)` booleans."""
     each = labels[:, None] if labels.ndim == 1 else labels  # there may be no image at all
     known: NDArray[np.bool_] = np.all(each != UNLABELLED, axis=1)
     return known
 
 
 def labelled_subset(data: ImageData, split: str, fraction: float, *, seed: int) -> ImageSplit:
-    """The images of a split whose labels may be seen: those of `select_labels`.
+    """Return the images of a split whose labels may be seen: those of `select_labels`.
 
-    Training and the baselines it is compared with call this with the same seed, and so see the
-    same labels.
+    Training and its baselines call this with the same seed, and so see the same labels.
+
+    Args:
+        data: The data set.
+        split: Name of the split.
+        fraction: Share of the labels, in (0, 1].
+        seed: Seed of the choice.
     """
     images = data.splits[split]
     return images.take(
@@ -41,24 +46,24 @@ def select_labels(
 ) -> Indices:
     """Choose the labelled images that fine-tuning may see.
 
-    Stratified: of each class the given fraction, rounded, and at least one image. A group is
-    wholly in or wholly out, the classes then being as near to the fraction as the groups of the
-    seeded order allow. Images without a label are never chosen. For one seed, the choice for a
-    smaller fraction lies within the choice for a larger one.
+    The choice is stratified: of each class the given fraction, rounded, and at least one image. A
+    group is chosen as a whole or not at all; the classes are then as near to the fraction as the
+    groups allow. Images without a label are never chosen. For one seed, the choice for a smaller
+    fraction lies within the choice for a larger one.
 
     Args:
-        split: the images to choose from, usually train.
-        fraction: share of the labels, in (0, 1].
-        seed: of the order in which images or groups are taken.
-        task: of the data set; in a multi-label task every label with a positive image gets at
+        split: The images to choose from, usually train.
+        fraction: Share of the labels, in (0, 1].
+        seed: Seed of the order in which images or groups are taken.
+        task: Task of the data set; in a multi-label task every label with a positive image gets at
             least one, and images with no positive label count as one more class.
-        num_classes: number of classes, or of labels in a multi-label task.
+        num_classes: Number of classes, or of labels in a multi-label task.
 
     Returns:
         Indices into `split`, ascending.
 
     Raises:
-        InvalidValueError: if the fraction or the seed is out of range, a label is out of range,
+        InvalidValueError: If the fraction or the seed is out of range, a label is out of range,
             or a class has no labelled image.
     """
     if not 0 < fraction <= 1:
@@ -87,12 +92,17 @@ def select_labels(
 
 
 def class_members(labels: NDArray[np.int64], task: Task, num_classes: int) -> Counts:
-    """Which classes each image counts for: `(count, classes)` of 0 and 1.
+    """Mark the classes that each image counts for: `(count, classes)` of 0 and 1.
 
     A multi-label task has one more column, for the images with no positive label.
 
+    Args:
+        labels: `(count,)` class indices, or `(count, num_classes)` of 0 and 1.
+        task: The task.
+        num_classes: The number of classes or labels.
+
     Raises:
-        InvalidValueError: if a label is out of range, or the shape does not fit the task.
+        InvalidValueError: If a label is out of range, or the shape does not fit the task.
     """
     if task == "multilabel":
         if labels.ndim != 2 or labels.shape[1] != num_classes:
@@ -120,7 +130,7 @@ def class_members(labels: NDArray[np.int64], task: Task, num_classes: int) -> Co
 
 
 def sum_by_unit(members: Counts, unit_of: NDArray[Any]) -> Counts:
-    """Images of each class in each unit (a group): `(units, classes)`."""
+    """Count the images of each class in each unit (a group): `(units, classes)`."""
     counts = np.zeros((int(unit_of.max()) + 1, members.shape[1]))
     np.add.at(counts, unit_of, members)
     return counts
@@ -138,13 +148,13 @@ def _check_classes(members: Counts, task: Task) -> None:
 
 
 def _share(indices: Indices, fraction: float, rng: np.random.Generator) -> Indices:
-    """A random share of `indices`, rounded, at least one; nested in the fraction."""
+    """Choose a random share of `indices`, rounded, at least one; nested in the fraction."""
     count = max(1, int(np.floor(fraction * len(indices) + 0.5)))
     return rng.permutation(indices)[:count]
 
 
 def _take_units(counts: Counts, fraction: float, rng: np.random.Generator) -> Indices:
-    """Units whose classes are together nearest to `fraction`, with every class present.
+    """Choose units whose classes are together nearest to `fraction`, with every class present.
 
     The units come in one order, made without regard to the fraction, and a prefix of it is
     taken: the one with the smallest total distance to the fraction. The share of every class
@@ -205,15 +215,15 @@ def split_by_group(
     Args:
         labels: `(count,)` class indices, or UNLABELLED.
         groups: `(count,)` names of the groups; None means that every image is its own.
-        shares: of each split; the first should be the largest.
-        seed: of the order among equal groups.
-        num_classes: number of classes.
+        shares: Share of each split; the first should be the largest.
+        seed: Seed of the order among equal groups.
+        num_classes: Number of classes.
 
     Returns:
         For each split its indices, ascending.
 
     Raises:
-        InvalidValueError: if a label is out of range, or too few groups leave a split empty.
+        InvalidValueError: If a label is out of range, or too few groups leave a split empty.
     """
     known = labelled_mask(labels)
     if not known.any():

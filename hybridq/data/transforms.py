@@ -1,4 +1,4 @@
-"""From stored images to what an encoder takes: scaled, resized, three channels, normalised."""
+"""Prepare stored images for an encoder: scale, resize, three channels, normalise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hybridq.errors import InvalidValueError
 Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 PIXELS = 2**20
-"""Values that are counted at a time."""
+"""The number of values that are counted at a time."""
 
 
 def prepare_images(
@@ -34,17 +34,17 @@ def prepare_images(
 
     Args:
         images: `(batch, height, width, channels)`, uint8, 1 or 3 channels.
-        image_size: side of the result in pixels.
-        mean: of the channels red, green, blue, on the scale [0, 1].
-        std: of the same channels, above 0.
-        crop_pct: share of height and width that is kept, above 0 and at most 1: the image is
+        image_size: Side of the result in pixels.
+        mean: Mean of the channels red, green, blue, on the scale [0, 1].
+        std: Standard deviation of the same channels, above 0.
+        crop_pct: Share of height and width that is kept, above 0 and at most 1: the image is
             resized to `image_size / crop_pct` and cut. 1 keeps all of it.
 
     Returns:
         `(batch, 3, image_size, image_size)`, float32, on the device of `images`.
 
     Raises:
-        InvalidValueError: if an argument has another shape or type.
+        InvalidValueError: If an argument has another shape or type.
     """
     batch = torch.as_tensor(images)
     _check_images(tuple(batch.shape), batch.dtype == torch.uint8, batch.dtype)
@@ -79,9 +79,9 @@ def prepare_images(
 
 
 def channel_statistics(images: NDArray[np.uint8]) -> Statistics:
-    """Mean and standard deviation of each channel over all pixels, on the scale [0, 1].
+    """Compute mean and standard deviation of each channel over all pixels, on the scale [0, 1].
 
-    Computed exactly, from the histogram of each channel. Take them from the train split.
+    They are exact, from the histogram of each channel. Take them from the train split.
 
     Args:
         images: `(count, height, width, channels)`, uint8, 1 or 3 channels.
@@ -91,7 +91,7 @@ def channel_statistics(images: NDArray[np.uint8]) -> Statistics:
         times. A standard deviation is at least 1/255, so that a flat channel can be normalised.
 
     Raises:
-        InvalidValueError: if the images have another shape or type, or there are none.
+        InvalidValueError: If the images have another shape or type, or there are none.
     """
     _check_images(images.shape, images.dtype == np.uint8, images.dtype)
     if not images.size:
@@ -109,10 +109,10 @@ def channel_statistics(images: NDArray[np.uint8]) -> Statistics:
 
 
 def _histograms(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """How often each value occurs in each channel, `(channels, 256)`.
+    """Count how often each value occurs in each channel, `(channels, 256)`.
 
-    NumPy counts on copies of 8 bytes for each value: so many are counted at a time that these stay
-    small, whatever the size and number of the images.
+    NumPy counts on copies of 8 bytes for each value. Only `PIXELS` values are counted at a time, so
+    that the copies stay small.
     """
     channels = images.shape[-1]
     histograms = np.zeros((channels, 256))

@@ -1,4 +1,4 @@
-"""`environment.json`: what a run was computed with, and when it went on."""
+"""Write `environment.json`: versions, machine and data of a run, and when it was resumed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PACKAGES = (
 
 
 def environment(**more: Any) -> dict[str, Any]:
-    """Versions, platform, commit, threads and settings of torch, for `environment.json`."""
+    """Collect versions, platform, commit, threads and torch's settings for `environment.json`."""
     versions = {}
     for name in PACKAGES:
         try:
@@ -51,7 +51,7 @@ def environment(**more: Any) -> dict[str, Any]:
 
 
 def _git_commit() -> str | None:
-    """The commit of the source tree this package runs from, or None for an installed one."""
+    """Find the commit of the source tree that this package runs from; None if installed."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
@@ -75,14 +75,14 @@ def write_environment(folder: Path, **more: Any) -> None:
 
 
 def recorded_data(folder: Path) -> Any:
-    """What the `environment.json` of a run says of its data; None if nothing."""
+    """Read the record of the data in the `environment.json` of a run; None without one."""
     path = folder / "environment.json"
     found = read_json(path, "the record of a run", RESTORE) if path.is_file() else {}
     return found.get("data") if isinstance(found, dict) else None
 
 
 def note_resumption(folder: Path) -> None:
-    """Add to `environment.json` that the run goes on, when, and with what."""
+    """Add the time and the versions of a resumption to `environment.json`."""
     path = folder / "environment.json"
     found = read_environment(folder)
     here = environment()
@@ -91,7 +91,7 @@ def note_resumption(folder: Path) -> None:
 
 
 def note_computing(folder: Path) -> None:
-    """Write into `environment.json` what is computed with now, after a change to it."""
+    """Update the field `computing` of `environment.json` after a change."""
     path = folder / "environment.json"
     if path.is_file():
         found = read_environment(folder)

@@ -1,4 +1,4 @@
-"""Run folders: one for each command that computes something, never overwritten."""
+"""Make and read run folders: one for each computing command, never overwritten."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ from hybridq.utils.outside import space_error
 from hybridq.utils.pseudonyms import tell_names
 
 STUDY_LOCK = "study.lock"
-"""File in the folder of a study that the process at work on it holds."""
+"""The lock file in the folder of a study."""
 
 TRAINING_LOCK = "training.lock"
-"""File in the folder of a training that the process at work on it holds."""
+"""The lock file in the folder of a training."""
 
 RESUMABLE: dict[str, type[Config]] = {
     "pretrain": PretrainConfig,
@@ -48,12 +48,12 @@ RESUMABLE: dict[str, type[Config]] = {
     "study noise": NoiseStudyConfig,
     "study ablation": AblationStudyConfig,
 }
-"""Commands with `--resume`, and what the `config.json` in their folders is."""
+"""The commands with `--resume`, and the models of the `config.json` in their folders."""
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
 _made_for: dict[Path, tuple[Path, ...]] = {}
-"""For each run folder that this process made, the folders above it that it made as well."""
+"""The parent folders that this process made, for each run folder that it made."""
 
 logger = logging.getLogger("hybridq")
 
@@ -61,11 +61,16 @@ logger = logging.getLogger("hybridq")
 def create_run(runs: Path, command: str, name: str) -> Path:
     """Make and return the new folder `runs/<command>/<time>-<name>`.
 
-    A name that begins with the time of another run is taken without it.
+    A name that begins with the time of another run loses that time.
+
+    Args:
+        runs: The folder of runs.
+        command: Name of the command.
+        name: Name of the run.
 
     Raises:
-        InvalidValueError: if the folder cannot be made there.
-        OSError: if the disk is full.
+        InvalidValueError: If the folder cannot be made there.
+        OSError: If the disk is full.
     """
     own = re.sub(r"^\d{8}-\d{6}-", "", name)
     safe = re.sub(r"[^A-Za-z0-9._-]+", "_", own).strip("._") or "run"
@@ -97,9 +102,9 @@ def create_run(runs: Path, command: str, name: str) -> Path:
 
 
 def discard_if_empty(folder: Path) -> None:
-    """Remove a run folder in which no work has been kept, after a command failed early.
+    """Remove a run folder without any work in it, after a command failed early.
 
-    Folders above it that were made for it are removed as well, unless others use them.
+    Parent folders that were made for it are removed as well, unless others use them.
     """
     early = {"config.json", "environment.json", "log.txt", STUDY_LOCK, TRAINING_LOCK}
     if folder.is_dir() and all(
@@ -118,13 +123,13 @@ def _remove_empty(folders: Iterable[Path]) -> None:
 
 @contextmanager
 def to_go_on_with(folder: Path | None, *, is_new: bool) -> Iterator[None]:
-    """Inside, a failure leaves a folder that `--resume` can go on with, or none.
+    """Run a block so that a failure leaves a folder that `--resume` can continue, or none.
 
-    What the user gave wrongly removes a new folder in which no work has been kept. Whatever else
-    ends the command leaves it. What writers that were killed have left in an old one is removed.
+    A new folder without any work in it is removed if the user's input was wrong. Any other end of
+    the command leaves it. Leftovers of killed writers in an old folder are removed.
 
     Args:
-        folder: Of the run or study; None where another process writes it.
+        folder: The folder of the run or study; None if another process writes it.
         is_new: Whether this command made it.
     """
     if folder is None:
@@ -152,11 +157,11 @@ def tell_if_finished(folder: Path) -> None:
 
 @contextmanager
 def told_how_to_go_on(folder: Path, command: str) -> Iterator[None]:
-    """Inside, what ends the command early is told the command that goes on, in the log too.
+    """Run a block, and add to the message of an early end the command that continues the run.
 
     Args:
-        folder: Of the run or study.
-        command: That has `--resume`.
+        folder: The folder of the run or study.
+        command: The command with `--resume`.
     """
     place = quote(str(folder))
     try:
@@ -183,9 +188,14 @@ def write_config(folder: Path, config: Config) -> None:
 def read_config(folder: Path, model: type[ConfigT], command: str) -> ConfigT:
     """Read the config of a run of `command`.
 
+    Args:
+        folder: The run folder.
+        model: The model of its config.
+        command: Name of the command.
+
     Raises:
-        MissingFileError: if `folder` is no run folder.
-        InvalidValueError: if it is one of another command.
+        MissingFileError: If `folder` is not a run folder.
+        InvalidValueError: If it belongs to another command.
     """
     path = folder / "config.json"
     if not path.is_file():
@@ -208,10 +218,10 @@ def read_config(folder: Path, model: type[ConfigT], command: str) -> ConfigT:
 
 
 def resumed_folder(resume: Path) -> Path:
-    """The run folder to go on with.
+    """Return the run folder to be resumed.
 
     Raises:
-        MissingFileError: if it is none.
+        MissingFileError: If it is not a run folder.
     """
     if not (resume / "config.json").is_file():
         raise MissingFileError(
@@ -222,10 +232,10 @@ def resumed_folder(resume: Path) -> Path:
 
 
 def check_finished(folder: Path) -> None:
-    """Refuse a folder of a run or a study that was interrupted; say nothing of any other.
+    """Refuse the folder of an interrupted run or study.
 
     Raises:
-        MissingFileError: if it has a config but no result; the message says how to go on.
+        MissingFileError: If it has a config but no result; the message says how to go on.
     """
     config = folder / "config.json"
     if not config.is_file() or (folder / "result.json").is_file():
@@ -248,12 +258,12 @@ def read_result(folder: Path, kind: Kind | None = None) -> dict[str, Any]:
     """Read `result.json` of a run folder.
 
     Args:
-        folder: Of the run.
-        kind: The command that made it, where the result has to be as that command writes it.
+        folder: The run folder.
+        kind: The command that made it, if the result has to have that command's form.
 
     Raises:
-        MissingFileError: if the run has not come to a result.
-        InvalidValueError: if it cannot be read, or is not as described.
+        MissingFileError: If the run has no result.
+        InvalidValueError: If it cannot be read, or has another form.
     """
     check_finished(folder)
     path = folder / "result.json"
@@ -269,10 +279,10 @@ def read_result(folder: Path, kind: Kind | None = None) -> dict[str, Any]:
 
 
 class _LogFile(logging.FileHandler):
-    """A log that ends, with a line, where its disk takes no more."""
+    """A log file that ends with a line on standard error if its disk is full."""
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Drop the file at what the disk refuses; a defect is told as it always is."""
+        """Drop the file if the disk fails; report a defect as logging does."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handleError(record)
@@ -282,18 +292,18 @@ class _LogFile(logging.FileHandler):
         logger.warning("%s ends here: %s", self.baseFilename, error.strerror)
 
     def close(self) -> None:
-        """Close the file, whatever the disk says to what is left to write."""
+        """Close the file, even if the disk fails."""
         with suppress(OSError):
             super().close()
 
 
 def check_recorded(run: Path, name: str, found: str) -> None:
-    """Refuse a file that a finished run says was another; say nothing where it does not say.
+    """Refuse a file whose hash differs from that in the run's `result.json`, if it has one.
 
     Args:
-        run: Its folder.
-        name: Of the hash in its `result.json`.
-        found: The hash now.
+        run: The run folder.
+        name: Name of the hash in its `result.json`.
+        found: The hash of the file.
 
     Raises:
         InvalidValueError: If they differ, or `result.json` cannot be read.
@@ -313,7 +323,7 @@ def check_recorded(run: Path, name: str, found: str) -> None:
 
 @contextmanager
 def log_to_file(folder: Path) -> Iterator[None]:
-    """Inside, also write hybridq's log to `log.txt` in the run folder."""
+    """Run a block that also writes hybridq's log to `log.txt` in the run folder."""
     handler = _LogFile(folder / "log.txt", encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)

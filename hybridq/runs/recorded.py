@@ -1,4 +1,4 @@
-"""Configs as run folders keep them: without the path of data that a pseudonym stands for."""
+"""Write and read the configs of run folders without the paths behind pseudonyms."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ ConfigT = TypeVar("ConfigT", bound=PseudonymsConfig)
 
 
 def recorded(config: ConfigT, data: ImageData, pseudonyms: Pseudonyms | None) -> ConfigT:
-    """A config as it is written: never with the place of the key.
+    """Return a config as it is written, without the path of the key.
 
     Args:
-        config: Of a command.
-        data: What it has loaded.
-        pseudonyms: What it was loaded with.
+        config: The config of a command.
+        data: The data that it loaded.
+        pseudonyms: The pseudonyms that it loaded the data with, or None.
     """
     changes: dict[str, object] = {"pseudonym_key": None, "pseudonyms": pseudonyms is not None}
     if pseudonyms is not None and data.own:
@@ -38,16 +38,16 @@ def recorded(config: ConfigT, data: ImageData, pseudonyms: Pseudonyms | None) ->
 
 
 def resumed(config: Resumable, command: str) -> Resumable:
-    """The config of the folder after `--resume`, with the path of its data where that has none.
+    """Read the config of the folder after `--resume`, and add the path of its data if needed.
 
     Args:
-        config: As it was given, which is what counts without `--resume`; of a run with pseudonyms
-            it names the data again.
-        command: Whose run it is.
+        config: The config as given, which is returned without `--resume`. For a run with
+            pseudonyms it names the data again.
+        command: The command of the run.
 
     Raises:
         MissingFileError: If there is no such folder.
-        InvalidValueError: If it is one of another command.
+        InvalidValueError: If it belongs to another command.
     """
     if config.resume is None:
         return config
@@ -59,15 +59,15 @@ def resumed(config: Resumable, command: str) -> Resumable:
 
 
 def check_same_data(config: Resumable, command: str, data: ImageData) -> None:
-    """Refuse to go on with other data, or another key, than a run with pseudonyms was begun with.
+    """Refuse to resume a run with pseudonyms with other data or another key.
 
     Args:
-        config: As it was given; without `--resume` there is nothing to check.
-        command: Whose run it is.
-        data: What was loaded.
+        config: The config as given; without `--resume` nothing is checked.
+        command: The command of the run.
+        data: The data that was loaded.
 
     Raises:
-        InvalidValueError: If they are others.
+        InvalidValueError: If they differ.
     """
     if config.resume is None:
         return
@@ -83,7 +83,7 @@ def check_hidden(run: FinetuneConfig, pseudonyms: Pseudonyms | None) -> None:
     """Refuse to make records with pseudonyms of a run whose own records have names.
 
     Raises:
-        InvalidValueError: If the run does.
+        InvalidValueError: If its records have names.
     """
     if pseudonyms is not None and not run.pseudonyms and is_own(run.data):
         raise InvalidValueError(

@@ -11,7 +11,7 @@ Ints = NDArray[np.int64]
 
 
 def binary_auc(positive: NDArray[np.bool_], scores: Floats) -> float:
-    """Area under the ROC curve by ranks (Mann-Whitney U), ties counted half; NaN if undefined."""
+    """Compute the area under the ROC curve by ranks (Mann-Whitney U); NaN if undefined."""
     count = int(positive.sum())
     rest = len(positive) - count
     if count == 0 or rest == 0:
@@ -21,9 +21,9 @@ def binary_auc(positive: NDArray[np.bool_], scores: Floats) -> float:
 
 
 def auc(labels: Ints, probs: Floats) -> float:
-    """AUC: of the second class if there are two, else the mean of one against the rest.
+    """Compute the AUC of the second of two classes, or the mean of each class against the rest.
 
-    A class without images, or with all of them, has none and is left out of the mean.
+    A class without images, or with all of them, has no AUC and is left out of the mean.
 
     Args:
         labels: `(count,)` classes, or `(count, num_classes)` of 0 and 1 for several labels.

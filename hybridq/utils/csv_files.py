@@ -1,4 +1,4 @@
-"""CSV files: no cell is a formula to a spreadsheet, and each is read back as it was."""
+"""Read and write CSV files whose cells no spreadsheet runs as a formula."""
 
 from __future__ import annotations
 
@@ -14,31 +14,37 @@ from hybridq_backends.utils.atomic import write_bytes
 from hybridq_backends.utils.files import read_text
 
 _FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
-"""How a cell begins that a spreadsheet would run, and one that was marked as text before."""
+"""Matches the beginning of a cell that a spreadsheet would run, or that was marked as text."""
 
 MAX_BYTES = 2**30
-"""Most bytes of a table."""
+"""The most bytes of a table."""
 
 _MARK = "'"
-"""Before such a cell: it makes it text."""
+"""The mark before such a cell, which makes it text."""
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table as CSV; what a spreadsheet would run gets a quote mark before it, numbers do not."""
+    """Write a table as CSV text; a cell that a spreadsheet would run gets a mark before it."""
     return "".join(_line([_safe(cell) for cell in row]) for row in (header, *rows))
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Write a table as `csv_text`, atomically."""
+    """Write a table to a file as `csv_text`, atomically.
+
+    Args:
+        path: The file.
+        header: Names of the columns.
+        rows: The cells of each row.
+    """
     write_bytes(path, csv_text(header, rows).encode(errors="backslashreplace"))
 
 
 def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The header and the rows that `write_csv` wrote.
+    """Read the header and the rows that `write_csv` wrote.
 
     Raises:
         MissingFileError: If the file is missing.
-        InvalidValueError: If it is no such table.
+        InvalidValueError: If it is not such a table.
     """
     remedy = "restore it from a copy, or make it again."
     text = read_text(path, "a CSV table", remedy, limit=MAX_BYTES)

@@ -1,4 +1,4 @@
-"""Files: written so that each is the old one or the whole new one; damage is told in one line."""
+"""Write files so that each is the old one or the whole new one; report damage in one line."""
 
 from __future__ import annotations
 
@@ -50,26 +50,26 @@ __all__ = [
 ]
 
 MAX_LINES_BYTES = 2**30
-"""Most bytes of a file of JSON lines."""
+"""The most bytes of a file of JSON lines."""
 
 UNREADABLE: tuple[type[Exception], ...] = (
     *(ArithmeticError, AttributeError, EOFError, LookupError, OSError),
     *(RuntimeError, TypeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error),
 )
-"""What readers raise at a file that is missing, damaged or of another format."""
+"""The errors that readers raise for a missing or damaged file, or one of another format."""
 
 
 @contextmanager
 def reading(path: Path, *more: type[Exception]) -> Iterator[Path]:
-    """Yield `path` to be read; whatever its reader raises at damage becomes one line.
+    """Yield `path` to be read, and turn the errors of its reader into one line.
 
     Args:
         path: The file.
-        more: What its reader raises besides.
+        more: Further errors that its reader raises.
 
     Raises:
         InvalidValueError: If it cannot be read.
-        MemoryError: Or what else says that memory ran out, which is no fault of the file.
+        MemoryError: If memory ran out, which is not a fault of the file.
     """
     caught: tuple[type[Exception], ...] = (MemoryError, *UNREADABLE, *more)
     try:
@@ -86,7 +86,7 @@ def reading(path: Path, *more: type[Exception]) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` atomically, as UTF-8; what that cannot say is written as an escape."""
+    """Write `text` to `path` atomically as UTF-8; other characters are written as escapes."""
     write_bytes(path, text.encode(errors="backslashreplace"))
 
 
@@ -96,7 +96,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def without_nan(value: Any) -> Any:
-    """The same with NaN and infinity as None, since JSON has neither."""
+    """Replace NaN and infinity by None, since JSON has neither."""
     if isinstance(value, dict):
         return {name: without_nan(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -110,7 +110,7 @@ def append_jsonl(path: Path, row: Mapping[str, Any]) -> None:
     """Append one JSON object as a line.
 
     Raises:
-        OSError: If the disk does not take it; it names `path`.
+        OSError: If the disk fails; the error names `path`.
     """
     line = json.dumps(row, allow_nan=False) + "\n"
     try:
@@ -129,7 +129,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """Read a file of JSON objects, one a line; a last line cut short by a kill is left out.
 
     Raises:
-        InvalidValueError: If another line is no JSON object.
+        InvalidValueError: If another line is not a JSON object.
     """
     if not path.exists():
         return []
@@ -154,8 +154,8 @@ def check_out(path: Path, *, force: bool) -> None:
     """Refuse a file that exists or cannot be written, before anything is computed for it.
 
     Raises:
-        InvalidValueError: if it exists and `force` is not given, is no file, or cannot be made.
-        OSError: if the disk is full.
+        InvalidValueError: If it exists and `force` is not given, is no file, or cannot be made.
+        OSError: If the disk is full.
     """
     try:
         what = _no_file(path)
@@ -177,7 +177,7 @@ def check_out(path: Path, *, force: bool) -> None:
 
 
 def _no_file(path: Path) -> str | None:
-    """Why a path cannot be that of a file to write; None if it may."""
+    """Say why a file cannot be written at a path; None if it can."""
     above = next(folder for folder in path.absolute().parents if folder.exists())
     if path.is_dir():
         return "is a folder"

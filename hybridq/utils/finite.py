@@ -1,4 +1,4 @@
-"""The one check of finiteness: of weights, features, logits, probabilities and figures."""
+"""Check that weights, features, logits, probabilities and figures are finite."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from hybridq.errors import InvalidValueError
 DAMAGED = (
     "the weights are damaged, or their training diverged; restore them from a copy, or train again."
 )
-"""What to do where a model computes NaN or infinity."""
+"""The remedy for a model that computes NaN or infinity."""
 
 
 class NotFiniteError(InvalidValueError):
-    """NaN or infinity where finite numbers have to be.
+    """Some numbers are NaN or infinite that have to be finite.
 
     Attributes:
-        got: What there was instead, for another message.
+        got: The values that were found, in words, for another message.
     """
 
     def __init__(self, what: str, got: str, remedy: str) -> None:
@@ -29,7 +29,7 @@ class NotFiniteError(InvalidValueError):
         self.got = f"{what} with {got}"
 
     def __str__(self) -> str:
-        """The message."""
+        """Return the message."""
         what, got, remedy = self.args
         return f"Expected finite {what}, got {got}: {remedy}"
 

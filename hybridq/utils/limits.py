@@ -1,7 +1,7 @@
-"""What cannot fit on this machine, told before anything is made.
+"""Refuse work that cannot fit in the memory of this machine, before anything is made.
 
-The estimates are low ones, of what is needed at least: what is refused here would certainly have
-failed later, and what passes may still need more memory than there is.
+The estimates are low ones: refused work would certainly have failed later, and accepted work may
+still need more memory than there is.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from pathlib import Path
 from hybridq.errors import InvalidValueError
 
 WORKER_BYTES = 200 * 2**20
-"""What a worker process takes at least, with torch loaded."""
+"""The least memory of a worker process with torch loaded, in bytes."""
 
 CGROUP_FILES = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
-"""Where a container's limit stands, in cgroups of version 2 and 1."""
+"""The files that hold a container's limit, in cgroups of version 2 and 1."""
 
 
 def total_memory() -> int | None:
-    """Bytes of memory of this machine, or of this container; None where nothing tells."""
+    """Return the memory of this machine or container in bytes; None if it is unknown."""
     found = []
     with suppress(ValueError, OSError, AttributeError):  # a system without these names
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
@@ -34,15 +34,15 @@ def total_memory() -> int | None:
 
 
 def check_memory(needed: int, what: str, remedy: str) -> None:
-    """Refuse what needs more bytes than this machine has.
+    """Refuse work that needs more memory than this machine has.
 
     Args:
-        needed: Bytes, a low estimate.
-        what: What needs them.
+        needed: A low estimate, in bytes.
+        what: The work that needs them.
         remedy: What the user can do.
 
     Raises:
-        InvalidValueError: If they are more than there are.
+        InvalidValueError: If the machine has less.
     """
     there = total_memory()
     if there is not None and needed > there:

@@ -1,4 +1,4 @@
-"""Memory that is freed is kept for the next step: on a CPU up to a third of a training step."""
+"""Keep freed memory for the next training step, which saves up to a third of its time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 
 KEPT = {M_MMAP_THRESHOLD: 2**30, M_TRIM_THRESHOLD: 2**31 - 1}
-"""Numbers of glibc's `malloc.h`, and what they are set to, in bytes."""
+"""Options of glibc's `malloc.h` by number, and their values in bytes."""
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep what it frees, instead of giving it back and asking for it again.
+    """Let this process keep the memory that it frees, instead of returning it to the system.
 
     The activations of a batch are tens of megabytes each. By default glibc returns such a block to
     the system as soon as it is freed, and the next step has to have each page of it mapped and
@@ -22,8 +22,8 @@ def keep_freed_memory() -> bool:
     Results do not change. `benchmarks/freed_memory.py` measures it.
 
     Returns:
-        Whether it was done: only with glibc, and not where the environment already has settings of
-        its own for `malloc` (`MALLOC_...`, `GLIBC_TUNABLES`).
+        Whether it was done. It needs glibc, and is left out if the environment has settings for
+        `malloc` (`MALLOC_...`, `GLIBC_TUNABLES`).
     """
     own = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
     if own or not sys.platform.startswith("linux"):

@@ -1,4 +1,4 @@
-"""What ends a command from outside: a full disk, too little memory, a file that cannot be had."""
+"""Explain causes outside the program: a full disk, too little memory, an unreadable file."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import sqlite3
 from collections.abc import Iterator
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What the system says when no more may be written: disk full, quota, limit of a file's size."""
+"""The system's errors for a full disk, a used-up quota and the limit of a file's size."""
 
 _MEMORY_WORDS = re.compile(
     "allocate memory|out of memory|bad_alloc|insufficient memory|could not create a (primitive|"
     "memory)|can't start new thread|failed to map segment",
     re.IGNORECASE,
 )
-"""How libraries that have no error of their own for it say that memory has run out."""
+"""Matches messages of libraries that have no error class for a lack of memory."""
 
 
 def outside_cause(error: BaseException) -> str | None:
-    """What outside the program ended a command, in one line without secrets; None for a defect."""
+    """Explain an error from outside the program in one line; None for a defect."""
     from hybridq_backends.utils.secrets import redact
 
     full = space_error(error)
@@ -47,7 +47,7 @@ def outside_cause(error: BaseException) -> str | None:
 
 
 def space_error(error: BaseException) -> Exception | None:
-    """The error of a full disk behind another one, or the error itself, if there is one."""
+    """Find the error of a full disk in an error or its causes; None without one."""
     for one in _chain(error):
         if isinstance(one, OSError) and one.errno in NO_SPACE:
             return one
@@ -67,7 +67,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error, and those it came of."""
+    """Yield an error and its causes."""
     seen: list[BaseException] = []
     here: BaseException | None = error
     while here is not None and not any(here is one for one in seen):
@@ -82,7 +82,7 @@ def _place(error: Exception) -> str:
 
 
 def _said(error: BaseException) -> str:
-    """What an error says, in one short line."""
+    """Write the message of an error in one short line."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     if isinstance(error, OSError) and error.filename is not None:
         text = f"{text}: {error.filename}" if error.errno not in NO_SPACE else text

@@ -1,9 +1,9 @@
-"""Pseudonyms: keyed hashes that stand for names of images and of data, and tell nothing of them.
+"""Make pseudonyms: keyed hashes in place of the names of images and data.
 
 Names of files and folders may be those of patients. A pseudonym is HMAC-SHA256 of such a name,
-cut to 96 bits: who has the key finds the pseudonym of a name, and nobody finds the name without it.
-The same key gives the same pseudonyms, so that tables can be joined; that two of a million names
-get the same one has a chance of 1 in 10^17. The key lies outside of what a command writes.
+cut to 96 bits. With the key the pseudonym of a name can be computed; without it the name cannot be
+found. The same key gives the same pseudonyms, so that tables can be joined. Two of a million names
+get the same pseudonym with a chance of 1 in 10^17. A command never writes the key.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from hybridq.errors import InvalidValueError
 from hybridq.utils.files import read_text
 
 KEY_VARIABLE = "HYBRIDQ_PSEUDONYM_KEY"
-"""Environment variable that holds a key itself."""
+"""The environment variable that holds the key itself."""
 SHORTEST_KEY = 16
 DIGITS = 24
-"""Hexadecimal digits of a pseudonym."""
+"""The number of hexadecimal digits of a pseudonym."""
 
 _DATA = re.compile(rf"data-[0-9a-f]{{{DIGITS}}}")
 
@@ -37,7 +37,7 @@ logger = logging.getLogger("hybridq")
 
 @dataclass
 class _Names:
-    """Whether this command has read names, and has told that it records them."""
+    """Whether this command has read names, and has reported that it records them."""
 
     read: str | None = None
     told: bool = False
@@ -47,26 +47,26 @@ _names = _Names()
 
 
 class Pseudonyms:
-    """Gives pseudonyms; the key is read when the first one is asked for.
+    """A maker of pseudonyms, which reads its key when the first one is made.
 
     Args:
-        path: File of the key; None for the environment variable, and where that is not set for a
-            file in the user's config folder. A file that is not there is made.
+        path: File of the key. None takes the environment variable, or if that is not set a file in
+            the user's config folder. A missing file is made.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
 
     def image(self, name: str) -> str:
-        """The pseudonym of an image's id or path."""
+        """Return the pseudonym of an image's id or path."""
         return self._of("image", name)
 
     def data(self, name: str) -> str:
-        """The pseudonym of a data set's name."""
+        """Return the pseudonym of a data set's name."""
         return self._of("data", name)
 
     def group(self, name: str) -> str:
-        """The pseudonym of a group, such as a patient."""
+        """Return the pseudonym of a group, such as a patient."""
         return self._of("group", name)
 
     def _of(self, kind: str, name: str) -> str:
@@ -81,12 +81,12 @@ class Pseudonyms:
 def pseudonyms_of(
     config: PseudonymsConfig, *runs: PseudonymsConfig, folder: Path | None = None
 ) -> Pseudonyms | None:
-    """What a command was told to record in place of names; None for the names themselves.
+    """Return the pseudonyms that a command records; None if it records names.
 
     Args:
-        config: Of the command.
-        runs: Configs of the runs it is about: what is made of a run with pseudonyms has them, too.
-        folder: Where the command writes, in which the key must not lie.
+        config: The config of the command.
+        runs: Configs of the runs that it reads; if one has pseudonyms, the command has them too.
+        folder: The folder in which the command writes; the key must not lie there.
 
     Raises:
         InvalidValueError: If the key lies there.
@@ -108,7 +108,7 @@ def is_pseudonym(source: str | None) -> bool:
 
 
 def note_names(what: str) -> None:
-    """Note that images were read with their names; `tell_names` says it where they are recorded.
+    """Note that images were read with their names, for `tell_names`.
 
     Args:
         what: Name of the data.
@@ -117,7 +117,7 @@ def note_names(what: str) -> None:
 
 
 def tell_names() -> None:
-    """Say, once in a command, that names of files are recorded as they are, if some were read."""
+    """Log once in a command that names of files are recorded, if some were read."""
     if _names.read is not None and not _names.told:
         _names.told = True
         logger.info(
@@ -128,7 +128,7 @@ def tell_names() -> None:
 
 
 def forget_names() -> None:
-    """Begin another command in this process."""
+    """Forget the names that were noted, before another command in this process."""
     _names.read, _names.told = None, False
 
 
@@ -136,7 +136,7 @@ def read_key(path: Path | None) -> bytes:
     """Read a key, or make the file of one.
 
     Args:
-        path: As of `Pseudonyms`.
+        path: The file, as in `Pseudonyms`.
 
     Raises:
         MissingFileError: If the file cannot be read.
@@ -162,7 +162,7 @@ def read_key(path: Path | None) -> bytes:
 
 
 def default_path() -> Path:
-    """Where the key of a user lies who names none."""
+    """Return the default path of a user's key."""
     folder = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     return Path(folder).expanduser() / "hybridq" / "pseudonyms.key"
 

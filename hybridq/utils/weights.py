@@ -1,6 +1,6 @@
-"""Weights on disk, with a hash of themselves and of what they belong to, in one file.
+"""Write and read weights in one file with a hash of the weights and of their description.
 
-The hash is in the file that it is of, so that no kill between two writes can part them.
+The hash is in the same file, so that a kill between two writes cannot separate them.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from hybridq_backends.utils.names import field_name
 logger = logging.getLogger("hybridq")
 
 HASH = "sha256"
-"""Field that holds the hash of the tensors and of the other fields."""
+"""The field that holds the hash of the tensors and of the other fields."""
 
 RESTORE = "restore it from a copy, or train again."
-"""Remedy where a file of weights is damaged."""
+"""The remedy for a damaged file of weights."""
 
 _told: set[Path] = set()
 
@@ -37,13 +37,13 @@ _told: set[Path] = set()
 def save_weights(
     path: Path, state: Mapping[str, Tensor], key: str, about: Mapping[str, Any]
 ) -> None:
-    """Write tensors, and what they are of, to a safetensors file.
+    """Write tensors and their description to a safetensors file.
 
     Args:
         path: The file.
         state: Tensors by name, such as the `state_dict` of a network.
-        key: Key of the metadata. There is one alone, since the order of several is random.
-        about: What the tensors are of, as JSON has it.
+        key: Key of the metadata. There is only one, since the order of several is random.
+        about: The description of the tensors, as a JSON value.
 
     Raises:
         NotFiniteError: If a tensor holds NaN or infinity; nothing is written then.
@@ -55,7 +55,7 @@ def save_weights(
 
 
 def read_weights(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read tensors, and what they are of; every change since they were written is refused.
+    """Read tensors and their description, and refuse a file that was changed.
 
     A file that was written without a hash is read, with a line in the log that says so.
 
@@ -64,10 +64,10 @@ def read_weights(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any
         key: Key of the metadata.
 
     Returns:
-        The tensors by name, and what `save_weights` was told of them; empty if nothing.
+        The tensors by name, and their description; empty without one.
 
     Raises:
-        InvalidValueError: If the file is damaged, or its hash is another.
+        InvalidValueError: If the file is damaged, or its hash does not fit.
         NotFiniteError: If a tensor holds NaN or infinity.
     """
     what = f"a safetensors file of hybridq with `{key}`"
@@ -106,19 +106,19 @@ def read_weights(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any
 
 
 def first_complaint(error: ValidationError) -> str:
-    """What pydantic has against a description of weights, in a few words."""
+    """Write the first complaint of pydantic about a description in a few words."""
     first = error.errors(include_url=False, include_input=False)[0]
     return ": ".join(filter(None, (field_name(first["loc"]), first["msg"])))
 
 
 def hash_of_json(value: Any) -> str:
-    """SHA-256 of a JSON value, whatever the order of its fields and its white space."""
+    """Compute the SHA-256 of a JSON value; the order of its fields does not count."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def hash_of_file(path: Path) -> str:
-    """SHA-256 of the bytes of a file."""
+    """Compute the SHA-256 of the bytes of a file."""
     digest = hashlib.sha256()
     with open_regular(path, "weights", RESTORE) as file:
         while block := file.read(2**20):

@@ -1,4 +1,4 @@
-"""Sources of images, by name; one of your own is an entry in `SOURCES`."""
+"""The sources of images by name; a source of your own is an entry in `SOURCES`."""
 
 from __future__ import annotations
 
@@ -38,4 +38,4 @@ SOURCES: dict[str, SourceEntry] = {
         own=False,
     ),
 }
-"""The sources; where several match, the last one counts, so that new ones come first."""
+"""The sources by name; if several match, the last one counts, so that new ones win."""

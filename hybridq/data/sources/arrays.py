@@ -1,4 +1,4 @@
-"""Loading arrays: MedMNIST sets by name, and `.npz` files in their format."""
+"""Load arrays: MedMNIST sets by name, and `.npz` files in their format."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def load_named(asked: Asked) -> ImageData:
     """Load a MedMNIST set.
 
     Raises:
-        InvalidValueError: if its file is not what it should be.
-        UnavailableError: if it cannot be downloaded.
+        InvalidValueError: If its file is damaged or of another format.
+        UnavailableError: If it cannot be downloaded.
     """
     entry, size = MEDMNIST[asked.name], asked.fields.get("size", 28)
     path = ensure_file(entry, size, asked.data_root, download=asked.download)
@@ -54,7 +54,7 @@ def load_npz(asked: Asked) -> ImageData:
     """Load an `.npz` file in MedMNIST's format.
 
     Raises:
-        InvalidValueError: if it is another file, or something in it is wrong.
+        InvalidValueError: If it is another kind of file, or something in it is wrong.
     """
     path = Path(os.path.expanduser(asked.name))
     if path.suffix.lower() != ".npz":
@@ -79,11 +79,11 @@ def check_one_shape(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Refuse splits of an `.npz` file whose images differ in shape.
 
     Args:
-        path: of the file.
+        path: Path of the file.
         shapes: `(height, width, channels)` of each split.
 
     Raises:
-        InvalidValueError: if they differ.
+        InvalidValueError: If they differ.
     """
     if len(set(shapes.values())) > 1:
         got = ", ".join(f"{name} {shape}" for name, shape in shapes.items())

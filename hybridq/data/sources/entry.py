@@ -1,4 +1,4 @@
-"""What a source of images has to say of itself, and what is asked of it."""
+"""The entry of a source of images, and the request that it answers."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from hybridq_backends.utils.by_name import by_name
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of a source.
+    """The request to a source.
 
     Attributes:
-        name: What stands before the first comma: a name, or a path.
-        fields: The values after it, as `phantom,size=32` has one.
-        splits: Which of train, val and test to read; the others are left alone.
+        name: The name or path before the first comma.
+        fields: The values after it, such as `size=32` of `phantom,size=32`.
+        splits: Which of train, val and test to read; the others are not read.
         image_size: Side, in pixels, to which images of different sizes are resized; None keeps
             them.
-        data_root: Folder of named sets, where the user gives one.
-        download: Whether what is not on this machine may be downloaded.
+        data_root: The folder of named sets, if the user gave one.
+        download: Whether files that are not on this machine may be downloaded.
     """
 
     name: str
@@ -38,12 +38,12 @@ class SourceEntry:
     """A source of images that `--data` can name.
 
     Attributes:
-        matches: Whether a name, or a path that exists, is one of it.
-        load: From what is asked to the data; or `package.module:name` of that function.
-        fields: What may stand after its name, `field=value`, and how a value is read.
-        names: Names that it knows, to suggest the nearest of.
-        own: Whether its images are the user's, so that their names may tell of patients.
-        files: Whether names of its images are names of files.
+        matches: A function that says whether a name or an existing path belongs to the source.
+        load: A function from the request to the data, or its name as `package.module:name`.
+        fields: The fields that may follow its name, `field=value`, and how a value is read.
+        names: The names that it knows, for suggestions.
+        own: Whether its images belong to the user, so that their names may tell of patients.
+        files: Whether the names of its images are names of files.
     """
 
     matches: Callable[[str], bool]
@@ -54,6 +54,6 @@ class SourceEntry:
     files: bool = False
 
     def read(self, asked: Asked) -> ImageData:
-        """Load what is asked for."""
+        """Load the requested data."""
         load: Callable[[Asked], ImageData] = by_name(self.load)
         return load(asked)

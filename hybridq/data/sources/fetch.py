@@ -1,4 +1,4 @@
-"""Finding the file of a named set, or downloading it."""
+"""Find the file of a named set, or download it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from hybridq.data.sources.medmnist import MedMnistSet, check_size
 from hybridq.errors import MissingFileError, UnavailableError
 
 DATA_ROOT_VARIABLE = "HYBRIDQ_DATA"
-"""Environment variable that names the folder of data sets."""
+"""The environment variable that names the folder of data sets."""
 
 _log = logging.getLogger(__name__)
 
 
 def search_folders(data_root: str | Path | None) -> list[Path]:
-    """Folders in which a named set is looked for, best first; downloads go to the first.
+    """List the folders in which a named set is looked for; downloads go to the first.
 
     Args:
-        data_root: folder of data sets; None means the environment variable HYBRIDQ_DATA, and
-            the user's cache folder alone where that is not set.
+        data_root: Folder of data sets. None means that of the environment variable HYBRIDQ_DATA,
+            or the user's cache folder if it is not set.
     """
     root = data_root if data_root is not None else os.environ.get(DATA_ROOT_VARIABLE) or None
     cache = user_cache_path("hybridq") / "medmnist"
@@ -36,7 +36,13 @@ def search_folders(data_root: str | Path | None) -> list[Path]:
 
 
 def find_file(entry: MedMnistSet, size: int, folders: Sequence[Path]) -> Path | None:
-    """The first file of this set and size in `folders`, or None."""
+    """Find the first file of a set and size in some folders; None without one.
+
+    Args:
+        entry: The set.
+        size: Side of the images, in pixels.
+        folders: The folders, in the order of the search.
+    """
     name = entry.file_name(check_size(size))
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
@@ -44,15 +50,21 @@ def find_file(entry: MedMnistSet, size: int, folders: Sequence[Path]) -> Path | 
 def ensure_file(
     entry: MedMnistSet, size: int, data_root: str | Path | None, *, download: bool = True
 ) -> Path:
-    """The path of a set's file: a local one as it is, else a download checked by its MD5.
+    """Return the path of a set's file: a local one as it is, or a download checked by its MD5.
 
     The download is written beside its place and moved there once its MD5 agrees, so that a
-    half-written file never takes the name.
+    half-written file never gets the name.
+
+    Args:
+        entry: The set.
+        size: Side of the images, in pixels.
+        data_root: Folder of data sets, as in `search_folders`.
+        download: Whether a missing file may be downloaded.
 
     Raises:
-        InvalidValueError: if MedMNIST is not published at `size`.
-        MissingFileError: if there is no local file and `download` is False.
-        UnavailableError: if the download fails, or does not have the official MD5.
+        InvalidValueError: If MedMNIST is not published at `size`.
+        MissingFileError: If there is no local file and `download` is False.
+        UnavailableError: If the download fails, or does not have the official MD5.
     """
     folders = search_folders(data_root)
     found = find_file(entry, size, folders)

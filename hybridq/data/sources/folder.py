@@ -27,7 +27,7 @@ from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 from hybridq_backends.utils.names import legible
 
 DEFAULT_SIZE = 224
-"""Side, in pixels, of the images of a folder whose images differ in size."""
+"""The side, in pixels, of the images of a folder whose images differ in size."""
 
 _OTHER_NAMES = {
     "training": "train",
@@ -39,7 +39,7 @@ _OTHER_NAMES = {
 
 
 def load(asked: Asked) -> ImageData:
-    """Load what is asked of a folder; see `load_folder`."""
+    """Answer a request by `load_folder`."""
     path = Path(os.path.expanduser(asked.name))
     return load_folder(path, splits=asked.splits, image_size=asked.image_size)
 
@@ -57,13 +57,13 @@ def load_folder(
     every image of the folder is grey. Size and channels do not depend on `splits`.
 
     Args:
-        root: the folder.
-        splits: which of train, val and test to read.
-        image_size: side in pixels, or None.
+        root: The folder.
+        splits: Which of train, val and test to read.
+        image_size: Side in pixels, or None.
 
     Raises:
-        MissingFileError: if the folder, an asked-for split, or an image is not there.
-        InvalidValueError: if something in the folder is wrong; the message names the file.
+        MissingFileError: If the folder, an asked-for split, or an image is not there.
+        InvalidValueError: If something in the folder is wrong; the message names the file.
     """
     if image_size is not None and image_size < 1:
         raise InvalidValueError(
@@ -106,12 +106,12 @@ def scan_folder(root: Path, on_problem: OnProblem = raise_problem) -> list[Recor
     """List the images of a folder without opening them.
 
     Args:
-        root: the folder.
-        on_problem: what to do with a fault.
+        root: The folder.
+        on_problem: A function that takes each fault.
 
     Raises:
-        MissingFileError: if there is no folder, or it has neither layout.
-        InvalidValueError: if something in it is wrong, unless `on_problem` does otherwise.
+        MissingFileError: If there is no folder, or it has neither layout.
+        InvalidValueError: If something in it is wrong, unless `on_problem` does otherwise.
     """
     if not root.is_dir():
         raise MissingFileError(f"Expected a folder at {root}, got none: check the path.")
@@ -187,7 +187,7 @@ def _scan_split(inside: Inside, split: str, on_problem: OnProblem) -> list[Recor
 
 
 def _passes(check: Callable[[Path], None], path: Path, on_problem: OnProblem) -> bool:
-    """Whether a check lets a path pass; else its error has been handed on."""
+    """Whether a check accepts a path; otherwise its error has been handed on."""
     try:
         check(path)
     except HybridqError as error:

@@ -1,4 +1,4 @@
-"""Reading one image file as 8-bit grey or colour."""
+"""Read one image file as 8-bit grey or colour."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-"""Endings of the files that are read from a folder, in lower case."""
+"""The endings of the files that are read from a folder, in lower case."""
 
 _EXIF_ORIENTATION = 0x0112
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L")
@@ -32,11 +32,11 @@ def is_image_file(path: Path) -> bool:
 
 
 def probe_image(path: Path) -> tuple[int, int, int]:
-    """Height, width and channels (1 or 3) of an image, from its header alone.
+    """Read height, width and channels (1 or 3) of an image from its header alone.
 
     Raises:
-        MissingFileError: if there is no such file.
-        InvalidValueError: if the file is not an image.
+        MissingFileError: If there is no such file.
+        InvalidValueError: If the file is not an image.
     """
     with _opened(path) as image:
         width, height = image.size
@@ -46,11 +46,11 @@ def probe_image(path: Path) -> tuple[int, int, int]:
 
 
 def check_image(path: Path) -> None:
-    """Refuse what is no image, as far as that can be told without decoding its pixels.
+    """Refuse a file that is not an image, as far as its header shows it.
 
     Raises:
-        MissingFileError: if there is no such file.
-        InvalidValueError: if it is not an image, or one of a kind that is not read.
+        MissingFileError: If there is no such file.
+        InvalidValueError: If it is not an image, or one of a kind that is not read.
     """
     with _opened(path) as image:
         if image.mode == "F":
@@ -65,14 +65,14 @@ def read_image(path: Path, *, channels: int, image_size: int | None = None) -> N
     dropped, and the EXIF orientation is honoured.
 
     Args:
-        path: of the file.
+        path: Path of the file.
         channels: 1 for grey, 3 for colour (grey images are repeated).
-        image_size: side in pixels to which the whole image is resized, bilinear and antialiased,
+        image_size: Side in pixels to which the whole image is resized, bilinear and antialiased,
             without crop or padding; None keeps the size.
 
     Raises:
-        MissingFileError: if there is no such file.
-        InvalidValueError: if the file is damaged, or of a kind that is not read.
+        MissingFileError: If there is no such file.
+        InvalidValueError: If the file is damaged, or of a kind that is not read.
     """
     from PIL import Image, ImageOps
 
@@ -93,7 +93,7 @@ def _is_grey(image: Image) -> bool:
 
 
 def _eight_bit(image: Image, path: Path) -> Image:
-    """The image in a mode that Pillow converts to grey or colour without clipping."""
+    """Convert an image to a mode that Pillow converts to grey or colour without clipping."""
     from PIL import Image as pillow
 
     if image.mode == "F":
@@ -119,7 +119,7 @@ def _floating_point(path: Path) -> InvalidValueError:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image]:
-    """Open an image; whatever is wrong with it becomes one line that names the file."""
+    """Open an image; any fault becomes one line that names the file."""
     from PIL import Image, UnidentifiedImageError
 
     try:

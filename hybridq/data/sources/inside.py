@@ -1,6 +1,6 @@
-"""Links within a folder of images: followed where they stay inside it, refused where they leave it.
+"""Follow links that stay inside a folder of images, and refuse links that leave it.
 
-What is read of a folder is thus what lies in the folder, whoever has laid it out.
+So only files that lie in the folder are read, whoever has laid it out.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Inside:
         """Refuse a file or folder that lies outside once its links are resolved.
 
         Args:
-            path: Of a file or folder, by its name within the folder.
+            path: Path of a file or folder, by its name within the folder.
             where: The place that names it, as in " (line 3 of manifest.csv)".
 
         Raises:
-            InvalidValueError: If it does.
+            InvalidValueError: If it lies outside.
         """
         folder = os.path.dirname(path)
         if folder not in self._folders:
@@ -44,11 +44,11 @@ class Inside:
             )
 
     def check_image(self, path: str | Path, where: str = "") -> None:
-        """Refuse an image that is not there, is no regular file, or lies outside.
+        """Refuse an image that is missing, is not a regular file, or lies outside.
 
         Args:
-            path: Of the image, by its name within the folder.
-            where: As of `check`.
+            path: Path of the image, by its name within the folder.
+            where: The place that names it, as in `check`.
 
         Raises:
             MissingFileError: If it is not there, or is a folder, a pipe or a device.

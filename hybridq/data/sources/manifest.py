@@ -1,4 +1,4 @@
-"""Reading `manifest.csv`: one line for each image, `path,label[,group][,split]`."""
+"""Read `manifest.csv`: one line for each image, `path,label[,group][,split]`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hybridq.utils.files import read_text
 
 MANIFEST = "manifest.csv"
 MAX_BYTES = 256 * 2**20
-"""Most bytes of a manifest: some million lines."""
+"""The most bytes of a manifest, enough for some million lines."""
 
 _COLUMNS = ("path", "label", "group", "split")
 
@@ -29,13 +29,13 @@ def read_manifest(root: Path, on_problem: OnProblem = raise_problem) -> list[Rec
     own. Columns other than the four are ignored.
 
     Args:
-        root: the folder; paths in the manifest are relative to it.
-        on_problem: what to do with a faulty line.
+        root: The folder; paths in the manifest are relative to it.
+        on_problem: A function that takes each faulty line.
 
     Raises:
-        InvalidValueError: if the file as a whole cannot be read or has no lines; for a faulty
+        InvalidValueError: If the file as a whole cannot be read or has no lines; for a faulty
             line, unless `on_problem` does otherwise.
-        MissingFileError: if an image is not there, or is no regular file, unless `on_problem`
+        MissingFileError: If an image is not there, or is no regular file, unless `on_problem`
             does otherwise.
     """
     path = root / MANIFEST
@@ -100,7 +100,7 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
 def _record(
     inside: Inside, row: dict[str, str], where: str, on_problem: OnProblem
 ) -> Record | None:
-    """The record of a line, or None once a fault in it was reported."""
+    """Make the record of a line; None if a fault in it was reported."""
     split = row.get("split")
     if split is not None and split not in SPLITS:
         on_problem(

@@ -19,18 +19,18 @@ BASE_URL = "https://zenodo.org/records/10519652/files"
 
 @dataclass(frozen=True)
 class MedMnistSet:
-    """What is known about one set before a file is read.
+    """The facts about one set that are known before a file is read.
 
     Attributes:
-        name: lower case, also the start of the file's name.
+        name: Name in lower case, with which the file's name begins.
         task: `binary`, `multiclass` or `multilabel`; ordinal grades count as multi-class.
-        class_names: of the labels 0, 1, ... in that order.
+        class_names: Names of the labels 0, 1, ... in that order.
         channels: 1 (grey) or 3 (colour).
-        counts: number of images in train, val and test.
-        md5: of the official file, one for each of `SIZES`.
-        licence: of the images.
-        positive: index of the class that sensitivity speaks of, for a binary task.
-        notes: sentences worth printing beside any figure from this data.
+        counts: Number of images in train, val and test.
+        md5: MD5 of the official file, one for each of `SIZES`.
+        licence: Licence of the images.
+        positive: Index of the class that sensitivity speaks of, for a binary task.
+        notes: Sentences worth printing beside any figure from this data.
     """
 
     name: str
@@ -44,15 +44,15 @@ class MedMnistSet:
     notes: tuple[str, ...] = ()
 
     def file_name(self, size: int) -> str:
-        """The file's name: `breastmnist.npz` at 28 px, else `breastmnist_64.npz`."""
+        """Return the file's name: `breastmnist.npz` at 28 px, else such as `breastmnist_64.npz`."""
         return f"{self.name}.npz" if size == SIZES[0] else f"{self.name}_{size}.npz"
 
     def url(self, size: int) -> str:
-        """Where the official file lies."""
+        """Return the address of the official file."""
         return f"{BASE_URL}/{self.file_name(size)}?download=1"
 
     def md5_of(self, size: int) -> str:
-        """The MD5 sum of the official file."""
+        """Return the MD5 sum of the official file."""
         return self.md5[SIZES.index(size)]
 
 
@@ -308,7 +308,7 @@ def check_size(size: int) -> int:
     """Return `size` if MedMNIST is published at it.
 
     Raises:
-        InvalidValueError: if it is not one of `SIZES`.
+        InvalidValueError: If it is not one of `SIZES`.
     """
     if size not in SIZES:
         choices = ", ".join(map(str, SIZES))

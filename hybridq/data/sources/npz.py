@@ -1,4 +1,4 @@
-"""Our reader of `.npz` files in MedMNIST's format; it never unpickles anything."""
+"""Read `.npz` files in MedMNIST's format without unpickling anything."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hybridq.utils.files import open_regular
 
 _MAX_CLASSES = 1000
 _MOST_TIMES = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1032}
-"""By how much each method of a zip archive can make bytes fewer."""
+"""The largest factor by which each method of a zip archive can compress."""
 
 
 class NpzReader:
@@ -37,11 +37,11 @@ class NpzReader:
         return all(f"{split}_{kind}" in self._archive.files for kind in ("images", "labels"))
 
     def images(self, split: str) -> NDArray[np.uint8]:
-        """Images of a split as `(count, height, width, channels)`, uint8, 1 or 3 channels.
+        """Read the images of a split, `(count, height, width, channels)`, uint8, 1 or 3 channels.
 
         Raises:
-            MissingFileError: if the file has no such array.
-            InvalidValueError: if the array is not uint8, or not of that shape.
+            MissingFileError: If the file has no such array.
+            InvalidValueError: If the array is not uint8, or not of that shape.
         """
         key = f"{split}_images"
         array = self._array(key)
@@ -60,11 +60,11 @@ class NpzReader:
         return array
 
     def labels(self, split: str) -> NDArray[np.int64]:
-        """Labels of a split: `(count,)` class indices, or `(count, labels)` of 0 and 1.
+        """Read the labels of a split: `(count,)` classes, or `(count, labels)` of 0 and 1.
 
         Raises:
-            MissingFileError: if the file has no such array.
-            InvalidValueError: if they are not whole numbers from 0, or of another shape.
+            MissingFileError: If the file has no such array.
+            InvalidValueError: If they are not whole numbers from 0, or of another shape.
         """
         key = f"{split}_labels"
         array = self._array(key)
@@ -91,11 +91,11 @@ class NpzReader:
         return array.astype(np.int64)
 
     def split(self, split: str) -> ImageSplit:
-        """Images and labels of a split.
+        """Read images and labels of a split.
 
         Raises:
-            MissingFileError: if an array is not in the file.
-            InvalidValueError: if the arrays are not as they should be, or differ in length.
+            MissingFileError: If an array is not in the file.
+            InvalidValueError: If an array has another shape or type, or the lengths differ.
         """
         labels = self.labels(split)
         images = self.images(split)
@@ -125,10 +125,10 @@ class NpzReader:
         return array
 
     def _check_size(self, key: str) -> None:
-        """Refuse an array whose header speaks of other bytes than the archive has of it.
+        """Refuse an array whose header names another number of bytes than the archive holds.
 
-        NumPy makes room for what the header says before it reads, so that damage there would be
-        taken for a lack of memory.
+        NumPy allocates the memory that the header names before it reads, so that a damaged header
+        would look like a lack of memory.
         """
         members = {member.filename: member for member in self._archive.zip.infolist()}
         member = members.get(f"{key}.npy")
@@ -154,8 +154,8 @@ def open_npz(path: Path) -> Iterator[NpzReader]:
     """Open a `.npz` file for reading, with pickles refused.
 
     Raises:
-        MissingFileError: if there is no such file.
-        InvalidValueError: if it is not an `.npz` file, is cut short, or holds a pickle.
+        MissingFileError: If there is no such file.
+        InvalidValueError: If it is not an `.npz` file, is cut short, or holds a pickle.
     """
     with open_regular(path, "an .npz file", "check the path.") as file:
         with _readable(path, "an .npz archive"):
@@ -177,14 +177,14 @@ def open_npz(path: Path) -> Iterator[NpzReader]:
 
 
 def class_count(reader: NpzReader, splits: Sequence[str]) -> tuple[int, bool]:
-    """Number of classes or labels in a file, and whether it is a multi-label task.
+    """Count the classes or labels in a file, and say whether it is a multi-label task.
 
-    Counted on the train labels where the file has them, so that it does not depend on which
-    splits are asked for; else on the labels of `splits`.
+    The train labels are counted if the file has them, so that the result does not depend on the
+    requested splits; otherwise the labels of `splits`.
 
     Raises:
-        MissingFileError: if the file has none of these splits.
-        InvalidValueError: if the labels are not as they should be, or of one class only.
+        MissingFileError: If the file has none of these splits.
+        InvalidValueError: If the labels have another shape or type, or are of one class only.
     """
     counted = ("train",) if reader.has_split("train") else tuple(splits)
     labels = [reader.labels(split) for split in counted]
@@ -223,7 +223,7 @@ def _readable(path: Path, what: str) -> Iterator[None]:
 
 
 def _is_foreign(file: BinaryIO) -> bool:
-    """Whether a file is neither archive nor pickle: NumPy takes all that it does not know for one.
+    """Whether a file is neither archive nor pickle: NumPy treats unknown files as pickles.
 
     A pickle of protocol 2 or later, which every Python writes, begins with the byte 0x80.
     """

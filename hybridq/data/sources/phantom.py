@@ -1,4 +1,4 @@
-"""Speckled, ultrasound-like images with and without a lesion, made on the spot.
+"""Generate speckled, ultrasound-like images with and without a lesion.
 
 Each image is the log-compressed envelope of a complex Gaussian scatterer field that is scaled by
 tissue echogenicity and blurred by a point spread function, which gives fully developed (Rayleigh)
@@ -34,7 +34,7 @@ Array = NDArray[np.float64]
 
 
 def load(asked: Asked) -> ImageData:
-    """Make what is asked for; see `make_phantom`."""
+    """Answer a request by `make_phantom`."""
     return make_phantom(**asked.fields, splits=asked.splits)
 
 
@@ -52,14 +52,14 @@ def make_phantom(
     arguments give the same images, up to rounding in the platform's arithmetic.
 
     Args:
-        count: number of images in all, at least 20.
-        size: width and height in pixels, from 16 to 512.
-        balance: share of images with a lesion, in (0, 1); every split has both classes.
-        seed: of all randomness, from 0 to 2**64 - 1.
-        splits: which of train, val and test to make; each is the same whatever the others.
+        count: Number of images in all, at least 20.
+        size: Width and height in pixels, from 16 to 512.
+        balance: Share of images with a lesion, in (0, 1); every split has both classes.
+        seed: Seed of all randomness, from 0 to 2**64 - 1.
+        splits: Which of train, val and test to make; each is the same whatever the others.
 
     Raises:
-        InvalidValueError: if an argument is out of range, or the images are more than the memory.
+        InvalidValueError: If an argument is out of range, or the images do not fit in memory.
     """
     _check("count", count, _MIN_COUNT <= count <= 1_000_000, f"from {_MIN_COUNT} to 1000000")
     _check("size", size, 16 <= size <= 512, "from 16 to 512 pixels")
@@ -111,7 +111,7 @@ def _make_split(
 
 
 def _render(lesion: NDArray[np.bool_], size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Images of `(count, size, size)`, with a lesion where `lesion` is true."""
+    """Render images `(count, size, size)`, with a lesion where `lesion` is true."""
     count = len(lesion)
     axis = (np.arange(size) + 0.5) / size
     depth, across = axis[:, None], axis[None, :]
@@ -136,7 +136,7 @@ def _render(lesion: NDArray[np.bool_], size: int, rng: np.random.Generator) -> N
 
 
 def _uniform(rng: np.random.Generator, count: int, low: float, high: float) -> Array:
-    """One number for each image, `(count, 1, 1)`."""
+    """Draw one number for each image, `(count, 1, 1)`."""
     return rng.uniform(low, high, (count, 1, 1))
 
 
@@ -148,7 +148,7 @@ def _smooth(field: NDArray[Any], sigma: tuple[float, float]) -> NDArray[Any]:
 
 
 def _tissue(count: int, depth: Array, across: Array, size: int, rng: np.random.Generator) -> Array:
-    """Layers with wavy borders and a slow texture, in decibel."""
+    """Draw layers with wavy borders and a slow texture, in decibel."""
     level: Array = np.zeros((count, depth.size, across.size))
     border = _uniform(rng, count, 0.04, 0.10)
     for thickness in ((0.10, 0.30), (0.25, 0.60), (0.10, 0.30)):
@@ -165,7 +165,7 @@ def _tissue(count: int, depth: Array, across: Array, size: int, rng: np.random.G
 
 
 def _interfaces(count: int, depth: Array, across: Array, rng: np.random.Generator) -> Array:
-    """A few short, bright, slanted lines (connective tissue), in decibel."""
+    """Draw a few short, bright, slanted lines (connective tissue), in decibel."""
     level: Array = np.zeros((count, depth.size, across.size))
     for _ in range(3):
         x = across - _uniform(rng, count, 0.0, 1.0)
@@ -176,7 +176,7 @@ def _interfaces(count: int, depth: Array, across: Array, rng: np.random.Generato
 
 
 def _contact_shadows(count: int, across: Array, rng: np.random.Generator) -> Array:
-    """Vertical dark bands where the probe touches badly, in decibel."""
+    """Draw vertical dark bands where the probe touches badly, in decibel."""
     bands: Array = np.zeros((count, 1, across.size))
     for _ in range(2):
         x = (across - _uniform(rng, count, 0.0, 1.0)) / _uniform(rng, count, 0.04, 0.14)
@@ -188,13 +188,13 @@ def _contact_shadows(count: int, across: Array, rng: np.random.Generator) -> Arr
 def _region(
     count: int, depth: Array, across: Array, rng: np.random.Generator, *, irregular: Array
 ) -> Array:
-    """A dark region at a random place, in decibel.
+    """Draw a dark region at a random place, in decibel.
 
     Args:
-        count: number of images.
+        count: Number of images.
         depth: rows, `(height, 1)`, from 0 to 1.
         across: columns, `(1, width)`, from 0 to 1.
-        rng: of place, size and form.
+        rng: Generator of place, size and form.
         irregular: `(count,)`; 1 for a lesion (tall, irregular, shadowing), 0 for a smooth, wide
             lobule, with slight enhancement below it.
     """
@@ -221,7 +221,7 @@ def _region(
 
 
 def _speckle(count: int, size: int, rng: np.random.Generator, amplitude: Array) -> Array:
-    """Envelope of the blurred scatterers, `(count, size, size)`; mean square 1 for amplitude 1.
+    """Draw the envelope of blurred scatterers, `(count, size, size)`, mean square 1 at amplitude 1.
 
     Several looks with independent speckle are averaged, as a scanner's spatial compounding does.
     """

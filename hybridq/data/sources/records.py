@@ -1,4 +1,4 @@
-"""What is known of the images of a folder before they are read."""
+"""The records of a folder's images before they are read, and their splits."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.utils.text import listed
 
 SPLIT_SEED = 0
-"""Seed of every split that is made here: the same folder always gives the same splits."""
+"""The seed of every split made here, so that a folder always gives the same splits."""
 
 OnProblem = Callable[[HybridqError], None]
-"""What to do with a fault: raise it (loading) or note it and go on (checking)."""
+"""A function that takes a fault: it raises it (loading) or notes it (checking)."""
 
 
 def raise_problem(error: HybridqError) -> None:
@@ -32,10 +32,10 @@ class Record:
     """One image of a folder.
 
     Attributes:
-        id: path relative to the folder, with `/`; unique.
-        path: of the file.
-        label: name of the class, or None for an image without one.
-        group: patient or slide, or None if the folder says nothing about groups.
+        id: Path relative to the folder, with `/`; unique.
+        path: Path of the file.
+        label: Name of the class, or None for an image without one.
+        group: Patient or slide, or None if the folder says nothing about groups.
         split: `train`, `val` or `test`; None if it has still to be made.
     """
 
@@ -47,12 +47,12 @@ class Record:
 
 
 def class_names(records: Sequence[Record]) -> tuple[str, ...]:
-    """Names of the classes, sorted."""
+    """List the names of the classes, sorted."""
     return tuple(sorted({record.label for record in records if record.label is not None}))
 
 
 def label_indices(records: Sequence[Record], names: Sequence[str]) -> NDArray[np.int64]:
-    """Class index of each record, UNLABELLED where it has none."""
+    """Return the class index of each record, UNLABELLED without a label."""
     index = {name: number for number, name in enumerate(names)}
     return np.array(
         [UNLABELLED if record.label is None else index[record.label] for record in records],
@@ -61,7 +61,7 @@ def label_indices(records: Sequence[Record], names: Sequence[str]) -> NDArray[np
 
 
 def group_names(records: Sequence[Record]) -> NDArray[np.str_] | None:
-    """Group of each record, or None if none of them has one.
+    """Return the group of each record, or None if no record has one.
 
     A record without a group, among others that have one, is a group of its own, named by its id.
     """
@@ -71,7 +71,13 @@ def group_names(records: Sequence[Record]) -> NDArray[np.str_] | None:
 
 
 def check_records(root: Path, records: Sequence[Record], on_problem: OnProblem) -> None:
-    """Report classes that train lacks, unlabelled images outside train, and split groups."""
+    """Report classes that train lacks, unlabelled images outside train, and split groups.
+
+    Args:
+        root: The folder.
+        records: The records of all its images.
+        on_problem: A function that takes each fault.
+    """
     names = class_names(records)
     if len(names) < 2:
         on_problem(
@@ -115,14 +121,14 @@ def check_records(root: Path, records: Sequence[Record], on_problem: OnProblem) 
 def complete_splits(records: Sequence[Record]) -> tuple[list[Record], list[str]]:
     """Make the splits that are not given, and say so.
 
-    No split at all: train, val and test, 70/10/20. No val: an eighth of train. Both stratified by
-    class, with groups kept whole.
+    Without any split, images are dealt out to train, val and test, 70/10/20. Without val, an eighth
+    of train is taken. Both are stratified by class, and groups are kept whole.
 
     Returns:
         The records, each with a split, and sentences about what was made.
 
     Raises:
-        InvalidValueError: if there are too few images or groups.
+        InvalidValueError: If there are too few images or groups.
     """
     if all(record.split is None for record in records):
         done = _deal(records, {"train": 0.7, "val": 0.1, "test": 0.2})
