@@ -23,7 +23,7 @@ from typing import Any
 import tyro
 from pydantic import Field, ValidationError, create_model
 
-from hybridq import __version__, config
+from hybridq import config
 from hybridq.cli.complaints import explain
 from hybridq.config.choices import CHOICES, entries, find_entry
 from hybridq.config.complaints import pydantic_line, shortened
@@ -34,6 +34,7 @@ from hybridq.utils.files import read_json, read_toml
 from hybridq.utils.memory import keep_freed_memory
 from hybridq.utils.outside import outside_cause, space_error
 from hybridq.utils.pseudonyms import forget_names
+from hybridq.version import __version__
 from hybridq_backends.utils.by_name import by_name
 from hybridq_backends.utils.suggest import nearest
 

@@ -29,9 +29,9 @@ def config_of(model: type[ConfigT], **options: Any) -> ConfigT:
     for name in options:
         if name not in model.model_fields:
             near = difflib.get_close_matches(name, model.model_fields, n=1, cutoff=0.6)
-            remedy = f"did you mean `{near[0]}`?" if near else "leave it out."
             known = ", ".join(model.model_fields)
-            raise InvalidValueError(f"Expected options among {known}, got `{name}`: {remedy}")
+            remedy = f"did you mean `{near[0]}`?" if near else f"there are {known}."
+            raise InvalidValueError(f"Expected a known option, got `{name}`: {remedy}")
     try:
         return model.model_validate(options)
     except ValidationError as error:

@@ -20,8 +20,8 @@ def is_handed(name: object) -> bool:
 
 
 def handed_label(name: str) -> str:
-    """What such a part is called in cards and reports: its class."""
-    return name.rpartition(".")[2].removeprefix(PREFIX)
+    """What a part is called in cards and reports: by its class if it was handed over."""
+    return name.rpartition(".")[2].removeprefix(PREFIX) if is_handed(name) else name
 
 
 def refused_name(what: str, name: str, remedy: str) -> InvalidValueError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -53,8 +53,9 @@ class ImageSplit:
         )
 
 
-Part: TypeAlias = tuple[Any, ...] | ImageSplit | Iterable[tuple[Any, Any]]
-"""Images and labels, perhaps with the groups of the images; a split as it is; or pairs."""
+Part: TypeAlias = tuple[Any, ...] | ImageSplit | Any
+"""Images and labels, perhaps with the groups of the images; a split as it is; or a dataset, whose
+entries are pairs of an image and its label."""
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,8 @@ def _read(
     if isinstance(part, ImageSplit):
         return part.images, part.labels, part.groups
     if not isinstance(part, tuple):  # a dataset
-        part = tuple(list(column) for column in zip(*part, strict=True))
+        pairs = [part[number] for number in range(len(part))]
+        part = tuple(list(column) for column in zip(*pairs, strict=True))
     if not 1 <= len(part) <= 3:
         raise InvalidValueError(
             f"Expected `{split}` as (images, labels) or (images, labels, groups), got "

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from hybridq.config import EvaluateConfig, FinetuneConfig
+from hybridq.config.handed import handed_label
 from hybridq.data import (
     ImageData,
     ImageSplit,
@@ -183,13 +184,22 @@ def data_for(
         download=download,
         pseudonyms=pseudonyms,
     )
-    if (loaded.task, loaded.class_names) != (spec.task, spec.class_names):
+    check_classes(loaded, spec)
+    return replace(loaded, positive=spec.positive)
+
+
+def check_classes(data: ImageData, spec: ModelSpec) -> None:
+    """Refuse data of other classes than those of a model.
+
+    Raises:
+        InvalidValueError: If they are others.
+    """
+    if (data.task, data.class_names) != (spec.task, spec.class_names):
         raise InvalidValueError(
             f"Expected {spec.task} data with the classes {listed(spec.class_names)}, got "
-            f"{loaded.task} data with {listed(loaded.class_names)} in {loaded.name}: use data "
+            f"{data.task} data with {listed(data.class_names)} in {data.name}: use data "
             "of the run's classes."
         )
-    return replace(loaded, positive=spec.positive)
 
 
 def evaluate_model(
@@ -272,7 +282,7 @@ def evaluate_model(
         "views": views,
         "labels": spec.labels,
         "train_seed": spec.seed,
-        "head": spec.head.name,
+        "head": handed_label(spec.head.name),
         "head_parameters": head_summary(model.head),
         "encoder_weights": spec.encoder.weights,
         "class_names": list(spec.class_names),

@@ -123,7 +123,8 @@ class Encoder(nn.Module):
     @cached_property
     def num_features(self) -> int:
         """Length of the pooled features, which is the number of channels of the maps."""
-        return self._maps_of(32)[0]
+        is_own = not is_handed(self.spec.architecture)  # else it may take one size alone
+        return self._maps_of(32 if is_own else self.spec.image_size)[0]
 
     def _maps_of(self, size: int) -> tuple[int, int, int]:
         """Find the shape of the maps of an image of zeros, whose values nobody looks at."""

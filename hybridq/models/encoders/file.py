@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import ValidationError
+from torch import nn
 
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.models.encoders.encoder import Encoder, EncoderSpec
@@ -45,8 +46,12 @@ def encoder_file(source: str | Path) -> Path:
     return path
 
 
-def load_encoder(source: str | Path) -> Encoder:
+def load_encoder(source: str | Path, *, network: nn.Module | None = None) -> Encoder:
     """Read an encoder from a file or a run folder; every weight must fit.
+
+    Args:
+        source: The file or the folder.
+        network: The network, where it was handed over in Python; its weights are replaced.
 
     Raises:
         MissingFileError: if there is no such file.
@@ -64,7 +69,7 @@ def load_encoder(source: str | Path) -> Encoder:
             f"Expected a hybridq encoder in {path}, got a file without a valid {KEY} "
             f"({first_complaint(error)}): {PRETRAIN}"
         ) from error
-    encoder = Encoder(spec)
+    encoder = Encoder(spec, network=network)
     try:
         encoder.load_state_dict(state, strict=True)
     except RuntimeError as error:

@@ -8,9 +8,9 @@ from importlib import resources
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from hybridq import __version__
 from hybridq.report.page.elements import Part, Section
 from hybridq.report.sources.sources import Source
+from hybridq.version import __version__
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -1,0 +1,297 @@
+"""A trained model in Python."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hybridq.api.images import Batches, Images
+from hybridq.api.parts import AnyBackend, is_paid, open_any
+from hybridq.config import FinetuneConfig
+from hybridq.config.handed import handed_label, is_handed, refused_name
+from hybridq.data import ImageData
+from hybridq.data.source import splits_of
+from hybridq.errors import InvalidValueError
+from hybridq.evaluation.evaluate import check_classes, data_for, evaluate_model
+from hybridq.evaluation.evaluation import Evaluation
+from hybridq.evaluation.predict import image_probs
+from hybridq.evaluation.views import Views
+from hybridq.models.checkpoint import ModelSpec, hashes_of, save_model
+from hybridq.models.classifier import HybridClassifier, head_summary
+from hybridq.quantum.captured import captured
+from hybridq.quantum.modules import quantum_modules
+from hybridq.utils.files import write_bytes
+from hybridq_backends import Executable
+
+Floats = NDArray[np.float64]
+
+
+class Model:
+    """A trained classifier, and what it is.
+
+    `finetune` and `load` make one.
+
+    Attributes:
+        module: The torch module, from prepared images to logits.
+        spec: Encoder, head, classes and provenance, as the model's `config.json` has them.
+        folder: The run folder that it is kept in; None where there is none.
+    """
+
+    def __init__(
+        self,
+        module: HybridClassifier,
+        spec: ModelSpec,
+        *,
+        folder: Path | None = None,
+        records: Mapping[str, bytes] | None = None,
+        backend: AnyBackend = None,
+    ) -> None:
+        self.module = module
+        self.spec = spec
+        self.folder = folder
+        self._records = dict(records or {})
+        self._backend = backend
+        self._opened: Executable | None = None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the probabilities."""
+        return self.spec.class_names
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The figures of each epoch of the training."""
+        lines = self._records.get("metrics.jsonl", b"").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Map prepared images `(batch, 3, image_size, image_size)` to logits, without noise."""
+        logits: Tensor = self.module(images)
+        return logits
+
+    def predict(
+        self, images: Images, *, backend: AnyBackend = None, batch_size: int = 128
+    ) -> Floats:
+        """Compute the probabilities of the classes.
+
+        Args:
+            images: An array or tensor `(count, height, width)`, with or without 1 or 3 channels,
+                uint8 or from 0 to 1; a sequence of images of any sizes; image files or folders of
+                them; a split; or a dataset.
+            backend: Where circuits run: a profile, a spec, an executable or a backend of Qiskit;
+                where the model was trained if None.
+            batch_size: Images at a time.
+
+        Returns:
+            `(count, num_classes)`, in the order of `class_names`.
+
+        Raises:
+            HybridqError: If images or backend cannot be used.
+        """
+        batches = Batches(self.module.encoder, images, batch_size)
+        with self._running(backend):
+            return image_probs(
+                self.module,
+                batches,
+                multilabel=self.spec.task == "multilabel",
+                count=len(batches),
+            )
+
+    @torch.inference_mode()
+    def features(self, images: Images, *, batch_size: int = 128) -> NDArray[np.float32]:
+        """Compute what the head takes: the encoder's features, `(count, num_features)`.
+
+        Of a head that takes feature maps these are `(count, channels, height, width)`.
+
+        Raises:
+            HybridqError: If the images cannot be used.
+        """
+        batches = Batches(self.module.encoder, images, batch_size)
+        found: NDArray[np.float32] = torch.cat(
+            [self.module.features(one) for one in batches]
+        ).numpy()
+        return found
+
+    @torch.inference_mode()
+    def expvals(
+        self, images: Images, *, backend: AnyBackend = None, batch_size: int = 128
+    ) -> Floats:
+        """Compute the expectation values that the circuit gives, `(count, num_observables)`.
+
+        Raises:
+            HybridqError: If images or backend cannot be used, the head has no circuit, or it calls
+                circuits more than once for a batch; `hybridq.quantum.captured` collects those.
+        """
+        if not quantum_modules(self.module.head):
+            raise InvalidValueError(
+                f"Expected a head with a circuit, got {handed_label(self.spec.head.name)}, which "
+                "has none: take "
+                "a quantum one such as pqc."
+            )
+        parts: list[Tensor] = []
+        with self._running(backend):
+            for batch in Batches(self.module.encoder, images, batch_size):
+                with captured(self.module.head) as found:
+                    self.module(batch)
+                if len(found) != 1:
+                    raise InvalidValueError(
+                        f"Expected a head that calls its circuit once, got {len(found)} calls for "
+                        "a batch: collect them with hybridq.quantum.captured.captured."
+                    )
+                parts.append(found[0])
+        values: Floats = torch.cat(parts).double().numpy()
+        return values
+
+    def evaluate(
+        self,
+        data: ImageData | str | Path | None = None,
+        *,
+        backend: AnyBackend = None,
+        split: Literal["val", "test"] = "test",
+        limit: int | None = None,
+        views: Views = "one",
+        baselines: bool = True,
+        resamples: int = 2000,
+        seed: int = 0,
+    ) -> Evaluation:
+        """Compute figures with intervals, beside a logistic regression on the same labels.
+
+        Args:
+            data: `ImageData` with the split, val (which gives the threshold) and, for the
+                baselines, train; a name or folder; the data that it was trained on if None.
+            backend: Where circuits run: a profile such as `fake_torino`, a spec, an executable or
+                a backend of Qiskit; where the model was trained if None.
+            split: The split whose figures are computed.
+            limit: So many of its images alone, drawn stratified, for slow backends.
+            views: Views of an image that are averaged: `one`, `flip`, `shift` or `zoom`.
+            baselines: Whether to fit the baselines, too.
+            resamples: Bootstrap resamples behind each 95% interval, a count.
+            seed: Of the draw of images, the bootstrap and the untrained encoder.
+
+        Returns:
+            The figures; it prints as a table.
+
+        Raises:
+            HybridqError: If data or backend cannot be used.
+        """
+        splits = tuple(
+            name
+            for name in ("train", "val", "test")
+            if name in {"val", split} or (baselines and name == "train")
+        )
+        images = self.images_of(data, splits)
+        with self._running(backend) as executable:
+            return evaluate_model(
+                self.module,
+                self.spec,
+                images,
+                executable,
+                split=split,
+                limit=limit,
+                views=views,
+                baselines=baselines,
+                resamples=resamples,
+                seed=seed,
+                run=None if self.folder is None else str(self.folder),
+            )
+
+    def save(self, folder: str | Path) -> Path:
+        """Keep the model in a new folder, which every command and `load` take as a run's.
+
+        Returns:
+            The folder, as a path.
+
+        Raises:
+            InvalidValueError: If there is something in it already.
+        """
+        path = Path(folder)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise InvalidValueError(
+                f"Expected a new or empty folder for the model, got {str(path)!r}, in which there "
+                "is something: choose another."
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            save_model(part / "model", self.module, self.spec)
+            for name, content in self._records.items():
+                write_bytes(part / name, content)
+            if "result.json" in self._records:
+                result = {**json.loads(self._records["result.json"]), "hashes": hashes_of(part)}
+                write_bytes(part / "result.json", json.dumps(result, indent=2).encode())
+            os.replace(part, path)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        self.folder = path
+        return path
+
+    def kept_as(self, folder: Path | None, backend: AnyBackend) -> Model:
+        """Make the same model that is kept in a folder, or in none, and runs on a backend."""
+        return Model(self.module, self.spec, folder=folder, records=self._records, backend=backend)
+
+    def __repr__(self) -> str:
+        """Say what it is."""
+        place = "" if self.folder is None else f", folder={str(self.folder)!r}"
+        return (
+            f"Model({self.spec.encoder.label}, {handed_label(self.spec.head.name)}: "
+            f"{head_summary(self.module.head)}, classes {', '.join(self.class_names)}{place})"
+        )
+
+    def images_of(self, data: ImageData | str | Path | None, splits: tuple[str, ...]) -> ImageData:
+        """Load splits of data of the model's classes; of what it was trained on if None.
+
+        Raises:
+            HybridqError: If they cannot be read, or have other classes.
+        """
+        if isinstance(data, ImageData):
+            check_classes(data, self.spec)
+            return replace(splits_of(data, splits), positive=self.spec.positive)
+        if not isinstance(data, str | Path | None):
+            raise InvalidValueError(
+                f"Expected ImageData with its splits, a name or a folder, got a "
+                f"{type(data).__name__}: make them with ImageData.from_arrays(train=..., val=..., "
+                "test=...)."
+            )
+        if "config.json" not in self._records:
+            raise InvalidValueError(
+                "Expected `data`, got None, and nothing says what the model was trained on: give "
+                "the data."
+            )
+        run = FinetuneConfig.model_validate_json(self._records["config.json"])
+        named = None if data is None else str(data)
+        return data_for(run, self.spec, data=named, data_root=None, splits=splits)
+
+    @contextmanager
+    def _running(self, backend: AnyBackend) -> Iterator[Executable]:
+        """Run the circuits on a backend inside the block; where the model was trained if None."""
+        own = self.spec.backend if self._backend is None else self._backend
+        if is_handed(own if backend is None else backend):
+            raise refused_name("backend", self.spec.backend, "give it as `backend`.")
+        if is_paid(own if backend is None else backend) and quantum_modules(self.module.head):
+            raise InvalidValueError(
+                f"Expected a simulator or a rehearsal, got {own if backend is None else backend}, "
+                "whose jobs cost QPU time and have to be kept: use hybridq.submit, or `hybridq "
+                "evaluate` on the run folder."
+            )
+        if backend is None:
+            executable, is_ours = self._opened or open_any(own)[0], False
+            self._opened = executable  # it stays open with the model
+        else:
+            executable, is_ours = open_any(backend)
+        try:
+            with self.module.running_on(executable):
+                yield executable
+        finally:
+            if is_ours:
+                executable.close()

@@ -1,0 +1,150 @@
+"""Data, encoders, heads and backends in the forms in which people have them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from torch import nn
+from torch.utils.data import Dataset
+
+from hybridq.config import EncoderConfig, HeadConfig, head_config
+from hybridq.config.choices import entries
+from hybridq.config.handed import PREFIX, handed_name, is_handed
+from hybridq.data import ImageData, load_data
+from hybridq.data.pixels import pixels_of
+from hybridq.data.transforms import channel_statistics
+from hybridq.errors import InvalidValueError
+from hybridq.models.encoders.encoder import Encoder, EncoderSpec
+from hybridq.models.encoders.initial import input_size
+from hybridq.models.encoders.timm_models import PREFIX as TIMM
+from hybridq_backends import Executable, Spec, open_backend, parse_backend
+
+Data: TypeAlias = ImageData | str | Path | Dataset[Any] | Any
+"""A name, a folder, an `.npz` file, `ImageData`, a dataset of torch, or arrays of images."""
+AnyEncoder: TypeAlias = Encoder | nn.Module | str | Path | None
+"""An `Encoder`, any module, a network's name, `imagenet`, a run or a file; None for a new one."""
+AnyHead: TypeAlias = str | HeadConfig | Mapping[str, Any] | nn.Module
+"""A name, a config (also as a mapping with `name` in it), or any module."""
+AnyBackend: TypeAlias = str | Spec | Executable | Any
+"""A profile with fields, a spec, an open executable, or a backend of Qiskit."""
+
+
+def data_of(data: Data, splits: tuple[str, ...]) -> ImageData:
+    """Get data in any form.
+
+    Args:
+        data: What `Data` lists; arrays and tensors are images without labels.
+        splits: Which splits to load where they are on disk.
+
+    Raises:
+        HybridqError: If they cannot be read, or are something else.
+    """
+    if isinstance(data, ImageData):
+        return data
+    if isinstance(data, str | Path):
+        return load_data(str(data), splits=splits)
+    if isinstance(data, Dataset):
+        return ImageData.from_arrays(train=data)
+    if isinstance(data, tuple) and len(data) in (2, 3):
+        return ImageData.from_arrays(*data[:2], groups=data[2] if len(data) == 3 else None)
+    return ImageData.from_arrays(pixels_of(data))
+
+
+def recorded_source(data: ImageData) -> str:
+    """What the config of a run calls its data."""
+    return data.source or PREFIX + data.name
+
+
+def encoder_of(
+    encoder: AnyEncoder, data: ImageData, image_size: int | None
+) -> tuple[EncoderConfig, Encoder | None]:
+    """Get what a config says of an encoder, and the encoder where it is handed over.
+
+    Modules are copied: the originals stay as they are.
+
+    Args:
+        encoder: What `AnyEncoder` lists.
+        data: Whose images give size and normalisation of a module that is no `Encoder`.
+        image_size: Input size of such a module in pixels; that of the images where None.
+    """
+    if encoder is None:
+        return EncoderConfig(), None
+    if isinstance(encoder, Encoder):
+        return EncoderConfig(weights=PREFIX + encoder.spec.weights), deepcopy(encoder)
+    if isinstance(encoder, nn.Module):
+        name = handed_name(encoder)
+        images = data.splits["train"].images
+        mean, std = channel_statistics(images)
+        spec = EncoderSpec(
+            architecture=name,
+            image_size=image_size or input_size(min(images.shape[1:3]), "stride2"),
+            mean=mean,
+            std=std,
+            weights="handed over",
+        )
+        return EncoderConfig(weights=name), Encoder(spec, network=deepcopy(encoder))
+    text = str(encoder)
+    is_network = text.startswith(TIMM) or text in entries("encoder") or ":" in text
+    if is_network and not Path(text).exists():
+        return EncoderConfig(name=text), None
+    return EncoderConfig(weights=text), None
+
+
+def network_of(encoder: Encoder | None) -> nn.Module | None:
+    """Get a copy of the network that an encoder was made of, where it was handed over."""
+    if encoder is None or not is_handed(encoder.spec.architecture):
+        return None
+    return deepcopy(encoder.features[0])
+
+
+def head_of(head: AnyHead) -> tuple[HeadConfig, nn.Module | None]:
+    """Get what a config says of a head, and a copy of the head where it is handed over.
+
+    Raises:
+        InvalidValueError: If it is neither a name, a config nor a module.
+    """
+    if isinstance(head, nn.Module):
+        return HeadConfig(name=handed_name(head)), deepcopy(head)
+    if isinstance(head, HeadConfig):
+        return head, None
+    if isinstance(head, str):
+        return head_config(head), None
+    if isinstance(head, Mapping):
+        return head_config(**head), None
+    raise InvalidValueError(
+        f"Expected a head as a name, a config or a module, got a {type(head).__name__}: give one "
+        "of these."
+    )
+
+
+def backend_of(backend: AnyBackend) -> tuple[str, Spec | Executable | None]:
+    """Get what a config says of a backend, and the backend where it is handed over."""
+    if isinstance(backend, str):
+        return backend, None
+    if isinstance(backend, Spec):
+        return PREFIX + backend.kind, backend
+    executable = backend if isinstance(backend, Executable) else Executable.from_backend(backend)
+    return PREFIX + executable.profile, executable
+
+
+def open_any(backend: AnyBackend) -> tuple[Executable, bool]:
+    """Open a backend in any form.
+
+    Returns:
+        The open executable, and whether it was opened here, so that it is ours to close.
+    """
+    if isinstance(backend, Executable):
+        return backend, False
+    if isinstance(backend, str | Spec):
+        return open_backend(backend), True
+    return Executable.from_backend(backend), True
+
+
+def is_paid(backend: AnyBackend) -> bool:
+    """Whether jobs on a backend cost something; nothing is opened to find out."""
+    spec = parse_backend(backend) if isinstance(backend, str) else backend
+    spec = spec.spec if isinstance(spec, Executable) else spec
+    return isinstance(spec, Spec) and spec.is_paid

@@ -1,0 +1,83 @@
+"""Self-supervised pretraining from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback
+from lightning.pytorch.loggers import Logger
+
+from hybridq.api.parts import AnyEncoder, Data, data_of, encoder_of, network_of, recorded_source
+from hybridq.api.run_folders import place_of_runs
+from hybridq.config import PretrainConfig
+from hybridq.config.complaints import config_of
+from hybridq.models.encoders.encoder import Encoder
+from hybridq.models.encoders.file import load_encoder
+from hybridq.training.initial import Handed
+from hybridq.training.pretrain import pretrain as run_pretrain
+
+
+def pretrain(
+    data: Data,
+    *,
+    encoder: AnyEncoder = None,
+    ssl: str | Mapping[str, Any] = "simclr",
+    epochs: int = 200,
+    runs: str | Path | None = None,
+    resume: str | Path | None = None,
+    callbacks: Sequence[Callback] = (),
+    loggers: Sequence[Logger] = (),
+    **options: Any,
+) -> Encoder:
+    """Pretrain an encoder on the train split of some data; labels are not looked at.
+
+    Args:
+        data: A name such as `breastmnist`, a folder, an `.npz` file, `ImageData`, a
+            `torch.utils.data.Dataset` of pairs, or images as an array or tensor `(count, height,
+            width)` or with channels.
+        encoder: What to begin with: a network's name such as `resnet18`, `imagenet`, an encoder
+            file or run, an `Encoder`, or any module from images to features or feature maps. None
+            is a MobileNetV2 with random weights. A module is copied, not changed.
+        ssl: The method, a name or a mapping with `name` and its own options.
+        epochs: Passes over the images, a count.
+        runs: Folder in which a run folder is made and kept; None keeps none.
+        resume: A run folder to go on with, in place of all other options.
+        callbacks: Lightning's callbacks.
+        loggers: Lightning's loggers.
+        **options: Any other field of `hybridq.config.PretrainConfig`, such as `batch_size`, `seed`
+            or `image_size`.
+
+    Returns:
+        The encoder, in evaluation mode; `spec.weights` says how it was trained.
+
+    Raises:
+        HybridqError: If data, encoder or options cannot be used.
+
+    Example:
+        >>> import hybridq as hq
+        >>> encoder = hq.pretrain("phantom,size=16,count=40", epochs=1, batch_size=8)
+        >>> encoder.spec.weights
+        'simclr on phantom'
+    """
+    images = data_of(data, ("train",))
+    given, module = encoder_of(encoder, images, options.get("image_size"))
+    config = config_of(
+        PretrainConfig,
+        data=recorded_source(images),
+        encoder=given,
+        ssl={"name": ssl} if isinstance(ssl, str) else ssl,
+        epochs=epochs,
+        resume=resume,
+        **options,
+    )
+    why = "for a run to go on with" if resume is not None else None
+    with place_of_runs(resume or runs, why=why) as place:
+        folder = run_pretrain(
+            config.model_copy(update={"runs": place}),
+            Handed(data=images, encoder=module),
+            callbacks=callbacks,
+            loggers=loggers,
+        )
+        return load_encoder(folder, network=network_of(module)).eval()

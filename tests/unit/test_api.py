@@ -1,0 +1,249 @@
+"""The package from Python: arrays in, models, figures and jobs out."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import hybridq as hq
+from hybridq.cli.main import main
+from hybridq.runs.folder import read_result
+
+SOURCE = "phantom,size=16,count=60"
+QUICK = {"epochs": 1, "freeze_encoder": True}
+
+
+class Net(nn.Module):
+    """A network of one's own, from images to feature vectors."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 7, 3, stride=2)
+        self.norm = nn.BatchNorm2d(7)
+
+    def forward(self, images):
+        return torch.relu(self.norm(self.layer(images))).mean((2, 3))
+
+
+class Head(nn.Module):
+    """A head of one's own that takes feature maps."""
+
+    input = "map"
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(7, 2)
+
+    def forward(self, maps):
+        return self.layer(maps.mean((2, 3)))
+
+
+@pytest.fixture(scope="module")
+def data():
+    whole = hq.load_data(SOURCE)
+    images = np.concatenate([split.images for split in whole.splits.values()])
+    labels = np.concatenate([split.labels for split in whole.splits.values()])
+    return hq.ImageData.from_arrays(images, labels, class_names=["no lesion", "lesion"])
+
+
+@pytest.fixture(scope="module")
+def encoder(data):
+    return hq.pretrain(data, epochs=1, batch_size=8)
+
+
+@pytest.fixture(scope="module")
+def model(data, encoder):
+    return hq.finetune(encoder, data, labels=0.5, head="pqc", **QUICK)
+
+
+def test_the_root_is_light_and_complete():
+    code = (
+        "import sys, time; start = time.perf_counter(); import hybridq; "
+        "assert time.perf_counter() - start < 2; "
+        "assert not {'torch', 'qiskit', 'numpy', 'matplotlib'} & set(sys.modules), sys.modules; "
+        "assert set(hybridq.__all__) <= set(dir(hybridq))"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+    for name in hq.__all__:
+        assert getattr(hq, name).__doc__ if name != "__version__" else hq.__version__
+    with pytest.raises(AttributeError, match="no attribute 'finetun'"):
+        _ = hq.finetun
+
+
+def test_images_of_every_form_give_the_same_probabilities(model, data, tmp_path):
+    from PIL import Image
+
+    images = data.splits["test"].images
+    expected = model.predict(images)
+    assert expected.shape == (len(images), 2)
+    np.testing.assert_allclose(expected.sum(axis=1), 1)
+    paths = [tmp_path / f"{number:02}.png" for number in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        Image.fromarray(image[..., 0]).save(path)
+    tensor = torch.from_numpy(images).permute(0, 3, 1, 2)
+    for given in (
+        images[..., 0], tensor, tensor / 255, data.splits["test"], list(images), paths, tmp_path,
+        torch.utils.data.TensorDataset(tensor, torch.zeros(len(images))),
+    ):  # fmt: skip
+        np.testing.assert_allclose(model.predict(given, batch_size=5), expected, atol=1e-6)
+    with torch.no_grad():
+        logits = model(model.module.encoder.prepare(images))
+    np.testing.assert_allclose(logits.double().softmax(1).numpy(), expected, atol=1e-6)
+
+
+def test_features_and_expectation_values_are_those_of_the_model(model, data):
+    images = data.splits["test"].images[:4]
+    features, expvals = model.features(images), model.expvals(images)
+    assert features.shape == (4, 1280)
+    assert np.abs(expvals).max() <= 1
+    head = model.module.head
+    with torch.no_grad():
+        angles = head.reducer(torch.from_numpy(features))
+        np.testing.assert_allclose(head.block(angles).numpy(), expvals, atol=1e-6)
+    noisy = model.expvals(images, backend="fake_manila")
+    assert 1e-4 < np.abs(noisy - expvals).max() < 0.5
+
+
+def test_an_evaluation_is_that_of_the_command(model, data, capsys, tmp_path):
+    trained = hq.finetune(None, SOURCE, head="linear", runs=tmp_path, **QUICK)
+    found = trained.evaluate(resamples=100)
+    assert (
+        main(["evaluate", str(trained.folder), "--resamples", "100", "--runs", str(tmp_path)]) == 0
+    )
+    told = capsys.readouterr().out
+    result = read_result(Path(told.splitlines()[-1]), "evaluate")
+    assert {**found.result["model"]} == result["model"]
+    assert found["auc"].value == result["model"]["figures"]["auc"]["value"]
+    assert str(found).splitlines()[2:8] == told.splitlines()[2:8]
+    assert set(found.baselines) == {"majority", "raw_pixels", "random_encoder"}
+    assert found.probs.shape == (len(found.labels), 2)
+    assert "<pre>" in found._repr_html_()
+    noisy = model.evaluate(data, backend="fake_manila", resamples=100, baselines=False, limit=4)
+    assert noisy.result["backend"]["device"]
+    assert noisy.result["images"] == 4
+
+
+def test_a_model_is_saved_and_loaded_and_taken_by_commands(model, data, tmp_path, capsys):
+    folder = model.kept_as(None, None).save(tmp_path / "mine")
+    again = hq.load(folder)
+    images = data.splits["test"].images
+    np.testing.assert_array_equal(again.predict(images), model.predict(images))
+    assert again.history == model.history
+    np.savez(
+        tmp_path / "set.npz",
+        **{f"{name}_{kind}": getattr(split, kind) for name, split in data.splits.items()
+           for kind in ("images", "labels")},
+    )  # fmt: skip
+    with pytest.raises(hq.HybridqError, match="was handed over in Python"):
+        again.evaluate()
+    assert main(["evaluate", str(folder), "--runs", str(tmp_path / "runs")]) == 2
+    assert "was handed over in Python" in capsys.readouterr().err
+    with pytest.raises(hq.HybridqError, match="new or empty folder"):
+        model.save(folder)
+
+
+def test_modules_of_ones_own_are_encoder_and_head(data, tmp_path):
+    net, head = Net(), Head()
+    before = net.layer.weight.clone()
+    encoder = hq.pretrain(data, encoder=net, epochs=1, batch_size=8, ssl="vicreg", seed=3)
+    assert torch.equal(net.layer.weight, before)
+    assert encoder.spec.weights == "vicreg on own images, from handed over"
+    model = hq.finetune(encoder, data, head=head, epochs=2)
+    assert "Net" in repr(model)
+    assert "Head" in repr(model)
+    found = model.evaluate(data, resamples=100)
+    assert found.result["head"] == "Head"
+    folder = model.save(tmp_path / "own")
+    assert "Net" in (folder / "model" / "MODEL_CARD.md").read_text()
+    with pytest.raises(
+        hq.HybridqError, match=r"Expected the encoder itself, 'Net'.*load\(run, enc"
+    ):
+        hq.load(folder)
+    again = hq.load(folder, encoder=Net(), head=Head())
+    images = data.splits["test"].images
+    np.testing.assert_allclose(again.predict(images), model.predict(images), atol=1e-7)
+
+
+def test_training_is_that_of_the_command_and_goes_on(tmp_path, capsys):
+    arguments = ["--data", SOURCE, "--head", "mlp", "--epochs", "1", "--freeze-encoder"]
+    assert main(["finetune", *arguments, "--runs", str(tmp_path / "cli")]) == 0
+    by_command = hq.load(capsys.readouterr().out.strip())
+    by_call = hq.finetune(None, SOURCE, head="mlp", runs=tmp_path / "api", **QUICK)
+    state = by_call.module.state_dict()
+    for name, values in by_command.module.state_dict().items():
+        assert torch.equal(values, state[name]), name
+    again = hq.finetune(None, SOURCE, resume=by_call.folder)
+    assert again.folder == by_call.folder
+    assert not list(tmp_path.glob("api/finetune/.*"))
+
+
+def test_jobs_are_sent_and_fetched(model, data, tmp_path):
+    own = model.kept_as(None, None)
+    plan = hq.submit(own, data, backend="ibm_rehearsal", runs=tmp_path, dry_run=True, limit=4)
+    assert plan.folder is None
+    assert "QPU" in str(plan)
+    sent = hq.submit(own, data, backend="ibm_rehearsal", runs=tmp_path, limit=4)
+    assert own.folder is not None
+    assert own.folder.parent == tmp_path / "finetune"
+    found = hq.collect(sent.folder, wait=60)
+    assert found.result["complete"]
+    assert found.result["images"] == 4
+    assert "rehearsal" in str(found)
+    assert (
+        hq.submit(own, data, backend="ibm_rehearsal", runs=tmp_path, limit=4).folder == sent.folder
+    )
+    bare = hq.submit(own, data.splits["test"].images[:2], backend="ibm_rehearsal", runs=tmp_path)
+    assert bare.collect(wait=60).result["images"] == 2
+
+
+def test_models_are_compared_as_by_the_statistics(model, data, encoder):
+    from hybridq.evaluation.statistics import compare
+
+    other = hq.finetune(encoder, data, labels=0.5, head="mlp", **QUICK)
+    found = hq.compare([model, model], [other, other], data, margin=0.1)
+    test = data.splits["test"]
+    scores = [np.stack([one.predict(test)[:, 1]] * 2) for one in (model, other)]
+    assert found.as_dict() == {
+        **compare(test.labels, *scores, margin=0.1).as_dict(), "name": found.name,
+    }  # fmt: skip
+    assert hq.compare(model, model, data, figure="accuracy").verdict == "equivalent"
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda m, d: hq.finetune(None, d, epoch=3), "did you mean `epochs`?"),
+        (lambda m, d: hq.finetune(None, d, epochs=0), "for `epochs`, got 0"),
+        (lambda m, d: hq.finetune(None, d, head=3), "got a int"),
+        (lambda m, d: hq.finetune(None, d, head="pqcc"), "did you mean 'pqc'?"),
+        (lambda m, d: hq.finetune("resnet17", d), "encoder"),
+        (lambda m, d: hq.finetune(None, d, backend="ibm,max_qpu_seconds=5"), "Expected `runs`"),
+        (lambda m, d: hq.finetune(None, d, devices="2"), "known option, got `devices`"),
+        (lambda m, d: m.evaluate((d, d)), "got a tuple"),
+        (lambda m, d: m.evaluate("phantom,size=16,count=40"), "classes"),
+        (lambda m, d: m.predict(d.splits["test"].images, backend="ibm"), "cost QPU time"),
+        (lambda m, d: m.predict([]), "got none"),
+        (lambda m, d: m.predict(d.splits["test"].images, batch_size=0), "`batch_size`"),
+        (lambda m, d: m.predict("nothere.png"), "nothere.png"),
+        (lambda m, d: hq.compare(m, [], d), "got 1 and 0"),
+        (lambda m, d: hq.study("noise", m.kept_as(None, None)), "kept nowhere"),
+        (lambda m, d: hq.study("ablation", m), "got models"),
+        (lambda m, d: hq.study("nois"), "did you mean 'noise'?"),
+    ],
+)
+def test_what_is_given_wrongly_is_told_in_one_line(call, words, model, data):
+    if "classes" in words:
+        data = hq.load_data(SOURCE)
+        train = data.splits["train"]
+        numbered = hq.ImageData.from_arrays(train.images, train.labels)
+        model = hq.finetune(None, numbered, head="linear", **QUICK)
+    with pytest.raises(hq.HybridqError, match=r"^Expected .*: ") as caught:
+        call(model, data)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
