@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hybridq.quantum.circuits import build_circuit, z_observables
     from hybridq.quantum.layer import QuantumLayer
     from hybridq.quantum.modules import quantum_modules
+    from hybridq.training.feature_classifier import FeatureClassifier
     from hybridq_backends import list_backends, open_backend
 
 _HOMES = {
@@ -44,6 +45,7 @@ _HOMES = {
     "compare": "hybridq.api.compare",
     "study": "hybridq.api.study",
     "report": "hybridq.api.report",
+    "FeatureClassifier": "hybridq.training.feature_classifier",
     "QuantumLayer": "hybridq.quantum.layer",
     "build_circuit": "hybridq.quantum.circuits",
     "z_observables": "hybridq.quantum.circuits",
@@ -55,6 +57,7 @@ _HOMES = {
 
 __all__ = [
     "Encoder",
+    "FeatureClassifier",
     "HybridqError",
     "ImageData",
     "ImageSplit",
