@@ -1,4 +1,4 @@
-"""A trained model on disk: weights in safetensors, the rest in JSON, and a model card."""
+"""Write and read trained models: weights in safetensors, the spec in JSON, a model card."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from hybridq.quantum import Executable
 
 RETRAIN = "train it again with `hybridq finetune`."
-"""Remedy where a model is damaged."""
+"""The remedy for a damaged model."""
 
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 KEY = "hybridq_model"
-"""Key of the metadata in the file of the weights."""
+"""The key of the metadata in the file of the weights."""
 
 
 class ModelSpec(Config):
-    """What a model is: enough to build it again and to use it on images."""
+    """The spec of a model: enough to build it again and to use it on images."""
 
     format: Literal[1] = 1
     """Version of this file."""
@@ -50,7 +50,7 @@ class ModelSpec(Config):
     head: HeadChoice
     """The classifier."""
     task: Literal["binary", "multiclass", "multilabel"]
-    """What a label is."""
+    """The task: binary, multiclass or multilabel."""
     class_names: tuple[str, ...] = Field(min_length=2)
     """Names of the classes, in the order of the logits."""
     positive: int | None
@@ -70,7 +70,7 @@ class ModelSpec(Config):
 
     @model_validator(mode="after")
     def _check_classes(self) -> ModelSpec:
-        """Refuse classes that are no such task's, and a positive class that is none of them."""
+        """Refuse classes that do not fit the task, and a positive class that is not among them."""
         count = len(self.class_names)
         if len(set(self.class_names)) != count:
             raise ValueError("a class name twice")
@@ -84,8 +84,14 @@ class ModelSpec(Config):
 def save_model(folder: Path, model: HybridClassifier, spec: ModelSpec) -> None:
     """Write `model.safetensors`, `config.json` and `MODEL_CARD.md` into `folder`.
 
-    The file of the weights holds a hash of itself and of the config, and is written after it: the
-    config is the same in all epochs of a run, so that a kill at any point leaves a pair that fits.
+    The file of the weights holds a hash of itself and of the config, and is written after the
+    config. The config is the same in all epochs of a run, so that a kill at any point leaves a
+    matching pair.
+
+    Args:
+        folder: The folder of the model.
+        model: The model.
+        spec: The spec of the model.
 
     Raises:
         NotFiniteError: If a weight is NaN or infinite; nothing is written then.
@@ -99,7 +105,7 @@ def save_model(folder: Path, model: HybridClassifier, spec: ModelSpec) -> None:
 
 
 def hashes_of(run: Path) -> dict[str, str]:
-    """SHA-256 of the model of a run: of the values of its config, and of the file of its weights.
+    """Compute the SHA-256 of a run's model: of its config's values, and of its weights' file.
 
     Raises:
         MissingFileError: If there is no model.
@@ -111,10 +117,10 @@ def hashes_of(run: Path) -> dict[str, str]:
 
 
 def model_folder(run: Path) -> Path:
-    """The model of a run of `hybridq finetune`.
+    """Find the folder of the model of a run of `hybridq finetune`.
 
     Raises:
-        MissingFileError: if `run` is no such run folder, or has no model yet.
+        MissingFileError: If `run` is not such a run folder, or has no model yet.
     """
     folder = run / "model"
     if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
@@ -128,11 +134,11 @@ def model_folder(run: Path) -> Path:
 
 
 def read_spec(run: Path) -> ModelSpec:
-    """Read what the model of a run is.
+    """Read the spec of a run's model.
 
     Raises:
-        MissingFileError: if there is none.
-        InvalidValueError: if it cannot be read.
+        MissingFileError: If there is none.
+        InvalidValueError: If it cannot be read.
     """
     path = model_folder(run) / CONFIG
     try:
@@ -152,8 +158,8 @@ def check_model(run: Path) -> None:
     """Refuse a model that no command can use, before other work is done.
 
     Raises:
-        MissingFileError: if there is none.
-        InvalidValueError: if it is damaged, or was changed since it was written.
+        MissingFileError: If there is none.
+        InvalidValueError: If it is damaged, or was changed since it was written.
     """
     read_spec(run)
     _read_weights(run)
@@ -175,8 +181,8 @@ def load_model(
         head: The head, where it was handed over in Python; its weights are replaced.
 
     Raises:
-        MissingFileError: if there is none.
-        InvalidValueError: if they are damaged, were changed since they were written, or do not fit
+        MissingFileError: If there is none.
+        InvalidValueError: If they are damaged, were changed since they were written, or do not fit
             each other or `backend`.
     """
     spec = read_spec(run)
@@ -192,8 +198,8 @@ def take_weights(model: HybridClassifier, run: Path) -> None:
     """Give a model the weights of a run.
 
     Raises:
-        MissingFileError: if the run has no model.
-        InvalidValueError: if they are damaged, were changed since they were written, or do not fit
+        MissingFileError: If the run has no model.
+        InvalidValueError: If they are damaged, were changed since they were written, or do not fit
             the model.
     """
     state = _read_weights(run)
@@ -210,7 +216,7 @@ def take_weights(model: HybridClassifier, run: Path) -> None:
 
 
 def _make_room(model: HybridClassifier, state: dict[str, Tensor]) -> None:
-    """Give the buffers of a head that is fitted in closed form the shapes of what it has kept."""
+    """Give the buffers of a head that is fitted in closed form the shapes of its stored state."""
     for path, part in model.head.named_modules():
         for name, buffer in part.named_buffers(recurse=False):
             kept = state.get(".".join(filter(None, ("head", path, name))))
@@ -219,7 +225,7 @@ def _make_room(model: HybridClassifier, state: dict[str, Tensor]) -> None:
 
 
 def _read_weights(run: Path) -> dict[str, Tensor]:
-    """The weights of a run, once config, weights and what the run says of both fit each other."""
+    """Read the weights of a run, and check that they, the config and the run's hashes agree."""
     folder = model_folder(run)
     state, config = _read_pair(folder)
     check_recorded(run, "config", config)
@@ -228,7 +234,7 @@ def _read_weights(run: Path) -> dict[str, Tensor]:
 
 
 def _read_pair(folder: Path) -> tuple[dict[str, Tensor], str]:
-    """The weights and the hash of the config of a model, once the two fit each other."""
+    """Read the weights and the hash of the config of a model, and check that they agree."""
     state, about = read_weights(folder / WEIGHTS, KEY)
     config = hash_of_json(_read_config(folder))
     if about.get("config_sha256", config) != config:
@@ -240,7 +246,7 @@ def _read_pair(folder: Path) -> tuple[dict[str, Tensor], str]:
 
 
 def model_card(model: HybridClassifier, spec: ModelSpec) -> str:
-    """The model card, in Markdown."""
+    """Write the model card in Markdown."""
     settings = [f"{name} {value}" for name, value in spec.head.model_dump().items()]
     circuits = circuits_of(model.head)
     rows = {
@@ -268,7 +274,7 @@ def model_card(model: HybridClassifier, spec: ModelSpec) -> str:
 
 
 def _words(circuit: CircuitInfo) -> str:
-    """Say how large a circuit is."""
+    """Describe the size of a circuit in words."""
     gates = circuit.circuit
     return (
         f"{gates.num_qubits} qubits, {gates.size()} gates, depth {gates.depth()}, "

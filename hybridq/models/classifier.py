@@ -42,11 +42,11 @@ class HybridClassifier(nn.Module):
 
     @property
     def feature_shape(self) -> tuple[int, ...]:
-        """Shape of what the head takes of one image."""
+        """The shape of the head's input for one image."""
         return self.encoder.out_shape if self.takes == "map" else (self.encoder.num_features,)
 
     def features(self, images: Tensor) -> Tensor:
-        """Map images to what the head takes, `(batch, *feature_shape)`."""
+        """Map images to the input of the head, `(batch, *feature_shape)`."""
         if self.takes == "map":
             return self.encoder.maps(images)
         features: Tensor = self.encoder(images)
@@ -58,7 +58,7 @@ class HybridClassifier(nn.Module):
         return logits
 
     def freeze_encoder(self) -> None:
-        """Take the encoder out of training, its batch norm included, for good."""
+        """Take the encoder out of training permanently, its batch norm included."""
         self.encoder.requires_grad_(False)
         self.encoder.frozen = True
         self.encoder.eval()
@@ -68,7 +68,7 @@ class HybridClassifier(nn.Module):
         use_backend(self.head, backend)
 
     def running_on(self, backend: Backend) -> AbstractContextManager[None]:
-        """Let every circuit run on `backend` inside a `with` block, and where it ran after it."""
+        """Let every circuit run on `backend` inside a `with` block, and on its own afterwards."""
         return running_on(self.head, backend)
 
 
@@ -84,11 +84,11 @@ def build_model(
     """Put a new head on an encoder.
 
     Args:
-        encoder: What gives the features.
-        config: Names the head, and says what it is told.
-        num_classes: Number of logits.
-        backend: Where its circuits run.
-        seed: Of its initial weights.
+        encoder: The encoder.
+        config: The config of the head, with its name.
+        num_classes: The number of logits.
+        backend: The backend of its circuits.
+        seed: Seed of its initial weights.
         head: In place of a new one. It takes feature maps if its attribute `input` is `map`.
 
     Raises:
@@ -106,17 +106,17 @@ def build_model(
 
 
 def probabilities(logits: Tensor, *, multilabel: bool) -> Tensor:
-    """Logits `(batch, num_classes)` to probabilities: of each label by itself, or of one class.
+    """Turn logits `(batch, num_classes)` into probabilities of labels or of classes.
 
     Raises:
-        NotFiniteError: If a logit is NaN or infinite: no class can be named.
+        NotFiniteError: If a logit is NaN or infinite.
     """
     check_finite("logits", logits)
     return logits.sigmoid() if multilabel else logits.softmax(dim=1)
 
 
 def head_summary(head: nn.Module) -> str:
-    """Say how many parameters a head has, and how a control matches its quantum head."""
+    """Describe the number of parameters of a head, and how a control matches its quantum head."""
     if is_control(head):
         return match_summary(head)
     circuit = sum(weight.numel() for weight in quantum_parameters(head))

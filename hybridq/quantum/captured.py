@@ -1,4 +1,4 @@
-"""Take the expectation values out of a model as it runs, and put others in their place."""
+"""Collect the expectation values of a running model, or replace them by others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hybridq.quantum.modules import quantum_parts
 
 @contextmanager
 def captured(module: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect what the quantum modules in a module give inside the block, call by call.
+    """Collect the values of a module's quantum modules inside the block, call by call.
 
     Yields:
         A list that grows with each call; each entry is `(..., num_observables)`.
@@ -32,13 +32,13 @@ def captured(module: nn.Module) -> Iterator[list[Tensor]]:
 
 @contextmanager
 def replaced(module: nn.Module, values: Sequence[Tensor]) -> Iterator[None]:
-    """Let the quantum modules in a module give other values inside the block, call by call.
+    """Let a module's quantum modules return other values inside the block, call by call.
 
-    The circuits still run, so let them run on something that costs nothing.
+    The circuits still run, so use a backend that costs nothing.
 
     Args:
-        module: What is run inside the block.
-        values: As `captured` collects them.
+        module: The module that is run inside the block.
+        values: The values, as `captured` collects them.
 
     Raises:
         InvalidValueError: If there are more or fewer calls than values.

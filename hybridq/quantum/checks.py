@@ -1,4 +1,4 @@
-"""Proving that the torch engine computes what Aer computes."""
+"""Check that the torch engine computes the same values as Aer."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def check_torch_engine(executable: Executable) -> list[Probe]:
 
 
 def _run(encoding: str, ansatz: str, backend: Executable) -> tuple[torch.Tensor, torch.Tensor]:
-    """Values, and the gradients by angles and weights in one row."""
+    """Compute values, and the gradients by angles and weights in one row."""
     parts = build_circuit(_NUM_QUBITS, encoding=encoding, ansatz=ansatz)
     generator = torch.Generator().manual_seed(0)
     layer = QuantumLayer(

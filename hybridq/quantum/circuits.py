@@ -1,7 +1,7 @@
 """Parametrised circuits: an encoding of the inputs, then a trainable ansatz.
 
-Everything is named in three explicit dicts, `ENCODINGS`, `ANSAETZE` and `ENTANGLEMENTS`, and
-put together by `build_circuit`. All angles are in radians.
+The names are in three dicts, `ENCODINGS`, `ANSAETZE` and `ENTANGLEMENTS`, and `build_circuit` puts
+the parts together. All angles are in radians.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from hybridq.errors import InvalidValueError
 from hybridq.quantum.look_up import look_up
 
 Pairs = list[tuple[int, int]]
-"""Which qubits are entangled: (control, target), in the order of the gates."""
+"""The pairs of qubits that are entangled: (control, target), in the order of the gates."""
 
 Entangler = Callable[[int, int], Pairs]
-"""From the number of qubits and the range (1 = nearest neighbours) to the pairs."""
+"""A function from the number of qubits and the range (1 = nearest neighbours) to pairs."""
 
 MAX_QUBITS = 20
 
@@ -52,9 +52,9 @@ class Encoding:
     """How inputs enter the circuit.
 
     Attributes:
-        build: From the number of qubits and the entanglement to a circuit with one parameter
-            for each qubit.
-        repeated: Whether it comes again before each trainable layer (data re-uploading).
+        build: A function from the number of qubits and the entanglement to a circuit with one
+            parameter for each qubit.
+        repeated: Whether it is repeated before each trainable layer (data re-uploading).
     """
 
     build: Callable[[int, Entangler], QuantumCircuit]
@@ -62,29 +62,29 @@ class Encoding:
 
 
 def _linear(num_qubits: int, distance: int) -> Pairs:
-    """Each qubit with the one `distance` further on, without wrapping round."""
+    """Pair each qubit with the one `distance` further on, without wrapping round."""
     return [(i, i + distance) for i in range(num_qubits - distance)]
 
 
 def _ring(num_qubits: int, distance: int) -> Pairs:
-    """As `linear`, wrapping round; two qubits have one pair, which is not entangled twice."""
+    """Pair qubits as `linear` does, wrapping round; two qubits have one pair."""
     if num_qubits < 3:
         return _linear(num_qubits, 1)
     return [(i, (i + distance) % num_qubits) for i in range(num_qubits)]
 
 
 def _full(num_qubits: int, distance: int) -> Pairs:
-    """Every pair once, whatever the distance."""
+    """Pair all qubits once, whatever the distance."""
     return [(i, j) for i in range(num_qubits) for j in range(i + 1, num_qubits)]
 
 
 def _none(num_qubits: int, distance: int) -> Pairs:
-    """No pair: a product state."""
+    """Make no pair: the state is a product state."""
     return []
 
 
 def _angle(num_qubits: int, entangler: Entangler) -> QuantumCircuit:
-    """RY(x_i) on qubit i."""
+    """Encode by RY(x_i) on qubit i."""
     x = ParameterVector("x", num_qubits)
     circuit = QuantumCircuit(num_qubits)
     for qubit in range(num_qubits):
@@ -93,9 +93,10 @@ def _angle(num_qubits: int, entangler: Entangler) -> QuantumCircuit:
 
 
 def _zz(num_qubits: int, entangler: Entangler) -> QuantumCircuit:
-    """The second-order feature map of Havlicek et al., arXiv:1804.11326, two repetitions.
+    """Encode by the second-order feature map of Havlicek et al., arXiv:1804.11326, twice.
 
-    P(2 x_i), and P(2 (pi - x_i)(pi - x_j)) on each entangled pair; one qubit has only the first.
+    It is P(2 x_i), and P(2 (pi - x_i)(pi - x_j)) on each entangled pair; one qubit has only the
+    first.
     """
     pairs = entangler(num_qubits, 1)
     if num_qubits == 1:
@@ -109,7 +110,7 @@ def _two_local(
     num_layers: int,
     entangler: Entangler,
 ) -> list[QuantumCircuit]:
-    """A two-local circuit of Qiskit's library, cut into its layers (rotations, then entanglers).
+    """Cut a two-local circuit of Qiskit's library into its layers (rotations, then entanglers).
 
     Composed they are `library(num_qubits, reps=num_layers)`: the last layer also holds the final
     rotations.
@@ -127,10 +128,10 @@ def _two_local(
 
 
 def _ry_cz(num_qubits: int, num_layers: int, entangler: Entangler) -> list[QuantumCircuit]:
-    """Layers of RY and CZ, native to IBM's Heron: `num_qubits * (num_layers + 1)` weights.
+    """Make layers of RY and CZ, native to IBM's Heron: `num_qubits * (num_layers + 1)` weights.
 
-    With weights near 0 it passes `<Z>` of each encoded qubit through, where CX would turn it into
-    a product over several qubits (Heisenberg picture: CZ commutes with Z).
+    With weights near 0 each qubit keeps its encoded `<Z>`, since CZ commutes with Z. CX would turn
+    it into a product over several qubits.
     """
     library = partial(n_local, rotation_blocks="ry", entanglement_blocks="cz")
     return _two_local(library, num_qubits, num_layers, entangler)
@@ -139,19 +140,19 @@ def _ry_cz(num_qubits: int, num_layers: int, entangler: Entangler) -> list[Quant
 def _real_amplitudes(
     num_qubits: int, num_layers: int, entangler: Entangler
 ) -> list[QuantumCircuit]:
-    """Layers of RY and CX: `num_qubits * (num_layers + 1)` weights."""
+    """Make layers of RY and CX: `num_qubits * (num_layers + 1)` weights."""
     return _two_local(real_amplitudes, num_qubits, num_layers, entangler)
 
 
 def _efficient_su2(num_qubits: int, num_layers: int, entangler: Entangler) -> list[QuantumCircuit]:
-    """Layers of RY, RZ and CX: `2 * num_qubits * (num_layers + 1)` weights."""
+    """Make layers of RY, RZ and CX: `2 * num_qubits * (num_layers + 1)` weights."""
     return _two_local(efficient_su2, num_qubits, num_layers, entangler)
 
 
 def _strongly_entangling(
     num_qubits: int, num_layers: int, entangler: Entangler
 ) -> list[QuantumCircuit]:
-    """Schuld et al., arXiv:1804.00633, section IV: `3 * num_qubits * num_layers` weights.
+    """Make the layers of Schuld et al., arXiv:1804.00633: `3 * num_qubits * num_layers` weights.
 
     Layer l is RZ RY RZ on each qubit, then a CX from qubit i to i + r, with the range
     r = l mod (num_qubits - 1) + 1. The paper's circuit is the one with `ring` entanglement;
@@ -208,9 +209,9 @@ def build_circuit(
     num_layers: int = 2,
     entanglement: str = "ring",
 ) -> ParametrizedCircuit:
-    """Encoding, then `num_layers` trainable layers; one input for each qubit.
+    """Build a circuit of an encoding and `num_layers` trainable layers, with an input a qubit.
 
-    With `reupload` the encoding comes again before each trainable layer (Perez-Salinas et al.,
+    With `reupload` the encoding is repeated before each trainable layer (Perez-Salinas et al.,
     arXiv:1907.02085). The entanglement applies to the ansatz and to the `zz` encoding. `ring` on
     two qubits is one pair, not the same pair twice.
 
@@ -253,7 +254,7 @@ def build_circuit(
 
 
 def z_observables(num_qubits: int) -> list[SparsePauliOp]:
-    """Pauli Z on each qubit, in the order of the qubits.
+    """Make Pauli Z on each qubit, in the order of the qubits.
 
     Qiskit's labels are little-endian: Z on qubit 0 of three is `IIZ`.
     """

@@ -1,4 +1,4 @@
-"""Look a name up in a dict of choices, and say what was meant when it is not there."""
+"""Look a name up in a dict of choices, and suggest the nearest if it is unknown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def look_up(kind: str, name: str, choices: Mapping[str, T]) -> T:
     """Return `choices[name]`.
 
     Args:
-        kind: What the name stands for, as a user would say it (`ansatz`).
+        kind: The kind of thing that the name stands for, such as `ansatz`.
         name: The name given.
         choices: The dict it is looked up in.
 

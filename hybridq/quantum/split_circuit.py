@@ -1,10 +1,10 @@
 """Give each parametrised gate its own plain angle, and compute those angles in torch.
 
 A circuit whose gates have expressions such as `2*(pi - x)*(pi - y)` or share a parameter is split
-in two: a circuit in which each parametrised gate has one plain parameter of its own, phi_k, and a
-map phi = f(inputs, weights) which torch evaluates for a batch and differentiates. Shifting one
-phi_k is then the whole parameter-shift rule, however the angles depend on inputs and weights, and
-no expression reaches the backend.
+in two: a circuit in which each parametrised gate has its own plain parameter phi_k, and a map
+phi = f(inputs, weights) that torch evaluates for a batch and differentiates. The parameter-shift
+rule then only shifts phi_k, however the angles depend on inputs and weights, and no expression
+reaches the backend.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class SplitCircuit:
 
 
 class TorchAngles:
-    """An angle map as a torch function, in double precision.
+    """A torch function that evaluates an angle map in double precision.
 
     Args:
         angles: The map from parameters theta to gate angles phi.
@@ -83,7 +83,7 @@ class TorchAngles:
             self._formulas.append((used, tuple(angles.symbols[i] for i in used), formula))
 
     def __call__(self, theta: Tensor) -> Tensor:
-        """Angles `(batch, num_angles)` of parameters `(batch, num_parameters)`, differentiable."""
+        """Map parameters `(batch, num_parameters)` to angles `(batch, num_angles)`."""
         phi = theta @ self._matrix.to(theta.device).T + self._offset.to(theta.device)
         if not self._rows:
             return phi
@@ -96,11 +96,11 @@ class TorchAngles:
 
 
 class PhaseMap:
-    """The angles of the gates as a function of inputs and weights.
+    """A map from inputs and weights to the angles of the gates.
 
     Args:
         angles: The map from inputs and weights, in this order, to phi.
-        num_inputs: How many of its parameters are inputs.
+        num_inputs: The number of its parameters that are inputs.
 
     Attributes:
         on_inputs: Whether phi_k depends on an input, bool `(num_phases,)`.
@@ -114,7 +114,7 @@ class PhaseMap:
         self.on_weights = uses[:, num_inputs:].any(dim=1)
 
     def __call__(self, inputs: Tensor, weights: Tensor) -> Tensor:
-        """Angles of the gates, differentiable.
+        """Compute the angles of the gates, differentiable.
 
         Args:
             inputs: `(batch, num_inputs)`, double.
@@ -127,14 +127,14 @@ class PhaseMap:
 
 
 class CompiledAngles:
-    """From the plain angles of a split circuit to those of the gates it was compiled to.
+    """A map from the plain angles of a split circuit to those of its compiled gates.
 
     Args:
         prepared: The split circuit, prepared by a backend.
         split: The split circuit.
 
     Attributes:
-        on_inputs: For each angle of the compiled circuit whether an input enters it.
+        on_inputs: Whether an input enters each angle of the compiled circuit.
 
     Raises:
         InvalidValueError: If the compiler made an expression that torch cannot compute.
@@ -150,12 +150,12 @@ class CompiledAngles:
         self.on_inputs: list[bool] = (uses & entering).any(dim=1).tolist()
 
     def __call__(self, phi: Tensor) -> Tensor:
-        """Angles `(batch, num_angles)` of angles `(batch, num_phases)`, radians, differentiable."""
+        """Map angles `(batch, num_phases)` to angles `(batch, num_angles)`, radians."""
         return self._angles(phi[:, self._columns])
 
 
 def check_functions(formula: Any) -> None:
-    """Refuse functions that torch has no counterpart of here."""
+    """Refuse functions that torch cannot compute here."""
     unknown = sorted(
         {type(part).__name__ for part in formula.atoms(sympy.Function)} - set(_FUNCTIONS)
     )
@@ -168,7 +168,7 @@ def check_functions(formula: Any) -> None:
 
 @lru_cache(maxsize=1024)
 def compiled_formula(symbols: tuple[Any, ...], formula: Any) -> Callable[..., Tensor]:
-    """A torch function of one tensor for each symbol; kept apart so that a map can be pickled."""
+    """Compile a formula into a torch function with one tensor for each symbol."""
     plain = formula.replace(sympy.sign, sympy.Function("sign"))  # or it is printed as an `if`
     function: Callable[..., Tensor] = sympy.lambdify(symbols, plain, modules=[_FUNCTIONS])
     return function
@@ -210,7 +210,7 @@ def split_circuit(
 
 
 def _fresh(index: int) -> Parameter:
-    """Make the parameter of an angle, another one in each circuit, so that layers stay apart."""
+    """Make a new parameter for an angle, so that no two circuits share one."""
     return Parameter(f"phi_{index:05d}")
 
 

@@ -1,4 +1,4 @@
-"""Engines whose circuits Aer's engines compile and whose values torch computes.
+"""Engines whose circuits are compiled by Aer's engines and whose values torch computes.
 
 `hybridq_backends`, which knows nothing of torch, imports this module when a backend with
 `engine=torch` is opened.
@@ -38,7 +38,7 @@ class _Estimator(Protocol):
 
 
 class TorchEngine(Engine):
-    """What both engines share: another engine compiles, this one computes.
+    """The base of both torch engines: another engine compiles, this one computes.
 
     Args:
         base: The engine of the same backend on Aer.
@@ -69,26 +69,26 @@ class TorchEngine(Engine):
         return self._base.prepare(circuit, observables, initial_layout)
 
     def machine(self, circuit: QuantumCircuit) -> Machine:
-        """Get the machine that Aer would compute on, with the noise model that is computed here."""
+        """Get the machine that Aer would use, with the noise model that is used here."""
         return self._base.machine(circuit)
 
     def describe(self) -> dict[str, Any]:
-        """Say what the engine on Aer says."""
+        """Describe the backend as the engine on Aer does."""
         return self._base.describe()
 
     def values(self, pub: tuple[Any, ...], seed: int | None) -> Expvals:
-        """Compute one PUB, in this thread, with the threads that torch has."""
+        """Compute one PUB in this thread, with torch's threads."""
         estimator: _Estimator = self.estimator
         coerced = EstimatorPub.coerce(pub, self.precision or None)
         return read_expvals([estimator.run_pub(coerced, seed)])
 
 
 class ExactTorchEngine(TorchEngine):
-    """Noiseless values by the `StatevectorEngine`.
+    """The engine of noiseless values, computed by the `StatevectorEngine`.
 
     Args:
         base: The engine of the same backend on Aer.
-        spec: Names the precision.
+        spec: The spec with the precision.
     """
 
     def __init__(self, base: Engine, spec: Statevector) -> None:
@@ -105,16 +105,22 @@ class ExactTorchEngine(TorchEngine):
     def rule(
         self, split: SplitCircuit, observables: Sequence[SparsePauliOp], executable: Executable
     ) -> TorchRule:
-        """Compute values and derivatives of a circuit, uncompiled."""
+        """Make the rule that computes values and derivatives of the uncompiled circuit.
+
+        Args:
+            split: The circuit and the map to its angles.
+            observables: The observables.
+            executable: The executable of this engine.
+        """
         return ReverseRule(split, observables, executable, dtype=self._dtype)
 
 
 class NoisyTorchEngine(TorchEngine):
-    """Values with noise by the `DensityEngine`, shots drawn with their exact covariance.
+    """The engine of noisy values by the `DensityEngine`; shots have their exact covariance.
 
     Args:
         base: The engine of the same backend on Aer, whose noise model is read.
-        spec: Names the shots, and the seed of their draws.
+        spec: The spec with the shots and the seed of their draws.
     """
 
     def __init__(self, base: Engine, spec: Noisy) -> None:
@@ -147,5 +153,11 @@ class NoisyTorchEngine(TorchEngine):
     def rule(
         self, split: SplitCircuit, observables: Sequence[SparsePauliOp], executable: Executable
     ) -> TorchRule:
-        """Compute values and derivatives of a circuit, compiled."""
+        """Make the rule that computes values and derivatives of the compiled circuit.
+
+        Args:
+            split: The circuit and the map to its angles.
+            observables: The observables.
+            executable: The executable of this engine.
+        """
         return NoisyRule(split, observables, executable, shots=self._shots, seeds=self._seeds)

@@ -27,14 +27,14 @@ def build_encoder(weights: str, spec: EncoderSpec, *, seed: int = 0) -> Encoder:
     Args:
         weights: `none` (random), `imagenet` (torchvision downloads them), or a file or run
             folder with an `encoder.safetensors`.
-        spec: used as it is for `none`. With `imagenet` the normalisation is ImageNet's and the
-            input size and stem are taken from `spec`; with a file its own spec counts.
-        seed: of the initial weights.
+        spec: The spec, used as it is for `none`. With `imagenet` the normalisation is ImageNet's
+            and the input size and stem are taken from `spec`; with a file its own spec counts.
+        seed: Seed of the initial weights.
 
     Raises:
-        MissingFileError: if `weights` names no file.
-        InvalidValueError: if the file does not hold this network.
-        UnavailableError: if ImageNet weights cannot be downloaded.
+        MissingFileError: If `weights` names no file.
+        InvalidValueError: If the file does not hold this network.
+        UnavailableError: If ImageNet weights cannot be downloaded.
     """
     if is_handed(weights):
         raise refused_name("encoder", weights, REMEDY)

@@ -1,4 +1,4 @@
-"""An encoder: a network up to its feature maps, and what it expects of its images."""
+"""An encoder: a network up to its feature maps, with the size and scale of its images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 DEFAULT = "mobilenet_v2"
 
 LEAST_SIZE = 8
-"""Smallest height and width of an encoder's input, in pixels."""
+"""The smallest height and width of an encoder's input, in pixels."""
 
 Stem = Literal["stride1", "stride2"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -35,7 +35,7 @@ Spread = Annotated[float, Field(ge=1e-3, le=1)]
 
 
 class EncoderSpec(BaseModel):
-    """What an encoder expects of its images, and where its weights come from."""
+    """The spec of an encoder: the input that it expects, and the origin of its weights."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
@@ -65,7 +65,7 @@ class EncoderSpec(BaseModel):
 
     @property
     def label(self) -> str:
-        """What the network is called."""
+        """The name of the network for cards and reports."""
         return encoder_entry(self.architecture).label
 
 
@@ -73,7 +73,7 @@ def encoder_entry(name: str) -> EncoderEntry:
     """Find the network of a name.
 
     Raises:
-        InvalidValueError: If there is none.
+        InvalidValueError: If there is no such network.
         UnavailableError: If it is one of timm, which is not installed.
     """
     if name.startswith(PREFIX):
@@ -83,7 +83,7 @@ def encoder_entry(name: str) -> EncoderEntry:
 
 
 class Encoder(nn.Module):
-    """A network up to its feature maps, with what it expects of its images.
+    """A network up to its feature maps, with the spec of its input.
 
     Args:
         spec: The network, its stem, its input size and normalisation.
@@ -117,17 +117,17 @@ class Encoder(nn.Module):
 
     @property
     def out_shape(self) -> tuple[int, int, int]:
-        """Shape of the feature maps of one image, `(channels, rows, columns)`."""
+        """The shape of the feature maps of one image, `(channels, rows, columns)`."""
         return self._maps_of(self.spec.image_size)
 
     @cached_property
     def num_features(self) -> int:
-        """Length of the pooled features, which is the number of channels of the maps."""
+        """The length of the pooled features, which is the number of channels of the maps."""
         is_own = not is_handed(self.spec.architecture)  # else it may take one size alone
         return self._maps_of(32 if is_own else self.spec.image_size)[0]
 
     def _maps_of(self, size: int) -> tuple[int, int, int]:
-        """Find the shape of the maps of an image of zeros, whose values nobody looks at."""
+        """Find the shape of the maps from an image of zeros."""
         training = self.features.training
         weight = next(self.features.parameters())
         with torch.no_grad():
@@ -137,7 +137,7 @@ class Encoder(nn.Module):
         return channels, rows, columns
 
     def prepare(self, images: NDArray[np.uint8] | Tensor) -> Tensor:
-        """Images `(batch, height, width, 1 or 3)`, uint8, as this encoder wants them."""
+        """Prepare images `(batch, height, width, 1 or 3)`, uint8, for this encoder."""
         spec = self.spec
         return prepare_images(
             images,
@@ -148,7 +148,7 @@ class Encoder(nn.Module):
         )
 
     def train(self, mode: bool = True) -> Encoder:
-        """Switch to training mode, unless the encoder is frozen: its batch norm stays as it is."""
+        """Switch to training mode; a frozen encoder and its batch norm stay in evaluation mode."""
         super().train(mode and not self.frozen)
         return self
 

@@ -1,4 +1,4 @@
-"""The file that an encoder is kept in: its weights, with what is needed to use them."""
+"""Write and read the file of an encoder: its weights, and the spec needed to use them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from hybridq.runs.folder import check_finished, check_recorded
 from hybridq.utils.weights import first_complaint, hash_of_file, read_weights, save_weights
 
 PRETRAIN = "make one with `hybridq pretrain`."
-"""Remedy where an encoder is damaged."""
+"""The remedy for a damaged encoder."""
 FILE = "encoder.safetensors"
 KEY = "encoder_spec"
-"""Key of the metadata in that file."""
+"""The key of the metadata in the file."""
 
 
 def save_encoder(encoder: Encoder, path: Path) -> None:
-    """Write the backbone, and nothing else, with its spec to a safetensors file.
+    """Write the backbone alone, with its spec, to a safetensors file.
 
     Raises:
         NotFiniteError: If a weight is NaN or infinite; nothing is written then.
@@ -29,10 +29,10 @@ def save_encoder(encoder: Encoder, path: Path) -> None:
 
 
 def encoder_file(source: str | Path) -> Path:
-    """The `encoder.safetensors` that a file or a run folder stands for.
+    """Find the `encoder.safetensors` of a file or a run folder.
 
     Raises:
-        MissingFileError: if there is none.
+        MissingFileError: If there is none.
     """
     path = Path(source)
     if path.is_dir():
@@ -54,9 +54,9 @@ def load_encoder(source: str | Path, *, network: nn.Module | None = None) -> Enc
         network: The network, where it was handed over in Python; its weights are replaced.
 
     Raises:
-        MissingFileError: if there is no such file.
-        InvalidValueError: if it is no encoder, one of another shape, damaged, or changed since it
-            was written.
+        MissingFileError: If there is no such file.
+        InvalidValueError: If it is not an encoder, has another shape, is damaged, or was changed
+            since it was written.
     """
     path = encoder_file(source)
     state, about = read_weights(path, KEY)

@@ -14,7 +14,7 @@ REMEDY = "load it with hybridq.load(run, encoder=...), or give the network an en
 
 
 def handed_encoder(name: str) -> EncoderEntry:
-    """Make the entry of a network of which a record has the name; it cannot be built."""
+    """Make the entry of a network known only by the name in a record; it cannot be built."""
 
     def build(_stem: str) -> NoReturn:
         raise refused_name("encoder", name, REMEDY)
@@ -23,7 +23,7 @@ def handed_encoder(name: str) -> EncoderEntry:
 
 
 class AsMaps(nn.Module):
-    """Feature vectors as feature maps of one position; maps stay as they are."""
+    """A module that turns feature vectors into maps of one position, and keeps maps."""
 
     def forward(self, features: Tensor) -> Tensor:
         """Map `(batch, channels)` to `(batch, channels, 1, 1)`.

@@ -1,4 +1,4 @@
-"""The encoder that a training begins with, made to fit the images it will see."""
+"""Make the encoder that a training begins with, for the images that it will see."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hybridq.models.encoders.encoder import (
 )
 
 SMALL_SIDE = 64
-"""Side in pixels below which images are enlarged."""
+"""The side, in pixels, below which images are enlarged."""
 
 
 def encoder_for(
@@ -31,22 +31,22 @@ def encoder_for(
     stem: str,
     seed: int,
 ) -> Encoder:
-    """An encoder for `images`.
+    """Make an encoder for `images`.
 
     Args:
-        images: training images `(count, height, width, channels)`; they give the normalisation
-            and, where `image_size` is None, the input size (see `input_size`).
+        images: Training images `(count, height, width, channels)`. They decide the normalisation
+            and, if `image_size` is None, the input size (see `input_size`).
         config: The network, and its weights: `none`, `imagenet`, or a run folder or file, which
             carries its own network and input size.
-        image_size: input height and width in pixels, or None. It may differ from that at which
+        image_size: Input height and width in pixels, or None. It may differ from that at which
             the weights were trained: training at a higher resolution may follow one at a lower
             (Touvron et al., "Fixing the train-test resolution discrepancy", arXiv:1906.06423).
-        stem: `stride1`, `stride2`, or `auto`: that of `weights`, else stride2.
-        seed: of random weights.
+        stem: `stride1`, `stride2`, or `auto`, which is that of the weights or else `stride2`.
+        seed: Seed of random weights.
 
     Raises:
-        HybridqError: if the weights cannot be used, or were made for another stem than asked for,
-            or the images are too small or too large for an encoder.
+        HybridqError: If the weights cannot be used or were made for another stem, or the images
+            are too small or too large for an encoder.
     """
     size = image_size or input_size(min(images.shape[1:3]), stem)
     if not LEAST_SIZE <= size <= MAX_IMAGE_SIZE:
@@ -76,10 +76,10 @@ def encoder_for(
 
 
 def input_size(side: int, stem: str) -> int:
-    """Side in pixels at which an encoder takes images of `side` pixels.
+    """Return the input side, in pixels, for images of `side` pixels.
 
-    MobileNetV2 halves the resolution five times, which leaves of an image below 64 pixels hardly
-    a position. Such an image is enlarged to twice its side, unless a stem of stride 1 does what
-    the enlargement is for. Which is better was measured: docs/decisions/0004.
+    MobileNetV2 halves the resolution five times, so that a map of an image below 64 pixels has
+    hardly a position. Such an image is enlarged to twice its side, unless the stem has stride 1.
+    docs/decisions/0004 compares both.
     """
     return 2 * side if side < SMALL_SIDE and stem != "stride1" else side

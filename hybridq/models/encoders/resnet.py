@@ -9,7 +9,7 @@ from torch import nn
 from hybridq.models.encoders.entry import EncoderEntry
 
 BLOCKS = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
-"""The parts of torchvision's network up to its feature maps, in order."""
+"""The names of the parts of torchvision's network up to its feature maps, in order."""
 
 
 def _entry(name: str, label: str) -> EncoderEntry:
@@ -30,7 +30,7 @@ def _entry(name: str, label: str) -> EncoderEntry:
 
 
 def _state(whole: dict[str, Any]) -> dict[str, Any]:
-    """Name the weights by the places of the blocks, and leave those of the classifier out."""
+    """Rename the weights by the indices of the blocks, and drop those of the classifier."""
     found = {}
     for key, value in whole.items():
         block, _, rest = key.partition(".")

@@ -1,4 +1,4 @@
-"""Networks of the library timm, by `timm:NAME`; the extra `timm` installs it."""
+"""Networks of the library timm, named `timm:NAME`; the extra `timm` installs it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TimmMaps(nn.Module):
 
 
 def timm_entry(name: str) -> EncoderEntry:
-    """Make the entry of `timm:NAME`; the stem is the network's own, whatever is asked for.
+    """Make the entry of `timm:NAME`, whose stem is always the network's own.
 
     Raises:
         UnavailableError: If timm is not installed.

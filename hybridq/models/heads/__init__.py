@@ -67,7 +67,7 @@ def head_entry(name: str) -> HeadEntry:
 def is_fitted(head: nn.Module) -> bool:
     """Whether a head is fitted in closed form, by `head.fit(features, labels)`.
 
-    Such a head keeps what it has fitted as buffers, of whatever shape.
+    Such a head keeps its fitted state as buffers of any shape.
     """
     return callable(getattr(head, "fit", None))
 
@@ -93,11 +93,11 @@ def build_head(
     """Make the head named `config.name`.
 
     Args:
-        in_shape: Number of features, or the shape of the feature maps as `(channels, height,
-            width)`: what the head's entry says that it takes.
-        num_classes: Number of logits.
-        config: Its name, and what else it can be told.
-        backend: Where the circuit runs; heads without one ignore it.
+        in_shape: The number of features, or the shape of the feature maps as `(channels, height,
+            width)`, as the head's entry says.
+        num_classes: The number of logits.
+        config: The config of the head, with its name.
+        backend: The backend of its circuit; heads without a circuit ignore it.
         generator: Source of the initial weights; one seeded with 0 if None. The global random
             state is never touched.
 

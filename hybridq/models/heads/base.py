@@ -1,4 +1,4 @@
-"""What the heads around a block share: features to angles, and the block itself."""
+"""The parts of heads around a block: features to angles, and the block itself."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from hybridq.quantum import Executable
 
 MakeBlock = Callable[[torch.Generator], nn.Module]
-"""From a generator of initial weights to the block of a `BlockHead`."""
+"""A function from a generator of initial weights to the block of a `BlockHead`."""
 
 
 class BlockHead(nn.Module):
     """A head in which angles go through a block: a circuit, or its classical control.
 
     Args:
-        in_features: Size of the features.
-        num_qubits: Number of angles and of the block's outputs.
-        classifier: What gives the logits; made before the rest, so that heads of one seed and
-            one shape of classifier begin with the same one.
-        make_block: From a generator to a module of `(batch, num_qubits)` angles to
+        in_features: The number of features.
+        num_qubits: The number of angles and of the block's outputs.
+        classifier: The layer that computes the logits. It is made first, so that heads of one seed
+            and one shape of classifier begin with the same one.
+        make_block: A function from a generator to a module from `(batch, num_qubits)` angles to
             `(batch, num_qubits)` values in [-1, 1].
         generator: Source of the initial weights.
     """
@@ -47,21 +47,20 @@ class BlockHead(nn.Module):
         self.block = make_block(generator)
 
     def circuit_parameters(self) -> list[nn.Parameter]:
-        """List what learns at the circuit's rate: the circuit's weights, or the control's."""
+        """List the parameters that learn at the circuit's rate: those of the circuit or control."""
         return list(self.block.parameters())
 
 
 class AngleReducer(nn.Module):
-    """Features to angles: `pi/2 * (1 + tanh(norm(W h)))`, within (0, pi) radians.
+    """A module from features to angles `pi/2 * (1 + tanh(norm(W h)))`, within (0, pi) radians.
 
-    `norm` is batch normalisation (Ioffe & Szegedy, arXiv:1502.03167) without parameters: it keeps
-    tanh from saturating, whatever the scale and the mean of the features. Over this range
-    `<Z> = cos(angle)` after an RY is one to one and steepest in the middle; around 0 it would be
-    even and flat there.
+    `norm` is batch normalisation (Ioffe & Szegedy, arXiv:1502.03167) without parameters. It keeps
+    tanh from saturating, whatever the scale and the mean of the features. In this range
+    `<Z> = cos(angle)` after an RY is one to one, and steepest in the middle.
 
     Args:
-        in_features: Size of the features.
-        num_qubits: Number of angles.
+        in_features: The number of features.
+        num_qubits: The number of angles.
         generator: Source of the initial weights.
     """
 
@@ -71,7 +70,7 @@ class AngleReducer(nn.Module):
         self.norm = nn.BatchNorm1d(num_qubits, affine=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features `(batch, in_features)` to angles `(batch, num_qubits)`."""
+        """Map features `(batch, in_features)` to angles `(batch, num_qubits)`."""
         angles: Tensor = math.pi / 2 * (1 + torch.tanh(self.norm(self.linear(features))))
         return angles
 
@@ -79,9 +78,15 @@ class AngleReducer(nn.Module):
 def make_linear(
     in_features: int, out_features: int, generator: torch.Generator, *, bias: bool = True
 ) -> nn.Linear:
-    """A linear layer with torch's usual initialisation, drawn from `generator`.
+    """Make a linear layer with torch's usual initialisation, drawn from `generator`.
 
     Weight and bias are uniform within 1 / sqrt(in_features); the global random state is untouched.
+
+    Args:
+        in_features: The number of inputs.
+        out_features: The number of outputs.
+        generator: Source of the initial weights.
+        bias: Whether it has a bias.
     """
     linear = nn.Linear(in_features, out_features, bias=bias, device="meta").to_empty(device="cpu")
     bound = 1 / math.sqrt(in_features)
@@ -93,12 +98,12 @@ def make_linear(
 
 
 def seeded(generator: torch.Generator | None) -> torch.Generator:
-    """The generator given, or a new one seeded with 0."""
+    """Return the given generator, or a new one seeded with 0."""
     return torch.Generator().manual_seed(0) if generator is None else generator
 
 
 def make_circuit(config: CircuitHeadConfig) -> ParametrizedCircuit:
-    """The circuit that the config describes."""
+    """Build the circuit that the config describes."""
     return build_circuit(
         config.num_qubits,
         encoding=config.encoding,
@@ -109,7 +114,7 @@ def make_circuit(config: CircuitHeadConfig) -> ParametrizedCircuit:
 
 
 def quantum_block(config: CircuitHeadConfig, backend: Executable | None) -> MakeBlock:
-    """What makes the quantum layer of the config, measuring Z on each qubit.
+    """Return a function that makes the quantum layer of the config, measuring Z on each qubit.
 
     Raises:
         InvalidValueError: If there is no backend, or the config does not fit it.

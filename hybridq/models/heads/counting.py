@@ -1,4 +1,4 @@
-"""Which parameters a head has, and how many."""
+"""List and count the parameters of a head."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from hybridq.quantum.modules import quantum_parameters
 
 
 def num_trainable(module: nn.Module) -> int:
-    """Number of parameters with `requires_grad`."""
+    """Count the parameters with `requires_grad`."""
     return sum(param.numel() for param in module.parameters() if param.requires_grad)
 
 
 def circuit_parameters(head: nn.Module) -> list[nn.Parameter]:
     """List the parameters of a head that learn at the circuit's rate.
 
-    They are what `head.circuit_parameters()` names, where the head has that method, and otherwise
-    the parameters of its quantum modules. The control of a quantum head names the weights of the
-    block in the circuit's place: trained alike, the two can be compared.
+    They are those of `head.circuit_parameters()`, if the head has that method, and otherwise the
+    parameters of its quantum modules. The control of a quantum head names the weights of the block
+    in the circuit's place, so that both are trained alike and can be compared.
     """
     named = getattr(head, "circuit_parameters", None)
     return list(named()) if callable(named) else quantum_parameters(head)
@@ -31,7 +31,7 @@ def is_control(head: nn.Module) -> bool:
 
 
 def match_counts(control: nn.Module) -> tuple[int, int]:
-    """How well a control matches the quantum head it stands in for.
+    """Count the parameters of a control and of the quantum head that it stands in for.
 
     Args:
         control: A head made by `mlp` or `mlp_residual`.
@@ -57,6 +57,6 @@ def match_counts(control: nn.Module) -> tuple[int, int]:
 
 
 def match_summary(control: nn.Module) -> str:
-    """The two numbers of `match_counts` in words, to be printed."""
+    """Write the two numbers of `match_counts` in words."""
     own, quantum = match_counts(control)
     return f"control {own} parameters, quantum head {quantum}"

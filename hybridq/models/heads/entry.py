@@ -1,4 +1,4 @@
-"""What a head has to say of itself to be chosen by name."""
+"""The entry of a head that can be chosen by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hybridq.config import HeadConfig
 
 HeadBuilder = Callable[..., nn.Module]
-"""Called as `build(in_shape, num_classes, config, *, backend, generator)`.
+"""The builder of a head, called as `build(in_shape, num_classes, config, *, backend, generator)`.
 
 `in_shape` is the number of features for `input="vector"`, and `(channels, height, width)` for
 `input="map"`. `backend` is an open executable, which heads without a circuit ignore, and
@@ -25,11 +25,11 @@ class HeadEntry:
     """A head that can be chosen by name.
 
     Attributes:
-        config: What it can be told; a subclass of `HeadConfig`.
-        build: Makes the module, from features `(batch, num_features)` or maps
+        config: The class of its config, a subclass of `HeadConfig`.
+        build: The builder of the module, from features `(batch, num_features)` or maps
             `(batch, channels, height, width)` to logits `(batch, num_classes)`.
-        label: What it is called in cards and reports.
-        control: The classical head of its size that is reported beside it, by name; None for a
+        label: The name in cards and reports.
+        control: Name of the classical head of its size that is reported beside it; None for a
             classical head.
         input: Whether it takes the encoder's pooled features or its feature maps.
     """

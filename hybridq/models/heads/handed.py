@@ -12,7 +12,7 @@ REMEDY = "load it with hybridq.load(run, head=...), or give the head an entry of
 
 
 def handed_head(name: str) -> HeadEntry:
-    """Make the entry of a head of which a record has the name; it cannot be built."""
+    """Make the entry of a head known only by the name in a record; it cannot be built."""
 
     def build(*_sizes: Any, **_more: Any) -> NoReturn:
         raise refused_name("head", name, REMEDY)

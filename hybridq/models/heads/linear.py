@@ -22,7 +22,7 @@ class LinearConfig(HeadConfig):
     @model_validator(mode="before")
     @classmethod
     def _drop_the_circuit(cls, values: Any) -> Any:
-        """Leave out the circuit that configs of earlier versions described for every head."""
+        """Drop the circuit that configs of earlier versions have for every head."""
         if not isinstance(values, Mapping):
             return values
         circuit = CircuitHeadConfig.model_fields.keys() - HeadConfig.model_fields.keys()
@@ -30,11 +30,11 @@ class LinearConfig(HeadConfig):
 
 
 class LinearHead(nn.Module):
-    """`Linear(in_features, num_classes)`.
+    """The linear head, `Linear(in_features, num_classes)`.
 
     Args:
-        in_features: Size of the features.
-        num_classes: Number of logits.
+        in_features: The number of features.
+        num_classes: The number of logits.
         generator: Source of the initial weights.
 
     Shape: features `(batch, in_features)` to logits `(batch, num_classes)`.
@@ -45,7 +45,7 @@ class LinearHead(nn.Module):
         self.classifier = make_linear(in_features, num_classes, generator)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features to logits."""
+        """Map features `(batch, in_features)` to logits `(batch, num_classes)`."""
         logits: Tensor = self.classifier(features)
         return logits
 
@@ -58,5 +58,13 @@ def build_linear(
     backend: Executable | None = None,
     generator: torch.Generator | None = None,
 ) -> LinearHead:
-    """The linear head; neither `config` nor `backend` matters."""
+    """Build the linear head; it ignores `config` and `backend`.
+
+    Args:
+        in_features: The number of features.
+        num_classes: The number of logits.
+        config: The config of the head.
+        backend: The backend of the circuit; heads without a circuit ignore it.
+        generator: Source of the initial weights; one seeded with 0 if None.
+    """
     return LinearHead(in_features, num_classes, seeded(generator))

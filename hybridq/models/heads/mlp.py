@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 class ControlBlock(nn.Module):
-    """`z = tanh(u + W2 tanh(W1 u + b1) + b2)` with `u = angles - pi/2`, as z within (-1, 1).
+    """The block `z = tanh(u + W2 tanh(W1 u + b1) + b2)` with `u = angles - pi/2`, in (-1, 1).
 
     The hidden width is the one, of at least 1, whose number of parameters,
     `width * (2 * num_qubits + 1) + num_qubits`, is nearest to that of the circuit.
 
     Args:
-        num_qubits: Number of angles and size of z.
-        num_circuit_weights: Trainable weights of the circuit it stands in for.
+        num_qubits: The number of angles and of values z.
+        num_circuit_weights: The number of trainable weights of the circuit it stands in for.
         generator: Source of the initial weights.
 
     Attributes:
-        num_circuit_weights: As given.
+        num_circuit_weights: The number of trainable weights of that circuit.
 
     Shape: `(batch, num_qubits)` to `(batch, num_qubits)`.
     """
@@ -43,13 +43,13 @@ class ControlBlock(nn.Module):
         self.out = make_linear(width, num_qubits, generator)
 
     def forward(self, angles: Tensor) -> Tensor:
-        """Angles in radians to values in (-1, 1)."""
+        """Map angles in radians to values in (-1, 1)."""
         centred = angles - math.pi / 2
         return torch.tanh(centred + self.out(torch.tanh(self.hidden(centred))))
 
 
 def control_block(config: CircuitHeadConfig) -> MakeBlock:
-    """What makes the control of the circuit that the config describes."""
+    """Return a function that makes the control of the circuit of the config."""
     num_circuit_weights = len(make_circuit(config).weight_params)
 
     def make(generator: torch.Generator) -> ControlBlock:
@@ -66,7 +66,15 @@ def build_mlp(
     backend: Executable | None = None,
     generator: torch.Generator | None = None,
 ) -> BottleneckHead:
-    """The control of `pqc`, with as nearly as possible as many parameters; no backend is used."""
+    """Build the control of `pqc`, with a matching number of parameters; it uses no backend.
+
+    Args:
+        in_features: The number of features.
+        num_classes: The number of logits.
+        config: The config of the head.
+        backend: The backend of the circuit; heads without a circuit ignore it.
+        generator: Source of the initial weights; one seeded with 0 if None.
+    """
     make_block = control_block(config)
     return BottleneckHead(
         in_features, num_classes, config.num_qubits, make_block, seeded(generator)

@@ -23,6 +23,14 @@ def build_mlp_residual(
     backend: Executable | None = None,
     generator: torch.Generator | None = None,
 ) -> ResidualHead:
-    """The control of `pqc_residual`, as nearly as possible of its size; no backend is used."""
+    """Build the control of `pqc_residual`, of matching size; it uses no backend.
+
+    Args:
+        in_features: The number of features.
+        num_classes: The number of logits.
+        config: The config of the head.
+        backend: The backend of the circuit; heads without a circuit ignore it.
+        generator: Source of the initial weights; one seeded with 0 if None.
+    """
     make_block = control_block(config)
     return ResidualHead(in_features, num_classes, config.num_qubits, make_block, seeded(generator))

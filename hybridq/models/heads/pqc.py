@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class BottleneckHead(BlockHead):
-    """`logits = Linear(block(angles))`: all that the logits know has passed through the block.
+    """The head `logits = Linear(block(angles))`, in which all features pass through the block.
 
     Args:
-        in_features: Size of the features.
-        num_classes: Number of logits.
-        num_qubits: Number of angles and of the block's outputs.
-        make_block: From a generator to a module of `(batch, num_qubits)` angles to
+        in_features: The number of features.
+        num_classes: The number of logits.
+        num_qubits: The number of angles and of the block's outputs.
+        make_block: A function from a generator to a module from `(batch, num_qubits)` angles to
             `(batch, num_qubits)` values in [-1, 1].
         generator: Source of the initial weights.
 
@@ -53,7 +53,14 @@ def build_pqc(
     backend: Executable | None = None,
     generator: torch.Generator | None = None,
 ) -> BottleneckHead:
-    """The bottleneck head around a circuit.
+    """Build the bottleneck head around a circuit.
+
+    Args:
+        in_features: The number of features.
+        num_classes: The number of logits.
+        config: The config of the head.
+        backend: The backend of the circuit; heads without a circuit ignore it.
+        generator: Source of the initial weights; one seeded with 0 if None.
 
     Raises:
         InvalidValueError: If there is no backend, or the config does not fit it.

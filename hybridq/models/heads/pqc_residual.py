@@ -1,4 +1,4 @@
-"""The residual head: the circuit adds to the features, beginning with nothing."""
+"""The residual head: the circuit's values are added to the features, with a weight from 0 on."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 class ResidualHead(BlockHead):
-    """`logits = Linear(h + alpha * W z)` with features h and z = block(angles(h)).
+    """The head `logits = Linear(h + alpha * W z)` with features h and z = block(angles(h)).
 
-    The residual form h' = h + alpha * W_r z of arXiv:2601.17862. alpha begins at 0, where the
-    logits are exactly those of the linear head of the same seed. There only the classifier and
-    alpha have a gradient that is not zero; the reducer, the block and W follow once alpha moved.
+    It has the residual form h' = h + alpha * W_r z of arXiv:2601.17862. alpha begins at 0, where
+    the logits are exactly those of the linear head of the same seed. There only the classifier and
+    alpha have a nonzero gradient; the reducer, the block and W follow once alpha has moved.
 
     Args:
-        in_features: Size of the features.
-        num_classes: Number of logits.
-        num_qubits: Number of angles and of the block's outputs.
-        make_block: From a generator to a module of `(batch, num_qubits)` angles to
+        in_features: The number of features.
+        num_classes: The number of logits.
+        num_qubits: The number of angles and of the block's outputs.
+        make_block: A function from a generator to a module from `(batch, num_qubits)` angles to
             `(batch, num_qubits)` values in [-1, 1].
         generator: Source of the initial weights.
 
@@ -47,7 +47,7 @@ class ResidualHead(BlockHead):
         self.alpha = nn.Parameter(torch.zeros(()))
 
     def circuit_parameters(self) -> list[nn.Parameter]:
-        """List what learns at the circuit's rate: the block's weights, and what weighs it."""
+        """List the parameters that learn at the circuit's rate: the block's, W and alpha."""
         return [*super().circuit_parameters(), self.alpha]
 
     def forward(self, features: Tensor) -> Tensor:
@@ -65,7 +65,14 @@ def build_pqc_residual(
     backend: Executable | None = None,
     generator: torch.Generator | None = None,
 ) -> ResidualHead:
-    """The residual head around a circuit.
+    """Build the residual head around a circuit.
+
+    Args:
+        in_features: The number of features.
+        num_classes: The number of logits.
+        config: The config of the head.
+        backend: The backend of the circuit; heads without a circuit ignore it.
+        generator: Source of the initial weights; one seeded with 0 if None.
 
     Raises:
         InvalidValueError: If there is no backend, or the config does not fit it.

@@ -24,5 +24,5 @@ def ssl_entry(name: str) -> SslEntry:
 
 
 def ssl_label(name: str) -> str:
-    """What a method is called; its name where it is not known here."""
+    """Return the label of a method, or its name if it is not known here."""
     return SSL[name].label if name in SSL else name

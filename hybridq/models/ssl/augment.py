@@ -1,8 +1,8 @@
-"""Two random views of an image, batched, for grey and for colour medical images.
+"""Make random views of images in batches, for grey and for colour medical images.
 
-The choice of augmentations follows SimCLR (Chen et al., arXiv:2002.05709, appendix A), with
-the colour part made mild: on medical images strong jitter destroys what carries the diagnosis,
-and images below 64 pixels lose their texture to blur.
+The choice of augmentations follows SimCLR (Chen et al., arXiv:2002.05709, appendix A) with milder
+colour jitter, since strong jitter destroys the features that carry the diagnosis in medical images.
+Images below 64 pixels are not blurred, since they would lose their texture.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from hybridq.config import AugmentConfig
 from hybridq.models.ssl.hue import shift_hue
 
 SMALLEST_BLURRED = 64
-"""Side in pixels, before any enlargement, below which images are not blurred."""
+"""The side in pixels, before any enlargement, below which images are not blurred."""
 
 OF_THE_BATCH = frozenset({"order", "forward_input_shape"})
-"""What Kornia draws once for a batch (the order of the jitters, its shape), not for each image."""
+"""The parameters that Kornia draws once for a batch (order of the jitters, shape)."""
 
 
 class Augment(nn.Module):
-    """Random crop, flips, rotation, brightness and contrast, for each image on its own.
+    """Random crop, flips, rotation, brightness and contrast, drawn for each image.
 
     Args:
-        config: strengths; all are probabilities, factors or degrees as named there.
-        image_size: height and width of the result, in pixels.
-        mean: of each channel, on a scale of 0 to 1, subtracted from the result.
-        std: of each channel, by which the result is divided.
-        colour: whether the images are colour; hue and saturation of grey ones stay untouched.
+        config: The strengths, which are probabilities, factors or degrees as named there.
+        image_size: Height and width of the result, in pixels.
+        mean: Mean of each channel, on a scale of 0 to 1, which is subtracted.
+        std: Standard deviation of each channel, by which the result is divided.
+        colour: Whether the images are colour; hue and saturation of grey ones stay untouched.
 
     Shape: uint8 `(batch, 1 or 3, height, width)` to float `(batch, 3, image_size, image_size)`,
     normalised. Random numbers come from torch's global generator, so a caller
@@ -107,10 +107,10 @@ class Augment(nn.Module):
 
 
 def _on_drawn(step: Any, images: Tensor) -> Tensor:
-    """What a step of Kornia makes of the images, worked out only for those it has drawn.
+    """Apply a step of Kornia only to the images that it has drawn.
 
-    The same, to the rounding of a blur, as `step(images)`, which changes all of them and then
-    takes back those that the step's probability has left out.
+    The result equals `step(images)` up to the rounding of a blur, but `step` would compute all
+    images and then discard those that were not drawn.
     """
     drawn = step.forward_parameters(images.shape)
     # On the CPU, rows choose from a tensor of any device.

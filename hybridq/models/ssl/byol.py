@@ -1,4 +1,4 @@
-"""BYOL: a network predicts what a slow copy of itself makes of another view of the image.
+"""BYOL: a network predicts the output of its slow copy for another view of the image.
 
 Grill et al., "Bootstrap Your Own Latent", arXiv:2006.07733. Heads and loss are lightly's.
 """
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class ByolConfig(SslConfig):
-    """What BYOL can be told."""
+    """The settings of BYOL."""
 
     hidden_dim: int = Field(512, ge=1, le=16_384)
     """Width of the hidden layers of projection and prediction head."""
     projection_dim: int = Field(128, ge=1, le=16_384)
     """Length of the vectors that are predicted."""
     momentum: float = Field(0.99, ge=0, le=1)
-    """Share of itself that the slow copy keeps in a step; it rises to 1 (section 3.1)."""
+    """Share of its weights that the slow copy keeps in a step; it rises to 1 (section 3.1)."""
 
 
 class Byol(Method):
@@ -59,7 +59,7 @@ class Byol(Method):
 
     @torch.no_grad()
     def after_step(self, step: int, total: int) -> None:
-        """Move the slow copy towards the network, ever less."""
+        """Move the slow copy towards the network, less with each step."""
         rising = (math.cos(math.pi * step / max(1, total)) + 1) / 2
         keep = 1 - (1 - self.momentum) * rising
         for slow, own in (

@@ -1,4 +1,4 @@
-"""What a self-supervised method has to say of itself to be chosen by name."""
+"""The entry of a self-supervised method that can be chosen by name."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Method(nn.Module, ABC):
-    """An encoder in training without labels: two views of images to a loss.
+    """The base of self-supervised methods: a module from two views of images to a loss.
 
     Args:
-        backbone: The encoder, whose weights are what is wanted.
+        backbone: The encoder that is trained.
     """
 
     def __init__(self, backbone: nn.Module) -> None:
@@ -30,15 +30,15 @@ class Method(nn.Module, ABC):
         """Compute the loss, a scalar, of two views `(batch, 3, height, width)` each."""
 
     def gather_views(self) -> None:
-        """Compare with the views of all processes from now on, where that is what is done."""
+        """Compare with the views of all processes from now on, if the method compares views."""
         return
 
     def after_step(self, step: int, total: int) -> None:
-        """Do what follows a step of the optimiser, such as moving a slow copy.
+        """Finish a step of the optimiser, for instance by moving a slow copy.
 
         Args:
             step: Number of the step, from 0.
-            total: Steps of the whole training.
+            total: The number of steps of the whole training.
         """
         return
 
@@ -48,11 +48,11 @@ class SslEntry:
     """A self-supervised method that can be chosen by name.
 
     Attributes:
-        config: What it can be told; a subclass of `SslConfig`.
-        build: From the encoder and the config to the method. Its weights are drawn from torch's
-            global generator, which the caller seeds.
-        label: What it is called in cards and reports.
-        loss: What its loss is called.
+        config: The class of its config, a subclass of `SslConfig`.
+        build: A function from the encoder and the config to the method. Its weights are drawn from
+            torch's global generator, which the caller seeds.
+        label: The name in cards and reports.
+        loss: The name of its loss.
     """
 
     config: type[SslConfig]

@@ -1,4 +1,4 @@
-"""A shift of hue without leaving RGB."""
+"""Shift the hue of images without leaving RGB."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor
 
 
 def shift_hue(images: Tensor, angles: Tensor) -> Tensor:
-    """Turn the hue; the largest and the smallest channel of a pixel keep their values.
+    """Shift the hue; the largest and the smallest channel of a pixel keep their values.
 
-    The conversion to hue, saturation and value and back (Smith, SIGGRAPH 1978) in one step: with
-    the hue h in sixths of a turn, a channel is the smallest plus the spread times `|h - 3| - 1`
-    for red, `2 - |h - 2|` for green and `2 - |h - 4|` for blue, each cut to [0, 1].
+    This is the conversion to hue, saturation and value and back (Smith, SIGGRAPH 1978) in one step:
+    with the hue h in sixths of a turn, a channel is the smallest plus the spread times
+    `|h - 3| - 1` for red, `2 - |h - 2|` for green and `2 - |h - 4|` for blue, each cut to [0, 1].
 
     Args:
-        images: float `(batch, 3, height, width)`.
-        angles: `(batch,)`, in radians.
+        images: Images as floats, `(batch, 3, height, width)`.
+        angles: Shift of each image in radians, `(batch,)`.
 
     Returns:
         Images of the same shape.

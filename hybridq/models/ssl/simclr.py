@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class SimclrConfig(SslConfig):
-    """What SimCLR can be told."""
+    """The settings of SimCLR."""
 
     temperature: Annotated[float, arg(prefix_name=False)] = Field(0.2, ge=0.001, le=100)
     """Temperature of the loss, NT-Xent (arXiv:2002.05709, equation 1)."""
@@ -35,13 +35,14 @@ class SimCLR(Method):
     """An encoder with a projection head and the NT-Xent loss.
 
     Args:
-        backbone: maps images to features `(batch, in_features)`.
-        in_features: length of its features.
-        hidden_dim: width of the projection head's hidden layer.
-        projection_dim: length of the projected vectors.
-        temperature: of NT-Xent, equation 1.
-        gather: compare with the views of all processes; needs an initialised process group.
-        batch_norm: whether the projection head normalises over the batch, as published.
+        backbone: The encoder, from images to features `(batch, in_features)`.
+        in_features: Length of its features.
+        hidden_dim: Width of the projection head's hidden layer.
+        projection_dim: Length of the projected vectors.
+        temperature: Temperature of NT-Xent, equation 1.
+        gather: Whether to compare with the views of all processes, which needs an initialised
+            process group.
+        batch_norm: Whether the projection head normalises over the batch, as published.
     """
 
     def __init__(
@@ -65,13 +66,13 @@ class SimCLR(Method):
         self.criterion: Any = NTXentLoss(temperature=temperature, gather_distributed=gather)
 
     def gather_views(self) -> None:
-        """From now on compare with the views of all processes."""
+        """Compare with the views of all processes from now on."""
         self.criterion.gather_distributed = True
 
     def forward(self, views: tuple[Tensor, Tensor]) -> Tensor:
-        """NT-Xent of two views `(batch, 3, height, width)` each; a scalar.
+        """Compute NT-Xent, a scalar, of two views `(batch, 3, height, width)` each.
 
-        Both views pass the network in one batch, so that batch norm sees both.
+        Both views pass through the network in one batch, so that batch norm sees both.
         """
         projected: Tensor = self.projection(self.backbone(torch.cat(views)))
         first, second = projected.chunk(2)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class VicregConfig(SslConfig):
-    """What VICReg can be told."""
+    """The settings of VICReg."""
 
     hidden_dim: int = Field(512, ge=1, le=16_384)
     """Width of the expander's hidden layers."""

@@ -1,4 +1,4 @@
-"""A noisy circuit as a list of channels, each a real Pauli transfer matrix.
+"""Turn a noisy circuit into a list of channels, each a real Pauli transfer matrix.
 
 A density matrix of n qubits is the vector of its 4**n Pauli expectation values, r_P = Tr(P rho),
 and a channel E the real matrix R_PQ = Tr(P E(Q)) / 2**n (Greenbaum, arXiv:1509.02921, section 2.1).
@@ -43,9 +43,9 @@ class Channel:
     """A channel on some qubits, which may depend on angles.
 
     Attributes:
-        qubits: Its qubits, the lowest digit of the matrices first.
-        matrices: What 1, cos and sin of each of m angles multiply, `(3**m, 4**k, 4**k)`; the first
-            angle counts slowest.
+        qubits: The qubits, the lowest digit of the matrices first.
+        matrices: The factors of 1, cos and sin of each of m angles, `(3**m, 4**k, 4**k)`; the
+            first angle varies slowest.
         angles: Indices of the angles.
     """
 
@@ -54,13 +54,13 @@ class Channel:
     angles: tuple[int, ...] = ()
 
     def then(self, after: Channel) -> Channel:
-        """This channel and then another one on the same qubits."""
+        """Compose this channel with a later one on the same qubits."""
         products = after.matrices[None] @ self.matrices[:, None]
         matrices = products.reshape(-1, *products.shape[2:])
         return Channel(self.qubits, matrices, self.angles + after.angles)
 
     def on(self, qubits: tuple[int, ...]) -> Channel:
-        """The same channel as one on these qubits, in this order; it does nothing to new ones."""
+        """Extend the channel to these qubits, in this order, as the identity on new ones."""
         new = [qubit for qubit in qubits if qubit not in self.qubits]
         order = [*self.qubits, *new]
         wide = np.kron(np.eye(4 ** len(new)), self.matrices)
@@ -75,7 +75,7 @@ class Channel:
 def circuit_channels(
     circuit: QuantumCircuit, params: Sequence[Parameter], model: NoiseModel
 ) -> list[Channel]:
-    """The channels of a circuit, each gate with the noise that follows it.
+    """List the channels of a circuit, each gate with the noise that follows it.
 
     Args:
         circuit: A circuit in the gates that carry the noise; each angle of a gate is a number or
@@ -102,7 +102,7 @@ def circuit_channels(
 
 
 def transfer_matrix(channel: SuperOp) -> FloatArray:
-    """The Pauli transfer matrix `(4**k, 4**k)` of a channel on k qubits."""
+    """Compute the Pauli transfer matrix `(4**k, 4**k)` of a channel on k qubits."""
     basis = _basis(int(channel.num_qubits))
     matrix = basis.conj().T @ np.asarray(channel.data) @ basis
     return np.ascontiguousarray(matrix.real)
@@ -110,7 +110,7 @@ def transfer_matrix(channel: SuperOp) -> FloatArray:
 
 @lru_cache(maxsize=8)
 def _basis(num_qubits: int) -> NDArray[np.complex128]:
-    """Columns are the Pauli strings, as vectors stacked by columns, of norm 1."""
+    """Make a matrix whose columns are the Pauli strings, vectorised by columns, of norm 1."""
     columns = []
     for word in product(_PAULIS, repeat=num_qubits):
         string = np.ones((1, 1), dtype=complex)
@@ -123,7 +123,7 @@ def _basis(num_qubits: int) -> NDArray[np.complex128]:
 def _parts(
     operation: Instruction, qubits: tuple[int, ...], column: dict[Parameter, int]
 ) -> Iterator[Channel]:
-    """An operation without its noise: one constant channel, or rotations of one angle each."""
+    """Yield an operation without noise: one constant channel, or rotations of one angle each."""
     values: list[Any] = list(getattr(operation, "params", ()))
     if not any(isinstance(value, ParameterExpression) and value.parameters for value in values):
         yield Channel(qubits, _constant(operation)[None])
@@ -163,7 +163,7 @@ def _constant(operation: Instruction) -> FloatArray:
 
 @lru_cache(maxsize=32)
 def _rotation(name: str) -> FloatArray:
-    """R_0, R_c and R_s of a rotation, from three of its values."""
+    """Compute R_0, R_c and R_s of a rotation from three of its values."""
     gate = get_standard_gate_name_mapping()[name].base_class
     zero, quarter, half = (_constant(gate(angle)) for angle in (0.0, np.pi / 2, np.pi))
     middle = (zero + half) / 2

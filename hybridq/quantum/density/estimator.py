@@ -1,4 +1,4 @@
-"""The noisy torch engine as a Qiskit estimator, for whoever works with primitives."""
+"""The noisy torch engine as a Qiskit estimator."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _MOST_KEPT = 16
 
 
 class NoisyEstimator(BaseEstimatorV2):  # type: ignore[misc]
-    """Expectation values of compiled circuits with noise, exact or with the noise of shots.
+    """An estimator of compiled circuits with noise, exact or with shot noise.
 
     Args:
-        machine_for: Chooses the machine of a circuit.
+        machine_for: A function from a circuit to its machine.
         shots: Shots for one circuit unless a PUB gives a precision; None is exact.
-        seeds: Of the draws.
+        seeds: Seeds of the draws.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class NoisyEstimator(BaseEstimatorV2):  # type: ignore[misc]
         return PubResult(DataBin(evs=evs, stds=errors, shape=evs.shape))
 
     def _function(self, circuit: QuantumCircuit, column: ObservablesArray) -> NoisyExpvals:
-        """The function of a circuit; the least recently used are forgotten."""
+        """Return the function of a circuit; the least recently used functions are dropped."""
         key = (fingerprint(circuit, (), None), repr(column.tolist()))
         # each step is atomic: jobs run in threads of their own
         function = self._made.pop(key, None)

@@ -1,4 +1,4 @@
-"""Expectation values on the torch engine with noise, differentiated by torch in reverse mode."""
+"""Compute noisy expectation values on the torch engine, differentiable in reverse mode."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class NoisyExpvals:
-    """Expectation values of a compiled circuit on a noisy machine, as a torch function.
+    """A torch function that computes the expectation values of a compiled, noisy circuit.
 
     Args:
         circuit: The compiled circuit, with a plain parameter for each gate angle.
-        column: What is measured, a column `(num_observables, 1)`.
-        machine: Where: its noise model, and how it reads other bases than Z.
+        column: The observables, a column `(num_observables, 1)`.
+        machine: The machine with its noise model and its changes of basis.
     """
 
     def __init__(self, circuit: QuantumCircuit, column: ObservablesArray, machine: Machine) -> None:
@@ -40,7 +40,7 @@ class NoisyExpvals:
         self._engines: dict[tuple[bool, ...], DensityEngine] = {}
 
     def values(self, angles: Tensor, varies: Sequence[bool]) -> Tensor:
-        """Exact values `(batch, num_observables)`, differentiable.
+        """Compute exact values `(batch, num_observables)`, differentiable.
 
         Args:
             angles: `(batch, num_angles)`, radians, double.
@@ -50,9 +50,9 @@ class NoisyExpvals:
 
     @torch.no_grad()
     def covariances(self, angles: Tensor, varies: Sequence[bool]) -> Tensor:
-        """Covariances of one shot, summed over the circuits, `(batch, observables, observables)`.
+        """Compute the covariances of one shot, `(batch, observables, observables)`.
 
-        Each group of terms has circuits of its own, so that groups are independent.
+        They are summed over the groups of terms, which have their own circuits and are independent.
 
         Args:
             angles: `(batch, num_angles)`, radians, double.
@@ -79,7 +79,7 @@ class NoisyExpvals:
 
 
 class NoisyRule(TorchRule):
-    """Values with the noise of a device, by the `DensityEngine`.
+    """The rule that computes values with the noise of a device by the `DensityEngine`.
 
     The circuit is compiled for the executable as it is for Aer, and its noise read from the same
     noise model. With shots, a draw with the exact covariance of so many shots is added to the
@@ -87,10 +87,10 @@ class NoisyRule(TorchRule):
 
     Args:
         split: The circuit and the map to its angles.
-        observables: What is measured.
+        observables: The observables.
         executable: A noisy simulator whose engine is `torch`.
         shots: Shots for one circuit, a count; None is exact.
-        seeds: Of the draws.
+        seeds: Seeds of the draws.
 
     Raises:
         InvalidValueError: If the compiled circuit is too wide for a density matrix.
@@ -126,13 +126,13 @@ class NoisyRule(TorchRule):
 
 
 def shot_noise(covariances: Tensor, shots: int, generator: torch.Generator) -> Tensor:
-    """Draw what the mean of many shots is off by.
+    """Draw the error of the mean of many shots.
 
-    The central limit theorem makes it Gaussian; with a few shots the true draws are discrete.
+    By the central limit theorem it is Gaussian; with a few shots true draws are discrete.
 
     Args:
-        covariances: Of one shot, `(batch, num_observables, num_observables)`.
-        shots: Their count.
+        covariances: Covariances of one shot, `(batch, num_observables, num_observables)`.
+        shots: The number of shots.
         generator: Source of the draws, on the CPU.
 
     Returns:

@@ -19,14 +19,14 @@ MOST_ANGLES = 2
 
 @dataclass(eq=False)
 class _Stretch:
-    """Channels in a row on the same qubits, ascending, before anything else touches them."""
+    """Consecutive channels on the same qubits, ascending, before anything else touches them."""
 
     qubits: tuple[int, ...]
     channels: list[Channel] = field(default_factory=list)
 
 
 def fuse(channels: Sequence[Channel], on_inputs: Sequence[bool]) -> list[Channel]:
-    """Fewer channels that do the same, on ascending qubits, in an order in which they can act.
+    """Fuse channels into fewer ones on ascending qubits, in a valid order.
 
     Args:
         channels: The channels of a circuit.
@@ -37,7 +37,7 @@ def fuse(channels: Sequence[Channel], on_inputs: Sequence[bool]) -> list[Channel
     stretches: list[_Stretch] = []
 
     def stretch_on(qubits: tuple[int, ...]) -> _Stretch:
-        """The newest stretch, if it is on exactly these qubits, or else a new one."""
+        """Return the newest stretch if it is on exactly these qubits, or a new one."""
         found = newest.get(qubits[0])
         if found is None or found.qubits != qubits or any(newest[q] is not found for q in qubits):
             found = _Stretch(qubits)
@@ -46,7 +46,7 @@ def fuse(channels: Sequence[Channel], on_inputs: Sequence[bool]) -> list[Channel
         return found
 
     def extend(stretch: list[Channel], channel: Channel) -> None:
-        """Multiply a channel to the last one, if the two may be one."""
+        """Multiply a channel to the last one, if the two may be fused."""
         if stretch:
             together = stretch[-1].angles + channel.angles
             if len(together) <= MOST_ANGLES and len({on_inputs[one] for one in together}) <= 1:
@@ -54,7 +54,7 @@ def fuse(channels: Sequence[Channel], on_inputs: Sequence[bool]) -> list[Channel
         stretch.append(channel)
 
     def take_waiting(stretch: _Stretch, qubits: Sequence[int]) -> None:
-        """The single-qubit channels, the first of all qubits before the second ones."""
+        """List the waiting single-qubit channels, first those that act first on their qubits."""
         for ones in zip_longest(*(waiting.pop(qubit, []) for qubit in qubits)):
             for one in ones:
                 if one is not None:

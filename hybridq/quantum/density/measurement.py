@@ -1,7 +1,7 @@
-"""What a noisy device measures for observables, as vectors of Pauli coefficients.
+"""Turn the measurement of observables on a noisy device into vectors of Pauli coefficients.
 
 Terms that commute qubit by qubit share a circuit, as on Aer: a basis change with its gate noise,
-then a reading of each qubit with its assignment matrix A[true, read]. What is read for Z is then
+then a reading of each qubit with its assignment matrix A[true, read]. The reading of Z is then
 a I + b Z, with a = (e_0 + e_1) / 2, b = (e_0 - e_1) / 2 and e_t = A[t, 0] - A[t, 1].
 """
 
@@ -31,9 +31,9 @@ class Group:
     """Terms that are read in one circuit.
 
     Attributes:
-        means: What it adds to the value of each observable, `(num_observables, 4**n)`.
-        products: For each pair of observables, as `pairs` lists them, the mean of the product of
-            what it adds to the two in one shot, `(num_pairs, 4**n)`.
+        means: The part that it adds to the value of each observable, `(num_observables, 4**n)`.
+        products: For each pair of observables, as `pairs` lists them, the mean product of the
+            parts that it adds to the two in one shot, `(num_pairs, 4**n)`.
     """
 
     means: Tensor
@@ -41,12 +41,12 @@ class Group:
 
 
 def pairs(num_observables: int) -> list[tuple[int, int]]:
-    """All pairs of observables, each once, those of an observable with itself included."""
+    """List all pairs of observables once, each observable with itself included."""
     return list(combinations_with_replacement(range(num_observables), 2))
 
 
 def measured_groups(observables: ObservablesArray, machine: Machine) -> list[Group]:
-    """The groups of terms in which observables are measured.
+    """Group the terms of observables by the circuits that measure them.
 
     Args:
         observables: A column of Pauli sums on the qubits of a prepared circuit.
@@ -71,7 +71,7 @@ def measured_groups(observables: ObservablesArray, machine: Machine) -> list[Gro
 
 
 class _Reading:
-    """From products of read bits to what they measure on the state before the basis change."""
+    """A map from products of read bits to the operators before the basis change."""
 
     def __init__(self, group: Sequence[str], machine: Machine) -> None:
         self.num_qubits = len(group[0])
@@ -80,7 +80,7 @@ class _Reading:
         self._changes = circuit_channels(measurement_basis(group, machine), (), model)
 
     def __call__(self, masks: Sequence[int]) -> FloatArray:
-        """For each set of qubits, as bits, the product of their signs as read, `(sets, 4**n)`."""
+        """Compute the product of the read signs of each set of qubits, `(sets, 4**n)`."""
         rows = np.stack([self._signs(mask) for mask in masks])
         for channel in reversed(self._changes):
             rows = _pulled(rows, channel, self.num_qubits)
@@ -101,7 +101,7 @@ class _Reading:
 
 
 def _pulled(rows: FloatArray, channel: Channel, num_qubits: int) -> FloatArray:
-    """Observables before a constant channel on one qubit."""
+    """Pull observables back through a constant channel on one qubit."""
     axis = num_qubits - channel.qubits[0]
     tensor = np.moveaxis(rows.reshape(-1, *(4,) * num_qubits), axis, -1)
     pulled: FloatArray = np.moveaxis(tensor @ channel.matrices[0], -1, axis)

@@ -1,4 +1,4 @@
-"""Pauli transfer matrices of many channels, made together for a batch of angles."""
+"""Compute the Pauli transfer matrices of many channels together for a batch of angles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TransferMatrices:
         channels: The channels.
 
     Attributes:
-        stored: Numbers that the matrices of one sample and their gradients take.
+        stored: Count of the numbers that the matrices of one sample and their gradients take.
     """
 
     def __init__(self, channels: Sequence[Channel]) -> None:
@@ -37,7 +37,7 @@ class TransferMatrices:
         self.stored = 2 * sum(16 ** len(channel.qubits) for channel in channels)
 
     def __call__(self, phi: Tensor) -> list[Tensor]:
-        """The matrices of each channel, `(1 or batch, 4**k, 4**k)`; 1 of a constant one.
+        """Compute the matrices of each channel, `(1 or batch, 4**k, 4**k)`; 1 if it is constant.
 
         Args:
             phi: `(batch, num_angles)`, radians, double.
@@ -49,7 +49,7 @@ class TransferMatrices:
 
 
 class _Stack:
-    """Channels on one number of qubits, each with an angle at least."""
+    """Channels on the same number of qubits, each with at least one angle."""
 
     def __init__(self, channels: Sequence[Channel]) -> None:
         most = max(len(channel.angles) for channel in channels)
@@ -65,7 +65,7 @@ class _Stack:
         self._most = most
 
     def __call__(self, phi: Tensor) -> tuple[Tensor, ...]:
-        """The matrices, `(batch, 4**k, 4**k)` each."""
+        """Compute the matrices, `(batch, 4**k, 4**k)` each."""
         angles = phi.T.index_select(0, self._angles.to(phi.device))
         waves = torch.stack([torch.ones_like(angles), angles.cos(), angles.sin()], dim=2)
         first, *others = waves.view(self._most, -1, *waves.shape[1:]).unbind()

@@ -1,9 +1,9 @@
-"""An exact, batched, differentiable simulator of noisy circuits in torch.
+"""Simulate noisy circuits exactly, batched and differentiable, in torch.
 
 States are vectors of Pauli expectation values (see `channels`), and the circuit is fused once into
-few steps (see `fusion`). The state goes forward to the last step that an input enters, the
-observables go backward to it from the end, once for the whole batch, and there the two meet.
-Everything is real, and gradients are torch's own, of any order. A batch whose intermediate states
+few steps (see `fusion`). The state is propagated forward to the last step that an input enters, and
+the observables backward to the same step, once for the whole batch. All numbers are real, and
+gradients are torch's own, of any order. A batch whose intermediate states
 would take more than the memory allowed is cut into chunks, which the backward pass computes again.
 """
 
@@ -27,14 +27,14 @@ ROWS = -1
 
 
 class DensityEngine:
-    """Exact expectation values of a noisy circuit as a torch function of its angles.
+    """A torch function from angles to the exact expectation values of a noisy circuit.
 
     Args:
         channels: The circuit, from `circuit_channels`.
-        num_qubits: Its qubits n, at most `MOST_QUBITS`.
+        num_qubits: The number n of qubits, at most `MOST_QUBITS`.
         on_inputs: For each angle whether it differs between the rows; the others are the same.
-        memory: Bytes that the intermediate states of one chunk may take; a single sample is
-            computed whatever it takes.
+        memory: Bytes that the intermediate states of one chunk may take; a single sample may
+            take more.
 
     Raises:
         InvalidValueError: On too many qubits.
@@ -64,12 +64,12 @@ class DensityEngine:
         self._chunk = max(1, memory // (8 * numbers))
 
     def __call__(self, phi: Tensor, observables: Tensor) -> Tensor:
-        """Expectation values of a batch of angles.
+        """Compute the expectation values of a batch of angles.
 
         Args:
             phi: Angles of the gates in radians, `(batch, num_angles)`, double; those that do not
                 differ between the rows are the same in all of them.
-            observables: Pauli coefficients of what is measured, `(num_observables, 4**n)`, double.
+            observables: Pauli coefficients of the observables, `(num_observables, 4**n)`, double.
 
         Returns:
             `(batch, num_observables)`, double.
@@ -92,11 +92,11 @@ class DensityEngine:
 
 @dataclass(frozen=True)
 class _PauliVectors:
-    """Rows of vectors of 4**n numbers, with an axis for each qubit, in whatever order they are.
+    """Rows of vectors of 4**n numbers, with an axis for each qubit in any order.
 
     Attributes:
-        tensor: An axis of size 4 for each qubit, and one for the rows.
-        axes: What each axis is: a qubit, or `ROWS`.
+        tensor: The numbers, with an axis of size 4 for each qubit and one for the rows.
+        axes: The meaning of each axis: a qubit, or `ROWS`.
     """
 
     tensor: Tensor
@@ -104,12 +104,12 @@ class _PauliVectors:
 
     @classmethod
     def of_rows(cls, rows: Tensor) -> _PauliVectors:
-        """From `(rows, 4**n)`."""
+        """Make them from a tensor `(rows, 4**n)`."""
         tensor = rows.view(len(rows), *(4,) * round(math.log(rows.shape[1], 4)))
         return cls(tensor, (ROWS, *reversed(range(tensor.dim() - 1))))
 
     def turned(self, matrices: Tensor, qubits: Sequence[int]) -> _PauliVectors:
-        """After matrices `(1 or rows, 4**k, 4**k)` on some qubits, the lowest digit first."""
+        """Apply matrices `(1 or rows, 4**k, 4**k)` to some qubits, the lowest digit first."""
         count, size = matrices.shape[:2]
         own = (ROWS,) if count > 1 else ()
         axes = (*own, *reversed(qubits))
@@ -121,7 +121,7 @@ class _PauliVectors:
         return _PauliVectors((matrices[0] @ moved.reshape(size, -1)).view(moved.shape), axes)
 
     def products(self, others: _PauliVectors) -> Tensor:
-        """Scalar products of all rows with those of others, `(rows, other rows)`."""
+        """Compute the scalar products of all rows with other rows, `(rows, other rows)`."""
         qubits = tuple(axis for axis in others.axes if axis != ROWS)
         ours = self._moved((ROWS, *qubits))
         theirs = others._moved((*qubits, ROWS))
@@ -146,7 +146,7 @@ def check_width(num_qubits: int) -> None:
 
 
 def ground_state(num_qubits: int) -> Tensor:
-    """Pauli expectation values of |0...0>, `(4**n,)`, double."""
+    """Return the Pauli expectation values of |0...0>, `(4**n,)`, double."""
     state = torch.ones(1, dtype=torch.float64)
     for _ in range(num_qubits):
         state = torch.kron(torch.tensor([1.0, 0.0, 0.0, 1.0], dtype=torch.float64), state)

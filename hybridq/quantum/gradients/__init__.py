@@ -1,1 +1,1 @@
-"""Differentiate expectation values that an executable gives."""
+"""Differentiate the expectation values of an executable."""

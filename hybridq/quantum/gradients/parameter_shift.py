@@ -1,4 +1,4 @@
-"""Expectation values on an executable, with the parameter-shift gradient in one job.
+"""Compute expectation values on an executable, and parameter-shift gradients in one job.
 
 For a gate exp(-i phi P / 2) with P*P = 1, df/dphi = (f(phi + pi/2) - f(phi - pi/2)) / 2 exactly
 (Mitarai et al., arXiv:1803.00745; Schuld et al., arXiv:1811.11184, eq. 14), also under noise that
@@ -30,16 +30,17 @@ FloatArray = NDArray[np.float64]
 
 @dataclass
 class Spsa:
-    """Derivatives from random directions, two points for each whatever the number of angles.
+    """An estimate of derivatives from random directions, with two points for each direction.
 
-    Simultaneous perturbation (Spall, IEEE Trans. Autom. Control 37, 332 (1992)): along a direction
-    of random signs d, df/dphi_k is estimated by d_k (f(phi + c d) - f(phi - c d)) / (2 c). Every
-    sample and every call draws its own; the mean is exact up to terms of order c^2.
+    It is the simultaneous perturbation method (Spall, IEEE Trans. Autom. Control 37, 332 (1992)).
+    Along a direction of random signs d, df/dphi_k is estimated by
+    d_k (f(phi + c d) - f(phi - c d)) / (2 c). Every sample and every call draws its own directions;
+    the mean is exact up to terms of order c^2.
 
     Attributes:
         generator: Source of the signs, on the CPU.
-        repeats: Directions for each sample.
-        step: c, in radians; a small one drowns in shot noise.
+        repeats: The number of directions for each sample.
+        step: The step c, in radians; with a small one shot noise dominates.
     """
 
     generator: torch.Generator
@@ -47,18 +48,18 @@ class Spsa:
     step: float = 0.3
 
     def signs(self, batch: int, count: int) -> Tensor:
-        """Random signs, `(batch, repeats, count)`."""
+        """Draw random signs, `(batch, repeats, count)`."""
         drawn = torch.randint(2, (batch, self.repeats, count), generator=self.generator)
         return 2.0 * drawn - 1.0
 
 
 class ShiftRule:
-    """Expectation values of a split circuit, and their derivatives by its plain angles.
+    """The rule that computes values of a split circuit, and derivatives by its plain angles.
 
     Args:
         split: The circuit and the map to its angles.
-        observables: What is measured.
-        executable: Where it runs; the circuit is prepared for it once, here.
+        observables: The observables.
+        executable: The backend; the circuit is prepared for it once, here.
         initial_layout: A physical qubit for each logical one; the transpiler's choice if None.
         spsa: How to estimate derivatives at random instead of shifting each angle.
 
@@ -91,11 +92,11 @@ class ShiftRule:
         self._on_weights = split.phases.on_weights & kept
 
     def gradient(self, estimator: Any) -> Any:
-        """Get the gradient of the stock class, on an estimator; None where there is none."""
+        """Get the gradient of the stock class on an estimator; None without an estimator."""
         return None if estimator is None else ParamShiftEstimatorGradient(estimator)
 
     def expvals(self, phi: Tensor) -> Tensor:
-        """Expectation values of a batch of angles, in one job; none for an empty batch.
+        """Compute the expectation values of a batch of angles in one job; no job if it is empty.
 
         Args:
             phi: Angles of the gates in radians, `(batch, num_phases)`, double.
@@ -109,12 +110,12 @@ class ShiftRule:
         return torch.from_numpy(np.array(values, dtype=np.float64))
 
     def parameter_values(self, phi: Tensor) -> FloatArray:
-        """Angles `(batch, num_phases)`, radians, as the prepared circuit takes them."""
+        """Convert angles `(batch, num_phases)`, radians, to those of the prepared circuit."""
         points: FloatArray = phi.detach().numpy()[:, self._columns]
         return np.ascontiguousarray(points)
 
     def shifted(self, for_inputs: bool, for_weights: bool) -> Tensor:
-        """Which angles must be shifted for the gradients that are wanted.
+        """Find the angles that must be shifted for the wanted gradients.
 
         Args:
             for_inputs: Whether the gradient by the inputs is wanted.
@@ -131,7 +132,7 @@ class ShiftRule:
         return wanted.nonzero().flatten()
 
     def jacobian(self, phi: Tensor, angles: Tensor) -> Tensor:
-        """Derivatives by some of the angles, in one job; none if there is nothing to shift.
+        """Compute derivatives by some of the angles in one job; no job without such angles.
 
         Args:
             phi: Angles of the gates in radians, `(batch, num_phases)`, double.
@@ -146,7 +147,7 @@ class ShiftRule:
         return self._derivatives(self._expvals_at(phi, [shifts, -shifts]), factors)
 
     def values_and_jacobian(self, phi: Tensor, angles: Tensor) -> tuple[Tensor, Tensor]:
-        """Expectation values and their derivatives by some of the angles, in one job.
+        """Compute expectation values and their derivatives by some of the angles in one job.
 
         Args:
             phi: Angles of the gates in radians, `(batch, num_phases)`, double.
@@ -162,7 +163,7 @@ class ShiftRule:
         return found[:, 0], self._derivatives(found[:, 1:], factors)
 
     def _shifts(self, phi: Tensor, angles: Tensor) -> tuple[Tensor, Tensor]:
-        """Where to evaluate on either side, and what the differences are multiplied with.
+        """Compute the shifts to either side, and the factors of the differences.
 
         Returns:
             Shifts in radians, `(1 or batch, points, num_phases)`, and factors
@@ -179,13 +180,13 @@ class ShiftRule:
         return shifts, torch.eye(count).to(phi)[None] / 2
 
     def _expvals_at(self, phi: Tensor, shifts: Sequence[Tensor]) -> Tensor:
-        """Values at shifted angles, `(batch, points, num_observables)`, in one job."""
+        """Compute values at shifted angles, `(batch, points, num_observables)`, in one job."""
         points = phi.detach()[:, None, :] + torch.cat(list(shifts), dim=1)
         return self.expvals(points.flatten(0, 1)).view(len(phi), -1, self.num_observables)
 
     @staticmethod
     def _derivatives(found: Tensor, factors: Tensor) -> Tensor:
-        """From values on either side `(batch, 2 * points, num_observables)` to derivatives."""
+        """Turn values on either side `(batch, 2 * points, num_observables)` into derivatives."""
         up, down = found.chunk(2, dim=1)
         return factors.mT @ (up - down)
 
@@ -197,17 +198,17 @@ class ShiftRule:
         wanted: tuple[bool, bool],
         jacobian: Tensor | None = None,
     ) -> tuple[Tensor | None, Tensor | None]:
-        """Gradient of `(grad * expvals).sum()` by inputs and weights, in one job at the most.
+        """Compute the gradient of `(grad * expvals).sum()` by inputs and weights, in one job.
 
         Args:
             inputs: `(batch, num_inputs)`, radians, double.
             weights: `(num_weights,)`, radians, double.
             grad: `(batch, num_observables)`.
             wanted: Whether the gradient by the inputs, and by the weights, is wanted.
-            jacobian: That of the angles to shift, if it is known: no job is needed then.
+            jacobian: The Jacobian by the shifted angles, if it is known; then no job is needed.
 
         Returns:
-            The two gradients, None where not wanted.
+            The two gradients; None for one that is not wanted.
         """
         if not any(wanted):
             return None, None
@@ -225,7 +226,7 @@ class ShiftRule:
         return _chain(phi, grad_phi, leaves)
 
     def jacobians(self, inputs: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Full Jacobians by inputs and weights, in one job.
+        """Compute the full Jacobians by inputs and weights in one job.
 
         Args:
             inputs: `(batch, num_inputs)`, radians, double.
@@ -249,13 +250,13 @@ class ShiftRule:
 
 
 def leaves_of_rows(inputs: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Inputs, and weights of their own for each of their rows, to derive by."""
+    """Make leaves to derive by: the inputs, and separate weights for each row."""
     rows = weights.detach().expand(len(inputs), -1).clone()
     return inputs.detach().requires_grad_(True), rows.requires_grad_(True)
 
 
 def _chain(phi: Tensor, grad_phi: Tensor, leaves: tuple[Tensor, Tensor]) -> tuple[Any, Any]:
-    """From the gradient by the angles to those by the leaves that want one, None for the others."""
+    """Turn the gradient by the angles into those by the leaves; None for unwanted ones."""
     wanted = [leaf for leaf in leaves if leaf.requires_grad]
     found = iter(torch.autograd.grad(phi, wanted, grad_phi, retain_graph=True))
     by_inputs, by_weights = (next(found) if leaf.requires_grad else None for leaf in leaves)
@@ -263,24 +264,24 @@ def _chain(phi: Tensor, grad_phi: Tensor, leaves: tuple[Tensor, Tensor]) -> tupl
 
 
 class ExpvalsFunction(torch.autograd.Function):
-    """Expectation values as a torch function: one job forward, one backward.
+    """The torch function of expectation values: one job forward, one backward.
 
-    Where jobs go through IBM's service, a forward whose gradient will be needed is one job with
-    the backward's points in it, and the backward none. Only gradients that are needed are
-    computed: nothing runs for inputs or weights without `requires_grad`. Differentiating twice
-    raises a RuntimeError.
+    Through IBM's service a forward whose gradient will be needed is one job that also has the
+    points of the backward, which then needs no job. Only needed gradients are computed: nothing
+    runs for inputs or weights without `requires_grad`. Differentiating twice raises a
+    RuntimeError.
     """
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weights: Tensor, network: Any) -> Tensor:
-        """Inputs `(batch, num_inputs)` and weights `(num_weights,)` to expectation values.
+        """Map inputs `(batch, num_inputs)` and weights `(num_weights,)` to expectation values.
 
         Args:
-            ctx: What is kept for the gradient.
+            ctx: The context that keeps values for the gradient.
             inputs: Radians, double.
             weights: Radians, double.
-            network: The `ExecutableQNN` whose `forward` computes the values and whose `rule`
-                the gradient.
+            network: The `ExecutableQNN`, whose `forward` computes the values and whose `rule`
+                computes the gradient.
 
         Returns:
             `(batch, num_observables)`, double.
@@ -298,7 +299,7 @@ class ExpvalsFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        """Gradients by inputs and weights, as far as they are needed."""
+        """Compute the needed gradients by inputs and weights."""
         inputs, weights, *known = ctx.saved_tensors
         rule: ShiftRule = ctx.rule
         wanted: tuple[bool, bool] = ctx.needs_input_grad[:2]
@@ -313,20 +314,20 @@ class ExpvalsFunction(torch.autograd.Function):
 
 
 class _NotTwice(torch.autograd.Function):
-    """Passes a gradient on, and raises when it is itself to be differentiated.
+    """A function that passes a gradient on, and raises if it is to be differentiated.
 
-    torch's `once_differentiable` does not do it: where the incoming gradient is a constant it
-    returns one as well, and second derivatives are silently taken to be zero.
+    torch's `once_differentiable` is not enough: if the incoming gradient is a constant, it returns
+    a constant too, and second derivatives would silently be zero.
     """
 
     @staticmethod
     def forward(ctx: Any, found: Tensor, *origins: Tensor) -> Tensor:
-        """The gradient itself; `origins` are what it depends on."""
+        """Return the gradient; `origins` are the tensors that it depends on."""
         return found.clone()
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> NoReturn:
-        """Refuse."""
+        """Raise a RuntimeError: second derivatives are not available."""
         raise RuntimeError(
             "Expected first derivatives of the quantum layer, got a second one: "
             "leave `create_graph` out, or keep the layer's gradient out of the loss."

@@ -1,4 +1,4 @@
-"""A batch cut into chunks, so that its intermediate states fit into memory."""
+"""Cut a batch into chunks, so that its intermediate states fit into memory."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import torch
 from torch import Tensor
 
 MEMORY = 512 * 2**20
-"""Bytes of intermediate states above which a batch is cut into chunks."""
+"""The bytes of intermediate states above which a batch is cut into chunks."""
 
 
 def in_chunks(function: Callable[[Tensor], Tensor], rows: Tensor, size: int) -> Tensor:
-    """A function of rows, chunk by chunk; the backward pass computes each chunk again.
+    """Apply a function chunk by chunk; the backward pass computes each chunk again.
 
-    The graph of a second derivative is not bounded in this way.
+    The memory of a second derivative is not limited in this way.
 
     Args:
-        function: Of `(batch, columns)`, row by row.
+        function: A function of `(batch, columns)` that treats each row by itself.
         rows: `(batch, columns)`.
-        size: Rows of a chunk.
+        size: The number of rows of a chunk.
 
     Returns:
-        What the function returns for all rows.
+        The result of the function for all rows.
     """
     if len(rows) <= size:
         return function(rows)

@@ -1,4 +1,4 @@
-"""The torch engine as Qiskit's own primitives, for an `EstimatorQNN` or any other user of them."""
+"""The torch engine as primitives of Qiskit, for an `EstimatorQNN` and others."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _MOST_KEPT = 16
 
 
 class TorchEstimator(BaseEstimatorV2):  # type: ignore[misc]
-    """Exact expectation values on the torch engine, as a Qiskit estimator.
+    """A Qiskit estimator that computes exact expectation values on the torch engine.
 
-    Circuits need no transpilation. Values are exact whatever `precision` is asked for: it is the
-    largest error allowed, and none is added.
+    Circuits need no transpilation. `precision` is the largest error allowed; values are exact and
+    no error is added.
 
     Args:
         dtype: Precision of the numbers, `torch.float64` or `torch.float32`.
@@ -74,9 +74,9 @@ class TorchEstimator(BaseEstimatorV2):  # type: ignore[misc]
 
 
 class ReverseEstimatorGradient(BaseEstimatorGradient):  # type: ignore[misc]
-    """Exact gradients of expectation values by reverse-mode differentiation on the torch engine.
+    """A Qiskit gradient that differentiates expectation values exactly in reverse mode.
 
-    All points of one circuit are one batch, and each of its observables one backward pass,
+    All points of one circuit are one batch, and each of its observables takes one backward pass,
     whatever the number of parameters.
 
     Args:
@@ -115,7 +115,7 @@ class ReverseEstimatorGradient(BaseEstimatorGradient):  # type: ignore[misc]
     def _gradients(
         self, circuit: QuantumCircuit, observables: Sequence[SparsePauliOp], points: FloatArray
     ) -> FloatArray:
-        """Gradients by all parameters, `(num_observables, batch, num_parameters)`."""
+        """Compute gradients by all parameters, `(num_observables, batch, num_parameters)`."""
         theta = torch.from_numpy(points).requires_grad_()
         with torch.enable_grad():
             values = self._functions.of(circuit, observables, None)(theta)
@@ -128,7 +128,7 @@ class ReverseEstimatorGradient(BaseEstimatorGradient):  # type: ignore[misc]
 
 
 class Functions:
-    """From circuits to torch functions, of which the least recently used are forgotten.
+    """A cache of the torch functions of circuits, which drops the least recently used.
 
     Args:
         dtype: Precision of the numbers.
@@ -144,14 +144,14 @@ class Functions:
         observables: Sequence[SparsePauliOp],
         points: FloatArray | None,
     ) -> _Function:
-        """The function of a circuit.
+        """Return the function of a circuit.
 
         Args:
             circuit: Any circuit, maybe with final measurements.
-            observables: What is measured.
-            points: Parameter values `(batch, num_parameters)` it will be called with; what only
-                depends on those that are the same in all rows is computed once. None: each may
-                differ, and have its own gradient.
+            observables: The observables.
+            points: Parameter values `(batch, num_parameters)` of the coming call; parts that depend
+                only on columns of equal values are computed once. None if all values may differ
+                and have their own gradients.
         """
         circuit = clean_circuit(circuit, MOST_STATEVECTOR_QUBITS)
         operators = coerce_observables(observables, circuit.num_qubits)
@@ -170,12 +170,12 @@ class Functions:
 
 
 class _Function:
-    """Expectation values as a function of all parameters of a circuit, in its own order.
+    """A function from all parameters of a circuit, in its own order, to expectation values.
 
     Args:
         circuit: The circuit.
-        observables: What is measured.
-        same: Which parameters are the same in all rows, `(num_parameters,)`.
+        observables: The observables.
+        same: Whether each parameter is the same in all rows, `(num_parameters,)`.
         dtype: Precision of the numbers.
     """
 
@@ -193,13 +193,13 @@ class _Function:
         self._engine = StatevectorEngine(split, observables, dtype=dtype)
 
     def __call__(self, theta: Tensor) -> Tensor:
-        """Parameters `(batch, num_parameters)` to values `(batch, num_observables)`, double."""
+        """Map parameters `(batch, num_parameters)` to values `(batch, num_observables)`, double."""
         weights = theta[:1, self._same].flatten()
         return self._engine(self._phases(theta[:, ~self._same], weights))
 
 
 def _distinct(observables: Sequence[SparsePauliOp]) -> tuple[list[SparsePauliOp], list[int]]:
-    """The different ones among observables, and which of them each is."""
+    """List the different observables, and for each observable its index among them."""
     found: dict[Any, int] = {}
     asked: list[SparsePauliOp] = []
     places = []
@@ -213,6 +213,6 @@ def _distinct(observables: Sequence[SparsePauliOp]) -> tuple[list[SparsePauliOp]
 
 
 def _operator(terms: Mapping[str, complex]) -> SparsePauliOp:
-    """An entry of an observables array, whose letters may also be projectors, as a Pauli sum."""
+    """Turn an entry of an observables array, which may hold projectors, into a Pauli sum."""
     observable = SparseObservable.from_list(list(terms.items()))
     return SparsePauliOp.from_sparse_observable(observable.as_paulis())

@@ -1,7 +1,7 @@
 """Sort the gates of a circuit into few blocks, each of which is one cheap operation on a state.
 
-Gates move to the earliest block that they can reach past gates on other qubits. What a block does
-to a state of `2**n` amplitudes:
+Gates move to the earliest block that they can reach past gates on other qubits. On a state of
+`2**n` amplitudes the blocks are:
 
 - `LocalBlock`: one product of single-qubit gates on each qubit, later joined by Kronecker products;
 - `DiagonalBlock`: exp(-i/2 sum_k phi_k Z_k), each Z_k a product of Z on some qubits;
@@ -44,7 +44,7 @@ class Rotation:
 
     Attributes:
         axis: `rx`, `ry` or `rz`; `p` is `rz` up to its global phase.
-        angle: Index of its angle.
+        angle: Index of the angle.
     """
 
     axis: str
@@ -60,7 +60,7 @@ class LocalBlock:
     """Products of single-qubit gates.
 
     Attributes:
-        runs: For each qubit its factors, the first to act first.
+        runs: The factors on each qubit, in the order in which they act.
     """
 
     runs: dict[int, list[Factor]] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class LocalBlock:
 
     @property
     def is_diagonal(self) -> bool:
-        """Whether it holds nothing but rotations about Z."""
+        """Whether it holds only rotations about Z."""
         return bool(self.runs) and all(
             isinstance(factor, Rotation) and factor.axis == "rz"
             for run in self.runs.values()
@@ -82,7 +82,7 @@ class LocalBlock:
 
 @dataclass
 class DiagonalBlock:
-    """exp(-i/2 sum_k phi_k Z_k).
+    """The diagonal operation exp(-i/2 sum_k phi_k Z_k).
 
     Attributes:
         terms: For each k the bits of the qubits of Z_k, and the index of phi_k.
@@ -99,12 +99,12 @@ class DiagonalBlock:
 
 @dataclass
 class MonomialBlock:
-    """`new[i] = factor[i] * old[source[i]]`.
+    """A permutation with factors, `new[i] = factor[i] * old[source[i]]`.
 
     Attributes:
-        qubits: Those it acts on.
-        source: `(2**n,)`.
-        factor: `(2**n,)`.
+        qubits: The qubits that it acts on.
+        source: Index of the old amplitude for each new one, `(2**n,)`.
+        factor: Factor of each amplitude, `(2**n,)`.
     """
 
     qubits: set[int]
@@ -114,10 +114,10 @@ class MonomialBlock:
 
 @dataclass
 class PauliBlock:
-    """exp(-i phi P / 2).
+    """The Pauli rotation exp(-i phi P / 2).
 
     Attributes:
-        qubits: Those it acts on.
+        qubits: The qubits that it acts on.
         x: Bits of the qubits where P is X or Y.
         z: Bits of the qubits where P is Z or Y.
         angle: Index of phi.
@@ -131,11 +131,11 @@ class PauliBlock:
 
 @dataclass
 class DenseBlock:
-    """A constant gate, by its matrix.
+    """A constant gate, given by its matrix.
 
     Attributes:
-        targets: Its qubits, the lowest bit of the matrix first.
-        matrix: `(2**k, 2**k)`.
+        targets: The qubits, the lowest bit of the matrix first.
+        matrix: The matrix, `(2**k, 2**k)`.
     """
 
     targets: tuple[int, ...]
@@ -176,10 +176,10 @@ def make_blocks(circuit: QuantumCircuit, params: Sequence[Parameter]) -> list[Bl
 def _elementary(
     circuit: QuantumCircuit, places: tuple[int, ...]
 ) -> Iterator[tuple[Any, tuple[int, ...]]]:
-    """The operations, and the qubits of the whole circuit they are on.
+    """Yield the operations of a circuit and their qubits in the whole circuit.
 
     An operation that is defined by a circuit and not by a matrix, or whose matrix would be large,
-    is taken apart: as Aer does with it, and without a matrix of `4**k` entries.
+    is decomposed, as Aer does, so that no matrix of `4**k` entries is made.
     """
     for item in circuit.data:
         operation = item.operation
@@ -216,7 +216,7 @@ def _is_real(block: Block) -> bool:
 
 
 def _matrix(operation: object) -> ComplexArray:
-    """The matrix of a constant gate, free of a common phase where that makes it real."""
+    """Compute the matrix of a constant gate, without a common phase if that makes it real."""
     try:
         matrix = np.array(Operator(operation).data, dtype=np.complex128)
     except QiskitError as error:
@@ -234,7 +234,7 @@ def _matrix(operation: object) -> ComplexArray:
 
 
 def _reach(blocks: list[Block], qubits: set[int], kind: type[Block]) -> Block | None:
-    """The earliest block of a kind that a new gate can join past gates on other qubits."""
+    """Find the earliest block of a kind that a new gate can join past gates on other qubits."""
     found = None
     for block in reversed(blocks):
         if isinstance(block, kind):
@@ -294,7 +294,7 @@ def _add_constant(
 def _monomial(
     matrix: ComplexArray, qubits: tuple[int, ...], num_qubits: int
 ) -> tuple[IntArray, ComplexArray]:
-    """Source and factor, on all amplitudes, of a gate with one entry in each row."""
+    """Compute source and factor, on all amplitudes, of a gate with one entry in each row."""
     index = np.arange(2**num_qubits)
     row = sum((index >> qubit & 1) << place for place, qubit in enumerate(qubits))
     column = (matrix != 0).argmax(axis=1)[row]
@@ -304,7 +304,7 @@ def _monomial(
 
 
 def _with_diagonals(blocks: list[Block]) -> list[Block]:
-    """Rotations about Z alone as diagonals, and neighbouring diagonals joined."""
+    """Turn rotations about Z into diagonals, and join neighbouring diagonals."""
     done: list[Block] = blocks[:1]
     for block in blocks[1:]:
         if isinstance(block, LocalBlock) and block.is_diagonal:

@@ -1,8 +1,8 @@
-"""All single-qubit gates of a circuit as matrices, made together for a batch of angles.
+"""Make the matrices of all single-qubit gates of a circuit together for a batch of angles.
 
 A rotation is `cos(phi/2) I + sin(phi/2) G`, with G = -iX, -iY or -iZ. Gates on one qubit that
 follow one another are multiplied, and the products on neighbouring qubits joined by Kronecker
-products into matrices of up to 16 x 16. What no input enters is made once, not for each sample.
+products into matrices of up to 16 x 16. Matrices without inputs are made once, not for each sample.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Group:
     """Neighbouring qubits whose gates are applied as one matrix.
 
     Attributes:
-        low: The lowest of them.
-        size: Number of qubits.
+        low: The lowest qubit.
+        size: The number of qubits.
         shared: Whether the matrix is the same for the whole batch.
-        index: Its place among the matrices of this size and kind; None for the identity.
+        index: Index among the matrices of this size and kind; None for the identity.
     """
 
     low: int
@@ -48,12 +48,12 @@ class LocalGates:
 
     Args:
         blocks: The local blocks; the first acts on the ground state.
-        num_qubits: Of the circuit.
-        shared_angles: For each angle, whether it is the same for the whole batch.
+        num_qubits: The number of qubits of the circuit.
+        shared_angles: Whether each angle is the same for the whole batch.
 
     Attributes:
-        groups: For each block but the first its groups, from qubit 0 upwards.
-        stored: How many numbers autograd keeps for a sample, about.
+        groups: The groups of each block but the first, from qubit 0 upwards.
+        stored: The approximate count of numbers that autograd keeps for a sample.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class LocalGates:
         return all(not isinstance(f, Rotation) or self._shared_angles[f.angle] for f in run)
 
     def _add_run(self, run: list[Factor]) -> tuple[bool, int]:
-        """Where the product of a run will be: which list, and its place there."""
+        """Add a run, and return the list and the index of its product."""
         shared = self._is_shared(run)
         self._runs[shared].append(run or [_IDENTITY])
         return shared, len(self._runs[shared]) - 1
@@ -125,11 +125,11 @@ class LocalGates:
         return groups
 
     def __call__(self, phi: Tensor, dtype: torch.dtype) -> Matrices:
-        """The matrices for a batch of angles.
+        """Compute the matrices for a batch of angles.
 
         Args:
             phi: Angles in radians, `(num_angles, batch)`, double.
-            dtype: Of the matrices; real only if all of them are.
+            dtype: Type of the matrices; it may be real only if all of them are.
         """
         constants = torch.tensor(self._constants, dtype=torch.complex128, device=phi.device)
         bank = {True: _as(constants.view(1, -1, 2, 2), dtype)}
@@ -155,7 +155,7 @@ class Matrices:
 
     Attributes:
         first: The first product on each qubit, `(1 or batch, 2, 2)`, the highest qubit first.
-        joined: By kind and size, `(1 or batch, groups, 2**size, 2**size)`.
+        joined: The joined matrices by kind and size, `(1 or batch, groups, 2**size, 2**size)`.
     """
 
     first: list[Tensor]
@@ -170,19 +170,19 @@ class Matrices:
         return state
 
     def of(self, group: Group) -> Tensor | None:
-        """The matrices of a group, `(1 or batch, 2**size, 2**size)`; None for the identity."""
+        """Return a group's matrices, `(1 or batch, 2**size, 2**size)`; None for the identity."""
         if group.index is None:
             return None
         return self.joined[group.shared, group.size][:, group.index]
 
 
 def _as(values: Tensor, dtype: torch.dtype) -> Tensor:
-    """Convert, from complex numbers that are real where the dtype is real."""
+    """Convert to a dtype; complex numbers must be real if it is real."""
     return (values if dtype.is_complex else values.real).to(dtype)
 
 
 def _rotate(phi: Tensor, rotations: Sequence[Rotation], dtype: torch.dtype) -> Tensor:
-    """Matrices of rotations, `(batch, rotations, 2, 2)`."""
+    """Compute the matrices of rotations, `(batch, rotations, 2, 2)`."""
     half = phi.T[:, [rotation.angle for rotation in rotations], None, None] / 2
     axes = [_GENERATORS[rotation.axis] for rotation in rotations]
     generators = torch.tensor(axes, device=phi.device, dtype=torch.complex128).view(-1, 2, 2)

@@ -1,4 +1,4 @@
-"""Products of small matrices with a few neighbouring qubits of many states."""
+"""Multiply a few neighbouring qubits of many states by small matrices."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _FEWEST_COLUMNS = 8  # below it, the states are turned to make one tall product
 
 
 def multiply_shared(matrix: Tensor, states: Tensor, low: int) -> Tensor:
-    """A matrix on the qubits from `low` upwards, the same for all samples.
+    """Apply one matrix to the qubits from `low` upwards of all samples.
 
     Args:
-        matrix: `(2**k, 2**k)`.
-        states: `(2**n, batch)`.
+        matrix: The matrix, `(2**k, 2**k)`.
+        states: The states, `(2**n, batch)`.
         low: The lowest qubit.
 
     Returns:
@@ -36,14 +36,14 @@ def multiply_shared(matrix: Tensor, states: Tensor, low: int) -> Tensor:
 
 
 def multiply_each(matrices: Tensor | None, rows: Tensor, size: int) -> Tensor:
-    """Matrices on the lowest qubits, one for each sample; those qubits then become the highest.
+    """Apply a matrix for each sample to the lowest qubits, which then become the highest.
 
-    After a sequence of products that covers all qubits, each is in its place again.
+    After products on all qubits, each qubit is in its place again.
 
     Args:
-        matrices: `(1 or batch, size, size)`; None for the identity.
-        rows: States as rows, `(batch, 2**n)`.
-        size: 2 to the number of qubits.
+        matrices: The matrices, `(1 or batch, size, size)`; None for the identity.
+        rows: The states as rows, `(batch, 2**n)`.
+        size: 2 to the power of the number of qubits.
 
     Returns:
         `(batch, 2**n)`.
@@ -55,11 +55,11 @@ def multiply_each(matrices: Tensor | None, rows: Tensor, size: int) -> Tensor:
 
 
 def multiply_runs(bank: Tensor, runs: Sequence[Sequence[int]]) -> Tensor:
-    """Products of the runs' matrices, the first to act on the right.
+    """Multiply the matrices of each run, the first to act on the right.
 
     Args:
-        bank: `(1 or batch, matrices, size, size)`; the first of them is the identity.
-        runs: For each run, which of the matrices.
+        bank: The matrices, `(1 or batch, matrices, size, size)`; the first is the identity.
+        runs: The indices of the matrices of each run.
 
     Returns:
         `(1 or batch, runs, size, size)`.
@@ -73,11 +73,11 @@ def multiply_runs(bank: Tensor, runs: Sequence[Sequence[int]]) -> Tensor:
 
 
 def join_runs(runs: Tensor, members: Sequence[Sequence[int]]) -> Tensor:
-    """Kronecker products of the members, the highest qubit first.
+    """Compute Kronecker products of runs, the highest qubit first.
 
     Args:
-        runs: `(1 or batch, runs, size, size)`.
-        members: For each product, which of the runs.
+        runs: The matrices of the runs, `(1 or batch, runs, size, size)`.
+        members: The indices of the runs of each product.
 
     Returns:
         `(1 or batch, products, size**k, size**k)`, with k members each.
@@ -91,7 +91,7 @@ def join_runs(runs: Tensor, members: Sequence[Sequence[int]]) -> Tensor:
 
 
 class _SharedProduct(torch.autograd.Function):
-    """`matrix @ views[i]` for all i: torch's own broadcasting would copy the states first."""
+    """The product `matrix @ views[i]` for all i, without the copy of torch's broadcasting."""
 
     generate_vmap_rule = True
 

@@ -1,4 +1,4 @@
-"""Blocks of a circuit as operations on a batch of states.
+"""Apply the blocks of a circuit to a batch of states.
 
 Amplitudes are the rows and samples the columns, `(2**n, 1 or batch)`, so that permutations and
 products with matrices that the batch shares move whole rows. One column stands for all samples as
@@ -26,10 +26,10 @@ from hybridq.quantum.statevector.signs import signs
 
 
 class Operation(Protocol):
-    """What a block does to states.
+    """The operation of a block on states.
 
     Attributes:
-        stored: How many states' worth of memory autograd keeps for it, about.
+        stored: The memory that autograd keeps for it, in states, approximately.
     """
 
     stored: int
@@ -39,7 +39,7 @@ class Operation(Protocol):
 
 
 class Local:
-    """Products of single-qubit gates, by their joint matrices."""
+    """Products of single-qubit gates, applied as their joint matrices."""
 
     def __init__(self, groups: Sequence[Group]) -> None:
         self._groups = groups
@@ -61,7 +61,7 @@ class Local:
 
 
 class Diagonal:
-    """exp(-i/2 sum_k phi_k Z_k), for each basis state one factor.
+    """The operation exp(-i/2 sum_k phi_k Z_k), which is one factor for each basis state.
 
     The sign of each Z_k is that of the upper qubits times that of the lower ones.
     """
@@ -114,7 +114,7 @@ class Monomial:
 
 
 class PauliRotation:
-    """exp(-i phi P / 2) = cos(phi/2) - i sin(phi/2) P for a Pauli string P."""
+    """The operation exp(-i phi P / 2) = cos(phi/2) - i sin(phi/2) P for a Pauli string P."""
 
     stored = 3
 
@@ -153,6 +153,6 @@ class Dense:
 
 
 def _like(values: Tensor, states: Tensor) -> Tensor:
-    """Constants in the states' dtype and on their device; real ones lose no imaginary part."""
+    """Convert constants to the states' dtype and device; real dtypes need real constants."""
     values = values if states.is_complex() or not values.is_complex() else values.real
     return values.to(states)

@@ -1,4 +1,4 @@
-"""Expectation values of Pauli sums for a batch of states, without a matrix of `2**n` columns.
+"""Compute expectation values of Pauli sums for a batch of states without large matrices.
 
 With the bits x where a Pauli string is X or Y, and z where it is Z or Y, and its number of Y being
 y, `<P> = sum_j conj(psi[j ^ x]) psi[j] i**y (-1)**parity(j & z)`. Strings of one x share the
@@ -22,13 +22,13 @@ _MOST_LOW = 10  # qubits of the second product
 
 
 class PauliSums:
-    """Expectation values of several observables.
+    """A function from states to the expectation values of several observables.
 
     Args:
         observables: Pauli sums with real coefficients, on `n` qubits each.
 
     Attributes:
-        stored: How many states' worth of memory autograd keeps for it, about.
+        stored: The memory that autograd keeps for it, in states, approximately.
 
     Raises:
         InvalidValueError: If a coefficient is not real.
@@ -53,7 +53,7 @@ class PauliSums:
         ]
 
     def __call__(self, states: Tensor) -> Tensor:
-        """Expectation values.
+        """Compute the expectation values.
 
         Args:
             states: Amplitudes `(2**n, batch)`, real or complex.
@@ -69,7 +69,7 @@ class PauliSums:
         return total.T
 
     def _value(self, part: _Part, states: Tensor) -> Tensor:
-        """What the strings of one x add, `(num_observables, batch)`."""
+        """Compute the sum over the strings of one x, `(num_observables, batch)`."""
         partner = states
         if part.x:
             index = torch.arange(len(states), device=states.device) ^ part.x
@@ -91,14 +91,14 @@ class _Part:
     Args:
         x: Bits of X and Y.
         odd: Whether the number of Y is odd.
-        rows: For each z its coefficients, `(num_observables,)`.
-        num_qubits: Of the observables.
-        num_low: Number of qubits of the second product.
+        rows: The coefficients of each z, `(num_observables,)`.
+        num_qubits: The number of qubits of the observables.
+        num_low: The number of qubits of the second product.
 
     Attributes:
         high: Signs over the upper qubits, `(patterns, 2**(n - num_low))`.
         low: Signs over the lower qubits, `(patterns, 2**num_low)`.
-        picked: Which pairs of patterns are strings, `(num_strings,)`.
+        picked: Indices of the pairs of patterns that are strings, `(num_strings,)`.
         values: Coefficients, `(num_observables, num_strings)`.
     """
 
@@ -119,7 +119,7 @@ class _Part:
 
 
 def _strings(observable: SparsePauliOp) -> list[tuple[int, int, float]]:
-    """Bits of x, bits of z and coefficient of each Pauli string."""
+    """Yield bits of x, bits of z and coefficient of each Pauli string."""
     paulis = observable.paulis
     coefficients = observable.coeffs * (-1j) ** paulis.phase.astype(int)
     if abs(coefficients.imag).max(initial=0.0) > 1e-12:

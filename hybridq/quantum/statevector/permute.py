@@ -1,4 +1,4 @@
-"""A permutation of amplitudes whose gradient is a permutation too."""
+"""Permute amplitudes so that the gradient is a permutation too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def permute(states: Tensor, source: Tensor, inverse: Tensor) -> Tensor:
-    """`new[i] = states[source[i]]`, any number of times differentiable.
+    """Compute `new[i] = states[source[i]]`, differentiable any number of times.
 
     torch's own indexing would add up its gradient entry by entry, which takes longer.
 

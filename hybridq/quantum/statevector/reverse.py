@@ -1,4 +1,4 @@
-"""Expectation values on the torch engine, differentiated by torch itself in reverse mode."""
+"""Compute expectation values on the torch engine, differentiable in reverse mode."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class TorchRule(abc.ABC):
-    """Values of a split circuit as a torch function, on the device of its inputs.
+    """The rule that computes values of a split circuit in torch, on the device of its inputs.
 
-    The counterpart of `ShiftRule` for executables whose engine is `torch`. A backward pass is one
-    vector-Jacobian product, whatever the number of angles and observables, and can itself be
+    It is the counterpart of `ShiftRule` for executables whose engine is `torch`. A backward pass is
+    one vector-Jacobian product, whatever the number of angles and observables, and can itself be
     differentiated.
 
     Args:
@@ -40,7 +40,7 @@ class TorchRule(abc.ABC):
 
     @abc.abstractmethod
     def _values(self, phi: Tensor, *, same_weights: bool) -> Tensor:
-        """Values `(batch, num_observables)` of angles `(batch, num_phases)`, differentiable.
+        """Compute values `(batch, num_observables)` of angles `(batch, num_phases)`.
 
         With `same_weights`, angles that no input enters are the same in all rows.
         """
@@ -50,7 +50,7 @@ class TorchRule(abc.ABC):
         return ParamShiftEstimatorGradient(estimator)
 
     def values(self, inputs: Tensor, weights: Tensor) -> Tensor:
-        """Expectation values, differentiable any number of times.
+        """Compute expectation values, differentiable any number of times.
 
         Args:
             inputs: `(batch, num_inputs)`, radians, double.
@@ -63,7 +63,7 @@ class TorchRule(abc.ABC):
         return self._values(self.split.phases(inputs, weights), same_weights=True)
 
     def expvals(self, phi: Tensor) -> Tensor:
-        """Expectation values of a batch of angles, without a gradient.
+        """Compute the expectation values of a batch of angles without a gradient.
 
         Args:
             phi: Angles of the gates in radians, `(batch, num_phases)`, double; those that no
@@ -77,7 +77,7 @@ class TorchRule(abc.ABC):
             return self._values(phi, same_weights=True)
 
     def jacobians(self, inputs: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Full Jacobians by inputs and weights.
+        """Compute the full Jacobians by inputs and weights.
 
         Args:
             inputs: `(batch, num_inputs)`, radians, double.
@@ -99,12 +99,12 @@ class TorchRule(abc.ABC):
 
 
 class ReverseRule(TorchRule):
-    """Exact values without noise, by the `StatevectorEngine`.
+    """The rule that computes exact values without noise by the `StatevectorEngine`.
 
     Args:
         split: The circuit and the map to its angles.
-        observables: What is measured.
-        executable: Whose engine this is.
+        observables: The observables.
+        executable: The executable of the engine.
         dtype: Precision of the numbers, `torch.float64` or `torch.float32`.
     """
 
@@ -123,13 +123,13 @@ class ReverseRule(TorchRule):
 
     @cached_property
     def _engine_of_rows(self) -> StatevectorEngine:
-        """The engine for weights that differ between the samples."""
+        """Make the engine for weights that differ between the samples."""
         return StatevectorEngine(
             self.split, self._observables, same_weights=False, dtype=self._dtype
         )
 
     def gradient(self, estimator: Any) -> Any:
-        """Get the gradient of the stock class: in reverse mode, too."""
+        """Get the gradient of the stock class, also in reverse mode."""
         return ReverseEstimatorGradient(dtype=self._dtype)
 
     def _values(self, phi: Tensor, *, same_weights: bool) -> Tensor:
@@ -137,5 +137,5 @@ class ReverseRule(TorchRule):
 
 
 def torch_dtype(name: str) -> torch.dtype:
-    """The precision that a spec's `dtype` names."""
+    """Return the torch dtype that a spec's `dtype` names."""
     return torch.float32 if name == "float32" else torch.float64

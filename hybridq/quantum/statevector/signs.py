@@ -1,4 +1,4 @@
-"""Signs of Pauli strings on basis states."""
+"""Compute the signs of Pauli strings on basis states."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 def signs(num_qubits: int, masks: Sequence[int]) -> Tensor:
-    """`(-1)**parity(j & mask)` for each mask and basis state j.
+    """Compute `(-1)**parity(j & mask)` for each mask and basis state j.
 
     Args:
-        num_qubits: Of the basis states.
+        num_qubits: The number of qubits of the basis states.
         masks: Bits of the qubits that count.
 
     Returns:

@@ -1,4 +1,4 @@
-"""An exact, batched, differentiable simulator of parametrised circuits in torch.
+"""Simulate parametrised circuits exactly, batched and differentiable, in torch.
 
 A circuit is sorted into blocks once (`blocks`); for each batch the matrices of all single-qubit
 gates are made together (`local_gates`), the first of them make a product state, and each further
@@ -41,20 +41,20 @@ from hybridq.quantum.statevector.pauli_sums import PauliSums
 
 
 class StatevectorEngine:
-    """Exact expectation values of a circuit as a torch function of its angles.
+    """A torch function from angles to the exact expectation values of a circuit.
 
     Args:
         split: The circuit, and which of its angles depend on inputs.
-        observables: What is measured: Pauli sums with real coefficients.
-        same_weights: Whether angles that no input enters are the same in all rows; then what
-            they alone determine is computed once.
+        observables: Pauli sums with real coefficients.
+        same_weights: Whether angles that no input enters are the same in all rows; then the
+            parts that depend on them alone are computed once.
         dtype: Precision, `torch.float64` or `torch.float32`.
-        memory: Bytes that the intermediate states of one chunk may take; a single sample is
-            computed whatever it takes.
+        memory: Bytes that the intermediate states of one chunk may take; a single sample may
+            take more.
 
     Raises:
-        InvalidValueError: If an instruction is not unitary, a coefficient not real, or the dtype
-            another; if there is no observable, or one of another number of qubits.
+        InvalidValueError: If an instruction is not unitary, a coefficient is not real, the dtype
+            is another, or the observables are missing or have another number of qubits.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class StatevectorEngine:
         self._chunk = max(1, memory // (numbers * self._dtype.itemsize))
 
     def __call__(self, phi: Tensor) -> Tensor:
-        """Expectation values of a batch of angles.
+        """Compute the expectation values of a batch of angles.
 
         Args:
             phi: Angles of the gates in radians, `(batch, num_phases)`, double; with
@@ -114,7 +114,7 @@ class StatevectorEngine:
         return in_chunks(self._expvals, phi, self._chunk)
 
     def states(self, phi: Tensor) -> Tensor:
-        """Amplitudes `(2**n, 1 or batch)`, up to a global phase; qubit 0 is the lowest bit.
+        """Compute amplitudes `(2**n, 1 or batch)`, up to a global phase; qubit 0 is the lowest bit.
 
         There is one column if no input enters the circuit.
         """
