@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.evaluation.metrics.scores import (
-    CALIBRATION_BINS,
-    binary_auc,
-    confidence_bins,
-    predict_labels,
-)
-from hybridq.utils.files import atomic_path
+from hybridq.evaluation.metrics import curves
+from hybridq.evaluation.metrics.scores import CALIBRATION_BINS, binary_auc, predict_labels
+from hybridq.plotting import Line, confusion, legend_below, reliability, roc, save_png
 from hybridq.utils.finite import check_finite
 
 if TYPE_CHECKING:
@@ -22,8 +19,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-BLUE = "#2a6f97"
 
 
 def save_figures(
@@ -48,33 +43,29 @@ def save_figures(
         NotFiniteError: if a probability is NaN or infinite; nothing is written then.
     """
     check_finite("probabilities", probs)
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    def save(figure: Figure, name: str) -> None:
-        FigureCanvasAgg(figure)
-        with atomic_path(folder / name) as temporary:
-            figure.savefig(temporary, format="png", dpi=150, bbox_inches="tight")
+    def draw_roc(figure: Figure) -> None:
+        roc(figure.subplots(), list(_roc_lines(labels, probs, class_names, positive)))
+        legend_below(figure)
 
-    save(_roc(Figure(figsize=(4.5, 4.5)), labels, probs, class_names, positive), "roc.png")
-    save(_reliability(Figure(figsize=(4.5, 4.5)), labels, probs), "reliability.png")
-    if labels.ndim == 1:
+    def draw_confusion(figure: Figure) -> None:
         predicted = predict_labels(probs, multilabel=False, positive=positive, threshold=threshold)
-        size = 2.5 + 0.5 * len(class_names)
-        figure = Figure(figsize=(size, size))
-        save(_confusion(figure, labels, predicted, class_names), "confusion.png")
+        matrix = np.zeros((len(class_names),) * 2)
+        np.add.at(matrix, (labels, predicted), 1)
+        confusion(figure.subplots(), matrix, class_names)
+
+    save_png(folder / "roc.png", draw_roc, height=3.9 + 0.2 * len(class_names))
+    save_png(folder / "reliability.png", lambda figure: _draw_reliability(figure, labels, probs))
+    if labels.ndim == 1:
+        side = max(3.2, 0.42 * len(class_names) + 1.4)
+        save_png(folder / "confusion.png", draw_confusion, width=side, height=side)
 
 
-def _roc(
-    figure: Figure,
-    labels: Ints,
-    probs: Floats,
-    class_names: tuple[str, ...],
-    positive: int | None,
-) -> Figure:
-    axes = figure.subplots()
-    shown = range(len(class_names)) if positive is None else [positive]
-    for k in shown:
+def _roc_lines(
+    labels: Ints, probs: Floats, class_names: tuple[str, ...], positive: int | None
+) -> Iterator[Line]:
+    """A curve through every threshold for each decision that has images of both kinds."""
+    for k in range(len(class_names)) if positive is None else [positive]:
         actual = labels[:, k] == 1 if labels.ndim == 2 else labels == k
         if not actual.any() or actual.all():
             continue
@@ -83,75 +74,17 @@ def _roc(
         hits = np.cumsum(actual[order])[ends] / actual.sum()
         false = np.cumsum(~actual[order])[ends] / (~actual).sum()
         name = f"{class_names[k]} (AUC {binary_auc(actual, probs[:, k]):.3f})"
-        axes.plot(np.append(0, false), np.append(0, hits), label=name)
-    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
-    axes.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(0, 1), ylim=(0, 1.01))
-    axes.set_aspect("equal")
-    if axes.get_legend_handles_labels()[0]:  # none where a class is missing
-        axes.legend(loc="lower right", fontsize=8)
-    axes.set_title("ROC")
-    return figure
+        yield Line(name, np.append(0, false), np.append(0, hits))
 
 
-def _reliability(figure: Figure, labels: Ints, probs: Floats) -> Figure:
+def _draw_reliability(figure: Figure, labels: Ints, probs: Floats) -> None:
+    """Whether the likeliest class is right as often as it is said to be."""
     if labels.ndim == 2:
         confidence = np.maximum(probs, 1 - probs).ravel()
         right = ((probs >= 0.5) == (labels == 1)).ravel()
     else:
         confidence, right = probs.max(axis=1), probs.argmax(axis=1) == labels
-    edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
-    bins = confidence_bins(confidence, CALIBRATION_BINS)
-    count = np.bincount(bins, minlength=CALIBRATION_BINS)
-    kept = count > 0
-    hit = np.bincount(bins, weights=right, minlength=CALIBRATION_BINS)[kept] / count[kept]
-    axes = figure.subplots()
-    axes.bar(
-        edges[:-1][kept],
-        hit,
-        width=1 / CALIBRATION_BINS,
-        align="edge",
-        color=BLUE,
-        edgecolor="white",
-        label="share of right predictions",
-    )
-    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
-    axes.plot(
-        edges[:-1][kept] + 0.5 / CALIBRATION_BINS,
-        count[kept] / count.sum(),
-        "o",
-        color="#e07a5f",
-        markersize=4,
-        label="share of the images",
-    )
-    axes.set(xlabel="confidence", ylabel="share", xlim=(0, 1), ylim=(0, 1.01))
-    axes.set_aspect("equal")
-    axes.legend(loc="upper left", fontsize=8)
-    axes.set_title("Reliability")
-    return figure
-
-
-def _confusion(
-    figure: Figure, labels: Ints, predicted: Ints, class_names: tuple[str, ...]
-) -> Figure:
-    count = len(class_names)
-    matrix = np.zeros((count, count), dtype=np.int64)
-    np.add.at(matrix, (labels, predicted), 1)
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for row in range(count):
-        for column in range(count):
-            axes.text(
-                column,
-                row,
-                str(matrix[row, column]),
-                ha="center",
-                va="center",
-                color="white" if shares[row, column] > 0.5 else "black",
-                fontsize=8,
-            )
-    axes.set_xticks(range(count), class_names, rotation=45, ha="right", fontsize=8)
-    axes.set_yticks(range(count), class_names, fontsize=8)
-    axes.set(xlabel="predicted", ylabel="actual")
-    axes.set_title("Confusion")
-    return figure
+    found = curves.reliability(right, confidence[None], num_bins=CALIBRATION_BINS)
+    line = Line("right predictions", found.predicted, found.observed, found.low, found.high)
+    words = {"xlabel": "confidence in the likeliest class", "ylabel": "share of right predictions"}
+    reliability(figure, [line], [found.images], bins=CALIBRATION_BINS, **words)

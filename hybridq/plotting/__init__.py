@@ -1,6 +1,38 @@
 """One plotting kit: PNG files and inline SVG of a page from the same drawings, in one style."""
 
 from hybridq.plotting.canvas import inline_svg, save_png
-from hybridq.plotting.forest import Estimate, forest
+from hybridq.plotting.grids import confusion, gallery, heat_map, scatter
+from hybridq.plotting.intervals import Estimate, forest
+from hybridq.plotting.series import (
+    Line,
+    band,
+    legend_below,
+    lines,
+    net_benefit,
+    panels,
+    precision_recall,
+    reference,
+    reliability,
+    roc,
+)
 
-__all__ = ["Estimate", "forest", "inline_svg", "save_png"]
+__all__ = [
+    "Estimate",
+    "Line",
+    "band",
+    "confusion",
+    "forest",
+    "gallery",
+    "heat_map",
+    "inline_svg",
+    "legend_below",
+    "lines",
+    "net_benefit",
+    "panels",
+    "precision_recall",
+    "reference",
+    "reliability",
+    "roc",
+    "save_png",
+    "scatter",
+]

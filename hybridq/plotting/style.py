@@ -11,34 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-LIGHT = {
-    "paper": "#ffffff",
-    "ink": "#1b1f24",
-    "quiet": "#656f7a",
-    "c1": "#0b69b0",
-    "c2": "#e8590c",
-    "c3": "#3d9f6f",
-    "c4": "#8f1f6b",
-    "c5": "#755700",
-    "c6": "#8073ea",
-}
-"""The paper, text, lines beside the matter, and six series: by the names of their CSS variables."""
-DARK = {
-    "paper": "#14171a",
-    "ink": "#e6e9ec",
-    "quiet": "#a3adb7",
-    "c1": "#5db3f0",
-    "c2": "#ed7e3d",
-    "c3": "#91dda5",
-    "c4": "#bb6c9e",
-    "c5": "#e0bd39",
-    "c6": "#8980f8",
-}
-"""The same on dark paper; drawings that stand in a page take it over by themselves."""
-
+NAMES = ("paper", "ink", "quiet", "c1", "c2", "c3", "c4", "c5", "c6")
+"""Paper, text, lines beside the matter, and six series: the names of a page's CSS variables."""
+_LIGHT = "#ffffff #1b1f24 #656f7a #0b69b0 #e8590c #3d9f6f #8f1f6b #755700 #8073ea"
+_DARK = "#14171a #e6e9ec #a3adb7 #5db3f0 #ed7e3d #91dda5 #bb6c9e #e0bd39 #8980f8"
+LIGHT, DARK = (dict(zip(NAMES, theme.split(), strict=True)) for theme in (_LIGHT, _DARK))
 PAPER, INK, QUIET, *SERIES = LIGHT.values()
-MARKERS = ("o", "s", "^", "D", "v", "P")
-LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+# As many as there are no colours, so that further series are pairs of their own.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 VERDICTS = {
     "better": (SERIES[2], ">"),
     "worse": (SERIES[1], "<"),

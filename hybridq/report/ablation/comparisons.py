@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hybridq.plotting import Estimate, forest, inline_svg
 from hybridq.report.ablation.files import Ablation, Row, measure
 from hybridq.report.ablation.measures import FIGURES, number
 from hybridq.report.ablation.verdicts import (
@@ -19,11 +20,12 @@ from hybridq.report.ablation.verdicts import (
     topics,
 )
 from hybridq.report.page.elements import Cell, Figure, Fold, Heading, Part, Section, Table, Verdict
-from hybridq.report.page.plots import plot_intervals
-from hybridq.report.page.svg import draw
 from hybridq.report.sources.naming import study_model_name
 from hybridq.report.sources.sources import Source
 from hybridq.utils.text import percent
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MplFigure
 
 
 def comparisons(ablations: Sequence[Ablation]) -> Section:
@@ -51,8 +53,10 @@ def _verdict(source: Source, item: Row) -> Verdict:
 
 def _differences(ablation: Ablation, fraction: float) -> Figure:
     items = [item for item in ablation.comparisons if item["labels"] == fraction]
-    names = [pair(item, "less") for item in items]
-    points = np.array([[number(item[key]) for key in POINTS] for item in items])
+    rows = []
+    for item in items:
+        value, low, high = (number(item[key]) for key in POINTS)
+        rows.append(Estimate(pair(item, "less"), value, low, high, item["verdict"]))
     where = percent(fraction)
     name = f"differences-{ablation.source.key.lower()}-{fraction:g}".replace(".", "-")
     title = f"Differences in AUC, {where} of the labels"
@@ -62,23 +66,13 @@ def _differences(ablation: Ablation, fraction: float) -> Figure:
     ]
     description = f"{title}, {ablation.title}. " + " ".join(said)
     margin = float(ablation.source.result["margin"])
-    svg = draw(
-        name,
-        title,
-        description,
-        partial(
-            plot_intervals,
-            names=names,
-            values=points[:, 0],
-            low=points[:, 1],
-            high=points[:, 2],
-            xlabel="difference in AUC",
-            margin=margin,
-            xlim=_axis(ablation, margin),
-        ),
-        width=5.2,
-        height=1.1 + 0.42 * len(items),
-    )
+
+    def plot(figure: MplFigure) -> None:
+        xlim = _axis(ablation, margin)
+        forest(figure.subplots(), rows, xlabel="difference in AUC", margin=margin, xlim=xlim)
+
+    height = 1.1 + 0.42 * len(items)
+    svg = inline_svg(name, title, description, plot, width=5.2, height=height)
     caption = (
         f"{ablation.title}. 95% intervals over training seeds and test images together, each of "
         f"its comparison alone, without Holm's correction; the band is the margin of {margin:g}. "

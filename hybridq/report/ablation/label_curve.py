@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hybridq.plotting import Line, inline_svg, legend_below
+from hybridq.plotting import lines as draw_lines
 from hybridq.report.ablation.measures import Measure, evaluated
 from hybridq.report.page.elements import Figure, Section
-from hybridq.report.page.plots import Line, plot_lines
-from hybridq.report.page.svg import draw
 from hybridq.report.sources.predictions import Facet
 from hybridq.report.sources.sources import Source
 from hybridq.utils.text import percent
@@ -84,13 +84,12 @@ def _figures(name: str, group: str, points: Sequence[Point]) -> list[Figure]:
 
 def _figure(name: str, group: str, arms: Sequence[Sequence[Point]]) -> Figure:
     lines, said = [], []
-    for k, points in enumerate(arms):
-        shift = 1.04 ** (k - (len(arms) - 1) / 2)  # beside each other, not on each other
+    for points in arms:
         ordered = sorted(points, key=lambda point: point.fraction)
         fractions, mean, low, high = np.array(
             [(p.fraction, p.auc.value, p.auc.low, p.auc.high) for p in ordered]
         ).T
-        lines.append(Line(ordered[0].arm, 100 * shift * fractions, mean, low, high))
+        lines.append(Line(ordered[0].arm, 100 * fractions, mean, low, high))
         said.append(f"{ordered[0].arm}: {', '.join(map(_words, ordered))}.")
     title = group
     description = f"{group}: AUC against the share of the labels. " + " ".join(said)
@@ -98,22 +97,18 @@ def _figure(name: str, group: str, arms: Sequence[Sequence[Point]]) -> Figure:
     ticks = sorted({100 * point.fraction for point in used})
 
     def plot(figure: MplFigure) -> None:
-        axes = plot_lines(
-            figure,
-            lines,
-            xlabel="labels in use (%), logarithmic",
-            ylabel="AUC",
-            markers=True,
-            xscale="log",
-        )
+        axes = figure.subplots()
+        words = {"xlabel": "labels in use (%), logarithmic", "ylabel": "AUC"}
+        draw_lines(axes, lines, markers=True, apart=0.04, xscale="log", **words)
         axes.set_xticks(ticks, [f"{tick:.4g}" for tick in ticks])
         axes.minorticks_off()
+        legend_below(figure)
 
     over = sorted({point.auc.over for point in used if point.auc.over})
     caption = "A line joins models trained in the same way on another share of the labels. "
     caption += f"95% intervals over {' or '.join(over)}." if over else "There are no intervals."
     sources = tuple(dict.fromkeys(source for point in used for source in point.sources))
-    svg = draw(name, title, description, plot)
+    svg = inline_svg(name, title, description, plot)
     return Figure(name, title, description, svg, caption, sources)
 
 

@@ -8,6 +8,7 @@ from importlib import resources
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from hybridq.plotting.style import theme_css
 from hybridq.report.page.elements import Part, Section
 from hybridq.report.sources.sources import Source
 from hybridq.version import __version__
@@ -44,7 +45,7 @@ def render(title: str, sections: Sequence[Section]) -> str:
         title=title,
         present=[section for section in sections if section.parts],
         absent=[section for section in sections if not section.parts],
-        style=Markup((own / "page.css").read_text(encoding="utf-8")),
+        style=Markup(theme_css() + (own / "page.css").read_text(encoding="utf-8")),
         script=Markup((own / "page.js").read_text(encoding="utf-8")),
         version=__version__,
     )

@@ -7,10 +7,11 @@ from typing import Any
 
 from hybridq.evaluation.measures.circuits import BINS, PAIRS, circuit_measures
 from hybridq.models.heads import head_entry
+from hybridq.plotting import inline_svg
+from hybridq.plotting.style import INK, PAPER, QUIET
 from hybridq.quantum import ParametrizedCircuit
 from hybridq.quantum.modules import CircuitInfo, circuits_of
 from hybridq.report.page.elements import Cell, Figure, Part, Section, Table
-from hybridq.report.page.svg import INK, PAPER, QUIET, draw
 from hybridq.report.sources.models import Trained
 
 MOST_QUBITS = 6
@@ -126,7 +127,7 @@ def _figure(name: str, trained: Trained, info: CircuitInfo) -> Figure:
     rows = -(-circuit.depth() // FOLD)
     width = SIDE * (columns + 2.5)
     height = SIDE * rows * (circuit.num_qubits + 1)
-    svg = draw(name, title, description, plot, width=width, height=height, math=True)
+    svg = inline_svg(name, title, description, plot, width=width, height=height, math=True)
     caption = (
         "Parameters that are inputs are computed from the image's features, in radians; the others "
         f"are the trained weights. {_measured(info)}."

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridq.plotting import confusion as draw_confusion
+from hybridq.plotting import inline_svg
 from hybridq.report.page.elements import Figure, Heading, Part, Section
-from hybridq.report.page.plots import plot_confusion
-from hybridq.report.page.svg import draw
 from hybridq.report.sections.performance import EVALUATE, arm_label
 from hybridq.report.sources.predictions import Arm, Facet
 
 Floats = NDArray[np.float64]
 
-FEW = 4
-"""Classes up to which names stand upright and shares are written."""
 NAMES_ROOM = 0.5
 """Inches by which names at the left of a matrix need more room than those below it."""
 
@@ -41,13 +38,14 @@ def _figure(facet: Facet, arm: Arm, number: int) -> Figure:
         f"{_words(matrix, facet.class_names)}"
     )
     side = max(3.2, 0.42 * len(facet.class_names) + 1.4)
-    plot = partial(
-        plot_confusion,
-        matrix=matrix,
-        class_names=facet.class_names,
-        few=len(facet.class_names) <= FEW,
+    svg = inline_svg(
+        name,
+        title,
+        description,
+        lambda figure: draw_confusion(figure.subplots(), matrix, facet.class_names),
+        width=side,
+        height=side - NAMES_ROOM,
     )
-    svg = draw(name, title, description, plot, width=side, height=side - NAMES_ROOM)
     caption = "Counts, and shares of the actual class."
     if facet.positive is not None:
         caption += " Thresholds were chosen on validation, by balanced accuracy."

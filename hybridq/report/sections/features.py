@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -17,11 +17,13 @@ from hybridq.evaluation.measures.geometry import MOST_IMAGES, NEIGHBOURS, compar
 from hybridq.evaluation.measures.representations import around_layer, view_features
 from hybridq.models.encoders.encoder import Encoder, random_encoder_like
 from hybridq.models.encoders.file import load_encoder
+from hybridq.plotting import inline_svg, legend_below, scatter
 from hybridq.report.page.elements import Cell, Figure, Section, Table, Text
-from hybridq.report.page.plots import plot_embedding
-from hybridq.report.page.svg import draw
 from hybridq.report.sources.models import Trained
 from hybridq.report.sources.sources import Source
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MplFigure
 
 Floats = NDArray[np.float64]
 
@@ -184,12 +186,12 @@ def _figure(
         f"{title}, {named}: {len(labels)} test images ({many}) as points of two coordinates. The "
         "table below says in figures how far the classes lie apart."
     )
-    svg = draw(
-        name,
-        title,
-        description,
-        lambda figure: plot_embedding(figure, points, labels, names),
-    )
+
+    def plot(figure: MplFigure) -> None:
+        scatter(figure.subplots(), points, labels, names)
+        legend_below(figure)
+
+    svg = inline_svg(name, title, description, plot)
     caption = (
         f"One point for each of {len(labels)} test images, of {named}. Judge by the table below: "
         "distances and sizes of clusters in such a picture mean nothing, and another seed draws "

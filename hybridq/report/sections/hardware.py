@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from hybridq.plotting import Estimate, forest, inline_svg
 from hybridq.report.ablation.measures import FIGURES, number, recorded
 from hybridq.report.page.elements import Cell, Figure, Heading, Part, Section, Table, Text
-from hybridq.report.page.plots import plot_intervals
-from hybridq.report.page.svg import draw
 from hybridq.report.sources.sources import Source, Sources
 
 COLUMNS = {
@@ -75,11 +74,12 @@ def _figure(source: Source) -> Figure:
     name, title = f"hardware-{source.key.lower()}", f"AUC on {source.result['device']}"
     said = [f"{n}: {v:.3f} [{a:.3f}, {b:.3f}]" for n, (v, a, b) in zip(names, ends, strict=True)]
     description = f"{title}. {'; '.join(said)}."
-    svg = draw(
+    rows = [Estimate(named, *own) for named, own in zip(names, ends.tolist(), strict=True)]
+    svg = inline_svg(
         name,
         title,
         description,
-        lambda figure: plot_intervals(figure, names, *ends.T, xlabel="AUC"),
+        lambda figure: forest(figure.subplots(), rows, xlabel="AUC"),
         height=2.4,
     )
     where = "simulated device" if _rehearsed(source) else "device"

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from hybridq.plotting import Line, inline_svg, legend_below
+from hybridq.plotting import lines as draw_lines
 from hybridq.records.record import read_rows
 from hybridq.records.studies import NOISE_REMEDY, NoiseSummaryRow
 from hybridq.report.ablation.measures import FEWEST_SEEDS, Measure, over_seeds
 from hybridq.report.page.elements import Cell, Figure, Fold, Heading, Part, Section, Table, Text
-from hybridq.report.page.plots import Line, plot_lines
-from hybridq.report.page.svg import draw
 from hybridq.report.sources.sources import Source, Sources
 from hybridq.studies.summary import SeedInterval
 from hybridq.utils.text import counted
@@ -134,13 +134,12 @@ def _figure(source: Source, rows: Rows, figure: str, shots: str) -> Figure:
     chosen = [row for row in _plain(rows, figure) if row["shots"] == shots]
     devices = sorted({row["device"] for row in chosen})
     lines, said = [], []
-    for k, device in enumerate(devices):
+    for device in devices:
         points = [(row["noise_scale"], row["found"]) for row in chosen if row["device"] == device]
         points.sort(key=lambda point: point[0])
         x = np.array([scale for scale, _ in points])
         mean, low, high = np.array([_ends(found) for _, found in points]).T
-        shift = 0.03 * (k - (len(devices) - 1) / 2)  # beside each other, not on each other
-        lines.append(Line(device, x + shift, mean, low, high))
+        lines.append(Line(device, x, mean, low, high))
         at = ", ".join(f"{found.text} at a noise scale of {scale:g}" for scale, found in points)
         said.append(f"{device}: {at}.")
     name = f"noise-{source.key.lower()}-{figure.replace('_', '-')}-{shots}"
@@ -149,13 +148,10 @@ def _figure(source: Source, rows: Rows, figure: str, shots: str) -> Figure:
     description = f"{title}, {source.result['data']}. " + " ".join(said)
 
     def plot(canvas: Any) -> None:
-        axes = plot_lines(
-            canvas,
-            lines,
-            xlabel="noise scale (1 = the device)",
-            ylabel=SHOWN[figure],
-            markers=True,
-        )
+        axes = canvas.subplots()
+        xlabel = "noise scale (1 = the device)"
+        draw_lines(axes, lines, markers=True, apart=0.03, xlabel=xlabel, ylabel=SHOWN[figure])
+        legend_below(canvas)
         if figure != "auc":
             axes.set_ylim(bottom=0)
 
@@ -166,7 +162,7 @@ def _figure(source: Source, rows: Rows, figure: str, shots: str) -> Figure:
     )
     if figure == "flips":
         caption += f" {FLIPS[0].upper()}{FLIPS[1:]}."
-    svg = draw(name, title, description, plot)
+    svg = inline_svg(name, title, description, plot)
     return Figure(name, title, description, svg, caption, (source,))
 
 

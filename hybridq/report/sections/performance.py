@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.evaluation.metrics.curves import (
+    RELIABILITY_BINS,
     THRESHOLDS,
     Band,
     Reliability,
@@ -21,14 +22,16 @@ from hybridq.evaluation.metrics.curves import (
     roc_band,
 )
 from hybridq.evaluation.metrics.scores import binary_auc
-from hybridq.report.page.elements import Figure, Heading, Part, Section, Text
-from hybridq.report.page.plots import (
-    plot_net_benefit,
-    plot_precision_recall,
-    plot_reliability,
-    plot_roc,
+from hybridq.plotting import (
+    Line,
+    inline_svg,
+    legend_below,
+    net_benefit,
+    precision_recall,
+    roc,
 )
-from hybridq.report.page.svg import draw
+from hybridq.plotting import reliability as draw_reliability
+from hybridq.report.page.elements import Figure, Heading, Part, Section, Text
 from hybridq.report.sources.predictions import Arm, Facet
 from hybridq.report.sources.sources import Source
 
@@ -168,34 +171,47 @@ def _figure(
     caption: str,
     plot: Callable[[MplFigure], object],
 ) -> Figure:
+    def drawn(figure: MplFigure) -> None:
+        plot(figure)
+        legend_below(figure)
+
     name = f"{kind}-{group.name}"
     description = f"{title}, {group.title}. " + " ".join(said)
     title = group.facet if kind in ALONE else f"{title}, {group.subject}"
     return Figure(
-        name, title, description, draw(name, title, description, plot), caption, group.sources
+        name,
+        title,
+        description,
+        inline_svg(name, title, description, drawn),
+        caption,
+        group.sources,
     )
 
 
+def _line(name: str, band: Band) -> Line:
+    return Line(name, band.x, band.value, band.low, band.high)
+
+
 def _roc(group: _Group, how: Resampling) -> Figure:
-    bands, said = {}, []
+    lines, said = [], []
     for name, actual, scores in group.decisions:
         area = float(np.mean([binary_auc(actual, row) for row in scores]))
         band = roc_band(actual, scores, resamples=how.resamples, seed=how.seed)
-        bands[f"{name}: AUC {area:.3f}"] = band
+        lines.append(_line(f"{name}: AUC {area:.3f}", band))
         said.append(
             f"{name}: area under the curve {area:.3f}, sensitivity {_at(band, 0.1)} at a "
             "specificity of 0.9."
         )
     caption = f"{group.band}; the dotted diagonal is chance."
-    return _figure(group, "roc", "ROC curve", said, caption, lambda fig: plot_roc(fig, bands))
+    return _figure(group, "roc", "ROC curve", said, caption, lambda fig: roc(fig.subplots(), lines))
 
 
 def _precision_recall(group: _Group, how: Resampling) -> Figure:
-    bands, said = {}, []
+    lines, said = [], []
     for name, actual, scores in group.decisions:
         mean = average_precision(actual, scores)
         band = precision_recall_band(actual, scores, resamples=how.resamples, seed=how.seed)
-        bands[f"{name}: AP {mean:.3f}"] = band
+        lines.append(_line(f"{name}: AP {mean:.3f}", band))
         said.append(
             f"{name}: average precision {mean:.3f}, precision {_at(band, 0.8)} at a recall of 0.8."
         )
@@ -209,17 +225,17 @@ def _precision_recall(group: _Group, how: Resampling) -> Figure:
         "Precision-recall curve",
         said,
         caption,
-        lambda fig: plot_precision_recall(fig, bands, prevalence),
+        lambda fig: precision_recall(fig.subplots(), lines, prevalence),
     )
 
 
 def _net_benefit(group: _Group, how: Resampling) -> Figure:
     prevalence = float(group.decisions[0][1].mean())
     treat_all = net_benefit_of_all(prevalence)
-    bands, said = {}, []
+    lines, said = [], []
     for name, actual, scores in group.decisions:
         band = net_benefit_band(actual, scores, resamples=how.resamples, seed=how.seed)
-        bands[name] = band
+        lines.append(_line(name, band))
         treated = (scores[:, :, None] >= THRESHOLDS).sum(axis=1).mean(axis=0)
         told = np.minimum(treated, len(actual) - treated) >= FEWEST
         said.append(f"{name}: {_useful(band, treat_all, told)}")
@@ -231,7 +247,7 @@ def _net_benefit(group: _Group, how: Resampling) -> Figure:
         "Decision curve",
         said,
         caption,
-        lambda fig: plot_net_benefit(fig, bands, treat_all, prevalence),
+        lambda fig: net_benefit(fig.subplots(), lines, treat_all, prevalence),
     )
 
 
@@ -262,10 +278,11 @@ def _useful(band: Band, treat_all: Floats, told: NDArray[np.bool_]) -> str:
 
 
 def _reliability(group: _Group) -> Figure:
-    bins, said = {}, []
+    lines, images, said = [], [], []
     for name, actual, scores in group.decisions:
         found = reliability(actual, scores)
-        bins[name] = found
+        lines.append(Line(name, found.predicted, found.observed, found.low, found.high))
+        images.append(found.images)
         gap = float(np.average(np.abs(found.observed - found.predicted), weights=found.images))
         said.append(
             f"{name}: mean gap between predicted and observed share {gap:.3f}; "
@@ -280,7 +297,7 @@ def _reliability(group: _Group) -> Figure:
         "Calibration curve",
         said,
         caption,
-        lambda fig: plot_reliability(fig, bins),
+        lambda fig: draw_reliability(fig, lines, images, bins=RELIABILITY_BINS),
     )
 
 

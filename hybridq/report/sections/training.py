@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridq.plotting import Line, inline_svg, legend_below
+from hybridq.plotting import lines as draw_lines
+from hybridq.plotting.canvas import MOST_TICKS
 from hybridq.records.results import Kind
 from hybridq.report.page.elements import Figure, Section
-from hybridq.report.page.plots import Line, plot_lines
-from hybridq.report.page.svg import MOST_TICKS, draw
 from hybridq.report.sources.naming import data_name
 from hybridq.report.sources.sources import Source, Sources
 from hybridq.utils.text import counted, percent
@@ -90,11 +91,13 @@ def _figure(
     def plot(figure: MplFigure) -> None:
         from matplotlib.ticker import MaxNLocator
 
+        axes = figure.subplots()
         few = len(lines[0].x) < 4
-        axes = plot_lines(figure, lines, xlabel="epoch", ylabel=ylabel, markers=few)
+        draw_lines(axes, lines, xlabel="epoch", ylabel=ylabel, markers=few)
         axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS, integer=True))
+        legend_below(figure)
 
-    svg = draw(name, title, description, plot)
+    svg = inline_svg(name, title, description, plot)
     several = any(line.faint for line in lines)
     caption = (
         "Means over the seeds that reached the epoch; thin lines are single runs."

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.studies.plots.flips import draw_flips
-from hybridq.studies.plots.heat_maps import HEAT, draw_mitigation
-from hybridq.studies.plots.lines import draw_margin, draw_scale, draw_shots
-from hybridq.studies.plots.parts import LABELS, defined, save_picture, where_text
+from hybridq.plotting import save_png
+from hybridq.studies.noise.drawings import (
+    HEAT,
+    LABELS,
+    defined,
+    draw_flips,
+    draw_margin,
+    draw_mitigation,
+    draw_scale,
+    draw_shots,
+    where_text,
+)
 from hybridq.studies.summary import MARGINS, Row, shots_order
 
 if TYPE_CHECKING:
-    pass
+    from matplotlib.figure import Figure
 
 
 def save_noise_figures(
@@ -59,17 +68,18 @@ def save_noise_figures(
         ("mitigation.png", draw_mitigation, _mitigated(rows), HEAT),
         ("margin.png", draw_margin, _most_exact(plain), MARGINS),
     )
-    written = []
-
-    def save(name: str, draw: Callable[..., None], *what: Any) -> None:
-        written.append(save_picture(folder / name, draw, *what))
-
-    for name, draw, chosen, figures in plans:
-        if defined(chosen, figures):
-            save(name, draw, chosen)
+    written = [
+        save_png(folder / name, partial(draw, rows=chosen))
+        for name, draw, chosen, figures in plans
+        if defined(chosen, figures)
+    ]
     if noisy:
         where = where_text([row for row in plain if row["noise_scale"] > 0])
-        save("flips.png", draw_flips, noisy, ids, labels, images, class_names, where)
+
+        def draw_noisy(figure: Figure) -> None:
+            draw_flips(figure, noisy, ids, [class_names[k] for k in labels], images, where)
+
+        written.append(save_png(folder / "flips.png", draw_noisy))
     return written
 
 

@@ -124,8 +124,8 @@ def test_what_would_decide_a_comparison(make_source, make_ablation):
 def test_differences_have_one_axis(make_source, make_ablation, monkeypatch):
     limits = []
     monkeypatch.setattr(
-        "hybridq.report.ablation.comparisons.plot_intervals",
-        lambda figure, **settings: limits.append(settings["xlim"]),
+        "hybridq.report.ablation.comparisons.forest",
+        lambda axes, rows, **settings: limits.append(settings["xlim"]),
     )
     make_ablation("one", comparisons=[comparison(), comparison(labels=0.1, low=-0.4, high=0.6)])
     figures = [p for p in comparisons(read(make_source)).parts if isinstance(p, Figure)]

@@ -14,8 +14,6 @@ from hybridq.plotting.style import INK, QUIET, SERIES, VERDICTS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LABEL_ROOM = 38
-"""Characters of a label in one line."""
 MOST_TICKS = 4
 """Intervals between the ticks below, where labels and verdicts leave little room."""
 
@@ -47,6 +45,7 @@ def forest(
     xlabel: str = "",
     margin: float | None = None,
     xlim: tuple[float, float] | None = None,
+    room: int = 38,
 ) -> None:
     """Draw estimates with their intervals, the first row at the top.
 
@@ -57,6 +56,7 @@ def forest(
         margin: If the rows are differences, the largest one that does not matter: a line is drawn
             at 0, and a band of the margin to either side.
         xlim: Ends of the axis.
+        room: Characters of a label in one line.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -73,7 +73,7 @@ def forest(
             axes.annotate(
                 row.verdict, (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=9
             )
-    axes.set_yticks(range(len(rows)), [textwrap.fill(row.label, LABEL_ROOM) for row in rows])
+    axes.set_yticks(range(len(rows)), [textwrap.fill(row.label, room) for row in rows])
     axes.set(xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5), xlim=xlim)
     axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS, steps=[1, 2, 2.5, 5, 10]))
     axes.spines.left.set_visible(False)

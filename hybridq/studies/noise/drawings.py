@@ -1,0 +1,257 @@
+"""Drawings of a noise study: figures of merit, margins, mitigation, and the images that flip."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.plotting import (
+    Line,
+    band,
+    gallery,
+    heat_map,
+    legend_below,
+    lines,
+    panels,
+    reference,
+)
+from hybridq.plotting.style import INK, QUIET, SERIES
+from hybridq.studies.summary import (
+    MARGINS,
+    PAIRED,
+    Row,
+    SeedInterval,
+    flip_shares,
+    mitigation_order,
+    seed_interval,
+)
+from hybridq.utils.text import counted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LABELS = {
+    "auc": "AUC",
+    "balanced_accuracy": "balanced accuracy,\nthreshold kept",
+    "adapted_balanced_accuracy": "balanced accuracy,\nthreshold chosen anew",
+    "calibration_error": "calibration error",
+    "flips": "share of images that flip",
+    "rms_error": "RMS error of expectation values",
+}
+HEAT = {"rms_error": SERIES[1], "balanced_accuracy": SERIES[0], "flips": SERIES[1]}
+"""Figures in the heat maps of mitigation, and their colours: where more is worse, another one."""
+SCALE_LABEL = "noise scale (1 = the device)"
+GALLERY, COLUMNS = 12, 4
+
+
+def draw_scale(figure: Figure, rows: Sequence[Row]) -> None:
+    """Draw figures of merit against noise scale, for rows of one number of shots."""
+    scales = sorted({row["noise_scale"] for row in rows})
+    for axes, name in _merits(figure, rows):
+        shown = _curves(rows, name, "noise_scale", {scale: scale for scale in scales})
+        lines(axes, shown, markers=True, apart=0.03, xlabel=SCALE_LABEL)
+        noiseless = _paired(rows, "noiseless", name).mean if name in PAIRED else 0
+        if 0 not in scales and not math.isnan(noiseless):
+            axes.plot(0, noiseless, "*", color=INK, markersize=10, label="noiseless")
+        axes.set_xlim(min(0, *scales) - 0.15, max(scales) + 0.15)
+    _entitle(figure, f"Figures of merit against noise, {shots_text(rows[0]['shots'])}", rows)
+
+
+def draw_shots(figure: Figure, rows: Sequence[Row]) -> None:
+    """Draw figures of merit against shots, for rows of one noise scale; exact ones at the right."""
+    every = {row["shots"] for row in rows}
+    place: dict[int | None, float] = {shots: shots for shots in sorted(every - {None})}
+    if None in every:  # a line breaks before it
+        place |= {0: math.nan, None: 4 * max(place.values(), default=1)}
+    ticks = [x for x in place.values() if not math.isnan(x)]
+    names = ["exact" if shots is None else f"{shots:,}" for shots in place if shots != 0]
+    for axes, name in _merits(figure, rows):
+        shown = _curves(rows, name, "shots", place)
+        lines(axes, shown, markers=True, apart=0.08, xscale="log", xlabel="shots")
+        if name in PAIRED and (noiseless := _paired(rows, "noiseless", name)).seeds:
+            reference(axes, noiseless.mean, color=INK, label="noiseless")
+        axes.set_xlim(ticks[0] / 1.6, ticks[-1] * 1.6)
+        axes.set_xticks(ticks, names)
+        axes.minorticks_off()
+    scale = f"noise scale {rows[0]['noise_scale']:g}"
+    _entitle(figure, f"Figures of merit against shots, {scale}", rows)
+
+
+def _merits(figure: Figure, rows: Sequence[Row]) -> Iterator[tuple[Axes, str]]:
+    """A panel for each figure that has values; the control's line and band come afterwards."""
+    names = defined(rows, LABELS)
+    columns = 2 if len(names) == 4 else 3
+    grid = panels(figure, len(names), 4.6, 3.5, columns=columns, sharey=False)
+    for axes, name in zip(grid, names, strict=True):
+        axes.set_ylabel(LABELS[name])
+        yield axes, name
+        if name not in PAIRED:
+            axes.set_ylim(bottom=min(0, -0.02 * axes.get_ylim()[1]))
+            continue
+        control = _paired(rows, "control", name)
+        if control.seeds:
+            reference(axes, control.mean, linestyle="--", label="classical control")
+        if control.seeds > 1:
+            axes.axhspan(control.low, control.high, color=QUIET, alpha=0.1, linewidth=0)
+        axes.set_ylim(top=min(axes.get_ylim()[1], 1.01))
+
+
+def _paired(rows: Sequence[Row], other: str, name: str) -> SeedInterval:
+    """The interval of a figure of the noiseless models or of their controls."""
+    return seed_interval(rows, f"{other}_{PAIRED[name]}")
+
+
+def _curves(rows: Sequence[Row], name: str, key: str, place: Mapping[Any, float]) -> list[Line]:
+    """A line for each device through the places of the values of `key`; NaN breaks it."""
+    shown = []
+    for device in sorted({row["device"] for row in rows}):
+        found = intervals_by([row for row in rows if row["device"] == device], key, name)
+        points = [
+            (x, *_ends(found[value])) if value in found else (x,) * 4
+            for value, x in place.items()
+            if value in found or math.isnan(x)
+        ]
+        x, mean, low, high = np.array(points or [(math.nan,) * 4]).T
+        shown.append(Line(device, x, mean, low, high))
+    return shown
+
+
+def _ends(found: SeedInterval) -> tuple[float, float, float]:
+    return found.mean, found.low, found.high
+
+
+def draw_margin(figure: Figure, rows: Sequence[Row]) -> None:
+    """Draw quantiles over the images of their margin, for rows of one number of shots."""
+    by_device: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row["device"]):
+        if not math.isnan(row["margin_p50"]):
+            by_device.setdefault(row["device"], []).append(row)
+    grid = panels(figure, len(by_device), 3.6, 3.4, sharey=True)
+    for axes, (device, own) in zip(grid, by_device.items(), strict=True):
+        by_name = [intervals_by(own, "noise_scale", name) for name in MARGINS]
+        x = np.array(sorted(by_name[0]))
+        p05, p25, p50, p75, p95 = np.array([[found[at].mean for at in x] for found in by_name])
+        for low, high, alpha, share in ((p05, p95, 0.2, "5 to 95"), (p25, p75, 0.35, "25 to 75")):
+            band(axes, x, low, high, color=SERIES[0], alpha=alpha, label=f"{share} % of the images")
+        lines(axes, [Line("median", x, p50, style={"color": INK})], markers=True)
+        reference(axes, 0)
+        room = 0.5 if len(x) == 1 else 0.15
+        axes.set(title=device, xlabel=SCALE_LABEL, xlim=(x[0] - room, x[-1] + room))
+    grid[0].set_ylabel("probability of the true class\nminus the largest other")
+    title = f"Margin of the images against noise, {shots_text(rows[0]['shots'])}"
+    _entitle(figure, title, rows, intervals=False)
+
+
+def draw_mitigation(figure: Figure, rows: Sequence[Row]) -> None:
+    """Draw device by mitigation, for rows of one noise scale and number of shots."""
+    names = defined(rows, HEAT)
+    devices = sorted({row["device"] for row in rows})
+    mitigations = sorted({row["mitigation"] for row in rows}, key=mitigation_order)
+    width, height = max(0.75 * len(mitigations) + 0.8, 3), 0.75 * len(devices) + 1.2
+    grid = panels(figure, len(names), width, height, sharey=True)
+    for axes, name in zip(grid, names, strict=True):
+        values = np.full((len(devices), len(mitigations)), np.nan)
+        texts = [["–"] * len(mitigations) for _ in devices]
+        for at, device in enumerate(devices):
+            own = [row for row in rows if row["device"] == device]
+            for mitigation, found in intervals_by(own, "mitigation", name).items():
+                column = mitigations.index(mitigation)
+                values[at, column] = found.mean
+                half = f"\n±{found.high - found.mean:.3f}" if found.seeds > 1 else ""
+                texts[at][column] = f"{found.mean:.3f}{half}"
+        shares = (values - np.nanmin(values)) / (np.ptp(values[~np.isnan(values)]) or 1)
+        heat_map(axes, shares, texts, devices, mitigations, colour=HEAT[name], rotation=35)
+        axes.set_title(LABELS[name] + _references(rows, name))
+    scale, shots = rows[0]["noise_scale"], shots_text(rows[0]["shots"])
+    _entitle(figure, f"Mitigation, noise scale {scale:g}, {shots}", rows)
+
+
+def _references(rows: Sequence[Row], name: str) -> str:
+    """A line for the title: the noiseless model's and the control's means, where there are any."""
+    if name not in PAIRED:
+        return ""
+    others = {"noiseless": "noiseless", "classical control": "control"}
+    means = {who: _paired(rows, other, name).mean for who, other in others.items()}
+    return "\n" + ", ".join(f"{who} {m:.3f}" for who, m in means.items() if not math.isnan(m))
+
+
+def draw_flips(
+    figure: Figure,
+    flipped: Sequence[Sequence[int]],
+    ids: Sequence[str],
+    classes: Sequence[str],
+    images: NDArray[np.uint8],
+    where: str,
+) -> None:
+    """Draw the images that flip most often beside the flip shares of all images.
+
+    Args:
+        figure: to draw on.
+        flipped: for each setting and model, the indices of the images that flip; not empty.
+        ids: of the images.
+        classes: names of their true classes.
+        images: `(images, height, width, channels)`.
+        where: what the title says of the data.
+    """
+    shares = flip_shares(flipped, len(ids))
+    order = np.argsort(-shares, kind="stable")
+    shown = [int(k) for k in order[:GALLERY] if shares[k] > 0]
+    over = counted(len(flipped), "noisy evaluation")
+    figure.suptitle(f"Images whose predicted class flips, over {over}\n{where}")
+    if not shown:
+        figure.set_size_inches(7, 1.6)
+        text = f"No image flips: all {len(ids)} keep the noiseless model's class."
+        figure.text(0.5, 0.3, text, ha="center", va="center", fontsize=11)
+        return
+    width, rows = 1.75 * min(COLUMNS, len(shown)), -(-len(shown) // COLUMNS)
+    figure.set_size_inches(width + 5, max(2.2 * rows, 3) + 0.8)
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[width, 5])[0]
+    titles = [f"{_short(ids[k])}\n{_short(classes[k])}\n{shares[k]:.1%}" for k in shown]
+    gallery(left, [images[k] for k in shown], titles, COLUMNS)
+    axes = right.subplots()
+    axes.stairs(shares[order], np.arange(len(shares) + 1), fill=True, color=SERIES[0])
+    axes.set(xlim=(0, len(shares)), ylim=(0, 1.05 * shares.max()), xlabel="images, sorted")
+    axes.set_ylabel("share of evaluations in which it flips")
+    axes.set_title(f"{np.count_nonzero(shares)} of {len(shares)} images flip at least once")
+
+
+def _short(text: str, most: int = 18) -> str:
+    return text if len(text) <= most else f"…{text[1 - most :]}"
+
+
+def _entitle(figure: Figure, title: str, rows: Sequence[Row], *, intervals: bool = True) -> None:
+    """The title, and one legend under all panels."""
+    figure.suptitle(f"{title}\n{where_text(rows, intervals=intervals)}")
+    legend_below(figure)
+
+
+def defined(rows: Sequence[Row], names: Iterable[str]) -> list[str]:
+    """Those of `names` that some row has a value of."""
+    return [name for name in names if not all(math.isnan(row[name]) for row in rows)]
+
+
+def intervals_by(rows: Sequence[Row], key: str, name: str) -> dict[Any, SeedInterval]:
+    """The defined intervals of the figure `name` for each value of `key`."""
+    groups: dict[Any, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row[key], []).append(row)
+    every = {value: seed_interval(own, name) for value, own in groups.items()}
+    return {value: found for value, found in every.items() if found.seeds}
+
+
+def where_text(rows: Sequence[Row], *, intervals: bool = False) -> str:
+    """What a title says of the data: set, split, seeds and, if wanted, what the intervals are."""
+    data, split = (", ".join(sorted({row[key] for row in rows})) for key in ("data", "split"))
+    seeds = len({row["seed"] for row in rows})
+    over = ", 95 % intervals over seeds" if intervals and seeds > 1 else ""
+    return f"{data}, {split} split, {counted(seeds, 'seed')}{over}"
+
+
+def shots_text(shots: int | None) -> str:
+    """What a title says of the shots."""
+    return "exact values" if shots is None else f"{shots:,} shots"

@@ -1,1 +1,0 @@
-"""Summarise and draw the tables of studies."""
