@@ -64,7 +64,7 @@ def parse(arguments: list[str]) -> object:
 
 
 def python_blocks() -> list[object]:
-    names = ("quickstart", "backends", "statistics", "feature_classifier")
+    names = ("quickstart", "python", "backends", "statistics", "feature_classifier")
     pages = (README, *(ROOT / "docs" / f"{name}.md" for name in names))
     return [
         pytest.param(body, id=f"{page.stem}-{number}")
