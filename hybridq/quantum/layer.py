@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,8 @@ class QuantumLayer(nn.Module):
     device of its input, with derivatives of any order. On any other backend a forward is one job
     and a backward one more (through IBM's service both are one), nothing runs for tensors without
     `requires_grad`, and second derivatives raise a RuntimeError. Its state is one tensor,
-    `connector.weight`.
+    `connector.weight`. `torch.export` and `torch.compile(fullgraph=True)` take it where the torch
+    engine is exact; elsewhere `torch.compile` runs it between two programs.
 
     It can be copied, and pickled where the backend is a simulator. A pickle made on a remote
     backend leaves the connection out, with a warning: call `use_backend` on what is read from it.
@@ -147,7 +149,7 @@ class QuantumLayer(nn.Module):
         check_finite("angles", angles, SOURCE)
         check_finite("circuit weights", self.weight, SOURCE)
         lead = angles.shape[:-1]
-        expvals: Tensor = self.connector(angles.reshape(lead.numel(), num_inputs))
+        expvals: Tensor = self.connector(angles.reshape(math.prod(lead), num_inputs))
         return expvals.to(angles.dtype).to(angles.device).reshape(*lead, expvals.shape[-1])
 
     def extra_repr(self) -> str:

@@ -26,6 +26,7 @@ from hybridq.errors import UnavailableError
 from hybridq.quantum.gradients.parameter_shift import ExpvalsFunction, ShiftRule, Spsa
 from hybridq.quantum.split_circuit import SplitCircuit, split_circuit
 from hybridq.quantum.statevector.reverse import TorchRule
+from hybridq.quantum.tracing import not_traced, refuse_export
 
 if TYPE_CHECKING:
     from hybridq.quantum.modules import Backend
@@ -154,6 +155,13 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
         inputs, weights = inputs.double(), weights.to(inputs.device).double()
         if isinstance(rule, TorchRule):
             return rule.values(inputs, weights)
+        values: Tensor = self._by_jobs(inputs, weights)
+        return values
+
+    @not_traced
+    def _by_jobs(self, inputs: Tensor, weights: Tensor) -> Tensor:
+        """Expectation values that are no torch function, and so cannot be part of a program."""
+        refuse_export(self.rule.executable.profile)
         if not torch.is_grad_enabled():  # which the function itself cannot see
             inputs, weights = inputs.detach(), weights.detach()
         values: Tensor = ExpvalsFunction.apply(inputs, weights, self)

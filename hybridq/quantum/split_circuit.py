@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import sympy
@@ -76,11 +75,11 @@ class TorchAngles:
         self._matrix = torch.from_numpy(angles.matrix)
         self._offset = torch.from_numpy(angles.offset)
         self._rows = list(angles.rows)
-        self._formulas: list[tuple[list[int], tuple[Any, ...], Any]] = []
+        self._formulas: list[tuple[list[int], _Formula]] = []
         for formula in angles.expressions:
             check_functions(formula)
             used = [i for i, one in enumerate(angles.symbols) if one in formula.free_symbols]
-            self._formulas.append((used, tuple(angles.symbols[i] for i in used), formula))
+            self._formulas.append((used, _Formula(tuple(angles.symbols[i] for i in used), formula)))
 
     def __call__(self, theta: Tensor) -> Tensor:
         """Map parameters `(batch, num_parameters)` to angles `(batch, num_angles)`."""
@@ -88,8 +87,8 @@ class TorchAngles:
         if not self._rows:
             return phi
         values = [
-            compiled_formula(symbols, formula)(*(theta[:, index] for index in columns))
-            for columns, symbols, formula in self._formulas
+            formula.function(*(theta[:, index] for index in columns))
+            for columns, formula in self._formulas
         ]
         rows = torch.tensor(self._rows, device=phi.device)
         return phi.index_copy(1, rows, torch.stack(values, dim=1))
@@ -123,7 +122,7 @@ class PhaseMap:
         Returns:
             phi in radians, `(batch, num_phases)`.
         """
-        return self._angles(torch.cat([inputs, weights.expand(len(inputs), -1)], dim=1))
+        return self._angles(torch.cat([inputs, weights.expand(inputs.shape[0], -1)], dim=1))
 
 
 class CompiledAngles:
@@ -166,12 +165,25 @@ def check_functions(formula: Any) -> None:
         )
 
 
-@lru_cache(maxsize=1024)
-def compiled_formula(symbols: tuple[Any, ...], formula: Any) -> Callable[..., Tensor]:
-    """Compile a formula into a torch function with one tensor for each symbol."""
-    plain = formula.replace(sympy.sign, sympy.Function("sign"))  # or it is printed as an `if`
-    function: Callable[..., Tensor] = sympy.lambdify(symbols, plain, modules=[_FUNCTIONS])
-    return function
+class _Formula:
+    """An expression as a torch function, which a pickle makes anew.
+
+    Args:
+        symbols: Its symbols, in the order of the function's arguments.
+        expression: The expression, in sympy.
+
+    Attributes:
+        function: Takes and gives tensors `(batch,)`.
+    """
+
+    def __init__(self, symbols: tuple[Any, ...], expression: Any) -> None:
+        self._parts = symbols, expression
+        plain = expression.replace(sympy.sign, sympy.Function("sign"))  # or printed as an `if`
+        self.function: Callable[..., Tensor] = sympy.lambdify(symbols, plain, modules=[_FUNCTIONS])
+
+    def __reduce__(self) -> tuple[type[_Formula], tuple[Any, ...]]:
+        """Keep the symbols and the expression."""
+        return _Formula, self._parts
 
 
 def split_circuit(

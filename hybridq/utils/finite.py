@@ -55,7 +55,9 @@ def check_finite(
         if not (tensor.is_floating_point() or tensor.is_complex()):
             continue
         finite = tensor.isfinite()
-        if not finite.all():
+        if torch.compiler.is_compiling():  # a program cannot branch on values, but can end there
+            torch._assert_async(finite.all(), f"Expected finite {what}, got NaN: {remedy}")
+        elif not finite.all():
             wrong, place = int((~finite).sum()), f" in {name}" if name else ""
             got = f"{wrong} NaN or infinite of {tensor.numel()}{place}"
             raise NotFiniteError(what, got, remedy)

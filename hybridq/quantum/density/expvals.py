@@ -16,6 +16,7 @@ from hybridq.quantum.density.measurement import measured_groups, pairs
 from hybridq.quantum.density.simulator import DensityEngine
 from hybridq.quantum.split_circuit import CompiledAngles, SplitCircuit
 from hybridq.quantum.statevector.reverse import TorchRule
+from hybridq.quantum.tracing import not_traced, refuse_export
 from hybridq_backends.simulators.aer import Machine
 from hybridq_backends.utils.seeds import SeedSequenceCounter
 
@@ -46,7 +47,7 @@ class NoisyExpvals:
             angles: `(batch, num_angles)`, radians, double.
             varies: For each angle whether it differs between the rows.
         """
-        return self._engine(varies)(angles, self._observables.to(angles))
+        return self.engine(varies)(angles, self._observables.to(angles))
 
     @torch.no_grad()
     def covariances(self, angles: Tensor, varies: Sequence[bool]) -> Tensor:
@@ -63,7 +64,7 @@ class NoisyExpvals:
         rows, columns = zip(*pairs(count), strict=True)
         for group in self._groups:
             measured = torch.cat([group.means, group.products]).to(angles)
-            both = self._engine(varies)(angles, measured)
+            both = self.engine(varies)(angles, measured)
             means, products = both[:, :count], both[:, count:]
             second = angles.new_zeros(len(angles), count, count)
             second[:, rows, columns] = products
@@ -71,7 +72,8 @@ class NoisyExpvals:
             total += second - means[:, :, None] * means[:, None, :]
         return total
 
-    def _engine(self, varies: Sequence[bool]) -> DensityEngine:
+    def engine(self, varies: Sequence[bool]) -> DensityEngine:
+        """The engine for angles that differ between the rows or not; made once."""
         key = tuple(varies)
         if key not in self._engines:
             self._engines[key] = DensityEngine(self._channels, self._num_qubits, key)
@@ -111,6 +113,7 @@ class NoisyRule(TorchRule):
         self._expvals = NoisyExpvals(
             prepared.circuit, prepared.column, executable.machine(prepared)
         )
+        self._expvals.engine(self._angles.on_inputs)  # a trace would make it of tensors of its own
         self._shots = shots
         self._seeds = seeds
 
@@ -118,11 +121,14 @@ class NoisyRule(TorchRule):
         varies = [one or not same_weights for one in self._angles.on_inputs]
         angles = self._angles(phi)
         values = self._expvals.values(angles, varies)
-        if self._shots is None:
-            return values
+        return values if self._shots is None else values + self._noise(angles, varies, self._shots)
+
+    @not_traced
+    def _noise(self, angles: Tensor, varies: Sequence[bool], shots: int) -> Tensor:
+        """Draw what values by so many shots are off by."""
+        refuse_export(self.executable.profile)
         generator = torch.Generator().manual_seed(self._seeds.next())
-        noise = shot_noise(self._expvals.covariances(angles, varies), self._shots, generator)
-        return values + noise.to(phi)
+        return shot_noise(self._expvals.covariances(angles, varies), shots, generator).to(angles)
 
 
 def shot_noise(covariances: Tensor, shots: int, generator: torch.Generator) -> Tensor:

@@ -75,7 +75,7 @@ class DensityEngine:
             `(batch, num_observables)`, double.
         """
         linked = phi[:, :0].sum()  # 0, so that there is a gradient where no angle matters
-        if len(phi) == 0:
+        if phi.shape[0] == 0:
             return phi.new_zeros(0, len(observables)) + linked
         return in_chunks(lambda rows: self._expvals(rows, observables), phi, self._chunk) + linked
 
@@ -83,11 +83,11 @@ class DensityEngine:
         own, shared = iter(self._own(phi)), iter(self._shared(phi[:1]))
         states = _PauliVectors.of_rows(ground_state(self.num_qubits).to(phi)[None])
         for channel, varies in self._forward:
-            states = states.turned(next(own if varies else shared), channel.qubits)
+            states = states.turned(next(own if varies else shared), channel.qubits, each=varies)
         seen = _PauliVectors.of_rows(observables)
         for matrix, channel in reversed(list(zip(shared, self._backward, strict=True))):
             seen = seen.turned(matrix.mT, channel.qubits)
-        return states.products(seen).expand(len(phi), -1)
+        return states.products(seen).expand(phi.shape[0], -1)
 
 
 @dataclass(frozen=True)
@@ -105,18 +105,26 @@ class _PauliVectors:
     @classmethod
     def of_rows(cls, rows: Tensor) -> _PauliVectors:
         """Make them from a tensor `(rows, 4**n)`."""
-        tensor = rows.view(len(rows), *(4,) * round(math.log(rows.shape[1], 4)))
+        tensor = rows.view(rows.shape[0], *(4,) * round(math.log(rows.shape[1], 4)))
         return cls(tensor, (ROWS, *reversed(range(tensor.dim() - 1))))
 
-    def turned(self, matrices: Tensor, qubits: Sequence[int]) -> _PauliVectors:
-        """Apply matrices `(1 or rows, 4**k, 4**k)` to some qubits, the lowest digit first."""
+    def turned(
+        self, matrices: Tensor, qubits: Sequence[int], *, each: bool = False
+    ) -> _PauliVectors:
+        """Apply matrices to some qubits, the lowest digit first.
+
+        Args:
+            matrices: `(rows, 4**k, 4**k)` where each row has its own, else `(1, 4**k, 4**k)`.
+            qubits: The k qubits.
+            each: Whether each row has its own.
+        """
         count, size = matrices.shape[:2]
-        own = (ROWS,) if count > 1 else ()
+        own = (ROWS,) if each else ()
         axes = (*own, *reversed(qubits))
         axes += tuple(axis for axis in self.axes if axis not in axes)
         moved = self._moved(axes)
         if own:
-            turned = matrices @ moved.reshape(len(moved), size, -1)
+            turned = matrices @ moved.reshape(moved.shape[0], size, -1)
             return _PauliVectors(turned.view(count, *moved.shape[1:]), axes)
         return _PauliVectors((matrices[0] @ moved.reshape(size, -1)).view(moved.shape), axes)
 
@@ -125,7 +133,7 @@ class _PauliVectors:
         qubits = tuple(axis for axis in others.axes if axis != ROWS)
         ours = self._moved((ROWS, *qubits))
         theirs = others._moved((*qubits, ROWS))
-        return ours.reshape(len(ours), -1) @ theirs.reshape(-1, theirs.shape[-1])
+        return ours.reshape(ours.shape[0], -1) @ theirs.reshape(-1, theirs.shape[-1])
 
     def _moved(self, axes: Sequence[int]) -> Tensor:
         return self.tensor.permute([self.axes.index(axis) for axis in axes])

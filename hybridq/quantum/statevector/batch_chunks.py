@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 
 MEMORY = 512 * 2**20
 """The bytes of intermediate states above which a batch is cut into chunks."""
@@ -25,7 +26,7 @@ def in_chunks(function: Callable[[Tensor], Tensor], rows: Tensor, size: int) -> 
     Returns:
         The result of the function for all rows.
     """
-    if len(rows) <= size:
+    if is_compiling() or rows.shape[0] <= size:
         return function(rows)
     values: Tensor = _InChunks.apply(rows, function, size)
     return values

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 
 _FEWEST_COLUMNS = 8  # below it, the states are turned to make one tall product
 
@@ -24,9 +25,9 @@ def multiply_shared(matrix: Tensor, states: Tensor, low: int) -> Tensor:
     """
     size = len(matrix)
     columns = 2**low * states.shape[1]
-    if columns >= _FEWEST_COLUMNS:
+    if is_compiling() or columns >= _FEWEST_COLUMNS:
         view = states.reshape(-1, size, columns)
-        if len(view) == 1:
+        if view.shape[0] == 1:
             return (matrix @ view[0]).view(states.shape)
         product: Tensor = _SharedProduct.apply(matrix, view)
         return product.view(states.shape)
@@ -48,10 +49,10 @@ def multiply_each(matrices: Tensor | None, rows: Tensor, size: int) -> Tensor:
     Returns:
         `(batch, 2**n)`.
     """
-    view = rows.view(len(rows), -1, size).transpose(1, 2)
+    view = rows.view(rows.shape[0], -1, size).transpose(1, 2)
     if matrices is None:
         return view.flatten(1)
-    return torch.bmm(matrices.expand(len(rows), -1, -1), view).flatten(1)
+    return torch.bmm(matrices.expand(rows.shape[0], -1, -1), view).flatten(1)
 
 
 def multiply_runs(bank: Tensor, runs: Sequence[Sequence[int]]) -> Tensor:
@@ -97,7 +98,7 @@ class _SharedProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(matrix: Tensor, views: Tensor) -> Tensor:
-        return torch.bmm(matrix.expand(len(views), -1, -1), views)
+        return torch.bmm(matrix.expand(views.shape[0], -1, -1), views)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:

@@ -127,9 +127,9 @@ class StatevectorEngine:
 
     def _expvals(self, phi: Tensor) -> Tensor:
         linked = phi[:, :0].sum()  # 0, so that there is a gradient where no angle matters
-        if len(phi) == 0:
+        if phi.shape[0] == 0:
             return phi.new_zeros(0, self.num_observables) + linked
-        return self._sums(self.states(phi)).double().expand(len(phi), -1) + linked
+        return self._sums(self.states(phi)).double().expand(phi.shape[0], -1) + linked
 
 
 def _complex(dtype: torch.dtype) -> torch.dtype:
