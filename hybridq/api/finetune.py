@@ -98,15 +98,15 @@ def finetune(
         resume=resume,
         **options,
     )
+    is_kept = runs is not None or resume is not None
     with place_of_runs(resume or runs, why=_why_kept(config, opened)) as place:
         folder = run_finetune(
             config.model_copy(update={"runs": place}),
-            Handed(data=images, encoder=module, head=own_head, backend=opened),
+            Handed(images, module, own_head, opened, is_kept),
             callbacks=callbacks,
             loggers=loggers,
             criterion=criterion,
         )
-        is_kept = runs is not None or resume is not None
         model = load(folder, encoder=network_of(module), head=deepcopy(own_head))
         return model.kept_as(folder if is_kept else None, opened)
 

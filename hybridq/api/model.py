@@ -227,6 +227,9 @@ class Model:
             save_model(part / "model", self.module, self.spec)
             for name, content in self._records.items():
                 write_bytes(part / name, content)
+            if "config.json" in self._records:  # else a folder that may be gone is named there
+                config = {**json.loads(self._records["config.json"]), "runs": str(path.parent)}
+                write_bytes(part / "config.json", json.dumps(config, indent=2).encode())
             if "result.json" in self._records:
                 result = {**json.loads(self._records["result.json"]), "hashes": hashes_of(part)}
                 write_bytes(part / "result.json", json.dumps(result, indent=2).encode())

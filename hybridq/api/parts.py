@@ -21,6 +21,7 @@ from hybridq.models.encoders.encoder import Encoder, EncoderSpec
 from hybridq.models.encoders.initial import input_size
 from hybridq.models.encoders.timm_models import PREFIX as TIMM
 from hybridq_backends import Executable, Spec, open_backend, parse_backend
+from hybridq_backends.specs.texts import backend_text
 
 Data: TypeAlias = ImageData | str | Path | Dataset[Any] | Any
 """A name, a folder, an `.npz` file, `ImageData`, a dataset of torch, or arrays of images."""
@@ -121,13 +122,17 @@ def head_of(head: AnyHead) -> tuple[HeadConfig, nn.Module | None]:
 
 
 def backend_of(backend: AnyBackend) -> tuple[str, Spec | Executable | None]:
-    """Get what a config says of a backend, and the backend where it is handed over."""
+    """Get what a config says of a backend, and the backend where its name does not say it."""
     if isinstance(backend, str):
         return backend, None
-    if isinstance(backend, Spec):
-        return PREFIX + backend.kind, backend
-    executable = backend if isinstance(backend, Executable) else Executable.from_backend(backend)
-    return PREFIX + executable.profile, executable
+    if not isinstance(backend, Spec | Executable):
+        backend = Executable.from_backend(backend)
+    spec = backend if isinstance(backend, Spec) else backend.spec
+    text = None if spec is None else backend_text(spec)
+    if text is not None:
+        return text, None
+    name = backend.kind if isinstance(backend, Spec) else backend.profile
+    return PREFIX + name, backend
 
 
 def open_any(backend: AnyBackend) -> tuple[Executable, bool]:

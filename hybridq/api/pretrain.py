@@ -76,7 +76,7 @@ def pretrain(
     with place_of_runs(resume or runs, why=why) as place:
         folder = run_pretrain(
             config.model_copy(update={"runs": place}),
-            Handed(data=images, encoder=module),
+            Handed(data=images, encoder=module, is_kept=runs is not None or resume is not None),
             callbacks=callbacks,
             loggers=loggers,
         )

@@ -12,7 +12,7 @@ import numpy as np
 
 from hybridq.api.images import Images
 from hybridq.api.model import Model
-from hybridq.api.parts import recorded_source
+from hybridq.api.parts import backend_of, recorded_source
 from hybridq.config import JobsCollectConfig, SubmitConfig
 from hybridq.config.complaints import config_of
 from hybridq.data import ImageData
@@ -26,6 +26,7 @@ from hybridq.submissions.plan.images import Source, source_of_data
 from hybridq.submissions.plan.plan import Plan
 from hybridq.submissions.report import plan_table, result_table, status_table
 from hybridq.submissions.submit import submit as run_submit
+from hybridq_backends import Spec
 
 logger = logging.getLogger("hybridq")
 
@@ -93,7 +94,7 @@ def submit(
     model: Model,
     data: ImageData | Images | None = None,
     *,
-    backend: str = "ibm",
+    backend: str | Spec = "ibm",
     runs: str | Path = "runs",
     **options: Any,
 ) -> Submission:
@@ -108,7 +109,7 @@ def submit(
             threshold; images alone, as an array, a tensor or files; or None for the data that the
             model was trained on.
         backend: `ibm` with its fields, such as `ibm,device=ibm_fez,shots=1024`, or
-            `ibm_rehearsal`, which needs no account.
+            `ibm_rehearsal`, which needs no account; or a spec without a secret.
         runs: Folder in which the submission is kept.
         **options: Any other field of `hybridq.config.SubmitConfig`, such as `max_qpu_seconds`,
             `limit` or `dry_run`.
@@ -146,7 +147,8 @@ def submit(
         pixels = pixels_of(data)
         ids = tuple(f"image_{number}" for number in range(len(pixels)))
         source = Source("arrays", None, ids, np.empty(0, int), list(pixels), None)
-    config = config_of(SubmitConfig, run=run, backend=backend, runs=Path(runs), **named, **options)
+    named["backend"] = backend_of(backend)[0]
+    config = config_of(SubmitConfig, run=run, runs=Path(runs), **named, **options)
     if isinstance(data, ImageData):
         source = source_of_data(replace(data, positive=model.spec.positive), config)
     outcome = run_submit(config, source=source)

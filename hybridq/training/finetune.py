@@ -125,7 +125,7 @@ def finetune(
             )
         _check_criterion(criterion, resume)
         objective = Supervised(config, model, train, data, criterion=criterion)
-        more = (callbacks, loggers, criterion)
+        more = (callbacks, loggers, criterion, handed.is_kept)
         return _train(config, objective, train, data, backend, note, resume, *more)
 
 
@@ -140,6 +140,7 @@ def _train(
     more_callbacks: Sequence[Callback],
     loggers: Sequence[Logger],
     criterion: nn.Module | None,
+    is_kept: bool,
 ) -> Path:
     model = objective.model
     record = data_record(data)
@@ -151,6 +152,7 @@ def _train(
         data=record,
         backend=backend.describe(),
         criterion=_name_of(criterion),
+        is_kept=is_kept,
     ) as folder:
         spec = ModelSpec(
             encoder=model.encoder.spec,
@@ -186,7 +188,6 @@ def _train(
             resume=resume,
             loggers=[*loggers_of(config.logger, folder), *loggers],
         )
-        logger.info("run folder %s", folder)
         logger.info("%s", describe(config, model, train, data))
         if note is not None:
             note.log()
@@ -217,10 +218,10 @@ def _train(
             write_json(folder / "result.json", result)
             area = keeper.kept["val_auc"]
             logger.info(
-                "kept epoch %d: validation AUC %s; figures: hybridq evaluate %s",
+                "kept epoch %d: validation AUC %s%s",
                 int(keeper.kept["epoch"] or 0) + 1,
                 "undefined" if area is None else f"{area:.4f}",
-                quote(str(folder)),
+                f"; figures: hybridq evaluate {quote(str(folder))}" if is_kept else "",
             )
     return shared_folder(trainer, folder)
 

@@ -27,12 +27,14 @@ class Handed:
         encoder: The encoder.
         head: The head.
         backend: The backend: what it is, or open; whoever opened it closes it.
+        is_kept: Whether the run folder stays, so that its path is worth telling.
     """
 
     data: ImageData | None = None
     encoder: Encoder | None = None
     head: nn.Module | None = None
     backend: Spec | Executable | None = None
+    is_kept: bool = True
 
     @property
     def spec(self) -> Spec | None:

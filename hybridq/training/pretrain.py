@@ -83,7 +83,12 @@ def pretrain(
         images=2 * min(config.batch_size, len(images)),
     )
     with training_run(
-        config, "pretrain", data.name, resume=resume, data=data_record(data)
+        config,
+        "pretrain",
+        data.name,
+        resume=resume,
+        data=data_record(data),
+        is_kept=handed.is_kept,
     ) as folder:
         objective = SelfSupervised(config, encoder, images)
         plan = Plan(
@@ -95,7 +100,6 @@ def pretrain(
             loggers=[*loggers_of(config.logger, folder), *loggers],
         )
         own = MetricsFile(folder if is_first_rank(config.compute) else None)
-        logger.info("run folder %s", folder)
         logger.info(
             "%s of %s on %d images of %s, %d px, %s stem",
             ssl_entry(config.ssl.name).label,

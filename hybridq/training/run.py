@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from hybridq.runs.folder import (
     write_config,
 )
 from hybridq_backends.utils.lock import locked
+
+logger = logging.getLogger("hybridq")
 
 
 def is_first_rank(compute: ComputeConfig) -> bool:
@@ -56,6 +59,7 @@ def training_run(
     *,
     resume: Path | None,
     data: Mapping[str, Any],
+    is_kept: bool = True,
     **environment: Any,
 ) -> Iterator[Path | None]:
     """The run folder of a training, made (or gone on with) and logged to by the first rank.
@@ -70,6 +74,7 @@ def training_run(
         name: of the run, where the config gives none.
         resume: the folder to go on with, or None for a new one.
         data: what `data_record` gave of the data that is read.
+        is_kept: whether the folder stays, so that its path is worth telling.
         **environment: more for `environment.json`.
 
     Raises:
@@ -83,8 +88,10 @@ def training_run(
         to_go_on_with(folder, is_new=resume is None),
         locked(folder / TRAINING_LOCK, "trains this run"),
         log_to_file(folder),
-        told_how_to_go_on(folder, command),
+        told_how_to_go_on(folder, command) if is_kept else nullcontext(),
     ):
+        if is_kept:
+            logger.info("run folder %s", folder)
         if resume is None:
             write_config(folder, config)
             write_environment(folder, seed=config.seed, data=data, **environment)

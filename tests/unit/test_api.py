@@ -183,6 +183,42 @@ def test_training_is_that_of_the_command_and_goes_on(tmp_path, capsys):
     assert not list(tmp_path.glob("api/finetune/.*"))
 
 
+def test_backends_of_every_form(model, data, encoder):
+    from qiskit_ibm_runtime.fake_provider import FakeManilaV2
+
+    from hybridq_backends import parse_backend
+
+    images = data.splits["test"].images[:3]
+    text = "aer_noisy,device=FakeManilaV2,shots=none"
+    expected = model.predict(images, backend=text)
+    spec = parse_backend(text)
+    np.testing.assert_array_equal(model.predict(images, backend=spec), expected)
+    with hq.open_backend(spec) as executable:
+        np.testing.assert_array_equal(model.predict(images, backend=executable), expected)
+        executable.check_open()
+    assert model.predict(images, backend=FakeManilaV2()).shape == expected.shape
+    trained = hq.finetune(encoder, data, backend=spec, **QUICK)
+    assert parse_backend(trained.spec.backend) == spec
+    np.testing.assert_array_equal(
+        trained.predict(images), trained.predict(images, backend=trained.spec.backend)
+    )
+
+
+def test_nothing_is_left_or_told_of_a_folder_that_is_gone(data, tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    caplog.set_level("INFO", logger="hybridq")
+    encoder = hq.pretrain(data, epochs=1, batch_size=8)
+    model = hq.finetune(encoder, data, head="linear", **QUICK)
+    assert not list(tmp_path.iterdir())
+    assert str(tmp_path) not in caplog.text
+    path = encoder.save(tmp_path / "encoder.safetensors")
+    again = hq.finetune(path, data, head="linear", **QUICK)
+    images = data.splits["test"].images
+    np.testing.assert_array_equal(again.predict(images), model.predict(images))
+
+
 def test_jobs_are_sent_and_fetched(model, data, tmp_path):
     own = model.kept_as(None, None)
     plan = hq.submit(own, data, backend="ibm_rehearsal", runs=tmp_path, dry_run=True, limit=4)

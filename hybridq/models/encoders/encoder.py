@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -20,11 +22,13 @@ from hybridq.data.transforms import prepare_images
 from hybridq.models.encoders.entry import EncoderEntry
 from hybridq.models.encoders.handed import AsMaps
 from hybridq.models.encoders.timm_models import PREFIX, timm_entry
+from hybridq_backends.utils.by_name import by_name
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 DEFAULT = "mobilenet_v2"
+SAVE = "hybridq.models.encoders.file:save_encoder"
 
 LEAST_SIZE = 8
 """The smallest height and width of an encoder's input, in pixels."""
@@ -151,6 +155,19 @@ class Encoder(nn.Module):
         """Switch to training mode; a frozen encoder and its batch norm stay in evaluation mode."""
         super().train(mode and not self.frozen)
         return self
+
+    def save(self, path: str | Path) -> Path:
+        """Write network and weights to a file, which `--encoder` and `hybridq.finetune` take.
+
+        Args:
+            path: A file whose name ends in `.safetensors`.
+
+        Raises:
+            NotFiniteError: If a weight is NaN or infinite; nothing is written then.
+        """
+        write: Callable[[Encoder, Path], None] = by_name(SAVE)
+        write(self, Path(path))
+        return Path(path)
 
     def maps(self, images: Tensor) -> Tensor:
         """Map images `(batch, 3, height, width)` to feature maps of `out_shape`."""
