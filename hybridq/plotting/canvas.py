@@ -9,7 +9,7 @@ import io
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from xml.etree import ElementTree
 
 from hybridq.plotting.style import LIGHT, PAPER, drawing
@@ -19,34 +19,24 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.figure import Figure
 
+Plot: TypeAlias = "Callable[[Figure], object]"
 MOST_TICKS = 7
 """Intervals between ticks, where a drawing does not choose its own."""
 LINK = "{http://www.w3.org/1999/xlink}href"
 
 
-def save_png(
-    path: Path, plot: Callable[[Figure], object], *, width: float = 4.6, height: float = 3.9
-) -> Path:
-    """Write a drawing as a PNG file on light paper.
+def save_png(path: Path, plot: Plot, *, width: float = 4.6, height: float = 3.9) -> Path:
+    """Write a drawing as a PNG file on light paper, and return its path.
 
     Args:
         path: Of the file.
         plot: Draws on an empty figure; it may change the figure's size.
         width: In inches; text is 10 points high.
         height: In inches.
-
-    Returns:
-        The path.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     with drawing(), atomic_path(path) as temporary:
-        figure = Figure((width, height), facecolor=PAPER, layout="constrained")
-        FigureCanvasAgg(figure)
-        plot(figure)
-        _fix_ticks(figure)
-        figure.savefig(temporary, format="png", dpi=150)
+        figure = _drawn(plot, width, height)
+        figure.savefig(temporary, format="png", dpi=150, facecolor=PAPER)
     return path
 
 
@@ -54,7 +44,7 @@ def inline_svg(
     name: str,
     title: str,
     description: str,
-    plot: Callable[[Figure], object],
+    plot: Plot,
     *,
     width: float = 4.6,
     height: float = 3.9,
@@ -71,31 +61,28 @@ def inline_svg(
         height: In inches.
         math: Whether `$` in a text begins a formula; never where names of the user's are drawn.
     """
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
+    buffer = io.BytesIO()
     with drawing(math=math):
-        figure = Figure((width, height), layout="constrained")
-        FigureCanvasSVG(figure)
-        plot(figure)
-        _fix_ticks(figure)
-        buffer = io.BytesIO()
+        figure = _drawn(plot, width, height)
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return _element(buffer.getvalue(), name, title, description)
 
 
-def _fix_ticks(figure: Figure) -> None:
-    """Choose ticks that do not depend on the size of their axes.
+def _drawn(plot: Plot, width: float, height: float) -> Figure:
+    """Draw on a figure, with ticks that do not depend on the size of their axes.
 
     matplotlib's own do, and the layout depends on the ticks: labels that appear once the layout is
     done would be cut.
     """
+    from matplotlib.figure import Figure
     from matplotlib.ticker import AutoLocator, MaxNLocator
 
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            if isinstance(axis.get_major_locator(), AutoLocator):
-                axis.set_major_locator(MaxNLocator(MOST_TICKS, steps=[1, 2, 2.5, 5, 10]))
+    figure = Figure((width, height), layout="constrained")
+    plot(figure)
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if isinstance(axis.get_major_locator(), AutoLocator):
+            axis.set_major_locator(MaxNLocator(MOST_TICKS, steps=[1, 2, 2.5, 5, 10]))
+    return figure
 
 
 def _element(svg: bytes, name: str, title: str, description: str) -> Markup:
@@ -105,7 +92,7 @@ def _element(svg: bytes, name: str, title: str, description: str) -> Markup:
     root = ElementTree.fromstring(svg)
     for parent in list(root.iter()):
         for child in list(parent):
-            if child.tag.split("}")[-1] in ("metadata", "style"):
+            if child.tag.endswith(("}metadata", "}style")):
                 parent.remove(child)
     used = set(re.findall(rb'(?:url\(#|href="#)([^)"]+)', svg))
     for element in root.iter():
@@ -117,9 +104,8 @@ def _element(svg: bytes, name: str, title: str, description: str) -> Markup:
             if key == LINK:
                 del element.attrib[key]
                 key = "href"
-            if value.startswith("#") and key == "href":
-                value = f"#{name}-{value[1:]}"
-            value = re.sub(r"url\(#", f"url(#{name}-", value)
+                value = re.sub("^#", f"#{name}-", value)
+            value = value.replace("url(#", f"url(#{name}-")
             element.set(key, _themed(value) if key in ("style", "fill", "stroke") else value)
     box = root.get("viewBox", "0 0 100 100")
     root.attrib.clear()

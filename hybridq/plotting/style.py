@@ -57,6 +57,7 @@ SETTINGS: dict[str, Any] = {
     "legend.fontsize": 9,
     "figure.titlesize": 12,
     "figure.facecolor": "none",
+    "savefig.facecolor": "none",
     "axes.facecolor": "none",
 }
 
@@ -88,7 +89,7 @@ def look(number: int) -> dict[str, Any]:
 def theme_css() -> str:
     """Return the palette as CSS variables of a page, light or dark as the reader's system is."""
     light, dark = (
-        " ".join(f"--{name}: {colour};" for name, colour in theme.items())
+        ":root { " + " ".join(f"--{name}: {colour};" for name, colour in theme.items()) + " }"
         for theme in (LIGHT, DARK)
     )
-    return f":root {{ {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
+    return f"{light}\n@media (prefers-color-scheme: dark) {{ {dark} }}\n"

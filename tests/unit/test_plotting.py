@@ -11,8 +11,35 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from hybridq.plotting import Estimate, forest, inline_svg, save_png
-from hybridq.plotting.style import DARK, LIGHT, VERDICTS, drawing, theme_css
+from hybridq.plotting import (
+    Estimate,
+    Line,
+    band,
+    confusion,
+    forest,
+    gallery,
+    heat_map,
+    inline_svg,
+    legend_below,
+    lines,
+    panels,
+    reference,
+    reliability,
+    roc,
+    save_png,
+    scatter,
+)
+from hybridq.plotting.style import (
+    DARK,
+    LIGHT,
+    LINES,
+    MARKERS,
+    SERIES,
+    VERDICTS,
+    drawing,
+    look,
+    theme_css,
+)
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -105,6 +132,11 @@ def test_pages_get_the_palette_as_variables():
         assert dict(re.findall(r"--(\w+): (#\w+);", text)) == theme
 
 
+def test_thirty_series_have_looks_of_their_own():
+    assert len({tuple(look(k)[key] for key in ("color", "linestyle")) for k in range(30)}) == 30
+    assert len({tuple(look(k)[key] for key in ("color", "marker")) for k in range(30)}) == 30
+
+
 # A forest plot, and where drawings go.
 
 ROWS = [
@@ -118,12 +150,29 @@ ROWS = [
 ]
 
 
+def texts_of(figure):
+    """Every text that is drawn."""
+    yield from figure.texts
+    for legend in figure.legends:
+        yield from legend.texts
+    for axes in figure.axes:
+        yield from (axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts)
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+            yield from (tick.label1 for tick in ticks if tick.label1.get_visible())
+
+
 def draw(plot):
-    """The figure after a drawing, laid out."""
+    """The figure after a drawing, laid out; none of its texts is cut."""
     with drawing():
-        figure = Figure(layout="constrained")
+        figure = Figure((4.6, 3.9), layout="constrained")
         plot(figure)
         figure.draw_without_rendering()
+        boxes = {text: text.get_window_extent() for text in texts_of(figure) if text.get_text()}
+    whole = figure.bbox.padded(1)
+    cut = [text for text, box in boxes.items() if not whole.contains(*box.min)]
+    assert cut + [text for text, box in boxes.items() if not whole.contains(*box.max)] == []
     return figure
 
 
@@ -201,3 +250,181 @@ def test_a_drawing_that_fails_leaves_no_file(tmp_path):
     with pytest.raises(ZeroDivisionError):
         save_png(tmp_path / "a.png", lambda figure: 1 / 0)
     assert list(tmp_path.iterdir()) == []
+
+
+# Lines and curves.
+
+X = np.arange(1.0, 4.0)
+TWO = [Line("first", X, X, X - 1, X + 1), Line("second", X, 2 * X, X, 3 * X)]
+
+
+def test_lines_have_bands_and_dashes():
+    def plot(figure):
+        lines(figure.subplots(), TWO, xlabel="epoch", ylim=(0, 9))
+        legend_below(figure)
+
+    figure = draw(plot)
+    (axes,) = figure.axes
+    for k, (line, shown) in enumerate(zip(axes.lines, TWO, strict=True)):
+        np.testing.assert_array_equal(line.get_xydata().T, [shown.x, shown.y])
+        assert (line.get_label(), line.get_color()) == (shown.name, SERIES[k])
+        assert line.get_marker() == ""
+        ends = axes.collections[k].get_paths()[0].get_extents()
+        assert (ends.y0, ends.y1) == (shown.low.min(), shown.high.max())
+    assert axes.lines[0].get_linestyle() != axes.lines[1].get_linestyle()
+    assert (axes.get_xlabel(), axes.get_ylim()) == ("epoch", (0, 9))
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.texts] == ["first", "second"]
+
+
+def test_points_have_bars_beside_each_other():
+    figure = draw(lambda f: lines(f.subplots(), TWO, markers=True, apart=0.2))
+    (axes,) = figure.axes
+    for k, (bars, shown) in enumerate(zip(axes.containers, TWO, strict=True)):
+        line, _, (ends,) = bars.lines
+        np.testing.assert_allclose(line.get_xdata(), shown.x + (-0.1, 0.1)[k])
+        assert (line.get_marker(), line.get_linestyle()) == (MARKERS[k], LINES[0])
+        np.testing.assert_allclose(
+            [segment[:, 1] for segment in ends.get_segments()],
+            np.stack([shown.low, shown.high], axis=1),
+        )
+
+
+def test_on_a_logarithmic_axis_a_share_keeps_them_apart():
+    figure = draw(lambda f: lines(f.subplots(), TWO, markers=True, apart=0.1, xscale="log"))
+    first, second = (bars.lines[0].get_xdata() for bars in figure.axes[0].containers)
+    np.testing.assert_allclose(second / first, 1.1)
+
+
+def test_lines_without_intervals_may_be_means_of_faint_ones_and_have_a_style():
+    faint = ((X, X + 1), (X, X - 1))
+    line = Line("mean", X, X, faint=faint, style={"color": "red", "linestyle": "--"})
+    (axes,) = draw(lambda f: lines(f.subplots(), [line], markers=True)).axes
+    assert not axes.containers
+    *thin, mean = axes.lines
+    assert [each.get_ydata().tolist() for each in thin] == [(X + 1).tolist(), (X - 1).tolist()]
+    assert {each.get_color() for each in axes.lines} == {"red"}
+    assert (mean.get_linestyle(), mean.get_marker()) == ("--", MARKERS[0])
+
+
+def test_a_band_of_one_point_is_a_bar():
+    (axes,) = draw(lambda f: band(f.subplots(), np.ones(1), np.zeros(1), np.ones(1))).axes
+    (bar,) = axes.collections
+    np.testing.assert_array_equal(bar.get_segments(), [[[1, 0], [1, 1]]])
+    assert bar.get_linewidth()[0] > 5
+
+
+def test_an_undefined_interval_is_a_point():
+    nan = np.full(3, np.nan)
+    (axes,) = draw(lambda f: lines(f.subplots(), [Line("a", X, X, nan, nan)], markers=True)).axes
+    (bars,) = axes.containers
+    _, _, (ends,) = bars.lines
+    assert all(np.ptp(segment[:, 1]) == 0 for segment in ends.get_segments())
+
+
+def test_a_roc_curve_is_read_against_chance():
+    curve = Line("a", np.array([0, 0, 1.0]), np.array([0, 0.8, 1]))
+    (axes,) = draw(lambda f: roc(f.subplots(), [curve])).axes
+    assert axes.lines[0].get_xydata().tolist() == [[0, 0], [0, 0.8], [1, 1]]
+    assert axes.lines[1].get_slope() == 1
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("1 - specificity", "sensitivity")
+
+
+def test_reliability_has_the_numbers_of_images_below():
+    shown = [Line(name, X / 4, X / 4, X / 5, X / 3) for name in "ab"]
+    images = [np.array([3, 4, 5.0]), np.array([6, 7, 8.0])]
+    figure = draw(lambda f: reliability(f, shown, images, bins=10))
+    shares, counts = figure.axes
+    assert [bars.get_label() for bars in shares.containers] == ["a", "b"]
+    heights = [[bar.get_height() for bar in bars] for bars in counts.containers]
+    assert heights == [[3, 4, 5], [6, 7, 8]]
+    for bars in zip(*counts.containers, strict=True):
+        ends = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in bars]
+        assert ends[0][1] == pytest.approx(ends[1][0])
+        middle = ends[0][1]  # of the bin
+        assert middle * 10 % 1 == pytest.approx(0.5)
+
+
+def test_panels_are_in_rows_and_share_one_legend():
+    def plot(figure):
+        for axes in panels(figure, 5, 3, 2, sharey=True):
+            lines(axes, TWO)
+            reference(axes, 1, label="chance")
+        legend_below(figure)
+
+    figure = draw(plot)
+    assert len(figure.axes) == 5
+    assert figure.get_size_inches().tolist() == [9, 5]
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.texts] == ["first", "second", "chance"]
+
+
+def test_a_long_legend_is_broken_and_stays_inside():
+    long = "SimCLR frozen, a quantum bottleneck of four qubits: AUC 0.842"
+    figure = draw(lambda f: (lines(f.subplots(), [Line(long, X, X)]), legend_below(f)))
+    (legend,) = figure.legends
+    assert legend.texts[0].get_text().replace("\n", " ") == long
+
+
+# Matrices, images and points.
+
+
+def test_a_heat_map_is_the_fuller_the_larger():
+    shares = np.array([[0, 0.5, 1], [1, np.nan, 0]])
+    texts = [["a", "b", "c"], ["d", "–", "f"]]
+    figure = draw(lambda f: heat_map(f.subplots(), shares, texts, ["x", "y"], ["1", "2", "3"]))
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == [text for row in texts for text in row]
+    assert [text.get_position() for text in axes.texts[:4]] == [(0, 0), (1, 0), (2, 0), (0, 1)]
+    cells = axes.patches[::2]
+    opacity = np.array([cell.get_alpha() for cell in cells]).reshape(2, 3)
+    assert opacity[0, 0] == 0
+    np.testing.assert_allclose(opacity[0, 1] * 2, opacity[0, 2])
+    assert cells[4].get_facecolor()[:3] != cells[0].get_facecolor()[:3]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["x", "y"]
+
+
+def test_numbers_are_legible_on_the_fullest_cell():
+    for theme in (LIGHT, DARK):
+        for name in ("c1", "c2"):
+            paper, full = (
+                [int(theme[key][k : k + 2], 16) for k in (1, 3, 5)] for key in ("paper", name)
+            )
+            mixed = np.round(0.45 * np.array(full) + 0.55 * np.array(paper)).astype(int)
+            assert contrast("#{:02x}{:02x}{:02x}".format(*mixed), theme["ink"]) >= 4.5
+
+
+@pytest.mark.parametrize("count", [2, 8])
+def test_a_confusion_matrix_counts(count):
+    matrix = np.diag(np.arange(1.0, count + 1))
+    matrix[0, 1] = 3
+    names = [f"class {k}, with a long name" for k in range(count)]
+    (axes,) = draw(lambda f: confusion(f.subplots(), matrix, names)).axes
+    texts = [text.get_text() for text in axes.texts]
+    assert [text.split("\n")[0] for text in texts] == [f"{n:.4g}" for n in matrix.ravel()]
+    assert ("75%" in texts[1]) is (count == 2)
+    assert [tick.get_text().replace("\n", " ") for tick in axes.get_xticklabels()] == names
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "actual")
+
+
+def test_a_gallery_shows_each_image_under_its_title():
+    images = [np.full((4, 4, channels), k, np.uint8) for k, channels in enumerate((1, 3, 1))]
+    figure = draw(lambda f: gallery(f, images, ["a", "b", "c"], 2))
+    assert [axes.get_title() for axes in figure.axes] == ["a", "b", "c"]
+    for axes, image in zip(figure.axes, images, strict=True):
+        np.testing.assert_array_equal(axes.images[0].get_array(), image.squeeze())
+    tops = [round(axes.get_position().y1, 3) for axes in figure.axes]
+    assert tops[0] == tops[1] > tops[2]
+
+
+@pytest.mark.parametrize(("count", "pixels"), [(10, False), (2000, True)])
+def test_points_look_like_their_class(count, pixels):
+    points = np.random.default_rng(0).normal(size=(count, 2))
+    labels = np.arange(count) % 2
+    (axes,) = draw(lambda f: scatter(f.subplots(), points, labels, ["a", "b"])).axes
+    for k, cloud in enumerate(axes.collections):
+        np.testing.assert_array_equal(cloud.get_offsets(), points[labels == k])
+        assert (cloud.get_label(), cloud.get_rasterized()) == ("ab"[k], pixels)
+    first, second = (cloud.get_facecolor()[0].tolist() for cloud in axes.collections)
+    assert first != second
