@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from sklearn import metrics as peer
 
 from hybridq.evaluation.baselines import LogisticBaseline, majority_probs, pixel_inputs
@@ -530,6 +531,45 @@ def test_figures_of_one_class_are_drawn_without_a_warning(tmp_path, recwarn):
         "roc.png", "reliability.png", "confusion.png",
     }  # fmt: skip
     assert [str(warning.message) for warning in recwarn] == []
+
+
+@pytest.fixture
+def pictures(monkeypatch):
+    """The pictures of an evaluation as they are saved, by the names of their files."""
+    seen = {}
+
+    def keep(self, path, **_):
+        seen[path.name.split(".")[1]] = self
+        path.touch()
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return seen
+
+
+def test_pictures_show_curves_calibration_and_counts(tmp_path, pictures):
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 2, 60)
+    scores = np.round((0.3 * labels + 0.7 * rng.random(60)), 2)
+    probs = np.stack([1 - scores, scores], axis=1)
+    save_figures(tmp_path, labels, probs, ("benign", "malignant"), 0.4, 1)
+
+    curve = pictures["roc"].axes[0].lines[0]
+    false, hits, _ = peer.roc_curve(labels, scores, drop_intermediate=False)
+    np.testing.assert_allclose(curve.get_xydata(), np.stack([false, hits], axis=1))
+    assert curve.get_label() == f"malignant (AUC {peer.roc_auc_score(labels, scores):.3f})"
+
+    shares, counts = pictures["reliability"].axes
+    confidence, right = probs.max(axis=1), probs.argmax(axis=1) == labels
+    (bars,) = counts.containers
+    heights = np.array([bar.get_height() for bar in bars])
+    x, observed = shares.containers[0].lines[0].get_xydata().T
+    assert heights.sum() == 60
+    assert (heights * x).sum() == pytest.approx(confidence.sum())
+    assert (heights * observed).sum() == pytest.approx(right.sum())
+
+    texts = [text.get_text().split("\n")[0] for text in pictures["confusion"].axes[0].texts]
+    found = peer.confusion_matrix(labels, scores >= 0.4)
+    assert texts == [str(count) for count in found.ravel()]
 
 
 @pytest.mark.parametrize(("share", "words"), [(0.0001, "0.01%"), (0.1, "10%"), (1.0, "100%")])
