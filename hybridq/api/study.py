@@ -86,7 +86,7 @@ def study(name: str, *models: Model | str | Path, **options: Any) -> Study:
         ...         workers=1, runs=runs,
         ...     )
         ...     found.tables
-        ('flips', 'study', 'summary')
+        ('flips', 'seconds', 'study', 'summary')
     """
     entry: StudyEntry = find_entry("study", name)
     if models:

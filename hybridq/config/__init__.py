@@ -33,18 +33,9 @@ from hybridq.config.sources import (
     DataFetchConfig,
     DataListConfig,
 )
-from hybridq.config.study import StudyConfig
-from hybridq.config.training import (
-    AblationStudyConfig,
-    DemoConfig,
-    FinetuneConfig,
-    PretrainConfig,
-)
-from hybridq.config.use import (
-    EvaluateConfig,
-    NoiseStudyConfig,
-    PredictConfig,
-)
+from hybridq.config.study import AblationStudyConfig, NoiseStudyConfig, StudyConfig
+from hybridq.config.training import DemoConfig, FinetuneConfig, PretrainConfig
+from hybridq.config.use import EvaluateConfig, PredictConfig
 
 __all__ = [
     "AblationStudyConfig",

@@ -1,24 +1,100 @@
-"""What every study of units can be told."""
+"""What studies can be told."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
+from tyro.conf import Positional
 
-from hybridq.config.base import MAX_WORKERS, Config
+from hybridq.config.base import (
+    MAX_EPOCHS,
+    MAX_IMAGE_SIZE,
+    MAX_LAYERS,
+    MAX_LIMIT,
+    MAX_RUNS,
+    MAX_SEEDS,
+    MAX_STEPS,
+    MAX_WORKERS,
+    Config,
+    PseudonymsConfig,
+    RunConfig,
+)
 
 
 class StudyConfig(Config):
-    """Base of the configs of studies that are made of units."""
+    """Base of the configs of studies."""
 
     resume: Path | None = None
     """A study's folder to go on with; its own config counts, and other flags are refused."""
     workers: int = Field(2, ge=1, le=MAX_WORKERS)
     """Processes on this machine, one thread each."""
+    ray: str | None = None
+    """Address of a Ray cluster to run on (`auto`, `ray://...`), or `local`; extra `ray`."""
     runs: Path = Path("runs")
     """Folder in which the study's folder is made."""
     name: str | None = None
-    """Name of the study's folder; the study's own name where it is not given."""
+    """Name of the study's folder; that of the study or of its data where it is not given."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Seed of the study."""
+
+
+class NoiseStudyConfig(StudyConfig, PseudonymsConfig):
+    """Trained models under noise: devices, noise scales, shots, mitigation, and their controls."""
+
+    models: Positional[tuple[Path, ...]] = Field((), max_length=MAX_RUNS)
+    """Run folders of `hybridq finetune`: quantum heads, and a classical control for each."""
+    device: str = "FakeTorino"
+    """Fake devices or saved calibrations (.json), joined by commas."""
+    noise_scale: str = "0,0.5,1,2,3"
+    """Strengths of the noise, factors joined by commas: 0 is none, 1 the device."""
+    shots: str = "none,4096"
+    """Shots for one circuit, counts joined by commas; `none` is exact."""
+    mitigation: str = "none"
+    """Joined by commas: `none`, `trex`, `zne`, `dd`, `trex+zne`, `zne_by_scale`; see the guide."""
+    repeats: int = Field(1, ge=1, le=1000)
+    """Draws of the shots for each setting."""
+    data: str | None = None
+    """Other data of the same classes; that of the runs where it is not given."""
+    data_root: Path | None = None
+    """Folder of named data sets; `HYBRIDQ_DATA` where it is not given."""
+    split: Literal["val", "test"] = "test"
+    """The split whose figures are reported; the threshold always comes from `val`."""
+    limit: int | None = Field(None, ge=2, le=MAX_LIMIT)
+    """This many images only, drawn stratified."""
+    seed: int = Field(0, ge=0, lt=2**32)
+    """Seed of the transpiler and of the shots."""
+
+
+class AblationStudyConfig(StudyConfig, RunConfig):
+    """What SimCLR and the quantum layer each add: encoders, heads, label fractions and seeds."""
+
+    labels: str = "0.05,0.1,1.0"
+    """Fractions of the labels of train and of validation, joined by commas."""
+    seeds: int = Field(5, ge=1, le=MAX_SEEDS)
+    """Number of seeds; each has an encoder and a choice of labels of its own."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """The first of the seeds, which follow one another."""
+    encoder_runs: tuple[Path, ...] = Field((), max_length=MAX_SEEDS)
+    """Finished runs of `hybridq pretrain` on this data, one for each seed, to use instead."""
+    pretrain_epochs: int = Field(200, ge=1, le=MAX_EPOCHS)
+    """Epochs of SimCLR, where no runs are given."""
+    image_size: int | None = Field(None, ge=8, le=MAX_IMAGE_SIZE)
+    """Input height and width of all networks in pixels; that of SimCLR's views."""
+    views: Literal["one", "flip", "shift", "zoom"] = "one"
+    """Views of an image, over which features, or a whole network's probabilities, are averaged."""
+    num_qubits: int = Field(4, ge=1, le=20)
+    """Qubits of the circuits, which is also the size of the controls' bottleneck."""
+    num_layers: int = Field(2, ge=1, le=MAX_LAYERS)
+    """Repetitions of the circuits' trainable layer."""
+    steps: int = Field(200, ge=2, le=MAX_STEPS)
+    """Optimiser steps of every head on frozen features, whatever the labels."""
+    whole: bool = True
+    """Also train the whole network."""
+    whole_labels: str | None = None
+    """Fractions of the labels for the whole network; the smallest and the largest of all."""
+    whole_steps: int = Field(480, ge=2, le=MAX_STEPS)
+    """Optimiser steps of the whole network, at least; whole epochs are made of them."""
+    margin: float = Field(0.02, gt=0, lt=0.5)
+    """Largest difference in AUC that does not matter."""

@@ -13,11 +13,7 @@ from hybridq.config.base import (
     MAX_BATCH,
     MAX_EPOCHS,
     MAX_IMAGE_SIZE,
-    MAX_LAYERS,
     MAX_RATE,
-    MAX_SEEDS,
-    MAX_STEPS,
-    MAX_WORKERS,
     AugmentConfig,
     ComputeConfig,
     Config,
@@ -134,43 +130,6 @@ class FinetuneConfig(RunConfig):
     """Random changes to the training images."""
     compute: OmitArgPrefixes[ComputeConfig] = ComputeConfig()
     """Where it runs."""
-
-
-class AblationStudyConfig(RunConfig):
-    """What SimCLR and the quantum layer each add: encoders, heads, label fractions and seeds."""
-
-    resume: Path | None = None
-    """A study's folder to go on with; its own config counts, and other flags are refused."""
-    labels: str = "0.05,0.1,1.0"
-    """Fractions of the labels of train and of validation, joined by commas."""
-    seeds: int = Field(5, ge=1, le=MAX_SEEDS)
-    """Number of seeds; each has an encoder and a choice of labels of its own."""
-    seed: int = Field(0, ge=0, lt=2**31)
-    """The first of the seeds, which follow one another."""
-    encoder_runs: tuple[Path, ...] = Field((), max_length=MAX_SEEDS)
-    """Finished runs of `hybridq pretrain` on this data, one for each seed, to use instead."""
-    pretrain_epochs: int = Field(200, ge=1, le=MAX_EPOCHS)
-    """Epochs of SimCLR, where no runs are given."""
-    image_size: int | None = Field(None, ge=8, le=MAX_IMAGE_SIZE)
-    """Input height and width of all networks in pixels; that of SimCLR's views."""
-    views: Literal["one", "flip", "shift", "zoom"] = "one"
-    """Views of an image, over which features, or a whole network's probabilities, are averaged."""
-    num_qubits: int = Field(4, ge=1, le=20)
-    """Qubits of the circuits, which is also the size of the controls' bottleneck."""
-    num_layers: int = Field(2, ge=1, le=MAX_LAYERS)
-    """Repetitions of the circuits' trainable layer."""
-    steps: int = Field(200, ge=2, le=MAX_STEPS)
-    """Optimiser steps of every head on frozen features, whatever the labels."""
-    whole: bool = True
-    """Also train the whole network."""
-    whole_labels: str | None = None
-    """Fractions of the labels for the whole network; the smallest and the largest of all."""
-    whole_steps: int = Field(480, ge=2, le=MAX_STEPS)
-    """Optimiser steps of the whole network, at least; whole epochs are made of them."""
-    margin: float = Field(0.02, gt=0, lt=0.5)
-    """Largest difference in AUC that does not matter."""
-    workers: int = Field(2, ge=1, le=MAX_WORKERS)
-    """Processes on this machine, one thread each."""
 
 
 class DemoConfig(Config):

@@ -13,8 +13,6 @@ from hybridq.config.base import (
     MAX_FILES,
     MAX_LIMIT,
     MAX_RESAMPLES,
-    MAX_RUNS,
-    MAX_WORKERS,
     PseudonymsConfig,
 )
 
@@ -65,40 +63,3 @@ class PredictConfig(PseudonymsConfig):
     """Replace the file if it exists."""
     batch_size: int = Field(128, ge=1, le=MAX_BATCH)
     """Images at a time."""
-
-
-class NoiseStudyConfig(PseudonymsConfig):
-    """Trained models under noise: devices, noise scales, shots, mitigation, and their controls."""
-
-    models: Positional[tuple[Path, ...]] = Field((), max_length=MAX_RUNS)
-    """Run folders of `hybridq finetune`: quantum heads, and a classical control for each."""
-    resume: Path | None = None
-    """A study's folder to go on with; its own config counts, and other flags are refused."""
-    device: str = "FakeTorino"
-    """Fake devices or saved calibrations (.json), joined by commas."""
-    noise_scale: str = "0,0.5,1,2,3"
-    """Strengths of the noise, factors joined by commas: 0 is none, 1 the device."""
-    shots: str = "none,4096"
-    """Shots for one circuit, counts joined by commas; `none` is exact."""
-    mitigation: str = "none"
-    """Joined by commas: `none`, `trex`, `zne`, `dd`, `trex+zne`, `zne_by_scale`; see the guide."""
-    repeats: int = Field(1, ge=1, le=1000)
-    """Draws of the shots for each setting."""
-    data: str | None = None
-    """Other data of the same classes; that of the runs where it is not given."""
-    data_root: Path | None = None
-    """Folder of named data sets; `HYBRIDQ_DATA` where it is not given."""
-    split: Literal["val", "test"] = "test"
-    """The split whose figures are reported; the threshold always comes from `val`."""
-    limit: int | None = Field(None, ge=2, le=MAX_LIMIT)
-    """This many images only, drawn stratified."""
-    workers: int = Field(2, ge=1, le=MAX_WORKERS)
-    """Processes on this machine, one thread each."""
-    ray: str | None = None
-    """Address of a Ray cluster to run on (`auto`, `ray://...`), or `local`; extra `ray`."""
-    runs: Path = Path("runs")
-    """Folder in which the study's folder is made."""
-    name: str | None = None
-    """Name of the study; the data's name where it is not given."""
-    seed: int = Field(0, ge=0, lt=2**32)
-    """Seed of the transpiler and of the shots."""

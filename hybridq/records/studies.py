@@ -176,17 +176,9 @@ class StageRow(TableRow):
 
 
 class SealedUnit(Record):
-    """What a unit of an ablation left, with the hash of all of it."""
+    """What a unit of a study left, with the hash of all of it."""
 
     seconds: float = Field(ge=0)
-    sha256: str
-
-
-class NoiseUnit(Record):
-    """What a unit of a noise study left, a line of `units.jsonl`."""
-
-    unit: str
-    rows: list[dict[str, Any]] = Field(min_length=1)
     sha256: str
 
 

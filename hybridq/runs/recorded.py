@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
-from hybridq.config import (
-    AblationStudyConfig,
-    FinetuneConfig,
-    NoiseStudyConfig,
-    PretrainConfig,
-)
-from hybridq.config.base import PseudonymsConfig
+from hybridq.config import Config, FinetuneConfig
 from hybridq.data import ImageData
-from hybridq.data.source import is_own
-from hybridq.errors import InvalidValueError
+from hybridq.data.source import find_source, is_own
+from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.runs.folder import read_config, resumed_folder
 from hybridq.utils.pseudonyms import Pseudonyms, is_pseudonym
 
-Resumable = TypeVar(
-    "Resumable", PretrainConfig, FinetuneConfig, NoiseStudyConfig, AblationStudyConfig
-)
-ConfigT = TypeVar("ConfigT", bound=PseudonymsConfig)
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+def absolute(config: ConfigT) -> ConfigT:
+    """The config with its paths made absolute: `--resume` may be called from another folder."""
+    changes: dict[str, object] = {}
+    for name, value in config:
+        if isinstance(value, tuple):
+            changes[name] = tuple(_absolute(one) for one in value)
+        elif name not in ("runs", "resume"):
+            changes[name] = _absolute(value)
+    if (data := _data(config)) is not None:
+        changes["data"] = absolute_source(data)
+    return config.model_copy(update=changes)
+
+
+def _absolute(value: Any) -> Any:
+    return value.resolve() if isinstance(value, Path) else value
+
+
+def absolute_source(data: str) -> str:
+    """A data source, its path made absolute if it is one that exists."""
+    try:
+        found = find_source(data)
+    except HybridqError:
+        return data
+    return data if found.path is None else data.replace(found.name, str(found.path.resolve()), 1)
 
 
 def recorded(config: ConfigT, data: ImageData, pseudonyms: Pseudonyms | None) -> ConfigT:
@@ -37,7 +55,7 @@ def recorded(config: ConfigT, data: ImageData, pseudonyms: Pseudonyms | None) ->
     return config.model_copy(update=changes)
 
 
-def resumed(config: Resumable, command: str) -> Resumable:
+def resumed(config: ConfigT, command: str) -> ConfigT:
     """Read the config of the folder after `--resume`, and add the path of its data if needed.
 
     Args:
@@ -49,16 +67,30 @@ def resumed(config: Resumable, command: str) -> Resumable:
         MissingFileError: If there is no such folder.
         InvalidValueError: If it belongs to another command.
     """
-    if config.resume is None:
+    if (resume := _resume(config)) is None:
         return config
-    kept = read_config(resumed_folder(config.resume), type(config), command)
-    if not is_pseudonym(kept.data):
+    kept = read_config(resumed_folder(resume), type(config), command)
+    source = _data(kept)
+    if not is_pseudonym(source):
         return kept
-    given = config.data if config.data != type(config)().data else kept.data
-    return kept.model_copy(update={"data": given, "pseudonym_key": config.pseudonym_key})
+    given = _data(config) if _data(config) != _data(type(config)()) else source
+    key = getattr(config, "pseudonym_key", None)
+    return kept.model_copy(update={"data": given, "pseudonym_key": key})
 
 
-def check_same_data(config: Resumable, command: str, data: ImageData) -> None:
+def _resume(config: ConfigT) -> Path | None:
+    """The folder to go on with."""
+    resume: Path | None = getattr(config, "resume", None)
+    return resume
+
+
+def _data(config: ConfigT) -> str | None:
+    """What the config says of its data; studies of one's own need not say it."""
+    data = getattr(config, "data", None)
+    return data if isinstance(data, str) else None
+
+
+def check_same_data(config: ConfigT, command: str, data: ImageData) -> None:
     """Refuse to resume a run with pseudonyms with other data or another key.
 
     Args:
@@ -69,12 +101,12 @@ def check_same_data(config: Resumable, command: str, data: ImageData) -> None:
     Raises:
         InvalidValueError: If they differ.
     """
-    if config.resume is None:
+    if (resume := _resume(config)) is None:
         return
-    kept = read_config(config.resume, type(config), command).data
+    kept = _data(read_config(resume, type(config), command))
     if is_pseudonym(kept) and kept != data.name:
         raise InvalidValueError(
-            f"Expected the data, and the key, of {str(config.resume)!r}, which are {kept}, got "
+            f"Expected the data, and the key, of {str(resume)!r}, which are {kept}, got "
             f"{data.name}: give the same --data and --pseudonym-key as when it was begun."
         )
 

@@ -11,12 +11,12 @@ STUDIES: dict[str, StudyEntry] = {
     "noise": StudyEntry(
         NoiseStudyConfig,
         run="hybridq.studies.noise.study:noise_study",
-        show="hybridq.studies.noise.study:summary_table",
+        show="hybridq.studies.engine.study:show",
     ),
     "ablation": StudyEntry(
         AblationStudyConfig,
         run="hybridq.studies.ablation.study:ablation_study",
-        show="hybridq.studies.ablation.tables:summary_text",
+        show="hybridq.studies.engine.study:show",
     ),
 }
 """The studies. One of units, tables and sentences is made by `hybridq.studies.engine.of_units`."""

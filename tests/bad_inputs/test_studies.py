@@ -262,52 +262,49 @@ def resumed(bench, kind: str, folder: Path, says: str) -> None:
         assert path.read_bytes() == content, path
 
 
-def _lines(change):
+def _content(change):
     def changed(content: bytes) -> bytes:
-        rows = [json.loads(line) for line in content.decode().splitlines()]
-        change(rows)
-        return "".join(json.dumps(row) + "\n" for row in rows).encode()
+        unit = json.loads(content)
+        change(unit)
+        return json.dumps(unit).encode()
 
     return changed
 
 
 def _remove(*places):
-    def change(rows):
-        inside = rows
+    def change(inside):
         for place in places[:-1]:
             inside = inside[place]
         del inside[places[-1]]
 
-    return _lines(change)
+    return _content(change)
 
 
 def _replace(value, *places):
-    def change(rows):
-        inside = rows
+    def change(inside):
         for place in places[:-1]:
             inside = inside[place]
         inside[places[-1]] = value
 
-    return _lines(change)
+    return _content(change)
 
 
 UNITS = {
-    "no name of the unit": _remove(0, "unit"),
-    "no rows": _remove(0, "rows"),
-    "rows that are none": _replace(3, 0, "rows"),
-    "rows that are words": _replace(["a"], 0, "rows"),
-    "a row without its AUC": _remove(0, "rows", 0, "auc"),
-    "a row without its device": _remove(0, "rows", 0, "device"),
-    "an AUC that is a word": _replace("high", 0, "rows", 0, "auc"),
-    "an AUC of 7": _replace(7.0, 0, "rows", 0, "auc"),
-    "an AUC that is no number": _replace(float("nan"), 0, "rows", 0, "auc"),
-    "a scale below nothing": _replace(-1.0, 0, "rows", 0, "noise_scale"),
-    "flips that are words": _replace("x", 0, "rows", 0, "flipped"),
-    "a unit that is a number": _replace(3, 0, "unit"),
-    "lists": lambda _: b"[1]\n[2]\n",
-    "words": lambda _: b'"a"\n"b"\n',
+    "no rows": _remove("rows"),
+    "no seconds": _remove("seconds"),
+    "rows that are none": _replace(3, "rows"),
+    "rows that are words": _replace(["a"], "rows"),
+    "a row without its AUC": _remove("rows", 0, "auc"),
+    "a row without its device": _remove("rows", 0, "device"),
+    "an AUC that is a word": _replace("high", "rows", 0, "auc"),
+    "an AUC of 7": _replace(7.0, "rows", 0, "auc"),
+    "an AUC that is no number": _replace(float("nan"), "rows", 0, "auc"),
+    "a scale below nothing": _replace(-1.0, "rows", 0, "noise_scale"),
+    "flips that are words": _replace("x", "rows", 0, "flipped"),
+    "a list": lambda _: b"[1]",
+    "a word": lambda _: b'"a"',
     "not UTF-8": lambda content: content.replace(b"pqc", b"\xff\xfe", 1),
-    "text before the lines": lambda content: b"nothing of ours\n" + content,
+    "text before it": lambda content: b"nothing of ours\n" + content,
     "NUL bytes": lambda content: b"\0" * 40 + b"\n" + content,
     "deep lists": lambda content: b"[" * 100_000 + b"\n" + content,
 }
@@ -316,9 +313,16 @@ UNITS = {
 @pytest.mark.parametrize("name", UNITS)
 def test_units_of_a_noise_study(bench, name):
     folder = local(bench, "noise")
-    path = folder / "units.jsonl"
+    path = sorted((folder / "units" / "noise").iterdir())[0]
     bench.put(path, UNITS[name](path.read_bytes()))
-    resumed(bench, "noise", folder, "units.jsonl")
+    resumed(bench, "noise", folder, path.name)
+
+
+def test_a_noise_study_of_an_earlier_version(bench):
+    folder = local(bench, "noise")
+    shutil.move(folder / "units" / "noise", folder / "gone")
+    bench.put(folder / "units.jsonl", "{}\n")
+    resumed(bench, "noise", folder, f"--config {folder.resolve() / 'config.json'}")
 
 
 @pytest.mark.parametrize("file", ["config.json", "environment.json"])

@@ -13,7 +13,7 @@ import pytest
 from hybridq.cli import main as cli
 from hybridq.data import load_data
 from hybridq.data.sources import SOURCES
-from hybridq.studies.ablation.grid import absolute_source
+from hybridq.runs.recorded import absolute_source
 from tests.contract.stacks import STACKS, windowed
 from tests.integration.report_page import make_report
 

@@ -27,8 +27,8 @@ from hybridq.runs.folder import read_result
 from hybridq.studies.ablation import encoders as ablation_encoders
 from hybridq.studies.ablation import frozen as ablation_frozen
 from hybridq.studies.ablation.study import ablation_study
-from hybridq.studies.ablation.tables import summary_text
 from hybridq.studies.ablation.verdicts import cautions
+from hybridq.studies.engine.study import show
 from hybridq.threads import one_thread
 from hybridq.training import head as head_training
 from hybridq.training.pretrain import pretrain
@@ -140,7 +140,7 @@ def test_tables_by_another_route(study):
     for item in compared:
         a, b = (means[repr(item["labels"]), item[side]] for side in ("a", "b"))
         assert item["difference"] == pytest.approx(a - b)
-    text = summary_text(study)
+    text = show(study)
     assert "raw_pixels" in text
     assert all(item["words"] in text for item in compared)
 

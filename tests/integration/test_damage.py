@@ -234,24 +234,14 @@ def test_a_damaged_training(finetuned, report_refuses, fault):
     assert f"copy/{fault[0]}" in said or "copy/metrics.jsonl" in said
 
 
-def line_of_units(change):
-    """A change to the first line of `units.jsonl`."""
-
-    def apply(path):
-        first, *rest = path.read_text().splitlines(keepends=True)
-        value = json.loads(first)
-        change(value)
-        path.write_text("".join([json.dumps(value) + "\n", *rest]))
-
-    return apply
-
+UNIT = "units/noise/s*-x0.json"
 
 RESUMED = {
-    ("units.jsonl", "edited"): line_of_units(lambda line: line["rows"][0].update(auc=0.999)),
-    ("units.jsonl", "no rows"): line_of_units(lambda line: line.pop("rows")),
-    ("units.jsonl", "no key"): line_of_units(lambda line: line.pop("unit")),
-    ("units.jsonl", "latin-1"): latin,
-    ("units.jsonl", "strings"): lambda path: path.write_text('"a"\n"b"\n'),
+    (UNIT, "edited"): edited(lambda unit: unit["rows"][0].update(auc=0.999)),
+    (UNIT, "no rows"): edited(lambda unit: unit.pop("rows")),
+    (UNIT, "cut"): halved,
+    (UNIT, "latin-1"): latin,
+    (UNIT, "a string"): lambda path: path.write_text('"a"'),
     ("environment.json", "a list"): lambda path: path.write_text("[]"),
     ("environment.json", "cut"): halved,
     ("environment.json", "resumed"): put("resumed", value="yes"),
@@ -261,9 +251,10 @@ RESUMED = {
 @pytest.mark.parametrize("fault", RESUMED, ids=" ".join)
 def test_a_noise_study_does_not_go_on_with_damage(noise_study_folder, refused, tree, fault):
     shutil.copytree(noise_study_folder, "copy")
-    RESUMED[fault](Path("copy", fault[0]))
+    (damaged,) = Path("copy").glob(fault[0])
+    RESUMED[fault](damaged)
     before = tree("copy")
-    assert f"copy/{fault[0]}" in refused("study", "noise", "--resume", "copy")
+    assert str(damaged) in refused("study", "noise", "--resume", "copy")
     after = tree("copy")
     kept = {name for name in before if name not in ("log.txt", "environment.json")}
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}

@@ -72,14 +72,14 @@ def test_the_command_line_and_its_workers_keep_memory(tmp_path):
     program = """
 from hybridq.cli import main as cli
 from hybridq.utils import memory
-from hybridq.studies.engine import pool
+from hybridq.utils import processes
 
 calls = []
 memory.set_malloc = lambda values: calls.append(values) or True
 if __name__ == "__main__":
     cli.main(["data", "check", "phantom,size=16,count=40"])
     assert calls == [memory.KEPT]
-    pool._start_worker()
+    processes.start_worker()
     assert len(calls) == 2
     print("done")
 """

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from hybridq.records.studies import REPORT_FILE, StudyTable, read_study_report
+from hybridq.records.studies import StudyTable, read_study_report
 from hybridq.report.page.elements import Cell, Heading, Part, Section, Table, Text
-from hybridq.report.sources.sources import Source, Sources
+from hybridq.report.sources.sources import SIGNS, Source, Sources
 
 
 def studies(sources: Sources) -> list[Section]:
     """One section of all studies of units; none where there is no such study."""
     parts: list[Part] = []
     for source in sources.all:
-        if not (source.folder / REPORT_FILE).is_file():
+        if source.kind in SIGNS:
             continue
         report = read_study_report(source.folder)
         parts += [Heading(f"{report.study}: {source.name}"), *map(Text, report.sentences)]

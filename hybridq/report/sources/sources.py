@@ -155,7 +155,7 @@ def _names(source: Source) -> list[str]:
 
     Of an ablation they are the networks it trained as a whole, most labels first, and its encoders.
     """
-    if (source.folder / REPORT_FILE).is_file():
+    if source.kind not in SIGNS:
         return []
     fields = [_named(source, field) for field in ("run", "encoder", "start")]
     names = [name for name in fields if name is not None]
@@ -205,9 +205,10 @@ def _is_finished(folder: Path) -> bool:
 def _kind(folder: Path) -> Kind | None:
     if not (folder / "config.json").is_file() or not (folder / "result.json").is_file():
         return None
-    if (folder / REPORT_FILE).is_file():
+    known = next((kind for kind, sign in SIGNS.items() if (folder / sign).exists()), None)
+    if known is None and (folder / REPORT_FILE).is_file():
         return f"study {read_study_report(folder).study}"
-    return next((kind for kind, sign in SIGNS.items() if (folder / sign).exists()), None)
+    return known
 
 
 def _read(folder: Path, number: int, followed: str | None) -> Source:
@@ -224,7 +225,7 @@ def _read(folder: Path, number: int, followed: str | None) -> Source:
             f"Expected the folder of a finished run or study, got {str(folder)!r}, which {what}: "
             "give a folder that pretrain, finetune, evaluate, submit or study printed."
         )
-    fields = Record if (folder / REPORT_FILE).is_file() else Options  # of units: its own fields
+    fields = Options if kind in SIGNS else Record  # of a study of one's own: its own fields
     config = read_record(folder / "config.json", fields, f"a config of `hybridq {kind}`")
     result = read_result(folder, kind)
     if kind in CONFIGS:

@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 from hybridq.config import AblationStudyConfig, HeadConfig, PretrainConfig, head_config
 from hybridq.data.source import find_source, is_own, own_name
-from hybridq.errors import HybridqError, InvalidValueError
+from hybridq.errors import InvalidValueError
 from hybridq.evaluation import baselines
 from hybridq.models.encoders.file import encoder_file
 from hybridq.runs.folder import read_config, read_result
+from hybridq.runs.recorded import absolute_source
+from hybridq.studies.lists import as_number, entries
 from hybridq.utils.pseudonyms import pseudonyms_of
 
 MOST_FRACTIONS = 20
@@ -118,32 +120,20 @@ def fractions(config: AblationStudyConfig) -> tuple[float, ...]:
     Raises:
         InvalidValueError: If an entry is no fraction, or twice there.
     """
-    return _fractions(config.labels, "--labels")
+    return _fractions("labels", config.labels)
 
 
-def _fractions(words: str, flag: str) -> tuple[float, ...]:
-    found = []
-    if words.count(",") >= MOST_FRACTIONS:
-        raise InvalidValueError(
-            f"Expected at most {MOST_FRACTIONS} entries of {flag}, got {words.count(',') + 1}: "
-            "make several studies."
-        )
-    for word in words.split(","):
-        try:
-            value = float(word)
-        except ValueError:
-            value = math.nan
+def _fractions(option: str, words: str) -> tuple[float, ...]:
+    def read(word: str) -> float:
+        value = as_number(word)
         if not 0 < value <= 1:
             raise InvalidValueError(
-                f"Expected {flag} of fractions above 0 and up to 1, got {word.strip()!r}: write "
+                f"Expected --{option} of fractions above 0 and up to 1, got {word!r}: write "
                 "0.05,0.1,1.0."
             )
-        found.append(value)
-    if len({f"{value:g}" for value in found}) != len(found):
-        raise InvalidValueError(
-            f"Expected each entry of {flag} once, got {words!r}: remove the double one."
-        )
-    return tuple(sorted(found))
+        return value
+
+    return tuple(sorted(entries(option, words, read, most=MOST_FRACTIONS, name="{:g}".format)))
 
 
 def whole_fractions(config: AblationStudyConfig) -> tuple[float, ...]:
@@ -155,13 +145,12 @@ def whole_fractions(config: AblationStudyConfig) -> tuple[float, ...]:
     every = fractions(config)
     if config.whole_labels is None:
         return tuple(dict.fromkeys((every[0], every[-1])))
-    chosen = _fractions(config.whole_labels, "--whole-labels")
-    for fraction in chosen:
-        if fraction not in every:
-            raise InvalidValueError(
-                f"Expected --whole-labels out of --labels {config.labels}, got {fraction:g}: add "
-                "it there."
-            )
+    chosen = _fractions("whole-labels", config.whole_labels)
+    if others := [fraction for fraction in chosen if fraction not in every]:
+        raise InvalidValueError(
+            f"Expected --whole-labels out of --labels {config.labels}, got {others[0]:g}: add it "
+            "there."
+        )
     return chosen
 
 
@@ -205,12 +194,3 @@ def _place(data: str, config: AblationStudyConfig) -> str:
         return absolute_source(data)
     path = find_source(data).path
     return pseudonyms.data(own_name(data if path is None else path))
-
-
-def absolute_source(data: str) -> str:
-    """A data source, its path made absolute if it is one that exists."""
-    try:
-        found = find_source(data)
-    except HybridqError:
-        return data
-    return data if found.path is None else data.replace(found.name, str(found.path.resolve()), 1)

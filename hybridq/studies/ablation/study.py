@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from hybridq.config import AblationStudyConfig, FinetuneConfig
-from hybridq.data import data_record, notes_of
-from hybridq.runs.recorded import check_same_data, recorded, resumed
+from hybridq.data import ImageData, notes_of
+from hybridq.records.studies import StudyReport
 from hybridq.studies.ablation.choice import Choice, choose
 from hybridq.studies.ablation.encoders import (
     EncoderKind,
@@ -29,7 +23,6 @@ from hybridq.studies.ablation.grid import (
     SETTINGS,
     STARTS,
     WHOLE_HEADS,
-    absolute_source,
     fractions,
     given_encoders,
     seeds,
@@ -37,25 +30,16 @@ from hybridq.studies.ablation.grid import (
 )
 from hybridq.studies.ablation.pixels import PixelSearchWork, PixelWork
 from hybridq.studies.ablation.plots import save_ablation_figures
-from hybridq.studies.ablation.tables import (
-    gather,
-    search_rows,
-    summarise,
-    write_rows,
-    write_tables,
-)
+from hybridq.studies.ablation.tables import findings, gather, search_rows, write_tables
 from hybridq.studies.ablation.verdicts import cautions, check_test_labels, verdicts
 from hybridq.studies.ablation.whole import WholeWork
-from hybridq.studies.engine.folder import study_folder
-from hybridq.studies.engine.pool import worker_pool
-from hybridq.studies.engine.units import Work, run_stage
+from hybridq.studies.engine.study import Plan, run_study
+from hybridq.studies.engine.units import Stages
+from hybridq.studies.tables import write_rows
 from hybridq.training.compute import check_training_memory
-from hybridq.utils.files import without_nan, write_csv, write_json
-from hybridq.utils.limits import check_workers
+from hybridq.utils.files import without_nan, write_json
 from hybridq.utils.pseudonyms import pseudonyms_of
 from hybridq.utils.text import counted
-
-logger = logging.getLogger("hybridq")
 
 
 def ablation_study(config: AblationStudyConfig) -> Path:
@@ -69,13 +53,14 @@ def ablation_study(config: AblationStudyConfig) -> Path:
         HybridqError: If data, runs or settings cannot be used; nothing is written then.
         KeyboardInterrupt: When stopped; `--resume` goes on with what is left.
     """
-    given, resume = config, config.resume
-    config = resumed(given, "study ablation")
-    check_workers(config.workers)
+    return run_study(config, name="ablation", plan=_plan)
+
+
+def _plan(config: AblationStudyConfig) -> Plan:
+    """Check what is asked, before anything is written."""
     whole_fractions(config)
     given_encoders(config)
     data = study_data(config, "train", "val", "test")
-    check_same_data(given, "study ablation", data)
     if config.whole and config.image_size is not None:
         recipe = FinetuneConfig()
         check_training_memory(
@@ -86,85 +71,35 @@ def ablation_study(config: AblationStudyConfig) -> Path:
         )
     check_test_labels(data.splits["test"].labels, data.class_names)
     check_fractions(data, fractions(config), seeds(config))
-    if resume is None:
-        config = _absolute(config)
-    name = config.name or f"ablation-{data.name}"
-    kept = recorded(config, data, pseudonyms_of(config))
-    with (
-        study_folder(
-            kept,
-            "ablation",
-            name,
-            runs=config.runs,
-            seed=config.seed,
-            resume=resume,
-            data=data_record(data),
-        ) as folder,
-        worker_pool(config.workers) as pool,
-    ):
-        _run(config, folder.resolve(), pool)
-    return folder
+
+    def compute(stages: Stages) -> tuple[StudyReport, dict[str, Any]]:
+        kinds = encoder_kinds()
+        models, choices = _stages(config, stages, kinds)
+        return _write(config, stages.folder, data, kinds, models, choices)
+
+    return Plan(f"ablation-{data.name}", compute, data, pseudonyms_of(config))
 
 
-def _absolute(config: AblationStudyConfig) -> AblationStudyConfig:
-    """The config with its paths made absolute: `--resume` may be called from another folder."""
-    changes: dict[str, object] = {
-        "encoder_runs": tuple(run.resolve() for run in config.encoder_runs),
-        "data": absolute_source(config.data),
-    }
-    if config.data_root is not None:
-        changes["data_root"] = config.data_root.resolve()
-    return config.model_copy(update=changes)
-
-
-@dataclass
-class _Log:
-    """Seconds of the stages, and a line or a bar for each."""
-
-    folder: Path
-    pool: ProcessPoolExecutor | None
-    seconds: dict[str, list[float]]
-
-    def stage(self, name: str, works: Sequence[Work]) -> list[dict[str, Any]]:
-        """Compute a stage, and keep the seconds of its units."""
-        logger.info("%s: %s", name, counted(len(works), "unit"))
-        with tqdm(total=len(works), disable=None, unit="unit", desc=name) as bar:
-            done: Callable[[Work], None] = partial(_advance, bar, name)
-            found = run_stage(self.folder, name, works, pool=self.pool, on_done=done)
-        self.seconds[name] = [result["seconds"] for result in found]
-        logger.info("%s: %.1f s of work", name, sum(self.seconds[name]))
-        return found
-
-
-def _advance(bar: Any, stage: str, work: Work) -> None:
-    bar.update()
-    if bar.disable:
-        logger.info("%s: %s done", stage, work.name)
-
-
-def _run(config: AblationStudyConfig, folder: Path, pool: ProcessPoolExecutor | None) -> None:
-    log = _Log(folder, pool, {})
-    of_seeds, kinds = seeds(config), encoder_kinds()
-    pretrained = log.stage("encoders", [PretrainWork(config, folder, seed) for seed in of_seeds])
+def _stages(
+    config: AblationStudyConfig, stages: Stages, kinds: Sequence[EncoderKind]
+) -> tuple[list[dict[str, Any]], list[Choice[Any]]]:
+    """Compute all stages: every model on the test split, and what the searches chose."""
+    folder, of_seeds, of_labels = stages.folder, seeds(config), fractions(config)
+    pretrained = stages.run("encoders", [PretrainWork(config, folder, s) for s in of_seeds])
     run_of = {seed: folder / found["run"] for seed, found in zip(of_seeds, pretrained, strict=True)}
-    log.stage(
+    stages.run(
         "features",
         [FeatureWork(config, folder, kind, s, run_of[s]) for kind in kinds for s in of_seeds],
     )
-    searches = [
-        SearchWork(config, folder, kind, seed, fraction)
-        for kind in kinds
-        for fraction in fractions(config)
-        for seed in of_seeds
-    ]
-    found = iter(log.stage("search", searches))
+    points = [(kind, fraction) for kind in kinds for fraction in of_labels]
+    searches = [SearchWork(config, folder, kind, s, f) for kind, f in points for s in of_seeds]
+    found = iter(stages.run("search", searches))
     choices = [
         choose(kind, fraction, SETTINGS, {seed: next(found)["val_auc"] for seed in of_seeds})
-        for kind in kinds
-        for fraction in fractions(config)
+        for kind, fraction in points
     ]
-    pixel_searches = [PixelSearchWork(config, s, f) for f in fractions(config) for s in of_seeds]
-    found = iter(log.stage("pixel_search", pixel_searches))
+    pixel_searches = [PixelSearchWork(config, s, f) for f in of_labels for s in of_seeds]
+    found = iter(stages.run("pixel_search", pixel_searches))
     of_pixels = [
         choose(
             "none",
@@ -172,28 +107,22 @@ def _run(config: AblationStudyConfig, folder: Path, pool: ProcessPoolExecutor | 
             PENALTIES,
             {seed: {"logistic_regression": next(found)["val_auc"]} for seed in of_seeds},
         )
-        for fraction in fractions(config)
+        for fraction in of_labels
     ]
-    results = log.stage(
+    results = stages.run(
         "pixels",
-        [
-            PixelWork(config, seed, choice.fraction, choice.setting)
-            for choice in of_pixels
-            for seed in of_seeds
-        ],
+        [PixelWork(config, s, one.fraction, one.setting) for one in of_pixels for s in of_seeds],
     )
-    results += log.stage(
+    results += stages.run(
         "frozen",
         [
             FrozenWork(config, folder, kind, seed, choice.fraction, choice.setting)
-            for kind in kinds
-            for choice in choices
-            if choice.encoder == kind
+            for (kind, _), choice in zip(points, choices, strict=True)
             for seed in of_seeds
         ],
     )
     if config.whole:
-        results += log.stage(
+        results += stages.run(
             "whole",
             [
                 WholeWork(config, folder, start, head, seed, fraction, run_of[seed])
@@ -204,68 +133,61 @@ def _run(config: AblationStudyConfig, folder: Path, pool: ProcessPoolExecutor | 
             ],
         )
     models = [model for result in results for model in result["models"]]
-    _write(config, folder, models, [*choices, *of_pixels], kinds, log.seconds)
+    return models, [*choices, *of_pixels]
 
 
 def _write(
     config: AblationStudyConfig,
     folder: Path,
+    data: ImageData,
+    kinds: Sequence[EncoderKind],
     models: Sequence[dict[str, Any]],
     choices: Sequence[Choice[Any]],
-    kinds: Sequence[EncoderKind],
-    seconds: dict[str, list[float]],
-) -> None:
-    """Write tables, verdicts and figures; the test labels are read here."""
-    results = gather(study_data(config, "train", "test"), models)
-    data, test = results.data, results.data.splits["test"]
-    write_tables(folder, results, seeds(config))
+) -> tuple[StudyReport, dict[str, Any]]:
+    """Write tables, verdicts and figures."""
+    results = gather(data, models)
+    test = data.splits["test"]
+    summary = write_tables(folder, results, seeds(config))
     write_rows(folder / "search.csv", search_rows(choices))
     compared = verdicts(test.labels, results.predictions, margin=config.margin)
     write_json(folder / "comparisons.json", without_nan(compared))
-    flat = [{k: v for k, v in item.items() if k != "variance"} for item in compared]
-    if flat:
-        write_rows(folder / "comparisons.csv", flat)
-    write_csv(
-        folder / "seconds.csv",
-        ["stage", "units", "seconds", "longest_unit"],
-        [[name, len(each), round(sum(each), 1), max(each)] for name, each in seconds.items()],
-    )
+    if compared:
+        columns = [name for name in compared[0] if name != "variance"]
+        write_rows(folder / "comparisons.csv", compared, columns)
     where = f"{data.name}, {len(test)} test images, {counted(config.seeds, 'seed')}"
     figures = save_ablation_figures(
-        folder / "figures", summarise(results), compared, where=where, margin=config.margin
+        folder / "figures", summary, compared, where=where, margin=config.margin
     )
     notes = [*notes_of(data), *cautions(config, test.labels, data.class_names)]
     if "imagenet" not in kinds:
         notes.append(
             "ImageNet weights are not on this machine and were not downloaded: no such encoder."
         )
-    write_json(
-        folder / "result.json",
-        {
-            "data": data.name,
-            "class_names": list(data.class_names),
-            "positive": None if data.positive is None else data.class_names[data.positive],
-            "images": len(test),
-            "images_without_duplicates": int(results.unlike.sum()),
-            "seeds": config.seeds,
-            "labels": list(fractions(config)),
-            "margin": config.margin,
-            "models": list(dict.fromkeys(row["model"] for row in results.rows)),
-            "settings": [
-                {
-                    "encoder": choice.encoder,
-                    "labels": choice.fraction,
-                    **vars(choice.setting),
-                    "mean_val_auc": choice.means[choice.chosen],
-                }
-                for choice in choices
-            ],
-            "comparisons": len(compared),
-            "verdicts": {
-                verdict: sum(item["verdict"] == verdict for item in compared)
-                for verdict in ("better", "worse", "equivalent", "undecided")
-            },
-            "figures": [path.name for path in figures],
-            "notes": notes,
+    result = {
+        "data": data.name,
+        "class_names": list(data.class_names),
+        "positive": None if data.positive is None else data.class_names[data.positive],
+        "images": len(test),
+        "images_without_duplicates": int(results.unlike.sum()),
+        "seeds": config.seeds,
+        "labels": list(fractions(config)),
+        "margin": config.margin,
+        "models": list(dict.fromkeys(row["model"] for row in results.rows)),
+        "settings": [
+            {
+                "encoder": choice.encoder,
+                "labels": choice.fraction,
+                **vars(choice.setting),
+                "mean_val_auc": choice.means[choice.chosen],
+            }
+            for choice in choices
+        ],
+        "comparisons": len(compared),
+        "verdicts": {
+            verdict: sum(item["verdict"] == verdict for item in compared)
+            for verdict in ("better", "worse", "equivalent", "undecided")
         },
-    )
+        "figures": [path.name for path in figures],
+        "notes": notes,
+    }
+    return findings(result, summary, compared), result

@@ -15,15 +15,13 @@ from numpy.typing import NDArray
 from hybridq.data import ImageData
 from hybridq.data.duplicates import near_duplicates
 from hybridq.evaluation.metrics.scores import all_metrics, auc
-from hybridq.evaluation.tables import interval, table
-from hybridq.records.record import read_rows
-from hybridq.records.results import read_record
-from hybridq.records.studies import ABLATION_REMEDY, AblationSummaryRow, Comparisons
-from hybridq.runs.folder import read_result
+from hybridq.evaluation.tables import interval
+from hybridq.records.studies import StudyReport, StudyTable
 from hybridq.studies.ablation.choice import Choice
 from hybridq.studies.ablation.verdicts import auc_interval
 from hybridq.studies.summary import seed_interval
-from hybridq.utils.files import atomic_path, write_csv
+from hybridq.studies.tables import write_rows
+from hybridq.utils.files import atomic_path, without_nan
 from hybridq.utils.text import counted, percent
 
 Floats = NDArray[np.float64]
@@ -109,10 +107,11 @@ def gather(data: ImageData, found: Iterable[Mapping[str, Any]]) -> Results:
     return Results(data, rows, predictions, unlike)
 
 
-def write_tables(folder: Path, results: Results, seeds: Sequence[int]) -> None:
-    """Write `ablation.csv`, `summary.csv` and `predictions.npz`."""
+def write_tables(folder: Path, results: Results, seeds: Sequence[int]) -> list[Row]:
+    """Write `ablation.csv`, `summary.csv` and `predictions.npz`; return the summary."""
+    summary = summarise(results)
     write_rows(folder / "ablation.csv", results.rows, COLUMNS)
-    write_rows(folder / "summary.csv", summarise(results))
+    write_rows(folder / "summary.csv", summary)
     test = results.data.splits["test"]
     arrays: dict[str, NDArray[Any]] = {
         "labels": test.labels,
@@ -125,6 +124,7 @@ def write_tables(folder: Path, results: Results, seeds: Sequence[int]) -> None:
         arrays[prediction_key(fraction, model)] = probs
     with atomic_path(folder / "predictions.npz") as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    return summary
 
 
 def prediction_key(fraction: float, model: str) -> str:
@@ -204,48 +204,31 @@ def search_rows(choices: Sequence[Choice[Any]]) -> list[Row]:
     ]
 
 
-def write_rows(path: Path, rows: Sequence[Row], columns: Sequence[str] | None = None) -> None:
-    """Write dicts as CSV, numbers in full; what is unknown is empty."""
-    header = list(columns or rows[0])
-    write_csv(path, header, [[_cell(row[name]) for name in header] for row in rows])
-
-
-def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    return repr(value) if isinstance(value, float) else str(value)
-
-
-def summary_text(folder: Path) -> str:
+def findings(
+    result: Mapping[str, Any], summary: Sequence[Row], compared: Sequence[Row]
+) -> StudyReport:
     """Mean AUC of each model at each fraction, and the verdicts in words.
 
     Args:
-        folder: What `ablation_study` returned.
+        result: What `result.json` says.
+        summary: Rows of `summary.csv`.
+        compared: What `verdicts` returned.
     """
-    what = "the summary of an ablation"
-    summary = read_rows(folder / "summary.csv", AblationSummaryRow, what, ABLATION_REMEDY)
-    found = [row for row in summary if row["figure"] == "auc"]
-    result = read_result(folder, "study ablation")
-    comparisons = read_record(
-        folder / "comparisons.json", Comparisons, "comparisons", ABLATION_REMEDY
+    cells: dict[str, dict[float, str]] = defaultdict(dict)
+    for row in summary:
+        if row["figure"] == "auc":
+            ends = {"value": row["mean"], "low": row["low"], "high": row["high"]}
+            cells[row["model"]][row["labels"]] = interval(without_nan(ends))
+    columns = sorted(result["labels"])
+    table = StudyTable(
+        title=f"{result['data']} test split, {result['images']} images, "
+        f"{counted(result['seeds'], 'seed')}: AUC",
+        columns=["model", *(f"{percent(column)} of the labels" for column in columns)],
+        rows=[[model, *(of.get(column) for column in columns)] for model, of in cells.items()],
     )
-    by_model: dict[str, dict[str, str]] = defaultdict(dict)
-    for row in found:
-        ends = {name: float(row[name] or "nan") for name in ("mean", "low", "high")}
-        by_model[row["model"]][row["labels"]] = interval({"value": ends["mean"], **ends})
-    columns = sorted({row["labels"] for row in found}, key=float)
-    rows = [
-        [model, *(cells.get(column, "") for column in columns)] for model, cells in by_model.items()
-    ]
-    heading = (
-        f"{result['data']} test split, {result['images']} images, "
-        f"{counted(result['seeds'], 'seed')}: AUC"
-    )
-    lines = [
-        heading,
-        table(["", *(f"{percent(float(column))} of the labels" for column in columns)], rows),
-        "(means over seeds; 95% intervals over seeds and test images together)",
-        *(f"{item['name']}: {item['words']}" for item in comparisons),
+    sentences = [
+        "Means over seeds; 95% intervals over seeds and test images together.",
+        *(f"{item['name']}: {item['words']}" for item in compared),
         *(f"Note: {note}" for note in result["notes"]),
     ]
-    return "\n".join(lines)
+    return StudyReport(study="ablation", data=result["data"], sentences=sentences, tables=[table])

@@ -9,7 +9,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from hybridq.config.base import Config
+from hybridq.config.study import StudyConfig
 from hybridq.data.provenance import check_same_images
 from hybridq.errors import InvalidValueError
 from hybridq.records.results import read_environment
@@ -30,30 +30,21 @@ logger = logging.getLogger("hybridq")
 
 @contextmanager
 def study_folder(
-    config: Config,
-    kind: str,
-    name: str,
-    *,
-    runs: Path,
-    seed: int,
-    resume: Path | None,
-    data: Mapping[str, Any],
+    config: StudyConfig, kind: str, name: str, resume: Path | None, data: Mapping[str, Any]
 ) -> Iterator[Path]:
-    """The folder of a study while it runs.
+    """The folder of a study while it runs: a new one of that name, or the one to go on with.
 
     Args:
         config: What is written into a new one.
         kind: Name of the study.
-        name: Of a new one.
-        runs: Where a new one is made.
-        seed: Recorded in a new one.
+        name: Of a new folder.
         resume: The folder to go on with, if there is one.
         data: What `data_record` gave of the data that is read.
 
     Raises:
         InvalidValueError: If another process is at work on it, or it began with other data.
     """
-    folder = resume or create_run(runs, "study", name)
+    folder = resume or create_run(config.runs, "study", name)
     with (
         to_go_on_with(folder, is_new=resume is None),
         locked(folder / STUDY_LOCK, "works on this study"),
@@ -62,7 +53,7 @@ def study_folder(
     ):
         if resume is None:
             write_config(folder, config)
-            write_environment(folder, seed=seed, study=kind, worker_threads=1, data=data)
+            write_environment(folder, seed=config.seed, study=kind, worker_threads=1, data=data)
         else:
             _check_same_study(folder, kind)
             check_same_images(recorded_data(folder), data, folder)
@@ -73,11 +64,7 @@ def study_folder(
 
 
 def _check_same_study(folder: Path, kind: str) -> None:
-    """Refuse to go on with the folder of another study.
-
-    Raises:
-        InvalidValueError: If it is one.
-    """
+    """Refuse to go on with the folder of another study."""
     begun = read_environment(folder).get("study", kind)  # earlier versions did not record it
     if begun != kind:
         raise InvalidValueError(

@@ -1,31 +1,41 @@
-"""Units of work that leave one file each, so that a study goes on after a kill."""
+"""The units of a study: each leaves what it gave in a file, so that the study goes on."""
 
 from __future__ import annotations
 
+import hashlib
+import logging
+import re
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from tqdm import tqdm
+
+from hybridq.errors import InvalidValueError
 from hybridq.records.record import is_sealed, refused, seal
 from hybridq.records.results import read_record
 from hybridq.records.studies import SealedUnit
-from hybridq.studies.engine.pool import run_in
+from hybridq.studies.engine.pool import Compute
 from hybridq.threads import one_thread
-from hybridq.utils.files import without_nan, write_json
+from hybridq.utils.files import without_nan, write_csv, write_json
+from hybridq.utils.text import counted
 
 MAX_BYTES = 2**30
 """Most bytes of what a unit leaves: it holds the probabilities of all test images."""
+LINES = 20
+"""Lines of a stage in a log, where no bar is shown."""
+
+logger = logging.getLogger("hybridq")
 
 
 class Work(Protocol):
-    """What is computed at a time."""
+    """A unit: what is computed at a time, a pure function of its settings; it can be pickled."""
 
     @property
     def name(self) -> str:
-        """Unique in its stage; part of a file's name."""
+        """Unique in its stage; the name of its file."""
         ...
 
     def compute(self) -> dict[str, Any]:
@@ -33,47 +43,65 @@ class Work(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class KeptUnit:
-    """A unit, and the file that says that it is finished and holds what came out."""
+@dataclass
+class Stages:
+    """Computes the stages of one study, one after the other.
 
-    work: Work
-    path: Path
-
-
-def run_stage(
-    folder: Path,
-    stage: str,
-    works: Sequence[Work],
-    *,
-    pool: ProcessPoolExecutor | None,
-    on_done: Callable[[Work], None],
-) -> list[dict[str, Any]]:
-    """Compute what is not there yet, and return what all units have left.
-
-    Args:
-        folder: Of the study; the files are in `units/` of it.
-        stage: Folder in there.
-        works: In any order; each can be pickled.
-        pool: From `worker_pool`.
-        on_done: Called after each unit, also for those that were there.
-
-    Returns:
-        What `compute` returned, in the order of `works`.
-
-    Raises:
-        InvalidValueError: If a file that is there cannot be read.
+    Attributes:
+        folder: Of the study; what units gave is in `units/STAGE/` of it.
+        compute: From `open_workers`.
+        seconds: By stage, what each of its units took.
     """
-    units = [KeptUnit(work, folder / "units" / stage / f"{work.name}.json") for work in works]
-    found = {unit.work.name: _read(unit.path) for unit in units if unit.path.is_file()}
-    for unit in units:
-        if unit.work.name in found:
-            on_done(unit.work)
-    missing = [unit for unit in units if unit.work.name not in found]
-    for unit, _ in run_in(pool, _keep, missing):
-        found[unit.work.name] = _read(unit.path)
-        on_done(unit.work)
-    return [found[unit.work.name] for unit in units]
+
+    folder: Path
+    compute: Compute[Work, dict[str, Any]]
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    def run(self, stage: str, works: Sequence[Work]) -> list[dict[str, Any]]:
+        """Compute what is not there yet; return what all units gave, in their order.
+
+        Raises:
+            InvalidValueError: If a file that is there cannot be read, or two units have one name.
+        """
+        paths = {work.name: unit_file(self.folder, stage, work.name) for work in works}
+        if len(paths) != len(works):
+            raise InvalidValueError(
+                f"Expected units of different names in the stage {stage!r}, got one twice: make "
+                "the name of all settings of a unit."
+            )
+        found = {name: _read(path) for name, path in paths.items() if path.is_file()}
+        missing = [work for work in works if work.name not in found]
+        logger.info("%s: %d of %s to compute", stage, len(missing), counted(len(works), "unit"))
+        with tqdm(
+            total=len(works), initial=len(found), disable=None, unit="unit", desc=stage
+        ) as bar:
+            for work, result in self.compute(_measured, missing):
+                write_json(paths[work.name], seal(without_nan(result)))
+                found[work.name] = _read(paths[work.name])
+                bar.update()
+                if bar.disable and len(found) % max(1, len(works) // LINES) == 0:
+                    logger.info("%s: %d of %d units", stage, len(found), len(works))
+        results = [found[work.name] for work in works]
+        self.seconds[stage] = [result["seconds"] for result in results]
+        return results
+
+    def write_seconds(self) -> None:
+        """Write `seconds.csv`: the one table that is another each time a study is made."""
+        lines = [
+            [stage, len(each), round(sum(each), 1), max(each)]
+            for stage, each in self.seconds.items()
+            if each
+        ]
+        header = ["stage", "units", "seconds", "longest_unit"]
+        write_csv(self.folder / "seconds.csv", header, lines)
+
+
+def unit_file(folder: Path, stage: str, name: str) -> Path:
+    """The file of a unit; a name that no file should have is cut, and told apart by a hash."""
+    if len(name) > 100 or not re.fullmatch(r"\w[\w.+-]*", name, re.ASCII):
+        digest = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
+        name = f"{re.sub(r'[^A-Za-z0-9]+', '_', name)[:60]}-{digest[:12]}"
+    return folder / "units" / stage / f"{name}.json"
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -84,9 +112,9 @@ def _read(path: Path) -> dict[str, Any]:
     return kept
 
 
-def _keep(unit: KeptUnit) -> None:
+def _measured(work: Work) -> dict[str, Any]:
+    """Compute a unit on one thread: the same sums everywhere, to the last digit."""
     started = time.perf_counter()
     with one_thread():
-        result = unit.work.compute()
-    seconds = round(time.perf_counter() - started, 2)
-    write_json(unit.path, seal(without_nan({**result, "seconds": seconds})))
+        result = work.compute()
+    return {**result, "seconds": round(time.perf_counter() - started, 2)}

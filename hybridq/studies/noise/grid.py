@@ -12,7 +12,9 @@ from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, read_spec
 from hybridq.models.heads import control_of, quantum_heads
 from hybridq.quantum import look_up
+from hybridq.studies.lists import as_number, entries
 from hybridq_backends.devices.snapshots import fake_device
+from hybridq_backends.utils.names import legible
 
 T = TypeVar("T")
 
@@ -69,11 +71,15 @@ def read_grid(config: NoiseStudyConfig) -> Grid:
         InvalidValueError: If an entry is no number, unknown or twice there, the mitigation needs
             shots and there are none, or there are too many settings.
     """
+
+    def read(option: str, text: str, one: Callable[[str], T]) -> tuple[T, ...]:
+        return entries(option, text, one, most=MOST_ENTRIES, name=lambda entry: entry)
+
     grid = Grid(
-        devices=_entries("device", config.device, _device),
-        noise_scales=_entries("noise-scale", config.noise_scale, _scale),
-        shots=_entries("shots", config.shots, _count),
-        mitigations=_entries("mitigation", config.mitigation, _mitigation),
+        devices=entries("device", config.device, _device, most=MOST_ENTRIES, name=device_name),
+        noise_scales=read("noise-scale", config.noise_scale, _scale),
+        shots=read("shots", config.shots, _count),
+        mitigations=read("mitigation", config.mitigation, _mitigation),
         repeats=config.repeats,
     )
     if grid.shots == (None,):  # no estimator extrapolates exact values: we do, and say so
@@ -99,31 +105,18 @@ def read_grid(config: NoiseStudyConfig) -> Grid:
     return grid
 
 
-def _entries(option: str, text: str, read: Callable[[str], T]) -> tuple[T, ...]:
-    words = [word.strip() for word in text.split(",")]
-    if len(words) > MOST_ENTRIES:
-        raise InvalidValueError(
-            f"Expected at most {MOST_ENTRIES} entries of --{option}, got {len(words)}: make more "
-            "studies."
-        )
-    entries = tuple(read(word) for word in words)
-    if len(set(entries)) != len(entries):
-        raise InvalidValueError(
-            f"Expected each entry of --{option} once, got {text!r}: remove the double one."
-        )
-    return entries
-
-
 def _device(word: str) -> str:
     fake_device(word)
     return word
 
 
+def device_name(device: str) -> str:
+    """A fake device's name, or that of a calibration's file without its folder."""
+    return legible(Path(device).stem) if device.endswith(".json") else device
+
+
 def _scale(word: str) -> float:
-    try:
-        scale = float(word)
-    except ValueError:
-        scale = -1.0
+    scale = as_number(word)
     if not 0.0 <= scale <= MOST_SCALE:
         raise InvalidValueError(
             f"Expected --noise-scale of numbers from 0 to 100, got {word!r}: write 0,0.5,1,2."

@@ -9,40 +9,33 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from hybridq.config import FinetuneConfig, NoiseStudyConfig
-from hybridq.data import data_record, notes_of
+from hybridq.data import ImageData, data_record, notes_of
 from hybridq.data.provenance import other_splits
+from hybridq.errors import InvalidValueError
 from hybridq.evaluation.evaluate import limited_split
-from hybridq.evaluation.tables import interval, table
+from hybridq.evaluation.tables import interval
 from hybridq.models.checkpoint import check_model
-from hybridq.records import check_record
-from hybridq.records.record import is_sealed, read_rows, refused, seal
-from hybridq.records.studies import NOISE_REMEDY, NoiseSummaryRow, NoiseUnit
+from hybridq.records.record import refused
+from hybridq.records.studies import StudyReport, StudyTable
 from hybridq.runs.folder import read_config
-from hybridq.runs.recorded import check_hidden, check_same_data, recorded, resumed
-from hybridq.studies.engine.folder import study_folder
-from hybridq.studies.engine.pool import run_units
+from hybridq.runs.recorded import check_hidden
+from hybridq.studies.engine.study import Plan, run_study
+from hybridq.studies.engine.units import Stages, unit_file
 from hybridq.studies.noise.grid import Grid, Pair, pair_with_controls, read_grid
 from hybridq.studies.noise.plots import save_noise_figures
-from hybridq.studies.noise.unit import Unit, check_devices, measure, study_data
+from hybridq.studies.noise.unit import Unit, check_devices, study_data
 from hybridq.studies.summary import flip_table, summarise
-from hybridq.utils.files import (
-    append_jsonl,
-    read_jsonl,
-    without_nan,
-    write_csv,
-    write_json,
-    write_jsonl,
-)
-from hybridq.utils.limits import check_workers
+from hybridq.studies.tables import write_rows
+from hybridq.utils.files import write_csv
 from hybridq.utils.pseudonyms import pseudonyms_of
 from hybridq.utils.text import counted, listed
 
 logger = logging.getLogger("hybridq")
 
-UNITS = "units.jsonl"
+Row = dict[str, Any]
+
+SHOWN = ("auc", "balanced_accuracy", "adapted_balanced_accuracy", "flips", "rms_error")
 
 
 def noise_study(config: NoiseStudyConfig) -> Path:
@@ -55,10 +48,14 @@ def noise_study(config: NoiseStudyConfig) -> Path:
         HybridqError: If a run, its data, or a setting cannot be used; nothing is written then.
         KeyboardInterrupt: When stopped; `--resume` goes on with what is left.
     """
-    given, resume = config, config.resume
-    config = resumed(given, "study noise")
-    if config.ray is None:
-        check_workers(config.workers)
+    words = [word.strip() for word in config.device.split(",")]
+    files = [str(Path(word).resolve()) if word.endswith(".json") else word for word in words]
+    given = config.model_copy(update={"device": ",".join(files)})
+    return run_study(given, name="noise", plan=_plan)
+
+
+def _plan(config: NoiseStudyConfig) -> Plan:
+    """Check what is asked, before anything is written."""
     grid = read_grid(config)
     pairs = pair_with_controls(config.models)
     run, data = study_data(pairs[0].run, config)
@@ -67,102 +64,55 @@ def noise_study(config: NoiseStudyConfig) -> Path:
         for one in (pair.run, pair.control):
             check_hidden(read_config(one, FinetuneConfig, "finetune"), pseudonyms)
             check_model(one)
-    check_same_data(given, "study noise", data)
-    record = data_record(data)
-    if others := _trained_on_others(pairs, record):
+    if others := _trained_on_others(pairs, data):
         logger.warning("%s", others)
     check_devices(pairs[0].run, grid)
-    if resume is None:
-        config = _absolute(config)
-    name = config.name or f"noise-{_name(pairs)}"
-    kept = recorded(config, data, pseudonyms)
-    with study_folder(
-        kept,
-        "noise",
-        name,
-        runs=config.runs,
-        seed=config.seed,
-        resume=resume,
-        data=record,
-    ) as folder:
-        _run(config, grid, pairs, folder)
-    return folder
+
+    def compute(stages: Stages) -> tuple[StudyReport, dict[str, Any]]:
+        found = _rows(stages, _units(config, grid, pairs))
+        return _write(config, grid, pairs, data, stages.folder, found)
+
+    return Plan(f"noise-{pairs[0].spec.data.split(',')[0]}", compute, data, pseudonyms)
 
 
-def _absolute(config: NoiseStudyConfig) -> NoiseStudyConfig:
-    """The config with its paths made absolute: `--resume` may be called from another folder."""
-    devices = [
-        str(Path(word.strip()).resolve()) if word.strip().endswith(".json") else word.strip()
-        for word in config.device.split(",")
-    ]
-    changes: dict[str, object] = {
-        "models": tuple(model.resolve() for model in config.models),
-        "device": ",".join(devices),
-    }
-    if config.data is not None and Path(config.data).exists():
-        changes["data"] = str(Path(config.data).resolve())
-    if config.data_root is not None:
-        changes["data_root"] = config.data_root.resolve()
-    return config.model_copy(update=changes)
+def _trained_on_others(pairs: Sequence[Pair], data: ImageData) -> str | None:
+    """A sentence on the models whose data were others than the study's; None if there are none."""
+    record = data_record(data)
+    names = [pair.run.name for pair in pairs if other_splits(pair.spec.data_hashes, record)]
+    if not names:
+        return None
+    return f"Trained on other images or labels than those of this study: {listed(names)}."
 
 
-def _name(pairs: Sequence[Pair]) -> str:
-    return pairs[0].spec.data.split(",")[0]
-
-
-def _run(config: NoiseStudyConfig, grid: Grid, pairs: Sequence[Pair], folder: Path) -> None:
-    units = [
-        Unit(pair.run, pair.control, device, scale, grid, config)
+def _units(config: NoiseStudyConfig, grid: Grid, pairs: Sequence[Pair]) -> list[Unit]:
+    return [
+        Unit(pair, device, scale, grid, config)
         for pair in pairs
         for device in grid.devices
         for scale in grid.noise_scales
     ]
-    finished = _finished(folder / UNITS, units)
-    if finished:  # without a last line that a kill has cut short
-        write_jsonl(folder / UNITS, [_line(unit, rows) for unit, rows in finished.items()])
-    elif (folder / UNITS).exists():
-        (folder / UNITS).unlink()
-    missing = [unit for unit in units if unit.key not in finished]
-    logger.info(
-        "%s, %d settings each, %d of %s of work to do",
-        counted(len(pairs), "model"),
-        len(grid.points()) * len(grid.devices) * len(grid.noise_scales),
-        len(missing),
-        counted(len(units), "unit"),
-    )
-    bar = tqdm(total=len(units), initial=len(units) - len(missing), disable=None, unit="unit")
-    with bar:
-        for unit, rows in run_units(measure, missing, workers=config.workers, ray=config.ray):
-            finished[unit.key] = without_nan(rows)
-            append_jsonl(folder / UNITS, _line(unit.key, finished[unit.key]))
-            bar.update()
-            if bar.disable and len(finished) % max(1, len(units) // 20) == 0:
-                logger.info("%d of %d units", len(finished), len(units))
-    _write(config, grid, pairs, folder, [row for unit in units for row in finished[unit.key]])
 
 
-def _line(unit: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return seal({"unit": unit, "rows": rows})
-
-
-def _finished(path: Path, units: Sequence[Unit]) -> dict[str, list[dict[str, Any]]]:
-    """What units have left already, by their keys.
+def _rows(stages: Stages, units: Sequence[Unit]) -> list[Row]:
+    """A row for each setting and model.
 
     Raises:
-        InvalidValueError: If a line is damaged, or of other settings than the study's.
+        InvalidValueError: If a unit was computed with other settings, or by an earlier version.
     """
-    remedy = "remove the line, and it is computed again."
-    points = {unit.key: unit.grid.points() for unit in units}
-    found: dict[str, list[dict[str, Any]]] = {}
-    for number, row in enumerate(read_jsonl(path), start=1):
-        what = f"what a unit of the study left in line {number}"
-        check_record(NoiseUnit, row, what, path, remedy)
-        if not is_sealed(row):
-            raise refused(what, path, "a damaged or edited line", remedy)
-        there = [(one["shots"], one["mitigation"], one["repeat"]) for one in row["rows"]]
-        if there != points.get(row["unit"], there):
-            raise refused(what, path, "a line of other settings", remedy)
-        found[row["unit"]] = row["rows"]
+    if (stages.folder / "units.jsonl").exists():
+        raise InvalidValueError(
+            f"Expected a noise study whose units are in units/, got {str(stages.folder)!r} of an "
+            "earlier version, with units.jsonl: begin anew with `hybridq study noise --config "
+            f"{stages.folder / 'config.json'}`."
+        )
+    found = []
+    for unit, left in zip(units, stages.run("noise", units), strict=True):
+        there = [(row["shots"], row["mitigation"], row["repeat"]) for row in left["rows"]]
+        if there != unit.grid.points():
+            path = unit_file(stages.folder, "noise", unit.name)
+            what, remedy = "what a unit of the study left", "remove it, and it is computed again."
+            raise refused(what, path, "one of other settings", remedy)
+        found += left["rows"]
     return found
 
 
@@ -170,113 +120,93 @@ def _write(
     config: NoiseStudyConfig,
     grid: Grid,
     pairs: Sequence[Pair],
+    data: ImageData,
     folder: Path,
-    found: list[dict[str, Any]],
-) -> None:
+    found: Sequence[Row],
+) -> tuple[StudyReport, dict[str, Any]]:
     """Write tables and figures from all rows."""
+    split = limited_split(data, config.split, config.limit, seed=config.seed)
+    ids = list(split.ids)
     flipped = [row["flipped"] for row in found]
+    unknown = ("shots", "calibration_date")  # are None; figures are NaN
     rows = [
         {
-            name: math.nan if value is None and name not in ("shots", "calibration_date") else value
+            name: math.nan if value is None and name not in unknown else value
             for name, value in row.items()
             if name != "flipped"
         }
         for row in found
     ]
-    _, data = study_data(pairs[0].run, config)
-    split = limited_split(data, config.split, config.limit, seed=config.seed)
-    record = data_record(data)
     summary = summarise(rows)
     for name, lines in (("study", rows), ("summary", summary)):
-        header = list(lines[0])
-        cells = [[_cell(line[column], column) for column in header] for line in lines]
-        write_csv(folder / f"{name}.csv", header, cells)
-    write_csv(folder / "flips.csv", *flip_table(rows, flipped, list(split.ids), split.labels))
+        named = [{**line, "shots": line["shots"] or "none"} for line in lines]
+        write_rows(folder / f"{name}.csv", named)
+    write_csv(folder / "flips.csv", *flip_table(rows, flipped, ids, split.labels))
     figures = save_noise_figures(
         folder / "figures",
         rows,
         flipped=flipped,
-        ids=list(split.ids),
+        ids=ids,
         labels=split.labels,
         images=split.images,
         class_names=data.class_names,
     )
-    write_json(
-        folder / "result.json",
-        {
-            "data": data.name,
-            "split": config.split,
-            "images": len(split),
-            "models": [
-                {"run": pair.run.name, "control": pair.control.name, "seed": pair.spec.seed}
-                for pair in pairs
-            ],
-            "grid": asdict(grid),
-            "rows": len(rows),
-            "figures": [path.name for path in figures],
-            "notes": [*notes_of(data), *filter(None, [_trained_on_others(pairs, record)])],
-        },
-    )
+    result = {
+        "data": data.name,
+        "split": config.split,
+        "images": len(split),
+        "models": [
+            {"run": pair.run.name, "control": pair.control.name, "seed": pair.spec.seed}
+            for pair in pairs
+        ],
+        "grid": asdict(grid),
+        "rows": len(rows),
+        "figures": [path.name for path in figures],
+        "notes": [*notes_of(data), *filter(None, [_trained_on_others(pairs, data)])],
+    }
+    return findings(result, summary), result
 
 
-def _trained_on_others(pairs: Sequence[Pair], record: Mapping[str, Any]) -> str | None:
-    """A sentence on the models whose data were others than the study's; None if there are none."""
-    names = [pair.run.name for pair in pairs if other_splits(pair.spec.data_hashes, record)]
-    if not names:
-        return None
-    return f"Trained on other images or labels than those of this study: {listed(names)}."
-
-
-def _cell(value: Any, column: str) -> str:
-    """A value in full; no shots are `none`, what is unknown is empty."""
-    if value is None:
-        return "none" if column == "shots" else ""
-    if isinstance(value, float):
-        return "" if math.isnan(value) else repr(value)
-    return str(value)
-
-
-def summary_table(folder: Path) -> str:
-    """The figures of a study without mitigation, and of each mitigation, as text.
+def findings(result: Mapping[str, Any], summary: Sequence[Row]) -> StudyReport:
+    """The figures without mitigation, and of each mitigation, in each setting.
 
     Args:
-        folder: What `noise_study` returned.
+        result: What `result.json` says.
+        summary: Rows of `summary.csv`.
     """
-    what = "the summary of a noise study"
-    found = read_rows(folder / "summary.csv", NoiseSummaryRow, what, NOISE_REMEDY)
-    settings: dict[tuple[str, ...], dict[str, dict[str, str]]] = {}
-    for row in found:
-        setting = tuple(row[name] for name in ("device", "noise_scale", "shots", "mitigation"))
+    settings: dict[tuple[Any, ...], dict[str, Row]] = {}
+    for row in summary:
+        setting = (row["device"], row["noise_scale"], row["shots"] or "none", row["mitigation"])
         settings.setdefault(setting, {})[row["figure"]] = row
-    shown = ("auc", "balanced_accuracy", "adapted_balanced_accuracy", "flips", "rms_error")
-    rows = [
-        [*setting, *(_mean(figures[name]) for name in shown), _against_control(figures["auc"])]
-        for setting, figures in settings.items()
-    ]
     header = ["device", "scale", "shots", "mitigation", "AUC", "balanced accuracy", "adapted"]
-    models = max(int(row["seeds"]) for row in found)
-    return "\n".join(
-        [
-            table([*header, "flips", "RMS error", "AUC less control's"], rows),
-            f"(means over {counted(models, 'model')} with 95% Student-t intervals over their "
-            "seeds; adapted: balanced accuracy with the threshold chosen anew under the noise, on "
-            "validation)",
-        ]
+    table = StudyTable(
+        title=f"{result['data']} {result['split']} split, {counted(result['images'], 'image')}",
+        columns=[*header, "flips", "RMS error", "AUC less control's"],
+        rows=[
+            [*map(str, setting), *(_mean(of[name]) for name in SHOWN), _less_control(of["auc"])]
+            for setting, of in settings.items()
+        ],
     )
+    means = (
+        f"Means over {counted(max(row['seeds'] for row in summary), 'model')} with 95% Student-t "
+        "intervals over their seeds; adapted: balanced accuracy with the threshold chosen anew "
+        "under the noise, on validation."
+    )
+    sentences = [means, *(f"Note: {note}" for note in result["notes"])]
+    return StudyReport(study="noise", data=result["data"], sentences=sentences, tables=[table])
 
 
-def _mean(row: dict[str, str]) -> str:
-    if not row["mean"]:
+def _mean(row: Row) -> str:
+    if row["mean"] is None:
         return "undefined"
-    if not row["low"]:
-        return f"{float(row['mean']):.3f}"
-    return interval(
-        {"value": float(row["mean"]), "low": float(row["low"]), "high": float(row["high"])}
-    )
+    if row["low"] is None:
+        return f"{row['mean']:.3f}"
+    return interval({"value": row["mean"], "low": row["low"], "high": row["high"]})
 
 
-def _against_control(row: dict[str, str]) -> str:
+def _less_control(row: Row) -> str:
     """The difference of a model's AUC from that of its control, paired by seed."""
     low, high = row["minus_control_low"], row["minus_control_high"]
-    ends = f" [{float(low):+.3f}, {float(high):+.3f}]" if low and high else ""
-    return f"{float(row['minus_control'] or 'nan'):+.3f}{ends}"
+    ends = "" if low is None or high is None else f" [{low:+.3f}, {high:+.3f}]"
+    known = math.nan if row["minus_control"] is None else row["minus_control"]
+    return f"{known:+.3f}{ends}"

@@ -22,10 +22,9 @@ from hybridq.models.checkpoint import load_model, read_spec
 from hybridq.models.classifier import HybridClassifier, probabilities
 from hybridq.quantum.captured import captured, replaced
 from hybridq.runs.folder import read_config
-from hybridq.studies.noise.grid import BY_SCALE, REHEARSED, Grid
+from hybridq.studies.noise.grid import BY_SCALE, REHEARSED, Grid, Pair, device_name
 from hybridq.utils.pseudonyms import pseudonyms_of
 from hybridq_backends import Executable, Noisy, open_backend
-from hybridq_backends.utils.names import legible
 
 Floats = NDArray[np.float64]
 
@@ -45,25 +44,34 @@ class Unit:
     """What one worker computes at a time.
 
     Attributes:
-        run: Run folder of the quantum model.
-        control: Run folder of its control.
+        pair: The quantum model and its control.
         device: A fake device, or a saved calibration.
         noise_scale: Strength of the noise, a factor.
         grid: The other settings.
         config: Of the study.
     """
 
-    run: Path
-    control: Path
+    pair: Pair
     device: str
     noise_scale: float
     grid: Grid
     config: NoiseStudyConfig
 
     @property
-    def key(self) -> str:
-        """Its name in the study's folder."""
-        return f"{self.run.name} {self.device} {self.noise_scale:.12g}"
+    def name(self) -> str:
+        """Its name in the study's folder; the models of a study differ by their seed."""
+        return f"s{self.pair.spec.seed}-{device_name(self.device)}-x{self.noise_scale:.12g}"
+
+    def compute(self) -> dict[str, Any]:
+        """A row for each setting."""
+        return {"rows": measure(self)}
+
+    def seed(self, shots: int | None, mitigation: str, repeat: int) -> int:
+        """A seed of its own for each setting, whatever else is in the grid."""
+        model = f"{self.pair.run.name} {self.device} {self.noise_scale:.12g}"
+        words = "|".join(map(str, (self.config.seed, model, shots, mitigation, repeat)))
+        digest = hashlib.sha256(words.encode(errors="surrogateescape")).digest()
+        return int.from_bytes(digest[:4], "big")
 
 
 @dataclass(frozen=True)
@@ -124,11 +132,11 @@ class Loaded:
 
 def measure(unit: Unit) -> list[dict[str, Any]]:
     """A row for each setting of a unit, with the indices of the images that flip as `flipped`."""
-    loaded = load(unit.run, unit.control, unit.config)
+    loaded = load(unit.pair.run, unit.pair.control, unit.config)
     labels = loaded.split.labels
     rows = []
     for shots, mitigation, repeat in unit.grid.points():
-        seed = _seed(unit, shots, mitigation, repeat)
+        seed = unit.seed(shots, mitigation, repeat)
         expvals, described = noisy_expvals(loaded, unit, shots, mitigation, seed)
         on_val, probs = loaded.probs(expvals)
         figures = _metrics(loaded.data, loaded.threshold)(labels, probs)
@@ -231,11 +239,6 @@ def check_devices(run: Path, grid: Grid) -> None:
                 pass
 
 
-def device_name(device: str) -> str:
-    """A fake device's name, or that of a calibration's file without its folder."""
-    return legible(Path(device).stem) if device.endswith(".json") else device
-
-
 def _spec(device: str) -> Noisy:
     return Noisy(device=device, engine="torch")
 
@@ -306,10 +309,3 @@ def true_margins(labels: NDArray[np.int64], probs: Floats) -> Floats:
     others = probs.copy()
     others[rows, labels] = -np.inf
     return np.asarray(probs[rows, labels] - others.max(axis=1), dtype=np.float64)
-
-
-def _seed(unit: Unit, shots: int | None, mitigation: str, repeat: int) -> int:
-    """A seed of its own for each setting, whatever else is in the grid."""
-    words = (unit.config.seed, unit.key, shots, mitigation, repeat)
-    digest = hashlib.sha256("|".join(map(str, words)).encode(errors="surrogateescape")).digest()
-    return int.from_bytes(digest[:4], "big")

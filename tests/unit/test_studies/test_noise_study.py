@@ -15,14 +15,14 @@ import pytest
 
 from hybridq.cli import main as cli
 from hybridq.config import EvaluateConfig, FinetuneConfig, NoiseStudyConfig, head_config
-from hybridq.errors import UnavailableError
+from hybridq.errors import InvalidValueError, UnavailableError
 from hybridq.evaluation.evaluate import evaluate
 from hybridq.evaluation.metrics.scores import auc
 from hybridq.runs.folder import read_config, read_result
-from hybridq.studies.noise.study import noise_study, summary_table
+from hybridq.studies.engine.study import show
+from hybridq.studies.noise.study import noise_study
 from hybridq.studies.noise.unit import load, true_margins
 from hybridq.training.finetune import finetune
-from hybridq.utils.files import read_jsonl, write_jsonl
 from hybridq_backends.devices.calibration import save_calibration
 from hybridq_backends.devices.snapshots import fake_device
 from tests.forks import Fork
@@ -108,7 +108,7 @@ def test_rows_equal_evaluations_on_aer(models):
     assert abs(np.mean(found) - variance.mean()) < 5 * spread
     names = {path.name for path in (folder / "figures").iterdir()}
     assert {"scale.png", "shots.png", "flips.png", "margin.png"} <= names
-    text = summary_table(folder)
+    text = show(folder)
     assert DEVICE in text
     assert "AUC less control's" in text
 
@@ -170,18 +170,32 @@ def test_processes_and_ray_give_the_same_tables(models, whole):
     assert tables(study(models, ray="local")) == tables(whole)
 
 
-@pytest.mark.parametrize("cut", [0, 17])
-def test_a_stopped_study_goes_on(whole, cut):
+def units_of(folder):
+    return sorted(folder.glob("units/noise/*.json"))
+
+
+def test_a_stopped_study_goes_on(whole):
     folder = shutil.copytree(whole, Path("stopped"))
-    lines = read_jsonl(folder / "units.jsonl")
-    write_jsonl(folder / "units.jsonl", lines[:1])
-    with (folder / "units.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(lines[1])[:cut])  # cut short by a kill
-    for name in (*TABLES, "result.json"):
-        (folder / name).unlink()
+    kept, *gone = units_of(folder)
+    for path in (*gone, *(folder / name for name in (*TABLES, "result.json", "report.json"))):
+        path.unlink()
+    before = kept.stat().st_mtime_ns
     assert noise_study(NoiseStudyConfig(resume=folder)) == folder
     assert tables(folder) == tables(whole)
-    assert len(read_jsonl(folder / "units.jsonl")) == len(lines)
+    assert units_of(folder) == [kept, *gone]
+    assert kept.stat().st_mtime_ns == before
+    assert show(folder) == show(whole)
+
+
+def test_a_unit_of_other_settings_and_a_folder_of_an_earlier_version(whole):
+    folder = shutil.copytree(whole, Path("other"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "shots": "none,50"}))
+    with pytest.raises(InvalidValueError, match=r"units/noise/.*other settings: remove it"):
+        noise_study(NoiseStudyConfig(resume=folder))
+    (folder / "units.jsonl").write_text("{}\n")
+    with pytest.raises(InvalidValueError, match=r"begin anew with `hybridq study noise --config"):
+        noise_study(NoiseStudyConfig(resume=folder))
 
 
 def test_killed_and_resumed(models):
@@ -192,9 +206,9 @@ def test_killed_and_resumed(models):
     folder = None
     try:
         while time.monotonic() < deadline and process.poll() is None:
-            found = [path for path in Path("runs/study").glob("*/units.jsonl") if read_jsonl(path)]
+            found = list(Path("runs/study").glob("*/units/noise/*.json"))
             if found:
-                folder = found[0].parent
+                folder = found[0].parents[2]
                 process.send_signal(signal.SIGKILL)
                 break
             time.sleep(0.01)
@@ -202,7 +216,7 @@ def test_killed_and_resumed(models):
         process.kill()
         process.communicate()
     assert folder is not None
-    assert len(read_jsonl(folder / "units.jsonl")) < 7
+    assert len(units_of(folder)) < 7
     noise_study(NoiseStudyConfig(resume=folder))
     whole = study(models, noise_scale="0,0.5,1,1.5,2,2.5,3")
     assert tables(folder) == tables(whole)
@@ -269,7 +283,7 @@ def test_a_device_too_small_is_found_before_any_work(models, capsys, tmp_path):
     options = ["--noise-scale", "0,50", "--shots", "none", "--mitigation", "zne_by_scale"]
     assert cli.main(["study", "noise", *map(str, models), *options]) == 2
     assert "up to 33.3333" in capsys.readouterr().err
-    assert not list(Path().rglob("units.jsonl"))
+    assert not list(Path().rglob("units"))
 
 
 def test_a_saved_calibration_and_a_resume_from_another_folder(models, whole, monkeypatch, tmp_path):
@@ -290,11 +304,11 @@ def test_a_saved_calibration_and_a_resume_from_another_folder(models, whole, mon
 
 def test_a_resume_that_fails_keeps_the_folder(models):
     folder = study(models, noise_scale="1", shots="none")
-    (folder / "units.jsonl").unlink()
-    for path in folder.rglob("*"):
-        if path.is_file() and path.name not in ("config.json", "environment.json", "log.txt"):
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in ("config.json", "environment.json", "log.txt"):
             path.unlink()
-    (folder / "figures").rmdir()
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "ray": "127.0.0.1:1"}))
     with pytest.raises(UnavailableError):

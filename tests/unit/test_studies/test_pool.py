@@ -10,8 +10,13 @@ from pathlib import Path
 import pytest
 
 from hybridq.errors import InvalidValueError, UnavailableError
-from hybridq.studies.engine.pool import run_units, worker_pool
+from hybridq.studies.engine.pool import check_place, open_workers
 from hybridq.threads import MARK, SPIN_NAMES
+
+
+def run_units(function, units, *, workers, ray):
+    with open_workers(workers, ray) as compute:
+        yield from compute(function, units)
 
 
 def square(number):
@@ -25,8 +30,7 @@ def refuse(number):
 
 
 def sleep_long(number):
-    if number:
-        time.sleep(60)
+    time.sleep(number)
     return number
 
 
@@ -71,13 +75,13 @@ def test_a_worker_that_is_killed_is_told():
 def test_no_ray(monkeypatch):
     monkeypatch.setattr("hybridq.studies.engine.pool.find_spec", lambda name: None)
     with pytest.raises(UnavailableError, match=r"hybridq-med\[ray\]"):
-        list(run_units(square, [1], workers=1, ray="local"))
+        check_place(1, "local")
 
 
 def test_no_cluster_at_the_address():
     pytest.importorskip("ray")
     with pytest.raises(UnavailableError, match="check --ray"):
-        list(run_units(square, [1], workers=1, ray="127.0.0.1:1"))
+        check_place(1, "127.0.0.1:1")
 
 
 def test_a_local_ray_cluster(monkeypatch):
@@ -98,9 +102,9 @@ def test_a_local_ray_cluster(monkeypatch):
 
 
 def stopped_early():
-    with worker_pool(2) as pool:
-        assert pool.submit(os.getpid).result() != os.getpid()
-        pool.submit(time.sleep, 3600)
+    with open_workers(2, None) as compute:
+        results = compute(sleep_long, [0, 3600, 3600])
+        assert next(results) == (0, 0)
         raise KeyboardInterrupt
 
 
@@ -116,10 +120,11 @@ STUDY = """
 import sys, time
 from hybridq.cli import main as cli
 from hybridq.cli import print as output
-from hybridq.studies.engine.pool import run_units
+from hybridq.studies.engine.pool import open_workers
 
 def study(config):
-    list(run_units(time.sleep, [600.0] * 3, workers=2, ray=None))
+    with open_workers(2, None) as compute:
+        list(compute(time.sleep, [600.0] * 3))
 
 if __name__ == "__main__":
     output.data_list = study

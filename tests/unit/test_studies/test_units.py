@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from hybridq.errors import InvalidValueError
-from hybridq.studies.engine.units import run_stage
+from hybridq.studies.engine.units import Stages, unit_file
 
 
 @dataclass(frozen=True)
@@ -23,17 +23,24 @@ class Square:
 
 
 def run(folder, numbers):
-    done = []
-    found = run_stage(
-        folder, "squares", [Square(n) for n in numbers], pool=None, on_done=done.append
-    )
-    return [result["value"] for result in found], [work.number for work in done]
+    """The values, and the numbers that were computed for them."""
+    computed = []
+
+    def compute(function, works):
+        for work in works:
+            computed.append(work.number)
+            yield work, function(work)
+
+    stages = Stages(folder, compute)
+    found = stages.run("squares", [Square(number) for number in numbers])
+    assert len(stages.seconds["squares"]) == len(numbers)
+    return [result["value"] for result in found], computed
 
 
 def test_what_is_there_is_not_computed_again(tmp_path):
     assert run(tmp_path, [3, 1]) == ([9, 1], [3, 1])
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
-    assert run(tmp_path, [2, 1, 3]) == ([4, 1, 9], [1, 3, 2])
+    assert run(tmp_path, [2, 1, 3]) == ([4, 1, 9], [2])
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
@@ -50,3 +57,20 @@ def test_a_damaged_file_is_told_before_anything_is_computed(tmp_path, content):
     assert not lost.exists()
     damaged.unlink()
     assert run(tmp_path, [1, 2])[0] == [1, 4]
+
+
+def test_two_units_of_one_name_are_told(tmp_path):
+    with pytest.raises(InvalidValueError, match="different names in the stage 'squares'"):
+        run(tmp_path, [1, 2, 1])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "a/b", "a" * 300, "", ".", "-x", "M\udcfcller"]
+)
+def test_a_name_that_is_none_of_a_file(tmp_path, name):
+    path = unit_file(tmp_path, "squares", name)
+    assert path.parent == tmp_path / "units" / "squares"
+    assert len(path.name) < 100
+    assert path != unit_file(tmp_path, "squares", name + "+")
+    assert unit_file(tmp_path, "squares", "simclr-s0-l0.25").name == "simclr-s0-l0.25.json"
