@@ -11,11 +11,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hybridq_backends.accepted import BackendLike, open_backend, opened_backend
     from hybridq_backends.checks.probes import Probe
     from hybridq_backends.checks.profile import CheckReport, check_backend, check_executable
     from hybridq_backends.compile.transpile import Prepared
     from hybridq_backends.deferred import Deferred
-    from hybridq_backends.executable import Executable, open_backend
+    from hybridq_backends.executable import Executable
     from hybridq_backends.expvals import Expvals
     from hybridq_backends.specs.base import Spec
     from hybridq_backends.specs.ibm_runtime import IbmRuntime
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from hybridq_backends.specs.statevector import Statevector
 
 _HOMES = {
+    "BackendLike": "hybridq_backends.accepted",
+    "open_backend": "hybridq_backends.accepted",
+    "opened_backend": "hybridq_backends.accepted",
     "CheckReport": "hybridq_backends.checks.profile",
     "Probe": "hybridq_backends.checks.probes",
     "check_backend": "hybridq_backends.checks.profile",
@@ -32,7 +36,6 @@ _HOMES = {
     "Deferred": "hybridq_backends.deferred",
     "Executable": "hybridq_backends.executable",
     "Expvals": "hybridq_backends.executable",
-    "open_backend": "hybridq_backends.executable",
     "Prepared": "hybridq_backends.compile.transpile",
     "Profile": "hybridq_backends.specs.profiles",
     "list_backends": "hybridq_backends.specs.profiles",
@@ -47,6 +50,7 @@ _HOMES = {
 
 __all__ = [
     "KINDS",
+    "BackendLike",
     "CheckReport",
     "Deferred",
     "Executable",
@@ -63,6 +67,7 @@ __all__ = [
     "check_executable",
     "list_backends",
     "open_backend",
+    "opened_backend",
     "parse_backend",
 ]
 

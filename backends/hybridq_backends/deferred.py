@@ -26,7 +26,8 @@ import numpy as np
 import numpy.typing as npt
 from qiskit import QuantumCircuit
 
-from hybridq_backends.compile.transpile import Observable, Prepared
+from hybridq_backends.compile.observables import Observables
+from hybridq_backends.compile.transpile import Prepared
 from hybridq_backends.errors import InvalidValueError
 from hybridq_backends.executable import Executable
 from hybridq_backends.expvals import Expvals, FloatArray
@@ -123,7 +124,7 @@ class Deferred:
     def prepare(
         self,
         circuit: QuantumCircuit,
-        observables: Iterable[Observable] | Observable,
+        observables: Observables,
         *,
         initial_layout: Sequence[int] | None = None,
     ) -> Prepared:

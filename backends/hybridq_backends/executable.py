@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,14 +15,8 @@ from qiskit.primitives.base import BaseEstimatorV2
 from qiskit.providers import BackendV2
 from qiskit.transpiler import Target
 
-from hybridq_backends.compile.transpile import (
-    Observable,
-    Prepared,
-    check_layout,
-    clean_circuit,
-    coerce_observables,
-    fingerprint,
-)
+from hybridq_backends.compile.observables import Observables, coerce_observables
+from hybridq_backends.compile.transpile import Prepared, check_layout, clean_circuit, fingerprint
 from hybridq_backends.devices.calibration import SnapshotBackend
 from hybridq_backends.errors import InvalidValueError, UnavailableError
 from hybridq_backends.expvals import Expvals, FloatArray
@@ -32,7 +26,6 @@ from hybridq_backends.specs.base import Spec
 from hybridq_backends.specs.ibm_runtime import IbmRuntime
 from hybridq_backends.specs.kinds import KINDS, find_kind
 from hybridq_backends.specs.noisy import Noisy
-from hybridq_backends.specs.profiles import override_spec, parse_backend, profile_name
 from hybridq_backends.utils.rows import check_batch
 
 _PACKAGES = ("qiskit", "qiskit-aer", "qiskit-ibm-runtime")
@@ -46,7 +39,7 @@ class Executable:
     """
 
     def __init__(self, engine: Engine, spec: Spec | None, profile: str) -> None:
-        """Wrap an engine; use `open_backend` or `from_backend` instead.
+        """Wrap an engine; use `open_backend` instead.
 
         Args:
             engine: The engine that runs the circuits.
@@ -95,7 +88,7 @@ class Executable:
     def prepare(
         self,
         circuit: QuantumCircuit,
-        observables: Iterable[Observable] | Observable,
+        observables: Observables,
         *,
         initial_layout: Sequence[int] | None = None,
     ) -> Prepared:
@@ -103,7 +96,8 @@ class Executable:
 
         Args:
             circuit: A logical circuit without measurements in the middle.
-            observables: Hermitian operators on the logical qubits.
+            observables: Hermitian operators on the logical qubits, in every form that Qiskit
+                takes: one or a list of `"ZZI"`, `Pauli`, `SparsePauliOp`, `{"ZZI": 0.5}`.
             initial_layout: A physical qubit of the whole device for each logical qubit.
 
         Returns:
@@ -349,7 +343,7 @@ class Executable:
             raise TypeError(
                 f"Expected a simulator to copy or pickle, got {self.profile!r}: open it again."
             )
-        return _open, (self.spec.without_secrets(), self.profile)
+        return open_spec, (self.spec.without_secrets(), self.profile)
 
     def check_open(self) -> None:
         """Refuse work after `close`.
@@ -363,27 +357,17 @@ class Executable:
             )
 
 
-def open_backend(backend: str | Spec, **overrides: Any) -> Executable:
-    """Open a backend.
+def open_spec(spec: Spec, profile: str) -> Executable:
+    """Open what a spec describes, by the entry of its kind.
 
     Args:
-        backend: A profile's name, `name,field=value,...`, or a spec.
-        **overrides: Fields of the spec that win over all others.
-
-    Returns:
-        The open executable, to be used in a `with` block or closed.
+        spec: The spec.
+        profile: The name it is asked for by.
 
     Raises:
-        InvalidValueError: On an unknown name, field or device, or a value out of range.
+        InvalidValueError: On an unknown kind or device, or a value out of range.
         UnavailableError: If an account or an engine is missing.
     """
-    if isinstance(backend, str):
-        return _open(parse_backend(backend, **overrides), profile_name(backend))
-    return _open(override_spec(backend, **overrides), backend.kind)
-
-
-def _open(spec: Spec, profile: str) -> Executable:
-    """Open what a spec describes, by the entry of its kind."""
     kind = find_kind(spec.kind)
     if kind is None:
         raise InvalidValueError(

@@ -16,8 +16,7 @@ from hybridq.utils.finite import check_finite
 
 if TYPE_CHECKING:
     from hybridq.config import HeadConfig
-    from hybridq.quantum.modules import Backend
-    from hybridq_backends import Executable
+    from hybridq.quantum.modules import AnyBackend
 
 
 class HybridClassifier(nn.Module):
@@ -63,12 +62,18 @@ class HybridClassifier(nn.Module):
         self.encoder.frozen = True
         self.encoder.eval()
 
-    def use_backend(self, backend: Backend) -> None:
-        """Let every circuit run on `backend`, with the weights it has."""
+    def use_backend(self, backend: AnyBackend) -> None:
+        """Let every circuit run on a backend, as `open_backend` takes it, with the weights it has.
+
+        What a name opens stays open as long as it is used.
+        """
         use_backend(self.head, backend)
 
-    def running_on(self, backend: Backend) -> AbstractContextManager[None]:
-        """Let every circuit run on `backend` inside a `with` block, and on its own afterwards."""
+    def running_on(self, backend: AnyBackend) -> AbstractContextManager[None]:
+        """Let every circuit run on a backend inside a `with` block, and on its own afterwards.
+
+        What a name opens is closed at the end of the block.
+        """
         return running_on(self.head, backend)
 
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import torch
 from qiskit.circuit import Parameter, QuantumCircuit
-from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor, nn
 
 from hybridq.errors import InvalidValueError
-from hybridq.quantum.modules import CircuitInfo
+from hybridq.quantum.modules import CircuitInfo, as_backend
 from hybridq.quantum.qnn import ExecutableConnector, ExecutableQNN
 from hybridq.utils.finite import check_finite
+from hybridq_backends.compile.observables import coerce_observables
 
 if TYPE_CHECKING:
-    from hybridq.quantum.modules import Backend
-    from hybridq_backends import Executable
+    from hybridq.quantum.modules import AnyBackend, Backend
+    from hybridq_backends.compile.observables import Observables
 
 SOURCE = "lower the learning rate, or check the input for NaN."
 
@@ -41,8 +41,11 @@ class QuantumLayer(nn.Module):
         circuit: The logical circuit, without measurements.
         input_params: Its parameters that are inputs, in the order of the input's columns.
         weight_params: Its trainable parameters; together they are all of its parameters.
-        observables: What is measured, one for each column of the output.
-        backend: Where it runs, from `open_backend`.
+        observables: What is measured, one for each column of the output, in every form that Qiskit
+            takes: labels such as `"ZZI"`, `Pauli`, `SparsePauliOp`, `{"ZZI": 0.5}`; one or a list.
+        backend: Where it runs, as `open_backend` takes it: a profile's name, a spec, an open
+            executable, a Qiskit backend or an `EstimatorV2`. What a name opens stays open as long
+            as the layer is used; `layer.backend.close()` closes it.
         generator: Source of the initial weights; one seeded with 0 if None. The global random
             state is never touched.
         init_std: Standard deviation of the initial weights, in radians.
@@ -63,8 +66,8 @@ class QuantumLayer(nn.Module):
         *,
         input_params: Sequence[Parameter],
         weight_params: Sequence[Parameter],
-        observables: Sequence[SparsePauliOp],
-        backend: Executable,
+        observables: Observables,
+        backend: AnyBackend,
         generator: torch.Generator | None = None,
         init_std: float = 0.01,
     ) -> None:
@@ -73,15 +76,16 @@ class QuantumLayer(nn.Module):
             raise InvalidValueError(
                 "Expected a circuit with parameters, got one without: give it inputs or weights."
             )
-        _check_observables(circuit, observables)
-        _check_width(circuit, backend)
+        operators = coerce_observables(observables, circuit.num_qubits)
+        opened = as_backend(backend)
+        _check_width(circuit, opened)
         generator = torch.Generator().manual_seed(0) if generator is None else generator
         qnn = ExecutableQNN(
             circuit=circuit,
             input_params=input_params,
             weight_params=weight_params,
-            observables=observables,
-            executable=backend,
+            observables=operators,
+            executable=opened,
         )
         initial = init_std * torch.randn(
             len(weight_params), generator=generator, device=generator.device
@@ -120,14 +124,18 @@ class QuantumLayer(nn.Module):
             )
         ]
 
-    def use_backend(self, backend: Backend) -> None:
+    def use_backend(self, backend: AnyBackend) -> None:
         """Run on another backend from now on, with the very same weight tensor.
 
+        Args:
+            backend: As at the beginning.
+
         Raises:
-            InvalidValueError: If the circuit is too wide for it.
+            InvalidValueError: If it is no backend, or the circuit is too wide for it.
         """
-        _check_width(self.qnn.circuit, backend)
-        self.qnn.use_backend(backend)
+        opened = as_backend(backend)
+        _check_width(self.qnn.circuit, opened)
+        self.qnn.use_backend(opened)
 
     def forward(self, angles: Tensor) -> Tensor:
         """Angles in radians `(..., num_inputs)` to expectation values `(..., num_observables)`.
@@ -159,16 +167,6 @@ class QuantumLayer(nn.Module):
             f"num_qubits={qnn.circuit.num_qubits}, num_inputs={qnn.num_inputs}, "
             f"num_weights={qnn.num_weights}, num_observables={qnn.output_shape[0]}, "
             f"backend={self.backend if qnn.is_connected else None!r}"
-        )
-
-
-def _check_observables(circuit: QuantumCircuit, observables: Sequence[SparsePauliOp]) -> None:
-    """Refuse observables that do not fit the circuit."""
-    widths = {observable.num_qubits for observable in observables}
-    if widths != {circuit.num_qubits}:
-        raise InvalidValueError(
-            f"Expected observables on {circuit.num_qubits} qubits, got {sorted(widths)}: "
-            "build them for the circuit, for instance with `z_observables`."
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
@@ -11,10 +11,13 @@ from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from torch import nn
 
+from hybridq_backends import Deferred, open_backend, opened_backend
+
 if TYPE_CHECKING:
-    from hybridq_backends import Deferred, Executable
+    from hybridq_backends import BackendLike, Executable
 
     Backend: TypeAlias = Executable | Deferred
+    AnyBackend: TypeAlias = BackendLike | Deferred
 
 
 @dataclass(frozen=True)
@@ -80,27 +83,44 @@ def quantum_parameters(module: nn.Module) -> list[nn.Parameter]:
     return [parameter for part in quantum_parts(module) for parameter in part.parameters()]
 
 
-def use_backend(module: nn.Module, backend: Backend) -> None:
+def as_backend(backend: AnyBackend) -> Backend:
+    """Open what stands for a backend; what is open comes back as it is."""
+    return backend if isinstance(backend, Deferred) else open_backend(backend)
+
+
+def use_backend(module: nn.Module, backend: AnyBackend) -> None:
     """Let every quantum module in a module run on a backend, with the weights that it has.
 
+    Args:
+        module: Any torch module.
+        backend: As `open_backend` takes it. What a name opens stays open as long as it is used.
+
     Raises:
-        InvalidValueError: If a circuit is too wide for it.
+        InvalidValueError: If it is no backend, or a circuit is too wide for it.
     """
+    opened = as_backend(backend)
     for part in quantum_modules(module):
-        part.use_backend(backend)
+        part.use_backend(opened)
 
 
 @contextmanager
-def running_on(module: nn.Module, backend: Backend) -> Iterator[None]:
+def running_on(module: nn.Module, backend: AnyBackend) -> Iterator[None]:
     """Let a module run on a backend inside the block, and where it ran before after it.
 
+    Args:
+        module: Any torch module.
+        backend: As `open_backend` takes it. What a name opens is closed at the end of the block.
+
     Raises:
-        InvalidValueError: If a circuit is too wide for the backend.
+        InvalidValueError: If it is no backend, or a circuit is too wide for it.
     """
     before = [(part, part.backend) for part in quantum_modules(module)]
-    try:
-        use_backend(module, backend)
-        yield
-    finally:
-        for part, own in before:
-            part.use_backend(own)
+    block: AbstractContextManager[Backend]
+    block = nullcontext(backend) if isinstance(backend, Deferred) else opened_backend(backend)
+    with block as opened:
+        try:
+            use_backend(module, opened)
+            yield
+        finally:
+            for part, own in before:
+                part.use_backend(own)

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from qiskit.circuit import Parameter, QuantumCircuit
-from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor, nn
@@ -27,10 +26,11 @@ from hybridq.quantum.gradients.parameter_shift import ExpvalsFunction, ShiftRule
 from hybridq.quantum.split_circuit import SplitCircuit, split_circuit
 from hybridq.quantum.statevector.reverse import TorchRule
 from hybridq.quantum.tracing import not_traced, refuse_export
+from hybridq_backends.compile.observables import coerce_observables
 
 if TYPE_CHECKING:
     from hybridq.quantum.modules import Backend
-    from hybridq_backends import Executable
+    from hybridq_backends.compile.observables import Observables
 
 FloatArray = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
         circuit: The logical circuit.
         input_params: Its parameters that are inputs.
         weight_params: Its trainable parameters.
-        observables: What is measured.
+        observables: What is measured, in every form that Qiskit takes.
         executable: Where it runs.
     """
 
@@ -69,8 +69,8 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
         circuit: QuantumCircuit,
         input_params: Sequence[Parameter],
         weight_params: Sequence[Parameter],
-        observables: Sequence[SparsePauliOp],
-        executable: Executable,
+        observables: Observables,
+        executable: Backend,
     ) -> None:
         self._split = split_circuit(circuit, input_params, weight_params)
         self.spsa: Spsa | None = None
@@ -79,7 +79,7 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
         super().__init__(
             circuit=circuit,
             estimator=executable.estimator,
-            observables=list(observables),
+            observables=list(coerce_observables(observables, circuit.num_qubits)),
             input_params=input_params,
             weight_params=weight_params,
             input_gradients=True,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hybridq_backends.accepted import BackendLike, opened_backend
 from hybridq_backends.checks.probes import (
     Probe,
     ask_closed_forms,
@@ -21,8 +22,7 @@ from hybridq_backends.checks.probes import (
     ask_repeats,
     ask_shot_noise,
 )
-from hybridq_backends.executable import Executable, open_backend
-from hybridq_backends.specs.base import Spec
+from hybridq_backends.executable import Executable
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class CheckReport:
         ]
 
 
-def check_backend(backend: str | Spec, **overrides: Any) -> CheckReport:
+def check_backend(backend: BackendLike, **overrides: Any) -> CheckReport:
     """Open a backend and check what it claims.
 
     Args:
@@ -68,7 +68,7 @@ def check_backend(backend: str | Spec, **overrides: Any) -> CheckReport:
         InvalidValueError: If the backend cannot be opened as asked.
         UnavailableError: If it needs something that is missing.
     """
-    with open_backend(backend, **overrides) as executable:
+    with opened_backend(backend, **overrides) as executable:
         return check_executable(executable)
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
-import numpy as np
 from qiskit import QuantumCircuit, qpy
 from qiskit.circuit import ControlFlowOp, Parameter, QuantumRegister
 from qiskit.exceptions import QiskitError
 from qiskit.primitives.containers.observables_array import ObservablesArray
-from qiskit.quantum_info import Pauli, SparsePauliOp
+from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import PassManager, Target, TranspilerError, generate_preset_pass_manager
 from qiskit.transpiler.passes import ALAPScheduleAnalysis, PadDelay
 
@@ -21,8 +19,6 @@ from hybridq_backends.compile.gate_angles import AngleMap, split_angles
 from hybridq_backends.compile.subset import cut_target, keep_qubits, mark_cut, used_qubits
 from hybridq_backends.compile.usable import usable_qubits
 from hybridq_backends.errors import InvalidValueError
-
-Observable: TypeAlias = SparsePauliOp | Pauli | str
 
 EXACT_BASIS = (
     *("rx", "ry", "rz", "rxx", "ryy", "rzz", "p"),
@@ -106,48 +102,6 @@ def clean_circuit(circuit: QuantumCircuit, num_qubits: int) -> QuantumCircuit:
     if circuit.num_clbits:
         return keep_qubits(circuit, range(circuit.num_qubits))
     return circuit
-
-
-def coerce_observables(
-    observables: Iterable[Observable] | Observable, num_qubits: int
-) -> tuple[SparsePauliOp, ...]:
-    """Check observables on the logical qubits.
-
-    Args:
-        observables: Hermitian operators of `num_qubits` qubits; Pauli labels are allowed.
-        num_qubits: Qubits of the logical circuit.
-
-    Returns:
-        One simplified operator each.
-
-    Raises:
-        InvalidValueError: If there is none, on a wrong width or a complex coefficient.
-    """
-    if isinstance(observables, SparsePauliOp | Pauli | str):
-        observables = [observables]
-    operators = []
-    for observable in observables:
-        try:
-            operator = SparsePauliOp(observable)
-        except QiskitError as error:
-            raise InvalidValueError(
-                f"Expected an observable such as SparsePauliOp('ZII'), got {observable!r}: "
-                "write it with the letters I, X, Y, Z."
-            ) from error
-        if operator.num_qubits != num_qubits:
-            raise InvalidValueError(
-                f"Expected observables of {num_qubits} qubits, got one of "
-                f"{operator.num_qubits}: give them on the logical circuit's qubits."
-            )
-        coefficients = np.asarray(operator.coeffs, dtype=complex)
-        if not np.allclose(coefficients.imag, 0.0, atol=1e-12):
-            raise InvalidValueError(
-                "Expected Hermitian observables, got a complex coefficient: make them real."
-            )
-        operators.append(operator.simplify())
-    if not operators:
-        raise InvalidValueError("Expected at least one observable, got none: add one.")
-    return tuple(operators)
 
 
 def check_layout(layout: Sequence[int], num_logical: int, num_physical: int) -> tuple[int, ...]:

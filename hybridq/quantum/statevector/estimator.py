@@ -20,7 +20,8 @@ from torch import Tensor
 
 from hybridq.quantum.split_circuit import split_circuit
 from hybridq.quantum.statevector.simulator import StatevectorEngine
-from hybridq_backends.compile.transpile import clean_circuit, coerce_observables, fingerprint
+from hybridq_backends.compile.observables import coerce_observables
+from hybridq_backends.compile.transpile import clean_circuit, fingerprint
 from hybridq_backends.simulators.engine import MOST_STATEVECTOR_QUBITS
 
 FloatArray = NDArray[np.float64]
