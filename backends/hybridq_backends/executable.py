@@ -24,7 +24,7 @@ from hybridq_backends.simulators.aer import Machine
 from hybridq_backends.simulators.engine import DeviceEngine, Engine
 from hybridq_backends.specs.base import Spec
 from hybridq_backends.specs.ibm_runtime import IbmRuntime
-from hybridq_backends.specs.kinds import KINDS, find_kind
+from hybridq_backends.specs.kinds import KINDS, build_spec, find_kind
 from hybridq_backends.specs.noisy import Noisy
 from hybridq_backends.utils.rows import check_batch
 
@@ -54,7 +54,9 @@ class Executable:
         self._closed = False
 
     @classmethod
-    def from_backend(cls, backend: BackendV2, *, shots: int = 4096, seed: int = 0) -> Executable:
+    def from_backend(
+        cls, backend: BackendV2, *, shots: int | None = 4096, seed: int = 0
+    ) -> Executable:
         """Take any ready Qiskit backend.
 
         A fake device or a saved calibration is cut to the qubits in use, an IBM device runs
@@ -63,27 +65,37 @@ class Executable:
 
         Args:
             backend: The backend; it needs a target and `run(circuits, shots=...)`.
-            shots: Shots for one circuit, a count.
+            shots: Shots for one circuit, a count; None for exact values of a fake device or a
+                saved calibration.
             seed: Seed of the transpiler and of simulated shots.
 
         Returns:
             The executable.
+
+        Raises:
+            InvalidValueError: If shots or seed are out of range.
         """
         from qiskit_ibm_runtime import IBMBackend
         from qiskit_ibm_runtime.fake_provider.fake_backend import FakeBackendV2
 
+        name = str(backend.name)
+        build_spec({"kind": "statevector", "shots": shots, "seed": seed}, name=name)
         engine: Engine
-        if isinstance(backend, IBMBackend):
+        if isinstance(backend, FakeBackendV2 | SnapshotBackend):
+            engine = DeviceEngine(backend, Noisy(device=name, shots=shots, seed=seed))
+        elif shots is None:
+            raise InvalidValueError(
+                f"Expected `shots` of backend {name!r}, which samples, got None: give a number."
+            )
+        elif isinstance(backend, IBMBackend):
             from hybridq_backends.jobs.engine import HardwareEngine
 
             engine = HardwareEngine(IbmRuntime(mode="job", shots=shots, seed=seed), backend)
-        elif isinstance(backend, FakeBackendV2 | SnapshotBackend):
-            engine = DeviceEngine(backend, Noisy(device=backend.name, shots=shots, seed=seed))
         else:
             from hybridq_backends.simulators.ready_backend import ReadyEngine
 
             engine = ReadyEngine(backend, shots=shots, seed=seed)
-        return cls(engine, None, str(backend.name))
+        return cls(engine, None, name)
 
     def prepare(
         self,

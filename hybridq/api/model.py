@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hybridq.api.images import Batches, Images
-from hybridq.api.parts import AnyBackend, is_paid, open_any
+from hybridq.api.parts import AnyBackend, is_paid
 from hybridq.config import FinetuneConfig
 from hybridq.config.handed import handed_label, is_handed, refused_name
 from hybridq.data import ImageData
@@ -32,7 +32,7 @@ from hybridq.models.classifier import HybridClassifier, head_summary
 from hybridq.quantum.captured import captured
 from hybridq.quantum.modules import quantum_modules
 from hybridq.utils.files import write_bytes
-from hybridq_backends import Executable
+from hybridq_backends import Executable, open_backend, opened_backend
 
 Floats = NDArray[np.float64]
 
@@ -288,13 +288,6 @@ class Model:
                 "evaluate` on the run folder."
             )
         if backend is None:
-            executable, is_ours = self._opened or open_any(own)[0], False
-            self._opened = executable  # it stays open with the model
-        else:
-            executable, is_ours = open_any(backend)
-        try:
-            with self.module.running_on(executable):
-                yield executable
-        finally:
-            if is_ours:
-                executable.close()
+            backend = self._opened = self._opened or open_backend(own)  # open as long as the model
+        with opened_backend(backend) as executable, self.module.running_on(executable):
+            yield executable

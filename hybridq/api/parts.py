@@ -30,7 +30,7 @@ AnyEncoder: TypeAlias = Encoder | nn.Module | str | Path | None
 AnyHead: TypeAlias = str | HeadConfig | Mapping[str, Any] | nn.Module
 """A name, a config (also as a mapping with `name` in it), or any module."""
 AnyBackend: TypeAlias = str | Spec | Executable | Any
-"""A profile with fields, a spec, an open executable, or a backend of Qiskit."""
+"""A profile with fields, a spec, an open executable, or a backend or an estimator of Qiskit."""
 
 
 def data_of(data: Data, splits: tuple[str, ...]) -> ImageData:
@@ -126,26 +126,13 @@ def backend_of(backend: AnyBackend) -> tuple[str, Spec | Executable | None]:
     if isinstance(backend, str):
         return backend, None
     if not isinstance(backend, Spec | Executable):
-        backend = Executable.from_backend(backend)
+        backend = open_backend(backend)
     spec = backend if isinstance(backend, Spec) else backend.spec
     text = None if spec is None else backend_text(spec)
     if text is not None:
         return text, None
     name = backend.kind if isinstance(backend, Spec) else backend.profile
     return PREFIX + name, backend
-
-
-def open_any(backend: AnyBackend) -> tuple[Executable, bool]:
-    """Open a backend in any form.
-
-    Returns:
-        The open executable, and whether it was opened here, so that it is ours to close.
-    """
-    if isinstance(backend, Executable):
-        return backend, False
-    if isinstance(backend, str | Spec):
-        return open_backend(backend), True
-    return Executable.from_backend(backend), True
 
 
 def is_paid(backend: AnyBackend) -> bool:

@@ -28,7 +28,7 @@ from hybridq.utils.weights import (
 )
 
 if TYPE_CHECKING:
-    from hybridq.quantum import Executable
+    from hybridq.quantum.modules import AnyBackend
 
 RETRAIN = "train it again with `hybridq finetune`."
 """The remedy for a damaged model."""
@@ -168,7 +168,7 @@ def check_model(run: Path) -> None:
 def load_model(
     run: Path,
     *,
-    backend: Executable | None,
+    backend: AnyBackend | None,
     encoder: nn.Module | None = None,
     head: nn.Module | None = None,
 ) -> tuple[HybridClassifier, ModelSpec]:
@@ -176,7 +176,7 @@ def load_model(
 
     Args:
         run: Its folder.
-        backend: Where its circuits run.
+        backend: Where its circuits run, as `open_backend` takes it.
         encoder: The network, where it was handed over in Python; its weights are replaced.
         head: The head, where it was handed over in Python; its weights are replaced.
 

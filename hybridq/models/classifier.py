@@ -82,7 +82,7 @@ def build_model(
     config: HeadConfig,
     num_classes: int,
     *,
-    backend: Executable | None,
+    backend: AnyBackend | None,
     seed: int,
     head: nn.Module | None = None,
 ) -> HybridClassifier:
@@ -92,7 +92,7 @@ def build_model(
         encoder: The encoder.
         config: The config of the head, with its name.
         num_classes: The number of logits.
-        backend: The backend of its circuits.
+        backend: The backend of its circuits, as `open_backend` takes it.
         seed: Seed of its initial weights.
         head: In place of a new one. It takes feature maps if its attribute `input` is `map`.
 

@@ -29,10 +29,11 @@ from hybridq.quantum.modules import use_backend
 from hybridq.training.head import train_head
 from hybridq.training.seeding import derive_seed, step_generator
 from hybridq.utils.weights import first_complaint
-from hybridq_backends import Executable, Spec, open_backend
+from hybridq_backends import open_backend
 
 if TYPE_CHECKING:
-    from hybridq.quantum.modules import Backend
+    from hybridq.quantum.modules import AnyBackend
+    from hybridq_backends import BackendLike
 
 Head: TypeAlias = str | HeadConfig | nn.Module | Callable[[int, int], nn.Module]
 """A head by name, by config, as a module, or as what makes one of two sizes."""
@@ -62,8 +63,9 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             weights that it has.
         head_options: What the head can be told, by name, such as `{"num_qubits": 6}`; only for a
             head that is named or described by a config.
-        backend: Where circuits run: a profile's name, a spec, or an open executable. What is
-            opened from a name stays open for `predict`.
+        backend: Where circuits run, as `open_backend` takes it: a profile's name, a spec, an open
+            executable, a Qiskit backend or an `EstimatorV2`. What a name opens stays open for
+            `predict`.
         steps: Optimiser steps, at least 2; closed forms take none.
         learning_rate: Peak rate, of all but the circuit; above that of the commands, whose
             encoders have a thousand features and not ten.
@@ -99,7 +101,7 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         head: Head = "pqc",
         *,
         head_options: Mapping[str, Any] | None = None,
-        backend: str | Spec | Executable = "statevector",
+        backend: BackendLike = "statevector",
         steps: int = 200,
         learning_rate: float = 2e-2,
         quantum_learning_rate: float = 5e-2,
@@ -166,7 +168,7 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         named: NDArray[Any] = self.classes_[likeliest]
         return named
 
-    def use_backend(self, backend: Backend) -> Self:
+    def use_backend(self, backend: AnyBackend) -> Self:
         """Let the fitted head run on another backend from now on, with the weights it has."""
         check_is_fitted(self)
         use_backend(self.head_, backend)
@@ -234,7 +236,7 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 num_features,
                 num_classes,
                 config,
-                backend=_opened(self.backend),
+                backend=open_backend(self.backend),
                 generator=torch.Generator().manual_seed(derive_seed(seed, 1)),
             ).double()
         if self.head_options:
@@ -341,7 +343,3 @@ def _no_head(got: object) -> InvalidValueError:
         "Expected a head's name, its config, a torch module or what makes one, got "
         f"{reprlib.repr(got)}: name one, such as 'pqc' or 'linear'."
     )
-
-
-def _opened(backend: str | Spec | Executable) -> Executable:
-    return backend if isinstance(backend, Executable) else open_backend(backend)

@@ -45,7 +45,7 @@ def coerce_observables(observables: Observables, num_qubits: int) -> tuple[Spars
         listed: list[Any] = [observables]
     elif isinstance(observables, ObservablesArray):
         listed = list(np.ravel(np.asarray(observables)))
-    elif isinstance(observables, Iterable):
+    elif isinstance(observables, PauliList | Iterable):
         listed = list(observables)
     else:
         raise _refused(observables)
@@ -64,7 +64,7 @@ def _coerced(observable: Any, num_qubits: int) -> SparsePauliOp:
     if operator.num_qubits != num_qubits:
         raise InvalidValueError(
             f"Expected observables of {num_qubits} qubits, got one of {operator.num_qubits}: give "
-            "them on the logical circuit's qubits, for instance with `z_observables`."
+            "them on the logical circuit's qubits."
         )
     if not np.allclose(coefficients.imag, 0.0, atol=1e-12):
         raise InvalidValueError(

@@ -22,10 +22,11 @@ from hybridq.models.heads.mlp import build_mlp
 from hybridq.models.heads.mlp_residual import build_mlp_residual
 from hybridq.models.heads.pqc import build_pqc
 from hybridq.models.heads.pqc_residual import build_pqc_residual
+from hybridq.quantum.modules import as_backend
 
 if TYPE_CHECKING:
     from hybridq.config import HeadConfig
-    from hybridq.quantum import Executable
+    from hybridq.quantum.modules import AnyBackend
 
 __all__ = [
     "HEADS",
@@ -87,7 +88,7 @@ def build_head(
     num_classes: int,
     config: HeadConfig,
     *,
-    backend: Executable | None = None,
+    backend: AnyBackend | None = None,
     generator: torch.Generator | None = None,
 ) -> nn.Module:
     """Make the head named `config.name`.
@@ -97,7 +98,8 @@ def build_head(
             width)`, as the head's entry says.
         num_classes: The number of logits.
         config: The config of the head, with its name.
-        backend: The backend of its circuit; heads without a circuit ignore it.
+        backend: The backend of its circuit, as `open_backend` takes it; heads without a circuit
+            ignore it.
         generator: Source of the initial weights; one seeded with 0 if None. The global random
             state is never touched.
 
@@ -115,4 +117,5 @@ def build_head(
                 f"Expected `{name}` of at least 1, got {min(sizes)}: give a size."
             )
     build = head_entry(config.name).build
-    return build(in_shape, num_classes, config, backend=backend, generator=generator)
+    opened = None if backend is None else as_backend(backend)
+    return build(in_shape, num_classes, config, backend=opened, generator=generator)

@@ -6,14 +6,17 @@ import pickle
 import pytest
 import torch
 from qiskit.circuit import QuantumCircuit
-from qiskit.quantum_info import SparsePauliOp
+from qiskit.primitives import StatevectorEstimator
+from qiskit.quantum_info import Pauli, PauliList, SparsePauliOp
+from qiskit_aer.primitives import EstimatorV2
+from qiskit_ibm_runtime.fake_provider import FakeManilaV2
 from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from safetensors.torch import load_file, save_file
 
 from hybridq.errors import InvalidValueError
-from hybridq.quantum import QuantumLayer, build_circuit, z_observables
-from hybridq_backends import open_backend
+from hybridq.quantum import QuantumLayer, build_circuit, running_on, use_backend, z_observables
+from hybridq_backends import Statevector, open_backend
 
 
 def test_is_a_connector_around_a_qnn_and_goes_through_it(make_layer, random_angles, monkeypatch):
@@ -178,7 +181,7 @@ def test_what_does_not_fit_is_refused(make_layer, exact):
     nothing = {"input_params": [], "weight_params": [], "observables": z_observables(1)}
     with pytest.raises(InvalidValueError, match="circuit with parameters"):
         QuantumLayer(QuantumCircuit(1), backend=exact, **nothing)
-    with pytest.raises(InvalidValueError, match=r"observables on 7 qubits, got \[2\]"):
+    with pytest.raises(InvalidValueError, match="observables of 7 qubits, got one of 2"):
         QuantumLayer(parts.circuit, observables=[SparsePauliOp("ZZ")], backend=exact, **arguments)
     small = open_backend("fake_manila")
     with pytest.raises(InvalidValueError, match="at most 5 qubits on this backend, got 7"):
@@ -187,3 +190,109 @@ def test_what_does_not_fit_is_refused(make_layer, exact):
     with pytest.raises(InvalidValueError, match="at most 5 qubits on this backend, got 7"):
         layer.use_backend(small)
     assert layer.backend is exact
+
+
+ANSWERS = 1e-9
+ANY_BACKEND = {
+    "name": lambda: "statevector",
+    "spec": lambda: Statevector(engine="torch", shots=None),
+    "executable": lambda: open_backend("aer_statevector"),
+    "backend": lambda: FakeManilaV2(),
+    "aer estimator": lambda: EstimatorV2(),
+    "estimator": lambda: StatevectorEstimator(),
+}
+
+
+@pytest.mark.parametrize("form", ANY_BACKEND)
+def test_every_form_of_a_backend(form, make_layer, random_angles):
+    """From the beginning and by `use_backend`: values and gradients of the exact engine."""
+    exact = make_layer(2)
+    given = ANY_BACKEND[form]()
+    layers = [make_layer(2, backend=given), make_layer(2)]
+    layers[1].use_backend(given)
+    # a device has noise, and shots
+    tolerance = 0.3 if form == "backend" else ANSWERS
+    for layer in (exact, *layers):
+        angles = random_angles(2, 2, requires_grad=True)
+        values = layer(angles)
+        values.sum().backward()
+        if layer is exact:
+            wanted = (values.detach(), angles.grad, layer.weight.grad)
+        found = (values.detach(), angles.grad, layer.weight.grad)
+        for one, other in zip(found, wanted, strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    "observables",
+    [
+        ["IZ", "ZI"],
+        [Pauli("IZ"), Pauli("ZI")],
+        PauliList(["IZ", "ZI"]),
+        [{"IZ": 1.0}, SparsePauliOp("ZI")],
+        z_observables(2),
+    ],
+    ids=["labels", "Paulis", "list", "dict", "operators"],
+)
+def test_every_form_of_observables(observables, make_layer, random_angles):
+    layer = make_layer(2)
+    parts = build_circuit(2)
+    other = QuantumLayer(
+        parts.circuit,
+        input_params=parts.input_params,
+        weight_params=parts.weight_params,
+        observables=observables,
+        backend="aer_statevector",
+        generator=torch.Generator().manual_seed(1),
+        init_std=1.0,
+    ).double()
+    angles = random_angles(3, 2)
+    torch.testing.assert_close(other(angles), layer(angles), rtol=0, atol=ANSWERS)
+    assert other.circuits()[0].observables == layer.circuits()[0].observables
+
+
+def test_one_observable_needs_no_list(make_layer, random_angles):
+    parts = build_circuit(2)
+    sizes = []
+    for observable in ("ZZ", {"ZZ": 0.5, "II": 0.5}):
+        layer = QuantumLayer(
+            parts.circuit,
+            input_params=parts.input_params,
+            weight_params=parts.weight_params,
+            observables=observable,
+            backend="statevector",
+        ).double()
+        sizes.append(layer(random_angles(3, 2)))
+    torch.testing.assert_close(sizes[1], 0.5 + 0.5 * sizes[0])
+    assert sizes[0].shape == (3, 1)
+
+
+def test_what_a_block_opens_it_closes(make_layer, random_angles):
+    layer = make_layer(2)
+    module = torch.nn.Sequential(layer, make_layer(2))
+    before = layer.backend
+    with running_on(module, "depolarizing,shots=none"):
+        inside = layer.backend
+        assert module[1].backend is inside
+        assert inside.profile == "depolarizing"
+        module(random_angles(1, 2))
+    assert layer.backend is before
+    with pytest.raises(InvalidValueError, match="closed"):
+        inside.check_open()
+    with open_backend("aer_statevector") as mine:
+        with running_on(module, mine):
+            assert layer.backend is mine
+        mine.check_open()
+    use_backend(module, "statevector")
+    assert module[1].backend is layer.backend
+    layer.backend.check_open()
+
+
+def test_no_backend_is_one_line(make_layer):
+    with pytest.raises(InvalidValueError, match=r"Expected a backend as .* got None"):
+        make_layer(2, backend=None)
+    layer = make_layer(2)
+    before = layer.backend
+    with pytest.raises(InvalidValueError, match="did you mean 'statevector'"):
+        layer.use_backend("statvector")
+    assert layer.backend is before
