@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import os
 import re
@@ -73,10 +74,25 @@ def python_blocks() -> list[object]:
     ]
 
 
+def quick(body: str) -> str:
+    """A block with one epoch of each training, on tiny images."""
+    body = re.sub(r"(epochs\"?[=:] ?)\d+", r"\g<1>1", body)
+    return re.sub(r"phantom,size=\d+,count=\d+", PHANTOM, body)
+
+
 @pytest.mark.parametrize("body", python_blocks())
 def test_python_blocks_run(body, capsys):
-    exec(compile(body, "<block>", "exec"), {"__name__": "block"})
+    exec(compile(quick(body), "<block>", "exec"), {"__name__": "block"})
     assert capsys.readouterr().out
+
+
+def test_readme_goes_from_arrays_to_a_submission_in_ten_lines(capsys):
+    (body,) = blocks(README, "python")
+    assert len([line for line in body.splitlines() if line.strip()]) <= 10
+    space: dict = {"__name__": "block"}
+    exec(compile(quick(body), "<block>", "exec"), space)
+    assert space["model"].predict(space["data"].splits["test"]).shape[1] == 2
+    assert space["sent"].result["complete"]
 
 
 def test_the_layer_has_the_same_weights_on_both_backends():
@@ -222,6 +238,22 @@ def test_messages_of_troubleshooting_are_those_of_the_code():
         assert len(message.replace("…", "")) > 20, message
         pattern = re.compile(".*".join(map(re.escape, message.split("…"))))
         assert any(map(pattern.search, texts)), message
+
+
+def test_api_pages_name_what_there_is():
+    directive = r"^\.\. (\w+):: (\S+)\n(?:   :members: (.+)\n)?"
+    for page in sorted((ROOT / "docs" / "api").glob("*.rst")):
+        current = ""
+        for kind, named, members in re.findall(directive, page.read_text(encoding="utf-8"), re.M):
+            if kind in ("automodule", "currentmodule"):
+                current = named
+                names = [f"{named}.{one.strip()}" for one in members.split(",") if one.strip()]
+            else:
+                names = [named if "." in named else f"{current}.{named}"]
+            importlib.import_module(current)
+            for name in names:
+                module, _, last = name.rpartition(".")
+                assert hasattr(importlib.import_module(module), last), (page.name, name)
 
 
 def test_every_name_is_in_the_docs():
