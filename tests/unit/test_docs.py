@@ -66,10 +66,9 @@ def parse(arguments: list[str]) -> object:
 
 def python_blocks() -> list[object]:
     names = ("quickstart", "python", "backends", "statistics", "feature_classifier")
-    pages = (README, *(ROOT / "docs" / f"{name}.md" for name in names))
     return [
         pytest.param(body, id=f"{page.stem}-{number}")
-        for page in pages
+        for page in (ROOT / "docs" / f"{name}.md" for name in names)
         for number, body in enumerate(blocks(page, "python"))
     ]
 
@@ -93,6 +92,7 @@ def test_readme_goes_from_arrays_to_a_submission_in_ten_lines(capsys):
     exec(compile(quick(body), "<block>", "exec"), space)
     assert space["model"].predict(space["data"].splits["test"]).shape[1] == 2
     assert space["sent"].result["complete"]
+    assert capsys.readouterr().out.count("\n") > 20
 
 
 def test_the_layer_has_the_same_weights_on_both_backends():
