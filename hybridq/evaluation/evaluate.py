@@ -27,8 +27,14 @@ from hybridq.data.provenance import other_splits
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.evaluation.baseline_cache import cached_baselines
 from hybridq.evaluation.baselines import baseline_probs
+from hybridq.evaluation.cautions import cautions
 from hybridq.evaluation.evaluation import Evaluation
-from hybridq.evaluation.metrics.scores import all_metrics, choose_threshold
+from hybridq.evaluation.metrics.scores import (
+    all_metrics,
+    apart_by_class,
+    choose_threshold,
+    predict_labels,
+)
 from hybridq.evaluation.plots import save_figures
 from hybridq.evaluation.statistics import stratified_bootstrap
 from hybridq.evaluation.views import Views, views_of
@@ -254,13 +260,23 @@ def evaluate_model(
             positive=data.positive,
             threshold=threshold,
             num_classes=data.num_classes,
+            by_class=data.positive is None,
         )
         figures = stratified_bootstrap(
             metrics, test.labels, on_test, resamples=resamples, seed=seed
         )
-        rows[name] = {"threshold": threshold, "figures": figures}
+        rows[name] = {"threshold": threshold, **apart_by_class(figures, data.class_names)}
 
     add("model", threshold_for(data, val_probs), probs)
+    predicted = predict_labels(
+        probs,
+        multilabel=multilabel,
+        positive=data.positive,
+        threshold=rows["model"]["threshold"],
+    )
+    beware = cautions(predicted, rows["model"]["figures"], data.class_names)
+    for caution in beware:
+        logger.warning("%s", caution)
     if baselines:
         train = labelled_subset(data, "train", spec.labels, seed=spec.seed)
         fit = cached_baselines if baseline_cache else baseline_probs
@@ -291,6 +307,7 @@ def evaluate_model(
         "model": rows.pop("model"),
         "baselines": rows,
         "notes": notes,
+        "cautions": beware,
         "circuit_jobs": backend.num_jobs,
         "data_of_run": _DATA_OF_RUN[None if others is None else not others],
         "backend": {"name": backend_name or backend.profile, **backend.describe()},

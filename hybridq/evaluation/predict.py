@@ -16,6 +16,7 @@ from hybridq.config import FinetuneConfig, PredictConfig
 from hybridq.data.sources.images import check_image, is_image_file, read_image
 from hybridq.data.sources.inside import Inside
 from hybridq.errors import InvalidValueError, MissingFileError
+from hybridq.evaluation.cautions import one_class
 from hybridq.models.checkpoint import load_model
 from hybridq.models.classifier import HybridClassifier, probabilities
 from hybridq.models.encoders.encoder import Encoder
@@ -54,6 +55,9 @@ def predict(config: PredictConfig) -> None:
             multilabel=spec.task == "multilabel",
             count=len(paths),
         )
+    predicted = (probs >= 0.5).astype(int) if spec.task == "multilabel" else probs.argmax(axis=1)
+    if caution := one_class(predicted, spec.class_names):
+        logger.warning("%s.", caution)
     if pseudonyms is None:
         note_names("the images")
     named = _names(pseudonyms)

@@ -23,6 +23,15 @@ def evaluation_table(result: dict[str, Any]) -> str:
         + (f"; positive class: {result['positive']}" if result["positive"] else "")
         + ")",
     ]
+    by_class = result["model"].get("by_class", {})
+    if by_class:
+        header = ["class, against the rest", *next(iter(by_class.values()))]
+        own = [
+            [name, *(interval(figure) for figure in shares.values())]
+            for name, shares in by_class.items()
+        ]
+        lines += ["", table(header, own)]
+    lines += [f"Warning: {caution}" for caution in result.get("cautions", [])]
     return "\n".join([*lines, *(f"Note: {note}" for note in result["notes"])])
 
 

@@ -37,6 +37,7 @@ class Measured(Record):
 
     threshold: float
     figures: dict[str, Figure]
+    by_class: dict[str, dict[str, Figure]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_auc(self) -> Measured:
@@ -69,6 +70,7 @@ class EvaluationResult(Record):
     backend: Backend
     views: Literal["one", "flip", "shift", "zoom"] = "one"
     notes: list[str] = Field(default_factory=list)
+    cautions: list[str] = Field(default_factory=list)
     seconds: float | None = Field(None, ge=0)
 
     @model_validator(mode="after")

@@ -112,12 +112,22 @@ def pretrain(
         trainer = fit(objective, plan, [own, *callbacks])
         if folder is not None and trainer.is_global_zero:
             path = folder / ENCODER
+            loss, chance = read_epochs(folder)[-1]["loss"], objective.chance(trainer.world_size)
+            if chance is not None and loss >= chance:
+                logger.warning(
+                    "the last loss, %.3f, is not below %.3f, that of an encoder which cannot tell "
+                    "one image from another: nothing was learned; give it more --epochs, smaller "
+                    "steps (--batch-size), or another --learning-rate",
+                    loss,
+                    chance,
+                )
             save_encoder(encoder, path)
             write_json(
                 folder / "result.json",
                 {
                     "method": config.ssl.name,
-                    "loss": read_epochs(folder)[-1]["loss"],
+                    "loss": loss,
+                    "loss_of_chance": chance,
                     "epochs": config.epochs,
                     "images": len(images),
                     "seconds": trained_seconds(folder),

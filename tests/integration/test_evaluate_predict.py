@@ -288,6 +288,16 @@ def test_other_tasks(save_npz, save_folder, tmp_path, kind, lively):
     result = read_result(folder)
     assert result["positive"] is None
     assert "sensitivity" not in result["model"]["figures"]
+    by_class = result["model"]["by_class"]
+    assert list(by_class) == result["class_names"]
+    assert {name for shares in by_class.values() for name in shares} == {
+        "sensitivity",
+        "specificity",
+    }
+    recalls = [shares["sensitivity"]["value"] for shares in by_class.values()]
+    if kind == "multiclass":
+        balanced = result["model"]["figures"]["balanced_accuracy"]["value"]
+        assert np.mean(recalls) == pytest.approx(balanced)
     assert len(result["baselines"]) == 3
     test = load_data(str(source), splits=("test",)).splits["test"]
     rows = read_csv(folder / "predictions" / "test.csv")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hybridq.evaluation.metrics import ranked
 from hybridq.evaluation.metrics import scores as metrics
 from hybridq.evaluation.statistics import bootstrap, stratified_bootstrap
+from hybridq.utils import auc as area
 
 SEEDS = st.integers(0, 2**32 - 1)
 KINDS = st.sampled_from(["binary", "no positive", "multiclass", "multilabel", "missing class"])
@@ -57,6 +58,7 @@ def case(kind, seed, count, grid):
             positive=int(rng.integers(2)) if kind == "binary" else None,
             threshold=float(rng.choice([0.3, 0.5])),
             num_classes=classes,
+            by_class=kind != "binary",
         ),
     )
 
@@ -71,6 +73,27 @@ def test_the_same_intervals(kind, seed, count, grid):
     assert found.keys() == expected.keys()
     for name, interval in expected.items():
         assert found[name] == pytest.approx(interval, abs=1e-12, nan_ok=True), name
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "multilabel"])
+def test_sensitivity_and_specificity_of_each_class(kind):
+    """Counted image by image; they stand apart from the figures of all classes."""
+    labels, probs, compute = case(kind, 3, 40, None)
+    several = kind == "multilabel"
+    figures = {name: {"value": value} for name, value in compute(labels, probs).items()}
+    found = metrics.apart_by_class(figures, "abcd")
+    assert list(found["by_class"]) == list("abcd")
+    assert "sensitivity_0" not in found["figures"]
+    assert "auc" in found["figures"]
+    for k, name in enumerate("abcd"):
+        said = probs[:, k] >= compute.threshold if several else probs.argmax(axis=1) == k
+        actual = labels[:, k] == 1 if several else labels == k
+        for figure, value, chosen in (
+            ("sensitivity", said, actual),
+            ("specificity", ~said, ~actual),
+        ):
+            expected = value[chosen].mean() if chosen.any() else np.nan
+            assert found["by_class"][name][figure]["value"] == pytest.approx(expected, nan_ok=True)
 
 
 def test_draws_are_counted_in_blocks(monkeypatch):
@@ -95,7 +118,7 @@ def test_scores_are_sorted_once_for_all_draws(monkeypatch):
     sorts = []
     argsort = np.argsort
     monkeypatch.setattr(np, "argsort", lambda *a, **k: sorts.append(1) or argsort(*a, **k))
-    monkeypatch.setattr(metrics, "rankdata", lambda scores: sorts.append(1) or scores)
+    monkeypatch.setattr(area, "rankdata", lambda scores: sorts.append(1) or scores)
     for resamples in (1, 500):
         sorts.clear()
         stratified_bootstrap(compute, labels, probs, resamples=resamples, seed=0)

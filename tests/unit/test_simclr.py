@@ -77,8 +77,10 @@ def test_loss_is_that_of_algorithm_1(count, temperature):
 def test_identical_embeddings_give_the_log_of_the_number_of_others(count):
     """Every similarity is 1, so each of the 2n - 1 others is as likely: log(2n - 1)."""
     ones = as_images(np.ones((count, 4)))
-    loss = plain(0.2, 4)((ones, ones))
+    method = plain(0.2, 4)
+    loss = method((ones, ones))
     assert loss.item() == pytest.approx(math.log(2 * count - 1), abs=1e-9)
+    assert method.chance(count) == pytest.approx(loss.item(), abs=1e-9)
 
 
 def test_orthogonal_images_reach_the_closed_form():

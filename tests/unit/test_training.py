@@ -22,6 +22,7 @@ from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.models.checkpoint import load_model, read_spec
 from hybridq.models.classifier import HybridClassifier
 from hybridq.models.encoders.file import load_encoder
+from hybridq.models.ssl.simclr import SimCLR
 from hybridq.quantum import quantum_parameters
 from hybridq.records.results import read_epochs
 from hybridq.training import pretrain as pretrain_module
@@ -301,6 +302,17 @@ def test_pretraining_leaves_a_whole_run_folder(whole_pretraining):
     assert "free of rights" in encoder.spec.data_licence
     checkpoint = torch.load(whole_pretraining / "checkpoints" / "last.ckpt", weights_only=True)
     assert checkpoint["epoch"] == 3
+
+
+def test_a_pretraining_that_has_learned_nothing_is_told(tmp_path, monkeypatch, caplog):
+    seen = []
+    for chance, told in ((0.1, 1), (99.0, 0)):
+        monkeypatch.setattr(SimCLR, "chance", lambda self, n, c=chance: seen.append(n) or c)
+        caplog.clear()
+        run = pretrain(pretraining(tmp_path, epochs=1))
+        result = json.loads((run / "result.json").read_text())
+        assert (seen.pop(), result["loss_of_chance"]) == (8, chance)
+        assert caplog.text.count("nothing was learned") == told
 
 
 def test_pretraining_changes_the_weights(whole_pretraining):

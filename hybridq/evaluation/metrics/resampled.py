@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,31 @@ from hybridq.evaluation.metrics.ranked import RankedScores, mean_of_defined
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Counts = NDArray[np.int32]
+
+
+def shares_by_class(confusion: NDArray[Any]) -> dict[str, Floats]:
+    """Sensitivity and specificity of each class against the rest, as `sensitivity_0` and so on.
+
+    Args:
+        confusion: `(draws, classes, classes)` numbers of images by class and predicted class, or
+            `(draws, classes, 2, 2)` by each label and its prediction.
+
+    Returns:
+        `(draws,)` of each; NaN where there is no image to tell it by.
+    """
+    if confusion.ndim == 4:
+        hits, actual = confusion[..., 1, 1], confusion[..., 1, :].sum(axis=-1)
+        found, total = confusion[..., 1].sum(axis=-1), confusion.sum(axis=(-2, -1))
+    else:
+        hits, actual = np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(axis=-1)
+        found, total = confusion.sum(axis=-2), confusion.sum(axis=(-2, -1))[:, None]
+    rest = total - actual
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = {
+            "sensitivity": hits / actual,
+            "specificity": np.where(rest > 0, 1 - (found - hits) / rest, np.nan),
+        }
+    return {f"{name}_{k}": by[:, k] for name, by in shares.items() for k in range(by.shape[1])}
 
 
 class Grouped:
@@ -52,6 +79,7 @@ class CountedFigures:
         predicted: of the shape of `labels`.
         positive: index of the positive class of two, or None.
         num_bins: of the calibration error.
+        by_class: whether sensitivity and specificity of each class are among the figures.
     """
 
     def __init__(
@@ -62,7 +90,9 @@ class CountedFigures:
         *,
         positive: int | None,
         num_bins: int,
+        by_class: bool = False,
     ) -> None:
+        self._by_class = by_class
         count, classes = probs.shape
         self._several = labels.ndim == 2
         self._positive = positive
@@ -106,5 +136,7 @@ class CountedFigures:
         if self._positive is not None:
             figures["sensitivity"] = recall[:, self._positive]
             figures["specificity"] = recall[:, 1 - self._positive]
+        if self._by_class:
+            figures.update(shares_by_class(confusion))
         figures["calibration_error"] = np.abs(self._gaps.sums(counts)).sum(axis=1) / self._entries
         return figures

@@ -6,7 +6,9 @@ unweighted mean of one against the rest. Sensitivity and specificity speak of th
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,16 +123,19 @@ class AllMetrics:
         positive: index of the positive class of two, or None.
         threshold: on the positive class's probability, or on those of several labels.
         num_classes: number of classes.
+        by_class: whether sensitivity and specificity of each class against the rest are among
+            the figures, as `sensitivity_0` and so on.
     """
 
     multilabel: bool
     positive: int | None
     threshold: float
     num_classes: int
+    by_class: bool = False
 
     def __call__(self, labels: Ints, probs: Floats) -> dict[str, float]:
         """The figures of these images."""
-        predicted = self._predicted(probs)
+        predicted = self.predicted(probs)
         figures = {
             "auc": auc(labels, probs),
             "accuracy": accuracy(labels, predicted),
@@ -142,30 +147,71 @@ class AllMetrics:
             found = predicted == self.positive
             figures["sensitivity"] = _share(found[actual])
             figures["specificity"] = _share(~found[~actual])
+        if self.by_class:
+            figures.update(self._shares(labels, predicted))
         figures["calibration_error"] = expected_calibration_error(labels, probs)
         return figures
+
+    def _shares(self, labels: Ints, predicted: Ints) -> dict[str, float]:
+        """Sensitivity and specificity of each class."""
+        sensitivities, specificities = {}, {}
+        for k in range(self.num_classes):
+            actual = labels[:, k] == 1 if self.multilabel else labels == k
+            found = predicted[:, k] == 1 if self.multilabel else predicted == k
+            sensitivities[f"sensitivity_{k}"] = _share(found[actual])
+            specificities[f"specificity_{k}"] = _share(~found[~actual])
+        return sensitivities | specificities
 
     def counted(self, labels: Ints, probs: Floats) -> CountedFigures:
         """The same figures of draws of these images, which are sorted once for all draws."""
         return CountedFigures(
             labels,
             probs,
-            self._predicted(probs),
+            self.predicted(probs),
             positive=self.positive,
             num_bins=CALIBRATION_BINS,
+            by_class=self.by_class,
         )
 
-    def _predicted(self, probs: Floats) -> Ints:
+    def predicted(self, probs: Floats) -> Ints:
+        """The classes, or labels of 0 and 1, that the probabilities say."""
         return predict_labels(
             probs, multilabel=self.multilabel, positive=self.positive, threshold=self.threshold
         )
 
 
 def all_metrics(
-    *, multilabel: bool, positive: int | None, threshold: float, num_classes: int
+    *,
+    multilabel: bool,
+    positive: int | None,
+    threshold: float,
+    num_classes: int,
+    by_class: bool = False,
 ) -> AllMetrics:
     """Every figure of the task at hand, for `stratified_bootstrap` and for one set of images."""
-    return AllMetrics(multilabel, positive, threshold, num_classes)
+    return AllMetrics(multilabel, positive, threshold, num_classes, by_class)
+
+
+def apart_by_class(
+    figures: Mapping[str, Mapping[str, float]], class_names: Sequence[str]
+) -> dict[str, Any]:
+    """Take the figures of each class out of those of all.
+
+    Args:
+        figures: By name, as of `stratified_bootstrap` with `all_metrics`.
+        class_names: A name for each class.
+
+    Returns:
+        `figures`, and `by_class` where there are any: by the name of the class, sensitivity and
+        specificity against the rest.
+    """
+    by_class: dict[str, dict[str, Any]] = {}
+    rest = dict(figures)
+    for k, class_name in enumerate(class_names):
+        for name in ("sensitivity", "specificity"):
+            if f"{name}_{k}" in rest:
+                by_class.setdefault(class_name, {})[name] = rest.pop(f"{name}_{k}")
+    return {"figures": rest, "by_class": by_class} if by_class else {"figures": rest}
 
 
 def _share(values: NDArray[np.bool_]) -> float:

@@ -29,6 +29,14 @@ class Method(nn.Module, ABC):
     def forward(self, views: tuple[Tensor, Tensor]) -> Tensor:
         """Compute the loss, a scalar, of two views `(batch, 3, height, width)` each."""
 
+    def chance(self, images: int) -> float | None:
+        """Get the loss of an encoder that cannot tell images apart, where it is known.
+
+        Args:
+            images: Images that a step compares.
+        """
+        return None
+
     def gather_views(self) -> None:
         """Compare with the views of all processes from now on, if the method compares views."""
         return

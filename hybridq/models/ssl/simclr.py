@@ -6,6 +6,7 @@ arXiv:2002.05709, Algorithm 1. Loss and projection head are lightly's.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
@@ -64,6 +65,10 @@ class SimCLR(Method):
             in_features, hidden_dim, projection_dim, batch_norm=batch_norm
         )
         self.criterion: Any = NTXentLoss(temperature=temperature, gather_distributed=gather)
+
+    def chance(self, images: int) -> float:
+        """Get ln(2N - 1), NT-Xent of N images whose views are all alike."""
+        return math.log(2 * images - 1)
 
     def gather_views(self) -> None:
         """Compare with the views of all processes from now on."""

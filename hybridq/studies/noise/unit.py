@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from hybridq.config import FinetuneConfig, NoiseStudyConfig
 from hybridq.data import ImageData, ImageSplit
+from hybridq.evaluation.cautions import one_class
 from hybridq.evaluation.evaluate import BATCH, classify, data_for, limited_split, threshold_for
 from hybridq.evaluation.metrics.scores import all_metrics, balanced_accuracy, predict_labels
 from hybridq.evaluation.statistics import Metrics
@@ -25,6 +27,8 @@ from hybridq.runs.folder import read_config
 from hybridq.studies.noise.grid import BY_SCALE, REHEARSED, Grid, Pair, device_name
 from hybridq.utils.pseudonyms import pseudonyms_of
 from hybridq_backends import Executable, Noisy, open_backend
+
+logger = logging.getLogger("hybridq")
 
 Floats = NDArray[np.float64]
 
@@ -196,10 +200,13 @@ def load(run: Path, control: Path, config: NoiseStudyConfig) -> Loaded:
     on_val, probs = loaded.probs(expvals)
     threshold = threshold_for(data, on_val)
     noiseless = _metrics(data, threshold)(split.labels, probs)
+    predicted = loaded.decide(probs, threshold)
+    if caution := one_class(predicted, data.class_names):
+        logger.warning("%s: %s, without noise.", run, caution)
     return replace(
         loaded,
         threshold=threshold,
-        predicted=loaded.decide(probs, threshold),
+        predicted=predicted,
         fixed={
             "run": run.name,
             "control_run": control.name,

@@ -82,6 +82,11 @@ class SelfSupervised(Objective):
             loss: Tensor = self.method((self.augment(images), self.augment(images)))
         return loss
 
+    def chance(self, world_size: int) -> float | None:
+        """Get the loss of a method that has learned nothing, where it is known."""
+        shared = len(self.images) // world_size
+        return self.method.chance(world_size * min(self.config.batch_size, shared))
+
     def after_step(self, step: int, total: int) -> None:
         """Let the method do what follows a step."""
         self.method.after_step(step, total)
