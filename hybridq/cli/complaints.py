@@ -5,8 +5,25 @@ from __future__ import annotations
 import re
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from hybridq.config.complaints import said, shortened
+
+
+def has_no_prefix(field: FieldInfo) -> bool:
+    """Whether the flags of a part have no name of the part in them, as `--precision`."""
+    return any(str(one) == "OmitArgPrefixes" for one in field.metadata)
+
+
+def required(model: type[BaseModel]) -> list[str]:
+    """What a command cannot do without, as its help names it."""
+    return [
+        name.upper()
+        if any(str(one) == "Positional" for one in field.metadata)
+        else f"--{name.replace('_', '-')}"
+        for name, field in model.model_fields.items()
+        if field.is_required()
+    ]
 
 
 def flags_of(model: type[BaseModel]) -> dict[tuple[str, str], str]:
@@ -18,7 +35,7 @@ def flags_of(model: type[BaseModel]) -> dict[tuple[str, str], str]:
         if isinstance(nested, type) and issubclass(nested, BaseModel):
             for inner, about in nested.model_fields.items():
                 alone = any(getattr(one, "prefix_name", None) is False for one in about.metadata)
-                prefix = "" if alone else f"{name}."
+                prefix = "" if alone or has_no_prefix(field) else f"{name}."
                 found[nested.__name__, inner] = f"--{prefix}{inner.replace('_', '-')}"
     return found
 

@@ -21,16 +21,17 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from pydantic import Field, ValidationError, create_model
+from pydantic import Field, create_model
 
 from hybridq import config
-from hybridq.cli.complaints import explain
+from hybridq.cli.complaints import explain, required
+from hybridq.cli.config_file import read_config_file
 from hybridq.config.choices import CHOICES, entries, find_entry
-from hybridq.config.complaints import pydantic_line, shortened
+from hybridq.config.complaints import shortened
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.studies import STUDIES, StudyEntry
 from hybridq.threads import set_environment
-from hybridq.utils.files import read_json, read_toml
+from hybridq.utils.files import read_json
 from hybridq.utils.memory import keep_freed_memory
 from hybridq.utils.outside import outside_cause, space_error
 from hybridq.utils.pseudonyms import forget_names
@@ -68,6 +69,7 @@ COMMANDS: dict[str, Command] = {
     "data list": Command(config.DataListConfig, "hybridq.cli.print:data_list"),
     "data fetch": Command(config.DataFetchConfig, "hybridq.cli.print:data_fetch"),
     "data check": Command(config.DataCheckConfig, "hybridq.cli.print:data_check"),
+    "data embed": Command(config.DataEmbedConfig, "hybridq.cli.print:data_embed"),
     "pretrain": Command(config.PretrainConfig, "hybridq.cli.print:run_pretrain"),
     "finetune": Command(config.FinetuneConfig, "hybridq.cli.print:run_finetune"),
     "evaluate": Command(config.EvaluateConfig, "hybridq.cli.print:run_evaluate"),
@@ -127,9 +129,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: list[str]) -> int:
     """Run one command; what ends it early is raised."""
-    if not arguments or arguments[0] in ("-h", "--help"):
+    asks = bool(arguments) and arguments[0] in ("help", "-h", "--help")
+    if asks and arguments[1:]:
+        arguments = [*arguments[1:], "--help"]
+    elif asks or not arguments:
         print(usage())
-        return 0 if arguments else EXIT_WRONG_INPUT
+        return 0 if asks else EXIT_WRONG_INPUT
     if arguments[0] == "--version":
         print(f"hybridq {__version__}")
         warn_of_others()
@@ -259,6 +264,11 @@ def parse(name: str, model: type[config.Config], arguments: list[str]) -> config
             "Expected --resume RUN alone, got other options beside it: a resumed run goes on with "
             "the config in its folder."
         )
+    needed = required(model)
+    if not arguments and len(needed) > 1:
+        raise InvalidValueError(
+            f"Expected {' and '.join(needed)}, got nothing: see hybridq {name} --help."
+        )
     given, model = model, with_choices(model, rest, default)
     if default is not None:
         default = narrowed(model, default)
@@ -348,18 +358,6 @@ def take_option(arguments: list[str], option: str) -> tuple[str | None, list[str
     if waiting:
         raise InvalidValueError(f"Expected a value after {option}, got nothing: name a file.")
     return value, rest
-
-
-def read_config_file(model: type[config.Config], path: Path) -> config.Config:
-    """Read a TOML or JSON file of options."""
-    read = read_json if path.suffix == ".json" else read_toml
-    values = read(
-        path, "a config file", "give one of TOML (or of JSON, named .json) after --config."
-    )
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise InvalidValueError(f"{pydantic_line(error)} in {path}.") from error
 
 
 def complain(line: str) -> None:

@@ -14,6 +14,7 @@ from hybridq.config import (
     BackendsShowConfig,
     Config,
     DataCheckConfig,
+    DataEmbedConfig,
     DataFetchConfig,
     DataListConfig,
     DemoConfig,
@@ -138,6 +139,14 @@ def data_check(config: DataCheckConfig) -> int:
             file=sys.stderr,
         )
     return 2 if errors else 0
+
+
+def data_embed(config: DataEmbedConfig) -> int:
+    """Write features to a file, and print its path."""
+    from hybridq.evaluation.embed import embed_data
+
+    print(embed_data(config))
+    return 0
 
 
 def backends_list(config: BackendsListConfig) -> int:

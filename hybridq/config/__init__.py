@@ -30,6 +30,7 @@ from hybridq.config.sources import (
     BackendsSaveConfig,
     BackendsShowConfig,
     DataCheckConfig,
+    DataEmbedConfig,
     DataFetchConfig,
     DataListConfig,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "ComputeConfig",
     "Config",
     "DataCheckConfig",
+    "DataEmbedConfig",
     "DataFetchConfig",
     "DataListConfig",
     "DemoConfig",

@@ -48,7 +48,7 @@ def pydantic_line(error: ValidationError) -> str:
         return f"Expected known options, got `{shortened(place)}`: see --help, and correct it"
     if first["type"] == "missing":
         return f"Expected a value for `{place}`, got none: give it"
-    place = f"`{place}`" if place else "the options"
+    place = f"`{place.removeprefix('compute.')}`" if place else "the options"
     return (
         f"{said(first['msg'])} for {place}, got {shortened(repr(first.get('input')))}: correct it"
     )

@@ -50,6 +50,8 @@ def _reader(make: Callable[..., Any]) -> BeforeValidator:
     def read(value: Any) -> Any:
         if type(value) in (HeadConfig, SslConfig):  # a name and nothing else
             value = value.model_dump()
+        elif isinstance(value, str):
+            value = {"name": value}
         if not isinstance(value, Mapping):
             return value
         try:

@@ -34,6 +34,21 @@ class DataCheckConfig(PseudonymsConfig):
     """Folder of named data sets; `HYBRIDQ_DATA` where it is not given."""
 
 
+class DataEmbedConfig(PseudonymsConfig):
+    """Features of images in a file for other programs."""
+
+    encoder: Positional[Path]
+    """A run of `hybridq pretrain` or `hybridq finetune`, or an `encoder.safetensors`."""
+    data: str
+    """A MedMNIST name, a folder, a `.npz` in MedMNIST's format, or `phantom`."""
+    out: Path
+    """File to write, of NumPy's: `features`, `labels`, `ids`, `split`, `class_names`, `about`."""
+    data_root: Path | None = None
+    """Folder of named data sets; `HYBRIDQ_DATA` where it is not given."""
+    force: bool = False
+    """Replace the file if it exists."""
+
+
 class BackendsListConfig(Config):
     """The backend profiles that are known by name."""
 

@@ -44,6 +44,7 @@ from hybridq.runs.environment import write_environment
 from hybridq.runs.folder import create_run, discard_if_empty, log_to_file, read_config, write_config
 from hybridq.runs.recorded import check_hidden, recorded
 from hybridq.utils.files import without_nan, write_csv, write_json
+from hybridq.utils.pace import Pace
 from hybridq.utils.pseudonyms import Pseudonyms, pseudonyms_of
 from hybridq.utils.text import listed
 from hybridq_backends import Executable, open_backend, parse_backend
@@ -350,6 +351,7 @@ def classify(
 ) -> Floats:
     """Probabilities `(count, num_classes)` of the images of a split, averaged over `views`."""
     parts = []
+    pace = Pace(len(split), "images")
     for start in range(0, len(split), BATCH):
         images = model.encoder.prepare(split.images[start : start + BATCH])
         seen = [
@@ -357,8 +359,7 @@ def classify(
             for view in views_of(images, views)
         ]
         parts.append(torch.stack(seen).mean(dim=0))
-        if len(split) > 4 * BATCH:
-            logger.info("%d of %d images", min(start + BATCH, len(split)), len(split))
+        pace.done(min(start + BATCH, len(split)))
     probs: Floats = torch.cat(parts).numpy()
     return probs
 

@@ -22,6 +22,7 @@ from hybridq.models.classifier import HybridClassifier, probabilities
 from hybridq.models.encoders.encoder import Encoder
 from hybridq.runs.folder import read_config
 from hybridq.utils.files import check_out, check_regular, csv_text, write_csv
+from hybridq.utils.pace import Pace
 from hybridq.utils.pseudonyms import Pseudonyms, note_names, pseudonyms_of, tell_names
 from hybridq_backends import open_backend
 from hybridq_backends.utils.names import legible
@@ -103,10 +104,11 @@ def image_probs(
     """
     parts: list[Tensor] = []
     done = 0
+    pace = Pace(count, "images")
     for batch in batches:
         parts.append(probabilities(model(batch).double(), multilabel=multilabel))
         done += len(batch)
-        logger.info("%d of %d images", done, count)
+        pace.done(done)
     probs: NDArray[np.float64] = torch.cat(parts).numpy()
     return probs
 

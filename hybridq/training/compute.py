@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import warnings
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
+from torch import Tensor, nn
 
 from hybridq.config import ComputeConfig
 from hybridq.errors import InvalidValueError
@@ -22,6 +24,9 @@ logger = logging.getLogger("hybridq")
 
 PRECISIONS = ("32-true", "32", "16-mixed", "16", "bf16-mixed", "bf16")
 """Lightning's precisions under which the weights stay in single precision."""
+
+PROBE = 64
+"""Side in pixels of the images by which a network's memory is counted."""
 
 BYTES_PER_PIXEL = 1500
 """What MobileNetV2 keeps of an image for the backward pass, for each pixel of its input.
@@ -78,29 +83,64 @@ def tell_wait(num_nodes: int) -> None:
 
 
 def check_training_memory(
-    compute: ComputeConfig, *, image_size: int, stem: str, images: int
+    compute: ComputeConfig,
+    *,
+    image_size: int,
+    stem: str,
+    images: int,
+    encoder: nn.Module | None = None,
 ) -> None:
-    """Refuse steps whose images cannot fit into the memory of this machine.
+    """Refuse steps whose images cannot fit into the memory, and tell of those that take half of it.
 
     Args:
         compute: Where it runs; of a GPU nothing is known before it is asked.
         image_size: Side of the network's input in pixels.
         stem: The stem of the encoder.
         images: Images of a step for which the network is trained.
+        encoder: The network; MobileNetV2 if None.
 
     Raises:
         InvalidValueError: If they cannot.
     """
     if not _on_cpu(compute):
         return
-    per_pixel = BYTES_PER_PIXEL * (4 if stem == "stride1" else 1)
+    if encoder is None:
+        per_pixel = BYTES_PER_PIXEL * (4 if stem == "stride1" else 1)
+    else:
+        per_pixel = kept_per_pixel(encoder)
     if "16" in compute.precision:
         per_pixel //= 2
     check_memory(
         per_pixel * image_size**2 * images,
         f"a step of {images} images of {image_size} pixels",
         "lower --batch-size or --image-size",
+        tell=True,
     )
+
+
+def kept_per_pixel(encoder: nn.Module) -> int:
+    """Count the bytes that a network keeps for its backward pass, for each pixel of an image.
+
+    It is a low estimate, by two small images of zeros that pass a copy of it.
+    """
+    twin = deepcopy(encoder).train()
+    own = {weight.untyped_storage().data_ptr() for weight in twin.parameters()}
+    kept: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    images = next(twin.parameters()).new_zeros(2, 3, PROBE, PROBE)
+    with (
+        torch.random.fork_rng(devices=[]),
+        torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
+    ):
+        features = twin(images)  # which holds what is kept
+    del features
+    return int(0.9 * sum(kept.values()) / images[:, 0].numel())
 
 
 def trainer_for(compute: ComputeConfig, **more: Any) -> Trainer:
@@ -131,8 +171,20 @@ def trainer_for(compute: ComputeConfig, **more: Any) -> Trainer:
         reason = " ".join(str(error).split())
         raise InvalidValueError(
             "Expected --accelerator, --devices, --num-nodes, --strategy and --precision that "
-            f"Lightning can use here, got {compute.model_dump()}: {reason}"
+            f"Lightning can use here, got {_flags(compute)}: Lightning says {reason!r}; leave out "
+            "what this machine does not have."
         ) from error
+
+
+def _flags(compute: ComputeConfig) -> str:
+    """What was asked for, as the command line says it."""
+    usual = ComputeConfig()
+    given = [
+        f"--{name.replace('_', '-')} {value}"
+        for name, value in compute
+        if value != getattr(usual, name)
+    ]
+    return " ".join(given) or "none of them"
 
 
 def _on_cpu(compute: ComputeConfig) -> bool:

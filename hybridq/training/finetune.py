@@ -122,6 +122,7 @@ def finetune(
                 image_size=model.encoder.spec.image_size,
                 stem=model.encoder.spec.stem,
                 images=min(config.batch_size, len(train)),
+                encoder=model.encoder,
             )
         _check_criterion(criterion, resume)
         objective = Supervised(config, model, train, data, criterion=criterion)

@@ -81,6 +81,7 @@ def pretrain(
         image_size=encoder.spec.image_size,
         stem=encoder.spec.stem,
         images=2 * min(config.batch_size, len(images)),
+        encoder=encoder,
     )
     with training_run(
         config,

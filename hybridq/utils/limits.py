@@ -6,11 +6,14 @@ still need more memory than there is.
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 from pathlib import Path
 
 from hybridq.errors import InvalidValueError
+
+logger = logging.getLogger("hybridq")
 
 WORKER_BYTES = 200 * 2**20
 """The least memory of a worker process with torch loaded, in bytes."""
@@ -33,18 +36,27 @@ def total_memory() -> int | None:
     return min((size for size in found if size > 0), default=None)
 
 
-def check_memory(needed: int, what: str, remedy: str) -> None:
+def check_memory(needed: int, what: str, remedy: str, *, tell: bool = False) -> None:
     """Refuse work that needs more memory than this machine has.
 
     Args:
         needed: A low estimate, in bytes.
         what: The work that needs them.
         remedy: What the user can do.
+        tell: Whether to say so where they are more than half of what there is.
 
     Raises:
         InvalidValueError: If the machine has less.
     """
     there = total_memory()
+    if tell and there is not None and there / 2 < needed <= there:
+        logger.warning(
+            "%s takes at least %s of the %s of memory of this machine: where that is too much, %s",
+            what,
+            _gib(needed),
+            _gib(there),
+            remedy,
+        )
     if there is not None and needed > there:
         raise InvalidValueError(
             f"Expected what fits into the {_gib(there)} of memory of this machine, got {what}, for "

@@ -53,6 +53,8 @@ def space_error(error: BaseException) -> Exception | None:
             return one
         if isinstance(one, sqlite3.Error) and "disk is full" in str(one):
             return one
+        if isinstance(one, Exception) and "No space left on device" in str(one):
+            return one  # as safetensors says it, with an error of its own
     return None
 
 

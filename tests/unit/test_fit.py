@@ -24,6 +24,7 @@ from hybridq.training.fit import Plan, fit
 from hybridq.training.initial import initial_model
 from hybridq.training.objectives.self_supervised import SelfSupervised
 from hybridq.training.objectives.supervised import Supervised
+from hybridq.utils import pace
 from tests.contract.denoise import Denoise
 
 pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_thread")]
@@ -84,6 +85,18 @@ def test_it_goes_on_bit_by_bit(tmp_path):
     fit(again, replace(plan, resume=tmp_path / "stopped"))
     assert again.seen[0][0] in (2, 3)
     assert same(again, whole)
+
+
+def test_how_far_it_is_within_an_epoch_is_told(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(pace, "EVERY", 0.0)
+    with caplog.at_level("INFO", "hybridq"), pytest.raises(KeyboardInterrupt):
+        fit(Denoise(), Plan(3, compute=CPU, folder=tmp_path, checkpoint_every=1), [StopIn(0)])
+    assert "epoch 1/3, 1 of 9 steps, about 1 s left" in caplog.text
+    caplog.clear()
+    with caplog.at_level("INFO", "hybridq"):
+        fit(Denoise(), Plan(3, compute=CPU, folder=tmp_path, resume=tmp_path))
+    assert " of 9 steps" not in caplog.text  # those that were done are not done again
+    assert "epoch 3/3, " in caplog.text
 
 
 def test_a_checkpoint_of_another_objective_is_refused(tmp_path):

@@ -19,7 +19,7 @@ from hybridq.models.encoders.encoder import Encoder, EncoderSpec
 from hybridq.studies.ablation.study import ablation_study
 from hybridq.studies.noise.study import noise_study
 from hybridq.training import fit as fit_module
-from hybridq.training.compute import BYTES_PER_PIXEL, check_compute
+from hybridq.training.compute import BYTES_PER_PIXEL, check_compute, kept_per_pixel
 from hybridq.training.finetune import finetune
 from hybridq.training.pretrain import pretrain
 from hybridq.utils import limits
@@ -60,9 +60,18 @@ def test_what_fits_passes_and_what_does_not_is_told(small):
         check_memory(2**31, "a thing", "lower it")
 
 
-@pytest.mark.parametrize("stem", ["stride1", "stride2"])
-def test_the_estimate_is_below_what_the_network_keeps(stem):
-    side, kept, seen = 32, 0, set()
+def test_what_takes_half_of_the_memory_is_told(small, caplog):
+    for share, lines in ((0.4, 0), (0.6, 1)):
+        caplog.clear()
+        check_memory(int(share * 2**30), "a thing", "lower it", tell=True)
+        assert caplog.text.count("a thing takes at least 0.6 GiB of the 1.0 GiB") == lines
+
+
+@pytest.mark.parametrize(
+    "spec", [{}, {"stem": "stride1"}, {"architecture": "resnet18"}], ids=lambda spec: str(spec)
+)
+def test_the_estimate_is_below_what_the_network_keeps(spec):
+    side, kept, seen = 96, 0, set()
 
     def pack(tensor):
         nonlocal kept
@@ -71,11 +80,17 @@ def test_the_estimate_is_below_what_the_network_keeps(stem):
             kept += tensor.nbytes
         return tensor
 
-    encoder = Encoder(EncoderSpec(stem=stem, image_size=side)).train()
+    encoder = Encoder(EncoderSpec(**spec, image_size=side)).train()
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    per_pixel = kept_per_pixel(encoder)
+    assert encoder.training
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         encoder(torch.zeros(2, 3, side, side))
-    estimate = 2 * side**2 * BYTES_PER_PIXEL * (4 if stem == "stride1" else 1)
-    assert 0.8 * kept < estimate < kept
+    assert 0.7 * kept < 2 * side**2 * per_pixel < kept
+    if "architecture" not in spec:  # what is assumed where there is no network yet
+        estimate = 2 * side**2 * BYTES_PER_PIXEL * (4 if spec else 1)
+        assert 0.8 * kept < estimate < kept
 
 
 @pytest.mark.usefixtures("small", "nothing_made")

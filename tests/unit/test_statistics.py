@@ -11,21 +11,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom, chi2, norm, t
+from scipy.stats import binom, norm, t
 from sklearn.metrics import roc_auc_score
 
 from hybridq.errors import InvalidValueError
-from hybridq.evaluation.metrics.scores import auc
+from hybridq.evaluation.metrics.ranked import RankedScores
+from hybridq.evaluation.metrics.scores import all_metrics, auc
 from hybridq.evaluation.statistics import (
     auc_covariance,
     compare,
     crossed_variance,
-    delong_test,
     family,
     mcnemar,
-    paired_bootstrap,
+    stratified_bootstrap,
 )
-from hybridq.evaluation.statistics.bootstrap import draw_counts, weighted_aucs
 from hybridq.evaluation.statistics.hoeffding import auc_units, half_width, largest_chance
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -89,25 +88,6 @@ def test_delong_is_that_of_the_textbook(seed, models, grid):
     assert covariance == pytest.approx(expected_covariance, abs=1e-12)
 
 
-@settings(max_examples=20, deadline=None)
-@given(SEEDS)
-def test_delong_tests_any_number_of_models(seed):
-    labels, scores = draw(seed, 4, images=60)
-    scores = scores[:, :, 1]
-    aucs, covariance = textbook_delong(labels, scores)
-    z = (aucs[0] - aucs[1]) / np.sqrt(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
-    assert delong_test(labels, scores[:2]) == pytest.approx(2 * norm.sf(abs(z)))
-    # Other contrasts that span the same hypothesis: each model against the next.
-    contrasts = np.eye(3, 4) - np.eye(3, 4, k=1)
-    gap = contrasts @ aucs
-    statistic = gap @ np.linalg.solve(contrasts @ covariance @ contrasts.T, gap)
-    assert delong_test(labels, scores) == pytest.approx(chi2.sf(statistic, 3))
-    # A model twice is no further contrast.
-    twice = np.concatenate([scores[:2], scores[:1]])
-    assert delong_test(labels, twice) == pytest.approx(chi2.sf(z**2, 1))
-    assert delong_test(labels, scores[[0, 0]]) == 1.0
-
-
 def test_delong_wants_two_images_of_each_class():
     with pytest.raises(InvalidValueError, match="two images of each class, got 1 and 3"):
         auc_covariance(np.array([1, 0, 0, 0]), np.zeros((1, 4)))
@@ -128,7 +108,8 @@ def test_several_classes_by_the_derivative_of_the_weights(seed, several_labels, 
     assert aucs == pytest.approx([auc(given_labels, rows) for rows in scores], abs=1e-12)
     step = 1e-5
     weights = 1 + step * np.hstack([np.eye(len(labels)), -np.eye(len(labels))])
-    moved = weighted_aucs(given_labels, scores, weights)
+    hot = given_labels == 1 if several_labels else labels[:, None] == np.arange(4)
+    moved = np.stack([weighted_mean(hot, rows, weights) for rows in scores])
     slopes = (moved[:, : len(labels)] - moved[:, len(labels) :]) / (2 * step)
     expected = sum(len(stratum) * np.cov(slopes[:, stratum]) for stratum in strata)
     assert covariance == pytest.approx(expected, abs=1e-8)
@@ -143,45 +124,37 @@ def test_two_classes_as_columns_are_one_score():
         assert by_column == pytest.approx(by_score, abs=1e-12)
 
 
-# The paired bootstrap.
+# The bootstrap.
+
+
+def weighted_mean(hot, probs, weights):
+    """`(draws,)` means over the classes of the AUCs of weighted images, `(images, draws)`."""
+    columns = zip(hot.T, probs.T, strict=True)
+    return np.mean([RankedScores(one, own).aucs(weights.T) for one, own in columns], axis=0)
 
 
 @settings(max_examples=15, deadline=None)
 @given(SEEDS, GRIDS)
 def test_weighted_auc_is_that_of_scikit_learn(seed, grid):
     labels, scores = draw(seed, 2, grid=grid)
-    (counts,) = draw_counts(labels, resamples=5, seed=seed)
-    found = weighted_aucs(labels, scores[:, :, 1], counts)
-    for model in range(2):
-        for resample in range(5):
-            assert found[model, resample] == pytest.approx(
-                roc_auc_score(labels, scores[model, :, 1], sample_weight=counts[:, resample])
-            )
-
-
-def test_resamples_keep_the_classes_and_come_in_batches(monkeypatch):
-    labels = np.repeat([0, 1, 2], [7, 1, 12])
-    whole = np.concatenate(list(draw_counts(labels, resamples=50, seed=0)), axis=1)
-    assert whole.shape == (20, 50)
-    for k, size in enumerate((7, 1, 12)):
-        assert (whole[labels == k].sum(axis=0) == size).all()
-    monkeypatch.setattr("hybridq.evaluation.statistics.bootstrap.BATCH_NUMBERS", 400)
-    assert [part.shape[1] for part in draw_counts(labels, resamples=50, seed=0)] == [20, 20, 10]
+    counts = 1 + np.random.default_rng(seed).poisson(1, (5, len(labels)))
+    for one in scores[:, :, 1]:
+        found = RankedScores(labels == 1, one).aucs(counts)
+        expected = [roc_auc_score(labels, one, sample_weight=row) for row in counts]
+        assert found == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("classes", [2, 4])
 def test_bootstrap_and_delong_agree(classes):
-    labels, scores = draw(5, 4, images=400, classes=classes)
-    given_scores = scores if classes > 2 else scores[:, :, 1]
-    found = paired_bootstrap(labels, given_scores[:2], given_scores[2:], resamples=4000, seed=1)
-    aucs, covariance = auc_covariance(labels, given_scores)
-    contrast = np.array([0.5, 0.5, -0.5, -0.5])
-    error = np.sqrt(contrast @ covariance @ contrast)
-    assert found.difference == pytest.approx(contrast @ aucs)
+    labels, scores = draw(5, 1, images=400, classes=classes)
+    metrics = all_metrics(multilabel=False, positive=None, threshold=0.5, num_classes=classes)
+    probs = 1 / (1 + np.exp(-scores[0]))
+    found = stratified_bootstrap(metrics, labels, probs, resamples=4000, seed=1)["auc"]
+    (value,), covariance = auc_covariance(labels, scores if classes > 2 else scores[:, :, 1])
+    assert found["value"] == pytest.approx(value)
     # 4,000 draws know a standard error to about 1%, and the ends of the interval to about 2%.
-    assert (found.high - found.low) / (2 * 1.96 * error) == pytest.approx(1, abs=0.06)
-    p_value = 2 * norm.sf(abs(contrast @ aucs) / error)
-    assert found.p_value == pytest.approx(p_value, abs=0.02)
+    width = (found["high"] - found["low"]) / (2 * 1.96 * np.sqrt(covariance[0, 0]))
+    assert width == pytest.approx(1, abs=0.06)
 
 
 # Seeds and images together.
@@ -385,24 +358,16 @@ def test_probabilities_of_two_columns_want_the_classes_0_and_1(labels):
     probs = np.stack([np.linspace(1, 0, 18), np.linspace(0, 1, 18)], axis=1)[None]
     refused_by(compare, "labels from 0 to 1", labels, probs, probs[:, ::-1], margin=0.02)
     refused_by(auc_covariance, "labels from 0 to 1", labels, probs)
-    refused_by(paired_bootstrap, "labels from 0 to 1", labels, probs, probs)
 
 
 def test_several_labels_are_0_and_1():
     refused_by(auc_covariance, "from 0 to 1, got 2", np.full((9, 2), 2), np.zeros((1, 9, 2)))
 
 
-@pytest.mark.parametrize(
-    ("labels", "settings", "message"),
-    [
-        (np.ones(9, int), {}, r"two classes .* got labels \[1\]"),
-        (np.arange(9) % 2, {"resamples": 0}, "at least one resample"),
-        (np.arange(9) % 2, {"level": 95}, "0.95"),
-        (np.arange(8) % 2, {}, "same images"),
-    ],
-)
-def test_what_the_bootstrap_refuses(labels, settings, message):
-    refused_by(paired_bootstrap, message, labels, np.eye(9)[:2], np.eye(9)[:3], **settings)
+def test_what_the_bootstrap_refuses():
+    metrics = all_metrics(multilabel=False, positive=1, threshold=0.5, num_classes=2)
+    arguments = (metrics, np.arange(9) % 2, np.full((9, 2), 0.5))
+    refused_by(stratified_bootstrap, "0.95", *arguments, resamples=10, seed=0, level=95)
 
 
 def refused_by(function, message, *arguments, **settings):
@@ -417,10 +382,10 @@ def test_lists_are_as_good_as_arrays():
     scores = scores[:, :, 1]
     plain = labels.tolist(), scores[:2].tolist(), scores[2:].tolist()
     assert compare(*plain, margin=0.1) == compare(labels, scores[:2], scores[2:], margin=0.1)
-    assert paired_bootstrap(*plain, resamples=9) == paired_bootstrap(
-        labels, scores[:2], scores[2:], resamples=9
-    )
-    assert delong_test(plain[0], plain[1]) == delong_test(labels, scores[:2])
+    for of_lists, of_arrays in zip(
+        auc_covariance(*plain[:2]), auc_covariance(labels, scores[:2]), strict=True
+    ):
+        np.testing.assert_array_equal(of_lists, of_arrays)
 
 
 # Without spread.
@@ -434,11 +399,6 @@ def test_scores_that_rank_the_images_alike_are_equal(seed, grid):
     for other in (2 * scores + 1, 1 / (1 + np.exp(-scores)), scores**3):
         found = compare(labels, scores, other, margin=0.02)
         assert (found.verdict, found.p_value, found.p_equivalence) == ("equivalent", 1, 0)
-    # On any draw of the images the figures are the same.
-    (counts,) = draw_counts(labels, resamples=20, seed=seed)
-    assert weighted_aucs(labels, scores, counts) == pytest.approx(
-        weighted_aucs(labels, 2 * scores + 1, counts), abs=1e-12
-    )
     # One pair of images of different classes that changes places is a difference.
     other = scores.copy()
     pair = [np.flatnonzero(labels == 1)[0], np.flatnonzero(labels == 0)[0]]

@@ -124,6 +124,8 @@ def _opened(path: Path) -> Iterator[Image]:
 
     try:
         with warnings.catch_warnings():
+            # What Pillow thinks odd in a file that it reads all the same.
+            warnings.filterwarnings("ignore", module=r"PIL\..*")
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with (
                 open_regular(

@@ -1,9 +1,9 @@
 """Statistics: which of two models is better, equivalent, or not yet told apart."""
 
-from hybridq.evaluation.statistics.bootstrap import Metrics, paired_bootstrap, stratified_bootstrap
+from hybridq.evaluation.statistics.bootstrap import Metrics, stratified_bootstrap
 from hybridq.evaluation.statistics.comparison import Comparison, compare, family
 from hybridq.evaluation.statistics.crossed import CrossedVariance, crossed_variance
-from hybridq.evaluation.statistics.delong import auc_covariance, delong_test
+from hybridq.evaluation.statistics.delong import auc_covariance
 from hybridq.evaluation.statistics.equivalence import tost
 from hybridq.evaluation.statistics.hypotheses import McNemar, hedges_g, holm, mcnemar
 
@@ -15,12 +15,10 @@ __all__ = [
     "auc_covariance",
     "compare",
     "crossed_variance",
-    "delong_test",
     "family",
     "hedges_g",
     "holm",
     "mcnemar",
-    "paired_bootstrap",
     "stratified_bootstrap",
     "tost",
 ]

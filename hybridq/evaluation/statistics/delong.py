@@ -1,4 +1,4 @@
-"""AUCs of several models on the same images: their covariance and the test between them.
+"""AUCs of several models on the same images, and their covariance.
 
 DeLong, DeLong & Clarke-Pearson, Biometrics 44:837 (1988), by midranks as in Sun & Xu, IEEE Signal
 Processing Letters 21:1389 (2014).
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import chi2, norm, rankdata
+from scipy.stats import rankdata
 
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.statistics.checks import checked_scores
@@ -56,30 +56,6 @@ def auc_covariance(labels: ArrayLike, scores: ArrayLike) -> tuple[Floats, Floats
         strata = [np.flatnonzero(labels == k) for k in np.unique(labels)]
     covariance = sum(len(stratum) * np.cov(components[:, stratum]) for stratum in strata)
     return aucs, np.atleast_2d(covariance)
-
-
-def delong_test(labels: ArrayLike, scores: ArrayLike) -> float:
-    """P value of the hypothesis that all models have the same AUC; images alone are random.
-
-    DeLong et al. (1988): chi-square of the contrasts, with as many degrees of freedom
-    as contrasts that the images tell apart. With two models it is the two-sided z test.
-
-    Args:
-        labels: `(images,)`, 1 for the positive class, else 0.
-        scores: `(models, images)`, at least two models.
-
-    Returns:
-        The p value; 1 where no image tells the models apart.
-    """
-    aucs, covariance = auc_covariance(labels, scores)
-    contrasts = aucs[1:] - aucs[0]
-    spread = covariance[1:, 1:] - covariance[1:, :1] - covariance[:1, 1:] + covariance[0, 0]
-    degrees = int(np.linalg.matrix_rank(spread, hermitian=True))
-    if degrees == 0:
-        return 1.0
-    if len(contrasts) == 1:
-        return float(2 * norm.sf(abs(contrasts[0]) / np.sqrt(spread[0, 0])))
-    return float(chi2.sf(contrasts @ np.linalg.pinv(spread, hermitian=True) @ contrasts, degrees))
 
 
 def _components(positive: NDArray[np.bool_], scores: Floats) -> tuple[Floats, Floats]:
