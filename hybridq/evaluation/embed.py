@@ -55,7 +55,8 @@ def embed_data(config: DataEmbedConfig) -> Path:
         "data_licence": data.licence,
     }
     buffer = io.BytesIO()
-    np.savez(buffer, **_arrays(encoder, data), about=np.array(json.dumps(about)))
+    arrays = {**_arrays(encoder, data), "about": np.array(json.dumps(about))}
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
     write_bytes(config.out, buffer.getvalue())
     tell_names()
     return config.out

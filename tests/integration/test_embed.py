@@ -62,6 +62,17 @@ def test_features_of_a_fine_tuned_model_on_a_folder(finetuned_pqc, save_folder):
     assert "own images" not in str(found["about"])  # it says what the encoder learned from
 
 
+def test_the_guide_reads_it(pretrained, save_folder, capsys):
+    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    (block,) = (part for part in text.split("```") if part.startswith("python\nimport json"))
+    arguments = ["data", "embed", str(pretrained), "--data", str(save_folder())]
+    assert cli.main([*arguments, "--out", "features.npz"]) == 0
+    exec(compile(block.removeprefix("python"), "<block>", "exec"), {})
+    weights, score = capsys.readouterr().out.splitlines()[-2:]
+    assert weights == "simclr on phantom"
+    assert 0 <= float(score) <= 1
+
+
 def test_bad_input_is_one_line_and_nothing_is_written(pretrained, capsys):
     Path("mine.npz").write_bytes(b"mine")
     for arguments, says in (

@@ -53,7 +53,7 @@ def test_a_first_step_that_warms_up_is_no_measure(said):
         (0.2, "1 s"),
         (89, "89 s"),
         (600, "10 min"),
-        (5390, "90 min"),
+        (5390, "1 h 30 min"),
         (12_000, "3 h 20 min"),
         (14_400, "4 h"),
         (190_800, "2 days 5 h"),

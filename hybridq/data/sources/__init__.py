@@ -33,7 +33,7 @@ SOURCES: dict[str, SourceEntry] = {
     "phantom": SourceEntry(
         "phantom".__eq__,
         "hybridq.data.sources.phantom:load",
-        fields={"size": int, "count": int, "balance": float, "seed": int},
+        fields={"size": int, "count": int, "balance": float, "seed": int, "finding": str},
         names=lambda: ("phantom",),
         own=False,
     ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hybridq.data.dataset import Task
 from hybridq.errors import InvalidValueError
@@ -60,7 +61,8 @@ class MedMnistSet:
 
 def _read() -> dict[str, MedMnistSet]:
     """Read the table that lies beside this module."""
-    table = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    text = Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
+    table: dict[str, dict[str, Any]] = tomllib.loads(text)
     return {
         name: MedMnistSet(
             name,

@@ -8,12 +8,12 @@ Ultrasonics 30, 156 (1983). It is a test object, not a model of any organ.
 An image with a lesion holds a dark region, taller than wide, with an irregular margin and a
 shadow below it. One without holds, in most cases, a dark region just as large and just as faint,
 but smooth and wider than tall. Both hold layers, bright interfaces, shadows from poor contact and
-fat lobules, so that dark pixels alone tell little.
+fat lobules, so that dark pixels alone tell little. Another finding is the texture of the tissue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,14 @@ _CHUNK = 64  # images made at once; part of what a seed means
 _DYNAMIC_RANGE = 52.0  # decibel from black to white
 _LOOKS = 2  # speckle patterns averaged
 _MIN_COUNT = 20
+_GRAINS = ((0.02, 0.03), (0.05, 0.08))  # standard deviation of a grain, of the image's side
+_STRENGTH = (3.0, 6.0)  # decibel, of a texture
+
+CLASSES = {
+    "lesion": ("no lesion", "lesion"),
+    "texture": ("fine texture", "coarse texture"),
+}
+"""Names of the classes, by what class 1 has."""
 
 Array = NDArray[np.float64]
 
@@ -44,9 +52,14 @@ def make_phantom(
     size: int = 32,
     balance: float = 0.5,
     seed: int = 0,
+    finding: str = "lesion",
     splits: Sequence[str] = SPLITS,
 ) -> ImageData:
-    """Make a binary data set of grey images, `no lesion` (0) and `lesion` (1).
+    """Make a binary data set of grey images, by default `no lesion` (0) and `lesion` (1).
+
+    With `finding="texture"` it is `fine texture` (0) and `coarse texture` (1): tissue whose echo
+    pattern is the same everywhere, as strong in both classes, but of larger grains in one. The
+    mean image of both classes is the same, so that no weighted sum of pixels tells them apart.
 
     The splits are train 60 %, val 15 % and test 25 %, each from its own random stream. The same
     arguments give the same images, up to rounding in the platform's arithmetic.
@@ -54,8 +67,9 @@ def make_phantom(
     Args:
         count: Number of images in all, at least 20.
         size: Width and height in pixels, from 16 to 512.
-        balance: Share of images with a lesion, in (0, 1); every split has both classes.
+        balance: Share of images of class 1, in (0, 1); every split has both classes.
         seed: Seed of all randomness, from 0 to 2**64 - 1.
+        finding: What class 1 has: `lesion` or `texture`.
         splits: Which of train, val and test to make; each is the same whatever the others.
 
     Raises:
@@ -65,6 +79,11 @@ def make_phantom(
     _check("size", size, 16 <= size <= 512, "from 16 to 512 pixels")
     _check("balance", balance, 0 < balance < 1, "in (0, 1)")
     _check("seed", seed, 0 <= seed < 2**64, "from 0 to 2**64 - 1")
+    if finding not in CLASSES:
+        raise InvalidValueError(
+            f"Expected `finding` one of {', '.join(CLASSES)} for phantom, got {finding!r}: write "
+            "phantom,finding=texture."
+        )
     check_memory(
         count * size**2,
         f"{count} phantom images of {size} pixels",
@@ -73,13 +92,15 @@ def make_phantom(
     counts = {name: round(share * count) for name, share in _SHARES.items()}
     counts["train"] = count - counts["val"] - counts["test"]
     made = {
-        name: _make_split(name, counts[name], size, balance, (seed, list(_SHARES).index(name)))
+        name: _make_split(
+            name, counts[name], size, balance, (seed, list(_SHARES).index(name)), RENDERERS[finding]
+        )
         for name in splits
     }
     return ImageData(
         name="phantom",
         task="binary",
-        class_names=("no lesion", "lesion"),
+        class_names=CLASSES[finding],
         splits=made,
         licence="made by this program, free of rights",
         positive=1,
@@ -95,7 +116,12 @@ def _check(name: str, value: float, good: bool, wanted: str) -> None:
 
 
 def _make_split(
-    name: str, count: int, size: int, balance: float, entropy: tuple[int, int]
+    name: str,
+    count: int,
+    size: int,
+    balance: float,
+    entropy: tuple[int, int],
+    render: Renderer,
 ) -> ImageSplit:
     rng = np.random.default_rng([*entropy, 0])
     lesions = min(max(round(balance * count), 1), count - 1)
@@ -104,13 +130,15 @@ def _make_split(
     for start in range(0, count, _CHUNK):
         part = slice(start, start + _CHUNK)
         stream = np.random.default_rng([*entropy, 1 + start // _CHUNK])
-        images[part, ..., 0] = _render(labels[part].astype(bool), size, stream)
+        images[part, ..., 0] = render(labels[part].astype(bool), size, stream)
     return ImageSplit(
         images=images, labels=labels, ids=tuple(f"{name}_{index}" for index in range(count))
     )
 
 
-def _render(lesion: NDArray[np.bool_], size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _render_lesions(
+    lesion: NDArray[np.bool_], size: int, rng: np.random.Generator
+) -> NDArray[np.uint8]:
     """Render images `(count, size, size)`, with a lesion where `lesion` is true."""
     count = len(lesion)
     axis = (np.arange(size) + 0.5) / size
@@ -129,10 +157,40 @@ def _render(lesion: NDArray[np.bool_], size: int, rng: np.random.Generator) -> N
     )
     level -= _contact_shadows(count, across, rng)
     level -= _uniform(rng, count, 4.0, 14.0) * depth  # attenuation left after gain compensation
+    return _shown(level, size, rng, gain=5.0)
+
+
+def _render_textures(
+    coarse: NDArray[np.bool_], size: int, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Render images `(count, size, size)` of even tissue, coarse where `coarse` is true.
+
+    Grains have a standard deviation of 2 % to 3 % of the image's side, or of 5 % to 8 %.
+    """
+    level = np.empty((len(coarse), size, size))
+    for image, is_coarse in zip(level, coarse, strict=True):
+        grain = size * rng.uniform(*_GRAINS[int(is_coarse)])
+        pattern = _smooth(rng.standard_normal((1, size, size)), (grain, grain))[0]
+        image[:] = rng.uniform(*_STRENGTH) * pattern / pattern.std()
+    axis = (np.arange(size) + 0.5) / size
+    level -= _uniform(rng, len(coarse), 4.0, 14.0) * axis[:, None]
+    return _shown(level, size, rng, gain=2.0)
+
+
+def _shown(level: Array, size: int, rng: np.random.Generator, *, gain: float) -> NDArray[np.uint8]:
+    """Show tissue of echogenicity `level`, in decibel, at a gain of up to `gain` off the usual."""
+    count = len(level)
     echo = _speckle(count, size, rng, 10 ** (level / 20))
-    loudness = 20 * np.log10(echo + 1e-4) + _uniform(rng, count, -5.0, 5.0)
+    loudness = 20 * np.log10(echo + 1e-4) + _uniform(rng, count, -gain, gain)
     grey = (loudness + 0.68 * _DYNAMIC_RANGE) / _DYNAMIC_RANGE
     return np.rint(255 * np.clip(grey, 0.0, 1.0)).astype(np.uint8)
+
+
+Renderer = Callable[[NDArray[np.bool_], int, np.random.Generator], NDArray[np.uint8]]
+"""Renders images from which of them are of class 1, their side in pixels, and a generator."""
+
+RENDERERS: dict[str, Renderer] = {"lesion": _render_lesions, "texture": _render_textures}
+"""What is rendered, by what class 1 has."""
 
 
 def _uniform(rng: np.random.Generator, count: int, low: float, high: float) -> Array:

@@ -93,3 +93,30 @@ def test_out_of_range(wrong):
     (name,) = wrong
     with pytest.raises(InvalidValueError, match=name):
         make_phantom(**wrong)
+
+
+def test_textures_differ_in_their_grain_alone():
+    """Mean and spread of the grey values say nothing of the class; neighbouring pixels do."""
+    data = make_phantom(count=600, finding="texture")
+    assert data.class_names == ("fine texture", "coarse texture")
+    split = data.splits["train"]
+    images = split.images[..., 0].astype(float)
+    for figure in (images.mean(axis=(1, 2)), images.std(axis=(1, 2))):
+        assert abs(roc_auc_score(split.labels, figure) - 0.5) < 0.12
+    smooth = ndimage.gaussian_filter(images, (0, 1.5, 1.5))
+    share = smooth.std(axis=(1, 2)) / images.std(axis=(1, 2))
+    assert roc_auc_score(split.labels, share) > 0.9
+
+
+def test_raw_pixels_say_nothing_of_textures():
+    data = make_phantom(count=1000, finding="texture", splits=("train", "test"))
+    train, test = (
+        (split.images.reshape(len(split), -1) / 255, split.labels) for split in data.splits.values()
+    )
+    model = LogisticRegression(C=0.001, max_iter=500).fit(*train)
+    assert abs(roc_auc_score(test[1], model.decision_function(test[0])) - 0.5) < 0.1
+
+
+def test_a_finding_that_is_none():
+    with pytest.raises(InvalidValueError, match=r"one of lesion, texture .* got 'tumour'"):
+        load_data("phantom,finding=tumour")
