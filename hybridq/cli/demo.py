@@ -81,10 +81,10 @@ def demo(config: DemoConfig) -> str:
         [
             table(header, rows),
             "",
-            f"Trained on {FEW} of the labels; SimCLR saw the same images without them. In brackets",
-            "95% stratified-bootstrap intervals over the test images of one seed. The images are",
-            "generated: this shows what the package does, and is no evidence for or against a",
-            "quantum layer, for which pqc is to be compared with mlp, its classical control.",
+            f"All are trained on {FEW} of the labels; SimCLR has seen the other training images,",
+            "too, without labels. In brackets are 95% stratified-bootstrap intervals over the test",
+            "images of one seed. The images are generated: the table shows what the package does,",
+            "and is no evidence for or against a quantum layer, whose control is mlp.",
         ]
     )
 

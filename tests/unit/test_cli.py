@@ -516,7 +516,15 @@ def test_the_demo_runs(run):
     """The first of the README's two commands, with one epoch of each training."""
     code, out, _ = run("demo", "--pretrain-epochs", 1, "--epochs", 1)
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()[2:6]] == ["pqc", "pqc", "pqc", "mlp"]
+    rows = [line.split("  ")[0] for line in out.splitlines()[2:9]]
+    assert rows == [
+        "logistic regression on raw pixels",
+        "network from scratch, linear",
+        "SimCLR, linear",
+        "SimCLR, mlp",
+        *["SimCLR, pqc"] * 3,
+    ]
+    assert out.count(" [0.") >= 8  # intervals
 
 
 def test_another_distribution_in_the_same_package_is_told(tmp_path, monkeypatch):

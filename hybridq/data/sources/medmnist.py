@@ -63,13 +63,13 @@ def _read() -> dict[str, MedMnistSet]:
     """Read the table that lies beside this module."""
     text = Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
     table: dict[str, dict[str, Any]] = tomllib.loads(text)
-    return {
-        name: MedMnistSet(
-            name,
-            **{key: tuple(fact) if isinstance(fact, list) else fact for key, fact in facts.items()},
-        )
-        for name, facts in table.items()
-    }
+    found = {}
+    for name, listed in table.items():
+        facts: dict[str, Any] = {
+            key: tuple(fact) if isinstance(fact, list) else fact for key, fact in listed.items()
+        }
+        found[name] = MedMnistSet(name, **facts)
+    return found
 
 
 MEDMNIST: dict[str, MedMnistSet] = _read()
