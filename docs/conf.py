@@ -46,6 +46,9 @@ suppress_warnings = ["myst.header"]  # generated tables may begin at any level o
 html_theme = "furo"
 html_title = f"hybridq {release}"
 html_show_sphinx = False
+html_static_path = ["_static"]
+html_css_files = ["hybridq.css"]
+html_js_files = ["tables.js"]
 
 autodoc_default_options = {
     "members": True,
