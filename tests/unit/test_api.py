@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -283,3 +284,12 @@ def test_what_is_given_wrongly_is_told_in_one_line(call, words, model, data):
         call(model, data)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_sub_package_does_not_hide_the_function_of_its_name():
+    for name in sorted(
+        set(hq.__all__) & {path.name for path in Path(hq.__file__).parent.iterdir()}
+    ):
+        importlib.import_module(f"hybridq.{name}")
+        with pytest.raises(hq.HybridqError, match="Expected"):
+            getattr(hq, name)("nothing-there")
