@@ -36,7 +36,8 @@ def save_png(path: Path, plot: Plot, *, width: float = 4.6, height: float = 3.9)
     """
     with drawing(), atomic_path(path) as temporary:
         figure = _drawn(plot, width, height)
-        figure.savefig(temporary, format="png", dpi=150, facecolor=PAPER)
+        figure.set_facecolor(PAPER)
+        figure.savefig(temporary, format="png", dpi=150)
     return path
 
 

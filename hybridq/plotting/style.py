@@ -57,7 +57,6 @@ SETTINGS: dict[str, Any] = {
     "legend.fontsize": 9,
     "figure.titlesize": 12,
     "figure.facecolor": "none",
-    "savefig.facecolor": "none",
     "axes.facecolor": "none",
 }
 

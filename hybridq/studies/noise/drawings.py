@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,11 +28,11 @@ from hybridq.studies.summary import (
     flip_shares,
     mitigation_order,
     seed_interval,
+    shots_order,
 )
 from hybridq.utils.text import counted
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 LABELS = {
@@ -49,61 +49,51 @@ SCALE_LABEL = "noise scale (1 = the device)"
 GALLERY, COLUMNS = 12, 4
 
 
-def draw_scale(figure: Figure, rows: Sequence[Row]) -> None:
-    """Draw figures of merit against noise scale, for rows of one number of shots."""
-    scales = sorted({row["noise_scale"] for row in rows})
-    for axes, name in _merits(figure, rows):
-        shown = _curves(rows, name, "noise_scale", {scale: scale for scale in scales})
-        lines(axes, shown, markers=True, apart=0.03, xlabel=SCALE_LABEL)
-        noiseless = _paired(rows, "noiseless", name).mean if name in PAIRED else 0
-        if 0 not in scales and not math.isnan(noiseless):
-            axes.plot(0, noiseless, "*", color=INK, markersize=10, label="noiseless")
-        axes.set_xlim(min(0, *scales) - 0.15, max(scales) + 0.15)
-    _entitle(figure, f"Figures of merit against noise, {shots_text(rows[0]['shots'])}", rows)
+def draw_merits(figure: Figure, rows: Sequence[Row], *, key: str) -> None:
+    """Draw figures of merit against `noise_scale` or `shots`, for rows that are alike otherwise.
 
-
-def draw_shots(figure: Figure, rows: Sequence[Row]) -> None:
-    """Draw figures of merit against shots, for rows of one noise scale; exact ones at the right."""
-    every = {row["shots"] for row in rows}
-    place: dict[int | None, float] = {shots: shots for shots in sorted(every - {None})}
-    if None in every:  # a line breaks before it
-        place |= {0: math.nan, None: 4 * max(place.values(), default=1)}
+    Exact values stand at the right of the numbers of shots, apart from their line.
+    """
+    values = sorted({row[key] for row in rows}, key=shots_order)
+    place = {value: float(value) for value in values if value is not None}
+    if None in values:
+        place |= {"break": math.nan, None: 4 * max(place.values(), default=1)}
     ticks = [x for x in place.values() if not math.isnan(x)]
-    names = ["exact" if shots is None else f"{shots:,}" for shots in place if shots != 0]
-    for axes, name in _merits(figure, rows):
-        shown = _curves(rows, name, "shots", place)
-        lines(axes, shown, markers=True, apart=0.08, xscale="log", xlabel="shots")
-        if name in PAIRED and (noiseless := _paired(rows, "noiseless", name)).seeds:
-            reference(axes, noiseless.mean, color=INK, label="noiseless")
-        axes.set_xlim(ticks[0] / 1.6, ticks[-1] * 1.6)
-        axes.set_xticks(ticks, names)
-        axes.minorticks_off()
-    scale = f"noise scale {rows[0]['noise_scale']:g}"
-    _entitle(figure, f"Figures of merit against shots, {scale}", rows)
-
-
-def _merits(figure: Figure, rows: Sequence[Row]) -> Iterator[tuple[Axes, str]]:
-    """A panel for each figure that has values; the control's line and band come afterwards."""
+    settings: dict[str, Any] = {"apart": 0.03, "xlabel": SCALE_LABEL}
+    settings["xlim"] = (ticks[0] - 0.15, ticks[-1] + 0.15)
+    at = shots_text(rows[0]["shots"])
+    if key == "shots":
+        settings = {"apart": 0.08, "xlabel": "shots", "xscale": "log"}
+        settings["xlim"] = (ticks[0] / 1.6, ticks[-1] * 1.6)
+        at = f"noise scale {rows[0]['noise_scale']:g}"
     names = defined(rows, LABELS)
     columns = 2 if len(names) == 4 else 3
     grid = panels(figure, len(names), 4.6, 3.5, columns=columns, sharey=False)
     for axes, name in zip(grid, names, strict=True):
-        axes.set_ylabel(LABELS[name])
-        yield axes, name
-        if name not in PAIRED:
-            axes.set_ylim(bottom=min(0, -0.02 * axes.get_ylim()[1]))
-            continue
-        control = _paired(rows, "control", name)
+        shown = _curves(rows, name, key, place)
+        lines(axes, shown, markers=True, ylabel=LABELS[name], **settings)
+        axes.set_xticks(ticks, ["exact" if value is None else f"{value:,.9g}" for value in values])
+        axes.minorticks_off()
+        noiseless, control = (_paired(rows, other, name) for other in ("noiseless", "control"))
+        if noiseless.seeds and 0 not in values:
+            reference(axes, noiseless.mean, color=INK, label="noiseless")
         if control.seeds:
             reference(axes, control.mean, linestyle="--", label="classical control")
         if control.seeds > 1:
             axes.axhspan(control.low, control.high, color=QUIET, alpha=0.1, linewidth=0)
-        axes.set_ylim(top=min(axes.get_ylim()[1], 1.01))
+        low, high = axes.get_ylim()
+        axes.set_ylim((low, min(high, 1.01)) if name in PAIRED else (min(0, -0.02 * high), high))
+    _entitle(figure, f"Figures of merit against {key.removesuffix('_scale')}, {at}", rows)
 
 
 def _paired(rows: Sequence[Row], other: str, name: str) -> SeedInterval:
-    """The interval of a figure of the noiseless models or of their controls."""
-    return seed_interval(rows, f"{other}_{PAIRED[name]}")
+    """The interval of a figure of the noiseless models or of their controls.
+
+    Figures that are not paired are of no control, and 0 without noise.
+    """
+    if name in PAIRED:
+        return seed_interval(rows, f"{other}_{PAIRED[name]}")
+    return SeedInterval(0, math.nan, math.nan, int(other == "noiseless"), 0)
 
 
 def _curves(rows: Sequence[Row], name: str, key: str, place: Mapping[Any, float]) -> list[Line]:
@@ -112,17 +102,13 @@ def _curves(rows: Sequence[Row], name: str, key: str, place: Mapping[Any, float]
     for device in sorted({row["device"] for row in rows}):
         found = intervals_by([row for row in rows if row["device"] == device], key, name)
         points = [
-            (x, *_ends(found[value])) if value in found else (x,) * 4
+            (x, at.mean, at.low, at.high) if (at := found.get(value)) else (x,) * 4
             for value, x in place.items()
             if value in found or math.isnan(x)
         ]
-        x, mean, low, high = np.array(points or [(math.nan,) * 4]).T
+        x, mean, low, high = np.reshape(points, (-1, 4)).T
         shown.append(Line(device, x, mean, low, high))
     return shown
-
-
-def _ends(found: SeedInterval) -> tuple[float, float, float]:
-    return found.mean, found.low, found.high
 
 
 def draw_margin(figure: Figure, rows: Sequence[Row]) -> None:

@@ -17,9 +17,8 @@ from hybridq.studies.noise.drawings import (
     defined,
     draw_flips,
     draw_margin,
+    draw_merits,
     draw_mitigation,
-    draw_scale,
-    draw_shots,
     where_text,
 )
 from hybridq.studies.summary import MARGINS, Row, shots_order
@@ -63,8 +62,8 @@ def save_noise_figures(
         if row["mitigation"] == "none" and row["noise_scale"] > 0
     ]
     plans: tuple[tuple[str, Callable[..., None], list[Row], Iterable[str]], ...] = (
-        ("scale.png", draw_scale, _most_exact(plain), LABELS),
-        ("shots.png", draw_shots, _nearest_device(plain), LABELS),
+        ("scale.png", partial(draw_merits, key="noise_scale"), _most_exact(plain), LABELS),
+        ("shots.png", partial(draw_merits, key="shots"), _nearest_device(plain), LABELS),
         ("mitigation.png", draw_mitigation, _mitigated(rows), HEAT),
         ("margin.png", draw_margin, _most_exact(plain), MARGINS),
     )
