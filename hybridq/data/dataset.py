@@ -110,9 +110,9 @@ class ImageData:
         from train (an eighth). Without any labels the data serve pretraining alone.
 
         Args:
-            images: An array or tensor `(count, height, width)`, `(count, height, width,
-                channels)` or `(count, channels, height, width)` with 1 or 3 channels, uint8, or
-                floating-point numbers from 0 to 1.
+            images: An array or tensor `(count, height, width)`,
+                `(count, height, width, channels)` or `(count, channels, height, width)` with 1 or 3
+                channels, uint8, or floating-point numbers from 0 to 1.
             labels: One for each image: class numbers from 0 (-1 where there is none), names of
                 classes, or `(count, labels)` of 0 and 1 where an image can have several.
             groups: Patient or slide of each image; images of a group stay together.
