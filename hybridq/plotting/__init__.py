@@ -2,7 +2,7 @@
 
 from hybridq.plotting.canvas import inline_svg, save_png
 from hybridq.plotting.grids import confusion, gallery, heat_map, scatter
-from hybridq.plotting.intervals import Estimate, forest
+from hybridq.plotting.intervals import Estimate, forest, forest_height
 from hybridq.plotting.series import (
     Line,
     band,
@@ -22,6 +22,7 @@ __all__ = [
     "band",
     "confusion",
     "forest",
+    "forest_height",
     "gallery",
     "heat_map",
     "inline_svg",

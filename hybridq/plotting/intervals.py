@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from hybridq.plotting.style import INK, QUIET, SERIES, VERDICTS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_TICKS = 4
-"""Intervals between the ticks below, where labels and verdicts leave little room."""
+ROOM = 50
+"""Characters of a label in one line."""
+GAP = 1.0
+"""Lines between two labels."""
 
 
 @dataclass(frozen=True)
@@ -45,37 +47,37 @@ def forest(
     xlabel: str = "",
     margin: float | None = None,
     xlim: tuple[float, float] | None = None,
-    room: int = 38,
 ) -> None:
-    """Draw estimates with their intervals, the first row at the top.
+    """Draw estimates with their intervals, the first row at the top, each under its label.
 
     Args:
-        axes: Empty. A height of `0.8 + 0.3 * len(rows)` inches leaves room for labels of one line.
+        axes: Empty, of a figure of `forest_height` inches.
         rows: What is drawn.
         xlabel: What the estimates are.
         margin: If the rows are differences, the largest one that does not matter: a line is drawn
             at 0, and a band of the margin to either side.
         xlim: Ends of the axis.
-        room: Characters of a label in one line.
     """
-    from matplotlib.ticker import MaxNLocator
-
     if margin is not None:
         axes.axvspan(-margin, margin, color=QUIET, alpha=0.15, linewidth=0)
         axes.axvline(0, color=INK, linewidth=1)
-    for y, row in enumerate(rows):
+    y = 0.0
+    words: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "bottom", "fontsize": 9}
+    for row in rows:
+        label = textwrap.wrap(row.label, ROOM) or [""]
+        y += len(label) + GAP
         colour, marker = VERDICTS[row.verdict] if row.verdict else (SERIES[0], "o")
         bars = np.nan_to_num([[row.value - row.low], [row.high - row.value]]).clip(0)
-        axes.errorbar(
-            row.value, y, xerr=bars, fmt=marker, color=colour, markersize=6, label=row.label
-        )
-        if row.verdict:
-            axes.annotate(
-                row.verdict, (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=9
-            )
-    axes.set_yticks(range(len(rows)), [textwrap.fill(row.label, room) for row in rows])
-    axes.set(xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5), xlim=xlim)
-    axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS, steps=[1, 2, 2.5, 5, 10]))
+        style: dict[str, Any] = {"fmt": marker, "color": colour, "label": row.label}
+        axes.errorbar(row.value, y, xerr=bars, markersize=6, **style)
+        axes.annotate("\n".join(label), (0, y - 0.4), **words)
+        axes.annotate(row.verdict or "", (1, y - 0.4), ha="right", **words)
+    axes.set(xlabel=xlabel, ylim=(y + GAP, 0), xlim=xlim)
+    axes.yaxis.set_visible(False)
     axes.spines.left.set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(visible=False, axis="y")
+
+
+def forest_height(rows: Sequence[Estimate]) -> float:
+    """Return the inches that a forest plot of these rows needs."""
+    lines = sum(max(1, len(textwrap.wrap(row.label, ROOM))) + GAP for row in rows)
+    return 0.65 + 0.18 * (lines + GAP)

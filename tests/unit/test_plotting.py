@@ -17,6 +17,7 @@ from hybridq.plotting import (
     band,
     confusion,
     forest,
+    forest_height,
     gallery,
     heat_map,
     inline_svg,
@@ -180,30 +181,42 @@ def test_a_forest_has_a_row_for_each_estimate_from_the_top():
     figure = draw(lambda f: forest(f.subplots(), ROWS, xlabel="difference", margin=0.02))
     (axes,) = figure.axes
     assert [bar.get_label() for bar in axes.containers] == [row.label for row in ROWS]
-    names = [tick.get_text() for tick in axes.get_yticklabels()]
-    assert names[0] == "a less b"
-    assert names[3].replace("\n", " ") == ROWS[3].label
-    assert max(map(len, names[3].split("\n"))) <= 38
+    texts = [text.get_text() for text in axes.texts]
+    assert texts[1::2] == [row.verdict for row in ROWS]
+    assert [text.replace("\n", " ") for text in texts[::2]] == [row.label for row in ROWS]
+    assert max(len(line) for text in texts for line in text.split("\n")) <= 50
     bottom, top = axes.get_ylim()
     assert bottom > top
+    places = []
     for k, (bar, row) in enumerate(zip(axes.containers, ROWS, strict=True)):
         point, _, (line,) = bar.lines
-        assert point.get_xydata().tolist() == [[row.value, k]]
+        ((x, y),) = point.get_xydata()
+        places.append(y)
+        assert x == row.value
+        assert axes.texts[2 * k].xy == (0, pytest.approx(y - 0.4))  # its label is above it
         assert (point.get_color(), point.get_marker()) == VERDICTS[row.verdict]
         ends = [row.value, row.value] if np.isnan(row.low) else [row.low, row.high]
         np.testing.assert_allclose(line.get_segments()[0][:, 0], ends, atol=1e-12)
-    assert [text.get_text() for text in axes.texts] == [row.verdict for row in ROWS]
+    assert np.diff(places).tolist() == [2, 2, 3, 2]  # one more where a label has two lines
     (band,) = axes.patches
     assert band.get_extents().transformed(axes.transData.inverted()).intervalx == pytest.approx(
         [-0.02, 0.02]
     )
 
 
+def test_a_forest_is_as_high_as_its_labels_need():
+    short, long = (Estimate("word " * count, 0, 0, 0) for count in (9, 12))
+    heights = [forest_height(rows) for rows in ([], [short], [short, short], [short, long])]
+    one, two, three = np.diff(heights)
+    assert one == pytest.approx(two)
+    assert three == pytest.approx(two / 2)
+
+
 def test_plain_estimates_have_neither_margin_nor_verdict():
     figure = draw(lambda f: forest(f.subplots(), [Estimate("AUC", 0.8, 0.7, 0.9)], xlabel="AUC"))
     (axes,) = figure.axes
     assert not axes.patches
-    assert not axes.texts
+    assert [text.get_text() for text in axes.texts] == ["AUC", ""]
     assert axes.get_xlabel() == "AUC"
 
 

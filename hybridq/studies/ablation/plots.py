@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybridq.plotting import Estimate, Line, forest, legend_below, lines, panels, save_png
+from hybridq.plotting import (
+    Estimate,
+    Line,
+    forest,
+    forest_height,
+    legend_below,
+    lines,
+    panels,
+    save_png,
+)
 from hybridq.plotting.style import QUIET, look
 from hybridq.studies.ablation.grid import RAW_PIXELS
 from hybridq.utils.text import percent
@@ -96,28 +105,20 @@ def _curve(rows: Sequence[Row], label: str, style: Mapping[str, Any]) -> Line:
 
 def draw_differences(figure: Figure, comparisons: Sequence[Row], where: str, margin: float) -> None:
     """Draw each difference with its interval, over a band of the margin; a panel a fraction."""
-    fractions = sorted({item["labels"] for item in comparisons})
-    shown = [[item for item in comparisons if item["labels"] == each] for each in fractions]
-    figure.set_size_inches(9, 0.3 * len(comparisons) + 0.9 * len(fractions) + 1)
-    heights = [len(items) + 1.5 for items in shown]
+    keys = ("difference", "low", "high", "verdict")
+    shown: dict[float, list[Estimate]] = {}
+    for item in sorted(comparisons, key=lambda item: item["labels"]):
+        row = Estimate(f"{item['a']} - {item['b']}", *(item[key] for key in keys))
+        shown.setdefault(item["labels"], []).append(row)
+    heights = [forest_height(rows) for rows in shown.values()]
+    figure.set_size_inches(6, sum(heights) + 0.6)
     grid = figure.subplots(len(shown), 1, squeeze=False, sharex=True, height_ratios=heights)
-    ends = [abs(item[end]) for item in comparisons for end in ("low", "high")]
-    reach = min(1.0, 1.05 * max(margin, *ends))
-    for axes, fraction, items in zip(grid.flat, fractions, shown, strict=True):
-        forest(
-            axes,
-            [
-                Estimate(
-                    f"{item['a']} - {item['b']}",
-                    *(item[key] for key in ("difference", "low", "high", "verdict")),
-                )
-                for item in items
-            ],
-            margin=margin,
-            xlim=(-reach, reach),
-            room=60,
-        )
+    reach = min(
+        1.0,
+        1.05 * max(margin, *(abs(item[end]) for item in comparisons for end in ("low", "high"))),
+    )
+    for axes, (fraction, rows) in zip(grid.flat, shown.items(), strict=True):
+        forest(axes, rows, margin=margin, xlim=(-reach, reach))
         axes.set_title(f"{percent(fraction)} of the labels", loc="left")
-    grid.flat[-1].locator_params(axis="x", nbins=8)
     grid.flat[-1].set_xlabel(f"difference in AUC (grey: within the margin of {margin:g})")
     figure.suptitle(f"Differences with 95% intervals: {where}")
