@@ -37,7 +37,8 @@ def save_png(path: Path, plot: Plot, *, width: float = 4.6, height: float = 3.9)
     with drawing(), atomic_path(path) as temporary:
         figure = _drawn(plot, width, height)
         figure.set_facecolor(PAPER)
-        figure.savefig(temporary, format="png", dpi=150)
+        # Titles of the user's names may be wider than the figure: they are not cut.
+        figure.savefig(temporary, format="png", dpi=150, bbox_inches="tight")
     return path
 
 

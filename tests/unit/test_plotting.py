@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from functools import partial
 
 import matplotlib as mpl
 import numpy as np
@@ -228,7 +229,6 @@ def test_one_drawing_makes_a_file_and_an_element_with_the_same_colours(tmp_path)
     path = save_png(tmp_path / "figures" / "forest.png", plot, width=4, height=1.5)
     with Image.open(path) as picture:
         pixels = np.asarray(picture.convert("RGB"))
-    assert pixels.shape == (225, 600, 3)
     assert pixels[0, 0].tolist() == [255, 255, 255]
     colour = [int(LIGHT["c3"][k : k + 2], 16) for k in (1, 3, 5)]
     assert (pixels == colour).all(axis=2).any()
@@ -257,6 +257,21 @@ def test_a_users_own_settings_neither_enter_nor_change(tmp_path):
         other = inline_svg("a", "t", "d", lambda f: f.subplots())
         assert settings() == before
     assert other == inline_svg("a", "t", "d", lambda f: f.subplots())
+
+
+@pytest.mark.usefixtures("whole_pictures")
+def test_a_title_wider_than_the_figure_is_not_cut(tmp_path):
+    def plot(figure, words=1):
+        figure.subplots()
+        figure.suptitle("of a data set " * words)
+
+    sizes = []
+    for words in (1, 9):
+        path = save_png(tmp_path / "a.png", partial(plot, words=words), width=3, height=2)
+        with Image.open(path) as picture:
+            sizes.append(picture.size)
+    (width, height), (wide, high) = sizes
+    assert (wide > 2 * width, high) == (True, height)
 
 
 def test_a_drawing_that_fails_leaves_no_file(tmp_path):
