@@ -12,7 +12,7 @@ from pydantic import BaseModel
 # autodoc writes on the annotations of BaseModel, after which pydantic makes no more classes of it:
 # all of ours are made before.
 import hybridq.cli.main
-import hybridq.report.build
+import hybridq.reports.build
 import hybridq.submissions.submit  # noqa: F401
 from hybridq import __version__
 

@@ -6,9 +6,7 @@ the documentation shows them together.
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from hybridq.threads import share_machine
@@ -96,25 +94,3 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     """List the public names, loaded or not."""
     return sorted({*globals(), *__all__})
-
-
-class _SubPackage(ModuleType):
-    """A sub-package with the name of a public function, which can be called like it."""
-
-    def __call__(self, *args: object, **options: object) -> object:
-        """Call the public function."""
-        name = self.__name__.rpartition(".")[2]
-        return getattr(import_module(_HOMES[name]), name)(*args, **options)
-
-
-class _Root(ModuleType):
-    """This package, in which a sub-package such as `report` does not hide a function."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        """Let a sub-package that was imported be called like the function of its name."""
-        if name in _HOMES and isinstance(value, ModuleType):
-            value.__class__ = _SubPackage
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Root

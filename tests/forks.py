@@ -20,7 +20,7 @@ HEAVY = [
     "hybridq.evaluation.predict",
     "hybridq.submissions.collect",
     "hybridq.submissions.submit",
-    "hybridq.report",
+    "hybridq.reports",
     "hybridq.studies.ablation.study",
     "hybridq.studies.noise.study",
     "hybridq.training.finetune",

@@ -58,7 +58,7 @@ def report(*sources: Model | Study | Submission | str | Path, **options: Any) ->
     Raises:
         HybridqError: If a folder cannot be used.
     """
-    from hybridq.report.build import report as run_report
+    from hybridq.reports.build import report as run_report
 
     with tempfile.TemporaryDirectory(prefix="hybridq-") as place:
         config = config_of(

@@ -218,7 +218,7 @@ def run_study(entry: StudyEntry, config: Config) -> int:
 
 def run_report(config: ReportConfig) -> int:
     """Write a report, and print its path."""
-    from hybridq.report import report
+    from hybridq.reports import report
 
     print(report(config))
     return 0

@@ -278,7 +278,7 @@ def test_ledgers(seconds, submitted):
 def test_reports(seconds, evaluated, noise_study_folder, finetuned_pqc):
     """Every file of a run that the report reads."""
     from hybridq.config import ReportConfig
-    from hybridq.report import report
+    from hybridq.reports import report
 
     runs = {}
     for name, source in (("e", evaluated[0]), ("n", noise_study_folder), ("f", finetuned_pqc)):

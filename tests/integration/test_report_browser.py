@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hybridq.report.page.elements import Cell, Fold, Section, Table, Text
-from hybridq.report.page.page import render
-from hybridq.report.sources.sources import Source
+from hybridq.reports.page.elements import Cell, Fold, Section, Table, Text
+from hybridq.reports.page.page import render
+from hybridq.reports.sources.sources import Source
 from tests.browser import Browser, find_browser
 
 WIDTHS = (390, 1280)

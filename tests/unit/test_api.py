@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -286,10 +285,7 @@ def test_what_is_given_wrongly_is_told_in_one_line(call, words, model, data):
     assert "\n" not in str(caught.value)
 
 
-def test_a_sub_package_does_not_hide_the_function_of_its_name():
-    for name in sorted(
-        set(hq.__all__) & {path.name for path in Path(hq.__file__).parent.iterdir()}
-    ):
-        importlib.import_module(f"hybridq.{name}")
-        with pytest.raises(hq.HybridqError, match="Expected"):
-            getattr(hq, name)("nothing-there")
+def test_no_sub_package_has_the_name_of_a_function():
+    """Importing it would hide the function."""
+    parts = {path.stem for path in Path(hq.__file__).parent.iterdir()}
+    assert not set(hq.__all__) & parts

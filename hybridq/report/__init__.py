@@ -1,5 +1,0 @@
-"""The report: runs and studies as one HTML file that opens offline."""
-
-from hybridq.report.build import report
-
-__all__ = ["report"]

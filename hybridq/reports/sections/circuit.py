@@ -1,0 +1,147 @@
+"""The circuit of a quantum head, drawn by qiskit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hybridq.evaluation.measures.circuits import BINS, PAIRS, circuit_measures
+from hybridq.models.heads import head_entry
+from hybridq.plotting import inline_svg
+from hybridq.plotting.style import INK, PAPER, QUIET
+from hybridq.quantum import ParametrizedCircuit
+from hybridq.quantum.modules import CircuitInfo, circuits_of
+from hybridq.reports.page.elements import Cell, Figure, Part, Section, Table
+from hybridq.reports.sources.models import Trained
+
+MOST_QUBITS = 6
+"""Above, the measures of the circuit would take minutes, and are left out."""
+FOLD = 10
+"""Columns of gates in a row of the drawing."""
+SIDE = 0.78
+"""Inches of a column and of a wire."""
+NUM_DATA = 1000
+"""Images that the effective dimension is of: one number for all, as it says little of few."""
+MEASURES = {
+    "expressibility": "expressibility",
+    "entangling_capability": "entangling capability",
+    "effective_dimension": "effective dimension",
+}
+STYLE = {
+    "name": "bw",
+    "backgroundcolor": "none",
+    "textcolor": INK,
+    "gatetextcolor": INK,
+    "subtextcolor": INK,
+    "linecolor": QUIET,
+    "creglinecolor": QUIET,
+    "gatefacecolor": PAPER,
+    "barrierfacecolor": QUIET,
+    "edgecolor": INK,
+    "fontsize": 11,
+    "subfontsize": 9,
+}
+
+
+def circuits(models: Sequence[Trained], *, seed: int) -> Section:
+    """One drawing for each circuit in use, and what each can do before it is trained."""
+    found: dict[str, tuple[Trained, CircuitInfo]] = {}
+    for trained in models:
+        for circuit in circuits_of(trained.model.head):
+            found.setdefault(_drawn(circuit), (trained, circuit))
+    parts: list[Part] = [_figure(f"circuit-{k + 1}", *one) for k, one in enumerate(found.values())]
+    small = [one for one in found.values() if one[1].circuit.num_qubits <= MOST_QUBITS]
+    if small:
+        parts.append(_measures(small, seed))
+    return Section(
+        "circuit",
+        "Circuit",
+        tuple(parts),
+        "a run of `hybridq finetune` with a quantum head",
+    )
+
+
+def _drawn(circuit: CircuitInfo) -> str:
+    """Write a circuit and what is measured on it as text, equal for equal ones."""
+    measured = [observable.to_list() for observable in circuit.observables]
+    return f"{circuit.circuit.draw('text', fold=-1, idle_wires=True)} {measured}"
+
+
+def _named(trained: Trained) -> str:
+    """What the circuits of a model are called: the head's label and its settings."""
+    settings = trained.spec.head.model_dump(exclude={"name", "init_std"})
+    words = ", ".join(str(value) for value in settings.values() if isinstance(value, str))
+    label = head_entry(trained.spec.head.name).label
+    return f"{label}: {words}" if words else label
+
+
+def _measures(models: Sequence[tuple[Trained, CircuitInfo]], seed: int) -> Table:
+    rows = []
+    for trained, circuit in models:
+        parts = ParametrizedCircuit(circuit.circuit, circuit.input_params, circuit.weight_params)
+        found = circuit_measures(parts, num_data=NUM_DATA, seed=seed)
+        rows.append(
+            (
+                Cell(_named(trained)),
+                *(_count(found[key]) for key in ("num_qubits", "num_weights")),
+                *(_decimal(found[key]) for key in MEASURES),
+            )
+        )
+    return Table(
+        "The circuit over random inputs and weights. Expressibility: divergence of "
+        f"{PAIRS} pairs of states from Haar-random ones; of random states themselves about "
+        f"{(BINS - 1) / (2 * PAIRS):.3f}, and circuits of real gates alone (RY, CZ) stay above it "
+        "(Sim et al. 2019). Entangling capability: mean Meyer-Wallach measure, from 0 to 1. "
+        f"Effective dimension: number of weights that {NUM_DATA} images can tell apart (Abbas et "
+        "al. 2021). None of them predicts accuracy.",
+        ("circuit", "qubits", "weights", *MEASURES.values()),
+        tuple(rows),
+        tuple((trained.source,) for trained, _ in models),
+    )
+
+
+def _count(value: int) -> Cell:
+    return Cell(str(value), value)
+
+
+def _decimal(value: float | None) -> Cell:
+    return Cell("undefined") if value is None else Cell(f"{value:.3f}", value)
+
+
+def _figure(name: str, trained: Trained, info: CircuitInfo) -> Figure:
+    circuit = info.circuit
+    gates = ", ".join(f"{count} {gate.upper()}" for gate, count in circuit.count_ops().items())
+    title = f"Circuit of {trained.spec.head.name} ({_named(trained)})"
+    description = (
+        f"{title}. {circuit.num_qubits} qubits: {gates}; depth {circuit.depth()}. "
+        f"{_measured(info)}."
+    )
+
+    def plot(figure: Any) -> None:
+        axes = figure.subplots()
+        axes.grid(visible=False)
+        circuit.draw("mpl", style=STYLE, ax=axes, fold=FOLD)
+        axes.axis("off")
+
+    columns = min(circuit.depth(), FOLD)
+    rows = -(-circuit.depth() // FOLD)
+    width = SIDE * (columns + 2.5)
+    height = SIDE * rows * (circuit.num_qubits + 1)
+    svg = inline_svg(name, title, description, plot, width=width, height=height, math=True)
+    caption = (
+        "Parameters that are inputs are computed from the image's features, in radians; the others "
+        f"are the trained weights. {_measured(info)}."
+    )
+    return Figure(name, title, description, svg, caption, (trained.source,), wide=True)
+
+
+def _measured(info: CircuitInfo) -> str:
+    """Say what is measured."""
+    labels = [observable.to_list()[0][0] for observable in info.observables]
+    if len(labels) == info.circuit.num_qubits and all(
+        sorted(label) == sorted("Z" + "I" * (len(label) - 1)) for label in labels
+    ):
+        return "Z is measured on each qubit"
+    return f"{len(labels)} observables are measured: {', '.join(labels[:4])}" + (
+        ", ..." if len(labels) > 4 else ""
+    )

@@ -1,0 +1,72 @@
+"""Confusion matrices at the thresholds that validation chose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.plotting import confusion as draw_confusion
+from hybridq.plotting import inline_svg
+from hybridq.reports.page.elements import Figure, Heading, Part, Section
+from hybridq.reports.sections.performance import EVALUATE, arm_label
+from hybridq.reports.sources.predictions import Arm, Facet
+
+Floats = NDArray[np.float64]
+
+NAMES_ROOM = 0.5
+"""Inches by which names at the left of a matrix need more room than those below it."""
+
+
+def confusion(facets: Sequence[Facet]) -> Section:
+    """A matrix for each arm, where a class is predicted by a threshold or is the likeliest."""
+    shown = [facet for facet in facets if not facet.multilabel and facet.has_thresholds]
+    parts: list[Part] = []
+    for facet in shown:
+        if len(shown) > 1:
+            parts.append(Heading(facet.title))
+        parts += [_figure(facet, arm, k + 1) for k, arm in enumerate(facet.arms)]
+    return Section("confusion", "Confusion matrix", tuple(parts), EVALUATE)
+
+
+def _figure(facet: Facet, arm: Arm, number: int) -> Figure:
+    matrix = _matrix(facet, arm)
+    name, title = f"confusion-{facet.name}-{number}", arm_label(arm)
+    description = (
+        f"Confusion of actual and predicted classes, {title}, {facet.title}. "
+        f"{_words(matrix, facet.class_names)}"
+    )
+    side = max(3.2, 0.42 * len(facet.class_names) + 1.4)
+    svg = inline_svg(
+        name,
+        title,
+        description,
+        lambda figure: draw_confusion(figure.subplots(), matrix, facet.class_names),
+        width=side,
+        height=side - NAMES_ROOM,
+    )
+    caption = "Counts, and shares of the actual class."
+    if facet.positive is not None:
+        caption += " Thresholds were chosen on validation, by balanced accuracy."
+    if len(arm.seeds) > 1:
+        caption += " Counts are means over the seeds."
+    return Figure(name, title, description, svg, caption, arm.sources)
+
+
+def _matrix(facet: Facet, arm: Arm) -> Floats:
+    """Mean counts over the seeds, actual by predicted."""
+    count = len(facet.class_names)
+    cells = facet.labels * count + facet.predicted(arm)
+    matrix = np.bincount(cells.ravel(), minlength=count**2).reshape(count, count)
+    mean: Floats = matrix / len(arm.seeds)
+    return mean
+
+
+def _words(matrix: Floats, class_names: Sequence[str]) -> str:
+    parts = [
+        f"{matrix[k, k]:.4g} of {matrix[k].sum():.4g} {class_names[k]}"
+        for k in range(len(class_names))
+        if matrix[k].sum()
+    ]
+    return f"Right for {', '.join(parts)}."

@@ -1,0 +1,186 @@
+"""Folders of runs and of an ablation as their commands write them, without any training."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hybridq.config import FinetuneConfig, PretrainConfig
+from hybridq.models.checkpoint import ModelSpec
+from hybridq.models.encoders.encoder import EncoderSpec
+from hybridq.reports.sources.sources import Source, Sources
+from hybridq.utils.files import write_json
+
+CLASSES = ["malignant", "benign"]
+
+
+@pytest.fixture
+def make_source(tmp_path):
+    """A function that makes a source; training runs have the defaults of what is not given."""
+    made = []
+
+    def make(kind, *, name=None, result=None, **config):
+        folder = tmp_path / (name or f"{kind.replace(' ', '-')}-{len(made)}")
+        folder.mkdir(exist_ok=True)
+        if kind in ("pretrain", "finetune"):
+            model = {"pretrain": PretrainConfig, "finetune": FinetuneConfig}[kind]
+            config = model.model_validate(config).model_dump(mode="json")
+        if kind == "finetune":
+            weights = config["encoder"]["weights"]
+            if weights not in ("none", "imagenet"):
+                weights = "simclr on cells"
+            write_json(
+                folder / "model" / "config.json",
+                ModelSpec(
+                    encoder=EncoderSpec(weights=weights), head=config["head"], task="binary",
+                    class_names=tuple(CLASSES), positive=0, data="cells", data_licence="none",
+                    labels=config["labels"], backend="statevector", seed=config["seed"],
+                ).model_dump(mode="json"),
+            )  # fmt: skip
+            (folder / "model" / "model.safetensors").write_bytes(b"")
+        source = Source(f"S{len(made) + 1}", kind, folder, config, {}, result or {})
+        made.append(source)
+        return source
+
+    make.all = lambda: Sources(tuple(made))
+    return make
+
+
+@pytest.fixture
+def make_evaluation(make_source):
+    """A function that makes an evaluation with predictions on 40 images."""
+
+    def make(run, *, auc=0.8, head="pqc", labels=1.0, seed=0, **more):
+        rng = np.random.default_rng(seed)
+        actual = np.repeat([0, 1], 20)
+        score = np.clip(0.5 + (0.25 - 0.5 * actual) + rng.normal(0, 0.3, 40), 0.01, 0.99)
+        figure = {"value": auc, "low": auc - 0.1, "high": auc + 0.1}
+        rate = {"value": 0.7 + 0.01 * seed, "low": 0.5, "high": 0.9}
+        result = {
+            "data": "cells",
+            "split": "test",
+            "labels": labels,
+            "train_seed": seed,
+            "head": head,
+            "encoder_weights": "simclr on cells",
+            "class_names": CLASSES,
+            "positive": "malignant",
+            "model": {
+                "threshold": 0.5,
+                "figures": {"auc": figure, "sensitivity": rate, "specificity": rate},
+            },
+            "baselines": {},
+            "backend": {"name": "statevector"},
+            "run": str(run),
+            "views": "one",
+        } | more
+        source = make_source("evaluate", result=result, run=str(run), seed=99)
+        (source.folder / "predictions").mkdir()
+        with (source.folder / "predictions" / "test.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["id", "label", "prob_0", "prob_1"])
+            writer.writerows(
+                [f"i{k}", actual[k], repr(float(score[k])), repr(float(1 - score[k]))]
+                for k in range(40)
+            )
+        return source
+
+    return make
+
+
+def comparison(**changes):
+    return {
+        "labels": 1.0,
+        "topic": "quantum layer",
+        "question": "does the circuit beat its matched control",
+        "a": "simclr-pqc",
+        "b": "simclr-mlp",
+        "value_a": 0.9,
+        "value_b": 0.8,
+        "difference": 0.1,
+        "low": 0.02,
+        "high": 0.18,
+        "p_holm": 0.2,
+        "p_equivalence_holm": 0.0001,
+        "hedges_g": 0.8,
+        "family_size": 4,
+        "verdict": "undecided",
+        "images_needed": 390,
+        "seeds_needed": None,
+        "words": "undecided, about 390 test images would decide it (AUC +0.100; p = 0.200)",
+    } | changes
+
+
+@pytest.fixture
+def make_ablation(make_source):
+    """A function that makes an ablation of two models, three seeds and 40 test images."""
+
+    def make(name, *, comparisons=None, positive="malignant", **config):
+        result = {
+            "data": "cells",
+            "images": 40,
+            "seeds": 3,
+            "margin": 0.02,
+            "class_names": CLASSES,
+        }
+        if positive != "unknown":
+            result["positive"] = positive
+        config = {"data": "breastmnist", "seed": 0, **config}
+        source = make_source("study ablation", name=name, result=result, **config)
+        write_ablation(source.folder, comparisons or [comparison()])
+        return source
+
+    return make
+
+
+def write_ablation(folder: Path, comparisons):
+    rng = np.random.default_rng(1)
+    actual = np.repeat([0, 1], 20)
+    rows, summary, arrays = [], [], {}
+    for model in ("simclr-pqc", "simclr-mlp"):
+        for labels in ("0.1", "1.0"):
+            scores = np.clip(0.7 - 0.4 * actual + rng.normal(0, 0.25, (3, 40)), 0.01, 0.99)
+            arrays[f"{float(labels):g}/{model}"] = np.stack([scores, 1 - scores], axis=2)
+            rows += [
+                {
+                    "model": model,
+                    "labels": labels,
+                    "seed": seed,
+                    "train_images": round(100 * float(labels)),
+                    "val_images": round(60 * float(labels)),
+                    "threshold": 0.5,
+                    "parameters": 10,
+                    "circuit_parameters": 2,
+                }
+                for seed in range(3)
+            ]
+            for figure, over in (("auc", "seeds and test images"), ("accuracy", "seeds")):
+                summary.append(
+                    {
+                        "model": model,
+                        "labels": labels,
+                        "figure": figure,
+                        "mean": 0.8,
+                        "low": 0.7,
+                        "high": 0.9,
+                        "over": over,
+                        "seeds": 3,
+                    }
+                )
+    for name, table in (("ablation", rows), ("summary", summary)):
+        with (folder / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(table[0]))
+            writer.writeheader()
+            writer.writerows(table)
+    np.savez(
+        folder / "predictions.npz",
+        labels=actual,
+        ids=np.array([f"i{k}" for k in range(40)]),
+        class_names=np.array(CLASSES),
+        **arrays,
+    )
+    (folder / "comparisons.json").write_text(json.dumps(comparisons))
