@@ -46,6 +46,8 @@ def prepare_images(
     Raises:
         InvalidValueError: If an argument has another shape or type.
     """
+    if isinstance(images, np.ndarray) and not images.flags.writeable:
+        images = images.copy()  # torch warns of memory that must not be written to
     batch = torch.as_tensor(images)
     _check_images(tuple(batch.shape), batch.dtype == torch.uint8, batch.dtype)
     if image_size < 1:

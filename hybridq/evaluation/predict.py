@@ -86,8 +86,7 @@ def batches_of_files(encoder: Encoder, paths: Sequence[Path], batch_size: int) -
     """
     for start in range(0, len(paths), batch_size):
         own = paths[start : start + batch_size]
-        images = [read_image(path, channels=3) for path in own]
-        yield torch.cat([encoder.prepare(np.stack([image])) for image in images])
+        yield torch.cat([encoder.prepare(read_image(path, channels=3)[None]) for path in own])
 
 
 @torch.inference_mode()

@@ -11,10 +11,10 @@ from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from torch import nn
 
-from hybridq_backends import Deferred, open_backend, opened_backend
+from hybridq_backends import Deferred, Executable, open_backend, opened_backend
 
 if TYPE_CHECKING:
-    from hybridq_backends import BackendLike, Executable
+    from hybridq_backends import BackendLike
 
     Backend: TypeAlias = Executable | Deferred
     AnyBackend: TypeAlias = BackendLike | Deferred
@@ -84,8 +84,8 @@ def quantum_parameters(module: nn.Module) -> list[nn.Parameter]:
 
 
 def as_backend(backend: AnyBackend) -> Backend:
-    """Open what stands for a backend; what is open comes back as it is."""
-    return backend if isinstance(backend, Deferred) else open_backend(backend)
+    """Open what stands for a backend; an executable comes back as it is."""
+    return backend if isinstance(backend, Deferred | Executable) else open_backend(backend)
 
 
 def use_backend(module: nn.Module, backend: AnyBackend) -> None:

@@ -144,4 +144,4 @@ def test_story_has_a_title_and_an_honest_end(script):
 def test_docs_name_every_notebook():
     text = (ROOT / "docs" / "notebooks.md").read_text(encoding="utf-8")
     for script in SCRIPTS:
-        assert f"`{script.stem}`" in text, script.stem
+        assert f"<notebooks/{script.stem}>`" in text, script.stem
