@@ -42,6 +42,10 @@ def share_machine() -> None:
     and as many threads as `usable_threads` says. What the environment says about either is left as
     it is. Where torch is loaded already its number of threads is set, and a warning says that the
     spin is not, since the OpenMP runtime has read it.
+
+    Example:
+        >>> import hybridq as hq
+        >>> hq.share_machine()
     """
     loaded = "torch" in sys.modules
     new = set_environment()

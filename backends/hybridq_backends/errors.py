@@ -9,7 +9,16 @@ from __future__ import annotations
 
 
 class HybridqError(Exception):
-    """The base of all errors that a user can mend; the message is one line with a remedy."""
+    """The base of all errors that a user can mend; the message is one line with a remedy.
+
+    Example:
+        >>> import hybridq as hq
+        >>> try:
+        ...     hq.open_backend("fake_torina")
+        ... except hq.HybridqError as error:
+        ...     print(error)
+        Expected ...fake_torino...
+    """
 
 
 class InvalidValueError(HybridqError, ValueError):

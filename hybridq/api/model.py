@@ -46,6 +46,14 @@ class Model:
         module: The torch module, from prepared images to logits.
         spec: Encoder, head, classes and provenance, as the model's `config.json` has them.
         folder: The run folder that it is kept in; None where there is none.
+
+    Example:
+        >>> import hybridq as hq
+        >>> data = hq.load_data("phantom,size=16,count=40")
+        >>> model = hq.finetune(None, data, head="pqc", epochs=1, freeze_encoder=True)
+        >>> images = data.splits["test"].images
+        >>> model.class_names
+        ('no lesion', 'lesion')
     """
 
     def __init__(
@@ -98,6 +106,10 @@ class Model:
 
         Raises:
             HybridqError: If images or backend cannot be used.
+
+        Example:
+            >>> model.predict(images, backend="fake_manila").sum(axis=1).round(6)[:2].tolist()
+            [1.0, 1.0]
         """
         batches = Batches(self.module.encoder, images, batch_size)
         with self._running(backend):
@@ -116,6 +128,10 @@ class Model:
 
         Raises:
             HybridqError: If the images cannot be used.
+
+        Example:
+            >>> model.features(images).shape
+            (10, 1280)
         """
         batches = Batches(self.module.encoder, images, batch_size)
         found: NDArray[np.float32] = torch.cat(
@@ -132,6 +148,10 @@ class Model:
         Raises:
             HybridqError: If images or backend cannot be used, the head has no circuit, or it calls
                 circuits more than once for a batch; `hybridq.quantum.captured` collects those.
+
+        Example:
+            >>> model.expvals(images).shape
+            (10, 4)
         """
         if not quantum_modules(self.module.head):
             raise InvalidValueError(
@@ -184,6 +204,11 @@ class Model:
 
         Raises:
             HybridqError: If data or backend cannot be used.
+
+        Example:
+            >>> found = model.evaluate(data, resamples=200)
+            >>> found["auc"].low <= found["auc"].value <= found["auc"].high
+            True
         """
         splits = tuple(
             name
@@ -214,6 +239,13 @@ class Model:
 
         Raises:
             InvalidValueError: If there is something in it already.
+
+        Example:
+            >>> import tempfile
+            >>> with tempfile.TemporaryDirectory() as runs:
+            ...     folder = model.save(runs + "/mine")
+            ...     hq.load(folder).class_names
+            ('no lesion', 'lesion')
         """
         path = Path(folder)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):

@@ -57,6 +57,17 @@ def report(*sources: Model | Study | Submission | str | Path, **options: Any) ->
 
     Raises:
         HybridqError: If a folder cannot be used.
+
+    Example:
+        >>> import tempfile
+        >>> import hybridq as hq
+        >>> with tempfile.TemporaryDirectory() as runs:
+        ...     model = hq.finetune(
+        ...         None, "phantom,size=16,count=40", epochs=1, freeze_encoder=True, runs=runs
+        ...     )
+        ...     page = hq.report(model, title="A first model", gallery=0, embedding="none")
+        >>> "<h1>A first model" in page.html
+        True
     """
     from hybridq.reports.build import report as run_report
 

@@ -166,6 +166,17 @@ def collect(submission: Submission | str | Path, *, wait: float = 0.0) -> Submis
 
     Raises:
         HybridqError: If the folder is none of a submission.
+
+    Example:
+        >>> import tempfile
+        >>> import hybridq as hq
+        >>> data = hq.load_data("phantom,size=16,count=40")
+        >>> with tempfile.TemporaryDirectory() as runs:
+        ...     model = hq.finetune(None, data, epochs=1, freeze_encoder=True, runs=runs)
+        ...     sent = hq.submit(model, data, backend="ibm_rehearsal,rehearse=fake_manila,shots=64",
+        ...         limit=4, runs=runs)
+        ...     hq.collect(sent.folder, wait=60).result["images"]
+        4
     """
     if not isinstance(submission, Submission):
         submission = Submission(Path(submission))

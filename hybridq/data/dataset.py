@@ -33,6 +33,12 @@ class ImageSplit:
         ids: A name for each image, unique in the split.
         groups: `(count,)` names of groups (patient, slide), or None. Images of a group stay
             together.
+
+    Example:
+        >>> from hybridq import load_data
+        >>> test = load_data("phantom,size=16,count=40").splits["test"]
+        >>> test.images.shape, test.labels.shape, len(test.take(test.labels.nonzero()[0]))
+        ((10, 16, 16, 1), (10,), 5)
     """
 
     images: NDArray[np.uint8]

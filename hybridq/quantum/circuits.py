@@ -227,6 +227,12 @@ def build_circuit(
 
     Raises:
         InvalidValueError: If a number is out of range or a name unknown.
+
+    Example:
+        >>> from hybridq import build_circuit
+        >>> built = build_circuit(4, ansatz="ry_cz", num_layers=2)
+        >>> built.circuit.num_qubits, len(built.input_params), len(built.weight_params)
+        (4, 4, 12)
     """
     if not 1 <= num_qubits <= MAX_QUBITS:
         raise InvalidValueError(
@@ -257,6 +263,11 @@ def z_observables(num_qubits: int) -> list[SparsePauliOp]:
     """Make Pauli Z on each qubit, in the order of the qubits.
 
     Qiskit's labels are little-endian: Z on qubit 0 of three is `IIZ`.
+
+    Example:
+        >>> from hybridq import z_observables
+        >>> [observable.paulis[0].to_label() for observable in z_observables(3)]
+        ['IIZ', 'IZI', 'ZII']
     """
     return [
         SparsePauliOp.from_sparse_list([("Z", [qubit], 1.0)], num_qubits=num_qubits)

@@ -58,6 +58,25 @@ class QuantumLayer(nn.Module):
     Raises:
         InvalidValueError: If the parameters are not those of the circuit or there are none, an
             observable has another number of qubits, or the circuit is too wide for the backend.
+
+    Example:
+        >>> import torch
+        >>> from qiskit import QuantumCircuit
+        >>> from qiskit.circuit import Parameter
+        >>> import hybridq as hq
+        >>> angle, weight = Parameter("angle"), Parameter("weight")
+        >>> circuit = QuantumCircuit(2)
+        >>> _ = circuit.ry(angle, 0), circuit.cx(0, 1), circuit.ry(weight, 1)
+        >>> layer = hq.QuantumLayer(
+        ...     circuit,
+        ...     input_params=[angle],
+        ...     weight_params=[weight],
+        ...     observables=["IZ", "ZZ"],
+        ...     backend="statevector",
+        ... )
+        >>> expvals = layer(torch.tensor([[0.0], [torch.pi]]))
+        >>> expvals.shape, expvals[:, 0].round().tolist()
+        (torch.Size([2, 2]), [1.0, -1.0])
     """
 
     def __init__(

@@ -62,6 +62,14 @@ def quantum_modules(module: nn.Module) -> list[QuantumModule]:
     """Find the quantum modules in a module, itself included, in the order of its modules.
 
     What stands within a quantum module belongs to it and is not listed.
+
+    Example:
+        >>> import hybridq as hq
+        >>> data = hq.load_data("phantom,size=16,count=40")
+        >>> model = hq.finetune(None, data, head="pqc", epochs=1, freeze_encoder=True)
+        >>> (layer,) = hq.quantum_modules(model.module)
+        >>> layer.circuits()[0].circuit.num_qubits
+        4
     """
     if isinstance(module, QuantumModule):
         return [module]

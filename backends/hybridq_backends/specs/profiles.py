@@ -58,6 +58,12 @@ def list_backends() -> dict[str, Profile]:
         InvalidValueError: If a profile is not valid TOML or not a valid spec.
         MissingFileError: If `$HYBRIDQ_PROFILES` names a folder that does not exist, or a profile
             is no regular file.
+
+    Example:
+        >>> from hybridq_backends import list_backends
+        >>> profiles = list_backends()
+        >>> "fake_torino" in profiles, profiles["ibm"].spec.kind
+        (True, 'ibm_runtime')
     """
     profiles, broken = sound_backends()
     for error in broken.values():

@@ -101,6 +101,14 @@ class Encoder(nn.Module):
 
     Shape: images `(batch, 3, image_size, image_size)`, normalised, to features
     `(batch, num_features)`: the feature maps' mean over their positions.
+
+    Example:
+        >>> import numpy as np
+        >>> from hybridq.models.encoders.encoder import Encoder, EncoderSpec
+        >>> encoder = Encoder(EncoderSpec(architecture="resnet18", image_size=32))
+        >>> images = encoder.prepare(np.zeros((2, 28, 28, 1), np.uint8))
+        >>> tuple(encoder(images).shape), encoder.out_shape
+        ((2, 512), (512, 1, 1))
     """
 
     def __init__(
