@@ -14,6 +14,7 @@ from hybridq.version import __version__
 
 if TYPE_CHECKING:
     from hybridq.api.compare import compare
+    from hybridq.api.export import export
     from hybridq.api.finetune import finetune
     from hybridq.api.load import load
     from hybridq.api.load_data import load_data
@@ -39,6 +40,7 @@ _HOMES = {
     "finetune": "hybridq.api.finetune",
     "load": "hybridq.api.load",
     "Model": "hybridq.api.model",
+    "export": "hybridq.api.export",
     "Encoder": "hybridq.models.encoders.encoder",
     "submit": "hybridq.api.submit",
     "collect": "hybridq.api.submit",
@@ -67,6 +69,7 @@ __all__ = [
     "build_circuit",
     "collect",
     "compare",
+    "export",
     "finetune",
     "list_backends",
     "load",

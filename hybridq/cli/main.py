@@ -74,6 +74,7 @@ COMMANDS: dict[str, Command] = {
     "finetune": Command(config.FinetuneConfig, "hybridq.cli.print:run_finetune"),
     "evaluate": Command(config.EvaluateConfig, "hybridq.cli.print:run_evaluate"),
     "predict": Command(config.PredictConfig, "hybridq.cli.print:run_predict"),
+    "export": Command(config.ExportConfig, "hybridq.cli.print:run_export"),
     "submit": Command(config.SubmitConfig, "hybridq.cli.print:run_submit"),
     "jobs list": Command(config.JobsListConfig, "hybridq.cli.print:jobs_list"),
     "jobs status": Command(config.JobsStatusConfig, "hybridq.cli.print:jobs_status"),

@@ -19,6 +19,7 @@ from hybridq.config import (
     DataListConfig,
     DemoConfig,
     EvaluateConfig,
+    ExportConfig,
     FinetuneConfig,
     JobsCancelConfig,
     JobsCollectConfig,
@@ -78,6 +79,14 @@ def run_predict(config: PredictConfig) -> int:
     from hybridq.evaluation.predict import predict
 
     predict(config)
+    return 0
+
+
+def run_export(config: ExportConfig) -> int:
+    """Export, and print the folder."""
+    from hybridq.exports.export import export_run
+
+    print(export_run(config))
     return 0
 
 

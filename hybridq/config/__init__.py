@@ -13,6 +13,7 @@ from hybridq.config.base import (
     RunConfig,
     SslConfig,
 )
+from hybridq.config.export import ExportConfig
 from hybridq.config.jobs import (
     JobsCancelConfig,
     JobsCollectConfig,
@@ -56,6 +57,7 @@ __all__ = [
     "EncoderChoice",
     "EncoderConfig",
     "EvaluateConfig",
+    "ExportConfig",
     "FinetuneConfig",
     "HeadChoice",
     "HeadConfig",

@@ -79,6 +79,23 @@ WORDS: dict[str, tuple[list[str], str]] = {
     "a report without folders": (["report", "--out", "r.html"], "got none: name those"),
     "a report of a folder that is none": (["report", "nothere", "--out", "r.html"], "nothere"),
     "a report over a file": (["report", "nothere", "--out", "one.png"], "--force"),
+    "an export of nothing": (["export"], "Expected RUN and --out, got nothing"),
+    "an export to nowhere": (["export", "nothere"], "--out"),
+    "an export of a run that is not there": (
+        ["export", "nothere", "--out", "new", "--format", "qpy"], "nothere",
+    ),
+    "a format with a letter missing": (
+        ["export", "nothere", "--out", "new", "--format", "onx"], "did you mean 'onnx'?",
+    ),
+    "a format as a file's ending": (
+        ["export", "nothere", "--out", "new", "--format", "qasm"], "did you mean 'qasm3'?",
+    ),
+    "an export over a file": (
+        ["export", "nothere", "--out", "one.png", "--format", "qpy"], "is no folder",
+    ),
+    "an export over other files": (
+        ["export", "nothere", "--out", "alone", "--format", "qpy", "--force"], "there is 'test'",
+    ),
     "a study of nothing": (["study", "noise"], "give run folders of `hybridq finetune`"),
     "a submission of nothing": (["submit"], "hybridq submit --help"),
     "a picture as data": (["pretrain", "--data", "one.png"], "one.png"),
@@ -154,6 +171,9 @@ def test_runs_that_are_of_another_kind(bench):
     for arguments, says in (
         (["evaluate", pretrained], "hybridq finetune"),
         (["predict", pretrained, "one.png"], "hybridq finetune"),
+        (["export", pretrained, "--out", "new", "--format", "torch"], "hybridq finetune"),
+        (["export", linear, "--out", "new", "--format", "qpy"], "take --format onnx or torch"),
+        (["export", linear, "--out", linear, "--format", "torch"], "in which there is"),
         (["predict", linear], "image files or folders after the run"),
         (["predict", linear, "nothere.png"], "nothere.png"),
         (["predict", linear, "one.png", "--out", "out.csv"], "--force"),
