@@ -220,7 +220,7 @@ def test_heads_with_several_circuits(images, tmp_path):
     assert [one["angles"] for one in about] == ["angles_0", "angles_1", "angles_2"]
     assert about[2]["observables"] == [[["IX", 0.5], ["ZZ", 0.25]]]
     with pytest.raises(hq.HybridqError, match=r"some that take the results of others: take --form"):
-        hq.export(made(Two(dependent=True)), tmp_path / "none")
+        hq.export(made(Two(dependent=True)), tmp_path / "none", format="qasm3")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
