@@ -26,10 +26,11 @@ logger = logging.getLogger("hybridq")
 
 SOURCE = "phantom,finding=texture,size=32,count=900"
 """The images; of the 540 to train on, `LABELS` have a label for training."""
-LABELS = 0.05
+LABELS = 0.02
 FEW = percent(LABELS)
+NETWORK = "resnet18"
 SIDE = 32
-"""Side of the networks' input in pixels, so that all takes a few minutes."""
+"""The network, and the side of its input in pixels, so that all takes a few minutes."""
 BACKENDS = ("statevector", "fake_torino", "ibm_rehearsal")
 NAMES = {
     "statevector": "exact simulation",
@@ -49,6 +50,7 @@ def demo(config: DemoConfig) -> str:
             runs=config.runs,
             name="demo",
             seed=config.seed,
+            encoder=EncoderConfig(name=NETWORK),
             image_size=SIDE,
             epochs=config.pretrain_epochs,
             batch_size=32,
@@ -60,6 +62,7 @@ def demo(config: DemoConfig) -> str:
         runs=config.runs,
         name="demo-scratch",
         seed=config.seed,
+        encoder=EncoderConfig(name=NETWORK),
         image_size=SIDE,
         labels=LABELS,
         epochs=config.epochs,

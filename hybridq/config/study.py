@@ -81,7 +81,8 @@ class AblationStudyConfig(StudyConfig, RunConfig):
     pretrain_epochs: int = Field(200, ge=1, le=MAX_EPOCHS)
     """Epochs of SimCLR, where no runs are given."""
     image_size: int | None = Field(None, ge=8, le=MAX_IMAGE_SIZE)
-    """Input height and width of all networks in pixels; that of SimCLR's views."""
+    """Input height and width of all networks in pixels, SimCLR's too unless its runs are given;
+    that of the runs or the data."""
     views: Literal["one", "flip", "shift", "zoom"] = "one"
     """Views of an image, over which features, or a whole network's probabilities, are averaged."""
     num_qubits: int = Field(4, ge=1, le=20)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.data import ImageSplit
-from hybridq.evaluation.tables import evaluation_table
+from hybridq.evaluation.tables import evaluation_table, interval
 
 
 class Estimate(NamedTuple):
@@ -23,6 +23,10 @@ class Estimate(NamedTuple):
     """Lower end of the interval."""
     high: float
     """Upper end of the interval."""
+
+    def __str__(self) -> str:
+        """Show it as `0.912 [0.871, 0.950]`."""
+        return interval({k: None if np.isnan(v) else v for k, v in self._asdict().items()})
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ LONG = 180.0
 EVERY = 30.0
 """Seconds between two lines on how far it is."""
 ENOUGH = 20.0
-"""Seconds after which a first step says enough of the others."""
+"""Seconds after which two calls say enough of the others."""
+LONG_STEP = 60.0
+"""Seconds of a first step from which on it alone says enough, although it also warms up."""
 
 
 class Pace:
@@ -58,7 +60,8 @@ class Pace:
         if self._calls == 1:
             self._first, self._done_first = now, count  # a first step also warms up
         left = self._seconds(count, now) * (self.total - count)
-        if not self._estimated and (self._calls > 5 or now - self._begun > ENOUGH):
+        known = self._calls > 5 or now - self._begun > (ENOUGH if self._calls > 1 else LONG_STEP)
+        if known and not self._estimated:
             self._estimated = True
             if left > LONG:
                 logger.info(

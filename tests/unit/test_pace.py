@@ -45,6 +45,7 @@ def test_a_slow_first_step_alone_tells_of_the_others(said):
 
 def test_a_first_step_that_warms_up_is_no_measure(said):
     assert said(1000, 1.0, first=10.0)[0] == "994 steps to go take about 17 min"
+    assert "998 steps to go take about 17 min" in said(1000, 1.0, first=30.0)
 
 
 @pytest.mark.parametrize(

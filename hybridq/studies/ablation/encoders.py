@@ -120,6 +120,7 @@ class PretrainWork:
                     data=self.config.data,
                     data_root=self.config.data_root,
                     positive=self.config.positive,
+                    image_size=self.config.image_size,
                     epochs=self.config.pretrain_epochs,
                     runs=self.folder / "encoders",
                     name=self.name,
