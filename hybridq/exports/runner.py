@@ -15,6 +15,8 @@ import onnxruntime
 
 FOLDER = Path(__file__).parent
 
+BATCH = 64
+
 
 def resizing(size: int, target: int) -> Any:
     """Weights `(target, size)` of bilinear resizing with antialiasing."""
@@ -26,6 +28,11 @@ def resizing(size: int, target: int) -> Any:
 
 def prepare(images: Any, how: Any) -> Any:
     """Prepare uint8 images for the encoder, `(count, 3, image_size, image_size)`."""
+    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+        raise ValueError(
+            "Expected uint8 images (count, height, width) or (count, height, width, channels), "
+            f"got {images.dtype} of {images.shape}: scale them to 0..255."
+        )
     pixels = np.moveaxis(images.reshape(*images.shape[:3], -1), 3, 1) / 255
     height, width = (resizing(side, how["resized_to"]) for side in images.shape[1:3])
     inner = slice(how["edge"], how["edge"] + how["image_size"])
@@ -70,5 +77,9 @@ def probabilities(images: Any) -> Any:
 
 
 if __name__ == "__main__":
-    for row in probabilities(np.load(sys.argv[1])):
-        print(",".join(f"{value:.8g}" for value in row))
+    if len(sys.argv) != 2:
+        sys.exit("usage: python run.py IMAGES.npy")
+    images = np.load(sys.argv[1], mmap_mode="r")
+    for start in range(0, len(images), BATCH):
+        for row in probabilities(images[start : start + BATCH]):
+            print(",".join(f"{value:.8g}" for value in row))

@@ -27,6 +27,7 @@ def look_up(kind: str, name: str, choices: Mapping[str, T]) -> T:
     """
     if name in choices:
         return choices[name]
-    near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.4)
-    remedy = f"did you mean {near[0]!r}?" if near else "use one of these names."
+    by_lower = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.4)
+    remedy = f"did you mean {by_lower[near[0]]!r}?" if near else "use one of these names."
     raise InvalidValueError(f"Expected {kind} one of {', '.join(choices)}, got {name!r}: {remedy}")
