@@ -75,8 +75,8 @@ def main() -> None:
     import torch
 
     from hybridq.data import load_data
+    from hybridq.evaluation.features import image_features
     from hybridq.models.encoders.file import load_encoder
-    from hybridq.studies.ablation.encoders import encoded
     from hybridq.utils.files import write_csv
 
     torch.set_num_threads(1)
@@ -102,7 +102,7 @@ def main() -> None:
             encoder.features = encoder.features[: block + 1]
             encoder.spec = encoder.spec.model_copy(update={"image_size": size})
             add(
-                lambda encoder=encoder: encoded(encoder, images, views=args.views),
+                lambda encoder=encoder: image_features(encoder, images, views=args.views).numpy(),
                 "simclr",
                 config["seed"],
                 config["epochs"],

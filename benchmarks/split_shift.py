@@ -61,7 +61,7 @@ def main() -> None:
     from hybridq.evaluation.baselines import pixel_inputs
     from hybridq.evaluation.measures.geometry import probe_scores
     from hybridq.runs.folder import read_config
-    from hybridq.studies.ablation.encoders import study_data
+    from hybridq.studies.ablation.labels import study_data
     from hybridq.utils.files import write_csv
 
     config = read_config(args.study, AblationStudyConfig, "study ablation")

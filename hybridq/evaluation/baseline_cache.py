@@ -22,7 +22,7 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from hybridq.data import ImageSplit, transforms
-from hybridq.evaluation import baselines
+from hybridq.evaluation import baselines, features
 from hybridq.evaluation.baselines import Probs
 from hybridq.evaluation.metrics import scores
 from hybridq.models.encoders import encoder as encoder_module
@@ -38,7 +38,7 @@ MOST_BYTES = 256 * 2**20
 MOST_ENTRIES = 1000
 """What the cache may hold; the entries that were not used for the longest time make room."""
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "torchvision")
-CODE = (baselines, scores, encoder_module, transforms)
+CODE = (baselines, features, scores, encoder_module, transforms)
 """Modules whose source is part of an entry's name."""
 
 

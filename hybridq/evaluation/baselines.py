@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from hybridq.data import ImageSplit
+from hybridq.evaluation.features import image_features
 from hybridq.evaluation.metrics.scores import auc
 from hybridq.models.encoders.encoder import Encoder, random_encoder_like
 
@@ -126,19 +126,11 @@ def baseline_probs(
     untrained = random_encoder_like(encoder, seed).eval()
     inputs = {
         "raw_pixels": [pixel_inputs(split.images) for split in (train, val, test)],
-        "random_encoder": [_features(untrained, split) for split in (train, val, test)],
+        "random_encoder": [
+            image_features(untrained, split.images).double().numpy() for split in (train, val, test)
+        ],
     }
     for name, (on_train, on_val, on_test) in inputs.items():
         model = LogisticBaseline((on_train, train.labels), (on_val, val.labels), num_classes)
         result[name] = (model.probs(on_val), model.probs(on_test))
     return result
-
-
-@torch.inference_mode()
-def _features(encoder: Encoder, split: ImageSplit) -> Floats:
-    parts = [
-        encoder(encoder.prepare(split.images[start : start + BATCH]))
-        for start in range(0, len(split), BATCH)
-    ]
-    features: Floats = torch.cat(parts).double().numpy()
-    return features

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import WEIGHTS, load_model, model_folder
 from hybridq.models.encoders.encoder import Encoder
 from hybridq.models.encoders.file import encoder_file, load_encoder
-from hybridq.utils.files import check_out, write_bytes
+from hybridq.utils.arrays import write_arrays
+from hybridq.utils.files import check_out
 from hybridq.utils.finite import check_finite
 from hybridq.utils.pace import Pace
 from hybridq.utils.pseudonyms import pseudonyms_of, tell_names
@@ -54,10 +54,8 @@ def embed_data(config: DataEmbedConfig) -> Path:
         "data": data_record(data),
         "data_licence": data.licence,
     }
-    buffer = io.BytesIO()
     arrays = {**_arrays(encoder, data), "about": np.array(json.dumps(about))}
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    write_bytes(config.out, buffer.getvalue())
+    write_arrays(config.out, arrays, compressed=False)
     tell_names()
     return config.out
 

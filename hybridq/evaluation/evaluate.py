@@ -30,10 +30,10 @@ from hybridq.evaluation.baselines import baseline_probs
 from hybridq.evaluation.cautions import cautions
 from hybridq.evaluation.evaluation import Evaluation
 from hybridq.evaluation.metrics.scores import (
+    AllMetrics,
     all_metrics,
     apart_by_class,
     choose_threshold,
-    predict_labels,
 )
 from hybridq.evaluation.plots import save_figures
 from hybridq.evaluation.statistics import stratified_bootstrap
@@ -256,25 +256,14 @@ def evaluate_model(
     rows: dict[str, dict[str, Any]] = {}
 
     def add(name: str, threshold: float, on_test: Floats) -> None:
-        metrics = all_metrics(
-            multilabel=multilabel,
-            positive=data.positive,
-            threshold=threshold,
-            num_classes=data.num_classes,
-            by_class=data.positive is None,
-        )
+        metrics = metrics_for(data, threshold, by_class=data.positive is None)
         figures = stratified_bootstrap(
             metrics, test.labels, on_test, resamples=resamples, seed=seed
         )
         rows[name] = {"threshold": threshold, **apart_by_class(figures, data.class_names)}
 
     add("model", threshold_for(data, val_probs), probs)
-    predicted = predict_labels(
-        probs,
-        multilabel=multilabel,
-        positive=data.positive,
-        threshold=rows["model"]["threshold"],
-    )
+    predicted = metrics_for(data, rows["model"]["threshold"]).predicted(probs)
     beware = cautions(predicted, rows["model"]["figures"], data.class_names)
     for caution in beware:
         logger.warning("%s", caution)
@@ -343,6 +332,23 @@ def threshold_for(data: ImageData, on_val: Floats) -> float:
     if data.positive is None:
         return 0.5
     return choose_threshold(data.splits["val"].labels == data.positive, on_val[:, data.positive])
+
+
+def metrics_for(data: ImageData, threshold: float, *, by_class: bool = False) -> AllMetrics:
+    """Make the function that computes every figure of the task of some data.
+
+    Args:
+        data: The data set.
+        threshold: On the positive class's probability, or on those of several labels.
+        by_class: Whether sensitivity and specificity of each class are among the figures.
+    """
+    return all_metrics(
+        multilabel=data.task == "multilabel",
+        positive=data.positive,
+        threshold=threshold,
+        num_classes=data.num_classes,
+        by_class=by_class,
+    )
 
 
 @torch.inference_mode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hybridq.utils.text import percent
@@ -35,12 +35,17 @@ def evaluation_table(result: dict[str, Any]) -> str:
     return "\n".join([*lines, *(f"Note: {note}" for note in result["notes"])])
 
 
-def interval(figure: dict[str, float | None]) -> str:
-    """A value and its interval, as `0.912 [0.871, 0.950]`."""
-    value, low, high = figure["value"], figure["low"], figure["high"]
-    if value is None or low is None or high is None:
+def interval(figure: Mapping[str, Any], name: str = "value") -> str:
+    """Write a value and its interval, as `0.912 [0.871, 0.950]`.
+
+    Args:
+        figure: With `low` and `high`, which are None where there is no interval.
+        name: The key of the value, which is None if it is undefined.
+    """
+    value, low, high = figure[name], figure["low"], figure["high"]
+    if value is None:
         return "undefined"
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{value:.3f}" if low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -42,9 +42,21 @@ class Line:
     faint: Sequence[tuple[Floats, Floats]] = ()
     style: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def through(cls, name: str, points: Sequence[Sequence[float]], **style: Any) -> Line:
+        """Make a line through points of `(x, y, low, high)`."""
+        x, y, low, high = np.reshape(np.array(points, np.float64), (-1, 4)).T
+        return cls(name, x, y, low, high, style=style)
+
 
 def lines(
-    axes: Axes, shown: Sequence[Line], *, markers: bool = False, apart: float = 0, **settings: Any
+    axes: Axes,
+    shown: Sequence[Line],
+    *,
+    markers: bool = False,
+    apart: float = 0,
+    ticks: Mapping[float, str] | None = None,
+    **settings: Any,
 ) -> None:
     """Draw lines in the colours of their places.
 
@@ -55,6 +67,7 @@ def lines(
             their dashes too, and intervals are bands.
         apart: What neighbours are moved apart by, so that they do not hide each other; on a
             logarithmic axis a share of x.
+        ticks: Names of places on the x axis, which then has no other ticks.
         settings: Those of `Axes.set`.
     """
     axes.set(**settings)
@@ -73,6 +86,9 @@ def lines(
                 axes.errorbar(x, line.y, ends, label=line.name, elinewidth=1, **style)
             else:
                 band(axes, x, line.low, line.high, color=style["color"])
+    if ticks is not None:
+        axes.set_xticks(list(ticks), list(ticks.values()))
+        axes.minorticks_off()
 
 
 def band(axes: Axes, x: Floats, low: Floats, high: Floats, **style: Any) -> None:

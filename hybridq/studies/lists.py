@@ -11,7 +11,12 @@ T = TypeVar("T")
 
 
 def entries(
-    option: str, text: str, read: Callable[[str], T], *, most: int, name: Callable[[T], object]
+    option: str,
+    text: str,
+    read: Callable[[str], T],
+    *,
+    most: int = 100,
+    name: Callable[[T], object] = lambda entry: entry,
 ) -> tuple[T, ...]:
     """Read the entries of an option.
 

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from hybridq.studies.tables import grouped
+
 Row = Mapping[str, Any]
 
 PAIRED = {
@@ -108,16 +110,14 @@ def summarise(rows: Sequence[Row]) -> list[dict[str, Any]]:
         (`minus_control`), with `_low`, `_high`, `_seeds` and `_left_out` after their names.
         What is undefined or, for other figures, not compared is None.
     """
-    settings: dict[tuple[str, float, int | None, str], list[Row]] = defaultdict(list)
-    for row in rows:
-        key = (row["device"], row["noise_scale"], row["shots"], row["mitigation"])
-        settings[key].append(row)
+    columns = ("device", "noise_scale", "shots", "mitigation")
+    settings = grouped(rows, *columns)
     ordered = sorted(settings, key=lambda s: (*s[:2], shots_order(s[2]), mitigation_order(s[3])))
-    result = []
-    for setting in ordered:
-        named = dict(zip(("device", "noise_scale", "shots", "mitigation"), setting, strict=True))
-        result += [{**named, **_figure(settings[setting], name)} for name in MERITS]
-    return result
+    return [
+        {**dict(zip(columns, setting, strict=True)), **_figure(settings[setting], name)}
+        for setting in ordered
+        for name in MERITS
+    ]
 
 
 def _figure(rows: Sequence[Row], name: str) -> dict[str, Any]:
@@ -154,29 +154,25 @@ def flip_shares(flipped: Sequence[Sequence[int]], count: int) -> NDArray[np.floa
 
 
 def flip_table(
-    rows: Sequence[Row],
-    flipped: Sequence[Sequence[int]],
-    ids: Sequence[str],
-    labels: NDArray[np.int64],
+    rows: Sequence[Row], ids: Sequence[str], labels: NDArray[np.int64]
 ) -> tuple[list[str], list[list[Any]]]:
     """For each image, the share of the settings without mitigation in which it flips.
 
     Args:
-        rows: of the table.
-        flipped: for each row, the indices of the images that flip.
+        rows: of the table, with the indices of the images that flip as `flipped`.
         ids: of the images.
-        labels: `(images,)` true classes.
+        labels: `(images,)` true classes, or `(images, classes)` of 0 and 1.
 
     Returns:
         A header (`id`, `label`, and `flipped_at_S` for each noise scale `S`) and one row for
         each image; a share is over the devices, shots, models and repeats at that scale.
     """
-    by_scale: dict[float, list[Sequence[int]]] = defaultdict(list)
-    for row, indices in zip(rows, flipped, strict=True):
-        if row["mitigation"] == "none":
-            by_scale[row["noise_scale"]].append(indices)
-    scales = sorted(by_scale)
-    shares = [flip_shares(by_scale[scale], len(ids)).tolist() for scale in scales]
-    header = ["id", "label", *(f"flipped_at_{scale:.12g}" for scale in scales)]
-    columns = zip(ids, labels.tolist(), *shares, strict=True)
+    plain = [row for row in rows if row["mitigation"] == "none"]
+    by_scale = dict(sorted(grouped(plain, "noise_scale").items()))
+    shares = [
+        flip_shares([row["flipped"] for row in own], len(ids)).tolist() for own in by_scale.values()
+    ]
+    header = ["id", "label", *(f"flipped_at_{scale:.12g}" for scale in by_scale)]
+    named = ["".join(map(str, c)) if isinstance(c, list) else c for c in labels.tolist()]
+    columns = zip(ids, named, *shares, strict=True)
     return header, [list(line) for line in columns]

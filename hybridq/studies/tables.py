@@ -1,13 +1,32 @@
-"""Tables of studies as CSV."""
+"""Tables of studies: rows by columns, and CSV."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hybridq.utils.files import write_csv
+
+RowT = TypeVar("RowT", bound=Mapping[str, Any])
+
+
+def grouped(rows: Sequence[RowT], *names: str) -> dict[Any, list[RowT]]:
+    """Group rows by the values of columns, in the order in which these values come.
+
+    Args:
+        rows: Of a table.
+        names: Of the columns.
+
+    Returns:
+        From the value of the one column, or the tuple of several, to their rows.
+    """
+    groups: dict[Any, list[RowT]] = {}
+    for row in rows:
+        values = tuple(row[name] for name in names)
+        groups.setdefault(values if len(names) > 1 else values[0], []).append(row)
+    return groups
 
 
 def write_rows(

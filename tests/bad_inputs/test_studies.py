@@ -343,7 +343,7 @@ def test_files_of_a_study_to_go_on_with(bench, kind, file):
         assert (folder / file).read_bytes() == before
 
 
-STAGES = ("encoders", "features", "search", "pixel_search", "pixels", "frozen")
+STAGES = ("encoders", "features", "search", "frozen")
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -26,6 +26,8 @@ from hybridq.models.encoders.file import load_encoder
 from hybridq.runs.folder import read_result
 from hybridq.studies.ablation import encoders as ablation_encoders
 from hybridq.studies.ablation import frozen as ablation_frozen
+from hybridq.studies.ablation import labels as ablation_labels
+from hybridq.studies.ablation.grid import SETTINGS, frozen_arms
 from hybridq.studies.ablation.study import ablation_study
 from hybridq.studies.ablation.verdicts import cautions
 from hybridq.studies.engine.study import show
@@ -327,7 +329,7 @@ def test_search_does_not_see_the_test_split(save_npz, monkeypatch):
     rng = np.random.default_rng(3)
     right = np.arange(12).reshape(12, 1) % 2
     runs, found, asked = [], [], []
-    real = ablation_encoders.load_data
+    real = ablation_labels.load_data
 
     def watched(*arguments, **options):
         asked.append(options["splits"])
@@ -341,12 +343,12 @@ def test_search_does_not_see_the_test_split(save_npz, monkeypatch):
         )
         runs.append(folder)
         found.append((folder / "search.csv").read_bytes())
-        monkeypatch.setattr(ablation_encoders, "load_data", watched)
+        monkeypatch.setattr(ablation_labels, "load_data", watched)
         config = settings(data=str(path), encoder_runs=(encoder,), seeds=1)
         asked.clear()
-        ablation_frozen.SearchWork(config, folder, "simclr", 0, 0.5).compute()
+        ablation_frozen.SearchWork(config, folder, 0, "simclr", 0.5).compute()
         assert asked == [("train", "val")]
-        monkeypatch.setattr(ablation_encoders, "load_data", real)
+        monkeypatch.setattr(ablation_labels, "load_data", real)
     assert found[0] == found[1]
     first, second = (table(folder) for folder in runs)
     for name in ("threshold", "val_auc", "learning_rate"):
@@ -381,8 +383,8 @@ def test_equal_steps(study, encoders, monkeypatch):
 
     monkeypatch.setattr(head_training, "one_cycle", counted)
     for fraction in (0.25, 1.0):
-        ablation_frozen.SearchWork(settings(steps=5), study, "simclr", 0, fraction).compute()
-    assert taken == [5] * (2 * len(ARMS) * len(ablation_frozen.SETTINGS))
+        ablation_frozen.SearchWork(settings(steps=5), study, 0, "simclr", fraction).compute()
+    assert taken == [5] * (2 * len(ARMS) * len(SETTINGS))
 
 
 @pytest.mark.parametrize("planted", ["simclr", "none"])
@@ -405,9 +407,9 @@ def test_planted_effect(tmp_path, monkeypatch, planted):
         kind = "simclr" if encoder.spec.weights.startswith("simclr") else "none"
         noise = np.random.default_rng(len(images)).normal(size=(len(images), 1280))
         signal = images.mean(axis=(1, 2, 3))[:, None] / 10 if kind == planted else 0
-        return (noise + signal).astype(np.float32)
+        return torch.from_numpy((noise + signal).astype(np.float32))
 
-    monkeypatch.setattr(ablation_encoders, "encoded", features)
+    monkeypatch.setattr(ablation_encoders, "image_features", features)
     folder = ablation_study(settings(data=data, encoder_runs=runs, seeds=3, labels="1", steps=8))
     found = json.loads((folder / "comparisons.json").read_text())
     by_pair = {(item["a"], item["b"]): item["verdict"] for item in found}
@@ -481,7 +483,6 @@ def test_notes_say_what_verdicts_cannot_bear():
 def test_circuit_that_is_not_trained_stays_as_drawn(study, name, low, high):
     """Spread over a turn, or as that of `pqc` begins; training leaves it alone."""
     from hybridq.quantum import quantum_parameters
-    from hybridq.studies.ablation.grid import SETTINGS, frozen_arms
     from hybridq_backends import open_backend
 
     config = settings(num_qubits=4, num_layers=3)
@@ -489,7 +490,9 @@ def test_circuit_that_is_not_trained_stays_as_drawn(study, name, low, high):
     data = load_data(PHANTOM, splits=("train",))
     features = torch.randn(len(data.splits["train"]), 1280)
     with open_backend("statevector") as backend:
-        head = ablation_frozen.fitted(config, arm, SETTINGS[0], data, features, backend, 1)
+        work = ablation_frozen.SearchWork(config, study, 1, "simclr", 1.0)
+        models = {one.arm: one.model for one in work.fitted(SETTINGS[0], data, features, backend)}
+        head = models[f"pqc_{name}"]
         fresh = ablation_frozen.new_head(arm, 1280, 2, backend, 1)
         trained = ablation_frozen.new_head(frozen_arms(config)["pqc"], 1280, 2, backend, 1)
     (weight,), (drawn,) = quantum_parameters(head), quantum_parameters(fresh)

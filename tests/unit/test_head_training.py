@@ -109,11 +109,11 @@ def test_choice_is_by_the_mean_of_all():
         0: {"linear": [0.99, 0.7, 0.6, 0.6], "pqc": [0.3, 0.8, 0.6, 0.6]},
         1: {"linear": [0.6, 0.7, None, 0.6], "pqc": [0.6, 0.8, None, 0.6]},
     }
-    choice = choose("simclr", 0.1, SETTINGS, val_auc)
+    choice = choose("simclr", 0.1, val_auc)
     assert choice.setting == SETTINGS[1]
     assert choice.chosen == 1
     assert choice.means == pytest.approx((0.6225, 0.75, 0.6, 0.6))
     nothing = {0: {"linear": [None] * 4}}
-    assert choose("simclr", 0.1, SETTINGS, nothing).chosen == 0
+    assert choose("simclr", 0.1, nothing).chosen == 0
     even = {0: {"linear": [0.5, 0.7, 0.7, 0.1]}}
-    assert choose("random", 1.0, SETTINGS, even).chosen == 1
+    assert choose("random", 1.0, even).chosen == 1

@@ -51,6 +51,20 @@ def macro_f1(labels: Ints, predicted: Ints, num_classes: int) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
+def true_margins(labels: Ints, probs: Floats) -> Floats:
+    """Probability of the true class less the largest other one, of each image, from -1 to 1.
+
+    With several labels for an image it is `(2 y - 1)(2 p - 1)` of each label.
+    """
+    if labels.ndim == 2:
+        margins: Floats = ((2 * labels - 1) * (2 * probs - 1)).ravel()
+        return margins
+    rows = np.arange(len(labels))
+    others = probs.copy()
+    others[rows, labels] = -np.inf
+    return np.asarray(probs[rows, labels] - others.max(axis=1), dtype=np.float64)
+
+
 def expected_calibration_error(
     labels: Ints, probs: Floats, num_bins: int = CALIBRATION_BINS
 ) -> float:

@@ -6,6 +6,7 @@ from hybridq.evaluation.statistics.crossed import CrossedVariance, crossed_varia
 from hybridq.evaluation.statistics.delong import auc_covariance
 from hybridq.evaluation.statistics.equivalence import tost
 from hybridq.evaluation.statistics.hypotheses import McNemar, hedges_g, holm, mcnemar
+from hybridq.evaluation.statistics.intervals import auc_interval, class_counts, enough_images
 
 __all__ = [
     "Comparison",
@@ -13,8 +14,11 @@ __all__ = [
     "McNemar",
     "Metrics",
     "auc_covariance",
+    "auc_interval",
+    "class_counts",
     "compare",
     "crossed_variance",
+    "enough_images",
     "family",
     "hedges_g",
     "holm",

@@ -227,7 +227,9 @@ def compare(
     return family([alone])[0]
 
 
-def family(comparisons: Sequence[Comparison]) -> list[Comparison]:
+def family(
+    comparisons: Sequence[Comparison], names: Sequence[str] | None = None
+) -> list[Comparison]:
     """The comparisons with verdicts that hold for all of them together.
 
     Holm's correction is made over the tests of a difference and over those of equivalence: at
@@ -239,6 +241,7 @@ def family(comparisons: Sequence[Comparison]) -> list[Comparison]:
     Args:
         comparisons: Reported together, in any order, all of one `level`; verdicts and adjusted p
             values they bring along are made anew.
+        names: Of the family of each, where there are several; all are one family if None.
 
     Returns:
         Them in the same order.
@@ -251,12 +254,15 @@ def family(comparisons: Sequence[Comparison]) -> list[Comparison]:
         raise InvalidValueError(
             f"Expected comparisons of one level, got {sorted(levels)}: compare all with the same."
         )
-    differs = holm(np.array([item.p_value for item in comparisons]))
-    equals = holm(np.array([item.p_equivalence for item in comparisons]))
-    return [
-        _judged(item, float(p), float(q), differs, equals)
-        for item, p, q in zip(comparisons, differs, equals, strict=True)
-    ]
+    named = [""] * len(comparisons) if names is None else names
+    judged: dict[int, Comparison] = {}
+    for name in set(named):
+        own = {i: item for i, item in enumerate(comparisons) if named[i] == name}
+        differs = holm(np.array([item.p_value for item in own.values()]))
+        equals = holm(np.array([item.p_equivalence for item in own.values()]))
+        for (i, item), p, q in zip(own.items(), differs, equals, strict=True):
+            judged[i] = _judged(item, float(p), float(q), differs, equals)
+    return [judged[i] for i in range(len(comparisons))]
 
 
 def _judged(

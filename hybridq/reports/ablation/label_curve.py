@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from hybridq.plotting import Line, inline_svg, legend_below
 from hybridq.plotting import lines as draw_lines
 from hybridq.reports.ablation.measures import Measure, evaluated
@@ -86,22 +84,18 @@ def _figure(name: str, group: str, arms: Sequence[Sequence[Point]]) -> Figure:
     lines, said = [], []
     for points in arms:
         ordered = sorted(points, key=lambda point: point.fraction)
-        fractions, mean, low, high = np.array(
-            [(p.fraction, p.auc.value, p.auc.low, p.auc.high) for p in ordered]
-        ).T
-        lines.append(Line(ordered[0].arm, 100 * fractions, mean, low, high))
+        ends = [(100 * p.fraction, p.auc.value, p.auc.low, p.auc.high) for p in ordered]
+        lines.append(Line.through(ordered[0].arm, ends))
         said.append(f"{ordered[0].arm}: {', '.join(map(_words, ordered))}.")
     title = group
     description = f"{group}: AUC against the share of the labels. " + " ".join(said)
     used = [point for points in arms for point in points]
-    ticks = sorted({100 * point.fraction for point in used})
+    ticks = {share: f"{share:.4g}" for share in sorted({100 * p.fraction for p in used})}
 
     def plot(figure: MplFigure) -> None:
         axes = figure.subplots()
-        words = {"xlabel": "labels in use (%), logarithmic", "ylabel": "AUC"}
-        draw_lines(axes, lines, markers=True, apart=0.04, xscale="log", **words)
-        axes.set_xticks(ticks, [f"{tick:.4g}" for tick in ticks])
-        axes.minorticks_off()
+        draw_lines(axes, lines, markers=True, apart=0.04, ticks=ticks, xscale="log")
+        axes.set(xlabel="labels in use (%), logarithmic", ylabel="AUC")
         legend_below(figure)
 
     over = sorted({point.auc.over for point in used if point.auc.over})

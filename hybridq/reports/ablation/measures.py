@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from hybridq.evaluation.statistics import auc_interval, enough_images
 from hybridq.reports.page.elements import Cell
 from hybridq.reports.sources.predictions import Arm, Facet
 from hybridq.reports.sources.sources import Source
-from hybridq.studies.ablation.verdicts import auc_interval
 from hybridq.studies.summary import SeedInterval, seed_interval
 
 FIGURES = {
@@ -28,8 +26,6 @@ FEWEST_SEEDS = 3
 """Below, the spread over the seeds is not known well enough for an interval."""
 SAME = 1e-9
 """A narrower interval comes of seeds that all give the same figure, and is none."""
-FEWEST_IMAGES = 2
-"""Of each class, and of the rest beside it, for an interval over images and seeds."""
 KINDS = (
     "Intervals are 95%. One training: stratified bootstrap of the images. AUC of several: "
     "over training seeds and images together (Obuchowski & Rockette 1995). Other figures: "
@@ -79,7 +75,7 @@ def evaluated(facet: Facet, arm: Arm, figure: str) -> Measure | None:
         return None
     if len(arm.sources) == 1:
         return recorded(figures_of(arm.sources[0])[figure])
-    if figure == "auc" and _enough_images(facet):
+    if figure == "auc" and enough_images(facet.labels, len(facet.class_names)):
         return Measure(*auc_interval(facet.labels, arm.probs), "seeds and test images")
     values = [
         {"seed": s.result["train_seed"], figure: number(figures_of(s)[figure]["value"])}
@@ -121,10 +117,3 @@ def shown_figures(names: Sequence[str], sources: Sequence[Source]) -> list[str]:
 def number(value: float | None) -> float:
     """A number that JSON may hold as null."""
     return math.nan if value is None else float(value)
-
-
-def _enough_images(facet: Facet) -> bool:
-    classes = np.arange(len(facet.class_names))
-    hot = facet.labels == 1 if facet.multilabel else facet.labels[:, None] == classes
-    counts = hot.sum(axis=0)
-    return bool(min(counts.min(), (len(hot) - counts).min()) >= FEWEST_IMAGES)

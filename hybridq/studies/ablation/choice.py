@@ -4,49 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import numpy as np
 
-from hybridq.studies.ablation.grid import Penalty, Setting
+from hybridq.studies.ablation.grid import Inputs, Setting, settings_of
 
-SettingT = TypeVar("SettingT", Setting, Penalty)
 ValAuc = Mapping[int, Mapping[str, Sequence[float | None]]]
 """By seed and arm, the validation AUC in each setting; None is undefined."""
 
 
 @dataclass(frozen=True)
-class Choice(Generic[SettingT]):
+class Choice:
     """What the search found on one kind of input at one fraction.
 
     Attributes:
         encoder: Kind of the encoder that makes the inputs; `none` for pixels.
         fraction: Of the labels.
-        settings: Those tried.
-        val_auc: Of each arm and seed in each of them.
+        val_auc: Of each arm and seed in each of the settings.
         means: Over all arms and seeds, of each of them.
         chosen: Index of the setting with the best mean, the first among equals.
     """
 
-    encoder: str
+    encoder: Inputs
     fraction: float
-    settings: Sequence[SettingT]
     val_auc: ValAuc
     means: tuple[float, ...]
     chosen: int
 
     @property
-    def setting(self) -> SettingT:
+    def setting(self) -> Setting:
         """The one chosen."""
-        return self.settings[self.chosen]
+        return settings_of(self.encoder)[self.chosen]
 
 
-def choose(
-    encoder: str, fraction: float, settings: Sequence[SettingT], val_auc: ValAuc
-) -> Choice[SettingT]:
+def choose(encoder: Inputs, fraction: float, val_auc: ValAuc) -> Choice:
     """Choose the setting with the best mean validation AUC over all arms and seeds."""
     every = [values for arms in val_auc.values() for values in arms.values()]
     values = np.ma.masked_invalid(np.array(every, dtype=np.float64))
     means = values.mean(axis=0).filled(0.0)
     chosen = int(np.argmax(np.round(means, 12)))
-    return Choice(encoder, fraction, settings, val_auc, tuple(means.tolist()), chosen)
+    return Choice(encoder, fraction, val_auc, tuple(means.tolist()), chosen)

@@ -1,31 +1,35 @@
-"""Heads on frozen features: one search for all arms on validation, then the test split."""
+"""Models on fixed inputs, features or pixels: one search for all arms, then the test split."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
-from hybridq.config import AblationStudyConfig
 from hybridq.data import ImageData
-from hybridq.data.splits import select_labels
-from hybridq.errors import InvalidValueError
-from hybridq.evaluation.evaluate import threshold_for
+from hybridq.evaluation.baselines import logistic_regression, pixel_inputs
 from hybridq.evaluation.metrics.scores import auc
 from hybridq.models.heads import build_head, num_trainable
 from hybridq.quantum.modules import quantum_parameters
-from hybridq.studies.ablation.encoders import (
-    EncoderKind,
-    features_file,
-    read_features,
-    study_data,
+from hybridq.studies.ablation.encoders import features_file, read_features
+from hybridq.studies.ablation.grid import (
+    PIXELS,
+    RAW_PIXELS,
+    Arm,
+    Inputs,
+    Setting,
+    frozen_arms,
+    frozen_model,
+    settings_of,
 )
-from hybridq.studies.ablation.grid import SETTINGS, Arm, Setting, frozen_arms, frozen_model
+from hybridq.studies.ablation.labels import SeedWork, judged, labelled, study_data
 from hybridq.training.head import head_probs, train_head
 from hybridq.training.seeding import derive_seed
 from hybridq_backends import Executable, open_backend
@@ -34,60 +38,33 @@ WEIGHT_DECAY = 1e-2
 """Of the outer parts' matrices, as in `hybridq finetune`."""
 
 
-def cut_labels(data: ImageData, fraction: float, *, seed: int) -> dict[str, Any]:
-    """Indices of the labelled images of train and of validation, both cut by the fraction."""
-    return {
-        split: select_labels(
-            data.splits[split], fraction, seed=seed, task=data.task, num_classes=data.num_classes
-        )
-        for split in ("train", "val")
-    }
+@dataclass(frozen=True)
+class Fitted:
+    """A model on fixed inputs.
 
-
-def check_fractions(data: ImageData, fractions: Sequence[float], seeds: Sequence[int]) -> None:
-    """Refuse fractions that cannot be cut, or two that choose the same images for every seed.
-
-    Raises:
-        InvalidValueError: If there are such.
+    Attributes:
+        arm: Its name among those on the same inputs.
+        model: A head, or a regression.
+        probs: From inputs `(count, inputs)` to probabilities `(count, classes)`.
+        about: Says of it what columns of `ablation.csv` take.
     """
-    cuts = [
-        [(cut["train"].tolist(), cut["val"].tolist()) for cut in of_seeds]
-        for of_seeds in (
-            [cut_labels(data, fraction, seed=seed) for seed in seeds] for fraction in fractions
-        )
-    ]
-    for (low, below), (high, above) in pairwise(zip(fractions, cuts, strict=True)):
-        if below == above:
-            raise InvalidValueError(
-                f"Expected --labels that choose different images, got {low:g} and {high:g}, which "
-                f"both choose {len(below[0][0])} of train: leave one out."
-            )
 
-
-def with_cut(data: ImageData, cut: Mapping[str, Any]) -> ImageData:
-    """The data with no more than the labelled images of train and validation."""
-    parts = {
-        name: split.take(cut[name]) if name in cut else split for name, split in data.splits.items()
-    }
-    return replace(data, splits=parts)
+    arm: str
+    model: Any
+    probs: Callable[[Any], NDArray[np.float64]]
+    about: Callable[[], dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class _OneFraction:
-    """Heads on the features of one encoder, with one fraction of the labels.
+class _OneFraction(SeedWork):
+    """Models on one kind of input, with one fraction of the labels.
 
     Attributes:
-        config: Of the study.
-        folder: Of the study.
-        kind: Of the encoder.
-        seed: Of encoder, labels and heads.
+        kind: Of the encoder that makes the inputs.
         fraction: Of the labels.
     """
 
-    config: AblationStudyConfig
-    folder: Path
-    kind: EncoderKind
-    seed: int
+    kind: Inputs
     fraction: float
 
     @property
@@ -95,32 +72,63 @@ class _OneFraction:
         """Of the unit."""
         return f"{self.kind}-s{self.seed}-l{self.fraction:g}"
 
-    def _labelled(self, *more: str) -> tuple[ImageData, list[torch.Tensor]]:
-        """Labelled images of train and validation, and the features of these and more splits."""
-        data = study_data(self.config, "train", "val")
-        cut = cut_labels(data, self.fraction, seed=self.seed)
-        path = features_file(self.folder, self.kind, self.seed)
-        train, val, *others = read_features(path, "train", "val", *more)
-        return with_cut(data, cut), [train[cut["train"]], val[cut["val"]], *others]
+    def _labelled(self, *splits: str) -> tuple[ImageData, dict[str, Any]]:
+        """Labelled images of train and validation, and their inputs, with those of other splits.
+
+        Inputs are standardised by all train images: numbers for a regression, tensors for heads.
+        """
+        is_pixels = self.kind == PIXELS
+        data = study_data(self.config, *(splits if is_pixels else ("train", "val")))
+        if is_pixels:
+            inputs = standardised({s: pixel_inputs(data.splits[s].images) for s in splits})
+        else:
+            path = features_file(self.folder, self.kind, self.seed)
+            inputs = standardised(read_features(path, *splits))
+            inputs = {s: torch.from_numpy(x.astype(np.float32)) for s, x in inputs.items()}
+        data, chosen = labelled(data, self.fraction, seed=self.seed)
+        return data, inputs | {name: inputs[name][indices] for name, indices in chosen.items()}
+
+    def fitted(
+        self, setting: Setting, data: ImageData, inputs: Any, backend: Executable
+    ) -> Iterator[Fitted]:
+        """Fit every model on these inputs, in one setting, to the train images of `data`."""
+        labels, multilabel = data.splits["train"].labels, data.task == "multilabel"
+        num_inputs, num_classes, steps = inputs.shape[1], data.num_classes, self.config.steps
+        if self.kind == PIXELS:
+            model = logistic_regression(setting["penalty"], several=multilabel).fit(inputs, labels)
+            outputs = 1 if num_classes == 2 and not multilabel else num_classes
+            about = {"parameters": outputs * (num_inputs + 1), "circuit_parameters": 0}
+            yield Fitted("logistic_regression", model, model.predict_proba, lambda: about)
+            return
+        for name, arm in frozen_arms(self.config).items():
+            new = partial(new_head, arm, num_inputs, num_classes, backend, self.seed)
+            train_head(
+                head := new(),
+                inputs,
+                torch.from_numpy(labels),
+                num_classes=num_classes,
+                steps=steps,
+                weight_decay=WEIGHT_DECAY,
+                seed=self.seed,
+                **setting,
+            )
+            probs = partial(head_probs, head, multilabel=multilabel)
+            yield Fitted(name, head, probs, partial(_trained, head, new, steps))
 
 
 @dataclass(frozen=True)
 class SearchWork(_OneFraction):
-    """All arms in all settings on one encoder, judged on validation; the test split is not read."""
+    """All arms in all settings, judged on validation; the test split is not read."""
 
     def compute(self) -> dict[str, Any]:
-        """Validation AUC of each arm in each setting, in the order of `SETTINGS`."""
-        data, (train, val) = self._labelled()
-        multilabel = data.task == "multilabel"
-        found: dict[str, list[float]] = {}
+        """Validation AUC of each arm in each setting, in the order of `settings_of`."""
+        data, inputs = self._labelled("train", "val")
+        found: dict[str, list[float]] = defaultdict(list)
         with open_backend("statevector") as backend:
-            for name, arm in frozen_arms(self.config).items():
-                found[name] = []
-                for setting in SETTINGS:
-                    head = fitted(self.config, arm, setting, data, train, backend, self.seed)
-                    probs = head_probs(head, val, multilabel=multilabel)
-                    found[name].append(auc(data.splits["val"].labels, probs))
-        return {"val_auc": found}
+            for setting in settings_of(self.kind):
+                for one in self.fitted(setting, data, inputs["train"], backend):
+                    found[one.arm].append(auc(data.splits["val"].labels, one.probs(inputs["val"])))
+        return {"val_auc": dict(found)}
 
 
 @dataclass(frozen=True)
@@ -135,37 +143,38 @@ class FrozenWork(_OneFraction):
 
     def compute(self) -> dict[str, Any]:
         """A model for each arm."""
-        data, (train, val, test) = self._labelled("test")
-        multilabel = data.task == "multilabel"
-        models = []
+        data, inputs = self._labelled("train", "val", "test")
+        is_pixels = self.kind == PIXELS
         with open_backend("statevector") as backend:
-            for name, arm in frozen_arms(self.config).items():
-                fresh = new_head(arm, train.shape[1], data.num_classes, backend, self.seed)
-                head = fitted(self.config, arm, self.setting, data, train, backend, self.seed)
-                on_val = head_probs(head, val, multilabel=multilabel)
-                circuit = [weight for weight in quantum_parameters(head) if weight.requires_grad]
-                models.append(
-                    {
-                        "model": frozen_model(self.kind, name),
-                        "training": "frozen",
-                        "encoder": self.kind,
-                        "head": name,
-                        "labels": self.fraction,
-                        "seed": self.seed,
-                        "train_images": len(train),
-                        "val_images": len(val),
-                        "steps": self.config.steps,
-                        "learning_rate": self.setting.learning_rate,
-                        "block_learning_rate": self.setting.block_learning_rate,
-                        "parameters": num_trainable(head),
-                        "circuit_parameters": sum(weight.numel() for weight in circuit),
-                        "circuit_movement": circuit_movement(fresh, head),
-                        "val_auc": auc(data.splits["val"].labels, on_val),
-                        "threshold": threshold_for(data, on_val),
-                        "probs": head_probs(head, test, multilabel=multilabel).tolist(),
-                    }
+            models = [
+                judged(
+                    data,
+                    one.probs(inputs["val"]),
+                    one.probs(inputs["test"]),
+                    model=RAW_PIXELS if is_pixels else frozen_model(self.kind, one.arm),
+                    training="pixels" if is_pixels else "frozen",
+                    encoder=self.kind,
+                    head=one.arm,
+                    labels=self.fraction,
+                    seed=self.seed,
+                    **self.setting,
+                    **one.about(),
                 )
+                for one in self.fitted(self.setting, data, inputs["train"], backend)
+            ]
         return {"models": models}
+
+
+def standardised(parts: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """Inputs `(count, inputs)`, each column standardised by all train images, labelled or not.
+
+    An encoder that was never trained gives features of any scale, 1e-9 for a random MobileNetV2,
+    with which no learning rate would be fair. A column that hardly varies is only centred.
+    """
+    train = parts["train"].astype(np.float64)
+    mean, std = train.mean(axis=0), train.std(axis=0)
+    scale = np.where(std > 1e-5 * np.abs(mean), std, 1.0)
+    return {name: (part.astype(np.float64) - mean) / scale for name, part in parts.items()}
 
 
 def new_head(
@@ -179,6 +188,16 @@ def new_head(
     return head
 
 
+def _trained(head: nn.Module, new: Callable[[], nn.Module], steps: int) -> dict[str, Any]:
+    circuit = [weight for weight in quantum_parameters(head) if weight.requires_grad]
+    return {
+        "steps": steps,
+        "parameters": num_trainable(head),
+        "circuit_parameters": sum(weight.numel() for weight in circuit),
+        "circuit_movement": circuit_movement(new(), head),
+    }
+
+
 @torch.no_grad()
 def circuit_movement(before: nn.Module, after: nn.Module) -> float | None:
     """Root mean square by which training has moved the circuit's weights, in radians.
@@ -189,28 +208,3 @@ def circuit_movement(before: nn.Module, after: nn.Module) -> float | None:
     pairs = zip(quantum_parameters(before), quantum_parameters(after), strict=True)
     moved = [(end - start).flatten() for start, end in pairs]
     return float(torch.cat(moved).square().mean().sqrt()) if moved else None
-
-
-def fitted(
-    config: AblationStudyConfig,
-    arm: Arm,
-    setting: Setting,
-    data: ImageData,
-    features: torch.Tensor,
-    backend: Executable,
-    seed: int,
-) -> nn.Module:
-    """A new head, trained on features of the labelled train images of `data`."""
-    head = new_head(arm, features.shape[1], data.num_classes, backend, seed)
-    train_head(
-        head,
-        features,
-        torch.from_numpy(data.splits["train"].labels),
-        num_classes=data.num_classes,
-        steps=config.steps,
-        learning_rate=setting.learning_rate,
-        block_learning_rate=setting.block_learning_rate,
-        weight_decay=WEIGHT_DECAY,
-        seed=seed,
-    )
-    return head

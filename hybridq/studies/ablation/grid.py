@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from hybridq.config import AblationStudyConfig, HeadConfig, PretrainConfig, head_config
 from hybridq.data.source import find_source, is_own, own_name
@@ -22,6 +22,10 @@ MOST_FRACTIONS = 20
 
 RAW_PIXELS = "raw_pixels"
 """The logistic regression that is in every table."""
+
+Inputs = Literal["none", "random", "simclr", "imagenet"]
+"""The encoder that makes a model's inputs; `none` for the pixels themselves."""
+PIXELS: Inputs = "none"
 
 WHOLE_HEADS = ("linear", "mlp", "pqc")
 """Heads on the network that is trained as a whole."""
@@ -44,40 +48,28 @@ class Arm:
     trains_circuit: bool = True
 
 
-@dataclass(frozen=True)
-class Setting:
-    """A setting of the search.
+Setting: TypeAlias = Mapping[str, float]
+"""A setting of the search, as columns of `search.csv` name it.
 
-    Attributes:
-        learning_rate: Peak of the head's outer parts.
-        block_learning_rate: Peak of its block: the circuit, or the control in its place, and what
-            it is weighed by.
-    """
+Of heads it is `learning_rate`, the peak of their outer parts, and `block_learning_rate`, that of
+the block: the circuit, or the control in its place, and what it is weighed by. Of a regression on
+pixels it is `penalty`, scikit-learn's C.
+"""
 
-    learning_rate: float
-    block_learning_rate: float
-
-
-@dataclass(frozen=True)
-class Penalty:
-    """A setting of the search for raw pixels.
-
-    Attributes:
-        penalty: scikit-learn's C.
-    """
-
-    penalty: float
-
-
-SETTINGS = tuple(
-    Setting(learning_rate, block_learning_rate)
-    for learning_rate in (1e-3, 1e-2)
-    for block_learning_rate in (1e-2, 1e-1)
+SETTINGS: tuple[Setting, ...] = tuple(
+    {"learning_rate": outer, "block_learning_rate": block}
+    for outer in (1e-3, 1e-2)
+    for block in (1e-2, 1e-1)
 )
 """One of them is chosen for all arms together."""
 
-PENALTIES = tuple(Penalty(penalty) for penalty in baselines.PENALTIES)
+PENALTIES: tuple[Setting, ...] = tuple({"penalty": penalty} for penalty in baselines.PENALTIES)
 """One of them is chosen for the raw pixels of all seeds together."""
+
+
+def settings_of(kind: Inputs) -> tuple[Setting, ...]:
+    """The settings that are searched on one kind of input."""
+    return PENALTIES if kind == PIXELS else SETTINGS
 
 
 def frozen_arms(config: AblationStudyConfig) -> dict[str, Arm]:

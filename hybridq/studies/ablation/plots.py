@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from hybridq.plotting import (
     Estimate,
@@ -20,6 +19,7 @@ from hybridq.plotting import (
 )
 from hybridq.plotting.style import QUIET, look
 from hybridq.studies.ablation.grid import RAW_PIXELS
+from hybridq.studies.tables import grouped
 from hybridq.utils.text import percent
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ PANELS = {
     "simclr": "frozen features of SimCLR",
     "imagenet": "frozen features of ImageNet's encoder",
 }
+GREY = {"color": QUIET, "marker": "x", "linestyle": "--"}
+"""The look of raw pixels."""
 
 
 def save_ablation_figures(
@@ -49,16 +51,10 @@ def save_ablation_figures(
     Returns:
         The paths written.
     """
-    written = [
-        save_png(
-            folder / "labels.png", lambda figure: draw_label_efficiency(figure, summary, where)
-        )
-    ]
+    draw = partial(draw_label_efficiency, summary=summary, where=where)
+    written = [save_png(folder / "labels.png", draw)]
     if comparisons:
-
-        def draw(figure: Figure) -> None:
-            draw_differences(figure, comparisons, where, margin)
-
+        draw = partial(draw_differences, comparisons=comparisons, where=where, margin=margin)
         written.append(save_png(folder / "differences.png", draw))
     return written
 
@@ -70,53 +66,42 @@ def draw_label_efficiency(figure: Figure, summary: Sequence[Row], where: str) ->
     """
     rows = [row for row in summary if row["figure"] == "auc"]
     pixels = [row for row in rows if row["model"] == RAW_PIXELS]
-    parts: dict[str, list[Row]] = {}
-    for row in rows:
-        if row["training"] == "frozen":
-            parts.setdefault(PANELS[row["encoder"]], []).append(row)
-        elif row["training"] == "whole":
-            parts.setdefault("the whole network", []).append(row)
-    fractions = sorted({row["labels"] for row in rows})
+    whole = [row for row in rows if row["training"] == "whole"]
+    frozen = grouped([row for row in rows if row["training"] == "frozen"], "encoder")
+    parts = {PANELS[encoder]: own for encoder, own in frozen.items()}
+    parts |= {"the whole network": whole} if whole else {}
+    ticks = {fraction: percent(fraction) for fraction in sorted({row["labels"] for row in rows})}
     heads = list(dict.fromkeys(row["head"] for row in rows if row["model"] != RAW_PIXELS))
     grid = panels(figure, len(parts), 5.6, 4.4, columns=2, sharey=True)
     for axes, (title, own) in zip(grid, parts.items(), strict=True):
-        arms: dict[tuple[str, str], list[Row]] = {}
-        for row in own:
-            arms.setdefault((row["encoder"], row["head"]), []).append(row)
-        grey = {"color": QUIET, "marker": "x", "linestyle": "--"}
-        shown = [_curve(pixels, "raw pixels", grey)] if pixels else []
-        for (encoder, head), members in arms.items():
+        shown = [_curve("raw pixels", pixels, **GREY)] if pixels else []
+        for (encoder, head), members in grouped(own, "encoder", "head").items():
             style = look(heads.index(head)) | {"linestyle": "--" if encoder == "scratch" else "-"}
             label = head if members[0]["training"] == "frozen" else f"{encoder}, {head}"
-            shown.append(_curve(members, label, style))
+            shown.append(_curve(label, members, **style))
         words = {"title": title, "xlabel": "labels in use", "ylabel": "AUC"}
-        lines(axes, shown, markers=True, apart=0.025, xscale="log", **words)
-        axes.set_xticks(fractions, [percent(fraction) for fraction in fractions])
-        axes.minorticks_off()
+        lines(axes, shown, markers=True, apart=0.025, ticks=ticks, xscale="log", **words)
     legend_below(figure)
     figure.suptitle(f"AUC against labels: {where}")
 
 
-def _curve(rows: Sequence[Row], label: str, style: Mapping[str, Any]) -> Line:
+def _curve(name: str, rows: Sequence[Row], **style: Any) -> Line:
     points = sorted([row[key] for key in ("labels", "mean", "low", "high")] for row in rows)
-    x, mean, low, high = np.array(points, dtype=np.float64).T
-    return Line(label, x, mean, low, high, style=style)
+    return Line.through(name, points, **style)
 
 
 def draw_differences(figure: Figure, comparisons: Sequence[Row], where: str, margin: float) -> None:
     """Draw each difference with its interval, over a band of the margin; a panel a fraction."""
     keys = ("difference", "low", "high", "verdict")
-    shown: dict[float, list[Estimate]] = {}
-    for item in sorted(comparisons, key=lambda item: item["labels"]):
-        row = Estimate(f"{item['a']} - {item['b']}", *(item[key] for key in keys))
-        shown.setdefault(item["labels"], []).append(row)
+    shown = {
+        fraction: [Estimate(f"{it['a']} - {it['b']}", *(it[key] for key in keys)) for it in own]
+        for fraction, own in sorted(grouped(comparisons, "labels").items())
+    }
     heights = [forest_height(rows) for rows in shown.values()]
     figure.set_size_inches(6, sum(heights) + 0.6)
     grid = figure.subplots(len(shown), 1, squeeze=False, sharex=True, height_ratios=heights)
-    reach = min(
-        1.0,
-        1.05 * max(margin, *(abs(item[end]) for item in comparisons for end in ("low", "high"))),
-    )
+    ends = [abs(item[end]) for item in comparisons for end in ("low", "high")]
+    reach = min(1.0, 1.05 * max(margin, *ends))
     for axes, (fraction, rows) in zip(grid.flat, shown.items(), strict=True):
         forest(axes, rows, margin=margin, xlim=(-reach, reach))
         axes.set_title(f"{percent(fraction)} of the labels", loc="left")

@@ -9,26 +9,11 @@ from typing import Any
 from hybridq.config import AblationStudyConfig, FinetuneConfig
 from hybridq.data import ImageData, notes_of
 from hybridq.records.studies import StudyReport
+from hybridq.studies.ablation import grid
 from hybridq.studies.ablation.choice import Choice, choose
-from hybridq.studies.ablation.encoders import (
-    EncoderKind,
-    FeatureWork,
-    PretrainWork,
-    encoder_kinds,
-    study_data,
-)
-from hybridq.studies.ablation.frozen import FrozenWork, SearchWork, check_fractions
-from hybridq.studies.ablation.grid import (
-    PENALTIES,
-    SETTINGS,
-    STARTS,
-    WHOLE_HEADS,
-    fractions,
-    given_encoders,
-    seeds,
-    whole_fractions,
-)
-from hybridq.studies.ablation.pixels import PixelSearchWork, PixelWork
+from hybridq.studies.ablation.encoders import FeatureWork, PretrainWork, encoder_kinds
+from hybridq.studies.ablation.frozen import FrozenWork, SearchWork
+from hybridq.studies.ablation.labels import check_fractions, study_data
 from hybridq.studies.ablation.plots import save_ablation_figures
 from hybridq.studies.ablation.tables import findings, gather, search_rows, write_tables
 from hybridq.studies.ablation.verdicts import cautions, check_test_labels, verdicts
@@ -58,8 +43,8 @@ def ablation_study(config: AblationStudyConfig) -> Path:
 
 def _plan(config: AblationStudyConfig) -> Plan:
     """Check what is asked, before anything is written."""
-    whole_fractions(config)
-    given_encoders(config)
+    grid.whole_fractions(config)
+    grid.given_encoders(config)
     data = study_data(config, "train", "val", "test")
     if config.whole and config.image_size is not None:
         recipe = FinetuneConfig()
@@ -70,54 +55,39 @@ def _plan(config: AblationStudyConfig) -> Plan:
             images=min(recipe.batch_size, len(data.splits["train"])),
         )
     check_test_labels(data.splits["test"].labels, data.class_names)
-    check_fractions(data, fractions(config), seeds(config))
+    check_fractions(data, grid.fractions(config), grid.seeds(config))
 
     def compute(stages: Stages) -> tuple[StudyReport, dict[str, Any]]:
-        kinds = encoder_kinds()
-        models, choices = _stages(config, stages, kinds)
-        return _write(config, stages.folder, data, kinds, models, choices)
+        return _write(config, stages.folder, data, *_stages(config, stages))
 
     return Plan(f"ablation-{data.name}", compute, data, pseudonyms_of(config))
 
 
 def _stages(
-    config: AblationStudyConfig, stages: Stages, kinds: Sequence[EncoderKind]
-) -> tuple[list[dict[str, Any]], list[Choice[Any]]]:
+    config: AblationStudyConfig, stages: Stages
+) -> tuple[list[dict[str, Any]], list[Choice]]:
     """Compute all stages: every model on the test split, and what the searches chose."""
-    folder, of_seeds, of_labels = stages.folder, seeds(config), fractions(config)
+    folder, of_seeds, kinds = stages.folder, grid.seeds(config), encoder_kinds()
     pretrained = stages.run("encoders", [PretrainWork(config, folder, s) for s in of_seeds])
     run_of = {seed: folder / found["run"] for seed, found in zip(of_seeds, pretrained, strict=True)}
     stages.run(
         "features",
-        [FeatureWork(config, folder, kind, s, run_of[s]) for kind in kinds for s in of_seeds],
+        [FeatureWork(config, folder, s, kind, run_of[s]) for kind in kinds for s in of_seeds],
     )
-    points = [(kind, fraction) for kind in kinds for fraction in of_labels]
-    searches = [SearchWork(config, folder, kind, s, f) for kind, f in points for s in of_seeds]
+    points = [
+        (kind, fraction) for kind in (*kinds, grid.PIXELS) for fraction in grid.fractions(config)
+    ]
+    searches = [SearchWork(config, folder, s, *point) for point in points for s in of_seeds]
     found = iter(stages.run("search", searches))
     choices = [
-        choose(kind, fraction, SETTINGS, {seed: next(found)["val_auc"] for seed in of_seeds})
+        choose(kind, fraction, {seed: next(found)["val_auc"] for seed in of_seeds})
         for kind, fraction in points
     ]
-    pixel_searches = [PixelSearchWork(config, s, f) for f in of_labels for s in of_seeds]
-    found = iter(stages.run("pixel_search", pixel_searches))
-    of_pixels = [
-        choose(
-            "none",
-            fraction,
-            PENALTIES,
-            {seed: {"logistic_regression": next(found)["val_auc"]} for seed in of_seeds},
-        )
-        for fraction in of_labels
-    ]
     results = stages.run(
-        "pixels",
-        [PixelWork(config, s, one.fraction, one.setting) for one in of_pixels for s in of_seeds],
-    )
-    results += stages.run(
         "frozen",
         [
-            FrozenWork(config, folder, kind, seed, choice.fraction, choice.setting)
-            for (kind, _), choice in zip(points, choices, strict=True)
+            FrozenWork(config, folder, seed, one.encoder, one.fraction, one.setting)
+            for one in sorted(choices, key=lambda one: one.encoder != grid.PIXELS)  # pixels first
             for seed in of_seeds
         ],
     )
@@ -125,29 +95,27 @@ def _stages(
         results += stages.run(
             "whole",
             [
-                WholeWork(config, folder, start, head, seed, fraction, run_of[seed])
-                for start in STARTS
-                for fraction in whole_fractions(config)
+                WholeWork(config, folder, seed, start, head, fraction, run_of[seed])
+                for start in grid.STARTS
+                for fraction in grid.whole_fractions(config)
                 for seed in of_seeds
-                for head in WHOLE_HEADS
+                for head in grid.WHOLE_HEADS
             ],
         )
-    models = [model for result in results for model in result["models"]]
-    return models, [*choices, *of_pixels]
+    return [model for result in results for model in result["models"]], choices
 
 
 def _write(
     config: AblationStudyConfig,
     folder: Path,
     data: ImageData,
-    kinds: Sequence[EncoderKind],
     models: Sequence[dict[str, Any]],
-    choices: Sequence[Choice[Any]],
+    choices: Sequence[Choice],
 ) -> tuple[StudyReport, dict[str, Any]]:
     """Write tables, verdicts and figures."""
     results = gather(data, models)
     test = data.splits["test"]
-    summary = write_tables(folder, results, seeds(config))
+    summary = write_tables(folder, results, grid.seeds(config))
     write_rows(folder / "search.csv", search_rows(choices))
     compared = verdicts(test.labels, results.predictions, margin=config.margin)
     write_json(folder / "comparisons.json", without_nan(compared))
@@ -159,7 +127,7 @@ def _write(
         folder / "figures", summary, compared, where=where, margin=config.margin
     )
     notes = [*notes_of(data), *cautions(config, test.labels, data.class_names)]
-    if "imagenet" not in kinds:
+    if "imagenet" not in {choice.encoder for choice in choices}:
         notes.append(
             "ImageNet weights are not on this machine and were not downloaded: no such encoder."
         )
@@ -170,14 +138,14 @@ def _write(
         "images": len(test),
         "images_without_duplicates": int(results.unlike.sum()),
         "seeds": config.seeds,
-        "labels": list(fractions(config)),
+        "labels": list(grid.fractions(config)),
         "margin": config.margin,
         "models": list(dict.fromkeys(row["model"] for row in results.rows)),
         "settings": [
             {
                 "encoder": choice.encoder,
                 "labels": choice.fraction,
-                **vars(choice.setting),
+                **choice.setting,
                 "mean_val_auc": choice.means[choice.chosen],
             }
             for choice in choices

@@ -14,54 +14,34 @@ from numpy.typing import NDArray
 
 from hybridq.data import ImageData
 from hybridq.data.duplicates import near_duplicates
-from hybridq.evaluation.metrics.scores import all_metrics, auc
+from hybridq.evaluation.evaluate import metrics_for
+from hybridq.evaluation.metrics.scores import auc
+from hybridq.evaluation.statistics import auc_interval, enough_images
 from hybridq.evaluation.tables import interval
 from hybridq.records.studies import StudyReport, StudyTable
 from hybridq.studies.ablation.choice import Choice
-from hybridq.studies.ablation.verdicts import auc_interval
+from hybridq.studies.ablation.grid import settings_of
 from hybridq.studies.summary import seed_interval
-from hybridq.studies.tables import write_rows
-from hybridq.utils.files import atomic_path, without_nan
+from hybridq.studies.tables import grouped, write_rows
+from hybridq.utils.arrays import write_arrays
+from hybridq.utils.files import without_nan
 from hybridq.utils.text import counted, percent
 
 Floats = NDArray[np.float64]
 Row = dict[str, Any]
 
-COLUMNS = (
-    "model",
-    "training",
-    "encoder",
-    "head",
-    "labels",
-    "seed",
-    "train_images",
-    "val_images",
-    "auc",
-    "auc_without_duplicates",
-    "balanced_accuracy",
-    "accuracy",
-    "calibration_error",
-    "val_auc",
-    "threshold",
-    "parameters",
-    "circuit_parameters",
-    "circuit_movement",
-    "steps",
-    "learning_rate",
-    "block_learning_rate",
-    "penalty",
-)
-"""Of `ablation.csv`."""
-
-SUMMARISED = (
-    "auc",
-    "auc_without_duplicates",
-    "balanced_accuracy",
-    "accuracy",
-    "calibration_error",
-)
 CROSSED = ("auc", "auc_without_duplicates")
-"""Figures whose interval is over seeds and test images; the others' is over seeds."""
+"""Figures whose interval is over seeds and test images."""
+OVER_SEEDS = ("balanced_accuracy", "accuracy", "calibration_error")
+"""Figures whose interval is over seeds."""
+
+COLUMNS = (
+    *("model", "training", "encoder", "head", "labels", "seed", "train_images", "val_images"),
+    *(*CROSSED, *OVER_SEEDS, "val_auc", "threshold"),
+    *("parameters", "circuit_parameters", "circuit_movement"),
+    *("steps", "learning_rate", "block_learning_rate", "penalty"),
+)
+"""Of `ablation.csv`: which model it is, its figures, its size, and its setting."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +74,7 @@ def gather(data: ImageData, found: Iterable[Mapping[str, Any]]) -> Results:
     by_model: dict[tuple[float, str], list[Floats]] = defaultdict(list)
     for model in found:
         probs = np.array(model["probs"], dtype=np.float64)
-        figures = all_metrics(
-            multilabel=data.task == "multilabel",
-            positive=data.positive,
-            threshold=model["threshold"],
-            num_classes=data.num_classes,
-        )(test.labels, probs)
+        figures = metrics_for(data, model["threshold"])(test.labels, probs)
         figures["auc_without_duplicates"] = auc(test.labels[unlike], probs[unlike])
         rows.append({name: model.get(name, figures.get(name)) for name in COLUMNS})
         by_model[model["labels"], model["model"]].append(probs)
@@ -120,10 +95,8 @@ def write_tables(folder: Path, results: Results, seeds: Sequence[int]) -> list[R
         "seeds": np.array(seeds),
         "unlike_train": results.unlike,
     }
-    for (fraction, model), probs in results.predictions.items():
-        arrays[prediction_key(fraction, model)] = probs
-    with atomic_path(folder / "predictions.npz") as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    arrays |= {prediction_key(*key): probs for key, probs in results.predictions.items()}
+    write_arrays(folder / "predictions.npz", arrays, compressed=True)
     return summary
 
 
@@ -140,50 +113,34 @@ def summarise(results: Results) -> list[Row]:
     """
     labels = results.data.splits["test"].labels
     kept = {"auc": np.ones(len(labels), dtype=bool), "auc_without_duplicates": results.unlike}
-    by_model: dict[tuple[float, str], list[Row]] = defaultdict(list)
-    for row in results.rows:
-        by_model[row["labels"], row["model"]].append(row)
     lines = []
-    for (fraction, model), rows in by_model.items():
+    for (fraction, model), rows in grouped(results.rows, "labels", "model").items():
         named = {key: rows[0][key] for key in ("model", "training", "encoder", "head")}
-        for figure in SUMMARISED:
-            if figure in CROSSED:
-                which = kept[figure]
-                over, images = "seeds and test images", int(which.sum())
-                mean, low, high = _auc(
-                    labels[which], results.predictions[fraction, model][:, which]
-                )
-            else:
+        for figure in (*CROSSED, *OVER_SEEDS):
+            which = kept.get(figure, kept["auc"])
+            if figure in OVER_SEEDS:
                 found = seed_interval(rows, figure)
-                over, images = "seeds", len(labels)
-                mean, low, high = found.mean, found.low, found.high
+                ends = found.mean, found.low, found.high
+            elif enough_images(labels[which], results.data.num_classes):
+                probs = results.predictions[fraction, model]
+                ends = auc_interval(labels[which], probs[:, which])
+            else:
+                ends = (math.nan,) * 3
             lines.append(
                 {
                     **named,
                     "labels": fraction,
                     "figure": figure,
-                    "mean": mean,
-                    "low": low,
-                    "high": high,
-                    "over": over,
+                    **dict(zip(("mean", "low", "high"), ends, strict=True)),
+                    "over": "seeds" if figure in OVER_SEEDS else "seeds and test images",
                     "seeds": len(rows),
-                    "images": images,
+                    "images": int(which.sum()),
                 }
             )
     return lines
 
 
-def _auc(labels: NDArray[np.int64], probs: Floats) -> tuple[float, float, float]:
-    """Mean and interval; NaN where too few images are left of a class."""
-    classes = np.arange(probs.shape[2])
-    hot = labels == 1 if labels.ndim == 2 else labels[:, None] == classes
-    counts = hot.sum(axis=0)
-    if len(labels) == 0 or counts.min() < 2 or (len(labels) - counts).min() < 2:
-        return math.nan, math.nan, math.nan
-    return auc_interval(labels, probs)
-
-
-def search_rows(choices: Sequence[Choice[Any]]) -> list[Row]:
+def search_rows(choices: Sequence[Choice]) -> list[Row]:
     """Rows of `search.csv`: every validation AUC, and whether its setting was chosen."""
     unset = dict.fromkeys(("learning_rate", "block_learning_rate", "penalty"))
     return [
@@ -193,14 +150,14 @@ def search_rows(choices: Sequence[Choice[Any]]) -> list[Row]:
             "head": head,
             "seed": seed,
             **unset,
-            **vars(setting),
+            **setting,
             "val_auc": value,
             "chosen": setting == choice.setting,
         }
         for choice in choices
         for seed, arms in choice.val_auc.items()
         for head, values in arms.items()
-        for setting, value in zip(choice.settings, values, strict=True)
+        for setting, value in zip(settings_of(choice.encoder), values, strict=True)
     ]
 
 
@@ -214,11 +171,9 @@ def findings(
         summary: Rows of `summary.csv`.
         compared: What `verdicts` returned.
     """
-    cells: dict[str, dict[float, str]] = defaultdict(dict)
-    for row in summary:
-        if row["figure"] == "auc":
-            ends = {"value": row["mean"], "low": row["low"], "high": row["high"]}
-            cells[row["model"]][row["labels"]] = interval(without_nan(ends))
+    cells: dict[str, dict[float, str]] = {}
+    for row in (row for row in summary if row["figure"] == "auc"):
+        cells.setdefault(row["model"], {})[row["labels"]] = interval(without_nan(row), "mean")
     columns = sorted(result["labels"])
     table = StudyTable(
         title=f"{result['data']} test split, {result['images']} images, "

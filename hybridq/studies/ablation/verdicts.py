@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
 
 from hybridq.config import AblationStudyConfig
 from hybridq.errors import InvalidValueError
-from hybridq.evaluation.statistics import Comparison, auc_covariance, compare, crossed_variance
+from hybridq.evaluation.statistics import class_counts, compare
 from hybridq.evaluation.statistics import family as judged_together
-from hybridq.studies.ablation.grid import (
-    RAW_PIXELS,
-    STARTS,
-    WHOLE_HEADS,
-    frozen_model,
-    whole_model,
-)
+from hybridq.evaluation.statistics.intervals import FEWEST
+from hybridq.studies.ablation.grid import RAW_PIXELS, STARTS, WHOLE_HEADS, whole_model
 from hybridq.utils.text import percent
 
 Floats = NDArray[np.float64]
@@ -29,12 +24,11 @@ Ints = NDArray[np.int64]
 Predictions = Mapping[tuple[float, str], Floats]
 """From fraction of the labels and model to probabilities `(seeds, images, classes)`."""
 
-FEWEST = 2
-"""Test images that each class needs, and the rest beside it."""
-
-
 FEW = 10
 """Test images of a class below which DeLong's variance is too small."""
+
+BLOCKS = ("mlp", "pqc")
+"""Heads with a block: the classical control, and the circuit."""
 
 
 @dataclass(frozen=True)
@@ -62,88 +56,50 @@ class Question:
 
 def questions() -> tuple[Question, ...]:
     """Every pair that is compared at every fraction where both models are."""
-    quantum, selfsup = "quantum layer", "self-supervision"
-    heads = (
-        ("does the circuit beat its matched control", "pqc", "mlp"),
-        (
-            "does a circuit added to the features beat its control",
-            "pqc_residual",
-            "mlp_residual",
-        ),
-        ("does the circuit beat a linear head", "pqc", "linear"),
-        ("does entanglement help", "pqc", "pqc_unentangled"),
-        ("does training the circuit help", "pqc", "pqc_untrained"),
-        ("does the circuit beat one with random weights", "pqc", "pqc_random"),
-    )
+    circuit, pretraining = partial(_ask, "quantum layer"), partial(_ask, "self-supervision")
+    scratch = "beat training from scratch, head {}"
     return (
-        *(
-            Question(quantum, text, frozen_model("simclr", a), frozen_model("simclr", b))
-            for text, a, b in heads
+        *circuit("does the circuit beat its matched control", "simclr-pqc", "simclr-mlp"),
+        *circuit(
+            "does a circuit added to the features beat its control",
+            *("simclr-pqc_residual", "simclr-mlp_residual"),
         ),
-        *(
-            Question(
-                selfsup,
-                f"does SimCLR beat a random encoder, head {head}",
-                frozen_model("simclr", head),
-                frozen_model("random", head),
-            )
-            for head in WHOLE_HEADS
+        *circuit("does the circuit beat a linear head", "simclr-pqc", "simclr-linear"),
+        *circuit("does entanglement help", "simclr-pqc", "simclr-pqc_unentangled"),
+        *circuit("does training the circuit help", "simclr-pqc", "simclr-pqc_untrained"),
+        *circuit(
+            "does the circuit beat one with random weights", "simclr-pqc", "simclr-pqc_random"
         ),
-        *(
-            Question(
-                selfsup,
-                f"does SimCLR with head {head} beat raw pixels",
-                frozen_model("simclr", head),
-                RAW_PIXELS,
-            )
-            for head in ("mlp", "pqc")
+        *pretraining(
+            "does SimCLR beat a random encoder, head {}", "simclr-{}", "random-{}", WHOLE_HEADS
         ),
-        *(
-            Question(
-                selfsup,
-                f"does SimCLR beat ImageNet's encoder, head {head}",
-                frozen_model("simclr", head),
-                frozen_model("imagenet", head),
-            )
-            for head in WHOLE_HEADS
+        *pretraining("does SimCLR with head {} beat raw pixels", "simclr-{}", RAW_PIXELS, BLOCKS),
+        *pretraining(
+            "does SimCLR beat ImageNet's encoder, head {}", "simclr-{}", "imagenet-{}", WHOLE_HEADS
         ),
-        *(
-            Question(
-                quantum,
-                f"does the circuit beat {text} on the whole network",
-                whole_model("simclr", "pqc"),
-                whole_model("simclr", head),
-            )
-            for text, head in (("its matched control", "mlp"), ("a linear head", "linear"))
+        *circuit(
+            "does the circuit beat its matched control on the whole network",
+            *("whole-simclr-pqc", "whole-simclr-mlp"),
         ),
-        *(
-            Question(
-                selfsup,
-                f"does SimCLR beat training from scratch, head {head}",
-                whole_model("simclr", head),
-                whole_model("scratch", head),
-            )
-            for head in WHOLE_HEADS
+        *circuit(
+            "does the circuit beat a linear head on the whole network",
+            *("whole-simclr-pqc", "whole-simclr-linear"),
         ),
-        *(
-            Question(
-                selfsup,
-                f"does SimCLR, left as it is, beat training from scratch, head {head}",
-                frozen_model("simclr", head),
-                whole_model("scratch", head),
-            )
-            for head in ("mlp", "pqc")
+        *pretraining(f"does SimCLR {scratch}", "whole-simclr-{}", "whole-scratch-{}", WHOLE_HEADS),
+        *pretraining(
+            f"does SimCLR, left as it is, {scratch}", "simclr-{}", "whole-scratch-{}", BLOCKS
         ),
-        *(
-            Question(
-                selfsup,
-                f"does SimCLR with the whole network and head {head} beat raw pixels",
-                whole_model("simclr", head),
-                RAW_PIXELS,
-            )
-            for head in ("mlp", "pqc")
+        *pretraining(
+            "does SimCLR with the whole network and head {} beat raw pixels",
+            *("whole-simclr-{}", RAW_PIXELS, BLOCKS),
         ),
     )
+
+
+def _ask(topic: str, text: str, a: str, b: str, heads: Sequence[str] = ("",)) -> Iterator[Question]:
+    """Yield a question for each head that `{}` stands for."""
+    for head in heads:
+        yield Question(topic, *(words.format(head) for words in (text, a, b)))
 
 
 def verdicts(labels: Ints, predictions: Predictions, *, margin: float) -> list[dict[str, Any]]:
@@ -167,7 +123,7 @@ def verdicts(labels: Ints, predictions: Predictions, *, margin: float) -> list[d
         for question in questions()
         if (fraction, question.a) in predictions and (fraction, question.b) in predictions
     ]
-    found: list[Comparison] = [
+    found = [
         compare(
             labels,
             predictions[fraction, question.a],
@@ -177,10 +133,7 @@ def verdicts(labels: Ints, predictions: Predictions, *, margin: float) -> list[d
         )
         for fraction, question in asked
     ]
-    judged = dict(enumerate(found))
-    for name in {question.family for _, question in asked}:
-        where = [i for i, (_, question) in enumerate(asked) if question.family == name]
-        judged |= zip(where, judged_together([found[i] for i in where]), strict=True)
+    judged = judged_together(found, [question.family for _, question in asked])
     return [
         {
             "labels": fraction,
@@ -191,26 +144,8 @@ def verdicts(labels: Ints, predictions: Predictions, *, margin: float) -> list[d
             "b": question.b,
             **comparison.as_dict(),
         }
-        for (fraction, question), comparison in zip(asked, judged.values(), strict=True)
+        for (fraction, question), comparison in zip(asked, judged, strict=True)
     ]
-
-
-def auc_interval(labels: Ints, probs: Floats, *, level: float = 0.95) -> tuple[float, float, float]:
-    """Mean AUC over the seeds and its interval over seeds and test images together.
-
-    The variance is that of `crossed_variance`; with one seed it is DeLong's.
-
-    Args:
-        labels: `(images,)`, or `(images, classes)` of 0 and 1.
-        probs: `(seeds, images, classes)`.
-        level: Coverage.
-    """
-    scores = probs[:, :, 1] if labels.ndim == 1 and probs.shape[2] == 2 else probs
-    values, covariance = auc_covariance(labels, scores)
-    variance = crossed_variance(values, covariance)
-    half = float(t.isf((1 - level) / 2, variance.degrees)) * variance.standard_error
-    mean = float(values.mean())
-    return mean, max(0.0, mean - half), min(1.0, mean + half)
 
 
 def check_test_labels(labels: Ints, class_names: Sequence[str]) -> None:
@@ -219,12 +154,11 @@ def check_test_labels(labels: Ints, class_names: Sequence[str]) -> None:
     Raises:
         InvalidValueError: If a class has fewer than two images, or all but one.
     """
-    for index, name in enumerate(class_names):
-        hot = labels[:, index] == 1 if labels.ndim == 2 else labels == index
-        if not FEWEST <= int(hot.sum()) <= len(labels) - FEWEST:
+    for name, count in zip(class_names, class_counts(labels, len(class_names)), strict=True):
+        if not FEWEST <= count <= len(labels) - FEWEST:
             raise InvalidValueError(
                 f"Expected in the test split at least {FEWEST} images of class {name!r} and of the "
-                f"rest, got {int(hot.sum())} of {len(labels)}: add images, or leave the class out."
+                f"rest, got {count} of {len(labels)}: add images, or leave the class out."
             )
 
 
@@ -236,16 +170,11 @@ def cautions(config: AblationStudyConfig, labels: Ints, class_names: Sequence[st
         labels: Of the test split, `(images,)`, or `(images, classes)` of 0 and 1.
         class_names: Names of the classes.
     """
-    found = []
-    if config.num_qubits == 1:
-        found.append(
-            "One qubit has nothing to be entangled with: pqc and pqc_unentangled are one model."
-        )
-    for index, name in enumerate(class_names):
-        count = int((labels[:, index] == 1 if labels.ndim == 2 else labels == index).sum())
-        if count < FEW:
-            found.append(
-                f"The test split has {count} images of {name}: with fewer than {FEW} intervals are "
-                "too narrow and p values too small."
-            )
-    return found
+    found = [
+        f"The test split has {count} images of {name}: with fewer than {FEW} intervals are too "
+        "narrow and p values too small."
+        for name, count in zip(class_names, class_counts(labels, len(class_names)), strict=True)
+        if count < FEW
+    ]
+    alike = "One qubit has nothing to be entangled with: pqc and pqc_unentangled are one model."
+    return [alike, *found] if config.num_qubits == 1 else found

@@ -7,18 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hybridq.plotting import (
-    Line,
-    band,
-    gallery,
-    heat_map,
-    legend_below,
-    lines,
-    panels,
-    reference,
-)
+from hybridq.data import ImageSplit
+from hybridq.plotting import Line, band, gallery, heat_map, legend_below, lines, panels, reference
 from hybridq.plotting.style import INK, QUIET, SERIES
 from hybridq.studies.summary import (
     MARGINS,
@@ -30,6 +21,7 @@ from hybridq.studies.summary import (
     seed_interval,
     shots_order,
 )
+from hybridq.studies.tables import grouped
 from hybridq.utils.text import counted
 
 if TYPE_CHECKING:
@@ -58,22 +50,20 @@ def draw_merits(figure: Figure, rows: Sequence[Row], *, key: str) -> None:
     place = {value: float(value) for value in values if value is not None}
     if None in values:
         place |= {"break": math.nan, None: 4 * max(place.values(), default=1)}
-    ticks = [x for x in place.values() if not math.isnan(x)]
-    settings: dict[str, Any] = {"apart": 0.03, "xlabel": SCALE_LABEL}
-    settings["xlim"] = (ticks[0] - 0.15, ticks[-1] + 0.15)
-    at = shots_text(rows[0]["shots"])
+    named = {place[v]: "exact" if v is None else f"{v:,.9g}" for v in values}
+    first, last = place[values[0]], place[values[-1]]
+    settings: dict[str, Any] = {"apart": 0.03, "xlim": (first - 0.15, last + 0.15)}
+    at, xlabel = shots_text(rows[0]["shots"]), SCALE_LABEL
     if key == "shots":
-        settings = {"apart": 0.08, "xlabel": "shots", "xscale": "log"}
-        settings["xlim"] = (ticks[0] / 1.6, ticks[-1] * 1.6)
-        at = f"noise scale {rows[0]['noise_scale']:g}"
+        settings = {"apart": 0.08, "xscale": "log", "xlim": (first / 1.6, last * 1.6)}
+        at, xlabel = f"noise scale {rows[0]['noise_scale']:g}", "shots"
+    settings |= {"ticks": named, "xlabel": xlabel}
     names = defined(rows, LABELS)
     columns = 2 if len(names) == 4 else 3
     grid = panels(figure, len(names), 4.6, 3.5, columns=columns, sharey=False)
     for axes, name in zip(grid, names, strict=True):
         shown = _curves(rows, name, key, place)
         lines(axes, shown, markers=True, ylabel=LABELS[name], **settings)
-        axes.set_xticks(ticks, ["exact" if value is None else f"{value:,.9g}" for value in values])
-        axes.minorticks_off()
         noiseless, control = (_paired(rows, other, name) for other in ("noiseless", "control"))
         if noiseless.seeds and 0 not in values:
             reference(axes, noiseless.mean, color=INK, label="noiseless")
@@ -99,26 +89,22 @@ def _paired(rows: Sequence[Row], other: str, name: str) -> SeedInterval:
 def _curves(rows: Sequence[Row], name: str, key: str, place: Mapping[Any, float]) -> list[Line]:
     """A line for each device through the places of the values of `key`; NaN breaks it."""
     shown = []
-    for device in sorted({row["device"] for row in rows}):
-        found = intervals_by([row for row in rows if row["device"] == device], key, name)
+    for device, own in sorted(grouped(rows, "device").items()):
+        found = intervals_by(own, key, name)
         points = [
             (x, at.mean, at.low, at.high) if (at := found.get(value)) else (x,) * 4
             for value, x in place.items()
             if value in found or math.isnan(x)
         ]
-        x, mean, low, high = np.reshape(points, (-1, 4)).T
-        shown.append(Line(device, x, mean, low, high))
+        shown.append(Line.through(device, points))
     return shown
 
 
 def draw_margin(figure: Figure, rows: Sequence[Row]) -> None:
     """Draw quantiles over the images of their margin, for rows of one number of shots."""
-    by_device: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: row["device"]):
-        if not math.isnan(row["margin_p50"]):
-            by_device.setdefault(row["device"], []).append(row)
+    by_device = grouped([row for row in rows if not math.isnan(row["margin_p50"])], "device")
     grid = panels(figure, len(by_device), 3.6, 3.4, sharey=True)
-    for axes, (device, own) in zip(grid, by_device.items(), strict=True):
+    for axes, (device, own) in zip(grid, sorted(by_device.items()), strict=True):
         by_name = [intervals_by(own, "noise_scale", name) for name in MARGINS]
         x = np.array(sorted(by_name[0]))
         p05, p25, p50, p75, p95 = np.array([[found[at].mean for at in x] for found in by_name])
@@ -136,15 +122,17 @@ def draw_margin(figure: Figure, rows: Sequence[Row]) -> None:
 def draw_mitigation(figure: Figure, rows: Sequence[Row]) -> None:
     """Draw device by mitigation, for rows of one noise scale and number of shots."""
     names = defined(rows, HEAT)
-    devices = sorted({row["device"] for row in rows})
-    mitigations = sorted({row["mitigation"] for row in rows}, key=mitigation_order)
+    by_device = dict(sorted(grouped(rows, "device").items()))
+    devices, mitigations = (
+        list(by_device),
+        sorted(grouped(rows, "mitigation"), key=mitigation_order),
+    )
     width, height = max(0.75 * len(mitigations) + 0.8, 3), 0.75 * len(devices) + 1.2
     grid = panels(figure, len(names), width, height, sharey=True)
     for axes, name in zip(grid, names, strict=True):
         values = np.full((len(devices), len(mitigations)), np.nan)
         texts = [["–"] * len(mitigations) for _ in devices]
-        for at, device in enumerate(devices):
-            own = [row for row in rows if row["device"] == device]
+        for at, own in enumerate(by_device.values()):
             for mitigation, found in intervals_by(own, "mitigation", name).items():
                 column = mitigations.index(mitigation)
                 values[at, column] = found.mean
@@ -167,38 +155,33 @@ def _references(rows: Sequence[Row], name: str) -> str:
 
 
 def draw_flips(
-    figure: Figure,
-    flipped: Sequence[Sequence[int]],
-    ids: Sequence[str],
-    classes: Sequence[str],
-    images: NDArray[np.uint8],
-    where: str,
+    figure: Figure, rows: Sequence[Row], split: ImageSplit, class_names: Sequence[str]
 ) -> None:
     """Draw the images that flip most often beside the flip shares of all images.
 
     Args:
         figure: to draw on.
-        flipped: for each setting and model, the indices of the images that flip; not empty.
-        ids: of the images.
-        classes: names of their true classes.
-        images: `(images, height, width, channels)`.
-        where: what the title says of the data.
+        rows: of the table, with the indices of the images that flip as `flipped`; not empty.
+        split: the images.
+        class_names: names of the classes.
     """
-    shares = flip_shares(flipped, len(ids))
+    shares = flip_shares([row["flipped"] for row in rows], len(split))
     order = np.argsort(-shares, kind="stable")
     shown = [int(k) for k in order[:GALLERY] if shares[k] > 0]
-    over = counted(len(flipped), "noisy evaluation")
-    figure.suptitle(f"Images whose predicted class flips, over {over}\n{where}")
+    over = counted(len(rows), "noisy evaluation")
+    figure.suptitle(f"Images whose predicted class flips, over {over}\n{where_text(rows)}")
     if not shown:
         figure.set_size_inches(7, 1.6)
-        text = f"No image flips: all {len(ids)} keep the noiseless model's class."
+        text = f"No image flips: all {len(split)} keep the noiseless model's class."
         figure.text(0.5, 0.3, text, ha="center", va="center", fontsize=11)
         return
-    width, rows = 1.75 * min(COLUMNS, len(shown)), -(-len(shown) // COLUMNS)
-    figure.set_size_inches(width + 5, max(2.2 * rows, 3) + 0.8)
+    width, height = 1.75 * min(COLUMNS, len(shown)), -(-len(shown) // COLUMNS)
+    figure.set_size_inches(width + 5, max(2.2 * height, 3) + 0.8)
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[width, 5])[0]
-    titles = [f"{_short(ids[k])}\n{_short(classes[k])}\n{shares[k]:.1%}" for k in shown]
-    gallery(left, [images[k] for k in shown], titles, COLUMNS)
+    hot = split.labels if split.labels.ndim == 2 else np.eye(len(class_names))[split.labels]
+    named = ["+".join(class_names[int(c)] for c in np.flatnonzero(one)) for one in hot]
+    titles = [f"{_short(split.ids[k])}\n{_short(named[k])}\n{shares[k]:.1%}" for k in shown]
+    gallery(left, [split.images[k] for k in shown], titles, COLUMNS)
     axes = right.subplots()
     axes.stairs(shares[order], np.arange(len(shares) + 1), fill=True, color=SERIES[0])
     axes.set(xlim=(0, len(shares)), ylim=(0, 1.05 * shares.max()), xlabel="images, sorted")
@@ -223,10 +206,7 @@ def defined(rows: Sequence[Row], names: Iterable[str]) -> list[str]:
 
 def intervals_by(rows: Sequence[Row], key: str, name: str) -> dict[Any, SeedInterval]:
     """The defined intervals of the figure `name` for each value of `key`."""
-    groups: dict[Any, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row[key], []).append(row)
-    every = {value: seed_interval(own, name) for value, own in groups.items()}
+    every = {value: seed_interval(own, name) for value, own in grouped(rows, key).items()}
     return {value: found for value, found in every.items() if found.seeds}
 
 

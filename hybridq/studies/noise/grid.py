@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 from hybridq.config import NoiseStudyConfig
 from hybridq.errors import InvalidValueError
@@ -15,8 +14,6 @@ from hybridq.quantum import look_up
 from hybridq.studies.lists import as_number, entries
 from hybridq_backends.devices.snapshots import fake_device
 from hybridq_backends.utils.names import legible
-
-T = TypeVar("T")
 
 BY_SCALE = "zne_by_scale"
 REHEARSED: dict[str, dict[str, bool]] = {
@@ -28,11 +25,7 @@ REHEARSED: dict[str, dict[str, bool]] = {
 """Mitigation by IBM's estimator, as fields of a rehearsal at resilience level 0."""
 
 MOST_SCALE = 100.0
-
-MOST_ENTRIES = 100
-
 MOST_SETTINGS = 100_000
-
 MITIGATIONS = ("none", *REHEARSED, BY_SCALE)
 
 
@@ -71,15 +64,11 @@ def read_grid(config: NoiseStudyConfig) -> Grid:
         InvalidValueError: If an entry is no number, unknown or twice there, the mitigation needs
             shots and there are none, or there are too many settings.
     """
-
-    def read(option: str, text: str, one: Callable[[str], T]) -> tuple[T, ...]:
-        return entries(option, text, one, most=MOST_ENTRIES, name=lambda entry: entry)
-
     grid = Grid(
-        devices=entries("device", config.device, _device, most=MOST_ENTRIES, name=device_name),
-        noise_scales=read("noise-scale", config.noise_scale, _scale),
-        shots=read("shots", config.shots, _count),
-        mitigations=read("mitigation", config.mitigation, _mitigation),
+        devices=entries("device", config.device, _device, name=device_name),
+        noise_scales=entries("noise-scale", config.noise_scale, _scale),
+        shots=entries("shots", config.shots, _count),
+        mitigations=entries("mitigation", config.mitigation, _mitigation),
         repeats=config.repeats,
     )
     if grid.shots == (None,):  # no estimator extrapolates exact values: we do, and say so

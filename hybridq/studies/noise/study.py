@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridq.config import FinetuneConfig, NoiseStudyConfig
-from hybridq.data import ImageData, data_record, notes_of
+from hybridq.data import ImageData, ImageSplit, data_record, notes_of
 from hybridq.data.provenance import other_splits
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.evaluate import limited_split
@@ -22,11 +22,11 @@ from hybridq.runs.folder import read_config
 from hybridq.runs.recorded import check_hidden
 from hybridq.studies.engine.study import Plan, run_study
 from hybridq.studies.engine.units import Stages, unit_file
-from hybridq.studies.noise.grid import Grid, Pair, pair_with_controls, read_grid
+from hybridq.studies.noise.grid import pair_with_controls, read_grid
 from hybridq.studies.noise.plots import save_noise_figures
 from hybridq.studies.noise.unit import Unit, check_devices, study_data
 from hybridq.studies.summary import flip_table, summarise
-from hybridq.studies.tables import write_rows
+from hybridq.studies.tables import grouped, write_rows
 from hybridq.utils.files import write_csv
 from hybridq.utils.pseudonyms import pseudonyms_of
 from hybridq.utils.text import counted, listed
@@ -60,37 +60,43 @@ def _plan(config: NoiseStudyConfig) -> Plan:
     pairs = pair_with_controls(config.models)
     run, data = study_data(pairs[0].run, config)
     pseudonyms = pseudonyms_of(config, run, folder=config.runs)
-    for pair in pairs:
-        for one in (pair.run, pair.control):
-            check_hidden(read_config(one, FinetuneConfig, "finetune"), pseudonyms)
-            check_model(one)
-    if others := _trained_on_others(pairs, data):
-        logger.warning("%s", others)
+    for one in (one for pair in pairs for one in (pair.run, pair.control)):
+        check_hidden(read_config(one, FinetuneConfig, "finetune"), pseudonyms)
+        check_model(one)
+    notes, record = notes_of(data), data_record(data)
+    if others := [p.run.name for p in pairs if other_splits(p.spec.data_hashes, record)]:
+        notes.append(
+            f"Trained on other images or labels than those of this study: {listed(others)}."
+        )
+        logger.warning("%s", notes[-1])
     check_devices(pairs[0].run, grid)
-
-    def compute(stages: Stages) -> tuple[StudyReport, dict[str, Any]]:
-        found = _rows(stages, _units(config, grid, pairs))
-        return _write(config, grid, pairs, data, stages.folder, found)
-
-    return Plan(f"noise-{pairs[0].spec.data.split(',')[0]}", compute, data, pseudonyms)
-
-
-def _trained_on_others(pairs: Sequence[Pair], data: ImageData) -> str | None:
-    """A sentence on the models whose data were others than the study's; None if there are none."""
-    record = data_record(data)
-    names = [pair.run.name for pair in pairs if other_splits(pair.spec.data_hashes, record)]
-    if not names:
-        return None
-    return f"Trained on other images or labels than those of this study: {listed(names)}."
-
-
-def _units(config: NoiseStudyConfig, grid: Grid, pairs: Sequence[Pair]) -> list[Unit]:
-    return [
+    units = [
         Unit(pair, device, scale, grid, config)
         for pair in pairs
         for device in grid.devices
         for scale in grid.noise_scales
     ]
+
+    def compute(stages: Stages) -> tuple[StudyReport, dict[str, Any]]:
+        rows = _rows(stages, units)
+        split = limited_split(data, config.split, config.limit, seed=config.seed)
+        summary, figures = _write(stages.folder, rows, data, split)
+        result = {
+            "data": data.name,
+            "split": config.split,
+            "images": len(split),
+            "models": [
+                {"run": pair.run.name, "control": pair.control.name, "seed": pair.spec.seed}
+                for pair in pairs
+            ],
+            "grid": asdict(grid),
+            "rows": len(rows),
+            "figures": [path.name for path in figures],
+            "notes": notes,
+        }
+        return findings(result, summary), result
+
+    return Plan(f"noise-{pairs[0].spec.data.split(',')[0]}", compute, data, pseudonyms)
 
 
 def _rows(stages: Stages, units: Sequence[Unit]) -> list[Row]:
@@ -117,54 +123,24 @@ def _rows(stages: Stages, units: Sequence[Unit]) -> list[Row]:
 
 
 def _write(
-    config: NoiseStudyConfig,
-    grid: Grid,
-    pairs: Sequence[Pair],
-    data: ImageData,
-    folder: Path,
-    found: Sequence[Row],
-) -> tuple[StudyReport, dict[str, Any]]:
-    """Write tables and figures from all rows."""
-    split = limited_split(data, config.split, config.limit, seed=config.seed)
-    ids = list(split.ids)
-    flipped = [row["flipped"] for row in found]
+    folder: Path, found: Sequence[Row], data: ImageData, split: ImageSplit
+) -> tuple[list[Row], list[Path]]:
+    """Write tables and figures from all rows; return the summary, and the figures' files."""
     unknown = ("shots", "calibration_date")  # are None; figures are NaN
     rows = [
         {
             name: math.nan if value is None and name not in unknown else value
             for name, value in row.items()
-            if name != "flipped"
         }
         for row in found
     ]
     summary = summarise(rows)
     for name, lines in (("study", rows), ("summary", summary)):
         named = [{**line, "shots": line["shots"] or "none"} for line in lines]
-        write_rows(folder / f"{name}.csv", named)
-    write_csv(folder / "flips.csv", *flip_table(rows, flipped, ids, split.labels))
-    figures = save_noise_figures(
-        folder / "figures",
-        rows,
-        flipped=flipped,
-        ids=ids,
-        labels=split.labels,
-        images=split.images,
-        class_names=data.class_names,
-    )
-    result = {
-        "data": data.name,
-        "split": config.split,
-        "images": len(split),
-        "models": [
-            {"run": pair.run.name, "control": pair.control.name, "seed": pair.spec.seed}
-            for pair in pairs
-        ],
-        "grid": asdict(grid),
-        "rows": len(rows),
-        "figures": [path.name for path in figures],
-        "notes": [*notes_of(data), *filter(None, [_trained_on_others(pairs, data)])],
-    }
-    return findings(result, summary), result
+        columns = [column for column in named[0] if column != "flipped"]
+        write_rows(folder / f"{name}.csv", named, columns)
+    write_csv(folder / "flips.csv", *flip_table(rows, split.ids, split.labels))
+    return summary, save_noise_figures(folder / "figures", rows, split, data.class_names)
 
 
 def findings(result: Mapping[str, Any], summary: Sequence[Row]) -> StudyReport:
@@ -174,18 +150,18 @@ def findings(result: Mapping[str, Any], summary: Sequence[Row]) -> StudyReport:
         result: What `result.json` says.
         summary: Rows of `summary.csv`.
     """
-    settings: dict[tuple[Any, ...], dict[str, Row]] = {}
-    for row in summary:
-        setting = (row["device"], row["noise_scale"], row["shots"] or "none", row["mitigation"])
-        settings.setdefault(setting, {})[row["figure"]] = row
+    rows: list[list[str | int | float | None]] = []
+    for setting, own in grouped(summary, "device", "noise_scale", "shots", "mitigation").items():
+        of = {row["figure"]: row for row in own}
+        named = ("none" if value is None else str(value) for value in setting)
+        rows.append(
+            [*named, *(interval(of[name], "mean") for name in SHOWN), _less_control(of["auc"])]
+        )
     header = ["device", "scale", "shots", "mitigation", "AUC", "balanced accuracy", "adapted"]
     table = StudyTable(
         title=f"{result['data']} {result['split']} split, {counted(result['images'], 'image')}",
         columns=[*header, "flips", "RMS error", "AUC less control's"],
-        rows=[
-            [*map(str, setting), *(_mean(of[name]) for name in SHOWN), _less_control(of["auc"])]
-            for setting, of in settings.items()
-        ],
+        rows=rows,
     )
     means = (
         f"Means over {counted(max(row['seeds'] for row in summary), 'model')} with 95% Student-t "
@@ -194,14 +170,6 @@ def findings(result: Mapping[str, Any], summary: Sequence[Row]) -> StudyReport:
     )
     sentences = [means, *(f"Note: {note}" for note in result["notes"])]
     return StudyReport(study="noise", data=result["data"], sentences=sentences, tables=[table])
-
-
-def _mean(row: Row) -> str:
-    if row["mean"] is None:
-        return "undefined"
-    if row["low"] is None:
-        return f"{row['mean']:.3f}"
-    return interval({"value": row["mean"], "low": row["low"], "high": row["high"]})
 
 
 def _less_control(row: Row) -> str:

@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 import pytest
-from tests.unit.test_report.conftest import comparison
 
 from hybridq.data.sources import arrays as data_arrays
 from hybridq.errors import InvalidValueError
@@ -20,6 +19,7 @@ from hybridq.reports.sections.confusion import confusion
 from hybridq.reports.sections.introduction import about
 from hybridq.reports.sections.performance import Resampling, decision, discrimination
 from hybridq.reports.sections.resources import resources
+from tests.unit.test_reports.conftest import comparison
 
 
 def read(make_source):

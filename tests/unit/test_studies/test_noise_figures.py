@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from hybridq.data import ImageSplit
 from hybridq.studies.noise.plots import save_noise_figures
 from hybridq.studies.summary import PAIRED
 
@@ -65,12 +66,13 @@ def save(folder, rows, *, flipped=None, classes=2, channels=1):
         flipped = [[3, 5] if k == 0 else [3] for k in range(len(rows))]
     paths = save_noise_figures(
         folder,
-        rows,
-        flipped=flipped,
-        ids=[f"image-{k}" for k in range(COUNT)],
-        labels=np.arange(COUNT) % classes,
-        images=np.random.default_rng(1).integers(0, 256, (COUNT, 8, 8, channels), np.uint8),
-        class_names=[f"class {k}" for k in range(classes)],
+        [{**row, "flipped": own} for row, own in zip(rows, flipped, strict=True)],
+        ImageSplit(
+            np.random.default_rng(1).integers(0, 256, (COUNT, 8, 8, channels), np.uint8),
+            np.arange(COUNT) % classes,
+            tuple(f"image-{k}" for k in range(COUNT)),
+        ),
+        [f"class {k}" for k in range(classes)],
     )
     assert sorted(folder.iterdir()) == sorted(paths)  # and no part left behind
     for path in paths:
@@ -241,6 +243,15 @@ def test_the_gallery_shows_what_flips_most(tmp_path, figures):
     assert titles == ["image-3\nclass 1\n100.0%", "image-5\nclass 1\n25.0%"]
     assert bars.get_title() == f"2 of {COUNT} images flip at least once"
     assert "4 noisy evaluations" in figures["flips"].get_suptitle()
+
+
+def test_the_gallery_names_every_label_of_an_image(tmp_path, figures):
+    rows = [{**row, "flipped": [1, 2]} for row in study(seeds=1)]
+    images = np.zeros((3, 8, 8, 1), np.uint8)
+    split = ImageSplit(images, np.array([[0, 1], [1, 1], [0, 0]]), ("a", "b", "c"))
+    save_noise_figures(tmp_path, rows, split, ["left", "right"])
+    titles = [axes.get_title().split("\n")[:2] for axes in figures["flips"].axes[:-1]]
+    assert titles == [["b", "left+right"], ["c", ""]]
 
 
 def test_the_gallery_holds_twelve(tmp_path, figures):

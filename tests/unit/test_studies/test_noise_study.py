@@ -17,11 +17,11 @@ from hybridq.cli import main as cli
 from hybridq.config import EvaluateConfig, FinetuneConfig, NoiseStudyConfig, head_config
 from hybridq.errors import InvalidValueError, UnavailableError
 from hybridq.evaluation.evaluate import evaluate
-from hybridq.evaluation.metrics.scores import auc
+from hybridq.evaluation.metrics.scores import auc, true_margins
 from hybridq.runs.folder import read_config, read_result
 from hybridq.studies.engine.study import show
 from hybridq.studies.noise.study import noise_study
-from hybridq.studies.noise.unit import load, true_margins
+from hybridq.studies.noise.unit import load
 from hybridq.training.finetune import finetune
 from hybridq_backends.devices.calibration import save_calibration
 from hybridq_backends.devices.snapshots import fake_device

@@ -134,18 +134,14 @@ def test_flip_shares_by_hand():
 
 def test_flip_table_by_hand():
     rows = [
-        row(noise_scale=2.0, device="A"),
-        row(noise_scale=0.5, device="A"),
-        row(noise_scale=2.0, device="B"),
-        row(noise_scale=2.0, mitigation="zne"),  # not counted
-        row(noise_scale=0.5, device="B", seed=1),
+        row(noise_scale=2.0, device="A", flipped=[0, 1]),
+        row(noise_scale=0.5, device="A", flipped=[]),
+        row(noise_scale=2.0, device="B", flipped=[1]),
+        row(noise_scale=2.0, mitigation="zne", flipped=[2]),  # not counted
+        row(noise_scale=0.5, device="B", seed=1, flipped=[1]),
     ]
-    flipped = [[0, 1], [], [1], [2], [1]]
-    header, table = flip_table(rows, flipped, ["a", "b", "c"], np.array([1, 0, 2]))
+    header, table = flip_table(rows, ["a", "b", "c"], np.array([1, 0, 2]))
     assert header == ["id", "label", "flipped_at_0.5", "flipped_at_2"]
     assert table == [["a", 1, 0.0, 0.5], ["b", 0, 0.5, 1.0], ["c", 2, 0.0, 0.0]]
-
-
-def test_rows_and_flips_must_be_aligned():
-    with pytest.raises(ValueError, match="shorter"):
-        flip_table([row(), row()], [[]], ["a"], np.array([0]))
+    several = np.array([[1, 0], [0, 0], [1, 1]])
+    assert [line[1] for line in flip_table(rows, ["a", "b", "c"], several)[1]] == ["10", "00", "11"]

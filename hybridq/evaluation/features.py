@@ -1,0 +1,45 @@
+"""Features of images, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hybridq.evaluation.views import Views, views_of
+from hybridq.models.encoders.encoder import Encoder
+
+BATCH = 128
+"""Images at a time."""
+
+
+@torch.inference_mode()
+def image_features(
+    encoder: Encoder,
+    images: NDArray[np.uint8],
+    *,
+    views: Views = "one",
+    of: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Compute the features of images, as means over the views of each.
+
+    Args:
+        encoder: In evaluation mode.
+        images: `(count, height, width, channels)`.
+        views: The views of an image.
+        of: From prepared images to features, such as `model.features` of a head that takes feature
+            maps; the encoder itself if None.
+
+    Returns:
+        `(count, num_features)`, or what `of` gives.
+    """
+    parts = []
+    for start in range(0, len(images), BATCH):
+        prepared = encoder.prepare(images[start : start + BATCH])
+        parts.append(
+            torch.stack([(of or encoder)(one) for one in views_of(prepared, views)]).mean(0)
+        )
+    return torch.cat(parts)

@@ -1,0 +1,58 @@
+"""The interval of an AUC, and the images that it takes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t
+
+from hybridq.evaluation.statistics.crossed import crossed_variance
+from hybridq.evaluation.statistics.delong import auc_covariance
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+FEWEST = 2
+"""Images of each class, and of the rest beside it, that an interval takes."""
+
+
+def auc_interval(labels: Ints, probs: Floats, *, level: float = 0.95) -> tuple[float, float, float]:
+    """Compute a mean AUC over the seeds, and its interval over seeds and images together.
+
+    The variance is that of `crossed_variance`; with one seed it is DeLong's.
+
+    Args:
+        labels: `(images,)`, or `(images, classes)` of 0 and 1.
+        probs: `(seeds, images, classes)`.
+        level: Coverage.
+
+    Returns:
+        Mean, lower and upper end.
+
+    Raises:
+        InvalidValueError: If labels and probabilities do not fit, or there are not `enough_images`.
+    """
+    scores = probs[:, :, 1] if labels.ndim == 1 and probs.shape[2] == 2 else probs
+    values, covariance = auc_covariance(labels, scores)
+    variance = crossed_variance(values, covariance)
+    half = float(t.isf((1 - level) / 2, variance.degrees)) * variance.standard_error
+    mean = float(values.mean())
+    return mean, max(0.0, mean - half), min(1.0, mean + half)
+
+
+def class_counts(labels: Ints, num_classes: int) -> Ints:
+    """Count the images of each class, `(classes,)`.
+
+    Args:
+        labels: `(images,)`, or `(images, classes)` of 0 and 1.
+        num_classes: Number of classes.
+    """
+    hot = labels == 1 if labels.ndim == 2 else labels[:, None] == np.arange(num_classes)
+    counts: Ints = hot.sum(axis=0)
+    return counts
+
+
+def enough_images(labels: Ints, num_classes: int) -> bool:
+    """Say whether each class, and the rest beside it, has the images that an interval takes."""
+    counts = class_counts(labels, num_classes)
+    return bool(min(counts.min(), (len(labels) - counts).min()) >= FEWEST)
