@@ -19,10 +19,12 @@ BATCH = 64
 
 
 def resizing(size: int, target: int) -> Any:
-    """Weights `(target, size)` of bilinear resizing with antialiasing."""
-    centres = (np.arange(target) + 0.5) * size / target - 0.5
-    reach = max(size / target, 1)
-    weights = np.maximum(0, 1 - np.abs(np.arange(size) - centres[:, None]) / reach)
+    """Weights `(target, size)` of bilinear resizing with antialiasing, as torch rounds them."""
+    scale = np.float32(size / target)
+    reach = max(scale, np.float32(1))
+    centres = scale * (np.arange(target, dtype=np.float32) + np.float32(0.5))
+    distances = np.arange(size, dtype=np.float32) - centres[:, None] + np.float32(0.5)
+    weights = np.maximum(0, 1 - np.abs(distances * (1 / reach)))
     return weights / weights.sum(axis=1, keepdims=True)
 
 
@@ -33,12 +35,12 @@ def prepare(images: Any, how: Any) -> Any:
             "Expected uint8 images (count, height, width) or (count, height, width, channels), "
             f"got {images.dtype} of {images.shape}: scale them to 0..255."
         )
-    pixels = np.moveaxis(images.reshape(*images.shape[:3], -1), 3, 1) / 255
+    pixels = np.moveaxis(images.reshape(*images.shape[:3], -1), 3, 1) / np.float32(255)
     height, width = (resizing(side, how["resized_to"]) for side in images.shape[1:3])
     inner = slice(how["edge"], how["edge"] + how["image_size"])
-    pixels = (height @ pixels @ width.T)[..., inner, inner]
-    mean, std = (np.reshape(how[name], (3, 1, 1)) for name in ("mean", "std"))
-    return ((pixels - mean) / std).astype(np.float32)
+    pixels = (height @ (pixels @ width.T))[..., inner, inner]
+    mean, std = (np.float32(how[name]).reshape(3, 1, 1) for name in ("mean", "std"))
+    return (pixels - mean) / std
 
 
 def compute(name: str, values: dict[str, Any]) -> dict[str, Any]:

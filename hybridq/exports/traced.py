@@ -7,7 +7,7 @@ import io
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -130,8 +130,9 @@ def _forget_sources(model: Any) -> None:
 @contextmanager
 def _explained(target: str) -> Iterator[None]:
     """Turn what torch says of a module that cannot be translated into one line."""
+    unread = io.StringIO()  # torch writes the whole program that it could not finish
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(unread), redirect_stderr(unread):
             warnings.simplefilter("ignore")
             yield
     except HybridqError:
