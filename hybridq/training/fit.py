@@ -27,6 +27,7 @@ from hybridq.config import ComputeConfig
 from hybridq.errors import InvalidValueError, UnavailableError
 from hybridq.runs.environment import note_computing
 from hybridq.threads import divide_threads
+from hybridq.training.callbacks.batch_norm import RunningStatistics
 from hybridq.training.callbacks.progress import Progress
 from hybridq.training.compute import tell_wait, trainer_for
 from hybridq.training.objectives.objective import Objective, Step
@@ -155,7 +156,7 @@ def make_trainer(plan: Plan, callbacks: Sequence[Callback] = ()) -> Trainer:
         check_val_every_n_epoch=plan.val_every,
         logger=list(plan.loggers) or False,
         plugins=[AtomicCheckpointIO()],
-        callbacks=[*callbacks, *kept, Progress(lines=not bar), *bar],
+        callbacks=[RunningStatistics(), *callbacks, *kept, Progress(lines=not bar), *bar],
         enable_checkpointing=bool(kept),
         enable_progress_bar=bool(bar),
         enable_model_summary=False,
