@@ -27,6 +27,14 @@ PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Values of scikit-learn's C that are tried."""
 
 
+NAMES = {
+    "majority": "majority class",
+    "raw_pixels": "raw pixels, logistic regression",
+    "random_encoder": "random encoder, logistic regression",
+}
+"""What the baselines are called in words."""
+
+
 def majority_probs(labels: Ints, num_classes: int, count: int) -> Floats:
     """The class frequencies of the training labels, for every image.
 

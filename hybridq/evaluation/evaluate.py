@@ -29,6 +29,7 @@ from hybridq.evaluation.baseline_cache import cached_baselines
 from hybridq.evaluation.baselines import baseline_probs
 from hybridq.evaluation.cautions import cautions
 from hybridq.evaluation.evaluation import Evaluation
+from hybridq.evaluation.findings import evaluation_findings
 from hybridq.evaluation.metrics.scores import (
     AllMetrics,
     all_metrics,
@@ -40,6 +41,7 @@ from hybridq.evaluation.statistics import stratified_bootstrap
 from hybridq.evaluation.views import Views, views_of
 from hybridq.models.checkpoint import ModelSpec, load_model, read_spec
 from hybridq.models.classifier import HybridClassifier, head_summary, probabilities
+from hybridq.records.findings import write_findings
 from hybridq.runs.environment import write_environment
 from hybridq.runs.folder import create_run, discard_if_empty, log_to_file, read_config, write_config
 from hybridq.runs.recorded import check_hidden, recorded
@@ -123,7 +125,9 @@ def _write(folder: Path, found: Evaluation, data: ImageData) -> None:
     save_figures(
         folder / "figures", found.split.labels, found.probs, names, threshold, data.positive
     )
-    write_json(folder / "result.json", without_nan(found.result))
+    result = without_nan(found.result)
+    write_findings(folder, evaluation_findings(result))
+    write_json(folder / "result.json", result)
 
 
 def _begun(config: EvaluateConfig, backend: str) -> Path | None:

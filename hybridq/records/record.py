@@ -108,19 +108,20 @@ def read_rows(
 def seal(content: Mapping[str, Any]) -> dict[str, Any]:
     """The content, as JSON gives it back, with a hash of itself: damage to it is seen."""
     plain = json.loads(json.dumps(content, allow_nan=False))
-    return {**plain, SEAL: _hash(plain)}
+    return {**plain, SEAL: hash_of(plain)}
 
 
 def is_sealed(content: Mapping[str, Any]) -> bool:
     """Whether the content is what `seal` was given."""
     rest = {name: value for name, value in content.items() if name != SEAL}
-    return content.get(SEAL) == _hash(rest)
+    return content.get(SEAL) == hash_of(rest)
 
 
 SEAL = "sha256"
 
 
-def _hash(content: Mapping[str, Any]) -> str:
+def hash_of(content: Mapping[str, Any]) -> str:
+    """Compute the SHA-256 of what a JSON file holds; the order of its fields does not count."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

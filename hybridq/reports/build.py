@@ -11,21 +11,16 @@ from hybridq.config import ReportConfig
 from hybridq.data.source import is_own
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.views import Views
-from hybridq.reports.ablation.comparisons import comparisons
-from hybridq.reports.ablation.curves import ablation_facets, ablation_points
-from hybridq.reports.ablation.files import Ablation, read_ablations
-from hybridq.reports.ablation.label_curve import evaluation_points, label_curve
-from hybridq.reports.ablation.verdicts import headline, summary_parts
-from hybridq.reports.page.elements import Part, Section, Text
+from hybridq.reports.page.elements import Section
 from hybridq.reports.page.page import render
 from hybridq.reports.sections.card import model_cards, provenance
 from hybridq.reports.sections.circuit import circuits
 from hybridq.reports.sections.confusion import confusion
 from hybridq.reports.sections.features import features
+from hybridq.reports.sections.found import found
 from hybridq.reports.sections.gallery import gallery
-from hybridq.reports.sections.hardware import hardware
 from hybridq.reports.sections.introduction import about
-from hybridq.reports.sections.noise import noise, noise_sentences
+from hybridq.reports.sections.labels import label_curve
 from hybridq.reports.sections.performance import (
     Resampling,
     calibration,
@@ -33,13 +28,12 @@ from hybridq.reports.sections.performance import (
     discrimination,
 )
 from hybridq.reports.sections.resources import resources
-from hybridq.reports.sections.results import results, sentences
-from hybridq.reports.sections.studies import studies
+from hybridq.reports.sections.results import results
+from hybridq.reports.sections.summary import summary
 from hybridq.reports.sections.training import training_curves
 from hybridq.reports.sources.models import Trained, images_of, lead_model, open_models
-from hybridq.reports.sources.naming import data_name
-from hybridq.reports.sources.predictions import Facet, evaluation_facets
-from hybridq.reports.sources.recipes import source_names
+from hybridq.reports.sources.predictions import evaluation_facets, study_facets
+from hybridq.reports.sources.recipes import data_name, source_names
 from hybridq.reports.sources.sources import Source, Sources, read_sources
 from hybridq.threads import one_thread
 from hybridq.utils.files import check_out, write_text
@@ -70,10 +64,9 @@ def report(config: ReportConfig) -> Path:
     if pseudonyms_of(config) is not None:
         _check_hidden(sources)
     names = source_names(sources)
-    ablations = read_ablations(sources, config.data_root)
     load_libraries()
     with one_thread(), open_models(sources, names) as models:
-        sections = _sections(config, sources, ablations, names, models)
+        sections = _sections(config, sources, names, models)
     tell_names()
     write_text(config.out, render(config.title or _title(sources), sections))
     return config.out
@@ -102,58 +95,34 @@ def _check_hidden(sources: Sources) -> None:
 
 
 def _sections(
-    config: ReportConfig,
-    sources: Sources,
-    ablations: Sequence[Ablation],
-    names: Mapping[Source, str],
-    models: Sequence[Trained],
+    config: ReportConfig, sources: Sources, names: Mapping[Source, str], models: Sequence[Trained]
 ) -> list[Section]:
     evaluated = evaluation_facets(sources, names)
-    facets = [*ablation_facets(ablations), *evaluated]
-    points = [*ablation_points(ablations), *evaluation_points(evaluated)]
+    facets = [*study_facets(sources), *evaluated]
     how = Resampling(config.resamples, config.seed)
     lead = lead_model(models, sources)
     data = images_of(lead, config, "val", "test") if lead is not None else None
     began = None if lead is None else sources.named_by(lead.source, "encoder")
     split = None if data is None else data.splits["test"]
-    tables = [table for ablation in ablations for table in headline(ablation)]
     logger.info("%s, %s", counted(len(sources.all), "folder"), counted(len(models), "model"))
     return [
-        _summary(sources, evaluated, ablations),
-        about(evaluated, ablations, sources, data),
-        results(evaluated, tables, names),
-        comparisons(ablations),
+        summary(sources, evaluated),
+        about(facets, sources, data),
+        *found(sources),
+        results(evaluated, names),
         discrimination(facets, how),
         confusion(facets),
         calibration(facets),
         decision(facets, how),
-        label_curve(points),
+        label_curve(evaluated),
         training_curves(sources, names),
         features(lead, began, split, METHODS[config.embedding], names, seed=config.seed),
         gallery(lead, data, _reading(lead, sources), names, count=config.gallery),
-        *studies(sources),
-        noise(sources),
-        hardware(sources),
-        resources(models, ablations, sources, names, config.watts),
+        resources(models, sources, names, config.watts),
         circuits(models, seed=config.seed),
         model_cards(models, names),
         provenance(sources),
     ]
-
-
-def _summary(sources: Sources, facets: Sequence[Facet], ablations: Sequence[Ablation]) -> Section:
-    parts: list[Part] = [*summary_parts(ablations), *sentences(facets), *noise_sentences(sources)]
-    notes = dict.fromkeys(note for source in sources.all for note in source.result.get("notes", ()))
-    parts += [Text(note, "Note") for note in notes]
-    if facets and not ablations:
-        parts.append(
-            Text(
-                "Whether one model is better than another is not told here from single "
-                "evaluations; `hybridq study ablation` compares them over seeds and images.",
-                "Verdicts",
-            )
-        )
-    return Section("summary", "Summary", tuple(parts), "evaluations, or `hybridq study ablation`")
 
 
 def _reading(lead: Trained | None, sources: Sources) -> Views:

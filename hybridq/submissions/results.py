@@ -27,7 +27,9 @@ from hybridq.evaluation.predict import predicted_name
 from hybridq.evaluation.statistics import stratified_bootstrap
 from hybridq.models.checkpoint import load_model
 from hybridq.models.classifier import probabilities
+from hybridq.records.findings import write_findings
 from hybridq.runs.folder import read_result
+from hybridq.submissions.findings import submission_findings
 from hybridq.submissions.model_card_note import write_hardware_note
 from hybridq.submissions.plan.requests import note, read
 from hybridq.submissions.plan.submission import Images, Submission
@@ -89,6 +91,7 @@ def write_results(
             write_hardware_note(submission, folder, written)
         except (OSError, HybridqError) as error:
             logger.warning("the model card was not extended: %s", error)
+    write_findings(folder, submission_findings(written))
     write_json(folder / RESULT, written)  # last: what it says is then all there
     return written
 

@@ -25,6 +25,7 @@ from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, hashes_of
 from hybridq.models.classifier import HybridClassifier, head_summary
 from hybridq.models.heads import is_fitted, num_trainable
+from hybridq.records.findings import write_findings
 from hybridq.records.results import read_environment, read_epochs
 from hybridq.runs.recorded import check_same_data, recorded, resumed
 from hybridq.training.callbacks.curriculum import check_circuits, check_curriculum, curriculum_for
@@ -37,11 +38,12 @@ from hybridq.training.callbacks.on_hardware import (
 )
 from hybridq.training.closed_form import check_fitted, fit_head
 from hybridq.training.compute import check_compute, check_training_memory
-from hybridq.training.criteria import has_auc
 from hybridq.training.engine import EngineNote, opened
+from hybridq.training.findings import finetuning_findings
 from hybridq.training.fit import Plan, fit, make_trainer
 from hybridq.training.initial import Handed, initial_model
 from hybridq.training.loggers import check_logger, loggers_of
+from hybridq.training.objectives.criteria import has_auc
 from hybridq.training.objectives.supervised import Supervised
 from hybridq.training.run import is_first_rank, shared_folder, trained_seconds, training_run
 from hybridq.utils.files import write_json
@@ -216,6 +218,8 @@ def _train(
                 "seconds": trained_seconds(folder),
                 "hashes": hashes_of(folder),
             }
+            found = finetuning_findings(config, data.name, result, read_epochs(folder))
+            write_findings(folder, found)
             write_json(folder / "result.json", result)
             area = keeper.kept["val_auc"]
             logger.info(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from hybridq.models.classifier import probabilities
 from hybridq.training.batches import EpochBatches
-from hybridq.training.criteria import loss_function
+from hybridq.training.objectives.criteria import loss_function
 from hybridq.training.optimizer import head_groups, one_cycle
 from hybridq.training.seeding import derive_seed
 

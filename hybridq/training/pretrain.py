@@ -19,10 +19,12 @@ from hybridq.models.encoders.file import FILE as ENCODER
 from hybridq.models.encoders.file import save_encoder
 from hybridq.models.encoders.initial import encoder_for
 from hybridq.models.ssl import ssl_entry
+from hybridq.records.findings import write_findings
 from hybridq.records.results import read_epochs
 from hybridq.runs.recorded import check_same_data, recorded, resumed
 from hybridq.training.callbacks.metrics_file import MetricsFile
 from hybridq.training.compute import check_compute, check_training_memory
+from hybridq.training.findings import pretraining_findings
 from hybridq.training.fit import Plan, fit
 from hybridq.training.initial import Handed
 from hybridq.training.loggers import check_logger, loggers_of
@@ -123,19 +125,19 @@ def pretrain(
                     chance,
                 )
             save_encoder(encoder, path)
-            write_json(
-                folder / "result.json",
-                {
-                    "method": config.ssl.name,
-                    "loss": loss,
-                    "loss_of_chance": chance,
-                    "epochs": config.epochs,
-                    "images": len(images),
-                    "seconds": trained_seconds(folder),
-                    "encoder": encoder.spec.model_dump(mode="json"),
-                    "hashes": {"encoder": hash_of_file(path)},
-                },
-            )
+            result = {
+                "method": config.ssl.name,
+                "loss": loss,
+                "loss_of_chance": chance,
+                "epochs": config.epochs,
+                "images": len(images),
+                "seconds": trained_seconds(folder),
+                "encoder": encoder.spec.model_dump(mode="json"),
+                "hashes": {"encoder": hash_of_file(path)},
+            }
+            found = pretraining_findings(config, data.name, result, read_epochs(folder))
+            write_findings(folder, found)
+            write_json(folder / "result.json", result)
     return shared_folder(trainer, folder)
 
 

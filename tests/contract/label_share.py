@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from hybridq.config import StudyConfig
 from hybridq.data import labelled_subset, load_data
-from hybridq.records.studies import StudyReport, StudyTable
+from hybridq.records.findings import Findings, ResultTable
 from hybridq.studies.engine.of_units import study_of_units
 
 SHARES = (0.5, 1.0)
@@ -58,17 +58,17 @@ def units(config: LabelShareConfig) -> list[PixelUnit]:
     return [PixelUnit(config.data, share, seed) for share in SHARES for seed in seeds]
 
 
-def findings(config: LabelShareConfig, found: list[dict[str, Any]]) -> StudyReport:
+def findings(config: LabelShareConfig, found: list[dict[str, Any]]) -> Findings:
     """The mean AUC at each share."""
     means = [mean(one["auc"] for one in found if one["share"] == share) for share in SHARES]
-    table = StudyTable(
+    table = ResultTable(
         title=f"AUC of validation, mean over {config.seeds} seeds",
         columns=["share of the labels", "AUC"],
         rows=[[f"{share:.0%}", value] for share, value in zip(SHARES, means, strict=True)],
     )
     gain = means[-1] - means[0]
     sentence = f"All labels in place of half of them change the AUC by {gain:+.3f}."
-    return StudyReport(study="label-share", data=config.data, sentences=[sentence], tables=[table])
+    return Findings(data=config.data, sentences=[sentence], tables=[table])
 
 
 LABEL_SHARE = study_of_units("label-share", LabelShareConfig, units, findings)

@@ -143,7 +143,7 @@ def test_tables_by_another_route(study):
         a, b = (means[repr(item["labels"]), item[side]] for side in ("a", "b"))
         assert item["difference"] == pytest.approx(a - b)
     text = show(study)
-    assert "raw_pixels" in text
+    assert "raw pixels" in text
     assert all(item["words"] in text for item in compared)
 
 

@@ -122,34 +122,50 @@ EVALUATION = {
     "no backend": (edited(lambda r: r.pop("backend")), "one without 'backend'"),
     "cut": (halved, "JSON"),
 }
-NOISE = {
-    ("result.json", "models"): (put("models", value=7), "'models'"),
-    ("result.json", "images"): (put("images", value=3), "rows"),
-    ("summary.csv", "cut"): (rows(lambda lines: lines[:-3]), "rows"),
-    ("summary.csv", "edited"): (cell("mean", "0.999"), "study.csv beside it"),
-    ("summary.csv", "no number"): (cell("left_out", "x"), "study.csv beside it"),
-    ("study.csv", "cut"): (rows(lambda lines: lines[:-1]), "rows"),
-    ("study.csv", "a column less"): (without("noiseless_auc"), "noiseless_auc"),
-    ("study.csv", "no shots"): (cell("shots", "-1"), "shots"),
-    ("flips.csv", "a share"): (cell("flipped_at_1", "7"), "flipped_at_1"),
-    ("flips.csv", "cut"): (rows(lambda lines: lines[:-1]), "rows"),
-    ("environment.json", "versions"): (put("versions", value=[1]), "'versions'"),
-    ("config.json", "seed"): (put("seed", value="0"), "'seed'"),
-}
-ABLATION = {
-    ("result.json", "seeds"): (put("seeds", value=0), "'seeds'"),
-    ("result.json", "margin"): (put("margin", value=None), "'margin'"),
-    ("ablation.csv", "cut"): (halved, "ablation.csv"),
-    ("ablation.csv", "edited"): (cell("auc", "0.123"), "0.123 as the AUC"),
-    ("ablation.csv", "no model"): (cell("model", ""), "'model'"),
-    ("summary.csv", "edited"): (cell("mean", "0.123"), "0.123 as the auc"),
-    ("summary.csv", "doubled"): (rows(lambda lines: [*lines, lines[1]]), "other rows"),
-    ("comparisons.json", "object"): (lambda path: path.write_text("{}"), "comparisons"),
-    ("comparisons.json", "verdict"): (put(0, "verdict", value="won"), "'0.verdict'"),
-    ("predictions.npz", "cut"): (halved, "a damaged file"),
-    ("predictions.npz", "no ids"): (arrays(lambda found: found.pop("ids")), "'ids'"),
-    ("predictions.npz", "ids twice"): (arrays(doubled_key), "images, labels or classes"),
-    ("seconds.csv", "no number"): (cell("seconds", "long"), "seconds"),
+EDITED = "a damaged or edited file"
+STUDIES = {
+    "noise": {
+        ("result.json", "models"): (put("models", value=7), "'models'"),
+        ("result.json", "images"): (put("images", value=3), EDITED),
+        ("summary.csv", "cut"): (rows(lambda lines: lines[:-3]), EDITED),
+        ("summary.csv", "edited"): (cell("mean", "0.999"), EDITED),
+        ("study.csv", "cut"): (rows(lambda lines: lines[:-1]), EDITED),
+        ("study.csv", "a column less"): (without("noiseless_auc"), EDITED),
+        ("study.csv", "gone"): (Path.unlink, "no such file"),
+        ("flips.csv", "a share"): (cell("flipped_at_1", "7"), EDITED),
+        ("flips.csv", "cut"): (rows(lambda lines: lines[:-1]), EDITED),
+        ("environment.json", "versions"): (put("versions", value=[1]), "'versions'"),
+        ("config.json", "seed"): (put("seed", value="0"), "'seed'"),
+        ("report.json", "cut"): (halved, "JSON"),
+        ("report.json", "gone"): (Path.unlink, "--resume"),
+        ("report.json", "no command"): (edited(lambda found: found.pop("command")), "--resume"),
+        ("report.json", "a table"): (put("tables", 0, "rows", 0, value=[1]), "'tables.0'"),
+        ("report.json", "a curve"): (put("curves", 0, "curves", 0, "x", value=[1]), "curves"),
+    },
+    "ablation": {
+        ("result.json", "seeds"): (put("seeds", value=0), "'seeds'"),
+        ("result.json", "margin"): (put("margin", value=None), "'margin'"),
+        ("ablation.csv", "cut"): (halved, EDITED),
+        ("ablation.csv", "edited"): (cell("auc", "0.123"), EDITED),
+        ("ablation.csv", "no model"): (cell("model", ""), EDITED),
+        ("summary.csv", "edited"): (cell("mean", "0.123"), EDITED),
+        ("summary.csv", "doubled"): (rows(lambda lines: [*lines, lines[1]]), EDITED),
+        ("comparisons.json", "object"): (lambda path: path.write_text("{}"), EDITED),
+        ("comparisons.json", "verdict"): (put(0, "verdict", value="won"), EDITED),
+        ("predictions.npz", "cut"): (halved, EDITED),
+        ("predictions.npz", "no ids"): (arrays(lambda found: found.pop("ids")), EDITED),
+        ("predictions.npz", "ids twice"): (arrays(doubled_key), EDITED),
+        ("seconds.csv", "no number"): (cell("seconds", "long"), "seconds"),
+        ("report.json", "verdict"): (
+            put("compared", "items", 0, "verdict", value="won"),
+            "'compared.items.0.verdict'",
+        ),
+        ("report.json", "no question"): (
+            edited(lambda found: found["compared"]["items"][0].pop("question")),
+            "without 'compared.items.0.question'",
+        ),
+        ("report.json", "a path"): (put("predictions", "file", value="../x.npz"), "predictions"),
+    },
 }
 FINETUNE = {
     ("metrics.jsonl", "strings"): (lambda path: path.write_text('"a"\n"b"\n'), "JSON object"),
@@ -214,16 +230,20 @@ def test_a_damaged_result(evaluated, report_refuses, fault):
     assert "copy/result.json" in said or "copy/predictions" in said
 
 
-@pytest.mark.parametrize("fault", NOISE, ids=" ".join)
+@pytest.mark.parametrize("fault", STUDIES["noise"], ids=" ".join)
 def test_a_damaged_noise_study(noise_study_folder, report_refuses, fault):
-    damage, words = NOISE[fault]
-    assert words in report_refuses(noise_study_folder, fault[0], damage)
+    damage, words = STUDIES["noise"][fault]
+    said = report_refuses(noise_study_folder, fault[0], damage)
+    assert words in said
+    assert fault[0] in said
 
 
-@pytest.mark.parametrize("fault", ABLATION, ids=" ".join)
+@pytest.mark.parametrize("fault", STUDIES["ablation"], ids=" ".join)
 def test_a_damaged_ablation(ablation_folder, report_refuses, fault):
-    damage, words = ABLATION[fault]
-    assert words in report_refuses(ablation_folder, fault[0], damage)
+    damage, words = STUDIES["ablation"][fault]
+    said = report_refuses(ablation_folder, fault[0], damage)
+    assert words in said
+    assert fault[0] in said
 
 
 @pytest.mark.parametrize("fault", FINETUNE, ids=" ".join)

@@ -18,18 +18,17 @@ from tests.integration.report_page import Page, make_report
 SECTIONS = {
     "summary": "Summary",
     "about": "About the data and the models",
+    "found-s3": "Noise",
+    "found-s4": "Ablation",
+    "found-s5": "Rehearsal on a simulated device",
     "results": "Results",
-    "comparisons": "Comparisons",
     "discrimination": "ROC and precision-recall",
     "confusion": "Confusion matrix",
     "calibration": "Calibration",
     "decision": "Decision curve",
-    "labels": "Label efficiency",
     "training": "Training curves",
     "features": "Feature geometry",
     "gradcam": "Grad-CAM gallery",
-    "noise": "Noise",
-    "hardware": "Rehearsal on a simulated device",
     "cost": "Cost",
     "circuit": "Circuit",
     "card": "Model card",
@@ -54,9 +53,10 @@ def page(report_file):
 def test_every_section_is_there(page):
     headings = {h.attributes["id"]: h.text for h in page.root.all("h2")}
     assert {name: headings.get(name) for name in SECTIONS} == SECTIONS
-    assert "absent" not in headings
+    (absent,) = (term.text for term in page.root.all("dl")[-1].all("dt"))
+    assert absent == "Label efficiency"  # the evaluations are of one share
     contents = [a.attributes["href"] for a in page.root.all("nav")[0].all("a")]
-    assert contents == [f"#{name}" for name in SECTIONS]
+    assert contents == [f"#{name}" for name in (*SECTIONS, "absent")]
     assert "Not a medical device" in page.root.all("header")[0].text
 
 
@@ -64,8 +64,8 @@ def test_every_drawing_is_there_and_tells_what_made_it(page):
     drawings = {f.attributes["id"]: f for f in page.root.all("figure") if "id" in f.attributes}
     kinds = {re.match(r"[a-z]+", name).group() for name in drawings}
     assert kinds == {
-        "roc", "pr", "confusion", "calibration", "decision", "labels", "finetune", "pretrain",
-        "embedding", "noise", "hardware", "circuit", "differences",
+        "roc", "pr", "confusion", "calibration", "decision", "finetune", "pretrain",
+        "embedding", "forest", "curves", "summary", "circuit", "differences",
     }  # fmt: skip
     for figure in drawings.values():
         assert len(figure.all("svg")) == 1
@@ -241,13 +241,12 @@ def test_what_is_absent_is_named_with_what_would_make_it(noise_study_folder, tmp
     assert make_report([noise_study_folder], out) == 0
     page = Page(out.read_text(encoding="utf-8"))
     headings = {h.attributes["id"] for h in page.root.all("h2")}
-    assert headings == {"contents", "summary", "noise", "sources", "absent"}
+    assert headings == {"contents", "summary", "found-s1", "cost", "sources", "absent"}
     terms = [term.text for term in page.root.all("dt")]
-    assert terms == [
-        "On quantum hardware" if name == "hardware" else title
-        for name, title in SECTIONS.items()
-        if name not in ("summary", "noise", "sources")
-    ]
+    titles = [SECTIONS[name] for name in SECTIONS if not name.startswith("found")]
+    titles.insert(titles.index("Decision curve") + 1, "Label efficiency")
+    titles.insert(titles.index("Results"), "On quantum hardware")
+    assert terms == [title for title in titles if title not in ("Summary", "Cost", "Sources")]
     assert all(
         "hybridq" in remedy.text or "folder" in remedy.text for remedy in page.root.all("dd")
     )

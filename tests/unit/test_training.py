@@ -31,9 +31,9 @@ from hybridq.training.callbacks import keep_model as keep_model_module
 from hybridq.training.callbacks import metrics_file as metrics_file_module
 from hybridq.training.callbacks.curriculum import NoiseCurriculum
 from hybridq.training.callbacks.metrics_file import MetricsFile
-from hybridq.training.criteria import loss_function
 from hybridq.training.finetune import finetune
 from hybridq.training.initial import initial_model
+from hybridq.training.objectives.criteria import loss_function
 from hybridq.training.objectives.self_supervised import SelfSupervised
 from hybridq.training.objectives.supervised import Supervised
 from hybridq.training.optimizer import decay_groups, warmup_cosine

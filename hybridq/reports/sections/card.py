@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from hybridq.reports.page.elements import Cell, Document, Fold, Part, Section, Table, Text
+from hybridq.reports.page.elements import Cell, Document, Fold, Part, Section, Text
+from hybridq.reports.page.parts import Value, table
 from hybridq.reports.sources.checks import read_card
 from hybridq.reports.sources.models import Trained
 from hybridq.reports.sources.sources import Source, Sources
@@ -55,51 +56,49 @@ def markdown(text: str) -> Markup:
 
 def provenance(sources: Sources) -> Section:
     """Every folder behind the report, and the command that makes it again."""
-    rows = tuple(_row(source, sources.study_of(source)) for source in sources.all)
-    columns = ("key", "command", "folder", "made", "data", "training seed", "commit", "named by")
-    table = Table(
+    places = table(
         "Folders this report was made from; runs that a folder recorded are read, too. "
         "`hybridq COMMAND --config FOLDER/config.json` makes such a folder again. A folder that "
         "begins with a key lies in the folder of that key.",
-        columns,
-        rows,
+        ("key", "command", "folder", "made", "data", "training seed", "commit", "named by"),
+        [_row(source, sources.study_of(source)) for source in sources.all],
         (),
         anchors=True,
     )
+    parts: list[Part] = [places, *(Text(why, "Left out") for why in sources.left_out)]
     versions: dict[str, str] = next(
         (s.environment["versions"] for s in sources.all if "versions" in s.environment), {}
     )
-    text = ", ".join(f"{name} {version}" for name, version in versions.items())
-    parts: list[Part] = [table, *(Text(why, "Left out") for why in sources.left_out)]
-    if text:
+    if versions:
+        text = ", ".join(f"{name} {version}" for name, version in versions.items())
         parts.append(Text(f"{text}.", f"Versions ({sources.all[0].key})"))
     return Section("sources", "Sources", tuple(parts))
 
 
-def _seed(source: Source) -> Cell:
-    """The seed of the training; of an ablation, which trains from several, the first."""
-    if source.kind in ("study noise", "submit"):
-        return Cell("of its runs")
+def _seed(source: Source) -> Value:
+    """The seed of the training, or the first and last of several."""
+    seeds = source.findings.seeds
+    if seeds:
+        return Cell(str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}", seeds[0])
+    if source.kind == "submit":
+        return "of its runs"
     seed = source.result.get("train_seed", source.config.get("seed"))
-    if seed is None:
-        return Cell("not recorded")
-    last = seed + source.result["seeds"] - 1 if source.kind == "study ablation" else seed
-    return Cell(str(seed) if last == seed else f"{seed} to {last}", seed)
+    return Cell(str(seed), seed) if isinstance(seed, int) else "not recorded"
 
 
-def _row(source: Source, study: Source | None) -> tuple[Cell, ...]:
-    environment, config = source.environment, source.config
+def _row(source: Source, study: Source | None) -> list[Value]:
+    environment = source.environment
     folder = str(source.folder)
     if study is not None:
         inside = source.folder.resolve().relative_to(study.folder.resolve())
         folder = f"{study.key}/{inside.as_posix()}"
-    return (
+    return [
         Cell(source.key, float(source.key[1:])),
-        Cell(f"`hybridq {source.kind}`"),
-        Cell(folder),
-        Cell(str(environment.get("time", "not recorded"))[:16].replace("T", " ")),
-        Cell(str(source.result.get("data") or config.get("data") or "of the run")),
+        f"`hybridq {source.kind}`",
+        folder,
+        str(environment.get("time", "not recorded"))[:16].replace("T", " "),
+        str(source.result.get("data") or source.config.get("data") or "of the run"),
         _seed(source),
-        Cell(str(environment.get("git_commit") or "not recorded")),
-        Cell(source.followed or "the user"),
-    )
+        str(environment.get("git_commit") or "not recorded"),
+        source.followed or "the user",
+    ]

@@ -7,11 +7,11 @@ from typing import Any
 
 from hybridq.evaluation.measures.circuits import BINS, PAIRS, circuit_measures
 from hybridq.models.heads import head_entry
-from hybridq.plotting import inline_svg
 from hybridq.plotting.style import INK, PAPER, QUIET
 from hybridq.quantum import ParametrizedCircuit
 from hybridq.quantum.modules import CircuitInfo, circuits_of
-from hybridq.reports.page.elements import Cell, Figure, Part, Section, Table
+from hybridq.reports.page.elements import Figure, Part, Section, Table
+from hybridq.reports.page.parts import drawing, table
 from hybridq.reports.sources.models import Trained
 
 MOST_QUBITS = 6
@@ -22,11 +22,7 @@ SIDE = 0.78
 """Inches of a column and of a wire."""
 NUM_DATA = 1000
 """Images that the effective dimension is of: one number for all, as it says little of few."""
-MEASURES = {
-    "expressibility": "expressibility",
-    "entangling_capability": "entangling capability",
-    "effective_dimension": "effective dimension",
-}
+MEASURES = ("expressibility", "entangling_capability", "effective_dimension")
 STYLE = {
     "name": "bw",
     "backgroundcolor": "none",
@@ -80,42 +76,24 @@ def _measures(models: Sequence[tuple[Trained, CircuitInfo]], seed: int) -> Table
     for trained, circuit in models:
         parts = ParametrizedCircuit(circuit.circuit, circuit.input_params, circuit.weight_params)
         found = circuit_measures(parts, num_data=NUM_DATA, seed=seed)
-        rows.append(
-            (
-                Cell(_named(trained)),
-                *(_count(found[key]) for key in ("num_qubits", "num_weights")),
-                *(_decimal(found[key]) for key in MEASURES),
-            )
-        )
-    return Table(
+        told = ["undefined" if found[key] is None else found[key] for key in MEASURES]
+        rows.append([_named(trained), found["num_qubits"], found["num_weights"], *told])
+    return table(
         "The circuit over random inputs and weights. Expressibility: divergence of "
         f"{PAIRS} pairs of states from Haar-random ones; of random states themselves about "
         f"{(BINS - 1) / (2 * PAIRS):.3f}, and circuits of real gates alone (RY, CZ) stay above it "
         "(Sim et al. 2019). Entangling capability: mean Meyer-Wallach measure, from 0 to 1. "
         f"Effective dimension: number of weights that {NUM_DATA} images can tell apart (Abbas et "
         "al. 2021). None of them predicts accuracy.",
-        ("circuit", "qubits", "weights", *MEASURES.values()),
-        tuple(rows),
-        tuple((trained.source,) for trained, _ in models),
+        ("circuit", "qubits", "weights", *(name.replace("_", " ") for name in MEASURES)),
+        rows,
+        [(trained.source,) for trained, _ in models],
     )
-
-
-def _count(value: int) -> Cell:
-    return Cell(str(value), value)
-
-
-def _decimal(value: float | None) -> Cell:
-    return Cell("undefined") if value is None else Cell(f"{value:.3f}", value)
 
 
 def _figure(name: str, trained: Trained, info: CircuitInfo) -> Figure:
     circuit = info.circuit
     gates = ", ".join(f"{count} {gate.upper()}" for gate, count in circuit.count_ops().items())
-    title = f"Circuit of {trained.spec.head.name} ({_named(trained)})"
-    description = (
-        f"{title}. {circuit.num_qubits} qubits: {gates}; depth {circuit.depth()}. "
-        f"{_measured(info)}."
-    )
 
     def plot(figure: Any) -> None:
         axes = figure.subplots()
@@ -123,16 +101,23 @@ def _figure(name: str, trained: Trained, info: CircuitInfo) -> Figure:
         circuit.draw("mpl", style=STYLE, ax=axes, fold=FOLD)
         axes.axis("off")
 
-    columns = min(circuit.depth(), FOLD)
     rows = -(-circuit.depth() // FOLD)
-    width = SIDE * (columns + 2.5)
-    height = SIDE * rows * (circuit.num_qubits + 1)
-    svg = inline_svg(name, title, description, plot, width=width, height=height, math=True)
-    caption = (
+    return drawing(
+        name,
+        f"Circuit of {trained.spec.head.name} ({_named(trained)})",
+        [
+            f"{circuit.num_qubits} qubits: {gates}; depth {circuit.depth()}.",
+            f"{_measured(info)}.",
+        ],
+        plot,
         "Parameters that are inputs are computed from the image's features, in radians; the others "
-        f"are the trained weights. {_measured(info)}."
+        f"are the trained weights. {_measured(info)}.",
+        [trained.source],
+        wide=True,
+        width=SIDE * (min(circuit.depth(), FOLD) + 2.5),
+        height=SIDE * rows * (circuit.num_qubits + 1),
+        math=True,
     )
-    return Figure(name, title, description, svg, caption, (trained.source,), wide=True)
 
 
 def _measured(info: CircuitInfo) -> str:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.plotting import confusion as draw_confusion
-from hybridq.plotting import inline_svg
 from hybridq.reports.page.elements import Figure, Heading, Part, Section
-from hybridq.reports.sections.performance import EVALUATE, arm_label
+from hybridq.reports.page.parts import drawing
+from hybridq.reports.sections.performance import EVALUATE
 from hybridq.reports.sources.predictions import Arm, Facet
 
 Floats = NDArray[np.float64]
@@ -21,7 +21,7 @@ NAMES_ROOM = 0.5
 
 def confusion(facets: Sequence[Facet]) -> Section:
     """A matrix for each arm, where a class is predicted by a threshold or is the likeliest."""
-    shown = [facet for facet in facets if not facet.multilabel and facet.has_thresholds]
+    shown = [facet for facet in facets if not facet.multilabel]
     parts: list[Part] = []
     for facet in shown:
         if len(shown) > 1:
@@ -31,27 +31,24 @@ def confusion(facets: Sequence[Facet]) -> Section:
 
 
 def _figure(facet: Facet, arm: Arm, number: int) -> Figure:
-    matrix = _matrix(facet, arm)
-    name, title = f"confusion-{facet.name}-{number}", arm_label(arm)
-    description = (
-        f"Confusion of actual and predicted classes, {title}, {facet.title}. "
-        f"{_words(matrix, facet.class_names)}"
-    )
-    side = max(3.2, 0.42 * len(facet.class_names) + 1.4)
-    svg = inline_svg(
-        name,
-        title,
-        description,
-        lambda figure: draw_confusion(figure.subplots(), matrix, facet.class_names),
-        width=side,
-        height=side - NAMES_ROOM,
-    )
+    matrix, names = _matrix(facet, arm), facet.class_names
+    side = max(3.2, 0.42 * len(names) + 1.4)
     caption = "Counts, and shares of the actual class."
     if facet.positive is not None:
         caption += " Thresholds were chosen on validation, by balanced accuracy."
     if len(arm.seeds) > 1:
         caption += " Counts are means over the seeds."
-    return Figure(name, title, description, svg, caption, arm.sources)
+    return drawing(
+        f"confusion-{facet.name}-{number}",
+        arm.label,
+        ["Confusion of actual and predicted classes.", _words(matrix, names)],
+        lambda figure: draw_confusion(figure.subplots(), matrix, names),
+        caption,
+        arm.sources,
+        about=facet.title,
+        width=side,
+        height=side - NAMES_ROOM,
+    )
 
 
 def _matrix(facet: Facet, arm: Arm) -> Floats:

@@ -17,8 +17,9 @@ from hybridq.evaluation.measures.geometry import MOST_IMAGES, NEIGHBOURS, compar
 from hybridq.evaluation.measures.representations import around_layer, view_features
 from hybridq.models.encoders.encoder import Encoder, random_encoder_like
 from hybridq.models.encoders.file import load_encoder
-from hybridq.plotting import inline_svg, legend_below, scatter
-from hybridq.reports.page.elements import Cell, Figure, Section, Table, Text
+from hybridq.plotting import legend_below, scatter
+from hybridq.reports.page.elements import Figure, Section, Text
+from hybridq.reports.page.parts import drawing, table
 from hybridq.reports.sources.models import Trained
 from hybridq.reports.sources.sources import Source
 
@@ -80,9 +81,9 @@ def features(
         if name in encoders:
             views = view_features(encoders[name], split.images, augment, seed=seed)
         found = geometry(values, split.labels, views=views, seed=seed)
-        rows.append((Cell(NAMED[name]), *(_cell(found, key) for key in MEASURES)))
+        rows.append([NAMED[name], *(_value(found, key) for key in MEASURES)])
     sources = (trained.source, *(() if pretrained is None else (pretrained,)))
-    table = Table(
+    measures = table(
         f"Geometry of representations of {min(len(split), MOST_IMAGES)} test images. Distances "
         f"are cosine distances (angles are taken from pi/2, where Z is 0); kNN ({NEIGHBOURS} "
         "neighbours, fewer where a class is small; leave one out) is to be read against the share "
@@ -93,10 +94,10 @@ def features(
         "uniformity, the more evenly the images are spread. Without intervals: small differences "
         "mean nothing.",
         ("representation", *MEASURES.values()),
-        tuple(rows),
-        (sources,),
+        rows,
+        sources,
     )
-    return Section("features", "Feature geometry", (*figures, table, _alike(steps)), MISSING)
+    return Section("features", "Feature geometry", (*figures, measures, _alike(steps)), MISSING)
 
 
 NAMED = {
@@ -180,28 +181,28 @@ def _figure(
     points = embed(values, method, seed=seed)
     names = trained.spec.class_names
     counts = [int((labels == k).sum()) for k in range(len(names))]
-    name, title = f"embedding-{method}", f"{NAMES[method]} of the encoder's features"
     many = ", ".join(f"{count} {label}" for count, label in zip(counts, names, strict=True))
-    description = (
-        f"{title}, {named}: {len(labels)} test images ({many}) as points of two coordinates. The "
-        "table below says in figures how far the classes lie apart."
-    )
 
     def plot(figure: MplFigure) -> None:
         scatter(figure.subplots(), points, labels, names)
         legend_below(figure)
 
-    svg = inline_svg(name, title, description, plot)
-    caption = (
+    return drawing(
+        f"embedding-{method}",
+        f"{NAMES[method]} of the encoder's features",
+        [
+            f"{len(labels)} test images ({many}) as points of two coordinates.",
+            "The table below says in figures how far the classes lie apart.",
+        ],
+        plot,
         f"One point for each of {len(labels)} test images, of {named}. Judge by the table below: "
         "distances and sizes of clusters in such a picture mean nothing, and another seed draws "
-        "another one."
+        "another one.",
+        [trained.source],
+        about=named,
     )
-    return Figure(name, title, description, svg, caption, (trained.source,))
 
 
-def _cell(found: Mapping[str, float | int | None], key: str) -> Cell:
-    value = found.get(key)
-    if value is None:
-        return Cell("undefined" if key in found else "not taken")
-    return Cell(f"{value}" if key == "features" else f"{value:.3f}", value)
+def _value(found: Mapping[str, float | int | None], key: str) -> float | str:
+    value = found.get(key, "not taken")
+    return "undefined" if value is None else value

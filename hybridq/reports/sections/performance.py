@@ -24,7 +24,6 @@ from hybridq.evaluation.metrics.curves import (
 from hybridq.evaluation.metrics.scores import binary_auc
 from hybridq.plotting import (
     Line,
-    inline_svg,
     legend_below,
     net_benefit,
     precision_recall,
@@ -32,7 +31,8 @@ from hybridq.plotting import (
 )
 from hybridq.plotting import reliability as draw_reliability
 from hybridq.reports.page.elements import Figure, Heading, Part, Section, Text
-from hybridq.reports.sources.predictions import Arm, Facet
+from hybridq.reports.page.parts import drawing
+from hybridq.reports.sources.predictions import Facet
 from hybridq.reports.sources.sources import Source
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _groups(facet: Facet) -> Iterator[_Group]:
     for start in range(0, len(facet.arms), MOST_LINES):
         arms = facet.arms[start : start + MOST_LINES]
         named = tuple(
-            (arm_label(arm), actual, scores)
+            (arm.label, actual, scores)
             for arm in arms
             for _, actual, scores in facet.decisions(arm)
         )
@@ -147,20 +147,10 @@ def _groups(facet: Facet) -> Iterator[_Group]:
                 f"{facet.class_names[facet.positive]}: {facet.title}",
                 facet.class_names[facet.positive],
                 named,
-                sources_of(arms),
+                tuple(source for arm in arms for source in arm.sources),
                 max(len(arm.seeds) for arm in arms),
                 True,
             )
-
-
-def arm_label(arm: Arm) -> str:
-    """An arm's name, and its seeds where it has several."""
-    return arm.name + (f" ({len(arm.seeds)} seeds)" if len(arm.seeds) > 1 else "")
-
-
-def sources_of(arms: Sequence[Arm]) -> tuple[Source, ...]:
-    """The sources of some arms, each once."""
-    return tuple(dict.fromkeys(source for arm in arms for source in arm.sources))
 
 
 def _figure(
@@ -175,17 +165,9 @@ def _figure(
         plot(figure)
         legend_below(figure)
 
-    name = f"{kind}-{group.name}"
-    description = f"{title}, {group.title}. " + " ".join(said)
-    title = group.facet if kind in ALONE else f"{title}, {group.subject}"
-    return Figure(
-        name,
-        title,
-        description,
-        inline_svg(name, title, description, drawn),
-        caption,
-        group.sources,
-    )
+    shown = group.facet if kind in ALONE else f"{title}, {group.subject}"
+    said = [f"{title}, {group.title}.", *said]
+    return drawing(f"{kind}-{group.name}", shown, said, drawn, caption, group.sources)
 
 
 def _line(name: str, band: Band) -> Line:

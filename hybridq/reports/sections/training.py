@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.plotting import Line, inline_svg, legend_below
+from hybridq.plotting import Line, legend_below
 from hybridq.plotting import lines as draw_lines
 from hybridq.plotting.canvas import MOST_TICKS
 from hybridq.records.results import Kind
 from hybridq.reports.page.elements import Figure, Section
-from hybridq.reports.sources.naming import data_name
+from hybridq.reports.page.parts import drawing
+from hybridq.reports.sources.recipes import data_name
 from hybridq.reports.sources.sources import Source, Sources
 from hybridq.utils.text import counted, percent
 
@@ -86,7 +87,6 @@ def _figure(
         said.append(f"{label}: from {mean[0]:.3f} to {mean[-1]:.3f} in {span}.")
     if not lines:
         return None
-    description = f"{title}. " + " ".join(said)
 
     def plot(figure: MplFigure) -> None:
         from matplotlib.ticker import MaxNLocator
@@ -97,14 +97,12 @@ def _figure(
         axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS, integer=True))
         legend_below(figure)
 
-    svg = inline_svg(name, title, description, plot)
-    several = any(line.faint for line in lines)
     caption = (
         "Means over the seeds that reached the epoch; thin lines are single runs."
-        if several
+        if any(line.faint for line in lines)
         else "One run a line."
     )
-    return Figure(name, title, description, svg, caption, tuple(used))
+    return drawing(name, title, said, plot, caption, used)
 
 
 def _mean(

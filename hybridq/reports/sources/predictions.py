@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from hybridq.evaluation.metrics.scores import predict_labels
 from hybridq.records import predictions
-from hybridq.records.predictions import Predictions
+from hybridq.records.findings import PredictionFile, remedy_of
+from hybridq.records.predictions import Predictions, check_probabilities
+from hybridq.records.record import refused
+from hybridq.records.studies import read_arrays
 from hybridq.reports.sources.sources import Source, Sources
 from hybridq.utils.text import percent
 
@@ -39,6 +42,11 @@ class Arm:
     thresholds: tuple[float, ...]
     sources: tuple[Source, ...]
 
+    @property
+    def label(self) -> str:
+        """Its name, and its seeds where it has several."""
+        return self.name + (f" ({len(self.seeds)} seeds)" if len(self.seeds) > 1 else "")
+
 
 @dataclass(frozen=True)
 class Facet:
@@ -48,14 +56,13 @@ class Facet:
         name: unique in the report, for anchors.
         data: name of the data, and of the study where there are several.
         split: which images of it.
-        where: backend of the predictions, or what an ablation trained.
+        where: backend of the predictions, or what a study trained.
         ids: names of the images.
         labels: `(images,)`, or `(images, num_classes)` of 0 and 1.
         class_names: names of the classes.
-        positive: the positive class of two; None if there is none, or it is not known.
+        positive: the positive class of two; None if there is none.
         fraction: share of the training labels in use.
         arms: the models.
-        has_thresholds: whether it is known on which class the thresholds are.
     """
 
     name: str
@@ -68,7 +75,6 @@ class Facet:
     positive: int | None
     fraction: float
     arms: tuple[Arm, ...]
-    has_thresholds: bool = True
 
     @property
     def title(self) -> str:
@@ -79,6 +85,10 @@ class Facet:
     def multilabel(self) -> bool:
         """Whether an image has several labels."""
         return self.labels.ndim == 2
+
+    def has(self, k: int) -> NDArray[np.bool_]:
+        """Whether each image is of a class."""
+        return np.asarray(self.labels[:, k] == 1 if self.multilabel else self.labels == k)
 
     def predicted(self, arm: Arm) -> Ints:
         """Classes `(seeds, images)`, or `(seeds, images, num_classes)` for several labels."""
@@ -101,12 +111,76 @@ class Facet:
         both kinds of images is left out.
         """
         chosen = range(len(self.class_names)) if self.positive is None else [self.positive]
-        found = []
-        for k in chosen:
-            actual = self.labels[:, k] == 1 if self.multilabel else self.labels == k
-            if actual.any() and not actual.all():
-                found.append((self.class_names[k], actual, arm.probs[:, :, k]))
-        return found
+        return [
+            (self.class_names[k], actual, arm.probs[:, :, k])
+            for k in chosen
+            if (actual := self.has(k)).any() and not actual.all()
+        ]
+
+
+def study_facets(sources: Sources) -> list[Facet]:
+    """The predictions that studies name in their findings."""
+    named = [(one, one.findings.predictions) for one in sources.all if one.is_study]
+    return [
+        facet
+        for source, file in named
+        if file is not None
+        for facet in _of_file(source, file, several=sum(f is not None for _, f in named) > 1)
+    ]
+
+
+def _of_file(source: Source, file: PredictionFile, *, several: bool) -> Iterator[Facet]:
+    """The facets of a file of predictions.
+
+    Raises:
+        InvalidValueError: If it is not of the images, classes and models that it should be of.
+    """
+    path, what = source.folder / file.file, "predictions"
+    remedy = f"{remedy_of(source.folder, source.kind)}."
+    arrays = read_arrays(path, what, remedy)
+    for name, kinds in (("ids", "U"), ("class_names", "U"), ("labels", "iu")):
+        if name not in arrays or arrays[name].dtype.kind not in kinds:
+            raise refused(what, path, f"some without {name!r}", remedy)
+    ids, labels = tuple(arrays["ids"].tolist()), arrays["labels"]
+    classes = tuple(arrays["class_names"].tolist())
+    many = labels.ndim == 2
+    shape = (len(ids), len(classes))
+    most = 2 if many else len(classes)
+    if (
+        len(set(ids)) < len(ids)
+        or labels.shape != (shape if many else shape[:1])
+        or not ((labels >= 0) & (labels < most)).all()
+        or file.positive not in (None, *classes)
+    ):
+        raise refused(what, path, "other images, labels or classes", remedy)
+    data = source.findings.data or ""
+    for k, one in enumerate(file.sets, start=1):
+        for model in one.models:
+            probs = arrays.get(model.array, np.empty(0))
+            if probs.shape != (len(model.seeds), *shape):
+                raise refused(f"{len(model.seeds)} seeds of {model.array!r}", path, "none", remedy)
+            check_probabilities(path, model.array, probs, many=many)
+        yield Facet(
+            f"{source.key.lower()}-{k}",
+            f"{data}, study {source.key} ({source.name})" if several else data,
+            file.split,
+            one.where,
+            ids,
+            labels,
+            classes,
+            None if file.positive is None else classes.index(file.positive),
+            one.labels,
+            tuple(
+                Arm(
+                    model.model,
+                    tuple(model.seeds),
+                    arrays[model.array],
+                    tuple(model.thresholds),
+                    (source,),
+                )
+                for model in one.models
+            ),
+        )
 
 
 def evaluation_facets(sources: Sources, names: Mapping[Source, str]) -> list[Facet]:

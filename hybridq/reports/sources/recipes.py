@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hybridq.models.checkpoint import read_spec
+from hybridq.models.names import model_name
 from hybridq.models.ssl import ssl_label
-from hybridq.reports.sources.naming import data_name, model_name
 from hybridq.reports.sources.sources import Source, Sources
 
 IGNORED = (
@@ -154,3 +155,8 @@ def _flat(config: Mapping[str, Any], source: Source, sources: Sources) -> dict[s
             continue
         found |= {f"{field}.{name}": text for name, text in inner.items()}
     return found
+
+
+def data_name(source: str) -> str:
+    """A data source without its folder and its options."""
+    return Path(source.split(",")[0]).name

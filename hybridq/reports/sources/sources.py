@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,24 @@ from pydantic import ValidationError
 from hybridq.config import Config, FinetuneConfig, PretrainConfig
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 from hybridq.models.checkpoint import read_spec
-from hybridq.records.record import RESTORE, Record
-from hybridq.records.results import Kind, Options, read_environment, read_epochs, read_record
-from hybridq.records.studies import REPORT_FILE, read_study_report
+from hybridq.records.findings import FILE, Findings, read_findings, remedy_of
+from hybridq.records.record import RESTORE, Record, refused
+from hybridq.records.results import (
+    RESULTS,
+    Kind,
+    Options,
+    read_environment,
+    read_epochs,
+    read_record,
+)
 from hybridq.reports.sources.checks import check_files
 from hybridq.runs.folder import check_finished, read_result
 from hybridq.submissions.plan.comparison import each_folder
 from hybridq.utils.files import read_json
 from hybridq_backends.utils.names import field_name
 
-# The file that only a finished folder of that command has.
+# The file that only a finished folder of that command has, of those without `report.json`.
 SIGNS: dict[Kind, str] = {
-    "study ablation": "ablation.csv",
-    "study noise": "study.csv",
     "submit": "submission.json",
     "finetune": "model/config.json",
     "pretrain": "encoder.safetensors",
@@ -49,6 +54,7 @@ class Source:
         config: its `config.json`; of training runs with the defaults of what it leaves out.
         environment: its `environment.json`.
         result: its `result.json`.
+        findings: its `report.json`.
         followed: the folder that led to it; None if the user named it.
     """
 
@@ -58,6 +64,7 @@ class Source:
     config: dict[str, Any]
     environment: dict[str, Any]
     result: dict[str, Any]
+    findings: Findings = field(default_factory=Findings)
     followed: str | None = None
 
     @property
@@ -69,6 +76,16 @@ class Source:
     def command(self) -> str:
         """The command that makes such a folder again."""
         return f"hybridq {self.kind} --config {self.folder / 'config.json'}"
+
+    @property
+    def is_study(self) -> bool:
+        """Whether it is of a study."""
+        return self.kind.startswith("study ")
+
+    @property
+    def is_laid_out(self) -> bool:
+        """Whether the report lays out its findings as they are."""
+        return self.is_study or (self.kind == "submit" and bool(self.result.get("compared")))
 
     def epochs(self) -> list[dict[str, Any]]:
         """The rows of `metrics.jsonl`."""
@@ -101,9 +118,9 @@ class Sources:
         return next((other for other in self.all if other.folder.resolve() == wanted), None)
 
     def study_of(self, source: Source) -> Source | None:
-        """The ablation that made a run, which lies in its folder; None of any other run."""
+        """The study that made a run, which lies in its folder; None of any other run."""
         parents = source.folder.resolve().parents
-        studies = self.of("study ablation")
+        studies = (study for study in self.all if study.is_study)
         return next((study for study in studies if study.folder.resolve() in parents), None)
 
 
@@ -153,17 +170,15 @@ def read_sources(folders: Sequence[Path]) -> Sources:
 def _names(source: Source) -> list[str]:
     """The runs that a run started from: of an evaluation its model, of a model its encoder or run.
 
-    Of an ablation they are the networks it trained as a whole, most labels first, and its encoders.
+    Of a study they are the models it trained, most labels first, and its encoders.
     """
-    if source.kind not in SIGNS:
-        return []
+    if source.is_study:
+        given = source.config.get("encoder_runs")
+        names = list(map(str, given)) if isinstance(given, list) else []
+        runs = sorted(source.folder.glob("*/finetune/*/"), key=_order)
+        return [*names, *map(str, [*runs, *sorted(source.folder.glob("*/pretrain/*/"))])]
     fields = [_named(source, field) for field in ("run", "encoder", "start")]
-    names = [name for name in fields if name is not None]
-    names += source.config.get("encoder_runs") or ()
-    if source.kind == "study ablation":
-        whole = sorted((source.folder / "whole" / "finetune").glob("*/"), key=_order)
-        names += map(str, [*whole, *sorted((source.folder / "encoders" / "pretrain").glob("*/"))])
-    return names
+    return [name for name in fields if name is not None]
 
 
 def _named(source: Source, field: str) -> str | None:
@@ -205,9 +220,13 @@ def _is_finished(folder: Path) -> bool:
 def _kind(folder: Path) -> Kind | None:
     if not (folder / "config.json").is_file() or not (folder / "result.json").is_file():
         return None
+    if (folder / FILE).is_file() and (command := read_findings(folder).command):
+        return command
     known = next((kind for kind, sign in SIGNS.items() if (folder / sign).exists()), None)
-    if known is None and (folder / REPORT_FILE).is_file():
-        return f"study {read_study_report(folder).study}"
+    study = read_environment(folder).get("study")
+    if known is None and (study is not None or (folder / FILE).is_file()):
+        what, remedy = f"a {FILE} of this version", remedy_of(folder, f"study {study or 'NAME'}")
+        raise refused(what, folder, "one of an earlier version, or none", f"{remedy}.")
     return known
 
 
@@ -219,20 +238,20 @@ def _read(folder: Path, number: int, followed: str | None) -> Source:
         if folder.is_dir():
             what = "has no " + next(
                 (n for n in ("config.json", "result.json") if not (folder / n).is_file()),
-                "predictions, model, encoder or table",
+                "report, predictions, model or encoder",
             )
         raise MissingFileError(
             f"Expected the folder of a finished run or study, got {str(folder)!r}, which {what}: "
             "give a folder that pretrain, finetune, evaluate, submit or study printed."
         )
-    fields = Options if kind in SIGNS else Record  # of a study of one's own: its own fields
+    fields = Options if kind in RESULTS else Record  # of a study of one's own: its own fields
     config = read_record(folder / "config.json", fields, f"a config of `hybridq {kind}`")
     result = read_result(folder, kind)
     if kind in CONFIGS:
         config = _checked(config, kind, folder)
-    source = Source(f"S{number}", kind, folder, config, read_environment(folder), result, followed)
-    check_files(source.kind, folder, result)
-    return source
+    findings = check_files(kind, folder, result)
+    environment = read_environment(folder)
+    return Source(f"S{number}", kind, folder, config, environment, result, findings, followed)
 
 
 def _checked(config: dict[str, Any], kind: Kind, folder: Path) -> dict[str, Any]:

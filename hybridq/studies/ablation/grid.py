@@ -13,6 +13,7 @@ from hybridq.data.source import find_source, is_own, own_name
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation import baselines
 from hybridq.models.encoders.file import encoder_file
+from hybridq.models.names import model_name
 from hybridq.runs.folder import read_config, read_result
 from hybridq.runs.recorded import absolute_source
 from hybridq.studies.lists import as_number, entries
@@ -99,6 +100,14 @@ def frozen_model(encoder: str, arm: str) -> str:
 def whole_model(start: str, head: str) -> str:
     """Name of a network trained as a whole from `scratch` or `simclr`."""
     return f"whole-{start}-{head}"
+
+
+def called(model: str) -> str:
+    """What a model of the study is called in words."""
+    if model == RAW_PIXELS:
+        return baselines.NAMES[model]
+    encoder, _, head = model.removeprefix("whole-").partition("-")
+    return model_name(encoder, head, frozen=not model.startswith("whole-"))
 
 
 def seeds(config: AblationStudyConfig) -> tuple[int, ...]:

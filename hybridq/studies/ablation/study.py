@@ -8,14 +8,17 @@ from typing import Any
 
 from hybridq.config import AblationStudyConfig, FinetuneConfig
 from hybridq.data import ImageData, notes_of
-from hybridq.records.studies import StudyReport
+from hybridq.evaluation.drawings import draw_curves, draw_forests
+from hybridq.evaluation.summaries import forests
+from hybridq.plotting import save_png
+from hybridq.records.findings import Findings
 from hybridq.studies.ablation import grid
 from hybridq.studies.ablation.choice import Choice, choose
 from hybridq.studies.ablation.encoders import FeatureWork, PretrainWork, encoder_kinds
+from hybridq.studies.ablation.findings import findings
 from hybridq.studies.ablation.frozen import FrozenWork, SearchWork
 from hybridq.studies.ablation.labels import check_fractions, study_data
-from hybridq.studies.ablation.plots import save_ablation_figures
-from hybridq.studies.ablation.tables import findings, gather, search_rows, write_tables
+from hybridq.studies.ablation.tables import gather, search_rows, write_tables
 from hybridq.studies.ablation.verdicts import cautions, check_test_labels, verdicts
 from hybridq.studies.ablation.whole import WholeWork
 from hybridq.studies.engine.study import Plan, run_study
@@ -24,7 +27,6 @@ from hybridq.studies.tables import write_rows
 from hybridq.training.compute import check_training_memory
 from hybridq.utils.files import without_nan, write_json
 from hybridq.utils.pseudonyms import pseudonyms_of
-from hybridq.utils.text import counted
 
 
 def ablation_study(config: AblationStudyConfig) -> Path:
@@ -57,7 +59,7 @@ def _plan(config: AblationStudyConfig) -> Plan:
     check_test_labels(data.splits["test"].labels, data.class_names)
     check_fractions(data, grid.fractions(config), grid.seeds(config))
 
-    def compute(stages: Stages) -> tuple[StudyReport, dict[str, Any]]:
+    def compute(stages: Stages) -> tuple[Findings, dict[str, Any]]:
         return _write(config, stages.folder, data, *_stages(config, stages))
 
     return Plan(f"ablation-{data.name}", compute, data, pseudonyms_of(config))
@@ -111,7 +113,7 @@ def _write(
     data: ImageData,
     models: Sequence[dict[str, Any]],
     choices: Sequence[Choice],
-) -> tuple[StudyReport, dict[str, Any]]:
+) -> tuple[Findings, dict[str, Any]]:
     """Write tables, verdicts and figures."""
     results = gather(data, models)
     test = data.splits["test"]
@@ -122,10 +124,6 @@ def _write(
     if compared:
         columns = [name for name in compared[0] if name != "variance"]
         write_rows(folder / "comparisons.csv", compared, columns)
-    where = f"{data.name}, {len(test)} test images, {counted(config.seeds, 'seed')}"
-    figures = save_ablation_figures(
-        folder / "figures", summary, compared, where=where, margin=config.margin
-    )
     notes = [*notes_of(data), *cautions(config, test.labels, data.class_names)]
     if "imagenet" not in {choice.encoder for choice in choices}:
         notes.append(
@@ -155,7 +153,12 @@ def _write(
             verdict: sum(item["verdict"] == verdict for item in compared)
             for verdict in ("better", "worse", "equivalent", "undecided")
         },
-        "figures": [path.name for path in figures],
         "notes": notes,
     }
-    return findings(result, summary, compared), result
+    found = findings(result, results.rows, summary, compared)
+    drawn = folder / "figures"
+    save_png(drawn / "labels.png", lambda figure: draw_curves(figure, found.curves))
+    if found.compared is not None:
+        shown = forests(found.compared)
+        save_png(drawn / "differences.png", lambda figure: draw_forests(figure, shown), width=6)
+    return found, result

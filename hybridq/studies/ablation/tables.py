@@ -17,22 +17,20 @@ from hybridq.data.duplicates import near_duplicates
 from hybridq.evaluation.evaluate import metrics_for
 from hybridq.evaluation.metrics.scores import auc
 from hybridq.evaluation.statistics import auc_interval, enough_images
-from hybridq.evaluation.tables import interval
-from hybridq.records.studies import StudyReport, StudyTable
+from hybridq.evaluation.statistics.seeds import seed_interval
 from hybridq.studies.ablation.choice import Choice
 from hybridq.studies.ablation.grid import settings_of
-from hybridq.studies.summary import seed_interval
 from hybridq.studies.tables import grouped, write_rows
 from hybridq.utils.arrays import write_arrays
-from hybridq.utils.files import without_nan
-from hybridq.utils.text import counted, percent
 
 Floats = NDArray[np.float64]
 Row = dict[str, Any]
 
 CROSSED = ("auc", "auc_without_duplicates")
 """Figures whose interval is over seeds and test images."""
-OVER_SEEDS = ("balanced_accuracy", "accuracy", "calibration_error")
+OPERATING = ("sensitivity", "specificity")
+"""Figures that there are where one of two classes is the positive one."""
+OVER_SEEDS = ("balanced_accuracy", "accuracy", *OPERATING, "calibration_error")
 """Figures whose interval is over seeds."""
 
 COLUMNS = (
@@ -118,6 +116,8 @@ def summarise(results: Results) -> list[Row]:
         named = {key: rows[0][key] for key in ("model", "training", "encoder", "head")}
         for figure in (*CROSSED, *OVER_SEEDS):
             which = kept.get(figure, kept["auc"])
+            if rows[0][figure] is None:
+                continue
             if figure in OVER_SEEDS:
                 found = seed_interval(rows, figure)
                 ends = found.mean, found.low, found.high
@@ -159,31 +159,3 @@ def search_rows(choices: Sequence[Choice]) -> list[Row]:
         for head, values in arms.items()
         for setting, value in zip(settings_of(choice.encoder), values, strict=True)
     ]
-
-
-def findings(
-    result: Mapping[str, Any], summary: Sequence[Row], compared: Sequence[Row]
-) -> StudyReport:
-    """Mean AUC of each model at each fraction, and the verdicts in words.
-
-    Args:
-        result: What `result.json` says.
-        summary: Rows of `summary.csv`.
-        compared: What `verdicts` returned.
-    """
-    cells: dict[str, dict[float, str]] = {}
-    for row in (row for row in summary if row["figure"] == "auc"):
-        cells.setdefault(row["model"], {})[row["labels"]] = interval(without_nan(row), "mean")
-    columns = sorted(result["labels"])
-    table = StudyTable(
-        title=f"{result['data']} test split, {result['images']} images, "
-        f"{counted(result['seeds'], 'seed')}: AUC",
-        columns=["model", *(f"{percent(column)} of the labels" for column in columns)],
-        rows=[[model, *(of.get(column) for column in columns)] for model, of in cells.items()],
-    )
-    sentences = [
-        "Means over seeds; 95% intervals over seeds and test images together.",
-        *(f"{item['name']}: {item['words']}" for item in compared),
-        *(f"Note: {note}" for note in result["notes"]),
-    ]
-    return StudyReport(study="ablation", data=result["data"], sentences=sentences, tables=[table])

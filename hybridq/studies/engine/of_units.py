@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from hybridq.config.study import StudyConfig
-from hybridq.records.studies import StudyReport
+from hybridq.records.findings import Findings, plain
 from hybridq.studies.engine.study import Plan, run_study, show
 from hybridq.studies.engine.units import Stages, Work
 from hybridq.studies.entry import StudyEntry
@@ -20,7 +20,7 @@ def study_of_units(
     name: str,
     config: type[ConfigT],
     units: Callable[[ConfigT], Sequence[Work]],
-    findings: Callable[[ConfigT, list[dict[str, Any]]], StudyReport],
+    findings: Callable[[ConfigT, list[dict[str, Any]]], Findings],
 ) -> StudyEntry:
     """Make a study of one stage that can be resumed, and runs its units over processes or Ray.
 
@@ -39,12 +39,12 @@ def study_of_units(
     def plan(asked: ConfigT) -> Plan:
         works = units(asked)
 
-        def compute(stages: Stages) -> tuple[StudyReport, dict[str, Any]]:
-            report = findings(asked, stages.run(name, works))
-            for number, one in enumerate(report.tables, start=1):
-                rows = [["" if cell is None else cell for cell in row] for row in one.rows]
+        def compute(stages: Stages) -> tuple[Findings, dict[str, Any]]:
+            found = findings(asked, stages.run(name, works))
+            for number, one in enumerate(found.tables, start=1):
+                rows = [[plain(cell) for cell in row] for row in one.rows]
                 write_csv(stages.folder / f"table-{number}.csv", one.columns, rows)
-            return report, {"study": report.study, "data": report.data, "units": len(works)}
+            return found, {"study": name, "data": found.data, "units": len(works)}
 
         return Plan(name, compute)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from hybridq.config.study import StudyConfig
 from hybridq.data import ImageData, data_record
 from hybridq.evaluation.tables import table
-from hybridq.records.studies import REPORT_FILE, StudyReport, read_study_report
+from hybridq.records.findings import Findings, hashes_beside, read_findings, shown, write_findings
+from hybridq.records.record import hash_of
 from hybridq.runs.recorded import absolute, check_same_data, recorded, resumed
 from hybridq.studies.engine.folder import study_folder
 from hybridq.studies.engine.pool import check_place, open_workers
@@ -34,7 +35,7 @@ class Plan:
     """
 
     name: str
-    compute: Callable[[Stages], tuple[StudyReport, dict[str, Any]]]
+    compute: Callable[[Stages], tuple[Findings, dict[str, Any]]]
     data: ImageData | None = None
     pseudonyms: Pseudonyms | None = None
 
@@ -66,22 +67,24 @@ def run_study(given: ConfigT, *, name: str, plan: Callable[[ConfigT], Plan]) -> 
         open_workers(config.workers, config.ray) as compute,
     ):
         stages = Stages(folder.resolve(), compute)
-        report, result = study.compute(stages)
+        found, result = study.compute(stages)
         stages.write_seconds()
-        write_json(folder / REPORT_FILE, report.model_dump(mode="json"))
+        of_it = {"command": command, "title": found.title or name, "files": hashes_beside(folder)}
+        of_it["result"] = hash_of(result)
+        write_findings(folder, found.model_copy(update=of_it))
         write_json(folder / "result.json", result)
     return folder
 
 
 def show(folder: Path) -> str:
-    """The tables and sentences of a study as text."""
-    report = read_study_report(folder)
+    """The tables, verdicts and sentences of a study as text."""
+    found = read_findings(folder)
     parts = []
-    for one in report.tables:
-        parts += [one.title, table(one.columns, [_shown(row) for row in one.rows])]
-    return "\n".join([*parts, *report.sentences])
-
-
-def _shown(row: Sequence[str | int | float | None]) -> list[str]:
-    cells = ("" if cell is None else cell for cell in row)
-    return [f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in cells]
+    for one in found.tables:
+        if not one.folded:
+            rows = [list(map(shown, row)) for row in one.rows]
+            parts += [one.title, table(one.columns, rows), ""]
+    if found.compared is not None:
+        items = found.compared.items
+        parts += [f"{one.a} against {one.b}, {one.setting}: {one.words}" for one in items]
+    return "\n".join([*parts, *found.sentences, *(f"Note: {note}" for note in found.notes)])

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridq.data import ImageSplit
+from hybridq.evaluation.statistics.seeds import SeedInterval, seed_interval
 from hybridq.plotting import Line, band, gallery, heat_map, legend_below, lines, panels, reference
 from hybridq.plotting.style import INK, QUIET, SERIES
 from hybridq.studies.summary import (
     MARGINS,
     PAIRED,
     Row,
-    SeedInterval,
     flip_shares,
     mitigation_order,
-    seed_interval,
     shots_order,
 )
 from hybridq.studies.tables import grouped

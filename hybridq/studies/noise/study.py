@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,28 +14,26 @@ from hybridq.data import ImageData, ImageSplit, data_record, notes_of
 from hybridq.data.provenance import other_splits
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.evaluate import limited_split
-from hybridq.evaluation.tables import interval
 from hybridq.models.checkpoint import check_model
+from hybridq.records.findings import Findings
 from hybridq.records.record import refused
-from hybridq.records.studies import StudyReport, StudyTable
 from hybridq.runs.folder import read_config
 from hybridq.runs.recorded import check_hidden
 from hybridq.studies.engine.study import Plan, run_study
 from hybridq.studies.engine.units import Stages, unit_file
+from hybridq.studies.noise.findings import findings
 from hybridq.studies.noise.grid import pair_with_controls, read_grid
 from hybridq.studies.noise.plots import save_noise_figures
 from hybridq.studies.noise.unit import Unit, check_devices, study_data
 from hybridq.studies.summary import flip_table, summarise
-from hybridq.studies.tables import grouped, write_rows
+from hybridq.studies.tables import write_rows
 from hybridq.utils.files import write_csv
 from hybridq.utils.pseudonyms import pseudonyms_of
-from hybridq.utils.text import counted, listed
+from hybridq.utils.text import listed
 
 logger = logging.getLogger("hybridq")
 
 Row = dict[str, Any]
-
-SHOWN = ("auc", "balanced_accuracy", "adapted_balanced_accuracy", "flips", "rms_error")
 
 
 def noise_study(config: NoiseStudyConfig) -> Path:
@@ -77,7 +75,7 @@ def _plan(config: NoiseStudyConfig) -> Plan:
         for scale in grid.noise_scales
     ]
 
-    def compute(stages: Stages) -> tuple[StudyReport, dict[str, Any]]:
+    def compute(stages: Stages) -> tuple[Findings, dict[str, Any]]:
         rows = _rows(stages, units)
         split = limited_split(data, config.split, config.limit, seed=config.seed)
         summary, figures = _write(stages.folder, rows, data, split)
@@ -141,40 +139,3 @@ def _write(
         write_rows(folder / f"{name}.csv", named, columns)
     write_csv(folder / "flips.csv", *flip_table(rows, split.ids, split.labels))
     return summary, save_noise_figures(folder / "figures", rows, split, data.class_names)
-
-
-def findings(result: Mapping[str, Any], summary: Sequence[Row]) -> StudyReport:
-    """The figures without mitigation, and of each mitigation, in each setting.
-
-    Args:
-        result: What `result.json` says.
-        summary: Rows of `summary.csv`.
-    """
-    rows: list[list[str | int | float | None]] = []
-    for setting, own in grouped(summary, "device", "noise_scale", "shots", "mitigation").items():
-        of = {row["figure"]: row for row in own}
-        named = ("none" if value is None else str(value) for value in setting)
-        rows.append(
-            [*named, *(interval(of[name], "mean") for name in SHOWN), _less_control(of["auc"])]
-        )
-    header = ["device", "scale", "shots", "mitigation", "AUC", "balanced accuracy", "adapted"]
-    table = StudyTable(
-        title=f"{result['data']} {result['split']} split, {counted(result['images'], 'image')}",
-        columns=[*header, "flips", "RMS error", "AUC less control's"],
-        rows=rows,
-    )
-    means = (
-        f"Means over {counted(max(row['seeds'] for row in summary), 'model')} with 95% Student-t "
-        "intervals over their seeds; adapted: balanced accuracy with the threshold chosen anew "
-        "under the noise, on validation."
-    )
-    sentences = [means, *(f"Note: {note}" for note in result["notes"])]
-    return StudyReport(study="noise", data=result["data"], sentences=sentences, tables=[table])
-
-
-def _less_control(row: Row) -> str:
-    """The difference of a model's AUC from that of its control, paired by seed."""
-    low, high = row["minus_control_low"], row["minus_control_high"]
-    ends = "" if low is None or high is None else f" [{low:+.3f}, {high:+.3f}]"
-    known = math.nan if row["minus_control"] is None else row["minus_control"]
-    return f"{known:+.3f}{ends}"

@@ -15,7 +15,7 @@ from hybridq.data import ImageData, ImageSplit
 from hybridq.models.classifier import HybridClassifier
 from hybridq.models.ssl.augment import Augment
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
-from hybridq.training.criteria import ValidationAuc, loss_function
+from hybridq.training.objectives.criteria import ValidationAuc, loss_function
 from hybridq.training.objectives.objective import Objective, Step
 from hybridq.training.optimizer import decay_groups, head_groups, one_cycle
 from hybridq.training.seeding import derive_seed, step_generator

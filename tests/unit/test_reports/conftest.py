@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
-from pathlib import Path
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -12,7 +11,10 @@ import pytest
 from hybridq.config import FinetuneConfig, PretrainConfig
 from hybridq.models.checkpoint import ModelSpec
 from hybridq.models.encoders.encoder import EncoderSpec
+from hybridq.records.findings import Findings
 from hybridq.reports.sources.sources import Source, Sources
+from hybridq.studies.ablation.findings import findings
+from hybridq.submissions.findings import submission_findings
 from hybridq.utils.files import write_json
 
 CLASSES = ["malignant", "benign"]
@@ -23,7 +25,7 @@ def make_source(tmp_path):
     """A function that makes a source; training runs have the defaults of what is not given."""
     made = []
 
-    def make(kind, *, name=None, result=None, **config):
+    def make(kind, *, name=None, result=None, findings=None, **config):
         folder = tmp_path / (name or f"{kind.replace(' ', '-')}-{len(made)}")
         folder.mkdir(exist_ok=True)
         if kind in ("pretrain", "finetune"):
@@ -42,7 +44,10 @@ def make_source(tmp_path):
                 ).model_dump(mode="json"),
             )  # fmt: skip
             (folder / "model" / "model.safetensors").write_bytes(b"")
-        source = Source(f"S{len(made) + 1}", kind, folder, config, {}, result or {})
+        if findings is None and kind == "submit":
+            findings = submission_findings(result)
+        found = findings or Findings()
+        source = Source(f"S{len(made) + 1}", kind, folder, config, {}, result or {}, found)
         made.append(source)
         return source
 
@@ -93,8 +98,10 @@ def make_evaluation(make_source):
 
 
 def comparison(**changes):
+    """A comparison, as an ablation's `verdicts` gives it."""
     return {
         "labels": 1.0,
+        "family": "frozen features",
         "topic": "quantum layer",
         "question": "does the circuit beat its matched control",
         "a": "simclr-pqc",
@@ -120,67 +127,47 @@ def make_ablation(make_source):
     """A function that makes an ablation of two models, three seeds and 40 test images."""
 
     def make(name, *, comparisons=None, positive="malignant", **config):
+        compared = [comparison()] if comparisons is None else comparisons
         result = {
             "data": "cells",
             "images": 40,
             "seeds": 3,
             "margin": 0.02,
+            "labels": [0.1, 1.0],
             "class_names": CLASSES,
+            "positive": positive,
+            "notes": [],
+            "verdicts": Counter(item["verdict"] for item in compared),
         }
-        if positive != "unknown":
-            result["positive"] = positive
         config = {"data": "breastmnist", "seed": 0, **config}
-        source = make_source("study ablation", name=name, result=result, **config)
-        write_ablation(source.folder, comparisons or [comparison()])
+        rows, summary, arrays = ablation_tables()
+        found = findings(result, rows, summary, compared)
+        source = make_source("study ablation", name=name, result=result, findings=found, **config)
+        np.savez(source.folder / "predictions.npz", **arrays)
         return source
 
     return make
 
 
-def write_ablation(folder: Path, comparisons):
+def ablation_tables():
+    """The rows of `ablation.csv` and `summary.csv`, and the arrays of `predictions.npz`."""
     rng = np.random.default_rng(1)
     actual = np.repeat([0, 1], 20)
-    rows, summary, arrays = [], [], {}
+    rows, summary = [], []
+    arrays = {
+        "labels": actual,
+        "ids": np.array([f"i{k}" for k in range(40)]),
+        "class_names": np.array(CLASSES),
+    }
     for model in ("simclr-pqc", "simclr-mlp"):
-        for labels in ("0.1", "1.0"):
+        for labels in (0.1, 1.0):
             scores = np.clip(0.7 - 0.4 * actual + rng.normal(0, 0.25, (3, 40)), 0.01, 0.99)
-            arrays[f"{float(labels):g}/{model}"] = np.stack([scores, 1 - scores], axis=2)
-            rows += [
-                {
-                    "model": model,
-                    "labels": labels,
-                    "seed": seed,
-                    "train_images": round(100 * float(labels)),
-                    "val_images": round(60 * float(labels)),
-                    "threshold": 0.5,
-                    "parameters": 10,
-                    "circuit_parameters": 2,
-                }
-                for seed in range(3)
-            ]
+            arrays[f"{labels:g}/{model}"] = np.stack([scores, 1 - scores], axis=2)
+            sizes = {"parameters": 10, "circuit_parameters": 2}
+            images = {"train_images": round(100 * labels), "val_images": round(60 * labels)}
+            about = {"model": model, "labels": labels, **sizes, **images, "threshold": 0.5}
+            rows += [{**about, "seed": seed} for seed in range(3)]
+            of = {"model": model, "labels": labels, "mean": 0.8, "low": 0.7, "high": 0.9}
             for figure, over in (("auc", "seeds and test images"), ("accuracy", "seeds")):
-                summary.append(
-                    {
-                        "model": model,
-                        "labels": labels,
-                        "figure": figure,
-                        "mean": 0.8,
-                        "low": 0.7,
-                        "high": 0.9,
-                        "over": over,
-                        "seeds": 3,
-                    }
-                )
-    for name, table in (("ablation", rows), ("summary", summary)):
-        with (folder / f"{name}.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(table[0]))
-            writer.writeheader()
-            writer.writerows(table)
-    np.savez(
-        folder / "predictions.npz",
-        labels=actual,
-        ids=np.array([f"i{k}" for k in range(40)]),
-        class_names=np.array(CLASSES),
-        **arrays,
-    )
-    (folder / "comparisons.json").write_text(json.dumps(comparisons))
+                summary.append({**of, "figure": figure, "over": over, "seeds": 3})
+    return rows, summary, arrays

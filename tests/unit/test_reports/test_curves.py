@@ -1,8 +1,7 @@
-"""What drawings say in words: decision curves, calibration, training, noise, rehearsals."""
+"""What drawings say in words: decision curves, calibration, training, rehearsals."""
 
 from __future__ import annotations
 
-import csv
 import json
 
 import numpy as np
@@ -14,13 +13,11 @@ from hybridq.evaluation.metrics.curves import (
     net_benefit_band,
     net_benefit_of_all,
 )
-from hybridq.reports.page.elements import Figure, Text
-from hybridq.reports.sections.hardware import hardware
-from hybridq.reports.sections.noise import SETTING, noise, noise_sentences
+from hybridq.reports.page.elements import Text
+from hybridq.reports.sections.found import found
 from hybridq.reports.sections.performance import FEWEST, _useful
 from hybridq.reports.sections.training import training_curves
 from hybridq.reports.sources.recipes import source_names
-from hybridq.utils.files import write_csv
 
 
 def test_a_decision_curve_is_told_in_runs_and_without_single_images():
@@ -36,17 +33,6 @@ def test_a_decision_curve_is_told_in_runs_and_without_single_images():
     assert "thresholds with fewer than 10 images to a side left out" in said
     nowhere = _useful(Band(THRESHOLDS, value, value, value, value - 0.2), np.zeros(99), told)
     assert nowhere.startswith("nowhere above")
-
-
-def test_a_noise_study_of_mitigated_settings_only_is_told(make_source):
-    source = make_source("study noise", result={"data": "cells", "images": 40})
-    header = [*SETTING, "figure", "mean", "low", "high", "seeds", "minus_noiseless"]
-    row = ["FakeManilaV2", 1, 4096, "zne", "auc", 0.8, 0.7, 0.9, 5, 0.0]
-    write_csv(source.folder / "summary.csv", header, [row])
-    (said,) = noise_sentences(make_source.all())
-    assert "No setting without mitigation" in said.text
-    (fold,) = noise(make_source.all()).parts
-    assert len(fold.parts[0].rows) == 1
 
 
 def test_scores_that_say_nothing_are_rarely_called_of_use():
@@ -111,50 +97,6 @@ def test_one_epoch_is_one_epoch(make_source):
     assert "in 1 epoch." in figure.description
 
 
-@pytest.fixture
-def noisy(make_source):
-    source = make_source(
-        "study noise", result={"data": "cells", "images": 40, "models": ["a", "b", "c"]}
-    )
-    rows = [
-        {
-            "device": "FakeTorino",
-            "noise_scale": scale,
-            "shots": "none",
-            "mitigation": "none",
-            "figure": figure,
-            "mean": mean,
-            "low": mean - 0.01,
-            "high": mean + 0.01,
-            "seeds": 3,
-            "minus_noiseless": 0.001 if figure == "auc" else "",
-            "minus_noiseless_low": -0.002 if figure == "auc" else "",
-            "minus_noiseless_high": 0.004 if figure == "auc" else "",
-            "minus_noiseless_seeds": 3 if figure == "auc" else "",
-        }
-        for figure, values in (("auc", (0.9, 0.89)), ("flips", (0.0, 0.125)))
-        for scale, mean in zip((0, 1), values, strict=True)
-    ]
-    with (source.folder / "summary.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return make_source.all()
-
-
-def test_the_summary_of_noise_tells_the_flips_and_what_they_are(noisy):
-    (said,) = noise_sentences(noisy)
-    assert "mean AUC 0.890 [0.880, 0.900], +0.001 [-0.002, +0.004]" in said.text
-    assert "12.5% [11.5%, 13.5%] of the predictions flip" in said.text
-    assert "A prediction flips if its class is another" in said.text
-
-
-def test_descriptions_of_noise_have_every_point_with_its_interval(noisy):
-    auc, flips = (part for part in noise(noisy).parts if isinstance(part, Figure))
-    assert "0.900 [0.890, 0.910] at a noise scale of 0, 0.890 [0.880, 0.900]" in auc.description
-    assert "A prediction flips" in flips.caption
-
-
 @pytest.mark.parametrize(
     ("device", "title"),
     [("fake_torino", "Rehearsal on a simulated device"), ("ibm_a", "On quantum hardware")],
@@ -177,7 +119,7 @@ def test_a_simulated_device_is_no_hardware(make_source, device, title):
             "qpu_seconds_estimated": 1.0,
         },
     )
-    section = hardware(make_source.all())
+    section, _ = found(make_source.all())
     assert section.title == title
     (said,) = (part.text for part in section.parts if isinstance(part, Text))
     assert ("not hardware" in said) == device.startswith("fake")

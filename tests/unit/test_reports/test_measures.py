@@ -9,10 +9,12 @@ import pytest
 from scipy.stats import t
 
 from hybridq.evaluation.statistics import auc_covariance
-from hybridq.reports.ablation.measures import Measure, evaluated, over_seeds
+from hybridq.evaluation.statistics.seeds import SeedInterval, seed_estimate
+from hybridq.records.findings import Estimate
+from hybridq.reports.page.parts import cell
+from hybridq.reports.sources.measures import evaluated
 from hybridq.reports.sources.predictions import evaluation_facets
 from hybridq.reports.sources.recipes import source_names
-from hybridq.studies.summary import SeedInterval
 
 
 def arm_of(make_source, make_evaluation, seeds):
@@ -48,7 +50,7 @@ def test_the_auc_of_two_seeds_is_over_seeds_and_images(make_source, make_evaluat
 def test_other_figures_have_an_interval_from_three_seeds_on(make_source, make_evaluation):
     two = evaluated(*arm_of(make_source, make_evaluation, 2), "sensitivity")
     assert two.value == pytest.approx(0.705)
-    assert math.isnan(two.low)
+    assert two.low is None
     assert two.over == ""
 
 
@@ -60,19 +62,21 @@ def test_three_seeds_have_students_interval(make_source, make_evaluation):
 
 
 def test_seeds_that_agree_give_no_interval():
-    found = over_seeds(SeedInterval(0.763, 0.763, 0.763, 5, 0))
+    found = seed_estimate(SeedInterval(0.763, 0.763, 0.763, 5, 0))
     assert found.ends == ""
 
 
 def test_an_interval_of_shares_ends_at_0_and_1():
-    found = over_seeds(SeedInterval(0.01, -0.02, 1.2, 5, 0))
+    found = seed_estimate(SeedInterval(0.01, -0.02, 1.2, 5, 0))
     assert (found.low, found.high) == (0, 1)
-    assert over_seeds(SeedInterval(1.1, 0.9, 1.3, 5, 0), largest=2).high == 1.3
+    assert seed_estimate(SeedInterval(1.1, 0.9, 1.3, 5, 0), largest=2).high == 1.3
 
 
 def test_what_is_undefined_says_so():
-    assert Measure(math.nan).text == Measure(math.nan).cell.text == "undefined"
-    assert Measure(0.5, 0.4, 0.6).text == "0.500 [0.400, 0.600]"
+    assert Estimate(value=None).text == cell(Estimate(value=None)).text == "undefined"
+    assert Estimate(value=0.5, low=0.4, high=0.6).text == "0.500 [0.400, 0.600]"
+    assert Estimate(value=0.5, low=0.4, high=0.6, is_signed=True).ends == "[+0.400, +0.600]"
+    assert seed_estimate(SeedInterval(math.nan, math.nan, math.nan, 0, 3)).value is None
 
 
 def test_other_positive_classes_are_not_compared(make_source, make_evaluation):

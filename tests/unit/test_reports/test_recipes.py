@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hybridq.config import AugmentConfig
-from hybridq.reports.ablation.label_curve import evaluation_points, label_curve
+from hybridq.reports.sections.labels import label_curve
 from hybridq.reports.sections.resources import resources
 from hybridq.reports.sources.predictions import evaluation_facets
 from hybridq.reports.sources.recipes import source_names
@@ -81,7 +81,7 @@ def test_time_of_an_ablation_is_counted_once_and_shared_by_its_processes(
     (study.folder / "whole").mkdir()
     finetune(make_source, "none", name="study/whole/r", result={"seconds": 250.0})
     finetune(make_source, "none", name="apart", result={"seconds": 40.0})
-    table = resources([], [], make_source.all(), {}, 65.0).parts[0]
+    table = resources([], make_source.all(), {}, 65.0).parts[0]
     rows = {row[0].text: [cell.order for cell in row[1:]] for row in table.rows}
     assert rows["study ablation"] == [1, 300.0, pytest.approx(300 * 65 / 3600)]
     assert rows["finetune"] == [1, 40.0, pytest.approx(40 * 65 / 3600)]
@@ -141,7 +141,7 @@ def test_seeds_of_one_recipe_are_one_arm_and_a_second_evaluation_is_another(
 
 def labels_section(make_source):
     sources = make_source.all()
-    return label_curve(evaluation_points(evaluation_facets(sources, source_names(sources))))
+    return label_curve(evaluation_facets(sources, source_names(sources)))
 
 
 def test_a_label_curve_joins_one_recipe_at_several_shares(make_source, make_evaluation):

@@ -1,18 +1,9 @@
-"""What models, baselines and shares of the labels are called, the same in the whole report."""
+"""What models are called in words, in tables of studies and in reports alike."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from hybridq.models.encoders.encoder import DEFAULT, encoder_entry
 from hybridq.models.ssl import ssl_label
-from hybridq.studies.ablation.grid import RAW_PIXELS
-
-BASELINES = {
-    "majority": "majority class",
-    "raw_pixels": "raw pixels, logistic regression",
-    "random_encoder": "random encoder, logistic regression",
-}
 
 
 def model_name(encoder: str, head: str, *, frozen: bool, network: str | None = None) -> str:
@@ -35,22 +26,3 @@ def model_name(encoder: str, head: str, *, frozen: bool, network: str | None = N
 def start_name(word: str) -> str:
     """What gave an encoder its weights: ImageNet, or a self-supervised method."""
     return "ImageNet" if word == "imagenet" else ssl_label(word)
-
-
-def study_model_name(model: str) -> str:
-    """A model of an ablation, whose files call it `simclr-pqc` or `whole-scratch-mlp`."""
-    if model == RAW_PIXELS:
-        return BASELINES["raw_pixels"]
-    whole = model.startswith("whole-")
-    encoder, _, head = model.removeprefix("whole-").partition("-")
-    return model_name(encoder, head, frozen=not whole)
-
-
-def baseline_name(name: str) -> str:
-    """A baseline of an evaluation."""
-    return f"{BASELINES.get(name, name.replace('_', ' '))} (baseline)"
-
-
-def data_name(source: str) -> str:
-    """A data source without its folder and its options."""
-    return Path(source.split(",")[0]).name

@@ -1,1 +1,0 @@
-"""Lay out what an ablation found."""

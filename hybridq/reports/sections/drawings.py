@@ -1,0 +1,63 @@
+"""Forest plots and curves as drawings of a page, with every number in words beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hybridq.evaluation.drawings import common_axis, draw_curves, draw_forests, height_of
+from hybridq.records.findings import Curves, Forest
+from hybridq.reports.page.elements import Figure
+from hybridq.reports.page.parts import drawing
+from hybridq.reports.sources.sources import Source
+
+
+def forest(
+    name: str,
+    shown: Forest,
+    sources: Sequence[Source],
+    about: str,
+    axis_of: Sequence[Forest] = (),
+) -> Figure:
+    """Draw a forest plot.
+
+    Args:
+        name: Unique in the report.
+        shown: What is drawn.
+        sources: Where it comes from.
+        about: What data it is of.
+        axis_of: Other forest plots with which it shares its axis.
+    """
+    said = [
+        f"{row.label}: {row.text}" + (f", {row.verdict}." if row.verdict else ".")
+        for row in shown.rows
+    ]
+    xlim = common_axis(axis_of or [shown])
+    return drawing(
+        name,
+        shown.title,
+        said,
+        lambda figure: draw_forests(figure, [shown], xlim),
+        shown.caption,
+        sources,
+        about=about,
+        width=5.2,
+        height=height_of(shown),
+    )
+
+
+def curves(name: str, shown: Curves, sources: Sequence[Source], about: str) -> Figure:
+    """Draw curves, and tell every point in words."""
+    said = []
+    for curve in shown.curves:
+        pairs = zip(curve.x, curve.points, strict=True)
+        points = (f"{point.text} at {x:.4g}{shown.unit}" for x, point in pairs)
+        said.append(f"{curve.name}: {', '.join(points)}.")
+    return drawing(
+        name,
+        shown.title,
+        said,
+        lambda figure: draw_curves(figure, [shown]),
+        shown.caption,
+        sources,
+        about=f"{about}, by {shown.xlabel}",
+    )

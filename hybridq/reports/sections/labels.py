@@ -1,0 +1,65 @@
+"""The label-efficiency curve: AUC against the share of the training labels in use."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from hybridq.evaluation.summaries import curves
+from hybridq.reports.page.elements import Figure, Section
+from hybridq.reports.sections import drawings
+from hybridq.reports.sources.measures import evaluated
+from hybridq.reports.sources.predictions import Facet
+
+MOST_LINES = 6
+
+
+def label_curve(facets: Sequence[Facet]) -> Section:
+    """A drawing for each data set with models on at least two shares of the labels.
+
+    Args:
+        facets: of evaluations.
+    """
+    groups: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    for facet in facets:
+        own = groups[f"{facet.data}, {facet.split}, {facet.where}"]
+        for arm in facet.arms:
+            found = evaluated(facet, arm, "auc")
+            if found is not None:
+                point = {"arm": arm.name, "x": facet.fraction, "auc": found, "from": arm.sources}
+                own[arm.name].append(point)
+    figures = []
+    for k, (group, own) in enumerate(groups.items(), start=1):
+        lines = [points for points in own.values() if len(points) > 1]  # one share is no line
+        for start in range(0, len(lines), MOST_LINES):
+            figures += _figure(f"labels-{k}-{start + 1}", group, lines[start : start + MOST_LINES])
+    return Section(
+        "labels",
+        "Label efficiency",
+        tuple(figures),
+        "evaluations of runs that differ in `--labels` and in nothing else but the seed",
+    )
+
+
+def _figure(name: str, group: str, lines: Sequence[Sequence[dict[str, Any]]]) -> list[Figure]:
+    points = [point for line in lines for point in line]
+    over = sorted({point["auc"].over for point in points if point["auc"].over})
+    caption = "A line joins models trained in the same way on another share of the labels. "
+    caption += f"95% intervals over {' or '.join(over)}." if over else "There are no intervals."
+    shown = curves(
+        points,
+        lambda point: point["arm"],
+        lambda point: 100 * point["x"],
+        lambda point: point["auc"],
+        title=group,
+        xlabel="labels in use, logarithmic",
+        ylabel="AUC",
+        is_logarithmic=True,
+        unit="%",
+        caption=caption,
+    )
+    if shown is None:
+        return []
+    sources = [source for point in points for source in point["from"]]
+    return [drawings.curves(name, shown, sources, "AUC")]
