@@ -47,11 +47,12 @@ class Hidden:
 
 def _files(root: Path) -> Iterator[tuple[str, str]]:
     """Yield path and id of each file, and path and name of each folder below the classes."""
+    above = 2 if (root / "train").is_dir() else 1  # train/CLASS, or CLASS
     for place, folders, files in os.walk(root):
         for name in files:
             path = os.path.join(place, name)
             yield path, PurePath(os.path.relpath(path, root)).as_posix()
-        if len(PurePath(os.path.relpath(place, root)).parts) >= 2:  # below train/CLASS
+        if len(PurePath(os.path.relpath(place, root)).parts) >= above:
             yield from ((os.path.join(place, name), name) for name in folders)
 
 

@@ -16,9 +16,9 @@ from hybridq.errors import InvalidValueError
 from hybridq.utils.text import listed
 
 DEALT = {"train": 0.7, "val": 0.1, "test": 0.2}
-DEALT_NOTE = "No split is given: train, val and test were made by group, 70/10/20, seed 0."
+DEALT_NOTE = "No split is given: train, val and test were made {how}70/10/20, seed 0."
 TAKEN = {"train": 0.875, "val": 0.125}
-TAKEN_NOTE = "No val split is given: an eighth of train was taken for it, by group, seed 0."
+TAKEN_NOTE = "No val split is given: an eighth of train was taken for it, {how}seed 0."
 
 
 def data_from_arrays(
@@ -149,7 +149,8 @@ def _completed(
         name: one if name == "train" else one.take(np.flatnonzero(one.labels != UNLABELLED))
         for name, one in made.items()
     }
-    return {**splits, **kept}, (note,)
+    how = "" if train.groups is None else "by group, "
+    return {**splits, **kept}, (note.format(how=how),)
 
 
 def _positive(name: str | None, names: Sequence[str], task: Task) -> int | None:

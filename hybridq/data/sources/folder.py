@@ -1,4 +1,4 @@
-"""Folders of images, laid out as `split/class/*.png` or listed in a `manifest.csv`."""
+"""Folders of images: `split/class/*.png`, `class/*.png`, or listed in a `manifest.csv`."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def load_folder(
     """Load the images of a folder.
 
     The classes are the names of the class folders, or the labels of the manifest, sorted. A
-    missing val split is taken from train, and a manifest without splits is dealt out 70/10/20,
-    both stratified, seeded and by group. Images are resized as a whole to a square (bilinear,
-    antialiased, no crop, no padding), or kept as they are where `image_size` is None and they are
-    all of one size; where they are not, the side is 224 pixels. They have 3 channels, or 1 if
-    every image of the folder is grey. Size and channels do not depend on `splits`.
+    missing val split is taken from train, and class folders or a manifest without splits are dealt
+    out 70/10/20, both stratified, seeded and by group. Images are resized as a whole to a square
+    (bilinear, antialiased, no crop, no padding), or kept as they are where `image_size` is None and
+    they are all of one size; where they are not, the side is 224 pixels. They have 3 channels, or
+    1 if every image of the folder is grey. Size and channels do not depend on `splits`.
 
     Args:
         root: The folder.
@@ -118,9 +118,12 @@ def scan_folder(root: Path, on_problem: OnProblem = raise_problem) -> list[Recor
     if os.path.lexists(root / MANIFEST):
         return read_manifest(root, on_problem)
     held = sorted(entry.name for entry in root.iterdir() if not entry.name.startswith("."))
+    inside = Inside(root)
     if not (root / "train").is_dir():
+        if _has_class_folders(root, held):
+            return _scan_classes(inside, None, on_problem)
         raise MissingFileError(
-            f"Expected {MANIFEST} or train/CLASS/*.png in {root}, got "
+            f"Expected {MANIFEST}, train/CLASS/*.png or CLASS/*.png in {root}, got "
             f"{', '.join(held[:6]) or 'an empty folder'}: lay the images out in one of these ways."
         )
     for name in held:
@@ -131,24 +134,33 @@ def scan_folder(root: Path, on_problem: OnProblem = raise_problem) -> list[Recor
                     f"it to {_OTHER_NAMES[name.lower()]}."
                 )
             )
-    inside = Inside(root)
     records: list[Record] = []
     for split in SPLITS:
         if (root / split).is_dir():
-            records += _scan_split(inside, split, on_problem)
+            records += _scan_classes(inside, split, on_problem)
     return records
 
 
-def _scan_split(inside: Inside, split: str, on_problem: OnProblem) -> list[Record]:
+def _has_class_folders(root: Path, held: Sequence[str]) -> bool:
+    """Whether folders with images lie at the top, and none has the name of a split."""
+    folders = [root / name for name in held if (root / name).is_dir()]
+    if any(folder.name.lower() in {*SPLITS, *_OTHER_NAMES} for folder in folders):
+        return False
+    return any(any(map(is_image_file, folder.iterdir())) for folder in folders)
+
+
+def _scan_classes(inside: Inside, split: str | None, on_problem: OnProblem) -> list[Record]:
+    """List the images of the class folders in a split, or at the top where there is none."""
     root = inside.root
     records: list[Record] = []
-    if not _passes(inside.check, root / split, on_problem):
+    above = f"{split}/" if split else ""
+    if split is not None and not _passes(inside.check, root / split, on_problem):
         return records
-    for entry in sorted((root / split).iterdir()):
+    for entry in sorted((root / above).iterdir()):
         if is_image_file(entry):
             on_problem(
                 InvalidValueError(
-                    f"Expected {split}/CLASS/*.png in {root}, got the image {entry}: move it into "
+                    f"Expected {above}CLASS/*.png in {root}, got the image {entry}: move it into "
                     "the folder of its class."
                 )
             )
@@ -176,7 +188,7 @@ def _scan_split(inside: Inside, split: str, on_problem: OnProblem) -> list[Recor
             )
         records += [
             Record(
-                id=legible(f"{split}/{entry.name}/{path.name}"),
+                id=legible(f"{above}{entry.name}/{path.name}"),
                 path=path,
                 label=legible(entry.name),
                 split=split,

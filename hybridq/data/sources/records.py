@@ -130,16 +130,17 @@ def complete_splits(records: Sequence[Record]) -> tuple[list[Record], list[str]]
     Raises:
         InvalidValueError: If there are too few images or groups.
     """
+    how = "by group, " if any(record.group is not None for record in records) else ""
     if all(record.split is None for record in records):
         done = _deal(records, {"train": 0.7, "val": 0.1, "test": 0.2})
-        note = "No split is given: train, val and test were made by group, 70/10/20, seed 0."
+        note = f"No split is given: train, val and test were made {how}70/10/20, seed 0."
     elif any(record.split == "val" for record in records):
         return list(records), []
     else:
         train = [record for record in records if record.split == "train"]
         rest = [record for record in records if record.split != "train"]
         done = [*_deal(train, {"train": 0.875, "val": 0.125}), *rest]
-        note = "No val split is given: an eighth of train was taken for it, by group, seed 0."
+        note = f"No val split is given: an eighth of train was taken for it, {how}seed 0."
     kept = [record for record in done if record.split == "train" or record.label is not None]
     notes = [note]
     if len(kept) < len(done):

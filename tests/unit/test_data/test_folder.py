@@ -80,6 +80,49 @@ def test_class_without_images_in_val_is_noted(folder):
     assert "The val split has no image of malignant." in load_data(str(folder)).notes
 
 
+@pytest.fixture
+def classes(tmp_path, picture):
+    """A folder `class/*.png` of 20 images each, without splits."""
+    for name in ("benign", "malignant"):
+        for index in range(20):
+            picture(tmp_path / "cells" / name / f"{index}.png")
+    return tmp_path / "cells"
+
+
+def test_class_folders_without_splits_are_dealt_out(classes):
+    data = load_data(str(classes))
+    assert data.class_names == ("benign", "malignant")
+    assert {name: len(split) for name, split in data.splits.items()} == {
+        "train": 28,
+        "val": 4,
+        "test": 8,
+    }
+    ids = [one for split in data.splits.values() for one in split.ids]
+    assert sorted(ids) == sorted(f"{name}/{n}.png" for name in data.class_names for n in range(20))
+    for split in data.splits.values():
+        named = [one.split("/")[0] == "malignant" for one in split.ids]
+        assert split.labels.tolist() == [int(is_malignant) for is_malignant in named]
+        assert split.labels.mean() == 0.5
+    assert data.notes[0].endswith("made 70/10/20, seed 0.")
+    assert load_data(str(classes)).splits["test"].ids == data.splits["test"].ids
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda root: (root / "benign/0.png").rename(root / "0.png"), r"CLASS/\*\.png"),
+        (lambda root: (root / "notes").mkdir(), "images of the class 'notes'"),
+        (lambda root: (root / "benign/p7").mkdir(), "the folder p7"),
+        (lambda root: (root / "testing").mkdir(), r"CLASS/\*\.png"),
+    ],
+)
+def test_faulty_class_folders(classes, spoil, words):
+    spoil(classes)
+    with pytest.raises(HybridqError, match=words) as caught:
+        load_data(str(classes))
+    assert "\n" not in str(caught.value)
+
+
 def _truncate(path):
     path.write_bytes(path.read_bytes()[:60])
 
