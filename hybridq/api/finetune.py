@@ -30,6 +30,7 @@ from hybridq.config import FinetuneConfig
 from hybridq.config.complaints import config_of
 from hybridq.training.finetune import finetune as run_finetune
 from hybridq.training.initial import Handed
+from hybridq.utils.processes import stop_if_run_again
 from hybridq_backends import Executable, parse_backend
 
 
@@ -82,6 +83,7 @@ def finetune(
         >>> model.predict(data.splits["test"].images).shape
         (10, 2)
     """
+    stop_if_run_again("finetune")
     images = data_of(data, ("train", "val"))
     given, module = encoder_of(encoder, images, options.get("image_size"))
     if module is not None:

@@ -17,6 +17,7 @@ from hybridq.models.encoders.encoder import Encoder
 from hybridq.models.encoders.file import load_encoder
 from hybridq.training.initial import Handed
 from hybridq.training.pretrain import pretrain as run_pretrain
+from hybridq.utils.processes import stop_if_run_again
 
 
 def pretrain(
@@ -61,6 +62,7 @@ def pretrain(
         >>> encoder.spec.weights
         'simclr on phantom'
     """
+    stop_if_run_again("pretrain")
     images = data_of(data, ("train",))
     given, module = encoder_of(encoder, images, options.get("image_size"))
     config = config_of(

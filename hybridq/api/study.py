@@ -14,6 +14,7 @@ from hybridq.config.choices import find_entry
 from hybridq.config.complaints import config_of
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.studies import StudyEntry
+from hybridq.utils.processes import stop_if_run_again
 from hybridq_backends.utils.by_name import by_name
 
 
@@ -66,13 +67,16 @@ def study(name: str, *models: Model | str | Path, **options: Any) -> Study:
         *models: Models, or folders of runs, where the study is one of trained models. A model has
             to be kept in a folder, by `finetune(..., runs=...)` or `Model.save`.
         **options: What the study can be told, as `hybridq study NAME --help` lists it; `resume`
-            goes on with the study in a folder.
+            goes on with the study in a folder. It computes in this process unless `workers` asks
+            for several; these import the calling script again, so that its calls have to stand
+            below `if __name__ == "__main__":` then.
 
     Returns:
         The finished study; it prints as its table.
 
     Raises:
         HybridqError: If models, data or options cannot be used; nothing is written then.
+        SystemExit: In a process that imports the calling script again; nothing is done then.
 
     Example:
         >>> import tempfile
@@ -83,12 +87,15 @@ def study(name: str, *models: Model | str | Path, **options: Any) -> Study:
         ...     pair = [hq.finetune(None, data, head=head, **settings) for head in ("pqc", "mlp")]
         ...     found = hq.study(
         ...         "noise", *pair, device="FakeManilaV2", noise_scale="1", shots="none",
-        ...         workers=1, runs=runs,
+        ...         runs=runs,
         ...     )
         ...     found.tables
         ('flips', 'seconds', 'study', 'summary')
     """
+    stop_if_run_again("study")
     entry: StudyEntry = find_entry("study", name)
+    if options.get("resume") is None and "workers" in entry.config.model_fields:
+        options = {"workers": 1, **options}
     if models:
         if "models" not in entry.config.model_fields:
             raise InvalidValueError(

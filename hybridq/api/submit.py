@@ -26,6 +26,7 @@ from hybridq.submissions.plan.images import Source, source_of_data
 from hybridq.submissions.plan.plan import Plan
 from hybridq.submissions.report import plan_table, result_table, status_table
 from hybridq.submissions.submit import submit as run_submit
+from hybridq.utils.processes import stop_if_run_again
 from hybridq_backends import Spec
 
 logger = logging.getLogger("hybridq")
@@ -130,6 +131,7 @@ def submit(
         ...     sent.collect(wait=60).result["complete"]
         True
     """
+    stop_if_run_again("submit")
     run = model.folder
     if run is None:
         name = f"{model.spec.data}-{model.spec.head.name}"

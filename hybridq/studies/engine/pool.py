@@ -9,7 +9,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
@@ -17,7 +16,7 @@ from typing import Any, TypeVar
 
 from hybridq.errors import UnavailableError
 from hybridq.utils.limits import check_workers
-from hybridq.utils.processes import compute_alone, own_processes, undisturbed
+from hybridq.utils.processes import LOST, compute_alone, own_processes, undisturbed
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
@@ -90,14 +89,8 @@ def _compute(
                 cause = getattr(error, "cause", None)  # Ray wraps what the function raised
                 if isinstance(cause, Exception):
                     raise cause from error
-                if isinstance(error, BrokenProcessPool) or type(error).__module__.startswith(
-                    "ray."
-                ):
-                    raise UnavailableError(
-                        "Expected all worker processes to live, got one that was ended from "
-                        "outside, as happens where memory runs out: go on with --resume, and fewer "
-                        "--workers."
-                    ) from error
+                if type(error).__module__.startswith("ray."):
+                    raise UnavailableError(LOST) from error
                 raise
             yield running.pop(future), result
 

@@ -72,6 +72,34 @@ def test_a_worker_that_is_killed_is_told():
         list(run_units(end, [1, 2], workers=2, ray=None))
 
 
+UNGUARDED = """
+import sys
+from hybridq.errors import HybridqError
+from hybridq.studies.engine.pool import open_workers
+from hybridq.utils.processes import stop_if_run_again
+
+print("imported", flush=True)
+stop_if_run_again("study")
+try:
+    with open_workers(2, None) as compute:
+        list(compute(abs, [1, 2]))
+except HybridqError as error:
+    sys.exit(f"told: {error}")
+"""
+
+
+def test_a_script_without_a_main_block_is_told_of_it(tmp_path):
+    """Its processes do none of its work again, and each says why in a line."""
+    (tmp_path / "script.py").write_text(UNGUARDED)
+    done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True)
+    assert done.returncode == 1
+    *others, told = done.stderr.splitlines()
+    assert 'no `if __name__ == "__main__":` above its calls' in told
+    assert "told: Expected worker processes that start" in told
+    assert 1 <= len(others) <= 2
+    assert all(line.startswith("Expected `hybridq.study` in a script's own") for line in others)
+
+
 def test_no_ray(monkeypatch):
     monkeypatch.setattr("hybridq.studies.engine.pool.find_spec", lambda name: None)
     with pytest.raises(UnavailableError, match="pip install ray"):
