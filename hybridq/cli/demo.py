@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from hybridq.config import (
@@ -88,6 +89,10 @@ def demo(config: DemoConfig) -> str:
             "too, without labels. In brackets are 95% stratified-bootstrap intervals over the test",
             "images of one seed. The images are generated: the table shows what the package does,",
             "and is no evidence for or against a quantum layer, whose control is mlp.",
+            "",
+            "Next, the same as a page with curves, circuits and a model card, and your own images:",
+            f"  hybridq report {quote(str(trained['pqc']))} --out report.html",
+            "  hybridq finetune --data FOLDER --head pqc   # FOLDER/CLASS/*.png",
         ]
     )
 

@@ -65,11 +65,12 @@ def post_all(
     doubts = 0
     estimates = Estimates(ledger, service, most_estimated, remedies)
     waiting = ledger.chunks(ChunkState.PLANNED) if only is None else [only]
-    for place, chunk in enumerate(waiting):
+    for place, chunk in enumerate(waiting, start=1):
         try:
             _post(ledger, service, chunk, pub_of(chunk), clock, pace, max_seconds_of(chunk))
             doubts = 0
-            logger.info("chunk %d posted (%d of %d)", chunk.index, place + 1, len(waiting))
+            far = f" ({place} of {len(waiting)})" if len(waiting) > 1 else ""
+            logger.info("chunk %d posted%s", chunk.index, far)
             estimates.check()
         except ServiceError as error:
             if error.maybe_accepted:
