@@ -8,6 +8,7 @@ from torch import nn
 
 from hybridq.api.model import Model
 from hybridq.api.run_folders import read_records
+from hybridq.config.handed import check_made
 from hybridq.models.checkpoint import load_model
 from hybridq_backends import open_backend
 
@@ -39,6 +40,8 @@ def load(
         ...     hq.load(trained.save(runs + "/mine")).class_names
         ('no lesion', 'lesion')
     """
+    check_made("encoder", encoder)
+    check_made("head", head)
     folder = Path(run)
     exact = open_backend("statevector")
     module, spec = load_model(folder, backend=exact, encoder=encoder, head=head)

@@ -12,13 +12,12 @@ from torch.utils.data import Dataset
 
 from hybridq.config import EncoderConfig, HeadConfig, head_config
 from hybridq.config.choices import entries
-from hybridq.config.handed import PREFIX, handed_name, is_handed
+from hybridq.config.handed import PREFIX, check_made, handed_name, is_handed
 from hybridq.data import ImageData, load_data
 from hybridq.data.pixels import pixels_of
-from hybridq.data.transforms import channel_statistics
 from hybridq.errors import InvalidValueError
-from hybridq.models.encoders.encoder import Encoder, EncoderSpec
-from hybridq.models.encoders.initial import input_size
+from hybridq.models.encoders.encoder import Encoder
+from hybridq.models.encoders.initial import encoder_around
 from hybridq.models.encoders.timm_models import PREFIX as TIMM
 from hybridq_backends import Executable, Spec, open_backend, parse_backend
 from hybridq_backends.specs.texts import backend_text
@@ -70,23 +69,24 @@ def encoder_of(
         encoder: What `AnyEncoder` lists.
         data: Whose images give size and normalisation of a module that is no `Encoder`.
         image_size: Input size of such a module in pixels; that of the images where None.
+
+    Raises:
+        InvalidValueError: If it is something else, or a module that gives no features of images.
     """
     if encoder is None:
         return EncoderConfig(), None
     if isinstance(encoder, Encoder):
         return EncoderConfig(weights=PREFIX + encoder.spec.weights), deepcopy(encoder)
     if isinstance(encoder, nn.Module):
-        name = handed_name(encoder)
-        images = data.splits["train"].images
-        mean, std = channel_statistics(images)
-        spec = EncoderSpec(
-            architecture=name,
-            image_size=image_size or input_size(min(images.shape[1:3]), "stride2"),
-            mean=mean,
-            std=std,
-            weights="handed over",
+        name, images = handed_name(encoder), data.splits["train"].images
+        own = encoder_around(deepcopy(encoder), name, images, image_size=image_size)
+        return EncoderConfig(weights=name), own
+    check_made("encoder", encoder)
+    if not isinstance(encoder, str | Path):
+        raise InvalidValueError(
+            f"Expected an encoder as a name, a file, a run or a module, got a "
+            f"{type(encoder).__name__}: give one of these first, and the data after it."
         )
-        return EncoderConfig(weights=name), Encoder(spec, network=deepcopy(encoder))
     text = str(encoder)
     is_network = text.startswith(TIMM) or text in entries("encoder") or ":" in text
     if is_network and not Path(text).exists():
@@ -115,6 +115,7 @@ def head_of(head: AnyHead) -> tuple[HeadConfig, nn.Module | None]:
         return head_config(head), None
     if isinstance(head, Mapping):
         return head_config(**head), None
+    check_made("head", head)
     raise InvalidValueError(
         f"Expected a head as a name, a config or a module, got a {type(head).__name__}: give one "
         "of these."

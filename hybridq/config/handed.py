@@ -30,3 +30,20 @@ def refused_name(what: str, name: str, remedy: str) -> InvalidValueError:
         f"Expected the {what} itself, {handed_label(name)!r}, which was handed over in Python, got "
         f"its name alone: {remedy}"
     )
+
+
+def check_made(what: str, part: object) -> None:
+    """Refuse a class where what is made of it is wanted.
+
+    Args:
+        what: What the part is, such as `encoder`.
+        part: What was handed over.
+
+    Raises:
+        InvalidValueError: If it is a class.
+    """
+    if isinstance(part, type):
+        name = part.__name__
+        raise InvalidValueError(
+            f"Expected the {what} as an object, got the class {name}: make one: {name}()."
+        )

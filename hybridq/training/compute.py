@@ -17,7 +17,9 @@ from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from torch import Tensor, nn
 
 from hybridq.config import ComputeConfig
+from hybridq.config.handed import is_handed
 from hybridq.errors import InvalidValueError
+from hybridq.models.encoders.encoder import Encoder
 from hybridq.utils.limits import check_memory
 
 logger = logging.getLogger("hybridq")
@@ -107,7 +109,8 @@ def check_training_memory(
     if encoder is None:
         per_pixel = BYTES_PER_PIXEL * (4 if stem == "stride1" else 1)
     else:
-        per_pixel = kept_per_pixel(encoder)
+        is_own = isinstance(encoder, Encoder) and is_handed(encoder.spec.architecture)
+        per_pixel = kept_per_pixel(encoder, image_size if is_own else PROBE)  # it may take one size
     if "16" in compute.precision:
         per_pixel //= 2
     check_memory(
@@ -118,10 +121,14 @@ def check_training_memory(
     )
 
 
-def kept_per_pixel(encoder: nn.Module) -> int:
+def kept_per_pixel(encoder: nn.Module, side: int = PROBE) -> int:
     """Count the bytes that a network keeps for its backward pass, for each pixel of an image.
 
-    It is a low estimate, by two small images of zeros that pass a copy of it.
+    It is a low estimate, by two images of zeros that pass a copy of it.
+
+    Args:
+        encoder: The network.
+        side: Height and width of those images, in pixels.
     """
     twin = deepcopy(encoder).train()
     own = {weight.untyped_storage().data_ptr() for weight in twin.parameters()}
@@ -133,7 +140,8 @@ def kept_per_pixel(encoder: nn.Module) -> int:
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    images = next(twin.parameters()).new_zeros(2, 3, PROBE, PROBE)
+    like = next(twin.parameters(), torch.empty(0))
+    images = like.new_zeros(2, 3, side, side)
     with (
         torch.random.fork_rng(devices=[]),
         torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),

@@ -6,7 +6,6 @@ import copy
 import math
 import reprlib
 from collections.abc import Callable, Mapping
-from itertools import chain
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
@@ -25,6 +24,7 @@ from hybridq.config import HeadConfig, head_config
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.models.classifier import probabilities
 from hybridq.models.heads import build_head, head_entry, is_fitted
+from hybridq.models.heads.handed import check_head, like
 from hybridq.quantum.modules import use_backend
 from hybridq.training.head import train_head
 from hybridq.training.seeding import derive_seed, step_generator
@@ -253,7 +253,7 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise _no_head(self.head)
         if not isinstance(head, nn.Module):
             raise _no_head(head)
-        _check_sizes(head, num_features, num_classes)
+        check_head(head, (num_features,), num_classes, like(head).dtype)
         return head
 
     def _train(self, head: nn.Module, features: Tensor, labels: Tensor, seed: int) -> None:
@@ -283,7 +283,7 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _tensor(self, head: nn.Module, features: NDArray[np.float64]) -> Tensor:
         """Features as the head takes them, standardised if they are to be."""
         scaled = features if self.scaler_ is None else self.scaler_.transform(features)
-        return torch.tensor(scaled).to(_like(head))
+        return torch.tensor(scaled).to(like(head))
 
     @torch.no_grad()
     def _logits(self, X: ArrayLike) -> Tensor:
@@ -314,28 +314,6 @@ def _config(head: Any, options: Mapping[str, Any] | None) -> HeadConfig:
             f"Expected options of the head {fields['name']!r}, got others "
             f"({first_complaint(error)}): correct `head_options`."
         ) from error
-
-
-def _like(head: nn.Module) -> Tensor:
-    """Find a tensor of the head's dtype and device; one of torch's default where it has none."""
-    tensors = chain(head.parameters(), head.buffers())
-    return next((tensor for tensor in tensors if tensor.is_floating_point()), torch.empty(0))
-
-
-@torch.no_grad()
-def _check_sizes(head: nn.Module, num_features: int, num_classes: int) -> None:
-    """Refuse a module that is no map from features to logits, before it is trained."""
-    if is_fitted(head):
-        return  # which has no logits yet
-    try:
-        found = str(tuple(head.eval()(torch.zeros(2, num_features).to(_like(head))).shape))
-    except (RuntimeError, HybridqError) as error:
-        found = " ".join(str(error).split())
-    if found != str((2, num_classes)):
-        raise InvalidValueError(
-            f"Expected a head from features (2, {num_features}) to logits (2, {num_classes}), got "
-            f"{found}: make it for {num_features} features and {num_classes} classes."
-        )
 
 
 def _no_head(got: object) -> InvalidValueError:

@@ -14,6 +14,7 @@ from hybridq.models.checkpoint import read_spec, take_weights
 from hybridq.models.classifier import HybridClassifier, build_model
 from hybridq.models.encoders.encoder import Encoder
 from hybridq.models.encoders.initial import encoder_for
+from hybridq.models.heads.handed import check_head
 from hybridq.training.seeding import derive_seed
 from hybridq_backends import Executable, Spec, open_backend
 
@@ -81,6 +82,8 @@ def initial_model(
     model = build_model(
         encoder, config.head, data.num_classes, backend=exact, seed=seed, head=handed.head
     )
+    if handed.head is not None:
+        check_head(model.head, model.feature_shape, data.num_classes)
     if config.start is not None:
         take_weights(model, config.start)
     if config.freeze_encoder:

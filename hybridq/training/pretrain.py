@@ -73,6 +73,11 @@ def pretrain(
     check_same_data(given, "pretrain", data)
     config = recorded(config, data, pseudonyms)
     encoder = initial_encoder(config, data, handed.encoder)
+    if not any(weight.requires_grad for weight in encoder.parameters()):
+        raise InvalidValueError(
+            "Expected an encoder with weights to train, got one without any: use it as it is, or "
+            "set `requires_grad`."
+        )
     images = torch.from_numpy(data.splits["train"].images).permute(0, 3, 1, 2).contiguous()
     if len(images) < 2:
         raise InvalidValueError(

@@ -285,6 +285,82 @@ def test_what_is_given_wrongly_is_told_in_one_line(call, words, model, data):
     assert "\n" not in str(caught.value)
 
 
+class Wrong(nn.Module):
+    """A module that does with its input what it is told."""
+
+    def __init__(self, does, *layers):
+        super().__init__()
+        self.does = does
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, inputs):
+        return self.does(inputs, *self.layers)
+
+
+def pooled(images, *layers):
+    for layer in layers:
+        images = layer(images)
+    return images.mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("encoder", "words"),
+    [
+        (Net, "got the class Net: make one: Net()."),
+        (Wrong(lambda x: (pooled(x), x)), "got a tuple: return that tensor alone."),
+        (Wrong(lambda x: x.mean((1, 2, 3))), "got (2,): take off"),
+        (Wrong(lambda x: pooled(x).mean(0, keepdim=True)), "got float32 (1, 3) from two"),
+        (Wrong(lambda x: pooled(x).double()), "got float64 (2, 3) from two"),
+        (Wrong(pooled, nn.Conv2d(1, 4, 3)), "to have 1 channels"),
+        (Wrong(pooled, nn.Conv2d(3, 4, 3).double()), "float32 images (batch, 3, 16, 16), got Runt"),
+        (Wrong(pooled, nn.Conv2d(3, 4, 20)), "or give another `image_size`"),
+        (Wrong(lambda x: x.nothing), "no attribute 'nothing'"),
+        (Wrong(lambda x: pooled(x) / 0), "to finite features"),
+        (Wrong(pooled, nn.LazyConv2d(4, 3)), "got one with lazy layers"),
+        (3, "got a int"),
+    ],
+)
+@pytest.mark.parametrize("call", ["pretrain", "finetune"])
+def test_a_module_that_is_no_encoder_is_told_before_training(call, encoder, words, data, tmp_path):
+    options = {"head": "linear"} if call == "finetune" else {}
+    with pytest.raises(hq.HybridqError, match=r"^Expected .*: ") as caught:
+        getattr(hq, call)(data=data, encoder=encoder, runs=tmp_path, **options)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (Head, "got the class Head: make one: Head()."),
+        (nn.Linear(3, 1), "logits (2, 2), got (2, 1): make it for 3 features and 2 classes."),
+        (nn.Linear(3, 5), "got (2, 5)"),
+        (nn.Linear(9, 2), "float32 features (2, 3) to logits (2, 2), got mat1 and mat2"),
+        (nn.Linear(3, 2).double(), "must have the same dtype"),
+        (Wrong(lambda x: (x[:, :2],)), "got a tuple"),
+        (Head(), "feature maps of 3 x 1 x 1"),
+    ],
+)
+def test_a_module_that_is_no_head_is_told_before_training(head, words, data, tmp_path):
+    with pytest.raises(hq.HybridqError, match=r"^Expected .*: ") as caught:
+        hq.finetune(Wrong(pooled), data, head=head, class_weights=False, runs=tmp_path)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_of_ones_own_sees_images_at_their_size_and_needs_no_weights(data):
+    fixed = Wrong(lambda x: torch.cat([pooled(x), x.std((2, 3))], 1))
+    narrow = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 4))  # takes one size alone
+    assert hq.finetune(narrow, data, head="linear", epochs=1).features(data.splits["val"]).any()
+    model = hq.finetune(fixed, data, head=nn.Linear(6, 2), epochs=1)
+    assert model.spec.encoder.image_size == data.splits["train"].images.shape[1] == 16
+    assert model.features(data.splits["test"].images[:3]).shape == (3, 6)
+    with pytest.raises(hq.HybridqError, match="weights to train, got one without any"):
+        hq.pretrain(data, encoder=fixed, epochs=1)
+
+
 def test_no_sub_package_has_the_name_of_a_function():
     """Importing it would hide the function."""
     parts = {path.stem for path in Path(hq.__file__).parent.iterdir()}

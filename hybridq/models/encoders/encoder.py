@@ -142,9 +142,9 @@ class Encoder(nn.Module):
     def _maps_of(self, size: int) -> tuple[int, int, int]:
         """Find the shape of the maps from an image of zeros."""
         training = self.features.training
-        weight = next(self.features.parameters())
+        like = next(self.features.parameters(), torch.empty(0))  # some have no weights
         with torch.no_grad():
-            maps = self.features.eval()(weight.new_zeros(1, 3, size, size))
+            maps = self.features.eval()(like.new_zeros(1, 3, size, size))
         self.features.train(training)
         channels, rows, columns = (int(number) for number in maps.shape[1:])
         return channels, rows, columns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from hybridq.config import EncoderConfig
 from hybridq.config.base import MAX_IMAGE_SIZE
@@ -18,6 +19,7 @@ from hybridq.models.encoders.encoder import (
     Stem,
     encoder_entry,
 )
+from hybridq.models.encoders.handed import check_network
 
 SMALL_SIDE = 64
 """The side, in pixels, below which images are enlarged."""
@@ -49,11 +51,7 @@ def encoder_for(
             are too small or too large for an encoder.
     """
     size = image_size or input_size(min(images.shape[1:3]), stem)
-    if not LEAST_SIZE <= size <= MAX_IMAGE_SIZE:
-        raise InvalidValueError(
-            f"Expected an input of {LEAST_SIZE} to {MAX_IMAGE_SIZE} px, got {size} px for images "
-            f"of {images.shape[1]} x {images.shape[2]}: choose one with --image-size."
-        )
+    _check_size(size, images)
     mean, std = channel_statistics(images)
     chosen: Stem = "stride1" if stem == "stride1" else "stride2"
     name, weights = config.name or DEFAULT, config.weights
@@ -83,3 +81,36 @@ def input_size(side: int, stem: str) -> int:
     docs/decisions/0004 compares both.
     """
     return 2 * side if side < SMALL_SIDE and stem != "stride1" else side
+
+
+def encoder_around(
+    network: nn.Module, name: str, images: NDArray[np.uint8], *, image_size: int | None
+) -> Encoder:
+    """Make an encoder of a network that is handed over, for `images`.
+
+    Args:
+        network: From images `(batch, 3, height, width)` to features or maps; it becomes part of
+            the encoder.
+        name: What records call it.
+        images: Training images `(count, height, width, channels)`, which decide the normalisation.
+        image_size: Input height and width in pixels; the shorter side of the images if None.
+
+    Raises:
+        InvalidValueError: If the network cannot take such images, or gives no features.
+    """
+    size = image_size or min(images.shape[1:3])
+    _check_size(size, images)
+    check_network(network, size)
+    mean, std = channel_statistics(images)
+    spec = EncoderSpec(
+        architecture=name, image_size=size, mean=mean, std=std, weights="handed over"
+    )
+    return Encoder(spec, network=network)
+
+
+def _check_size(size: int, images: NDArray[np.uint8]) -> None:
+    if not (isinstance(size, int) and LEAST_SIZE <= size <= MAX_IMAGE_SIZE):
+        raise InvalidValueError(
+            f"Expected an input of {LEAST_SIZE} to {MAX_IMAGE_SIZE} px, got {size} px for images "
+            f"of {images.shape[1]} x {images.shape[2]}: choose one with --image-size."
+        )
