@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from torch import nn
 from torch.utils.data import Dataset
 
-from hybridq.config import EncoderConfig, HeadConfig, head_config
+from hybridq.config import EncoderConfig, HeadConfig
 from hybridq.config.choices import entries
+from hybridq.config.complaints import part_config
 from hybridq.config.handed import PREFIX, check_made, handed_name, is_handed
 from hybridq.data import ImageData, load_data
 from hybridq.data.pixels import pixels_of
@@ -81,17 +82,22 @@ def encoder_of(
         name, images = handed_name(encoder), data.splits["train"].images
         own = encoder_around(deepcopy(encoder), name, images, image_size=image_size)
         return EncoderConfig(weights=name), own
-    check_made("encoder", encoder)
-    if not isinstance(encoder, str | Path):
-        raise InvalidValueError(
-            f"Expected an encoder as a name, a file, a run or a module, got a "
-            f"{type(encoder).__name__}: give one of these first, and the data after it."
-        )
-    text = str(encoder)
+    text = _text_of(encoder)
     is_network = text.startswith(TIMM) or text in entries("encoder") or ":" in text
     if is_network and not Path(text).exists():
         return EncoderConfig(name=text), None
     return EncoderConfig(weights=text), None
+
+
+def _text_of(encoder: object) -> str:
+    """The name or the path of an encoder."""
+    check_made("encoder", encoder)
+    if not isinstance(encoder, str | Path):
+        raise InvalidValueError(
+            "Expected an encoder as a name, a file, a run or a module, got a "
+            f"{type(encoder).__name__}: give one of these first, and the data after it."
+        )
+    return str(encoder)
 
 
 def network_of(encoder: Encoder | None) -> nn.Module | None:
@@ -105,17 +111,15 @@ def head_of(head: AnyHead) -> tuple[HeadConfig, nn.Module | None]:
     """Get what a config says of a head, and a copy of the head where it is handed over.
 
     Raises:
-        InvalidValueError: If it is neither a name, a config nor a module.
+        InvalidValueError: If it is neither a name, a config nor a module, or cannot be told that.
     """
+    check_made("head", head)
     if isinstance(head, nn.Module):
         return HeadConfig(name=handed_name(head)), deepcopy(head)
     if isinstance(head, HeadConfig):
         return head, None
-    if isinstance(head, str):
-        return head_config(head), None
-    if isinstance(head, Mapping):
-        return head_config(**head), None
-    check_made("head", head)
+    if isinstance(head, str | Mapping):
+        return cast(HeadConfig, part_config("head", head)), None
     raise InvalidValueError(
         f"Expected a head as a name, a config or a module, got a {type(head).__name__}: give one "
         "of these."

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import Logger
 from hybridq.api.parts import AnyEncoder, Data, data_of, encoder_of, network_of, recorded_source
 from hybridq.api.run_folders import place_of_runs
 from hybridq.config import PretrainConfig
-from hybridq.config.complaints import config_of
+from hybridq.config.complaints import config_of, part_config
 from hybridq.models.encoders.encoder import Encoder
 from hybridq.models.encoders.file import load_encoder
 from hybridq.training.initial import Handed
@@ -69,7 +69,7 @@ def pretrain(
         PretrainConfig,
         data=recorded_source(images),
         encoder=given,
-        ssl={"name": ssl} if isinstance(ssl, str) else ssl,
+        ssl=part_config("ssl", ssl),
         epochs=epochs,
         resume=resume,
         **options,

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from hybridq.config.base import Config
+from hybridq.config.base import ComputeConfig, Config
+from hybridq.config.choices import CHOICES, find_entry
 from hybridq.config.parts import PART
 from hybridq.errors import InvalidValueError
 from hybridq_backends.utils.names import field_name
 
 ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+ALIASES = {"lr": "learning_rate", "device": "accelerator", "gpus": "devices", "size": "image_size"}
+"""What other libraries call an option."""
 
 
 def config_of(model: type[ConfigT], **options: Any) -> ConfigT:
@@ -26,16 +32,46 @@ def config_of(model: type[ConfigT], **options: Any) -> ConfigT:
     Raises:
         InvalidValueError: If there is no such option, or a value is not allowed.
     """
+    return _made(model, "a known option", options)
+
+
+def part_config(kind: str, given: str | Mapping[str, Any], **more: Any) -> Config:
+    """Make the config of a part that is chosen by name in a call from Python.
+
+    Args:
+        kind: `head` or `ssl`.
+        given: Its name, or a mapping with `name` and what else it is told.
+        **more: What it is told besides, which wins.
+
+    Raises:
+        InvalidValueError: If there is no such part, or it cannot be told that.
+    """
+    fields = {"name": given} if isinstance(given, str) else dict(given)
+    fields = {"name": CHOICES[kind].usual, **fields, **more}
+    model: type[Config] = find_entry(kind, fields["name"]).config
+    return _made(model, f"a known option of {kind} {fields['name']!r}", fields)
+
+
+def _made(model: type[ConfigT], known: str, options: Mapping[str, Any]) -> ConfigT:
     for name in options:
         if name not in model.model_fields:
-            near = difflib.get_close_matches(name, model.model_fields, n=1, cutoff=0.6)
-            known = ", ".join(model.model_fields)
-            remedy = f"did you mean `{near[0]}`?" if near else f"there are {known}."
-            raise InvalidValueError(f"Expected a known option, got `{name}`: {remedy}")
+            raise InvalidValueError(f"Expected {known}, got `{name}`: {_remedy(model, name)}")
     try:
         return model.model_validate(options)
     except ValidationError as error:
         raise InvalidValueError(f"{pydantic_line(error)}.") from error
+
+
+def _remedy(model: type[Config], name: str) -> str:
+    """The nearest option, which may be one of a part such as `compute`; else all of them."""
+    words = {field: f"`{field}`" for field in model.model_fields}
+    for part, field in model.model_fields.items():
+        if isinstance(field.default, ComputeConfig):
+            inside = type(field.default).model_fields
+            words |= {one: f"`{part}={{'{one}': ...}}`" for one in inside}
+    alias = ALIASES.get(name)
+    near = [alias] if alias in words else difflib.get_close_matches(name, words, n=1, cutoff=0.6)
+    return f"did you mean {words[near[0]]}?" if near else f"there are {', '.join(words)}."
 
 
 def pydantic_line(error: ValidationError) -> str:

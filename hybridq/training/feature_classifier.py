@@ -7,12 +7,11 @@ import math
 import reprlib
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from pydantic import ValidationError
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
@@ -20,7 +19,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from hybridq.config import HeadConfig, head_config
+from hybridq.config import HeadConfig
+from hybridq.config.complaints import part_config
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.models.classifier import probabilities
 from hybridq.models.heads import build_head, head_entry, is_fitted
@@ -28,7 +28,6 @@ from hybridq.models.heads.handed import check_head, like
 from hybridq.quantum.modules import use_backend
 from hybridq.training.head import train_head
 from hybridq.training.seeding import derive_seed, step_generator
-from hybridq.utils.weights import first_complaint
 from hybridq_backends import open_backend
 
 if TYPE_CHECKING:
@@ -296,24 +295,15 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 def _config(head: Any, options: Mapping[str, Any] | None) -> HeadConfig:
     """Make the config of a named or described head, with options that win over it."""
-    if isinstance(head, HeadConfig):
-        fields = head.model_dump()
-    elif isinstance(head, str):
-        fields = {"name": head}
-    else:
+    if not isinstance(head, HeadConfig | str):
         raise _no_head(head)
     if not isinstance(options, Mapping | None):
         raise InvalidValueError(
             f"Expected `head_options` by name, got {options!r}: give a dict such as "
             "{'num_qubits': 4}."
         )
-    try:
-        return head_config(**{**fields, **(options or {})})
-    except ValidationError as error:
-        raise InvalidValueError(
-            f"Expected options of the head {fields['name']!r}, got others "
-            f"({first_complaint(error)}): correct `head_options`."
-        ) from error
+    given = head if isinstance(head, str) else head.model_dump()
+    return cast(HeadConfig, part_config("head", given, **(options or {})))
 
 
 def _no_head(got: object) -> InvalidValueError:

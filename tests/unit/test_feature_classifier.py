@@ -258,7 +258,7 @@ def test_head_of_a_package_of_ones_own(monkeypatch, tmp_path, iris):
         ({"head": "pcq"}, "got 'pcq': did you mean 'pqc'"),
         ({"head": 3}, "a head's name, its config, a torch module or what makes one, got 3"),
         ({"head": lambda features, classes: None}, "got None"),
-        ({"head_options": {"num_qubit": 2}}, "num_qubit"),
+        ({"head_options": {"qubits": 2}}, "got `qubits`: did you mean `num_qubits`"),
         ({"head_options": {"num_qubits": 99}}, "num_qubits"),
         ({"head_options": 2}, "by name, got 2"),
         ({"head": nn.Linear(4, 3), "head_options": {"num_qubits": 2}}, "only with the name"),
