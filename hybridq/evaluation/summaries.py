@@ -14,6 +14,9 @@ from hybridq.records.findings import (
     Estimate,
     Forest,
     ForestRow,
+    ModelPredictions,
+    PredictionFile,
+    PredictionSet,
     ResultTable,
     Value,
 )
@@ -21,6 +24,15 @@ from hybridq.utils.files import without_nan
 
 Row = Mapping[str, Any]
 Of = Callable[[Row], Any]
+Called = Callable[[str], str]
+
+BY_LABELS: Mapping[str, Any] = {
+    "xlabel": "labels in use, logarithmic",
+    "ylabel": "AUC",
+    "unit": "%",
+    "is_logarithmic": True,
+}
+"""Axes of AUC against the share of the labels, in percent."""
 
 FIGURES = {
     "auc": "AUC",
@@ -152,8 +164,70 @@ def curves(
     return Curves(curves=shown, **words) if shown else None
 
 
+def label_curves(
+    rows: Sequence[Row], groups: Mapping[str, Sequence[str]], called: Called, caption: str
+) -> list[Curves]:
+    """Draw AUC against the share of the labels, for each group that has rows.
+
+    Args:
+        rows: AUCs, each with its `model` and share of the `labels`.
+        groups: Models that are drawn together, by the title.
+        called: What a model is called in words.
+        caption: What the intervals are over.
+    """
+    drawn = []
+    for title, models in groups.items():
+        own = [row for model in models for row in rows if row["model"] == model]
+        words = {"title": title, "caption": caption, **BY_LABELS}
+        drawn.append(curves(own, lambda row: called(row["model"]), share_of, **words))
+    return [one for one in drawn if one is not None]
+
+
+def share_of(row: Row) -> float:
+    """The share of the labels in percent."""
+    return 100.0 * float(row["labels"])
+
+
+def prediction_file(
+    file: str,
+    rows: Sequence[Row],
+    groups: Mapping[str, Sequence[str]],
+    called: Called,
+    array: Callable[[float, str], str],
+    **words: Any,
+) -> PredictionFile:
+    """Say where predictions are that are drawn together.
+
+    Args:
+        file: Its name.
+        rows: One for each model, share of the labels (`labels`) and `seed`, with its `threshold`.
+        groups: Which models are drawn together, by what they have in common.
+        called: What a model is called in words.
+        array: The name in the file of a share's and model's probabilities.
+        words: The other fields of `PredictionFile`.
+    """
+    found: dict[tuple[float, str], list[ModelPredictions]] = {}
+    for labels in sorted({row["labels"] for row in rows}):
+        for where, models in groups.items():
+            for model in models:
+                own = [row for row in rows if (row["labels"], row["model"]) == (labels, model)]
+                if own:
+                    one = ModelPredictions(
+                        model=called(model),
+                        array=array(labels, model),
+                        seeds=[row["seed"] for row in own],
+                        thresholds=[row["threshold"] for row in own],
+                    )
+                    found.setdefault((labels, where), []).append(one)
+    sets = [
+        PredictionSet(labels=labels, where=where, models=models)
+        for (labels, where), models in found.items()
+    ]
+    return PredictionFile(file=file, sets=sets, **words)
+
+
 def compared_models(
-    items: Sequence[Row], called: Callable[[str], str], setting: Of, *, figure: str, margin: float
+    items: Sequence[Row], called: Called, setting: Of, *, figure: str, margin: float
 ) -> ComparedModels | None:
     """Lay out comparisons; None where there are none.
 

@@ -2,6 +2,7 @@
 
 from hybridq.plotting.canvas import inline_svg, save_png
 from hybridq.plotting.grids import confusion, gallery, heat_map, scatter
+from hybridq.plotting.heat import beside_heat, data_address
 from hybridq.plotting.intervals import Estimate, forest, forest_height
 from hybridq.plotting.series import (
     Line,
@@ -20,7 +21,9 @@ __all__ = [
     "Estimate",
     "Line",
     "band",
+    "beside_heat",
     "confusion",
+    "data_address",
     "forest",
     "forest_height",
     "gallery",

@@ -42,12 +42,7 @@ from hybridq.utils.text import counted
 
 logger = logging.getLogger("hybridq")
 
-METHODS: dict[str, tuple[Literal["tsne", "umap"], ...]] = {
-    "tsne": ("tsne",),
-    "umap": ("umap",),
-    "both": ("tsne", "umap"),
-    "none": (),
-}
+METHODS: tuple[Literal["tsne", "umap"], ...] = ("tsne", "umap")
 
 
 def report(config: ReportConfig) -> Path:
@@ -104,6 +99,7 @@ def _sections(
     data = images_of(lead, config, "val", "test") if lead is not None else None
     began = None if lead is None else sources.named_by(lead.source, "encoder")
     split = None if data is None else data.splits["test"]
+    methods = [one for one in METHODS if config.embedding in (one, "both")]
     logger.info("%s, %s", counted(len(sources.all), "folder"), counted(len(models), "model"))
     return [
         summary(sources, evaluated),
@@ -116,7 +112,7 @@ def _sections(
         decision(facets, how),
         label_curve(evaluated),
         training_curves(sources, names),
-        features(lead, began, split, METHODS[config.embedding], names, seed=config.seed),
+        features(lead, began, split, methods, names, seed=config.seed),
         gallery(lead, data, _reading(lead, sources), names, count=config.gallery),
         resources(models, sources, names, config.watts),
         circuits(models, seed=config.seed),

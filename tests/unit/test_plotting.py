@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import re
 from functools import partial
@@ -16,6 +17,7 @@ from hybridq.plotting import (
     Estimate,
     Line,
     band,
+    beside_heat,
     confusion,
     forest,
     forest_height,
@@ -456,3 +458,17 @@ def test_points_look_like_their_class(count, pixels):
         assert (cloud.get_label(), cloud.get_rasterized()) == ("ab"[k], pixels)
     first, second = (cloud.get_facecolor()[0].tolist() for cloud in axes.collections)
     assert first != second
+
+
+def test_heat_is_over_the_image_in_grey_beside_it():
+    image = np.zeros((4, 4, 3), np.uint8)
+    image[..., 0] = 90
+    heat = np.zeros((2, 2))
+    heat[0, 0] = 1
+    with Image.open(io.BytesIO(beside_heat(image, heat, side=40))) as file:
+        found = np.asarray(file).astype(int)
+    assert found.shape == (40, 84, 3)
+    assert (found[:, :40] == (90, 0, 0)).all()
+    assert (found[30, 80] == (30, 30, 30)).all()  # without heat it is plain grey
+    red, _, blue = found[5, 50]
+    assert red > blue + 60  # the yellow end

@@ -56,8 +56,7 @@ def _matrix(facet: Facet, arm: Arm) -> Floats:
     count = len(facet.class_names)
     cells = facet.labels * count + facet.predicted(arm)
     matrix = np.bincount(cells.ravel(), minlength=count**2).reshape(count, count)
-    mean: Floats = matrix / len(arm.seeds)
-    return mean
+    return np.asarray(matrix / len(arm.seeds))
 
 
 def _words(matrix: Floats, class_names: Sequence[str]) -> str:

@@ -40,7 +40,6 @@ def forest(
         shown.caption,
         sources,
         about=about,
-        width=5.2,
         height=height_of(shown),
     )
 

@@ -7,12 +7,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from hybridq.config import AugmentConfig
 from hybridq.data import ImageSplit
-from hybridq.evaluation.evaluate import BATCH
+from hybridq.evaluation.features import image_features
 from hybridq.evaluation.measures.geometry import MOST_IMAGES, NEIGHBOURS, compare, embed, geometry
 from hybridq.evaluation.measures.representations import around_layer, view_features
 from hybridq.models.encoders.encoder import Encoder, random_encoder_like
@@ -124,26 +123,17 @@ def _encoders(trained: Trained, pretrained: Source | None, seed: int) -> dict[st
     return found | {"encoder": own}
 
 
-@torch.inference_mode()
 def _representations(
     trained: Trained, split: ImageSplit, encoders: Mapping[str, Encoder]
 ) -> dict[str, Floats]:
     """`(images, features)` of each encoder, and what goes into the head's layer and comes out."""
-    features = {
-        name: torch.cat(
-            [
-                encoder(encoder.prepare(split.images[start : start + BATCH]))
-                for start in range(0, len(split), BATCH)
-            ]
-        )
+    steps: dict[str, Floats] = {
+        name: image_features(encoder, split.images).double().numpy()
         for name, encoder in encoders.items()
     }
-    steps: dict[str, Floats] = {name: found.double().numpy() for name, found in features.items()}
-    own = [
-        trained.model.features(trained.model.encoder.prepare(split.images[start : start + BATCH]))
-        for start in range(0, len(split), BATCH)
-    ]
-    around = around_layer(trained.model.head, torch.cat(own))
+    model = trained.model
+    own = image_features(model.encoder, split.images, of=model.features)
+    around = around_layer(model.head, own)
     if around is not None:
         angles, outputs = around
         # Cosine distances need an origin: that of the angles is where the expectation value is 0.
@@ -156,9 +146,8 @@ def _alike(steps: Mapping[str, Floats]) -> Text:
     told = []
     for (one, first), (two, second) in pairwise(steps.items()):
         value = compare(first, second)["cka_debiased"]
-        told.append(
-            f"{NAMED[one]} and {NAMED[two]}: " + ("undefined" if value is None else f"{value:.3f}")
-        )
+        shown = "undefined" if value is None else f"{value:.3f}"
+        told.append(f"{NAMED[one]} and {NAMED[two]}: {shown}")
     return Text(
         f"{'; '.join(told)}. 1 is alike up to a rotation and a scale, 0 unrelated.",
         "CKA (linear, debiased)",

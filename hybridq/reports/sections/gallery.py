@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from hybridq.data import ImageData, ImageSplit
 from hybridq.evaluation.evaluate import classify, threshold_for
 from hybridq.evaluation.measures.gradcam import grad_cam
 from hybridq.evaluation.metrics.scores import predict_labels
 from hybridq.evaluation.views import Views
+from hybridq.plotting import beside_heat, data_address
 from hybridq.reports.page.elements import Gallery, Picture, Section, Text
 from hybridq.reports.sources.models import Trained
 from hybridq.reports.sources.sources import Source
@@ -166,7 +164,7 @@ def _picture(
     return Picture(
         split.ids[k],
         f"{split.ids[k]}, {verb}: {said}. Most evidence: {_place(heat)}.",
-        _address(split.images[k], heat),
+        data_address(beside_heat(split.images[k], heat, side=SIDE)),
         said if heat.any() else f"{said}. No evidence at this block: the map is 0 everywhere",
     )
 
@@ -184,31 +182,3 @@ def _place(heat: Floats) -> str:
         "left" if x < 0.4 else "right" if x > 0.6 else "",
     ]
     return " ".join(word for word in words if word) or "in the middle, or spread evenly"
-
-
-def _address(image: NDArray[np.uint8], heat: Floats) -> str:
-    """The image beside itself under its heat, as the `data:` address of a PNG."""
-    colour = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
-    plain = np.asarray(_resized(Image.fromarray(colour)), dtype=np.float64)
-    strength = np.asarray(_resized(Image.fromarray(heat.astype(np.float32)))).clip(0, 1)
-    warm = _colours(strength)
-    grey = plain.mean(axis=2, keepdims=True)
-    share = 0.7 * strength[..., None]
-    mixed = (1 - share) * grey + share * warm
-    gap = np.full((SIDE, 4, 3), 128.0)
-    both = np.concatenate([plain, gap, mixed], axis=1).round().astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(both).save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _resized(image: Image.Image) -> Image.Image:
-    return image.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-
-
-def _colours(strength: NDArray[Any]) -> Floats:
-    """A perceptually even scale from dark to bright, on a scale of 0 to 255."""
-    from matplotlib import colormaps
-
-    colours: Floats = colormaps["inferno"](strength)[..., :3] * 255
-    return colours

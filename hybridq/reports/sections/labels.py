@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
-from hybridq.evaluation.summaries import curves
+from hybridq.evaluation.summaries import BY_LABELS, curves, share_of
 from hybridq.reports.page.elements import Figure, Section
 from hybridq.reports.sections import drawings
 from hybridq.reports.sources.measures import evaluated
@@ -27,7 +28,7 @@ def label_curve(facets: Sequence[Facet]) -> Section:
         for arm in facet.arms:
             found = evaluated(facet, arm, "auc")
             if found is not None:
-                point = {"arm": arm.name, "x": facet.fraction, "auc": found, "from": arm.sources}
+                point = {"arm": arm, "labels": facet.fraction, "auc": found}
                 own[arm.name].append(point)
     figures = []
     for k, (group, own) in enumerate(groups.items(), start=1):
@@ -38,7 +39,7 @@ def label_curve(facets: Sequence[Facet]) -> Section:
         "labels",
         "Label efficiency",
         tuple(figures),
-        "evaluations of runs that differ in `--labels` and in nothing else but the seed",
+        "`hybridq evaluate` of runs that differ in `--labels` and nothing else but the seed",
     )
 
 
@@ -47,19 +48,7 @@ def _figure(name: str, group: str, lines: Sequence[Sequence[dict[str, Any]]]) ->
     over = sorted({point["auc"].over for point in points if point["auc"].over})
     caption = "A line joins models trained in the same way on another share of the labels. "
     caption += f"95% intervals over {' or '.join(over)}." if over else "There are no intervals."
-    shown = curves(
-        points,
-        lambda point: point["arm"],
-        lambda point: 100 * point["x"],
-        lambda point: point["auc"],
-        title=group,
-        xlabel="labels in use, logarithmic",
-        ylabel="AUC",
-        is_logarithmic=True,
-        unit="%",
-        caption=caption,
-    )
-    if shown is None:
-        return []
-    sources = [source for point in points for source in point["from"]]
-    return [drawings.curves(name, shown, sources, "AUC")]
+    words = {"title": group, "caption": caption, **BY_LABELS}
+    shown = curves(points, lambda point: point["arm"].name, share_of, itemgetter("auc"), **words)
+    sources = [source for point in points for source in point["arm"].sources]
+    return [drawings.curves(name, shown, sources, "AUC")] if shown is not None else []

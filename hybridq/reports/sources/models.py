@@ -71,9 +71,9 @@ def lead_model(models: Sequence[Trained], sources: Sources) -> Trained | None:
     That of the first evaluation or submission; else, of a study, one with a pretrained encoder and
     a quantum head; else the first.
     """
-    wanted = [sources.named_by(source, "run") for source in sources.of("evaluate", "submit")]
     by_source = {trained.source: trained for trained in models}
-    named = [by_source[s] for s in wanted if s is not None and s in by_source]
+    wanted = [sources.named_by(source, "run") for source in sources.of("evaluate", "submit")]
+    named = [by_source[source] for source in wanted if source in by_source]
     study = [
         trained
         for trained in models

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.evaluation.metrics.scores import predict_labels
-from hybridq.records import predictions
 from hybridq.records.findings import PredictionFile, remedy_of
-from hybridq.records.predictions import Predictions, check_probabilities
+from hybridq.records.predictions import Predictions, check_probabilities, read_predictions
 from hybridq.records.record import refused
 from hybridq.records.studies import read_arrays
 from hybridq.reports.sources.sources import Source, Sources
@@ -21,6 +20,7 @@ from hybridq.utils.text import percent
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Evaluated: TypeAlias = tuple[Source, Predictions]
 
 
 @dataclass(frozen=True)
@@ -190,67 +190,59 @@ def evaluation_facets(sources: Sources, names: Mapping[Source, str]) -> list[Fac
         sources: of the report.
         names: of the models, `source_names`.
     """
-    groups: dict[tuple[Any, ...], list[Source]] = {}
+    groups: dict[tuple[Any, ...], list[Evaluated]] = {}
     for source in sources.of("evaluate"):
-        result = source.result
-        ids = read_predictions(source).ids
+        result, found = source.result, read_predictions(source.folder, source.result)
         where = (result["data"], result["split"], result["labels"], result["backend"]["name"])
         classes = (tuple(result["class_names"]), result["positive"])
-        groups.setdefault((*where, ids, *classes), []).append(source)
+        groups.setdefault((*where, found.ids, *classes), []).append((source, found))
     alike = Counter(key[:-2] for key in groups)
     return [
-        _facet(f"e{k + 1}", group, names, alone=alike[key[:-2]] == 1)
-        for k, (key, group) in enumerate(groups.items())
+        _facet(f"e{k}", group, names, alone=alike[key[:-2]] == 1)
+        for k, (key, group) in enumerate(groups.items(), start=1)
     ]
 
 
 def _facet(
-    name: str, group: Sequence[Source], names: Mapping[Source, str], *, alone: bool
+    name: str, group: Sequence[Evaluated], names: Mapping[Source, str], *, alone: bool
 ) -> Facet:
     """One facet; unless it is alone on its images, it tells its positive class."""
-    first = group[0].result
-    images = read_predictions(group[0])
-    ids, labels = images.ids, images.labels
-    classes = tuple(first["class_names"])
-    positive = None if first["positive"] is None else classes.index(first["positive"])
-    part = "" if group[0].config.get("limit") is None else f"{len(ids)} images of the "
-    by_arm: dict[str, list[Source]] = {}
-    for source in group:
-        arm = names[source]
-        seed = source.result["train_seed"]
-        same = [s for s in by_arm.get(arm, []) if s.result["train_seed"] == seed]
-        if same:
-            again = source.config["run"] in (s.config["run"] for s in same)
-            arm = f"{arm} ({'again' if again else 'another run of its seed'}, {source.key})"
-        by_arm.setdefault(arm, []).append(source)
-    arms = tuple(
-        Arm(
-            arm,
-            tuple(source.result["train_seed"] for source in members),
-            np.stack([read_predictions(source).probs for source in members]),
-            tuple(source.result["model"]["threshold"] for source in members),
-            tuple(members),
-        )
-        for arm, members in by_arm.items()
-    )
+    source, images = group[0]
+    first = source.result
+    classes, positive = tuple(first["class_names"]), first["positive"]
+    part = "" if source.config.get("limit") is None else f"{len(images.ids)} images of the "
     return Facet(
         name,
         first["data"],
         f"{part}{first['split']} split",
-        first["backend"]["name"] + ("" if alone else f", positive: {first['positive']}"),
-        ids,
-        labels,
+        first["backend"]["name"] + ("" if alone else f", positive: {positive}"),
+        images.ids,
+        images.labels,
         classes,
-        positive,
+        None if positive is None else classes.index(positive),
         first["labels"],
-        arms,
+        tuple(_arm(arm, members) for arm, members in _by_arm(group, names).items()),
     )
 
 
-def read_predictions(source: Source) -> Predictions:
-    """The predictions of an evaluation.
+def _arm(name: str, members: Sequence[Evaluated]) -> Arm:
+    return Arm(
+        name,
+        tuple(source.result["train_seed"] for source, _ in members),
+        np.stack([found.probs for _, found in members]),
+        tuple(source.result["model"]["threshold"] for source, _ in members),
+        tuple(source for source, _ in members),
+    )
 
-    Raises:
-        InvalidValueError: if the file is missing or is not one of predictions.
-    """
-    return predictions.read_predictions(source.folder, source.result)
+
+def _by_arm(group: Sequence[Evaluated], names: Mapping[Source, str]) -> dict[str, list[Evaluated]]:
+    """Evaluations by the model they are of, each seed once."""
+    found: dict[str, list[Evaluated]] = {}
+    for source, images in group:
+        arm, seed = names[source], source.result["train_seed"]
+        same = [one for one, _ in found.get(arm, []) if one.result["train_seed"] == seed]
+        if same:
+            again = source.config["run"] in (one.config["run"] for one in same)
+            arm = f"{arm} ({'again' if again else 'another run of its seed'}, {source.key})"
+        found.setdefault(arm, []).append((source, images))
+    return found

@@ -5,25 +5,19 @@ Which models are drawn is fixed here, before any result; every model is in the t
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hybridq.evaluation.summaries import (
     columns,
     compared_models,
-    curves,
     estimate,
     figure_name,
+    label_curves,
     pivot,
+    prediction_file,
 )
-from hybridq.records.findings import (
-    Findings,
-    ModelPredictions,
-    PredictionFile,
-    PredictionSet,
-    ResultTable,
-)
+from hybridq.records.findings import Findings, ResultTable
 from hybridq.studies.ablation.grid import called
 from hybridq.studies.ablation.tables import OPERATING, prediction_key
 from hybridq.utils.text import counted, percent
@@ -73,20 +67,6 @@ def findings(
     if compared:
         told = ", ".join(f"{count} {kind}" for kind, count in result["verdicts"].items() if count)
         found += f"; {counted(len(compared), 'comparison')}: {told}"
-    drawn = [
-        curves(
-            [row for model in models for row in areas if row["model"] == model],
-            _model,
-            lambda row: 100 * row["labels"],
-            title=title,
-            xlabel="labels in use, logarithmic",
-            ylabel="AUC",
-            is_logarithmic=True,
-            unit="%",
-            caption="95% intervals over seeds and test images together.",
-        )
-        for title, models in LINES.items()
-    ]
     return Findings(
         title="Ablation",
         data=result["data"],
@@ -98,9 +78,17 @@ def findings(
         ],
         notes=result["notes"],
         compared=compared_models(compared, called, _share, figure="AUC", margin=result["margin"]),
-        curves=[one for one in drawn if one is not None],
+        curves=label_curves(areas, LINES, called, "95% intervals over seeds and images together."),
         tables=_tables(rows, summary, areas, f"{images}, {of_seeds}"),
-        predictions=_predictions(result, rows),
+        predictions=prediction_file(
+            "predictions.npz",
+            rows,
+            DRAWN,
+            called,
+            prediction_key,
+            split="test split",
+            positive=result["positive"],
+        ),
         seeds=sorted({row["seed"] for row in rows}),
     )
 
@@ -157,32 +145,3 @@ def _tables(
             sizes,
         ),
     ]
-
-
-def _predictions(result: Mapping[str, Any], rows: Sequence[Row]) -> PredictionFile:
-    """Where the predictions of the models are whose decisions are drawn."""
-    found: dict[tuple[float, str], dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
-    for row in sorted(rows, key=lambda row: row["labels"]):
-        for where, models in DRAWN.items():
-            if row["model"] in models:
-                found[row["labels"], where][row["model"]].append(row)
-    sets = [
-        PredictionSet(
-            labels=labels,
-            where=where,
-            models=[
-                ModelPredictions(
-                    model=called(model),
-                    array=prediction_key(labels, model),
-                    seeds=[row["seed"] for row in of[model]],
-                    thresholds=[row["threshold"] for row in of[model]],
-                )
-                for model in DRAWN[where]
-                if model in of
-            ],
-        )
-        for (labels, where), of in found.items()
-    ]
-    return PredictionFile(
-        file="predictions.npz", split="test split", positive=result["positive"], sets=sets
-    )
