@@ -10,6 +10,7 @@ from hybridq.cli.main import COMMANDS
 POSITIONALS = {
     "evaluate": ["none"],
     "predict": ["none", "none.png"],
+    "export": ["none", "--out", "out"],
     "submit": ["none"],
     "jobs status": ["none"],
     "jobs collect": ["none"],
@@ -134,6 +135,11 @@ WORDS = {
     "an empty run": ["evaluate", ""],
     "a run with a NUL": ["evaluate", "a\0b"],
     "a run of a name that is too long": ["evaluate", "a" * 5000],
+    "an export to a name that is too long": [
+        "export", "none", "--format", "qpy", "--out", "a" * 5000,
+    ],
+    "an export to a name with a NUL": ["export", "none", "--format", "qpy", "--out", "a\0b"],
+    "an export in no format": ["export", "none", "--format", "", "--out", "out"],
     "no images to predict": ["predict", "none"],
     "a report without a file": ["report", "none"],
     "a report of nothing": ["report", "--out", "report.html"],
