@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from hybridq.data import ImageSplit
-from hybridq.data.pixels import pixels_of
+from hybridq.data.pixels import is_picture, pixels_of
 from hybridq.data.sources.images import check_image
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.predict import batches_of_files, image_files
@@ -43,7 +43,7 @@ class Batches:
         elif isinstance(images, Dataset):
             items = (images[number] for number in range(len(images)))  # type: ignore[arg-type]
             images = [item[0] if isinstance(item, tuple | list) else item for item in items]
-        if isinstance(images, str | Path):
+        if isinstance(images, str | Path) or is_picture(images):
             images = [images]
         self.files: list[Path] | None = None
         several = isinstance(images, Sequence)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hybridq.data.dataset import UNLABELLED, ImageData, ImageSplit, Part, Task
 from hybridq.data.labels import encode_labels
-from hybridq.data.pixels import pixels_of, plain
+from hybridq.data.pixels import check_no_loader, pixels_of, plain
 from hybridq.data.splits import class_members, split_by_group
 from hybridq.errors import InvalidValueError
 from hybridq.utils.text import listed
@@ -36,7 +36,7 @@ def data_from_arrays(
         got = ", ".join(f"{split} {shape}" for split, shape in shapes.items())
         raise InvalidValueError(f"Expected images of one shape, got {got}: make them alike.")
     known = {split: labels for split, (_, labels, _) in read.items() if labels is not None}
-    names, coded = encode_labels(known, class_names)
+    names, coded = encode_labels(known, class_names or _names_of_datasets(parts))
     several = any(labels.ndim == 2 for labels in coded.values())
     task: Task = "multilabel" if several else "binary" if len(names) == 2 else "multiclass"
     splits = {}
@@ -61,12 +61,35 @@ def data_from_arrays(
     )
 
 
+def _names_of_datasets(parts: Mapping[str, Part]) -> tuple[str, ...] | None:
+    """The names of the classes that datasets have, as torchvision's `classes`; None if none has.
+
+    Raises:
+        InvalidValueError: If they differ between splits.
+    """
+    found = {}
+    for split, part in parts.items():
+        inner = part
+        while not hasattr(inner, "classes") and hasattr(inner, "dataset"):  # a part of another
+            inner = inner.dataset
+        names = getattr(inner, "classes", None)
+        if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+            found[split] = tuple(names)
+    if len(set(found.values())) > 1:
+        got = "; ".join(f"{split} {listed(names)}" for split, names in found.items())
+        raise InvalidValueError(
+            f"Expected datasets of the same `classes`, got {got}: number them alike."
+        )
+    return next(iter(found.values()), None)
+
+
 def _read(
     split: str, part: Part
 ) -> tuple[NDArray[np.uint8], NDArray[Any] | None, NDArray[np.str_] | None]:
     """Images, labels and groups of a split; None for what is not given."""
     if isinstance(part, ImageSplit):
         return part.images, part.labels, part.groups
+    check_no_loader(part)
     if not isinstance(part, tuple):  # a dataset
         pairs = [part[number] for number in range(len(part))]
         part = tuple(list(column) for column in zip(*pairs, strict=True))
@@ -119,7 +142,8 @@ def _check_classes(splits: Mapping[str, ImageSplit], names: Sequence[str], task:
             )
     if len(names) < 2:
         raise InvalidValueError(
-            f"Expected at least 2 classes, got {listed(names)}: add images of another class."
+            f"Expected at least 2 classes, got the class {listed(names)} alone: add images of "
+            "another."
         )
     place: dict[str, str] = {}
     for split, one in splits.items():

@@ -64,13 +64,28 @@ def encode_labels(
             )
         count = widths.pop()
     else:
-        count = max((int(values.max()) + 1 for values in whole.values()), default=0)
+        count = max((int(values.max(initial=-1)) + 1 for values in whole.values()), default=0)
+        _check_start(whole, count)
     names = _checked_names(class_names, [str(number) for number in range(count)])
     if len(names) < count:
         raise InvalidValueError(
             f"Expected {count} class names, got {len(names)}: give one for each class."
         )
     return names, whole
+
+
+def _check_start(labels: Mapping[str, Ints], count: int) -> None:
+    """Refuse classes that are numbered from 1 or more.
+
+    Raises:
+        InvalidValueError: If no image has the class 0.
+    """
+    least = min((int(v[v >= 0].min()) for v in labels.values() if (v >= 0).any()), default=0)
+    if least > 0:
+        raise InvalidValueError(
+            f"Expected labels that start at 0, got {least} to {count - 1}: subtract {least}, or "
+            "give the names of the classes as labels."
+        )
 
 
 def _checked_names(given: Sequence[str] | None, usual: Sequence[str]) -> tuple[str, ...]:
@@ -84,6 +99,11 @@ def _checked_names(given: Sequence[str] | None, usual: Sequence[str]) -> tuple[s
 
 def _whole(split: str, values: NDArray[Any]) -> Ints:
     """Class numbers as integers; whole floating-point numbers count."""
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise InvalidValueError(
+            f"Expected a number as each of the {split} labels, got NaN or infinity: give -1 for an "
+            "image without a label."
+        )
     if values.dtype.kind not in "iubf" or (values != np.floor(values)).any():
         raise InvalidValueError(
             f"Expected whole numbers as {split} labels, got {values.dtype}: give class numbers "

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,13 @@ from hybridq.data.sources.entry import Asked, SourceEntry
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.utils.pseudonyms import Pseudonyms, is_pseudonym, note_names
 from hybridq_backends.utils.names import legible
+from hybridq_backends.utils.suggest import nearest
 
 logger = logging.getLogger("hybridq")
 
 Fields = dict[str, Any]
+
+_NEAR = 0.65  # how alike a name has to be to one that is suggested
 
 
 @dataclass(frozen=True)
@@ -78,16 +81,30 @@ def find_source(source: str) -> Source:
         return Source(entry, name, _parse_fields(name, assignments, entry.fields))
     path = Path(os.path.expanduser(text))
     if name and (path.name != text or path.suffix):
+        near = nearest(path.name, _places_in(path.parent), _NEAR)
+        remedy = f"did you mean {str(path.with_name(near))!r}?" if near else "check the path."
         raise MissingFileError(
-            f"Expected a folder or an .npz file at {source}, got nothing there: check the path."
+            f"Expected a folder or an .npz file at {source}, got nothing there: {remedy}"
         )
     names = [name for entry in known for name in entry.names()]
     got = f"{source!r}, and there is no folder of that name" if source else repr(source)
-    nearest = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-    remedy = f"did you mean `{nearest[0]}`?" if nearest else f"known are {', '.join(names)}."
+    remedy = f"known are {', '.join(names)}."
+    for near in (nearest(name, names, _NEAR), nearest(name, _places_in(Path()), _NEAR)):
+        remedy = f"did you mean `{near}`?" if near else remedy
     raise InvalidValueError(
         f"Expected a data set's name, a folder or an .npz file, got {got}: {remedy}"
     )
+
+
+def _places_in(folder: Path) -> list[str]:
+    """The folders and `.npz` files in a folder that a misspelt name may be meant for."""
+    with suppress(OSError):
+        return [
+            entry.name
+            for entry in folder.iterdir()
+            if not entry.name.startswith(".") and (entry.is_dir() or entry.suffix == ".npz")
+        ]
+    return []
 
 
 def _known() -> list[SourceEntry]:
@@ -158,7 +175,7 @@ def splits_of(data: ImageData, splits: Sequence[str], positive: str | None = Non
     if lacking:
         raise MissingFileError(
             f"Expected a {lacking[0]} split in {data.name}, got {', '.join(data.splits)}: load or "
-            "make it as well."
+            "make it as well, or name another where `split` asks for it."
         )
     return _with_positive(
         replace(data, splits={name: data.splits[name] for name in splits}), positive

@@ -103,6 +103,11 @@ def finetune(
             positive=config.positive,
             pseudonyms=pseudonyms,
         )
+    elif not handed.data.class_names:
+        raise InvalidValueError(
+            "Expected images with labels, got images alone: give (images, labels), or pretrain on "
+            "them."
+        )
     else:
         data = splits_of(handed.data, ("train", "val"), config.positive)
     check_same_data(given, "finetune", data)

@@ -85,6 +85,25 @@ def read_image(path: Path, *, channels: int, image_size: int | None = None) -> N
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
+def picture_pixels(image: Image) -> NDArray[np.uint8]:
+    """Turn a picture of Pillow into `(height, width, channels)`, uint8, 1 channel if it is grey.
+
+    It is converted as `read_image` converts a file.
+
+    Raises:
+        InvalidValueError: If it has floating-point pixels, or more than 16 bits.
+    """
+    from PIL import ImageOps
+
+    where = Path("a picture of Pillow")
+    if image.mode == "F":
+        raise _floating_point(where)
+    grey = _is_grey(image)
+    eight = _eight_bit(ImageOps.exif_transpose(image), where)
+    pixels = np.asarray(eight.convert("L" if grey else "RGB"), dtype=np.uint8)
+    return pixels.reshape(*pixels.shape[:2], 1 if grey else 3)
+
+
 def _is_grey(image: Image) -> bool:
     if image.mode != "P":
         return image.mode in _GREY_MODES

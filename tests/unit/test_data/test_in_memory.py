@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from hybridq.data import UNLABELLED, ImageData, make_phantom
 from hybridq.data.pixels import pixels_of
@@ -28,6 +29,9 @@ COLOUR = RNG.integers(0, 256, (6, 5, 4, 3), dtype=np.uint8)
         (list(COLOUR), COLOUR),
         ([torch.from_numpy(one)[None] for one in GREY], GREY[..., None]),
         (GREY[:, :3, :3, None].repeat(3, 3), GREY[:, :3, :3, None].repeat(3, 3)),
+        ([Image.fromarray(one) for one in COLOUR], COLOUR),
+        (Image.fromarray(GREY[0]), GREY[:1, :, :, None]),
+        (Image.fromarray(COLOUR[0]).convert("RGBA"), COLOUR[:1]),
     ],
 )
 def test_images_of_every_form_are_the_same_pixels(given, expected):
@@ -42,12 +46,19 @@ def test_images_of_every_form_are_the_same_pixels(given, expected):
     [
         (GREY.astype(np.uint16) * 200, "got uint16"),
         (GREY / 25.0, "from 0 to"),
-        (np.where(GREY > 3, np.nan, 0.5), "float64"),
+        (
+            np.where(np.arange(6)[:, None, None] > 3, np.nan, GREY / 255),
+            "2 of 6 images, the first is images[4]",
+        ),
+        (COLOUR[0], "got the shape (5, 4, 3) of one: give image[None]"),
+        (GREY[0], "of one: give image[None]"),
+        (None, "got a NoneType"),
+        (torch.utils.data.DataLoader([GREY]), "got a DataLoader: give its dataset"),
         (GREY[0, 0], "got (4,)"),
         (RNG.random((2, 5, 5, 2)), "1 or 3 channels"),
         ([GREY[0], GREY[1, :3]], "of one size"),
         ([], "got no image"),
-        (np.empty((0, 5, 5)), "got (0, 5, 5, 1)"),
+        (np.empty((0, 5, 5)), "at least one image, got none in the shape (0, 5, 5, 1)"),
     ],
 )
 def test_other_images_are_refused_in_one_line(given, words):
@@ -106,6 +117,31 @@ def test_a_dataset_of_pairs_and_a_missing_validation():
     assert "an eighth of train" in data.notes[0]
 
 
+class Pictures(torch.utils.data.Dataset):
+    """A dataset as torchvision's ImageFolder is one."""
+
+    def __init__(self, classes):
+        self.classes = classes
+
+    def __len__(self):
+        return len(GREY)
+
+    def __getitem__(self, number):
+        return Image.fromarray(GREY[number]), number % 2
+
+
+def test_a_dataset_that_names_its_classes():
+    whole = Pictures(["cat", "dog"])
+    half = torch.utils.data.Subset(whole, [0, 1])
+    data = ImageData.from_arrays(train=whole, val=half)
+    assert data.class_names == ("cat", "dog")
+    np.testing.assert_array_equal(data.splits["train"].images[..., 0], GREY)
+    named = ImageData.from_arrays(train=whole, val=half, class_names=["a", "b"])
+    assert named.class_names == ("a", "b")
+    with pytest.raises(InvalidValueError, match="same `classes`, got train cat, dog; val dog, cat"):
+        ImageData.from_arrays(train=whole, val=Pictures(["dog", "cat"]))
+
+
 def test_several_labels_and_none():
     several = np.array([[0, 1, 1]] * 6)
     data = ImageData.from_arrays(train=(GREY, several), val=(GREY, several))
@@ -129,7 +165,11 @@ def test_several_labels_and_none():
         ({"images": GREY, "labels": [0, 1]}, "as many labels as images"),
         ({"images": GREY, "labels": [0, 1] * 3, "groups": ["a"]}, "as many groups as images"),
         ({"images": GREY, "labels": [0, 2] * 3}, "none of '1'"),
-        ({"images": GREY, "labels": [0] * 6}, "at least 2 classes"),
+        ({"images": GREY, "labels": [0] * 6}, "at least 2 classes, got the class 0 alone"),
+        ({"images": GREY, "labels": [1, 2] * 3}, "start at 0, got 1 to 2: subtract 1"),
+        ({"images": GREY, "labels": [1, 2] * 3, "class_names": ["a", "b"]}, "start at 0, got 1 to"),
+        ({"images": GREY, "labels": [0, np.nan] * 3}, "got NaN or infinity: give -1"),
+        ({"train": torch.utils.data.DataLoader([GREY])}, "give its dataset"),
         ({"images": GREY, "labels": [0.5, 1] * 3}, "whole numbers"),
         ({"images": GREY, "labels": [-2, 1] * 3}, "labels from 0"),
         ({"images": GREY, "labels": np.zeros((6, 2, 2))}, "labels of shape (count,)"),

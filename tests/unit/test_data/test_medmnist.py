@@ -256,6 +256,9 @@ def test_named_file_of_64_pixels(npz, tmp_path):
         ("brestmnist", "did you mean `breastmnist`"),
         ("phantm", "did you mean `phantom`"),
         ("quux", "known are"),
+        ("nonexist", "known are"),
+        ("my_imges", "did you mean `my_images`"),
+        ("./my_imges", "did you mean 'my_images'"),
         ("breastmnist,size=32", "28, 64, 128, 224, got 32"),
         ("breastmnist,size=big", "whole number"),
         ("breastmnist,count=3", "fields size"),
@@ -266,7 +269,9 @@ def test_named_file_of_64_pixels(npz, tmp_path):
         ("", "data set's name"),
     ],
 )
-def test_unknown_sources(source, words, tmp_path):
+def test_unknown_sources(source, words, tmp_path, monkeypatch):
+    (tmp_path / "my_images").mkdir()
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(HybridqError, match=words) as caught:
         load_data(source, data_root=tmp_path, download=False)
     assert "\n" not in str(caught.value)
