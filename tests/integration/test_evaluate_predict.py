@@ -86,7 +86,8 @@ def test_baselines_from_the_cache_have_the_same_figures(finetuned, monkeypatch):
 def test_the_folder_of_an_evaluation(exact_evaluation, finetuned_pqc):
     names = {path.name for path in exact_evaluation.iterdir()}
     assert names == {
-        "config.json", "environment.json", "log.txt", "result.json", "predictions", "figures",
+        "config.json", "environment.json", "log.txt", "report.json", "result.json",
+        "predictions", "figures",
     }  # fmt: skip
     pictures = {path.name for path in (exact_evaluation / "figures").iterdir()}
     assert pictures == {"roc.png", "reliability.png", "confusion.png"}

@@ -283,7 +283,7 @@ def whole_pretraining(tmp_path_factory, single_thread):
 def test_pretraining_leaves_a_whole_run_folder(whole_pretraining):
     names = {path.name for path in whole_pretraining.iterdir()}
     assert names == {
-        "config.json", "environment.json", "metrics.jsonl", "log.txt", "result.json",
+        "config.json", "environment.json", "metrics.jsonl", "log.txt", "report.json", "result.json",
         "checkpoints", "encoder.safetensors", "training.lock",
     }  # fmt: skip
     rows = read_jsonl(whole_pretraining / "metrics.jsonl")
@@ -523,7 +523,7 @@ def test_card_tells_the_circuit_of_quantum_heads_alone(finetuned_pqc, finetuned_
 def test_finetuning_leaves_a_whole_run_folder(whole_finetuning):
     names = {path.name for path in whole_finetuning.iterdir()}
     assert names == {
-        "config.json", "environment.json", "metrics.jsonl", "log.txt", "result.json",
+        "config.json", "environment.json", "metrics.jsonl", "log.txt", "report.json", "result.json",
         "checkpoints", "model", "training.lock",
     }  # fmt: skip
     model = {path.name for path in (whole_finetuning / "model").iterdir()}
