@@ -203,12 +203,9 @@ def check_devices(run: Path, grid: Grid) -> None:
     with open_backend("statevector") as exact:
         model, _ = load_model(run, backend=exact)
         for device in grid.devices:
-            with open_backend(_spec(device), shots=None) as backend, model.running_on(backend):
+            noisy = Noisy(device=device, engine="torch")
+            with open_backend(noisy, shots=None) as backend, model.running_on(backend):
                 pass
-
-
-def _spec(device: str) -> Noisy:
-    return Noisy(device=device, engine="torch")
 
 
 def study_data(run: Path, config: NoiseStudyConfig) -> tuple[FinetuneConfig, ImageData]:
@@ -245,7 +242,7 @@ def noisy_expvals(
     for factor in (1, 2, 3) if mitigation == BY_SCALE else (1,):
         fields: dict[str, Any] = {"shots": shots, "transpiler_seed": unit.config.seed}
         fields |= {"noise_scale": factor * unit.noise_scale, "seed": (seed + factor - 1) % 2**32}
-        asked: str | Noisy = _spec(unit.device)
+        asked: str | Noisy = Noisy(device=unit.device, engine="torch")
         if mitigation in REHEARSED:
             asked = "ibm_rehearsal"
             fields |= {"resilience_level": 0, "rehearse": unit.device, **REHEARSED[mitigation]}
