@@ -342,3 +342,27 @@ def test_several_classes(save_folder, pretrained):
     rows = table(study(runs, noise_scale="1", shots="none"))
     assert len(rows) == 1
     assert 0 <= float(rows[0]["auc"]) <= 1
+
+
+def test_several_labels_of_an_image(save_npz, pretrained):
+    data = str(save_npz(labels=3))
+    runs = tuple(
+        finetune(
+            FinetuneConfig(
+                data=data,
+                encoder=str(pretrained),
+                freeze_encoder=True,
+                head=head_config(name=head, num_qubits=2, num_layers=1),
+                epochs=1,
+                batch_size=8,
+            )
+        )
+        for head in ("pqc", "mlp")
+    )
+    folder = study(runs, noise_scale="3", shots="16")
+    (found,) = table(folder)
+    assert 0 < float(found["flips"]) <= 1
+    with np.load(data) as arrays:
+        labels = ["".join(map(str, row)) for row in arrays["test_labels"].tolist()]
+    assert [row["label"] for row in table(folder, "flips.csv")] == labels
+    assert (folder / "figures" / "flips.png").is_file()
