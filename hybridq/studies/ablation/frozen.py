@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from hybridq.data import ImageData
 from hybridq.evaluation.baselines import logistic_regression, pixel_inputs
@@ -46,13 +46,13 @@ class Fitted:
         arm: Its name among those on the same inputs.
         model: A head, or a regression.
         probs: From inputs `(count, inputs)` to probabilities `(count, classes)`.
-        about: Says of it what columns of `ablation.csv` take.
+        about: Columns of `ablation.csv` on its size and its training.
     """
 
     arm: str
     model: Any
     probs: Callable[[Any], NDArray[np.float64]]
-    about: Callable[[], dict[str, Any]]
+    about: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -93,27 +93,37 @@ class _OneFraction(SeedWork):
     ) -> Iterator[Fitted]:
         """Fit every model on these inputs, in one setting, to the train images of `data`."""
         labels, multilabel = data.splits["train"].labels, data.task == "multilabel"
-        num_inputs, num_classes, steps = inputs.shape[1], data.num_classes, self.config.steps
+        num_inputs, num_classes = inputs.shape[1], data.num_classes
         if self.kind == PIXELS:
             model = logistic_regression(setting["penalty"], several=multilabel).fit(inputs, labels)
             outputs = 1 if num_classes == 2 and not multilabel else num_classes
-            about = {"parameters": outputs * (num_inputs + 1), "circuit_parameters": 0}
-            yield Fitted("logistic_regression", model, model.predict_proba, lambda: about)
+            about: dict[str, Any] = {
+                "parameters": outputs * (num_inputs + 1),
+                "circuit_parameters": 0,
+            }
+            yield Fitted("logistic_regression", model, model.predict_proba, about)
             return
         for name, arm in frozen_arms(self.config).items():
-            new = partial(new_head, arm, num_inputs, num_classes, backend, self.seed)
+            head = new_head(arm, num_inputs, num_classes, backend, self.seed)
+            begun = [weight.detach().clone() for weight in quantum_parameters(head)]
             train_head(
-                head := new(),
+                head,
                 inputs,
                 torch.from_numpy(labels),
                 num_classes=num_classes,
-                steps=steps,
+                steps=self.config.steps,
                 weight_decay=WEIGHT_DECAY,
                 seed=self.seed,
                 **setting,
             )
-            probs = partial(head_probs, head, multilabel=multilabel)
-            yield Fitted(name, head, probs, partial(_trained, head, new, steps))
+            circuit = [weight for weight in quantum_parameters(head) if weight.requires_grad]
+            about = {
+                "steps": self.config.steps,
+                "parameters": num_trainable(head),
+                "circuit_parameters": sum(weight.numel() for weight in circuit),
+                "circuit_movement": movement(begun, quantum_parameters(head)),
+            }
+            yield Fitted(name, head, partial(head_probs, head, multilabel=multilabel), about)
 
 
 @dataclass(frozen=True)
@@ -158,7 +168,7 @@ class FrozenWork(_OneFraction):
                     labels=self.fraction,
                     seed=self.seed,
                     **self.setting,
-                    **one.about(),
+                    **one.about,
                 )
                 for one in self.fitted(self.setting, data, inputs["train"], backend)
             ]
@@ -188,23 +198,12 @@ def new_head(
     return head
 
 
-def _trained(head: nn.Module, new: Callable[[], nn.Module], steps: int) -> dict[str, Any]:
-    circuit = [weight for weight in quantum_parameters(head) if weight.requires_grad]
-    return {
-        "steps": steps,
-        "parameters": num_trainable(head),
-        "circuit_parameters": sum(weight.numel() for weight in circuit),
-        "circuit_movement": circuit_movement(new(), head),
-    }
-
-
 @torch.no_grad()
-def circuit_movement(before: nn.Module, after: nn.Module) -> float | None:
+def movement(begun: Sequence[Tensor], weights: Sequence[Tensor]) -> float | None:
     """Root mean square by which training has moved the circuit's weights, in radians.
 
     Near 0 the circuit is still the one that was drawn, and a comparison says nothing of training
     it. None where there is no circuit.
     """
-    pairs = zip(quantum_parameters(before), quantum_parameters(after), strict=True)
-    moved = [(end - start).flatten() for start, end in pairs]
+    moved = [(end - start).flatten() for start, end in zip(begun, weights, strict=True)]
     return float(torch.cat(moved).square().mean().sqrt()) if moved else None
