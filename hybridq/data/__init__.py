@@ -14,6 +14,7 @@ from hybridq.data.source import find_source, load_data
 from hybridq.data.sources.medmnist import MEDMNIST, MedMnistSet
 from hybridq.data.sources.phantom import make_phantom
 from hybridq.data.splits import (
+    labelled_data,
     labelled_mask,
     labelled_subset,
     select_labels,
@@ -34,6 +35,7 @@ __all__ = [
     "data_record",
     "fetch_data",
     "find_source",
+    "labelled_data",
     "labelled_mask",
     "labelled_subset",
     "list_data",

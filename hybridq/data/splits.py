@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,29 @@ def labelled_subset(data: ImageData, split: str, fraction: float, *, seed: int) 
     return images.take(
         select_labels(images, fraction, seed=seed, task=data.task, num_classes=data.num_classes)
     )
+
+
+def labelled_data(
+    data: ImageData, fraction: float, *, seed: int
+) -> tuple[ImageData, dict[str, Indices]]:
+    """Cut train and validation to the images whose labels may be seen.
+
+    Args:
+        data: The data set, with both; other splits stay whole.
+        fraction: Share of the labels of both, in (0, 1].
+        seed: Seed of the choice.
+
+    Returns:
+        The data with no more than these images, and the indices that they had.
+    """
+    chosen = {
+        name: select_labels(
+            data.splits[name], fraction, seed=seed, task=data.task, num_classes=data.num_classes
+        )
+        for name in ("train", "val")
+    }
+    cut = {name: data.splits[name].take(indices) for name, indices in chosen.items()}
+    return replace(data, splits={**data.splits, **cut}), chosen
 
 
 def select_labels(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,3 +44,15 @@ def image_features(
             torch.stack([(of or encoder)(one) for one in views_of(prepared, views)]).mean(0)
         )
     return torch.cat(parts)
+
+
+def standardised(parts: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """Standardise inputs `(count, inputs)`, each column by all train images, labelled or not.
+
+    An encoder that was never trained gives features of any scale, 1e-9 for a random MobileNetV2,
+    with which no learning rate would be fair. A column that hardly varies is only centred.
+    """
+    train = parts["train"].astype(np.float64)
+    mean, std = train.mean(axis=0), train.std(axis=0)
+    scale = np.where(std > 1e-5 * np.abs(mean), std, 1.0)
+    return {name: (part.astype(np.float64) - mean) / scale for name, part in parts.items()}

@@ -44,9 +44,37 @@ def entries(
     return found
 
 
-def as_number(word: str) -> float:
-    """The number that a word says; NaN if it says none."""
-    try:
-        return float(word)
-    except ValueError:
-        return float("nan")
+def numbers(
+    option: str,
+    text: str,
+    fits: Callable[[float], bool],
+    expected: str,
+    *,
+    most: int = 100,
+    name: Callable[[float], object] = lambda entry: entry,
+) -> tuple[float, ...]:
+    """Read the entries of an option that are numbers.
+
+    Args:
+        option: The option.
+        text: What was given.
+        fits: Whether a number can be used.
+        expected: What is expected of the numbers, then a colon and what to write.
+        most: How many there may be.
+        name: What a number is called in tables.
+
+    Raises:
+        InvalidValueError: If one is no number or does not fit, or as in `entries`.
+    """
+
+    def read(word: str) -> float:
+        try:
+            number = float(word)
+        except ValueError:
+            number = float("nan")
+        if not fits(number):
+            what, _, remedy = expected.partition(": ")
+            raise InvalidValueError(f"Expected --{option} of {what}, got {word!r}: {remedy}.")
+        return number
+
+    return entries(option, text, read, most=most, name=name)

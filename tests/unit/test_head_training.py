@@ -11,7 +11,7 @@ from hybridq.data import ImageSplit, load_data
 from hybridq.data.duplicates import near_duplicates
 from hybridq.models.checkpoint import load_model
 from hybridq.models.heads import build_head
-from hybridq.studies.ablation.choice import choose
+from hybridq.studies.ablation.frozen import choose
 from hybridq.studies.ablation.grid import SETTINGS
 from hybridq.training.finetune import finetune
 from hybridq.training.head import head_probs, train_head

@@ -7,12 +7,15 @@ from hybridq.evaluation.statistics.delong import auc_covariance
 from hybridq.evaluation.statistics.equivalence import tost
 from hybridq.evaluation.statistics.hypotheses import McNemar, hedges_g, holm, mcnemar
 from hybridq.evaluation.statistics.intervals import auc_interval, class_counts, enough_images
+from hybridq.evaluation.statistics.questions import Question, answers
 
 __all__ = [
     "Comparison",
     "CrossedVariance",
     "McNemar",
     "Metrics",
+    "Question",
+    "answers",
     "auc_covariance",
     "auc_interval",
     "class_counts",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
+from hybridq.errors import InvalidValueError
 from hybridq.evaluation.statistics.crossed import crossed_variance
 from hybridq.evaluation.statistics.delong import auc_covariance
 
@@ -56,3 +59,21 @@ def enough_images(labels: Ints, num_classes: int) -> bool:
     """Say whether each class, and the rest beside it, has the images that an interval takes."""
     counts = class_counts(labels, num_classes)
     return bool(min(counts.min(), (len(labels) - counts).min()) >= FEWEST)
+
+
+def check_test_labels(labels: Ints, class_names: Sequence[str]) -> None:
+    """Refuse a test split that no interval can come from, before any work is done.
+
+    Args:
+        labels: `(images,)`, or `(images, classes)` of 0 and 1.
+        class_names: Names of the classes.
+
+    Raises:
+        InvalidValueError: If a class has fewer than two images, or all but one.
+    """
+    for name, count in zip(class_names, class_counts(labels, len(class_names)), strict=True):
+        if not FEWEST <= count <= len(labels) - FEWEST:
+            raise InvalidValueError(
+                f"Expected in the test split at least {FEWEST} images of class {name!r} and of the "
+                f"rest, got {count} of {len(labels)}: add images, or leave the class out."
+            )

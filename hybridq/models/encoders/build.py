@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
+from pathlib import Path
 
 import torch
 
@@ -77,3 +78,16 @@ def _imagenet_encoder(spec: EncoderSpec) -> Encoder:
     check_finite(f"weights in {chosen.url.rpartition('/')[2]}", features)
     encoder.features.load_state_dict(features, strict=True)
     return encoder
+
+
+def imagenet_is_here(name: str) -> bool:
+    """Say whether the ImageNet weights of an encoder have been downloaded before.
+
+    Args:
+        name: Of the encoder.
+    """
+    entry = encoder_entry(name)
+    if entry.imagenet is None:
+        return False
+    file: str = entry.imagenet().url.rpartition("/")[2]
+    return (Path(str(torch.hub.get_dir())) / "checkpoints" / file).is_file()

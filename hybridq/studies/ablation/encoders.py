@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from hybridq.config import AblationStudyConfig, EncoderConfig, FinetuneConfig, PretrainConfig
@@ -22,48 +19,16 @@ from hybridq.records.studies import read_arrays
 from hybridq.runs.folder import read_result
 from hybridq.studies.ablation.grid import Inputs, given_encoders
 from hybridq.studies.ablation.labels import SeedWork, study_data
-from hybridq.training.pretrain import pretrain
+from hybridq.training.finished import finished_run
 from hybridq.utils.arrays import write_arrays
 
 ConfigT = TypeVar("ConfigT", PretrainConfig, FinetuneConfig)
-
-
-def encoder_kinds() -> tuple[Inputs, ...]:
-    """The encoders that can be had without a download."""
-    from torchvision.models import MobileNet_V2_Weights
-
-    name: str = MobileNet_V2_Weights.IMAGENET1K_V2.url.rpartition("/")[2]
-    is_here = (Path(str(torch.hub.get_dir())) / "checkpoints" / name).is_file()
-    return ("random", "simclr", "imagenet") if is_here else ("random", "simclr")
 
 
 def recipe_of(kind: type[ConfigT], config: AblationStudyConfig, **fields: Any) -> ConfigT:
     """Make the config of a training on the study's data."""
     same = ("data", "data_root", "positive", "pseudonyms", "pseudonym_key")
     return kind(**{name: getattr(config, name) for name in same}, **fields)
-
-
-def finished_run(command: str, train: Callable[[ConfigT], Path], recipe: ConfigT) -> Path:
-    """Return the run of a recipe: the one that is there, gone on with, or a new one.
-
-    Args:
-        command: `pretrain` or `finetune`.
-        train: That command.
-        recipe: Its config; its `runs` have at most one run of its `name`.
-    """
-    pattern = f"{'[0-9]' * 8}-{'[0-9]' * 6}-{recipe.name}"
-    begun = [
-        run
-        for run in sorted((recipe.runs / command).glob(pattern))
-        if (run / "config.json").is_file()
-    ]
-    if not begun:
-        run = train(recipe)
-    elif not (run := begun[-1]).joinpath("result.json").is_file():
-        same = {"data": recipe.data, "pseudonym_key": recipe.pseudonym_key}
-        run = train(type(recipe)(resume=run, **same))
-    shutil.rmtree(run / "checkpoints", ignore_errors=True)
-    return run
 
 
 @dataclass(frozen=True)
@@ -90,7 +55,7 @@ class PretrainWork(SeedWork):
                 name=self.name,
                 seed=self.seed,
             )
-            run = finished_run("pretrain", pretrain, recipe)
+            run = finished_run(recipe)
             path = run.relative_to(self.folder)
         result = read_result(run, "pretrain")
         return {"run": path.as_posix(), "epochs": result["epochs"], "loss": result["loss"]}
@@ -158,8 +123,8 @@ def read_features(path: Path, *splits: str) -> dict[str, NDArray[Any]]:
     remedy = f"remove it and {unit}, and they are computed again."
     found = read_arrays(path, what, remedy)
     for name in splits:
-        part = found.get(name)
-        if part is None or part.ndim != 2 or not len(part) or part.dtype.kind != "f":
+        part = found.get(name, np.empty(0))
+        if part.ndim != 2 or not len(part) or part.dtype.kind != "f":
             raise refused(what, path, f"no features as {name!r}", remedy)
         if part.shape[1] != found[splits[0]].shape[1] or not np.isfinite(part).all():
             raise refused(what, path, f"other numbers as {name!r}", remedy)

@@ -97,12 +97,8 @@ def _model(row: Row) -> str:
     return called(row["model"])
 
 
-def _percent(row: Row) -> str:
-    return percent(row["labels"])
-
-
 def _share(row: Row) -> str:
-    return f"{_percent(row)} of the labels"
+    return f"{percent(row['labels'])} of the labels"
 
 
 def _figure(row: Row) -> str:
@@ -115,7 +111,7 @@ def _tables(
     """Mean AUC by share of the labels; more figures; labelled images; parameters."""
     last = max(row["labels"] for row in summary)
     most = [row for row in summary if row["labels"] == last and row["figure"] in SHOWN]
-    model, share = {"model": _model}, {"labels": _percent}
+    model, share = {"model": _model}, {"labels": lambda row: percent(row["labels"])}
     means = "means over the seeds, 95% intervals of other figures than the AUC over these alone"
     counts = {"train_images": "train images", "val_images": "validation images"}
     sizes = {"parameters": "parameters", "circuit_parameters": "of the circuit"}

@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hybridq.data import ImageData
+from hybridq.data import ImageData, labelled_data
 from hybridq.evaluation.baselines import logistic_regression, pixel_inputs
+from hybridq.evaluation.features import standardised
 from hybridq.evaluation.metrics.scores import auc
 from hybridq.models.heads import build_head, num_trainable
 from hybridq.quantum.modules import quantum_parameters
@@ -29,7 +30,7 @@ from hybridq.studies.ablation.grid import (
     frozen_model,
     settings_of,
 )
-from hybridq.studies.ablation.labels import SeedWork, judged, labelled, study_data
+from hybridq.studies.ablation.labels import SeedWork, judged, study_data
 from hybridq.training.head import head_probs, train_head
 from hybridq.training.seeding import derive_seed
 from hybridq_backends import Executable, open_backend
@@ -85,7 +86,7 @@ class _OneFraction(SeedWork):
             path = features_file(self.folder, self.kind, self.seed)
             inputs = standardised(read_features(path, *splits))
             inputs = {s: torch.from_numpy(x.astype(np.float32)) for s, x in inputs.items()}
-        data, chosen = labelled(data, self.fraction, seed=self.seed)
+        data, chosen = labelled_data(data, self.fraction, seed=self.seed)
         return data, inputs | {name: inputs[name][indices] for name, indices in chosen.items()}
 
     def fitted(
@@ -175,16 +176,37 @@ class FrozenWork(_OneFraction):
         return {"models": models}
 
 
-def standardised(parts: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """Inputs `(count, inputs)`, each column standardised by all train images, labelled or not.
+@dataclass(frozen=True)
+class Choice:
+    """What the search found on one kind of input at one fraction.
 
-    An encoder that was never trained gives features of any scale, 1e-9 for a random MobileNetV2,
-    with which no learning rate would be fair. A column that hardly varies is only centred.
+    Attributes:
+        encoder: Kind of the encoder that makes the inputs; `none` for pixels.
+        fraction: Of the labels.
+        val_auc: By seed and arm, the validation AUC in each setting; None is undefined.
+        means: Over all arms and seeds, of each of them.
+        chosen: Index of the setting with the best mean, the first among equals.
     """
-    train = parts["train"].astype(np.float64)
-    mean, std = train.mean(axis=0), train.std(axis=0)
-    scale = np.where(std > 1e-5 * np.abs(mean), std, 1.0)
-    return {name: (part.astype(np.float64) - mean) / scale for name, part in parts.items()}
+
+    encoder: Inputs
+    fraction: float
+    val_auc: Mapping[int, Mapping[str, Sequence[float | None]]]
+    means: tuple[float, ...]
+    chosen: int
+
+    @property
+    def setting(self) -> Setting:
+        """The one chosen."""
+        return settings_of(self.encoder)[self.chosen]
+
+
+def choose(encoder: Inputs, fraction: float, val_auc: Mapping[int, Any]) -> Choice:
+    """Choose the setting with the best mean validation AUC over all arms and seeds."""
+    every = [values for arms in val_auc.values() for values in arms.values()]
+    values = np.ma.masked_invalid(np.array(every, dtype=np.float64))
+    means = values.mean(axis=0).filled(0.0)
+    chosen = int(np.argmax(np.round(means, 12)))
+    return Choice(encoder, fraction, val_auc, tuple(means.tolist()), chosen)
 
 
 def new_head(

@@ -16,10 +16,8 @@ from hybridq.models.encoders.file import encoder_file
 from hybridq.models.names import model_name
 from hybridq.runs.folder import read_config, read_result
 from hybridq.runs.recorded import absolute_source
-from hybridq.studies.lists import as_number, entries
+from hybridq.studies.lists import numbers
 from hybridq.utils.pseudonyms import pseudonyms_of
-
-MOST_FRACTIONS = 20
 
 RAW_PIXELS = "raw_pixels"
 """The logistic regression that is in every table."""
@@ -27,6 +25,7 @@ RAW_PIXELS = "raw_pixels"
 Inputs = Literal["none", "random", "simclr", "imagenet"]
 """The encoder that makes a model's inputs; `none` for the pixels themselves."""
 PIXELS: Inputs = "none"
+ENCODERS: tuple[Inputs, ...] = ("random", "simclr", "imagenet")
 
 WHOLE_HEADS = ("linear", "mlp", "pqc")
 """Heads on the network that is trained as a whole."""
@@ -125,16 +124,10 @@ def fractions(config: AblationStudyConfig) -> tuple[float, ...]:
 
 
 def _fractions(option: str, words: str) -> tuple[float, ...]:
-    def read(word: str) -> float:
-        value = as_number(word)
-        if not 0 < value <= 1:
-            raise InvalidValueError(
-                f"Expected --{option} of fractions above 0 and up to 1, got {word!r}: write "
-                "0.05,0.1,1.0."
-            )
-        return value
-
-    return tuple(sorted(entries(option, words, read, most=MOST_FRACTIONS, name="{:g}".format)))
+    expected = "fractions above 0 and up to 1: write 0.05,0.1,1.0"
+    name = "{:g}".format
+    found = numbers(option, words, lambda one: 0 < one <= 1, expected, most=20, name=name)
+    return tuple(sorted(found))
 
 
 def whole_fractions(config: AblationStudyConfig) -> tuple[float, ...]:

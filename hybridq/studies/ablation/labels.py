@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.config import AblationStudyConfig
-from hybridq.data import ImageData, load_data, select_labels
+from hybridq.data import ImageData, labelled_data, load_data
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.evaluate import threshold_for
 from hybridq.evaluation.metrics.scores import auc
@@ -47,29 +47,6 @@ class SeedWork:
     seed: int
 
 
-def labelled(
-    data: ImageData, fraction: float, *, seed: int
-) -> tuple[ImageData, dict[str, NDArray[np.intp]]]:
-    """Cut train and validation to the images whose labels are seen.
-
-    Args:
-        data: With both, and maybe others, which stay whole.
-        fraction: Of the labels, of both.
-        seed: Of the choice.
-
-    Returns:
-        The data with no more than these images, and the indices that they had.
-    """
-    chosen = {
-        name: select_labels(
-            data.splits[name], fraction, seed=seed, task=data.task, num_classes=data.num_classes
-        )
-        for name in ("train", "val")
-    }
-    cut = {name: data.splits[name].take(indices) for name, indices in chosen.items()}
-    return replace(data, splits={**data.splits, **cut}), chosen
-
-
 def check_fractions(data: ImageData, fractions: Sequence[float], seeds: Sequence[int]) -> None:
     """Refuse fractions that cannot be cut, or two that choose the same images for every seed.
 
@@ -78,7 +55,7 @@ def check_fractions(data: ImageData, fractions: Sequence[float], seeds: Sequence
     """
     cuts = []
     for fraction in fractions:
-        chosen = [labelled(data, fraction, seed=seed)[1] for seed in seeds]
+        chosen = [labelled_data(data, fraction, seed=seed)[1] for seed in seeds]
         cuts.append([(one["train"].tolist(), one["val"].tolist()) for one in chosen])
     for (low, below), (high, above) in pairwise(zip(fractions, cuts, strict=True)):
         if below == above:

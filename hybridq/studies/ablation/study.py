@@ -9,17 +9,19 @@ from typing import Any
 from hybridq.config import AblationStudyConfig, FinetuneConfig
 from hybridq.data import ImageData, notes_of
 from hybridq.evaluation.drawings import draw_curves, draw_forests
+from hybridq.evaluation.statistics.intervals import check_test_labels
 from hybridq.evaluation.summaries import forests
+from hybridq.models.encoders.build import imagenet_is_here
+from hybridq.models.encoders.file import load_encoder
 from hybridq.plotting import save_png
 from hybridq.records.findings import Findings
 from hybridq.studies.ablation import grid
-from hybridq.studies.ablation.choice import Choice, choose
-from hybridq.studies.ablation.encoders import FeatureWork, PretrainWork, encoder_kinds
+from hybridq.studies.ablation.encoders import FeatureWork, PretrainWork
 from hybridq.studies.ablation.findings import findings
-from hybridq.studies.ablation.frozen import FrozenWork, SearchWork
+from hybridq.studies.ablation.frozen import Choice, FrozenWork, SearchWork, choose
 from hybridq.studies.ablation.labels import check_fractions, study_data
 from hybridq.studies.ablation.tables import gather, search_rows, write_tables
-from hybridq.studies.ablation.verdicts import cautions, check_test_labels, verdicts
+from hybridq.studies.ablation.verdicts import cautions, verdicts
 from hybridq.studies.ablation.whole import WholeWork
 from hybridq.studies.engine.study import Plan, run_study
 from hybridq.studies.engine.units import Stages
@@ -69,9 +71,11 @@ def _stages(
     config: AblationStudyConfig, stages: Stages
 ) -> tuple[list[dict[str, Any]], list[Choice]]:
     """Compute all stages: every model on the test split, and what the searches chose."""
-    folder, of_seeds, kinds = stages.folder, grid.seeds(config), encoder_kinds()
+    folder, of_seeds = stages.folder, grid.seeds(config)
     pretrained = stages.run("encoders", [PretrainWork(config, folder, s) for s in of_seeds])
     run_of = {seed: folder / found["run"] for seed, found in zip(of_seeds, pretrained, strict=True)}
+    network = load_encoder(run_of[of_seeds[0]]).spec.architecture
+    kinds = [kind for kind in grid.ENCODERS if kind != "imagenet" or imagenet_is_here(network)]
     stages.run(
         "features",
         [FeatureWork(config, folder, s, kind, run_of[s]) for kind in kinds for s in of_seeds],

@@ -18,7 +18,7 @@ from hybridq.evaluation.evaluate import metrics_for
 from hybridq.evaluation.metrics.scores import auc
 from hybridq.evaluation.statistics import auc_interval, enough_images
 from hybridq.evaluation.statistics.seeds import seed_interval
-from hybridq.studies.ablation.choice import Choice
+from hybridq.studies.ablation.frozen import Choice
 from hybridq.studies.ablation.grid import settings_of
 from hybridq.studies.tables import grouped, write_rows
 from hybridq.utils.arrays import write_arrays

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,47 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.config import AblationStudyConfig
-from hybridq.errors import InvalidValueError
-from hybridq.evaluation.statistics import class_counts, compare
-from hybridq.evaluation.statistics import family as judged_together
-from hybridq.evaluation.statistics.intervals import FEWEST
-from hybridq.studies.ablation.grid import RAW_PIXELS, STARTS, WHOLE_HEADS, whole_model
+from hybridq.evaluation.statistics import Question, answers, class_counts
+from hybridq.studies.ablation.grid import RAW_PIXELS, WHOLE_HEADS
 from hybridq.utils.text import percent
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-Predictions = Mapping[tuple[float, str], Floats]
-"""From fraction of the labels and model to probabilities `(seeds, images, classes)`."""
 
 FEW = 10
 """Test images of a class below which DeLong's variance is too small."""
 
 BLOCKS = ("mlp", "pqc")
 """Heads with a block: the classical control, and the circuit."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """One pair of models, and what their difference answers.
-
-    Attributes:
-        topic: `quantum layer` or `self-supervision`.
-        text: What is asked.
-        a: Model whose gain is asked about.
-        b: Model it is measured against.
-    """
-
-    topic: str
-    text: str
-    a: str
-    b: str
-
-    @property
-    def family(self) -> str:
-        """`whole networks` where one of the two is one, else `frozen features`."""
-        whole = {whole_model(start, head) for start in STARTS for head in WHOLE_HEADS}
-        return "whole networks" if {self.a, self.b} & whole else "frozen features"
 
 
 def questions() -> tuple[Question, ...]:
@@ -97,43 +67,31 @@ def questions() -> tuple[Question, ...]:
 
 
 def _ask(topic: str, text: str, a: str, b: str, heads: Sequence[str] = ("",)) -> Iterator[Question]:
-    """Yield a question for each head that `{}` stands for."""
-    for head in heads:
-        yield Question(topic, *(words.format(head) for words in (text, a, b)))
-
-
-def verdicts(labels: Ints, predictions: Predictions, *, margin: float) -> list[dict[str, Any]]:
-    """All comparisons of AUC, paired by seed and test image, in two families for Holm.
+    """Yield a question for each head that `{}` stands for.
 
     What is asked of frozen features alone is one family, what whole networks are part of the other:
     an answer on features does not depend on whether networks were trained as well.
+    """
+    family = "whole networks" if "whole-" in a + b else "frozen features"
+    for head in heads:
+        yield Question(topic, text.format(head), a.format(head), b.format(head), family)
+
+
+def verdicts(
+    labels: Ints, predictions: Mapping[tuple[float, str], Floats], *, margin: float
+) -> list[dict[str, Any]]:
+    """All comparisons of AUC, paired by seed and test image, in two families for Holm.
 
     Args:
         labels: `(images,)`, or `(images, classes)` of 0 and 1, of the test split.
-        predictions: Of every model; comparisons without both models are left out.
+        predictions: From fraction of the labels and model to probabilities
+            `(seeds, images, classes)`; comparisons without both models are left out.
         margin: Largest difference in AUC that does not matter.
 
     Returns:
         A dict for each: `labels`, `family`, `topic`, `question`, `a`, `b`, and the fields of
         `Comparison`.
     """
-    asked = [
-        (fraction, question)
-        for fraction in sorted({fraction for fraction, _ in predictions})
-        for question in questions()
-        if (fraction, question.a) in predictions and (fraction, question.b) in predictions
-    ]
-    found = [
-        compare(
-            labels,
-            predictions[fraction, question.a],
-            predictions[fraction, question.b],
-            margin=margin,
-            name=f"{question.a} against {question.b}, {percent(fraction)} of the labels",
-        )
-        for fraction, question in asked
-    ]
-    judged = judged_together(found, [question.family for _, question in asked])
     return [
         {
             "labels": fraction,
@@ -144,22 +102,12 @@ def verdicts(labels: Ints, predictions: Predictions, *, margin: float) -> list[d
             "b": question.b,
             **comparison.as_dict(),
         }
-        for (fraction, question), comparison in zip(asked, judged, strict=True)
+        for fraction, question, comparison in answers(
+            *(labels, predictions, questions()),
+            margin=margin,
+            words=lambda fraction: f"{percent(fraction)} of the labels",
+        )
     ]
-
-
-def check_test_labels(labels: Ints, class_names: Sequence[str]) -> None:
-    """Refuse a test split that no verdict can come from, before any work is done.
-
-    Raises:
-        InvalidValueError: If a class has fewer than two images, or all but one.
-    """
-    for name, count in zip(class_names, class_counts(labels, len(class_names)), strict=True):
-        if not FEWEST <= count <= len(labels) - FEWEST:
-            raise InvalidValueError(
-                f"Expected in the test split at least {FEWEST} images of class {name!r} and of the "
-                f"rest, got {count} of {len(labels)}: add images, or leave the class out."
-            )
 
 
 def cautions(config: AblationStudyConfig, labels: Ints, class_names: Sequence[str]) -> list[str]:

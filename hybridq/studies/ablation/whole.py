@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from hybridq.config import EncoderConfig, FinetuneConfig
+from hybridq.data import labelled_data
 from hybridq.evaluation.evaluate import classify
 from hybridq.models.checkpoint import load_model
 from hybridq.models.encoders.file import load_encoder
 from hybridq.models.heads import circuit_parameters
 from hybridq.quantum.modules import quantum_parameters
 from hybridq.runs.folder import read_result
-from hybridq.studies.ablation.encoders import finished_run, recipe_of
+from hybridq.studies.ablation.encoders import recipe_of
 from hybridq.studies.ablation.grid import Start, frozen_arms, whole_model
-from hybridq.studies.ablation.labels import SeedWork, judged, labelled, study_data
+from hybridq.studies.ablation.labels import SeedWork, judged, study_data
 from hybridq.training.batches import EpochBatches
-from hybridq.training.finetune import finetune
+from hybridq.training.finished import finished_run
 from hybridq_backends import open_backend
 
 PAUSES = 12
@@ -49,10 +50,11 @@ class WholeWork(SeedWork):
 
     def compute(self) -> dict[str, Any]:
         """One model."""
-        data, _ = labelled(study_data(self.config, "train", "val"), self.fraction, seed=self.seed)
+        data = study_data(self.config, "train", "val")
+        data, _ = labelled_data(data, self.fraction, seed=self.seed)
         images = len(data.splits["train"])
         recipe = self._recipe(images)
-        run = finished_run("finetune", finetune, recipe)
+        run = finished_run(recipe)
         trained = read_result(run, "finetune")
         with open_backend(recipe.backend) as backend:
             model, _ = load_model(run, backend=backend)

@@ -11,7 +11,7 @@ from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, read_spec
 from hybridq.models.heads import control_of, quantum_heads
 from hybridq.quantum import look_up
-from hybridq.studies.lists import as_number, entries
+from hybridq.studies.lists import entries, numbers
 from hybridq_backends.devices.snapshots import fake_device
 from hybridq_backends.utils.names import legible
 
@@ -66,7 +66,10 @@ def read_grid(config: NoiseStudyConfig) -> Grid:
     """
     grid = Grid(
         devices=entries("device", config.device, _device, name=device_name),
-        noise_scales=entries("noise-scale", config.noise_scale, _scale),
+        noise_scales=numbers(
+            *("noise-scale", config.noise_scale, lambda scale: 0.0 <= scale <= MOST_SCALE),
+            "numbers from 0 to 100: write 0,0.5,1,2",
+        ),
         shots=entries("shots", config.shots, _count),
         mitigations=entries("mitigation", config.mitigation, _mitigation),
         repeats=config.repeats,
@@ -102,15 +105,6 @@ def _device(word: str) -> str:
 def device_name(device: str) -> str:
     """A fake device's name, or that of a calibration's file without its folder."""
     return legible(Path(device).stem) if device.endswith(".json") else device
-
-
-def _scale(word: str) -> float:
-    scale = as_number(word)
-    if not 0.0 <= scale <= MOST_SCALE:
-        raise InvalidValueError(
-            f"Expected --noise-scale of numbers from 0 to 100, got {word!r}: write 0,0.5,1,2."
-        )
-    return scale
 
 
 def _count(word: str) -> int | None:
