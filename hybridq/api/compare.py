@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.api.model import Model
-from hybridq.api.parts import AnyBackend
-from hybridq.data import ImageData
+from hybridq.api.parts import AnyBackend, Data
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.statistics import Comparison
 from hybridq.evaluation.statistics import compare as compare_scores
@@ -20,7 +18,7 @@ from hybridq.evaluation.statistics import compare as compare_scores
 def compare(
     model: Model | Sequence[Model],
     other: Model | Sequence[Model],
-    data: ImageData | str | Path | None = None,
+    data: Data | None = None,
     *,
     backend: AnyBackend = None,
     split: Literal["val", "test"] = "test",
@@ -37,7 +35,7 @@ def compare(
     Args:
         model: A model, or one for each seed.
         other: What it is compared with, such as the classical control.
-        data: `ImageData`, a name or a folder; what the first model was trained on if None.
+        data: In any form that `Model.evaluate` takes; what the first model was trained on if None.
         backend: Where circuits run; where the models were trained if None.
         split: The split that is compared on.
         figure: `auc`, or `accuracy` of the class of the largest probability.

@@ -9,7 +9,6 @@ from typing import Any
 
 from lightning.pytorch import Callback
 from lightning.pytorch.loggers import Logger
-from torch import nn
 
 from hybridq.api.load import load
 from hybridq.api.model import Model
@@ -30,6 +29,7 @@ from hybridq.config import FinetuneConfig
 from hybridq.config.complaints import config_of
 from hybridq.training.finetune import finetune as run_finetune
 from hybridq.training.initial import Handed
+from hybridq.training.objectives.criteria import Criterion
 from hybridq.utils.processes import stop_if_run_again
 from hybridq_backends import Executable, parse_backend
 
@@ -45,7 +45,7 @@ def finetune(
     resume: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
-    criterion: nn.Module | None = None,
+    criterion: Criterion | None = None,
     **options: Any,
 ) -> Model:
     """Train a classifier on a fraction of the labels.
@@ -66,7 +66,8 @@ def finetune(
         resume: A run folder to go on with, in place of all other options.
         callbacks: Lightning's callbacks.
         loggers: Lightning's loggers.
-        criterion: From logits and labels to a loss, in place of cross-entropy.
+        criterion: A module or a function from logits `(batch, num_classes)` and labels to a loss,
+            in place of cross-entropy.
         **options: Any other field of `hybridq.config.FinetuneConfig`, such as `epochs`, `seed`,
             `freeze_encoder` or `learning_rate`.
 

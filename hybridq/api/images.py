@@ -38,26 +38,8 @@ class Batches:
         if size < 1:
             raise InvalidValueError(f"Expected `batch_size` of at least 1, got {size}: raise it.")
         self.encoder, self.size = encoder, size
-        if isinstance(images, ImageSplit):
-            images = images.images
-        elif isinstance(images, Dataset):
-            items = (images[number] for number in range(len(images)))  # type: ignore[arg-type]
-            images = [item[0] if isinstance(item, tuple | list) else item for item in items]
-        if isinstance(images, str | Path) or is_picture(images):
-            images = [images]
-        self.files: list[Path] | None = None
-        several = isinstance(images, Sequence)
-        if several and images and all(isinstance(image, str | Path) for image in images):
-            self.files = image_files([Path(image) for image in images])
-            for path in self.files:
-                check_image(path)
-            self.parts: Any = self.files
-        elif several:
-            self.parts = [pixels_of([image])[0] for image in images]
-            if not self.parts:
-                raise InvalidValueError("Expected images, got none: give at least one.")
-        else:
-            self.parts = pixels_of(images)
+        self.files, pixels = files_and_pixels(images)
+        self.parts: Any = pixels if self.files is None else self.files
 
     def __len__(self) -> int:
         """Count the images."""
@@ -77,3 +59,35 @@ class Batches:
         if isinstance(part, np.ndarray):
             return self.encoder.prepare(part)
         return torch.cat([self.encoder.prepare(image[None]) for image in part])
+
+
+def files_and_pixels(images: Images) -> tuple[list[Path] | None, Any]:
+    """Tell image files from pixels.
+
+    Args:
+        images: What `Images` lists.
+
+    Returns:
+        The files, and nothing; or None, and the pixels as one array `(count, height, width,
+        channels)`, or as a list of arrays where they came one by one.
+
+    Raises:
+        HybridqError: If they are something else, or a file is no image.
+    """
+    if isinstance(images, ImageSplit):
+        images = images.images
+    elif isinstance(images, Dataset):
+        items = (images[number] for number in range(len(images)))  # type: ignore[arg-type]
+        images = [item[0] if isinstance(item, tuple | list) else item for item in items]
+    if isinstance(images, str | Path) or is_picture(images):
+        images = [images]
+    if not isinstance(images, Sequence):
+        return None, pixels_of(images)
+    if images and all(isinstance(image, str | Path) for image in images):
+        files = image_files([Path(image) for image in images])
+        for path in files:
+            check_image(path)
+        return files, None
+    if not images:
+        raise InvalidValueError("Expected images, got none: give at least one.")
+    return None, [pixels_of([image])[0] for image in images]

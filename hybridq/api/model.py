@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hybridq.api.images import Batches, Images
-from hybridq.api.parts import AnyBackend, is_paid
+from hybridq.api.parts import AnyBackend, Data, data_of, is_paid
 from hybridq.config import FinetuneConfig
 from hybridq.config.handed import handed_label, is_handed, refused_name
 from hybridq.data import ImageData
@@ -175,7 +175,7 @@ class Model:
 
     def evaluate(
         self,
-        data: ImageData | str | Path | None = None,
+        data: Data | None = None,
         *,
         backend: AnyBackend = None,
         split: Literal["val", "test"] = "test",
@@ -189,7 +189,9 @@ class Model:
 
         Args:
             data: `ImageData` with the split, val (which gives the threshold) and, for the
-                baselines, train; a name or folder; the data that it was trained on if None.
+                baselines, train; a name or folder; a dataset or `(images, labels)`, which are dealt
+                out to these splits as `finetune` deals them; or None for the data that it was
+                trained on, where they have a name or a path.
             backend: Where circuits run: a profile such as `fake_torino`, a spec, an executable or
                 a backend of Qiskit; where the model was trained if None.
             split: The split whose figures are computed.
@@ -283,21 +285,18 @@ class Model:
             f"{head_summary(self.module.head)}, classes {', '.join(self.class_names)}{place})"
         )
 
-    def images_of(self, data: ImageData | str | Path | None, splits: tuple[str, ...]) -> ImageData:
-        """Load splits of data of the model's classes; of what it was trained on if None.
+    def images_of(self, data: Data | None, splits: tuple[str, ...]) -> ImageData:
+        """Get splits of data of the model's classes; of what it was trained on if None.
+
+        Class numbers without names are those of the model's classes, in their order.
 
         Raises:
             HybridqError: If they cannot be read, or have other classes.
         """
-        if isinstance(data, ImageData):
-            check_classes(data, self.spec)
-            return replace(splits_of(data, splits), positive=self.spec.positive)
         if not isinstance(data, str | Path | None):
-            raise InvalidValueError(
-                f"Expected ImageData with its splits, a name or a folder, got a "
-                f"{type(data).__name__}: make them with ImageData.from_arrays(train=..., val=..., "
-                "test=...)."
-            )
+            images = data_of(data, splits, self.class_names)
+            check_classes(images, self.spec)
+            return replace(splits_of(images, splits), positive=self.spec.positive)
         if "config.json" not in self._records:
             raise InvalidValueError(
                 "Expected `data`, got None, and nothing says what the model was trained on: give "

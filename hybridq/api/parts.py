@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -15,6 +15,7 @@ from hybridq.config.choices import entries
 from hybridq.config.complaints import part_config
 from hybridq.config.handed import PREFIX, check_made, handed_name, is_handed
 from hybridq.data import ImageData, load_data
+from hybridq.data.in_memory import names_of_datasets
 from hybridq.data.pixels import pixels_of
 from hybridq.errors import InvalidValueError
 from hybridq.models.encoders.encoder import Encoder
@@ -33,12 +34,16 @@ AnyBackend: TypeAlias = str | Spec | Executable | Any
 """A profile with fields, a spec, an open executable, or a backend or an estimator of Qiskit."""
 
 
-def data_of(data: Data, splits: tuple[str, ...]) -> ImageData:
+def data_of(
+    data: Data, splits: tuple[str, ...], class_names: Sequence[str] | None = None
+) -> ImageData:
     """Get data in any form.
 
     Args:
         data: What `Data` lists; arrays and tensors are images without labels.
         splits: Which splits to load where they are on disk.
+        class_names: Names of the classes in the order of their numbers, where nothing else names
+            them.
 
     Raises:
         HybridqError: If they cannot be read, or are something else.
@@ -47,11 +52,25 @@ def data_of(data: Data, splits: tuple[str, ...]) -> ImageData:
         return data
     if isinstance(data, str | Path):
         return load_data(str(data), splits=splits)
+    if data is None or isinstance(data, nn.Module | type):
+        got = "None" if data is None else _name_of(data)
+        raise InvalidValueError(
+            f"Expected data as a name, a path, ImageData, a dataset or arrays, got {got}: give "
+            "data in its place, and a network as `encoder`."
+        )
     if isinstance(data, Dataset):
-        return ImageData.from_arrays(train=data)
+        return ImageData.from_arrays(
+            train=data, class_names=names_of_datasets({"train": data}) or class_names
+        )
     if isinstance(data, tuple) and len(data) in (2, 3):
-        return ImageData.from_arrays(*data[:2], groups=data[2] if len(data) == 3 else None)
+        groups = data[2] if len(data) == 3 else None
+        names = None if data[1] is None else class_names
+        return ImageData.from_arrays(*data[:2], groups=groups, class_names=names)
     return ImageData.from_arrays(pixels_of(data))
+
+
+def _name_of(part: object) -> str:
+    return f"the class {part.__name__}" if isinstance(part, type) else f"a {type(part).__name__}"
 
 
 def recorded_source(data: ImageData) -> str:

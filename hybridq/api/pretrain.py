@@ -22,8 +22,8 @@ from hybridq.utils.processes import stop_if_run_again
 
 def pretrain(
     data: Data,
-    *,
     encoder: AnyEncoder = None,
+    *,
     ssl: str | Mapping[str, Any] = "simclr",
     epochs: int = 200,
     runs: str | Path | None = None,

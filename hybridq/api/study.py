@@ -12,6 +12,7 @@ from typing import Any
 from hybridq.api.model import Model
 from hybridq.config.choices import find_entry
 from hybridq.config.complaints import config_of
+from hybridq.data import ImageData
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.studies import StudyEntry
 from hybridq.utils.processes import stop_if_run_again
@@ -96,15 +97,34 @@ def study(name: str, *models: Model | str | Path, **options: Any) -> Study:
     entry: StudyEntry = find_entry("study", name)
     if options.get("resume") is None and "workers" in entry.config.model_fields:
         options = {"workers": 1, **options}
+    if isinstance(options.get("data"), Path):
+        options["data"] = str(options["data"])
     if models:
         if "models" not in entry.config.model_fields:
             raise InvalidValueError(
                 f"Expected options alone for the study {name}, got models: it trains its own."
             )
         options["models"] = tuple(_folder(one) for one in models)
+    _check_named(options.get("data"))
     config = config_of(entry.config, **options)
     run: Callable[[Any], Path] = by_name(entry.run)
     return Study(name, run(config))
+
+
+def _check_named(data: object) -> None:
+    """Refuse data in memory, which a study could not go on with.
+
+    Raises:
+        InvalidValueError: If they are no name and no path.
+    """
+    if isinstance(data, str | Path | None):
+        return
+    named = None if not isinstance(data, ImageData) else data.source
+    remedy = "keep them: data=images.save('images.npz'), of ImageData."
+    raise InvalidValueError(
+        "Expected data that a study can read again, a name, a folder or an .npz file, got a "
+        f"{type(data).__name__}: {remedy if named is None else f'give their name, {named!r}.'}"
+    )
 
 
 def _folder(model: Model | str | Path) -> Path:

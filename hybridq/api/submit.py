@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch.utils.data import Dataset
 
-from hybridq.api.images import Images
+from hybridq.api.images import Images, files_and_pixels
 from hybridq.api.model import Model
-from hybridq.api.parts import backend_of, recorded_source
+from hybridq.api.parts import Data, backend_of, data_of, recorded_source
 from hybridq.config import JobsCollectConfig, SubmitConfig
 from hybridq.config.complaints import config_of
-from hybridq.data import ImageData
-from hybridq.data.pixels import pixels_of
+from hybridq.data import SPLITS, ImageData
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.evaluate import check_classes
 from hybridq.runs.folder import create_run, read_result
@@ -93,7 +93,7 @@ class Submission:
 
 def submit(
     model: Model,
-    data: ImageData | Images | None = None,
+    data: Data | Images | None = None,
     *,
     backend: str | Spec = "ibm",
     runs: str | Path = "runs",
@@ -106,9 +106,9 @@ def submit(
 
     Args:
         model: With a quantum head.
-        data: `ImageData` or a name, whose test split is sent and whose val split gives the
-            threshold; images alone, as an array, a tensor or files; or None for the data that the
-            model was trained on.
+        data: `ImageData`, a name, a dataset of pairs or `(images, labels)`, whose test split is
+            sent and whose val split gives the threshold; images alone, as an array, a tensor, a
+            list or files; or None for the data that the model was trained on.
         backend: `ibm` with its fields, such as `ibm,device=ibm_fez,shots=1024`, or
             `ibm_rehearsal`, which needs no account; or a spec without a secret.
         runs: Folder in which the submission is kept.
@@ -138,17 +138,20 @@ def submit(
         run = model.save(create_run(Path(runs), "finetune", name))
     source: Source | None = None
     named: dict[str, Any] = {}
+    if isinstance(data, Dataset) or (isinstance(data, tuple) and len(data) in (2, 3)):
+        data = data_of(data, SPLITS, model.class_names)
     if isinstance(data, ImageData):
         check_classes(data, model.spec)
         named = {"data": recorded_source(data)}
-    elif isinstance(data, str) and not Path(data).is_file():
-        named = {"data": data}
-    elif isinstance(data, str | Path):
-        named = {"images": (Path(data),)}
+    elif _is_source(data):
+        named = {"data": str(data)}
     elif data is not None:
-        pixels = pixels_of(data)
-        ids = tuple(f"image_{number}" for number in range(len(pixels)))
-        source = Source("arrays", None, ids, np.empty(0, int), list(pixels), None)
+        files, pixels = files_and_pixels(data)
+        if files is not None:
+            named = {"images": tuple(files)}
+        else:
+            ids = tuple(f"image_{number}" for number in range(len(pixels)))
+            source = Source("arrays", None, ids, np.empty(0, int), list(pixels), None)
     named["backend"] = backend_of(backend)[0]
     config = config_of(SubmitConfig, run=run, runs=Path(runs), **named, **options)
     if isinstance(data, ImageData):
@@ -157,6 +160,13 @@ def submit(
     if outcome.trouble is not None:
         logger.warning("%s", outcome.trouble)
     return Submission(outcome.folder, outcome.plan)
+
+
+def _is_source(data: object) -> bool:
+    """Whether it names data with splits rather than images: a text, unless it is an image file."""
+    if isinstance(data, str | Path) and Path(data).suffix.lower() == ".npz":
+        return True
+    return isinstance(data, str) and not Path(data).is_file()
 
 
 def collect(submission: Submission | str | Path, *, wait: float = 0.0) -> Submission:

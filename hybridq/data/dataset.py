@@ -154,6 +154,33 @@ class ImageData:
         make: Callable[..., ImageData] = by_name("hybridq.data.in_memory:data_from_arrays")
         return make(given, class_names=class_names, positive=positive, name=name, licence=licence)
 
+    def save(self, path: str | Path, *, force: bool = False) -> Path:
+        """Write the data to an `.npz` file, which `load_data`, `--data` and studies take.
+
+        Images, labels, groups, the names of the classes, the positive one and the licence are
+        kept; the data are then named by the file, and their images by their numbers.
+
+        Args:
+            path: A file whose name ends in `.npz`.
+            force: Whether a file that is there is replaced.
+
+        Returns:
+            The path.
+
+        Raises:
+            InvalidValueError: If the file exists, its name ends otherwise, or there are no labels.
+
+        Example:
+            >>> import tempfile
+            >>> import hybridq as hq
+            >>> data = hq.load_data("phantom,size=16,count=40")
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     hq.load_data(data.save(folder + "/mine.npz")).class_names
+            ('no lesion', 'lesion')
+        """
+        write: Callable[..., Path] = by_name("hybridq.data.sources.arrays:save_npz")
+        return write(self, Path(path), force=force)
+
     @property
     def num_classes(self) -> int:
         """The number of classes, which is also the number of logits."""

@@ -36,7 +36,7 @@ def data_from_arrays(
         got = ", ".join(f"{split} {shape}" for split, shape in shapes.items())
         raise InvalidValueError(f"Expected images of one shape, got {got}: make them alike.")
     known = {split: labels for split, (_, labels, _) in read.items() if labels is not None}
-    names, coded = encode_labels(known, class_names or _names_of_datasets(parts))
+    names, coded = encode_labels(known, class_names or names_of_datasets(parts))
     several = any(labels.ndim == 2 for labels in coded.values())
     task: Task = "multilabel" if several else "binary" if len(names) == 2 else "multiclass"
     splits = {}
@@ -61,7 +61,7 @@ def data_from_arrays(
     )
 
 
-def _names_of_datasets(parts: Mapping[str, Part]) -> tuple[str, ...] | None:
+def names_of_datasets(parts: Mapping[str, Part]) -> tuple[str, ...] | None:
     """The names of the classes that datasets have, as torchvision's `classes`; None if none has.
 
     Raises:

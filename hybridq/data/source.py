@@ -24,6 +24,12 @@ logger = logging.getLogger("hybridq")
 
 Fields = dict[str, Any]
 
+HANDED_REMEDY = (
+    "give them again with `data`; what ImageData.save writes to an .npz file can be read by every "
+    "command and study."
+)
+"""What to do where a run was trained on data in memory."""
+
 _NEAR = 0.65  # how alike a name has to be to one that is suggested
 
 
@@ -61,7 +67,7 @@ def find_source(source: str) -> Source:
     """
     text = str(source)
     if is_handed(source):
-        raise refused_name("data", source, "give a folder, an .npz file or a name after --data.")
+        raise refused_name("data", source, HANDED_REMEDY)
     name, *assignments = (part.strip() for part in text.split(","))
     if is_pseudonym(source):
         raise InvalidValueError(

@@ -205,6 +205,11 @@ def check_classes(data: ImageData, spec: ModelSpec) -> None:
     Raises:
         InvalidValueError: If they are others.
     """
+    if not data.class_names:
+        raise InvalidValueError(
+            f"Expected images with labels, got images alone in {data.name}: give (images, labels), "
+            "or use `predict`."
+        )
     if (data.task, data.class_names) != (spec.task, spec.class_names):
         raise InvalidValueError(
             f"Expected {spec.task} data with the classes {listed(spec.class_names)}, got "

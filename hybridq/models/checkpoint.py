@@ -125,6 +125,12 @@ def model_folder(run: Path) -> Path:
     folder = run / "model"
     if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
         check_finished(run)
+        if (run / "encoder.safetensors").is_file():
+            raise MissingFileError(
+                f"Expected a run folder of `hybridq finetune`, got {str(run)!r} of `hybridq "
+                "pretrain`, which has an encoder and no classifier: train one on it, with it as "
+                "the encoder of finetune."
+            )
         what = "has no model in it" if run.is_dir() else "is no folder"
         raise MissingFileError(
             f"Expected a run folder of `hybridq finetune`, got {str(run)!r}, which {what}: give "

@@ -10,11 +10,11 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
+from types import FunctionType
 
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import Logger
-from torch import nn
 
 from hybridq.config import FinetuneConfig
 from hybridq.data import ImageData, ImageSplit, data_record, labelled_subset, load_data
@@ -42,8 +42,8 @@ from hybridq.training.engine import EngineNote, opened
 from hybridq.training.findings import finetuning_findings
 from hybridq.training.fit import Plan, fit, make_trainer
 from hybridq.training.initial import Handed, initial_model
-from hybridq.training.loggers import check_logger, loggers_of
-from hybridq.training.objectives.criteria import has_auc
+from hybridq.training.loggers import check_beside, check_logger, loggers_of
+from hybridq.training.objectives.criteria import Criterion, check_criterion, has_auc
 from hybridq.training.objectives.supervised import Supervised
 from hybridq.training.run import is_first_rank, shared_folder, trained_seconds, training_run
 from hybridq.utils.files import write_json
@@ -60,7 +60,7 @@ def finetune(
     *,
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
-    criterion: nn.Module | None = None,
+    criterion: Criterion | None = None,
 ) -> Path:
     """Train a classifier; return its run folder, with the model kept in it.
 
@@ -89,6 +89,7 @@ def finetune(
             f"{config.val_every}: the last epoch has to be read."
         )
     check_logger(config.logger)
+    check_beside(callbacks, loggers)
     spec = parse_backend(config.backend) if handed.backend is None else handed.spec
     if spec is not None:
         check_training_backend(config, spec)
@@ -120,6 +121,7 @@ def finetune(
     model = initial_model(config, data, handed)
     check_circuits(config, model)
     check_fitted(config, model)
+    check_criterion(criterion, data.num_classes, multilabel=data.task == "multilabel")
     with opened(config, model, resume, handed) as (backend, note):
         go_on_with_jobs(backend, resume if is_first_rank(config.compute) else None)
         model.use_backend(backend)
@@ -131,7 +133,7 @@ def finetune(
                 images=min(config.batch_size, len(train)),
                 encoder=model.encoder,
             )
-        _check_criterion(criterion, resume)
+        _check_same_criterion(criterion, resume)
         objective = Supervised(config, model, train, data, criterion=criterion)
         more = (callbacks, loggers, criterion, handed.is_kept)
         return _train(config, objective, train, data, backend, note, resume, *more)
@@ -147,7 +149,7 @@ def _train(
     resume: Path | None,
     more_callbacks: Sequence[Callback],
     loggers: Sequence[Logger],
-    criterion: nn.Module | None,
+    criterion: Criterion | None,
     is_kept: bool,
 ) -> Path:
     model = objective.model
@@ -236,13 +238,13 @@ def _train(
     return shared_folder(trainer, folder)
 
 
-def _name_of(criterion: nn.Module | None) -> str | None:
+def _name_of(criterion: Criterion | None) -> str | None:
     """What a loss that was handed in is called in records; None for the usual one."""
-    kind = type(criterion)
+    kind = criterion if isinstance(criterion, FunctionType) else type(criterion)
     return None if criterion is None else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _check_criterion(criterion: nn.Module | None, resume: Path | None) -> None:
+def _check_same_criterion(criterion: Criterion | None, resume: Path | None) -> None:
     """Refuse to go on with another loss than a run began with.
 
     Raises:

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from lightning.pytorch import Callback
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
-from hybridq.errors import UnavailableError
+from hybridq.config.handed import check_made
+from hybridq.errors import InvalidValueError, UnavailableError
+
+
+def check_beside(callbacks: Sequence[object], loggers: Sequence[object]) -> None:
+    """Refuse what are not Lightning's callbacks and loggers, before anything is trained.
+
+    Raises:
+        InvalidValueError: If one is something else.
+    """
+    for what, kind, path, given in (
+        ("callback", Callback, "Callback", callbacks),
+        ("logger", Logger, "loggers.Logger", loggers),
+    ):
+        if not isinstance(given, Sequence) or isinstance(given, str):
+            raise InvalidValueError(
+                f"Expected a list of {what}s, got a {type(given).__name__}: give [{what}]."
+            )
+        for one in given:
+            check_made(what, one)
+            if not isinstance(one, kind):
+                raise InvalidValueError(
+                    f"Expected a {what} of Lightning's, got a {type(one).__name__}: make a "
+                    f"subclass of lightning.pytorch.{path}."
+                )
 
 
 def check_logger(name: str) -> None:

@@ -27,7 +27,7 @@ from hybridq.training.compute import check_compute, check_training_memory
 from hybridq.training.findings import pretraining_findings
 from hybridq.training.fit import Plan, fit
 from hybridq.training.initial import Handed
-from hybridq.training.loggers import check_logger, loggers_of
+from hybridq.training.loggers import check_beside, check_logger, loggers_of
 from hybridq.training.objectives.self_supervised import SelfSupervised
 from hybridq.training.run import is_first_rank, shared_folder, trained_seconds, training_run
 from hybridq.utils.files import write_json
@@ -63,6 +63,7 @@ def pretrain(
     config = resumed(given, "pretrain")
     check_compute(config.compute)
     check_logger(config.logger)
+    check_beside(callbacks, loggers)
     pseudonyms = pseudonyms_of(config, folder=config.runs)
     if handed.data is None:
         data = load_data(

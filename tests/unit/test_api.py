@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Callback
 from torch import nn
 
 import hybridq as hq
@@ -108,6 +110,37 @@ def test_features_and_expectation_values_are_those_of_the_model(model, data):
         np.testing.assert_allclose(head.block(angles).numpy(), expvals, atol=1e-6)
     noisy = model.expvals(images, backend="fake_manila")
     assert 1e-4 < np.abs(noisy - expvals).max() < 0.5
+
+
+def test_an_image_of_pillow_is_one_image(model, data):
+    from PIL import Image
+
+    images = data.splits["test"].images[:2]
+    pictures = [Image.fromarray(image[..., 0]) for image in images]
+    expected = model.predict(images)
+    np.testing.assert_allclose(model.predict(pictures[0]), expected[:1], atol=1e-6)
+    np.testing.assert_allclose(model.predict(pictures), expected, atol=1e-6)
+
+
+def test_data_of_every_form_are_evaluated_compared_and_sent(model, data, tmp_path):
+    order = ("train", "val", "test")
+    images = np.concatenate([data.splits[name].images for name in order])
+    labels = np.concatenate([data.splits[name].labels for name in order])
+    dataset = torch.utils.data.TensorDataset(
+        torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(labels)
+    )
+    dealt = hq.ImageData.from_arrays(images, labels, class_names=data.class_names)
+    options = {"resamples": 50, "baselines": False}
+    expected = model.evaluate(dealt, **options)
+    named = [data.class_names[label] for label in labels]
+    for form in ((images, labels), (images, named), dataset, str(dealt.save(tmp_path / "x.npz"))):
+        found = model.evaluate(form, **options)
+        np.testing.assert_allclose(found.probs, expected.probs, atol=1e-6)
+    assert hq.compare(model, model, (images, labels)).difference == 0
+    own, posted = model.kept_as(None, None), {"backend": "ibm_rehearsal", "runs": tmp_path}
+    for form in ((images, labels), dataset, tmp_path / "x.npz"):
+        plan = hq.submit(own, form, dry_run=True, limit=4, **posted).plan
+        assert plan.images == 4
 
 
 def test_an_evaluation_is_that_of_the_command(model, data, capsys, tmp_path):
@@ -269,7 +302,27 @@ def test_models_are_compared_as_by_the_statistics(model, data, encoder):
         (lambda m, d: hq.finetune("resnet17", d), "encoder"),
         (lambda m, d: hq.finetune(None, d, backend="ibm,max_qpu_seconds=5"), "Expected `runs`"),
         (lambda m, d: hq.finetune(None, d, devices="2"), "`compute={'devices': ...}`?"),
-        (lambda m, d: m.evaluate((d, d)), "got a tuple"),
+        (lambda m, d: m.evaluate(d.splits["test"].images), "with labels, got images alone"),
+        (lambda m, d: hq.finetune(None, d.splits["test"].images), "with labels, got images alone"),
+        (lambda m, d: hq.finetune(SOURCE, None), "got None: give data in its place"),
+        (lambda m, d: hq.pretrain(Net(), d), "got a Net: give data in its place"),
+        (lambda m, d: hq.pretrain(torch.utils.data.DataLoader([1])), "give its dataset"),
+        (lambda m, d: m.predict(torch.utils.data.DataLoader([1])), "give its dataset"),
+        (lambda m, d: m.predict(d.splits["test"].images[0]), "give image[None]"),
+        (lambda m, d: m.evaluate(replace(d, splits={"val": d.splits["val"]})), "a train split in"),
+        (lambda m, d: hq.finetune(None, d, callbacks=[print]), "got a builtin_function_or_method"),
+        (lambda m, d: hq.finetune(None, d, callbacks=[Callback]), "make one: Callback()"),
+        (lambda m, d: hq.pretrain(d, callbacks=Callback()), "a list of callbacks, got a Callback"),
+        (lambda m, d: hq.finetune(None, d, criterion="focal"), "a function of logits and labels"),
+        (lambda m, d: hq.finetune(None, d, criterion=nn.MSELoss), "make one: MSELoss()"),
+        (lambda m, d: hq.finetune(None, d, criterion=nn.BCEWithLogitsLoss()), "a criterion of log"),
+        (lambda m, d: hq.finetune(None, d, criterion=lambda x, y: x), "a loss of shape (2, 2)"),
+        (lambda m, d: hq.study("ablation", data=d), "data=images.save('images.npz')"),
+        (
+            lambda m, d: hq.study("ablation", data=hq.load_data(SOURCE)),
+            f"give their name, {SOURCE!r}",
+        ),
+        (lambda m, d: m.evaluate(), "ImageData.save"),
         (lambda m, d: m.evaluate("phantom,size=16,count=40"), "classes"),
         (lambda m, d: m.predict(d.splits["test"].images, backend="ibm"), "cost QPU time"),
         (lambda m, d: m.predict([]), "got none"),
@@ -367,6 +420,17 @@ def test_a_network_of_ones_own_sees_images_at_their_size_and_needs_no_weights(da
     assert model.features(data.splits["test"].images[:3]).shape == (3, 6)
     with pytest.raises(hq.HybridqError, match="weights to train, got one without any"):
         hq.pretrain(data, encoder=fixed, epochs=1)
+
+
+def test_runs_of_another_kind_are_told(data, tmp_path):
+    """Where a run of the one command is given in place of one of the other."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "encoder.safetensors").touch()
+    (tmp_path / "b" / "model").mkdir(parents=True)
+    with pytest.raises(hq.HybridqError, match=r"of `hybridq pretrain`, which has an encoder"):
+        hq.load(tmp_path / "a")
+    with pytest.raises(hq.HybridqError, match=r"a run of `hybridq finetune`: .* `start` in Python"):
+        hq.finetune(tmp_path / "b", data)
 
 
 def test_no_sub_package_has_the_name_of_a_function():

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hybridq.data.dataset import ImageData, ImageSplit, Task
 from hybridq.data.sources.entry import Asked
 from hybridq.data.sources.fetch import ensure_file
 from hybridq.data.sources.medmnist import MEDMNIST
-from hybridq.data.sources.npz import NpzReader, class_count, open_npz
-from hybridq.data.splits import class_members
+from hybridq.data.sources.npz import CLASS_NAMES, NpzReader, class_count, open_npz
+from hybridq.data.splits import class_members, labelled_mask
 from hybridq.errors import InvalidValueError
+from hybridq.utils.arrays import write_arrays
 from hybridq_backends.utils.names import legible
 
 
@@ -53,6 +56,9 @@ def load_named(asked: Asked) -> ImageData:
 def load_npz(asked: Asked) -> ImageData:
     """Load an `.npz` file in MedMNIST's format.
 
+    It may also have what `save_npz` writes: `class_names`, `positive`, `licence`, and
+    `train_groups`, `val_groups`, `test_groups`.
+
     Raises:
         InvalidValueError: If it is another kind of file, or something in it is wrong.
     """
@@ -64,15 +70,58 @@ def load_npz(asked: Asked) -> ImageData:
     with open_npz(path) as reader:
         count, many = class_count(reader, asked.splits)
         task: Task = "multilabel" if many else "binary" if count == 2 else "multiclass"
+        names = reader.class_names() or tuple(map(str, range(count)))
+        if len(names) != count:
+            raise InvalidValueError(
+                f"Expected {count} names in `{CLASS_NAMES}` of {path}, one for each column of "
+                f"labels, got {len(names)}: store as many."
+            )
         loaded = _read_splits(reader, asked.splits, task, count)
+        positive, licence = reader.text("positive"), reader.text("licence")
+    if positive is not None and (task != "binary" or positive not in names):
+        raise InvalidValueError(
+            f"Expected `positive` in {path} to be one of two classes, got {positive!r}: correct it."
+        )
     check_one_shape(path, {name: data.images.shape[1:] for name, data in loaded.items()})
     return ImageData(
         name=legible(path.stem),
         task=task,
-        class_names=tuple(map(str, range(count))),
+        class_names=names,
         splits=loaded,
-        positive=1 if task == "binary" else None,
+        licence="not stated" if licence is None else licence,
+        positive=names.index(positive) if positive else 1 if task == "binary" else None,
     )
+
+
+def save_npz(data: ImageData, path: Path, *, force: bool) -> Path:
+    """Write data as an `.npz` file that `load_npz` reads; `ImageData.save` documents it."""
+    if path.suffix.lower() != ".npz":
+        raise InvalidValueError(
+            f"Expected a file that ends in .npz, got {str(path)!r}: write "
+            f"{str(path.with_name(path.name + '.npz'))!r}."
+        )
+    if path.exists() and (path.is_dir() or not force):
+        raise InvalidValueError(
+            f"Expected a new file, got {str(path)!r}, which exists: choose another, or replace a "
+            "file with force=True."
+        )
+    if not data.class_names:
+        raise InvalidValueError(
+            "Expected images with labels, got images alone, which no source reads: give labels."
+        )
+    arrays: dict[str, NDArray[Any]] = {
+        CLASS_NAMES: np.array(data.class_names),
+        "licence": np.array(data.licence),
+    }
+    if data.positive is not None:
+        arrays["positive"] = np.array(data.class_names[data.positive])
+    for name, split in data.splits.items():
+        arrays[f"{name}_images"] = split.images
+        arrays[f"{name}_labels"] = split.labels
+        if split.groups is not None:
+            arrays[f"{name}_groups"] = split.groups
+    write_arrays(path, arrays, compressed=True)
+    return path
 
 
 def check_one_shape(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -99,7 +148,7 @@ def _read_splits(
     for split in splits:
         data = reader.split(split)
         try:
-            members = class_members(data.labels, task, num_classes)
+            members = class_members(data.labels[labelled_mask(data.labels)], task, num_classes)
         except InvalidValueError as error:
             raise InvalidValueError(f"{reader.path}, {split}: {error}") from error
         empty = np.flatnonzero(members.sum(axis=0) == 0)

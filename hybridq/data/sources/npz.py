@@ -13,9 +13,13 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.data.dataset import ImageSplit
+from hybridq.data.dataset import UNLABELLED, ImageSplit
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 from hybridq.utils.files import open_regular
+from hybridq_backends.utils.names import legible
+
+CLASS_NAMES = "class_names"
+"""The array with the names of the classes, which files of MedMNIST do not have."""
 
 _MAX_CLASSES = 1000
 _MOST_TIMES = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1032}
@@ -62,6 +66,8 @@ class NpzReader:
     def labels(self, split: str) -> NDArray[np.int64]:
         """Read the labels of a split: `(count,)` classes, or `(count, labels)` of 0 and 1.
 
+        A file that names its classes may have -1 in train, for an image without a label.
+
         Raises:
             MissingFileError: If the file has no such array.
             InvalidValueError: If they are not whole numbers from 0, or of another shape.
@@ -81,8 +87,9 @@ class NpzReader:
                 f"{array.shape}: store one row for each image."
             )
         top = 1 if array.ndim == 2 else _MAX_CLASSES - 1
+        may_lack = split == "train" and array.ndim == 1 and CLASS_NAMES in self._archive.files
         for value in (array.min(), array.max()):
-            if not 0 <= int(value) <= top:
+            if not (UNLABELLED if may_lack else 0) <= int(value) <= top:
                 wanted = "0 or 1" if array.ndim == 2 else f"from 0 to {top}"
                 raise InvalidValueError(
                     f"Expected labels {wanted} in `{key}` of {self.path}, got {int(value)}: "
@@ -91,7 +98,7 @@ class NpzReader:
         return array.astype(np.int64)
 
     def split(self, split: str) -> ImageSplit:
-        """Read images and labels of a split.
+        """Read images and labels of a split, and the groups of its images if the file has them.
 
         Raises:
             MissingFileError: If an array is not in the file.
@@ -105,7 +112,47 @@ class NpzReader:
                 f"labels and {len(images)} images: store one row of labels for each image."
             )
         ids = tuple(f"{split}_{index}" for index in range(len(images)))
-        return ImageSplit(images=images, labels=labels, ids=ids)
+        groups = self._texts(f"{split}_groups")
+        if groups is not None and len(groups) != len(images):
+            raise InvalidValueError(
+                f"Expected as many groups as images for {split} in {self.path}, got {len(groups)} "
+                f"and {len(images)}: store one for each image."
+            )
+        return ImageSplit(images=images, labels=labels, ids=ids, groups=groups)
+
+    def class_names(self) -> tuple[str, ...] | None:
+        """Read the names of the classes; None if the file has none.
+
+        Raises:
+            InvalidValueError: If they are not two texts or more, each another.
+        """
+        found = self._texts(CLASS_NAMES)
+        if found is None:
+            return None
+        names = tuple(legible(str(name)) for name in found)
+        if not 2 <= len(set(names)) == len(names) <= _MAX_CLASSES:
+            raise InvalidValueError(
+                f"Expected names of two classes or more in `{CLASS_NAMES}` of {self.path}, got "
+                f"{len(names)}, {len(set(names))} of them different: correct them."
+            )
+        return names
+
+    def text(self, key: str) -> str | None:
+        """Read a text that stands alone, such as the positive class; None if there is none."""
+        found = self._texts(key)
+        return None if found is None or not len(found) else legible(str(found[0]))
+
+    def _texts(self, key: str) -> NDArray[np.str_] | None:
+        """Read an array of texts as a vector; None if the file has none of that name."""
+        if key not in self._archive.files:
+            return None
+        array = np.atleast_1d(self._array(key))
+        if array.dtype.kind != "U" or array.ndim != 1:
+            raise InvalidValueError(
+                f"Expected texts in `{key}` of {self.path}, got {array.dtype} {array.shape}: store "
+                "a vector of strings."
+            )
+        return array
 
     def _array(self, key: str) -> NDArray[Any]:
         if key not in self._archive.files:
@@ -190,6 +237,8 @@ def class_count(reader: NpzReader, splits: Sequence[str]) -> tuple[int, bool]:
     labels = [reader.labels(split) for split in counted]
     if labels[0].ndim == 2:
         return labels[0].shape[1], True
+    if (names := reader.class_names()) is not None:
+        return len(names), False
     count = 1 + max(int(array.max()) for array in labels)
     if count < 2:
         raise InvalidValueError(

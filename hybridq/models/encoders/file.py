@@ -39,6 +39,11 @@ def encoder_file(source: str | Path) -> Path:
         path = path / FILE
     if not path.is_file():
         check_finished(path.parent)
+        if (path.parent / "model").is_dir():
+            raise MissingFileError(
+                f"Expected an encoder, got {str(source)!r}, a run of `hybridq finetune`: to begin "
+                "with all of its weights give it as --start, or `start` in Python."
+            )
         raise MissingFileError(
             "Expected an encoder: none, imagenet, a run of `hybridq pretrain` or an "
             f"encoder.safetensors, got {str(source)!r}: no file {path}."

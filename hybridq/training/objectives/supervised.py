@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
@@ -15,7 +15,7 @@ from hybridq.data import ImageData, ImageSplit
 from hybridq.models.classifier import HybridClassifier
 from hybridq.models.ssl.augment import Augment
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
-from hybridq.training.objectives.criteria import ValidationAuc, loss_function
+from hybridq.training.objectives.criteria import Criterion, ValidationAuc, loss_function
 from hybridq.training.objectives.objective import Objective, Step
 from hybridq.training.optimizer import decay_groups, head_groups, one_cycle
 from hybridq.training.seeding import derive_seed, step_generator
@@ -48,7 +48,7 @@ class Supervised(Objective):
         train: ImageSplit,
         data: ImageData,
         *,
-        criterion: nn.Module | None = None,
+        criterion: Criterion | None = None,
         loader: DataLoader[Any] | None = None,
     ) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class Supervised(Objective):
         self.val_inputs = self._inputs(data.splits["val"])
         self.train_inputs = self._inputs(train)
         usual = loss_function(self.train_labels, data.num_classes, weighted=config.class_weights)
-        self.criterion = usual if criterion is None else criterion
+        self.criterion: Criterion = usual if criterion is None else criterion
         self.val_auc = ValidationAuc(multilabel=self.multilabel)
         self._loader = loader
 

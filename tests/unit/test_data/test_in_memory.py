@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from hybridq.data import UNLABELLED, ImageData, make_phantom
+from hybridq.data import UNLABELLED, ImageData, load_data, make_phantom
 from hybridq.data.pixels import pixels_of
+from hybridq.data.provenance import split_hash
 from hybridq.errors import InvalidValueError
 
 RNG = np.random.default_rng(0)
@@ -193,9 +194,59 @@ def test_what_does_not_fit_is_refused_in_one_line(given, words):
     assert "\n" not in str(caught.value)
 
 
-def test_loaded_data_say_where_they_come_from():
-    from hybridq.data import load_data
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_what_is_saved_is_read_back(kind, tmp_path):
+    labels = {
+        "binary": ["b", "a"] * 3,
+        "multiclass": [0, 1, 2, -1, 1, 0],
+        "multilabel": [[0, 1, 1], [1, 0, 0]] * 3,
+    }[kind]
+    names = ["x", "y", "z"] if kind != "binary" else None
+    known = labels if kind != "multiclass" else [0, 1, 2] * 2
+    groups = list("aabbcc") if kind == "binary" else None
+    data = ImageData.from_arrays(
+        train=(COLOUR, labels, groups), val=(COLOUR, known), test=(COLOUR, known),
+        class_names=names, positive="a" if kind == "binary" else None, licence="CC BY 4.0",
+    )  # fmt: skip
+    path = data.save(tmp_path / "mine" / "cells.npz")
+    again = load_data(str(path))
+    assert again.name == "cells"
+    for name in ("task", "class_names", "positive", "licence", "own"):
+        assert getattr(again, name) == getattr(data, name)
+    for name, split in data.splits.items():
+        assert split_hash(again, again.splits[name]) == split_hash(data, split)
+    with pytest.raises(InvalidValueError, match=r"a new file, got .* force=True"):
+        data.save(path)
+    data.save(path, force=True)
+    assert [one.name for one in path.parent.iterdir()] == ["cells.npz"]
+    with pytest.raises(InvalidValueError, match=r"ends in .npz, got .*: write '.*cells\.npz'"):
+        data.save(tmp_path / "cells")
 
+
+def test_images_alone_are_not_saved(tmp_path):
+    with pytest.raises(InvalidValueError, match="got images alone"):
+        ImageData.from_arrays(GREY).save(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"class_names": np.array(["a", "a"])}, "2, 1 of them different"),
+        ({"class_names": np.array([0, 1])}, "Expected texts in `class_names`"),
+        ({"class_names": np.array(["a", "b"]), "train_labels": np.arange(6)}, "from 0 to 1"),
+        ({"positive": np.array("c")}, "one of two classes, got 'c'"),
+        ({"train_groups": np.array(["a"])}, "as many groups as images"),
+    ],
+)
+def test_a_file_that_does_not_fit_itself_is_refused(changes, words, tmp_path):
+    arrays = {"train_images": GREY, "train_labels": np.arange(6) % 2, **changes}
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(InvalidValueError, match=r"Expected .*: ") as caught:
+        load_data(str(tmp_path / "x.npz"), splits=("train",))
+    assert words in str(caught.value)
+
+
+def test_loaded_data_say_where_they_come_from():
     data = load_data("phantom,size=16,count=40")
     assert data.source == "phantom,size=16,count=40"
     same = make_phantom(size=16, count=40)
