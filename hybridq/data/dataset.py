@@ -49,6 +49,15 @@ class ImageSplit:
     def __len__(self) -> int:
         return len(self.images)
 
+    def __repr__(self) -> str:
+        """Say how many images there are, and how large."""
+        return f"ImageSplit({self._words()})"
+
+    def _words(self) -> str:
+        size = " x ".join(map(str, self.images.shape[1:]))
+        groups = "" if self.groups is None else f" in {len(np.unique(self.groups))} groups"
+        return f"{len(self)} images of {size}{groups}"
+
     def take(self, indices: NDArray[np.intp]) -> ImageSplit:
         """Return the images at `indices`, in that order."""
         return ImageSplit(
@@ -153,6 +162,12 @@ class ImageData:
         given |= {split: part for split, part in (("val", val), ("test", test)) if part is not None}
         make: Callable[..., ImageData] = by_name("hybridq.data.in_memory:data_from_arrays")
         return make(given, class_names=class_names, positive=positive, name=name, licence=licence)
+
+    def __repr__(self) -> str:
+        """Say what it holds: classes, and the number and size of the images of each split."""
+        splits = "; ".join(f"{name} {split._words()}" for name, split in self.splits.items())
+        classes = ", ".join(self.class_names) or "none"
+        return f"ImageData({self.name}, {self.task}, classes {classes}; {splits})"
 
     def save(self, path: str | Path, *, force: bool = False) -> Path:
         """Write the data to an `.npz` file, which `load_data`, `--data` and studies take.

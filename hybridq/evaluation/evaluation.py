@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.data import ImageSplit
+from hybridq.errors import InvalidValueError
 from hybridq.evaluation.tables import evaluation_table, interval
 
 
@@ -51,6 +52,11 @@ class Evaluation:
         return _estimates(self.result["model"])
 
     @property
+    def auc(self) -> Estimate:
+        """The area under the ROC curve, the mean over the classes where there are several."""
+        return self["auc"]
+
+    @property
     def baselines(self) -> dict[str, dict[str, Estimate]]:
         """The figures of each baseline by name, such as `raw_pixels`."""
         return {name: _estimates(row) for name, row in self.result["baselines"].items()}
@@ -66,8 +72,17 @@ class Evaluation:
         return float(self.result["model"]["threshold"])
 
     def __getitem__(self, name: str) -> Estimate:
-        """Get a figure of the model by name."""
-        return self.figures[name]
+        """Get a figure of the model by name.
+
+        Raises:
+            InvalidValueError: If there is none of that name.
+        """
+        figures = self.figures
+        if name not in figures:
+            raise InvalidValueError(
+                f"Expected a figure among {', '.join(figures)}, got {name!r}: give one of these."
+            )
+        return figures[name]
 
     def __str__(self) -> str:
         """Show the figures as a table."""

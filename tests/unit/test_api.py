@@ -132,6 +132,9 @@ def test_data_of_every_form_are_evaluated_compared_and_sent(model, data, tmp_pat
     dealt = hq.ImageData.from_arrays(images, labels, class_names=data.class_names)
     options = {"resamples": 50, "baselines": False}
     expected = model.evaluate(dealt, **options)
+    assert expected.auc == expected["auc"] == expected.figures["auc"]
+    with pytest.raises(hq.HybridqError, match=r"a figure among auc, .* got 'aux'"):
+        _ = expected["aux"]
     named = [data.class_names[label] for label in labels]
     for form in ((images, labels), (images, named), dataset, str(dealt.save(tmp_path / "x.npz"))):
         found = model.evaluate(form, **options)
@@ -420,6 +423,15 @@ def test_a_network_of_ones_own_sees_images_at_their_size_and_needs_no_weights(da
     assert model.features(data.splits["test"].images[:3]).shape == (3, 6)
     with pytest.raises(hq.HybridqError, match="weights to train, got one without any"):
         hq.pretrain(data, encoder=fixed, epochs=1)
+
+
+def test_what_is_shown_of_data_and_encoders_is_short(data, encoder):
+    words = "train 42 images of 16 x 16 x 1; val 6 images of 16 x 16 x 1; test 12 images of"
+    assert words in repr(data)
+    assert repr(data).startswith("ImageData(arrays, binary, classes no lesion, lesion; ")
+    assert repr(encoder) == "Encoder(MobileNetV2, 32 px, weights: simclr on own images)"
+    grouped = replace(data.splits["val"], groups=np.array(list("aabbcc")))
+    assert repr(grouped) == "ImageSplit(6 images of 16 x 16 x 1 in 3 groups)"
 
 
 def test_runs_of_another_kind_are_told(data, tmp_path):

@@ -267,6 +267,22 @@ def test_words():
     assert copy.as_dict()["degrees"] is None
 
 
+def test_models_that_tell_no_images_apart_are_told():
+    labels, constant = np.arange(40) % 2, np.full((2, 40), 0.5)
+    varied = np.random.default_rng(0).random((2, 40))
+    both = compare(labels, constant, constant, margin=0.1)
+    assert both.verdict == "equivalent"
+    assert both.words.endswith("beware: both give all images one score, which is no model of them")
+    varied[0] = 0.5
+    assert (
+        "beware: B gives all images one score"
+        in compare(labels, 1 - np.eye(40)[:2], varied, margin=0.1).words
+    )
+    classes = compare(labels, labels[None], np.zeros((1, 40)), margin=0.1, figure="accuracy")
+    assert "beware: B gives all images one class" in classes.words
+    assert "beware" not in compare(labels, labels[None], 1 - labels[None], margin=0.1).words
+
+
 def test_images_that_would_decide():
     """Textbook sample size for a difference: `n ((z_0.975 + z_0.8) se / d)^2`."""
     labels, scores = study(np.random.default_rng(5), 60, (0.9, 0.85), seeds=1)

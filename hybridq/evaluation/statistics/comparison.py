@@ -59,6 +59,7 @@ class Comparison:
         images_needed: Where undecided, test images that would decide with a chance of 80% if the
             difference seen is the true one; None if images alone would not.
         seeds_needed: Then the training seeds that would; None if seeds alone would not.
+        constant: Which of the two give all images one score or one class, in any seed: `A`, `B`.
     """
 
     name: str
@@ -83,24 +84,28 @@ class Comparison:
     verdict: Verdict = "undecided"
     images_needed: int | None = None
     seeds_needed: int | None = None
+    constant: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
         """The verdict as a sentence."""
         if self.verdict == "undecided":
-            return f"undecided{self._remedy()}{self._numbers()}"
+            return f"undecided{self._remedy()}{self._numbers()}{self._caution()}"
         said: str = self.verdict
         if self.verdict == "equivalent":
             said = f"equivalent within {self.margin:g}"
         elif self.p_equivalence_holm < 1 - self.level:
             said = f"{self.verdict}, by less than {self.margin:g}"
-        return f"{said}{self._numbers()}"
+        return f"{said}{self._numbers()}{self._caution()}"
 
     def as_dict(self) -> dict[str, Any]:
-        """All fields, `standard_error`, `degrees` (None if infinite) and `words`, for JSON."""
+        """All fields, `standard_error`, `degrees` (None if infinite) and `words`, for JSON.
+
+        What is `constant` is in the words.
+        """
         degrees = self.variance.degrees
         return {
-            **asdict(self),
+            **{name: value for name, value in asdict(self).items() if name != "constant"},
             "standard_error": self.variance.standard_error,
             "degrees": degrees if math.isfinite(degrees) else None,
             "words": self.words,
@@ -117,6 +122,13 @@ class Comparison:
             f" ({name} {self.difference:+.3f}, {100 * self.level:g}% interval {self.low:+.3f} to "
             f"{self.high:+.3f} over {over}; {p_text})"
         )
+
+    def _caution(self) -> str:
+        if not self.constant:
+            return ""
+        who = "both give" if len(self.constant) == 2 else f"{self.constant[0]} gives"
+        one = "score" if self.figure == "auc" else "class"
+        return f"; beware: {who} all images one {one}, which is no model of them"
 
     def _remedy(self) -> str:
         if self.images_needed is not None:
@@ -223,6 +235,7 @@ def compare(
         p_equivalence_holm=p_equivalence,
         hedges_g=None if math.isnan(effect) else effect,
         odds_ratio=odds_ratio,
+        constant=tuple(name for name, scores in (("A", a), ("B", b)) if _is_constant(scores)),
     )
     return family([alone])[0]
 
@@ -297,6 +310,12 @@ def _judged(
         images_needed=images,
         seeds_needed=seeds,
     )
+
+
+def _is_constant(scores: Floats) -> bool:
+    """Whether in any seed all images have one score, or one vector of scores."""
+    same = scores == scores[:, :1]
+    return bool(same.reshape(len(scores), -1).all(axis=1).any())
 
 
 def _figures(labels: Ints, scores: Floats, figure: Figure) -> tuple[Floats, Floats]:

@@ -128,6 +128,11 @@ class Encoder(nn.Module):
         # Depthwise convolutions on a CPU take about two thirds of the time in this layout.
         self.to(memory_format=torch.channels_last)
 
+    def __repr__(self) -> str:
+        """Say which network it is and where its weights come from; `features` shows its layers."""
+        spec = self.spec
+        return f"Encoder({spec.label}, {spec.image_size} px, weights: {spec.weights})"
+
     @property
     def out_shape(self) -> tuple[int, int, int]:
         """The shape of the feature maps of one image, `(channels, rows, columns)`."""
@@ -171,8 +176,21 @@ class Encoder(nn.Module):
         Args:
             path: A file whose name ends in `.safetensors`.
 
+        Returns:
+            The path.
+
         Raises:
             NotFiniteError: If a weight is NaN or infinite; nothing is written then.
+
+        Example:
+            >>> import tempfile
+            >>> import hybridq as hq
+            >>> data = hq.load_data("phantom,size=16,count=40")
+            >>> encoder = hq.pretrain(data, epochs=1, batch_size=8)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     file = encoder.save(folder + "/mine.safetensors")
+            ...     hq.finetune(file, data, head="linear", epochs=1, freeze_encoder=True)
+            Model(MobileNetV2, linear: 2562 parameters, classes no lesion, lesion)
         """
         write: Callable[[Encoder, Path], None] = by_name(SAVE)
         write(self, Path(path))
