@@ -97,7 +97,7 @@ def stop_if_run_again(name: str) -> None:
     """
     frame = inspect.currentframe()
     while frame is not None:
-        if frame.f_code.co_name == "<module>" and frame.f_globals["__name__"] == "__mp_main__":
+        if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") == "__mp_main__":
             raise SystemExit(RUN_AGAIN.format(name=name))
         frame = frame.f_back
 
