@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from hybridq.models.classifier import probabilities
 from hybridq.training.batches import EpochBatches
+from hybridq.training.objectives.batch_norm import EvenStatistics
 from hybridq.training.objectives.criteria import loss_function
 from hybridq.training.optimizer import head_groups, one_cycle
 from hybridq.training.seeding import derive_seed
@@ -56,11 +57,14 @@ def train_head(
     optimizer, schedule = one_cycle(groups, steps)
     criterion = loss_function(labels, num_classes, weighted=True)
     head.train()
+    statistics = EvenStatistics(head)
     for _, chosen in zip(range(steps), _batches(len(features), seed), strict=False):
+        statistics.before_batch()
         optimizer.zero_grad()
         criterion(head(features[chosen]).float(), labels[chosen]).backward()
         optimizer.step()
         schedule.step()
+    statistics.end()
     head.eval()
 
 

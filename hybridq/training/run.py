@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Trainer
@@ -28,6 +29,8 @@ from hybridq.runs.folder import (
 from hybridq_backends.utils.lock import locked
 
 logger = logging.getLogger("hybridq")
+
+ConfigT = TypeVar("ConfigT", PretrainConfig, FinetuneConfig)
 
 
 def is_first_rank(compute: ComputeConfig) -> bool:
@@ -100,3 +103,33 @@ def training_run(
             note_resumption(folder)
             tell_if_finished(folder)
         yield folder
+
+
+def finished_run(recipe: ConfigT, train: Callable[[ConfigT], Path]) -> Path:
+    """Return the run of a training: the one that is there, gone on with, or a new one.
+
+    A unit of a study that trains calls this in place of `pretrain` and `finetune`, so that a kill
+    costs no more than the work since the last checkpoint. A finished run keeps no checkpoints.
+
+    Args:
+        recipe: What is trained; `runs` and `name` are of this training alone.
+        train: `pretrain` or `finetune`.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        HybridqError: If data, encoder or settings cannot be used.
+    """
+    command = "pretrain" if isinstance(recipe, PretrainConfig) else "finetune"
+    named = (recipe.runs / command).glob(f"{'[0-9]' * 8}-{'[0-9]' * 6}-{recipe.name}")
+    begun = sorted(run for run in named if (run / "config.json").is_file())
+    if not begun:
+        run = train(recipe)
+    elif (begun[-1] / "result.json").is_file():
+        run = begun[-1]
+    else:
+        same = {"data": recipe.data, "pseudonym_key": recipe.pseudonym_key}
+        run = train(type(recipe)(resume=begun[-1], **same))
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)
+    return run

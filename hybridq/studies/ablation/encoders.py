@@ -19,7 +19,8 @@ from hybridq.records.studies import read_arrays
 from hybridq.runs.folder import read_result
 from hybridq.studies.ablation.grid import Inputs, given_encoders
 from hybridq.studies.ablation.labels import SeedWork, study_data
-from hybridq.training.finished import finished_run
+from hybridq.training.pretrain import pretrain
+from hybridq.training.run import finished_run
 from hybridq.utils.arrays import write_arrays
 
 ConfigT = TypeVar("ConfigT", PretrainConfig, FinetuneConfig)
@@ -55,7 +56,7 @@ class PretrainWork(SeedWork):
                 name=self.name,
                 seed=self.seed,
             )
-            run = finished_run(recipe)
+            run = finished_run(recipe, pretrain)
             path = run.relative_to(self.folder)
         result = read_result(run, "pretrain")
         return {"run": path.as_posix(), "epochs": result["epochs"], "loss": result["loss"]}

@@ -20,7 +20,8 @@ from hybridq.studies.ablation.encoders import recipe_of
 from hybridq.studies.ablation.grid import Start, frozen_arms, whole_model
 from hybridq.studies.ablation.labels import SeedWork, judged, study_data
 from hybridq.training.batches import EpochBatches
-from hybridq.training.finished import finished_run
+from hybridq.training.finetune import finetune
+from hybridq.training.run import finished_run
 from hybridq_backends import open_backend
 
 PAUSES = 12
@@ -54,7 +55,7 @@ class WholeWork(SeedWork):
         data, _ = labelled_data(data, self.fraction, seed=self.seed)
         images = len(data.splits["train"])
         recipe = self._recipe(images)
-        run = finished_run(recipe)
+        run = finished_run(recipe, finetune)
         trained = read_result(run, "finetune")
         with open_backend(recipe.backend) as backend:
             model, _ = load_model(run, backend=backend)

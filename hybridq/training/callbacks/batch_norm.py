@@ -1,54 +1,37 @@
-"""Running statistics of batch norm that hold nothing of their initial values."""
+"""Running statistics of batch norm in trainings by Lightning."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import nn
+
+from hybridq.training.objectives.batch_norm import EvenStatistics
 
 
 class RunningStatistics(Callback):
-    """Average the first batches evenly in the running statistics of every batch norm.
-
-    The running mean and variance begin as 0 and 1, and with a momentum of 0.1 a share of 0.9^n of
-    that is left after n batches. The variances in an untrained MobileNetV2 are below 0.001, so that
-    after 60 batches the share decides, each of the 52 layers scales its input wrongly, and the
-    network gives all images one class outside training. Here batch n enters with a weight of
-    1/(n+1) while that is above the momentum: nothing of the initial values is left after the first.
-    Training itself uses the statistics of its batches and does not change.
-    """
+    """Keep `EvenStatistics` of a training by Lightning."""
 
     def __init__(self) -> None:
-        self._young: list[tuple[_BatchNorm, float]] = []
+        self._even = EvenStatistics(nn.Identity())
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Find the layers."""
-        self._young = [
-            (layer, layer.momentum)
-            for layer in pl_module.modules()
-            if isinstance(layer, _BatchNorm) and layer.momentum and layer.track_running_stats
-        ]
+        self._even = EvenStatistics(pl_module)
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Set the weight of the batch, until the layer's own momentum is the larger."""
-        young = []
-        for layer, momentum in self._young:
-            seen = 0 if layer.num_batches_tracked is None else int(layer.num_batches_tracked)
-            layer.momentum = max(momentum, 1 / (seen + 1))
-            if layer.momentum > momentum:
-                young.append((layer, momentum))
-        self._young = young
+        """Set the weight of the batch."""
+        self._even.before_batch()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Give the layers their own momentum back."""
-        for layer, momentum in self._young:
-            layer.momentum = momentum
+        self._even.end()
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
         """Give the layers their own momentum back."""
-        self.on_train_end(trainer, pl_module)
+        self._even.end()
