@@ -115,6 +115,11 @@ def _tables(
     means = "means over the seeds, 95% intervals of other figures than the AUC over these alone"
     counts = {"train_images": "train images", "val_images": "validation images"}
     sizes = {"parameters": "parameters", "circuit_parameters": "of the circuit"}
+    labelled = (
+        "Labelled images: those a model is trained with, and those of validation, on which its "
+        "threshold is chosen by balanced accuracy"
+    )
+    trained = "Parameters of each model, as trained: of heads on frozen features the head alone"
     return [
         pivot(f"Mean AUC, {what}, 95% intervals over both together", areas, model, _share),
         pivot(f"With {percent(last)} of the labels: {means}", most, model, _figure),
@@ -126,18 +131,6 @@ def _tables(
             _figure,
             folded=True,
         ),
-        columns(
-            "Labelled images: those a model is trained with, and those of validation, on which its "
-            "threshold is chosen by balanced accuracy; on few of them sensitivity and specificity "
-            "change much from seed to seed",
-            rows,
-            share,
-            counts,
-        ),
-        columns(
-            "Parameters of each model, as trained: of heads on frozen features the head alone",
-            rows,
-            model,
-            sizes,
-        ),
+        columns(labelled, rows, share, counts),
+        columns(trained, rows, model, sizes),
     ]

@@ -9,6 +9,7 @@ from typing import Any
 
 from hybridq.evaluation.summaries import curves, difference, estimate, pivot
 from hybridq.records.findings import Curves, Estimate, Findings
+from hybridq.studies.summary import shots_order
 from hybridq.utils.text import counted
 
 Row = Mapping[str, Any]
@@ -32,16 +33,15 @@ def findings(result: Mapping[str, Any], summary: Sequence[Row]) -> Findings:
         result: What `result.json` says.
         summary: Rows of `summary.csv`.
     """
-    rows = [{**row, "shots": row["shots"] or "none"} for row in summary]
-    shown = [row for row in rows if row["figure"] in SHOWN]
-    shown += [{**row, "figure": LESS} for row in rows if row["figure"] == "auc"]
-    plain = [row for row in rows if row["mitigation"] == "none" and row["figure"] in DRAWN]
+    shown = [row for row in summary if row["figure"] in SHOWN]
+    shown += [{**row, "figure": LESS} for row in summary if row["figure"] == "auc"]
+    plain = [row for row in shown if row["mitigation"] == "none" and row["figure"] in DRAWN]
     plain = [row for row in plain if row["mean"] is not None]
-    given = sorted({row["shots"] for row in plain}, key=_order)
+    given = sorted({row["shots"] for row in plain}, key=shots_order, reverse=True)
     drawn = [_curves(plain, name, shots) for shots in given[:1] + given[1:][-1:] for name in DRAWN]
     told = [_told([row for row in plain if row["shots"] == shots]) for shots in given[:1]]
     models, images = counted(len(result["models"]), "model"), counted(result["images"], "image")
-    devices = counted(len({row["device"] for row in rows}), "device")
+    devices = counted(len({row["device"] for row in summary}), "device")
     return Findings(
         title="Noise",
         data=result["data"],
@@ -60,8 +60,10 @@ def findings(result: Mapping[str, Any], summary: Sequence[Row]) -> Findings:
                 "anew under the noise, on validation",
                 shown,
                 {
-                    name.replace("_", " "): itemgetter(name)
-                    for name in ("device", "noise_scale", "shots", "mitigation")
+                    "device": itemgetter("device"),
+                    "noise scale": itemgetter("noise_scale"),
+                    "shots": lambda row: row["shots"] or "none",
+                    "mitigation": itemgetter("mitigation"),
                 },
                 lambda row: SHOWN[row["figure"]],
                 _estimate,
@@ -71,19 +73,14 @@ def findings(result: Mapping[str, Any], summary: Sequence[Row]) -> Findings:
     )
 
 
-def _order(shots: str | int) -> float:
-    """Sort exact values first, then from many shots to few."""
-    return -math.inf if shots == "none" else -int(shots)
-
-
 def _estimate(row: Row) -> Estimate:
     if row["figure"] == LESS:
         return difference(row, "minus_control")
     return estimate(row, largest=math.inf if row["figure"] == "rms_error" else 1.0)
 
 
-def _at(row: Row) -> str:
-    return "exact values" if row["shots"] == "none" else counted(row["shots"], "shot")
+def _at(shots: int | None) -> str:
+    return "exact values" if shots is None else counted(shots, "shot")
 
 
 def _told(rows: Sequence[Row]) -> str:
@@ -100,18 +97,17 @@ def _told(rows: Sequence[Row]) -> str:
         else:
             told.append(f"share of predictions that flip {value.text}")
     row = min(rows, key=lambda row: abs(row["noise_scale"] - 1))
-    return f"At a noise scale of {row['noise_scale']:g}, with {_at(row)}: {'; '.join(told)}."
+    return (
+        f"At a noise scale of {row['noise_scale']:g}, with {_at(row['shots'])}: {'; '.join(told)}."
+    )
 
 
-def _curves(rows: Sequence[Row], figure: str, shots: str | int) -> Curves | None:
-    own = [row for row in rows if (row["figure"], row["shots"]) == (figure, shots)]
-    if not own:
-        return None
+def _curves(rows: Sequence[Row], figure: str, shots: int | None) -> Curves | None:
     return curves(
-        own,
+        [row for row in rows if (row["figure"], row["shots"]) == (figure, shots)],
         itemgetter("device"),
         itemgetter("noise_scale"),
-        title=f"{DRAWN[figure]} against noise, {_at(own[0])}",
+        title=f"{DRAWN[figure]} against noise, {_at(shots)}",
         xlabel="noise scale (1 = the device)",
         ylabel=DRAWN[figure],
         is_from_zero=figure == "flips",
