@@ -425,6 +425,21 @@ def test_a_network_of_ones_own_sees_images_at_their_size_and_needs_no_weights(da
         hq.pretrain(data, encoder=fixed, epochs=1)
 
 
+def test_a_study_computes_here_unless_told_otherwise(tmp_path, monkeypatch):
+    from hybridq.config.study import StudyConfig
+    from hybridq.studies import STUDIES, StudyEntry
+
+    told = []
+    entry = StudyEntry(
+        StudyConfig, run=lambda config: told.append(config.workers) or tmp_path, show=str
+    )
+    monkeypatch.setitem(STUDIES, "probe", entry)
+    assert hq.study("probe").folder == tmp_path
+    hq.study("probe", workers=3)
+    hq.study("probe", resume=tmp_path)  # whose own config counts
+    assert told == [1, 3, StudyConfig().workers]
+
+
 def test_what_is_shown_of_data_and_encoders_is_short(data, encoder):
     words = "train 42 images of 16 x 16 x 1; val 6 images of 16 x 16 x 1; test 12 images of"
     assert words in repr(data)
