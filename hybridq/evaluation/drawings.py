@@ -31,7 +31,10 @@ def height_of(shown: Forest) -> float:
 
 
 def draw_forests(
-    figure: Figure, shown: Sequence[Forest], xlim: tuple[float, float] | None = None
+    figure: Figure,
+    shown: Sequence[Forest],
+    xlim: tuple[float, float] | None = None,
+    title: str = "",
 ) -> None:
     """Draw forest plots below each other over one axis, and set the figure's height.
 
@@ -39,10 +42,13 @@ def draw_forests(
         figure: Empty.
         shown: What is drawn.
         xlim: Ends of the axis, if it is also that of others.
+        title: Of the whole figure, if it has one.
     """
+    if title:
+        figure.suptitle(title)
     heights = [height_of(one) for one in shown]
     several, ends = len(shown) > 1, xlim or common_axis(shown)
-    figure.set_size_inches(figure.get_figwidth(), sum(heights) + 0.3 * several)
+    figure.set_size_inches(figure.get_figwidth(), sum(heights) + 0.3 * several + 0.3 * bool(title))
     grid = figure.subplots(len(shown), 1, squeeze=False, height_ratios=heights)
     for axes, one in zip(grid.flat, shown, strict=True):
         forest(axes, _rows(one), xlabel=one.xlabel, margin=one.margin, xlim=ends)
@@ -50,16 +56,27 @@ def draw_forests(
             axes.set_title(one.title, loc="left")
 
 
-def draw_curves(figure: Figure, shown: Sequence[Curves]) -> None:
-    """Draw curves with their intervals, a panel each where there are several, the legend below."""
+def draw_curves(figure: Figure, shown: Sequence[Curves], title: str = "") -> None:
+    """Draw curves with their intervals, a panel each where there are several.
+
+    Each panel has its own legend, since the colours are those of the places in it.
+
+    Args:
+        figure: Empty.
+        shown: What is drawn.
+        title: Of the whole figure, if it has one.
+    """
+    if title:
+        figure.suptitle(title)
     if len(shown) == 1:
         _draw(figure.subplots(), shown[0])
-    else:
-        grid = panels(figure, len(shown), 5.6, 4.4, columns=2, sharey=True)
-        for axes, one in zip(grid, shown, strict=True):
-            _draw(axes, one)
-            axes.set_title(one.title)
-    legend_below(figure)
+        legend_below(figure)
+        return
+    grid = panels(figure, len(shown), 5.6, 5.0, columns=2, sharey=True)
+    for axes, one in zip(grid, shown, strict=True):
+        _draw(axes, one)
+        axes.set_title(one.title)
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.14), ncols=2)
 
 
 def _rows(shown: Forest) -> list[Row]:

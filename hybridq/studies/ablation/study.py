@@ -29,6 +29,7 @@ from hybridq.studies.tables import write_rows
 from hybridq.training.compute import check_training_memory
 from hybridq.utils.files import without_nan, write_json
 from hybridq.utils.pseudonyms import pseudonyms_of
+from hybridq.utils.text import counted
 
 
 def ablation_study(config: AblationStudyConfig) -> Path:
@@ -161,8 +162,13 @@ def _write(
     }
     found = findings(result, results.rows, summary, compared)
     drawn = folder / "figures"
-    save_png(drawn / "labels.png", lambda figure: draw_curves(figure, found.curves))
+    where = f"{data.name}, {len(test)} test images, {counted(config.seeds, 'seed')}"
+    save_png(drawn / "labels.png", lambda figure: draw_curves(figure, found.curves, where))
     if found.compared is not None:
         shown = forests(found.compared)
-        save_png(drawn / "differences.png", lambda figure: draw_forests(figure, shown), width=6)
+        save_png(
+            drawn / "differences.png",
+            lambda figure: draw_forests(figure, shown, title=where),
+            width=6,
+        )
     return found, result

@@ -136,6 +136,8 @@ def test_every_arm_is_a_curve_over_the_labels(ablation):
     for axes in figure.axes:
         assert axes.get_xscale() == "log"
         assert [tick.get_text() for tick in axes.get_xticklabels()] == ["10%", "100%"]
+        legend = [text.get_text() for text in axes.get_legend().texts]
+        assert legend == [bars.get_label() for bars in axes.containers]
     (bars, *_) = figure.axes[1].containers
     assert bars.get_label() == "SimCLR frozen, mlp"
     assert bars.lines[0].get_ydata().tolist() == [0.8, 0.8]
