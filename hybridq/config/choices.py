@@ -7,9 +7,11 @@ a distribution that declares an entry point in the group `hybridq.heads` adds it
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from hybridq.config.base import Config
@@ -142,9 +144,15 @@ def _imported(kind: str, name: str) -> Any:
     try:
         found = by_name(name)
     except (ImportError, AttributeError, SyntaxError, TypeError, ValueError) as error:
+        first = re.split("[.:]", name)[0]
+        here = [path for path in (Path(f"{first}.py"), Path(first)) if path.exists()]
+        missing = isinstance(error, ModuleNotFoundError) and error.name == first
+        remedy = "check the name, and install the package."
+        if missing and here:
+            remedy = f"set PYTHONPATH=. so that {here[0]} of this folder is found."
         raise InvalidValueError(
             f"Expected the {kind} {name!r} as package.module:entry that can be imported, got "
-            f"{type(error).__name__} ({error}): check the name, and install the package."
+            f"{type(error).__name__} ({error}): {remedy}"
         ) from error
     return _checked(kind, name, found)
 
