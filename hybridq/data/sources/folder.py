@@ -84,9 +84,11 @@ def load_folder(
     for split in splits:
         chosen = [record for record in records if record.split == split]
         if not chosen:
+            there = [name for name in SPLITS if any(one.split == name for one in records)]
             raise MissingFileError(
-                f"Expected images in the {split} split of {root}, got none: add them, or ask only "
-                "for the splits that exist."
+                f"Expected images in the {split} split of {root}, got none: add them, or take one "
+                f"of {', '.join(there)} where a split can be chosen (--split {there[-1]}, or "
+                f"split={there[-1]!r} in Python)."
             )
         loaded[split] = _read_split(chosen, names, shape, image_size)
         missing = sorted(set(names) - {record.label for record in chosen})

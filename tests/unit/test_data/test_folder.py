@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -359,3 +360,11 @@ def test_kinds_that_are_refused(tmp_path):
         read_image(tmp_path / "int.tif", channels=1)
     with pytest.raises(MissingFileError):
         read_image(tmp_path / "gone.png", channels=1)
+
+
+def test_a_split_that_is_not_there_names_those_that_are(folder):
+    shutil.rmtree(folder / "test")
+    with pytest.raises(
+        MissingFileError, match=r"test split .* of train, val \(--split val, or split"
+    ):
+        load_data(str(folder))
