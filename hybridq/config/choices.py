@@ -147,7 +147,7 @@ def _imported(kind: str, name: str) -> Any:
         first = re.split("[.:]", name)[0]
         here = [path for path in (Path(f"{first}.py"), Path(first)) if path.exists()]
         missing = isinstance(error, ModuleNotFoundError) and error.name == first
-        remedy = "check the name, and install the package."
+        remedy = "check the name, and install the package or put its folder on PYTHONPATH."
         if missing and here:
             remedy = f"set PYTHONPATH=. so that {here[0]} of this folder is found."
         raise InvalidValueError(

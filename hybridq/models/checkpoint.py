@@ -10,10 +10,11 @@ from pydantic import Field, ValidationError, model_validator
 from torch import Tensor, nn
 
 from hybridq.config import Config, HeadChoice
+from hybridq.config.handed import handed_label
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.models.classifier import HybridClassifier, build_model
 from hybridq.models.encoders.encoder import Encoder, EncoderSpec
-from hybridq.models.heads import head_entry, is_fitted, num_trainable
+from hybridq.models.heads import head_entry, is_fitted, num_parameters
 from hybridq.quantum.modules import CircuitInfo, circuits_of
 from hybridq.runs.folder import check_finished, check_recorded
 from hybridq.utils.files import read_json, write_json, write_text
@@ -261,8 +262,8 @@ def model_card(model: HybridClassifier, spec: ModelSpec) -> str:
         "Encoder weights from": spec.encoder.weights,
         "Head": f"{head_entry(spec.head.name).label}: {', '.join(settings)}",
         "Circuits": "; ".join(map(_words, circuits)) or "none",
-        "Parameters": f"{num_trainable(model.encoder)} in the encoder (if it was trained), "
-        f"{num_trainable(model.head)} in the head",
+        "Parameters": f"{num_parameters(model.encoder)} in the encoder, "
+        f"{num_parameters(model.head)} in the head",
         "Task": f"{spec.task}: {listed(spec.class_names)}",
         "Positive class": "none" if spec.positive is None else spec.class_names[spec.positive],
         "Training data": f"{spec.data}, {percent(spec.labels)} of the labels, seed {spec.seed}",
@@ -271,7 +272,7 @@ def model_card(model: HybridClassifier, spec: ModelSpec) -> str:
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     return (
-        f"# {spec.head.name} on {spec.data}\n\n"
+        f"# {handed_label(spec.head.name)} on {spec.data}\n\n"
         "**Not a medical device.** For research only: do not use it to diagnose or to treat.\n\n"
         f"| | |\n|---|---|\n{table}\n\n"
         "Figures of this model, with intervals and beside a classical control, come from "

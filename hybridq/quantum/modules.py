@@ -36,6 +36,19 @@ class CircuitInfo:
     weight_params: tuple[Parameter, ...]
     observables: tuple[SparsePauliOp, ...]
 
+    @property
+    def measured(self) -> list[str]:
+        """The observables as sums of Pauli words, such as `0.5 XXX - 0.5 ZIZ`."""
+        return [_written(observable) for observable in self.observables]
+
+
+def _written(observable: SparsePauliOp) -> str:
+    terms = [
+        f"{'-' if value.real < 0 else '+'} {'' if abs(value) == 1 else f'{abs(value):g} '}{word}"
+        for word, value in observable.to_list()
+    ]
+    return " ".join(terms).removeprefix("+ ")
+
 
 @runtime_checkable
 class QuantumModule(Protocol):

@@ -214,6 +214,9 @@ def read_config(folder: Path, model: type[ConfigT], command: str) -> ConfigT:
     try:
         return model.model_validate(values)
     except ValidationError as error:
+        cause = error.errors()[0].get("ctx", {}).get("error")
+        if isinstance(cause, HybridqError):  # such as a part of one's own that cannot be imported
+            raise cause from error
         raise other from error
 
 

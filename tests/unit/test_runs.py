@@ -90,6 +90,14 @@ def test_config_round_trip(tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["head"]["name"] == "mlp"
 
 
+def test_a_run_whose_head_cannot_be_imported_says_so(tmp_path):
+    config = FinetuneConfig().model_dump(mode="json")
+    config["head"] = {"name": "nowhere_to_be_found:HEAD"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InvalidValueError, match=r"nowhere_to_be_found:HEAD.*ModuleNotFoundError"):
+        runs.read_config(tmp_path, FinetuneConfig, "finetune")
+
+
 def test_config_of_another_command(tmp_path):
     runs.write_config(tmp_path, PretrainConfig())
     with pytest.raises(InvalidValueError, match="hybridq finetune"):

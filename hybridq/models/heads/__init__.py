@@ -14,6 +14,7 @@ from hybridq.models.heads.counting import (
     circuit_parameters,
     match_counts,
     match_summary,
+    num_parameters,
     num_trainable,
 )
 from hybridq.models.heads.entry import HeadEntry
@@ -38,6 +39,7 @@ __all__ = [
     "is_fitted",
     "match_counts",
     "match_summary",
+    "num_parameters",
     "num_trainable",
     "quantum_heads",
 ]

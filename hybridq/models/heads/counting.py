@@ -9,6 +9,11 @@ from hybridq.models.heads.mlp import ControlBlock
 from hybridq.quantum.modules import quantum_parameters
 
 
+def num_parameters(module: nn.Module) -> int:
+    """Count the parameters, trained or not."""
+    return sum(param.numel() for param in module.parameters())
+
+
 def num_trainable(module: nn.Module) -> int:
     """Count the parameters with `requires_grad`."""
     return sum(param.numel() for param in module.parameters() if param.requires_grad)

@@ -122,7 +122,7 @@ def _figure(name: str, trained: Trained, info: CircuitInfo) -> Figure:
 
 def _measured(info: CircuitInfo) -> str:
     """Say what is measured."""
-    labels = [observable.to_list()[0][0] for observable in info.observables]
+    labels = info.measured
     if len(labels) == info.circuit.num_qubits and all(
         sorted(label) == sorted("Z" + "I" * (len(label) - 1)) for label in labels
     ):

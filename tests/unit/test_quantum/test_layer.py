@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 import torch
-from qiskit.circuit import QuantumCircuit
+from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit.primitives import StatevectorEstimator
 from qiskit.quantum_info import Pauli, PauliList, SparsePauliOp
 from qiskit_aer.primitives import EstimatorV2
@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from hybridq.errors import InvalidValueError
 from hybridq.quantum import QuantumLayer, build_circuit, running_on, use_backend, z_observables
+from hybridq.quantum.modules import CircuitInfo
 from hybridq_backends import Statevector, open_backend
 
 
@@ -296,3 +297,16 @@ def test_no_backend_is_one_line(make_layer):
     with pytest.raises(InvalidValueError, match="did you mean 'statevector'"):
         layer.use_backend("statvector")
     assert layer.backend is before
+
+
+def test_what_is_measured_in_words():
+    """Every term of an observable, with its coefficient."""
+    circuit = QuantumCircuit(3)
+    circuit.ry(Parameter("x"), 0)
+    observables = (
+        SparsePauliOp("IIZ"),
+        SparsePauliOp(["XXX", "ZIZ"], [0.5, -0.5]),
+        SparsePauliOp(["ZZZ", "III"], [-1, 2]),
+    )
+    info = CircuitInfo(circuit, tuple(circuit.parameters), (), observables)
+    assert info.measured == ["IIZ", "0.5 XXX - 0.5 ZIZ", "- ZZZ + 2 III"]
