@@ -67,10 +67,11 @@ def study(name: str, *models: Model | str | Path, **options: Any) -> Study:
         name: `noise`, `ablation`, one of another distribution, or `package.module:entry`.
         *models: Models, or folders of runs, where the study is one of trained models. A model has
             to be kept in a folder, by `finetune(..., runs=...)` or `Model.save`.
-        **options: What the study can be told, as `hybridq study NAME --help` lists it; `resume`
-            goes on with the study in a folder. It computes in this process unless `workers` asks
-            for several; these import the calling script again, so that its calls have to stand
-            below `if __name__ == "__main__":` then.
+        **options: What the study can be told, as `hybridq study NAME --help` lists it; where that
+            is several values, also a list of them, with None for `none`. `resume` goes on with the
+            study in a folder. It computes in this process unless `workers` asks for several; these
+            import the calling script again, so that its calls have to stand below
+            `if __name__ == "__main__":` then.
 
     Returns:
         The finished study; it prints as its table.
@@ -87,8 +88,7 @@ def study(name: str, *models: Model | str | Path, **options: Any) -> Study:
         ...     data = hq.load_data("phantom,size=16,count=40")
         ...     pair = [hq.finetune(None, data, head=head, **settings) for head in ("pqc", "mlp")]
         ...     found = hq.study(
-        ...         "noise", *pair, device="FakeManilaV2", noise_scale="1", shots="none",
-        ...         runs=runs,
+        ...         "noise", *pair, device="FakeManilaV2", noise_scale=[0, 1], shots=None, runs=runs
         ...     )
         ...     found.tables
         ('flips', 'seconds', 'study', 'summary')
@@ -99,6 +99,8 @@ def study(name: str, *models: Model | str | Path, **options: Any) -> Study:
         options = {"workers": 1, **options}
     if isinstance(options.get("data"), Path):
         options["data"] = str(options["data"])
+    texts = {key for key, field in entry.config.model_fields.items() if field.annotation is str}
+    options |= {key: _listed(options[key]) for key in texts & options.keys() - {"data"}}
     if models:
         if "models" not in entry.config.model_fields:
             raise InvalidValueError(
@@ -109,6 +111,15 @@ def study(name: str, *models: Model | str | Path, **options: Any) -> Study:
     config = config_of(entry.config, **options)
     run: Callable[[Any], Path] = by_name(entry.run)
     return Study(name, run(config))
+
+
+def _listed(values: Any) -> Any:
+    """Write numbers, names, None, or a sequence of them as the command line has them."""
+    if isinstance(values, list | tuple):
+        return ",".join(str(_listed(value)) for value in values)
+    if values is None:
+        return "none"
+    return f"{values:g}" if isinstance(values, int | float) else values
 
 
 def _check_named(data: object) -> None:
