@@ -16,7 +16,13 @@ from qiskit.providers import BackendV2
 from qiskit.transpiler import Target
 
 from hybridq_backends.compile.observables import Observables, coerce_observables
-from hybridq_backends.compile.transpile import Prepared, check_layout, clean_circuit, fingerprint
+from hybridq_backends.compile.transpile import (
+    Prepared,
+    check_layout,
+    check_prepared,
+    clean_circuit,
+    fingerprint,
+)
 from hybridq_backends.devices.calibration import SnapshotBackend
 from hybridq_backends.errors import InvalidValueError, UnavailableError
 from hybridq_backends.expvals import Expvals, FloatArray
@@ -150,10 +156,11 @@ class Executable:
             Values and standard errors, each (batch, num_observables).
 
         Raises:
-            InvalidValueError: On a wrong shape or values that are not finite.
+            InvalidValueError: On a wrong shape, values not finite, or a circuit not prepared.
             UnavailableError: On hardware, for what the service does not do; one line without
                 secrets.
         """
+        check_prepared(prepared)
         theta = check_batch(parameter_values, prepared.num_parameters, "parameter_values")
         return self._run_angles(prepared, prepared.angles(theta), seed)
 
@@ -175,6 +182,7 @@ class Executable:
             InvalidValueError: On a wrong shape or values that are not finite.
             UnavailableError: As in `run`.
         """
+        check_prepared(prepared)
         return self._run_angles(prepared, check_batch(angles, prepared.num_angles, "angles"), seed)
 
     def _run_angles(self, prepared: Prepared, phi: FloatArray, seed: int | None) -> Expvals:

@@ -56,8 +56,9 @@ class QuantumLayer(nn.Module):
         connector: The TorchConnector that holds the weight.
 
     Raises:
-        InvalidValueError: If the parameters are not those of the circuit or there are none, an
-            observable has another number of qubits, or the circuit is too wide for the backend.
+        InvalidValueError: If the parameters are not those of the circuit, come without an order or
+            there are none, an observable has another number of qubits, or the circuit is too wide
+            for the backend.
 
     Example:
         >>> import torch
@@ -107,7 +108,7 @@ class QuantumLayer(nn.Module):
             executable=opened,
         )
         initial = init_std * torch.randn(
-            len(weight_params), generator=generator, device=generator.device
+            qnn.num_weights, generator=generator, device=generator.device
         )
         self.connector = ExecutableConnector(qnn, initial.cpu())
 
@@ -160,9 +161,14 @@ class QuantumLayer(nn.Module):
         """Angles in radians `(..., num_inputs)` to expectation values `(..., num_observables)`.
 
         Raises:
-            InvalidValueError: If the last dimension is not `num_inputs`, the dtype is not a
-                floating one, or an angle or a weight is NaN or infinite.
+            InvalidValueError: If it is no tensor, its last dimension is not `num_inputs`, the
+                dtype is not a floating one, or an angle or a weight is NaN or infinite.
         """
+        if not isinstance(angles, Tensor):
+            raise InvalidValueError(
+                f"Expected angles as a torch tensor, got {type(angles).__name__}: convert with "
+                "`torch.as_tensor`."
+            )
         num_inputs = self.qnn.num_inputs
         if angles.dim() == 0 or angles.shape[-1] != num_inputs:
             raise InvalidValueError(

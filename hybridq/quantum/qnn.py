@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from hybridq.errors import UnavailableError
 from hybridq.quantum.gradients.parameter_shift import ExpvalsFunction, ShiftRule, Spsa
-from hybridq.quantum.split_circuit import SplitCircuit, split_circuit
+from hybridq.quantum.split_circuit import SplitCircuit, check_parameters, split_circuit
 from hybridq.quantum.statevector.reverse import TorchRule
 from hybridq.quantum.tracing import not_traced, refuse_export
 from hybridq_backends.compile.observables import coerce_observables
@@ -72,7 +72,8 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
         observables: Observables,
         executable: Backend,
     ) -> None:
-        self._split = split_circuit(circuit, input_params, weight_params)
+        inputs, weights = check_parameters(circuit, input_params, weight_params)
+        self._split = split_circuit(circuit, inputs, weights)
         self.spsa: Spsa | None = None
         self._now: _Running | None = None
         self._before: _Running | None = None
@@ -80,8 +81,8 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
             circuit=circuit,
             estimator=executable.estimator,
             observables=list(coerce_observables(observables, circuit.num_qubits)),
-            input_params=input_params,
-            weight_params=weight_params,
+            input_params=inputs,
+            weight_params=weights,
             input_gradients=True,
         )
         self.use_backend(executable)

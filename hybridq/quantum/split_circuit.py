@@ -9,7 +9,8 @@ reaches the backend.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import reprlib
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -208,16 +209,15 @@ def split_circuit(
     Raises:
         InvalidValueError: If the parameters do not fit the circuit, or it has control flow.
     """
-    _check_parameters(circuit, input_params, weight_params)
+    inputs, weights = check_parameters(circuit, input_params, weight_params)
     circuit = circuit.copy()
     circuit.global_phase = 0
     if any(_is_free(item.operation) and item.name not in ROTATIONS for item in circuit.data):
         basis = [*ROTATIONS, *_FIXED]
         circuit = transpile(circuit, basis_gates=basis, optimization_level=0)
 
-    parameters = [*input_params, *weight_params]
-    plain, angles = split_angles(circuit, parameters, angle=_fresh, merge=True)
-    phases = PhaseMap(angles, len(input_params))
+    plain, angles = split_angles(circuit, [*inputs, *weights], angle=_fresh, merge=True)
+    phases = PhaseMap(angles, len(inputs))
     return SplitCircuit(plain, tuple(plain.parameters), phases)
 
 
@@ -232,19 +232,75 @@ def _is_free(operation: Any) -> bool:
     return any(isinstance(p, ParameterExpression) and p.parameters for p in params)
 
 
-def _check_parameters(
+def check_parameters(
     circuit: QuantumCircuit, input_params: Sequence[Parameter], weight_params: Sequence[Parameter]
-) -> None:
-    """Refuse a circuit whose parameters are not exactly the inputs and the weights."""
-    given = [*input_params, *weight_params]
+) -> tuple[tuple[Parameter, ...], tuple[Parameter, ...]]:
+    """Check that the parameters of a circuit are exactly the inputs and the weights.
+
+    Args:
+        circuit: The logical circuit, without measurements.
+        input_params: Its parameters that are inputs.
+        weight_params: Its parameters that are weights.
+
+    Returns:
+        The inputs and the weights, in the order given.
+
+    Raises:
+        InvalidValueError: If they are not, come without an order, or the circuit has classical
+            bits.
+    """
+    inputs = _listed("input_params", input_params)
+    weights = _listed("weight_params", weight_params)
+    given = [*inputs, *weights]
     if circuit.cregs or circuit.clbits:
         raise InvalidValueError(
             f"Expected a circuit without classical bits, got {circuit.num_clbits}: "
             "remove measurements and control flow."
         )
-    if len(set(given)) != len(given) or set(given) != set(circuit.parameters):
-        names = sorted(param.name for param in set(given) ^ set(circuit.parameters))
+    twice = sorted({param.name for param in given if given.count(param) > 1})
+    if twice:
+        raise InvalidValueError(
+            "Expected `input_params` and `weight_params` to name the circuit's parameters each "
+            f"once, got {', '.join(twice)} more than once: leave one out."
+        )
+    own = set(circuit.parameters)
+    missing = {param.name for param in own - set(given)}
+    strange = {param.name for param in set(given) - own}
+    namesakes = sorted(missing & strange)
+    if namesakes:
+        raise InvalidValueError(
+            "Expected the Parameter objects that the circuit was built with, got others of the "
+            f"same names ({', '.join(namesakes)}): two Parameters of one name are different; take "
+            f'those of the circuit, as in circuit.get_parameter("{namesakes[0]}").'
+        )
+    if missing or strange:
         raise InvalidValueError(
             "Expected `input_params` and `weight_params` to be the circuit's parameters, "
-            f"each once, got a difference in {names}: name all of them."
+            f"each once, got a difference in {sorted(missing | strange)}: name all of them."
         )
+    return inputs, weights
+
+
+def _listed(name: str, params: object) -> tuple[Parameter, ...]:
+    """Check that parameters come as a list, in an order."""
+    if isinstance(params, Set | Mapping):
+        raise InvalidValueError(
+            f"Expected `{name}` in the order of the columns, got a {type(params).__name__}, which "
+            "promises none: give a list."
+        )
+    if isinstance(params, ParameterExpression | str) or not isinstance(params, Iterable):
+        raise InvalidValueError(
+            f"Expected `{name}` as a list of the circuit's parameters, got {reprlib.repr(params)}: "
+            "put it into a list."
+        )
+    listed = tuple(params)
+    for param in listed:
+        if not isinstance(param, Parameter):
+            remedy = "give the Parameter objects that the circuit was built with."
+            if isinstance(param, str):
+                remedy = f'take circuit.get_parameter("{param}").'
+            raise InvalidValueError(
+                f"Expected `{name}` to be parameters of the circuit, got {reprlib.repr(param)}: "
+                f"{remedy}"
+            )
+    return listed

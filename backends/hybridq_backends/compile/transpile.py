@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+import operator
+import reprlib
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from qiskit import QuantumCircuit, qpy
@@ -72,6 +74,19 @@ class Prepared:
         return len(self.observables)
 
 
+def check_prepared(prepared: object) -> None:
+    """Refuse a circuit that was not prepared.
+
+    Raises:
+        InvalidValueError: If it is anything but what `prepare` returns.
+    """
+    if not isinstance(prepared, Prepared):
+        raise InvalidValueError(
+            f"Expected what `prepare` returned, got {type(prepared).__name__}: call "
+            "`prepare(circuit, observables)` first, and run what it gives."
+        )
+
+
 def clean_circuit(circuit: QuantumCircuit, num_qubits: int) -> QuantumCircuit:
     """Check a logical circuit and drop its final measurements.
 
@@ -115,7 +130,15 @@ def check_layout(layout: Sequence[int], num_logical: int, num_physical: int) -> 
     Raises:
         InvalidValueError: If it is not.
     """
-    places = tuple(int(qubit) for qubit in layout)
+    try:
+        if isinstance(layout, Set | Mapping):
+            raise TypeError("no order")
+        places = tuple(operator.index(qubit) for qubit in layout)
+    except TypeError as error:
+        raise InvalidValueError(
+            f"Expected `initial_layout` as a list of {num_logical} physical qubits, got "
+            f"{reprlib.repr(layout)}: write their numbers, as in {list(range(num_logical))}."
+        ) from error
     valid = len(set(places)) == len(places) == num_logical
     if not valid or not all(0 <= qubit < num_physical for qubit in places):
         raise InvalidValueError(
@@ -324,8 +347,8 @@ def fingerprint(
     buffer = io.BytesIO()
     qpy.dump(circuit, buffer)
     digest = hashlib.sha256(buffer.getvalue())
-    for operator in observables:
-        digest.update(repr(operator.to_list()).encode())
+    for observable in observables:
+        digest.update(repr(observable.to_list()).encode())
     digest.update(repr(initial_layout).encode())
     return digest.hexdigest()
 

@@ -23,7 +23,8 @@ class IbmRuntime(Spec):
     kind: Literal["ibm_runtime"] = "ibm_runtime"
     """Kind of backend (the word that tells specs apart)."""
     device: OptionalName = None
-    """Name of an IBM device, such as ibm_torino; none means the least busy one."""
+    """Name of an IBM device, such as ibm_torino; none means the least busy one. A rehearsal has
+    none: it names its fake device in `rehearse`."""
     rehearse: OptionalName = None
     """A fake device, or a saved calibration (.json), to rehearse on; none is real hardware."""
     noise_scale: float = Field(default=1.0, ge=0.0, le=100.0)
@@ -104,6 +105,23 @@ class IbmRuntime(Spec):
         return self
 
     @model_validator(mode="after")
+    def _one_device(self) -> Self:
+        """Refuse a device beside that of a rehearsal, which would be left unused."""
+        if self.rehearse is not None and self.device is not None:
+            snapshot = self.device.lower().startswith("fake") or self.device.endswith(".json")
+            raise ValueError(
+                f"Expected `rehearse` or `device`, got both (rehearse={self.rehearse}, "
+                f"device={self.device}): "
+                + (
+                    f"give `rehearse={self.device}` and no device."
+                    if snapshot
+                    else f"rehearse on a fake device, as in `rehearse=FakeTorino`, or name the "
+                    f"device with hardware, as in `ibm,device={self.device}`."
+                )
+            )
+        return self
+
+    @model_validator(mode="after")
     def _twirled_for_trex(self) -> Self:
         """Refuse TREX without twirled measurements, which it needs."""
         if self.mitigates_readout and self.measure_twirling is False:
@@ -112,6 +130,13 @@ class IbmRuntime(Spec):
                 "false: leave it out, or give `measure_mitigation=false`."
             )
         return self
+
+    @classmethod
+    def without_excluded(cls, fields: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Drop a profile's device when a rehearsal of it is asked for."""
+        if changes.get("rehearse") is not None and "device" not in changes:
+            return {**fields, "device": None}
+        return fields
 
     @property
     def takes_jobs(self) -> bool:

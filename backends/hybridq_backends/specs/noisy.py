@@ -40,6 +40,9 @@ RATE_FIELDS = (
 )
 """The fields of parametric noise, which a device excludes."""
 
+_READOUT_PAIR = ("prob_meas1_prep0", "prob_meas0_prep1")
+"""The fields of readout error that exclude `readout_error`."""
+
 
 class Noisy(Spec):
     """A simulator with the noise of a device snapshot, or with a parametric noise model.
@@ -185,12 +188,19 @@ class Noisy(Spec):
 
     @classmethod
     def without_excluded(cls, fields: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Drop a profile's device when rates are asked for, and its rates for a device."""
+        """Drop a profile's device when rates are asked for, and its rates for a device.
+
+        Readout error in one form drops the profile's in the other form.
+        """
         rates = [name for name in RATE_FIELDS if changes.get(name) is not None]
-        if rates and "device" not in changes:
-            return {**fields, "device": None}
         if changes.get("device") is not None and not rates:
             return {**fields, **dict.fromkeys(RATE_FIELDS)}
+        if rates and "device" not in changes:
+            fields = {**fields, "device": None}
+        if "readout_error" in rates:
+            return {**fields, **dict.fromkeys(_READOUT_PAIR)}
+        if not set(_READOUT_PAIR).isdisjoint(rates):
+            return {**fields, "readout_error": None}
         return fields
 
     @model_validator(mode="after")

@@ -194,6 +194,13 @@ def test_bad_parameter_values(values, words, problem):
             executable.run(prepared, values)
 
 
+def test_a_circuit_that_was_not_prepared_is_refused(problem):
+    with open_backend("aer_statevector") as executable:
+        for run in (executable.run, executable.run_angles):
+            with pytest.raises(InvalidValueError, match=r"`prepare` returned, got QuantumCircuit"):
+                run(problem[0], problem[2])
+
+
 def test_prepared_for_another_backend_is_refused(problem):
     circuit, observables, points, _ = problem
     with open_backend("fake_torino") as torino, open_backend("fake_manila") as manila:

@@ -246,7 +246,9 @@ def test_bad_observables(observables, words):
         executable.prepare(QuantumCircuit(3), observables)
 
 
-@pytest.mark.parametrize("layout", [[0, 1], [0, 0, 1], [0, 1, 99], [-1, 0, 1]])
+@pytest.mark.parametrize(
+    "layout", [[0, 1], [0, 0, 1], [0, 1, 99], [-1, 0, 1], "abc", {0, 1, 2}, 3, [0, 1, 2.5]]
+)
 def test_bad_layouts(layout):
     for name in ("aer_statevector", "fake_manila"):
         with (

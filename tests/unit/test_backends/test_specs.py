@@ -71,6 +71,21 @@ def test_rates_replace_a_profiles_device_and_the_reverse():
     assert override_spec(rates, device="FakeTorino") == Noisy(device="FakeTorino")
 
 
+def test_readout_error_in_one_form_replaces_the_profiles_other_form():
+    thermal = parse_backend("thermal,readout_error=0")
+    assert thermal.readout_error == 0.0
+    assert thermal.prob_meas1_prep0 is thermal.prob_meas0_prep1 is None
+    depolarizing = parse_backend("depolarizing,prob_meas1_prep0=0.01")
+    assert (depolarizing.readout_error, depolarizing.prob_meas1_prep0) == (None, 0.01)
+    assert parse_backend("thermal,prob_meas1_prep0=0.3").prob_meas0_prep1 == 0.02
+    assert parse_backend("fake_manila,readout_error=0.1") == Noisy(readout_error=0.1)
+
+
+def test_a_rehearsal_replaces_a_profiles_device():
+    hardware = IbmRuntime(device="ibm_fez")
+    assert override_spec(hardware, rehearse="FakeTorino") == IbmRuntime(rehearse="FakeTorino")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -94,6 +109,10 @@ def test_rates_replace_a_profiles_device_and_the_reverse():
         ("ibm,shots=none", "`shots`"),
         ("ibm,resilience_level=3", "0, 1 or 2"),
         ("ibm,mode=bulk", "`mode`"),
+        ("ibm_rehearsal,device=FakeManilaV2", "give `rehearse=FakeManilaV2`"),
+        ("ibm_rehearsal,device=a/b.json", "give `rehearse=a/b.json`"),
+        ("ibm_rehearsal,device=ibm_fez", "`ibm,device=ibm_fez`"),
+        ("thermal,readout_error=0,prob_meas1_prep0=0.1", "got both"),
         ("ibm,service_options=x", "to be a table"),
     ],
 )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from qiskit.circuit import Parameter, QuantumCircuit
@@ -287,6 +288,12 @@ def test_what_a_block_opens_it_closes(make_layer, random_angles):
     use_backend(module, "statevector")
     assert module[1].backend is layer.backend
     layer.backend.check_open()
+
+
+@pytest.mark.parametrize("angles", [[[0.0, 0.0]], np.zeros((1, 2))])
+def test_angles_that_are_no_tensor_are_refused(angles, make_layer):
+    with pytest.raises(InvalidValueError, match=r"torch.as_tensor"):
+        make_layer(2)(angles)
 
 
 def test_no_backend_is_one_line(make_layer):

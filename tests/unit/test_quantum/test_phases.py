@@ -121,6 +121,26 @@ def test_refuses_a_circuit_whose_parameters_are_not_those_given():
         )
 
 
+def test_parameters_come_in_an_order_and_are_the_circuits_own():
+    x, w = Parameter("x"), Parameter("w")
+    circuit = QuantumCircuit(1)
+    circuit.ry(x, 0)
+    circuit.rz(w, 0)
+    for inputs, weights, words in (
+        ({x}, [w], "got a set"),
+        ([x, w], [w], "got w more than once"),
+        ([Parameter("x")], [Parameter("w")], r"same names \(w, x\).*get_parameter"),
+        (["x"], [w], r'circuit.get_parameter\("x"\)'),
+        (x, [w], "as a list"),
+        ("x", [w], "as a list"),
+        (None, [w], "as a list"),
+        ([x], [ParameterVector("w", 1)], "Parameter objects"),
+    ):
+        with pytest.raises(InvalidValueError, match=words):
+            split_circuit(circuit, inputs, weights)
+    assert split_circuit(circuit, circuit.parameters, []).params
+
+
 def test_a_circuit_without_parameters_has_no_angles():
     circuit = QuantumCircuit(1)
     circuit.h(0)
