@@ -20,7 +20,8 @@ def common_axis(shown: Sequence[Forest]) -> tuple[float, float]:
     """Ends of an axis that has room for all rows and margins of forest plots."""
     values = [number for one in shown for row in one.rows for number in row.numbers]
     values += [end for one in shown if one.margin for end in (-one.margin, one.margin)]
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    known = [value for value in values if np.isfinite(value)] or [0.0, 1.0]
+    low, high = min(known), max(known)
     room = 0.04 * (high - low or 1)
     return low - room, high + room
 

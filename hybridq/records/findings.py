@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -60,7 +60,8 @@ class Estimate(Record):
         return "+.3f" if self.is_signed else ".3f"
 
 
-Value: TypeAlias = Estimate | str | int | float | None
+Integer: TypeAlias = Annotated[int, Field(gt=-(2**63), lt=2**63)]
+Value: TypeAlias = Estimate | str | Integer | float | None
 """What a cell of a table holds; None is a cell without a value."""
 
 
@@ -183,7 +184,7 @@ class ModelPredictions(Record):
     model: str
     array: str
     """Name in the file of its `(seeds, images, classes)` probabilities."""
-    seeds: list[int] = Field(min_length=1)
+    seeds: list[Integer] = Field(min_length=1)
     thresholds: list[float] = Field(min_length=1)
     """On the positive class's probability, one for each seed."""
 
@@ -234,7 +235,7 @@ class Findings(Record):
     curves: list[Curves] = Field(default_factory=list)
     tables: list[ResultTable] = Field(default_factory=list)
     predictions: PredictionFile | None = None
-    seeds: list[int] = Field(default_factory=list)
+    seeds: list[Integer] = Field(default_factory=list)
     """Of the trainings."""
     files: dict[str, str] = Field(default_factory=dict)
     """Hashes of the tables and predictions beside it, which were written with it."""

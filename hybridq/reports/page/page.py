@@ -80,9 +80,9 @@ def _runs(parts: Sequence[Part]) -> Iterator[tuple[str, list[Part]]]:
 
 def _order(value: float | None) -> str:
     """A number to sort by as JavaScript reads it; nothing for none."""
-    if value is None or math.isnan(value):
+    if value is None or value != value:  # NaN; `math` does not take integers of any size
         return ""
-    return ("" if value > 0 else "-") + "Infinity" if math.isinf(value) else repr(value)
+    return ("" if value > 0 else "-") + "Infinity" if abs(value) == math.inf else repr(value)
 
 
 def _code(text: str) -> Markup:

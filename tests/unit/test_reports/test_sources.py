@@ -106,10 +106,11 @@ def test_the_table_of_sources_has_the_seeds_of_trainings(make_source, make_evalu
 
 
 def test_numbers_to_sort_by_are_those_of_javascript():
-    assert [_order(x) for x in (math.inf, -math.inf, 2.5, math.nan, None)] == [
+    assert [_order(x) for x in (math.inf, -math.inf, 2.5, math.nan, None, 10**400)] == [
         "Infinity",
         "-Infinity",
         "2.5",
         "",
         "",
+        "1" + 400 * "0",
     ]

@@ -7,6 +7,7 @@ import pytest
 from hybridq.evaluation.drawings import draw_curves, draw_forests
 from hybridq.evaluation.summaries import forests
 from hybridq.plotting.style import VERDICTS, drawing
+from hybridq.records.findings import Forest, ForestRow
 from hybridq.studies.ablation.findings import findings as of_ablation
 from hybridq.studies.noise.findings import LESS, findings
 from tests.unit.test_reports.conftest import ablation_tables, comparison
@@ -141,6 +142,12 @@ def test_every_arm_is_a_curve_over_the_labels(ablation):
     (bars, *_) = figure.axes[1].containers
     assert bars.get_label() == "SimCLR frozen, mlp"
     assert bars.lines[0].get_ydata().tolist() == [0.8, 0.8]
+
+
+def test_a_forest_of_what_is_undefined_has_an_axis():
+    undefined = Forest(title="t", xlabel="AUC", rows=[ForestRow(label="a", value=None)])
+    (axes,) = drawn(draw_forests, [undefined]).axes
+    assert axes.get_xlim() == pytest.approx((-0.04, 1.04))
 
 
 def test_differences_are_in_a_panel_for_each_share(ablation):
