@@ -395,7 +395,7 @@ def test_lists_on_the_command_line_and_in_toml(tmp_path):
         ("aer_noisy,prob_meas1_prep0=0.1/1.2", "`prob_meas1_prep0`"),
         ("aer_noisy,prob_meas1_prep0=0.1/nan", "`prob_meas1_prep0`"),
         ("aer_noisy,prob_meas1_prep0=0.1/0.2,prob_meas0_prep1=0.1/0.2/0.3", "equally long"),
-        ("depolarizing,prob_meas1_prep0=0.1", "readout_error=none"),
+        ("depolarizing,readout_error=0.1,prob_meas1_prep0=0.1", "readout_error=none"),
         ("aer_noisy,device=FakeTorino,t1_us=50", "got both"),
         ("aer_noisy,device=FakeTorino,over_rotation_2q=0.1", "got both"),
         ("aer_noisy,device=FakeTorino,prob_meas0_prep1=0.1", "got both"),
