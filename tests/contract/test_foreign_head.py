@@ -28,7 +28,7 @@ from tests.integration.report_page import make_report
 pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_thread")]
 
 PHANTOM = "phantom,size=16,count=40"
-IBM = "ibm,resilience_level=0,shots=20000"
+IBM = "ibm,resilience_level=0,shots=50000"
 POSITIONS = 4  # of the feature map of an image of 64 px
 
 
