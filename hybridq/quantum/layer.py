@@ -34,8 +34,9 @@ class QuantumLayer(nn.Module):
     `connector.weight`. `torch.export` and `torch.compile(fullgraph=True)` take it where the torch
     engine is exact; elsewhere `torch.compile` runs it between two programs.
 
-    It can be copied, and pickled where the backend is a simulator. A pickle made on a remote
-    backend leaves the connection out, with a warning: call `use_backend` on what is read from it.
+    It can be copied and pickled. A pickle keeps a simulator that was opened from a name or a spec.
+    It leaves out any other backend, with a warning: a remote one, and a ready Qiskit object such
+    as `AerSimulator()` or `FakeManilaV2()`. Call `use_backend` on what is read from it.
 
     Args:
         circuit: The logical circuit, without measurements.

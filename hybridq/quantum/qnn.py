@@ -101,8 +101,8 @@ class ExecutableQNN(EstimatorQNN):  # type: ignore[misc]
         """
         if self._now is None:
             raise UnavailableError(
-                "Expected a quantum layer with a backend, got one from a pickle, which leaves "
-                "out the connection to a remote backend: call `use_backend` first."
+                "Expected a quantum layer with a backend, got one from a pickle, which keeps only "
+                "simulators opened from a name or a spec: call `use_backend` first."
             )
         return self._now.rule
 

@@ -17,6 +17,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import PassManager, Target, TranspilerError, generate_preset_pass_manager
 from qiskit.transpiler.passes import ALAPScheduleAnalysis, PadDelay
 
+from hybridq_backends.compile.delays import check_delays
 from hybridq_backends.compile.gate_angles import AngleMap, split_angles
 from hybridq_backends.compile.subset import cut_target, keep_qubits, mark_cut, used_qubits
 from hybridq_backends.compile.usable import usable_qubits
@@ -172,6 +173,7 @@ def compile_on_target(
     Raises:
         InvalidValueError: If the circuit cannot be mapped.
     """
+    check_delays(circuit, target)
     places, num_qubits = _places(circuit, target, initial_layout), target.num_qubits
     if places is not None:
         target = cut_target(target, places)

@@ -21,6 +21,7 @@ from hybridq_backends.compile.transpile import (
 )
 from hybridq_backends.errors import InvalidValueError, UnavailableError
 from hybridq_backends.expvals import Expvals
+from hybridq_backends.noise.record import noise_record
 from hybridq_backends.simulators.engine import MOST_STATEVECTOR_QUBITS, AllToAllEngine, Engine
 from hybridq_backends.specs.statevector import Statevector
 
@@ -140,7 +141,9 @@ class PrimitiveEngine(Engine):
 
     def describe(self) -> dict[str, Any]:
         """Name the class that computes, its backend if it says one, and nothing that is unknown."""
-        device = {} if self.device is None else {"device": self.device.name}
+        device = {}
+        if self.device is not None:
+            device = {"device": self.device.name, **noise_record(self.device)}
         known = None if math.isnan(self.precision) else self.precision
         return {"primitive": self._name, **device, "precision": known}
 

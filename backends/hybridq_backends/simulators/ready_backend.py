@@ -32,6 +32,7 @@ from hybridq_backends.compile.pauli_tables import (
 from hybridq_backends.compile.subset import cut_of, cut_target
 from hybridq_backends.compile.transpile import Prepared
 from hybridq_backends.devices.calibration import calibration_date
+from hybridq_backends.noise.record import noise_record
 from hybridq_backends.simulators.aer import commuting_groups
 from hybridq_backends.simulators.engine import MOST_STATEVECTOR_QUBITS, Engine
 from hybridq_backends.utils.seeds import SeedSequenceCounter, precision_of, shots_of
@@ -102,12 +103,13 @@ class ReadyEngine(Engine):
         return self._estimator.run([pub], seed=seed)
 
     def describe(self) -> dict[str, Any]:
-        """Name the backend, its calibration and how it is sampled."""
+        """Name the backend, its calibration, its noise model and how it is sampled."""
         return {
             "device": self.device.name,
             "calibration_date": calibration_date(self.device),
             "shots": self._shots,
             "seed": self._seed,
+            **noise_record(self.device),
         }
 
 

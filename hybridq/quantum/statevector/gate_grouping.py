@@ -221,9 +221,13 @@ def _matrix(operation: object) -> ComplexArray:
         matrix = np.array(Operator(operation).data, dtype=np.complex128)
     except QiskitError as error:
         name = getattr(operation, "name", "?")
-        raise InvalidValueError(
-            f"Expected unitary gates, got {name!r}: remove resets, measurements and control flow."
-        ) from error
+        remedy = "remove measurements and control flow."
+        if name in ("reset", "initialize"):
+            remedy = (
+                "write `prepare_state` in place of `initialize`, or take `aer_statevector`, which "
+                "resets."
+            )
+        raise InvalidValueError(f"Expected unitary gates, got {name!r}: {remedy}") from error
     largest = matrix.flat[np.abs(matrix).argmax()]
     turned = matrix * (abs(largest) / largest)
     if np.abs(turned.imag).max() < _TINY:

@@ -258,6 +258,30 @@ def test_bad_layouts(layout):
             executable.prepare(QuantumCircuit(3), "ZZZ", initial_layout=layout)
 
 
+@pytest.mark.parametrize("name", ["fake_manila", "ibm_rehearsal,rehearse=FakeManilaV2"])
+@pytest.mark.parametrize(
+    ("length", "unit", "words"),
+    [
+        (100, "ns", r"16 dt \(3.556 ns\).*got 100.* ns \(450 dt\): write 448 with"),
+        (5, "dt", r"write 16 with unit=\"dt\""),
+        (Parameter("t"), "us", "got t as the length of a delay: bind it"),
+    ],
+)
+def test_delays_off_the_devices_clock_are_refused(name, length, unit, words):
+    circuit = QuantumCircuit(1)
+    circuit.delay(length, 0, unit=unit)
+    with open_backend(name) as executable, pytest.raises(InvalidValueError, match=words):
+        executable.prepare(circuit, "Z")
+
+
+def test_delays_on_the_devices_clock_are_taken():
+    for length, unit in ((480, "dt"), (32 / 9, "us")):
+        circuit = QuantumCircuit(1)
+        circuit.delay(length, 0, unit=unit)
+        with open_backend("fake_manila") as executable:
+            assert "delay" in executable.prepare(circuit, "Z").circuit.count_ops()
+
+
 def test_too_many_qubits_names_the_limit():
     for name in ("fake_manila", "depolarizing", "aer_statevector", "ibm_rehearsal"):
         with open_backend(name) as executable:

@@ -8,12 +8,15 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Measure, Parameter, ParameterVector
 from qiskit.circuit.library import CXGate, CZGate, HGate, RZGate, SXGate, XGate
+from qiskit.primitives import BackendEstimatorV2
 from qiskit.providers import BackendV2, Options
 from qiskit.providers.basic_provider import BasicSimulator
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import CouplingMap, InstructionProperties, Target
 from qiskit_aer import AerSimulator
+from qiskit_aer.noise import NoiseModel, depolarizing_error
+from qiskit_ibm_runtime.fake_provider import FakeManilaV2
 
 from hybridq.quantum import QuantumLayer
 from hybridq_backends import Executable, open_backend
@@ -289,3 +292,19 @@ def test_it_has_no_simulator_of_ours(problem):
     executable = Executable.from_backend(Spied(5))
     with pytest.raises(UnavailableError, match="no noise model"):
         executable.machine(executable.prepare(circuit, observables))
+
+
+def test_a_noise_model_of_the_users_own_is_recorded():
+    def record(rate, *, primitive=False):
+        model = NoiseModel()
+        model.add_all_qubit_quantum_error(depolarizing_error(rate, 2), ["cx"])
+        simulator = AerSimulator(noise_model=model)
+        ready = BackendEstimatorV2(backend=simulator) if primitive else simulator
+        return open_backend(ready).describe()["noise_model"]
+
+    assert record(0.1) == record(0.1) == record(0.1, primitive=True) != record(0.2)
+    assert record(0.1)["instructions"] == ["cx"]
+    assert "noise_model" not in open_backend(AerSimulator()).describe()
+    scheduled = [AerSimulator.from_backend(FakeManilaV2()) for _ in range(2)]
+    first, again = (open_backend(one).describe()["noise_model"]["sha256"] for one in scheduled)
+    assert first == again
