@@ -113,7 +113,7 @@ class Executable:
         """Compile a circuit and lay its observables out; the result is kept for the next call.
 
         Args:
-            circuit: A logical circuit without measurements in the middle.
+            circuit: A logical circuit; measurements at its end are dropped, others refused.
             observables: Hermitian operators on the logical qubits, in every form that Qiskit
                 takes: one or a list of `"ZZI"`, `Pauli`, `SparsePauliOp`, `{"ZZI": 0.5}`.
             initial_layout: A physical qubit of the whole device for each logical qubit.

@@ -15,6 +15,7 @@ from hybridq.quantum.modules import CircuitInfo, as_backend
 from hybridq.quantum.qnn import ExecutableConnector, ExecutableQNN
 from hybridq.utils.finite import check_finite
 from hybridq_backends.compile.observables import coerce_observables
+from hybridq_backends.compile.transpile import clean_circuit
 
 if TYPE_CHECKING:
     from hybridq.quantum.modules import AnyBackend, Backend
@@ -39,7 +40,7 @@ class QuantumLayer(nn.Module):
     as `AerSimulator()` or `FakeManilaV2()`. Call `use_backend` on what is read from it.
 
     Args:
-        circuit: The logical circuit, without measurements.
+        circuit: The logical circuit; measurements at its end are dropped, others refused.
         input_params: Its parameters that are inputs, in the order of the input's columns.
         weight_params: Its trainable parameters; together they are all of its parameters.
         observables: What is measured, one for each column of the output, in every form that Qiskit
@@ -100,6 +101,7 @@ class QuantumLayer(nn.Module):
         operators = coerce_observables(observables, circuit.num_qubits)
         opened = as_backend(backend)
         _check_width(circuit, opened)
+        circuit = clean_circuit(circuit, opened.num_qubits)
         generator = torch.Generator().manual_seed(0) if generator is None else generator
         qnn = ExecutableQNN(
             circuit=circuit,
@@ -201,5 +203,6 @@ def _check_width(circuit: QuantumCircuit, backend: Backend) -> None:
     if circuit.num_qubits > backend.num_qubits:
         raise InvalidValueError(
             f"Expected at most {backend.num_qubits} qubits on this backend, "
-            f"got {circuit.num_qubits}: lower `head.num_qubits` or take a larger backend."
+            f"got {circuit.num_qubits}: use fewer (of a head: lower `head.num_qubits`), or take a "
+            "larger backend."
         )

@@ -45,6 +45,8 @@ def coerce_observables(observables: Observables, num_qubits: int) -> tuple[Spars
         listed: list[Any] = [observables]
     elif isinstance(observables, ObservablesArray):
         listed = list(np.ravel(np.asarray(observables)))
+    elif _is_matrix(observables):
+        listed = [observables]
     elif isinstance(observables, PauliList | Iterable):
         listed = list(observables)
     else:
@@ -58,13 +60,25 @@ def _coerced(observable: Any, num_qubits: int) -> SparsePauliOp:
     """Check one observable."""
     try:
         operator = _operator(observable)
+        free = sorted(map(str, getattr(operator, "parameters", ())))
+        if free:
+            raise InvalidValueError(
+                f"Expected observables with numbers as coefficients, got the parameter {free[0]}: "
+                "bind it with `assign_parameters`."
+            )
         coefficients = np.asarray(operator.coeffs, dtype=complex)
+    except InvalidValueError:
+        raise
     except (QiskitError, TypeError, ValueError) as error:
         raise _refused(observable) from error
     if operator.num_qubits != num_qubits:
         raise InvalidValueError(
             f"Expected observables of {num_qubits} qubits, got one of {operator.num_qubits}: give "
             "them on the logical circuit's qubits."
+        )
+    if not np.isfinite(coefficients).all():
+        raise InvalidValueError(
+            "Expected observables with finite coefficients, got nan or inf: correct them."
         )
     if not np.allclose(coefficients.imag, 0.0, atol=1e-12):
         raise InvalidValueError(
@@ -85,9 +99,15 @@ def _operator(observable: Any) -> SparsePauliOp:
     return SparsePauliOp.from_sparse_observable(ObservablesArray.coerce_observable(observable))
 
 
+def _is_matrix(got: object) -> bool:
+    return isinstance(got, np.ndarray) and got.dtype.kind in "biufc"
+
+
 def _refused(got: object) -> InvalidValueError:
+    remedy = "write it with the letters I, X, Y, Z."
+    if _is_matrix(got):
+        remedy = "write a matrix as Operator(matrix)."
     return InvalidValueError(
         "Expected an observable as a label such as 'ZII', a Pauli, a SparsePauliOp or "
-        f"{{'ZII': 0.5}}, or a list of these, got {reprlib.repr(got)}: write it with the letters "
-        "I, X, Y, Z."
+        f"{{'ZII': 0.5}}, or a list of these, got {reprlib.repr(got)}: {remedy}"
     )

@@ -75,6 +75,14 @@ class IbmRuntime(Spec):
         """Whether measurements are twirled, which TREX needs."""
         return _chosen(self.measure_twirling, self.resilience_level >= 1) or self.mitigates_readout
 
+    @field_validator("shots", mode="before")
+    @classmethod
+    def _never_exact(cls, shots: object) -> object:
+        """Say why `none` is refused."""
+        if shots is None or (isinstance(shots, str) and shots.strip().lower() == "none"):
+            raise ValueError("a count, for hardware has no exact mode")
+        return shots
+
     @field_validator("service_options")
     @classmethod
     def _hidden(cls, options: dict[str, Any]) -> dict[str, Any]:

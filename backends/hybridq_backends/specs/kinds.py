@@ -95,20 +95,49 @@ def build_spec(fields: Mapping[str, Any], *, name: str) -> Spec:
     Raises:
         InvalidValueError: On an unknown kind or field, or a value out of range; one line.
     """
+    kind = check_fields(fields, name)
+    try:
+        return kind.spec.model_validate(dict(fields))
+    except ValidationError as error:
+        raise InvalidValueError(_message(error, fields, name)) from error
+
+
+def check_fields(fields: Mapping[str, Any], name: str) -> KindEntry:
+    """Check the names of fields.
+
+    Args:
+        fields: `kind` and the fields of that kind.
+        name: The name of the profile, for the message.
+
+    Returns:
+        The kind.
+
+    Raises:
+        InvalidValueError: On an unknown kind or field; one line.
+    """
     kind = find_kind(fields.get("kind"))
     if kind is None:
         raise InvalidValueError(
             f"Expected `kind` of backend {name!r} to be one of {', '.join(KINDS)}, "
-            f"got {_shown(fields.get('kind'))}: correct the profile."
+            f"got {_shown(fields.get('kind'))}: {_kind_remedy(fields)}"
         )
     known = list(kind.spec.model_fields)
     for field in fields:
         if field not in known:
             raise InvalidValueError(_unknown_field(name, field, known))
-    try:
-        return kind.spec.model_validate(dict(fields))
-    except ValidationError as error:
-        raise InvalidValueError(_message(error, fields, name)) from error
+    return kind
+
+
+def _kind_remedy(fields: Mapping[str, Any]) -> str:
+    """Suggest a kind, and name a field that no kind has."""
+    guess = nearest(str(fields.get("kind", "")), KINDS)
+    remedy = f"did you mean {guess!r}" if guess else "correct the profile"
+    everything = {field for kind in KINDS.values() for field in kind.spec.model_fields}
+    for field in fields:
+        near = None if field in everything else nearest(field, everything)
+        if near is not None:
+            return f"{remedy}, and `{near}` instead of {_shown(field)}?"
+    return f"{remedy}?" if guess else f"{remedy}."
 
 
 def _unknown_field(name: str, field: str, known: list[str]) -> str:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, SerializeAsAny
 
 from hybridq_backends.errors import HybridqError, InvalidValueError, MissingFileError
 from hybridq_backends.specs.base import Spec
-from hybridq_backends.specs.kinds import build_spec, find_kind
+from hybridq_backends.specs.kinds import build_spec, check_fields, find_kind
 from hybridq_backends.utils.files import parse_toml, read_toml
 from hybridq_backends.utils.names import legible
 from hybridq_backends.utils.secrets import PUBLIC
@@ -178,9 +178,14 @@ def refuse_torch_on_aer(name: str, spec: Spec) -> None:
         InvalidValueError: If the name begins with `aer_` and the engine is torch.
     """
     if name.startswith("aer_") and spec.is_differentiable:
+        way = "take `statevector`."
+        if spec.snapshot is not None:
+            way = f"take another profile, as in `fake_torino,device={spec.snapshot},engine=torch`."
+        elif spec.scales_noise:
+            way = "take another profile with the same rates, as in `fake_torino,...,engine=torch`."
         raise InvalidValueError(
             f"Expected `engine=aer` on backend {name!r} (a name that begins with aer_ always "
-            "means Aer), got 'torch': leave `engine` out."
+            f"means Aer), got 'torch': leave `engine` out, or {way}"
         )
 
 
@@ -290,8 +295,13 @@ def _fields_of(name: str) -> dict[str, Any]:
     files = _files()
     name = name if name in files else legible(name)
     if name not in files:
-        guess = nearest(name, files)
-        remedy = f"did you mean {guess!r}?" if guess else "see `hybridq backends list`."
+        is_fake = name.lower().startswith("fake")
+        guess = nearest(name, files, cutoff=0.8 if is_fake else 0.5)
+        remedy = "see `hybridq backends list`."
+        if guess:
+            remedy = f"did you mean {guess!r}?"
+        elif is_fake:
+            remedy = f"a fake device without a profile is named by `aer_noisy,device={name}`."
         names = ", ".join(sorted(filter(_can_be_written, files)))
         raise InvalidValueError(f"Expected a backend among {names}, got {name!r}: {remedy}")
     fields = _read(files[name][0])
@@ -309,6 +319,8 @@ def _read(file: Traversable) -> dict[str, Any]:
 
 def _take_summary(name: str, fields: dict[str, Any]) -> str:
     """Take the line out of a profile that says what it is."""
+    if "summary" not in fields:
+        check_fields(fields, name)  # a misspelt field weighs more
     summary = fields.pop("summary", None)
     is_line = isinstance(summary, str) and summary.isprintable() and summary.strip() != ""
     if not is_line or len(summary) > MOST_SUMMARY:

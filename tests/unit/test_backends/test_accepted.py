@@ -287,6 +287,11 @@ def test_projectors(three, oracle):
         ({}, "got {}"),
         ("ZZ", "of 3 qubits, got one of 2"),
         (SparsePauliOp("ZZI", 1j), "Hermitian"),
+        (SparsePauliOp("ZZI", np.nan), "finite coefficients, got nan"),
+        ({"ZZI": float("inf")}, "finite coefficients"),
+        (SparsePauliOp("ZZI", np.array([Parameter("a")])), "the parameter a: bind it"),
+        (np.eye(8), r"Operator\(matrix\)"),
+        ([np.eye(8)], r"Operator\(matrix\)"),
     ],
 )
 def test_what_is_no_observable_is_one_line(observables, words, three):

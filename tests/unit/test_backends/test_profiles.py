@@ -70,6 +70,22 @@ def test_a_broken_profile_is_told_and_the_others_are_listed(folder, make, got, c
         list_backends()
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('devise = "FakeTorino"', "`device` instead of 'devise'"),
+        ('kind = "noissy"', "did you mean 'noisy'?"),
+        ('kind = "noisy"\ndevise = "FakeTorino"', "did you mean `device`?"),
+        ('kind = "noisy"\ndevice = "FakeTorino"', "`summary`"),
+    ],
+)
+def test_a_misspelt_field_is_told_before_the_summary_that_lacks(folder, content, words):
+    (folder / "mine.toml").write_text(content)
+    with pytest.raises(HybridqError) as caught:
+        list_backends()
+    assert words in str(caught.value)
+
+
 @pytest.mark.parametrize("summary", ["", "a\\nb", "\\u001b[31mred", "x" * 201])
 def test_a_summary_is_one_line(folder, summary, capsys):
     (folder / "mine.toml").write_text(f'summary = "{summary}"\nkind = "statevector"\n')

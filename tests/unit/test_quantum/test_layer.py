@@ -296,6 +296,32 @@ def test_angles_that_are_no_tensor_are_refused(angles, make_layer):
         make_layer(2)(angles)
 
 
+def test_measurements_at_the_end_are_dropped_others_refused(random_angles):
+    parts = build_circuit(2)
+
+    def values(circuit):
+        layer = QuantumLayer(
+            circuit,
+            input_params=parts.input_params,
+            weight_params=parts.weight_params,
+            observables="ZZ",
+            backend="statevector",
+        )
+        return layer(random_angles(3, 2))
+
+    measured = parts.circuit.copy()
+    measured.measure_all()
+    assert torch.equal(values(measured), values(parts.circuit))
+    measured.x(0)
+    with pytest.raises(InvalidValueError, match="measurements in the middle"):
+        values(measured)
+
+
+def test_a_circuit_too_wide_is_refused(make_layer):
+    with pytest.raises(InvalidValueError, match=r"use fewer .* larger backend"):
+        make_layer(6, backend=open_backend("fake_manila"))
+
+
 def test_no_backend_is_one_line(make_layer):
     with pytest.raises(InvalidValueError, match=r"Expected a backend as .* got None"):
         make_layer(2, backend=None)
