@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import os
 
 import pytest
+import torch
 
 import hybridq as hq
 
@@ -22,6 +24,17 @@ def examples(name):
     return [test for test in sorted(found, key=lambda test: test.lineno or 0) if test.examples]
 
 
+@pytest.fixture
+def same_environment():
+    """Give back the environment and the threads, which `share_machine` sets for the process."""
+    before, threads = dict(os.environ), torch.get_num_threads()
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("same_environment")
 @pytest.mark.parametrize("name", NAMES)
 def test_an_example_does_what_it_says(name, capsys):
     found = examples(name)
