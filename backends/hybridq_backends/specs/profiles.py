@@ -295,7 +295,7 @@ def _fields_of(name: str) -> dict[str, Any]:
     files = _files()
     name = name if name in files else legible(name)
     if name not in files:
-        is_fake = name.lower().startswith("fake")
+        is_fake = name.lower().startswith("fake") and name.isidentifier()
         guess = nearest(name, files, cutoff=0.8 if is_fake else 0.5)
         remedy = "see `hybridq backends list`."
         if guess:
