@@ -11,14 +11,9 @@ from numpy.typing import NDArray
 from hybridq.data.dataset import UNLABELLED, ImageData, ImageSplit, Part, Task
 from hybridq.data.labels import encode_labels
 from hybridq.data.pixels import check_no_loader, pixels_of, plain
-from hybridq.data.splits import class_members, split_by_group
+from hybridq.data.splits import ALL_SPLITS, SPLIT_SEED, VAL_OF_TRAIN, class_members, split_by_group
 from hybridq.errors import InvalidValueError
 from hybridq.utils.text import listed
-
-DEALT = {"train": 0.7, "val": 0.1, "test": 0.2}
-DEALT_NOTE = "No split is given: train, val and test were made {how}70/10/20, seed 0."
-TAKEN = {"train": 0.875, "val": 0.125}
-TAKEN_NOTE = "No val split is given: an eighth of train was taken for it, {how}seed 0."
 
 
 def data_from_arrays(
@@ -161,20 +156,21 @@ def _completed(
     """Make the splits that are not given, as folders of images have them made, and say so."""
     if "val" in splits:
         return dict(splits), ()
-    shares, note = (TAKEN, TAKEN_NOTE) if "test" in splits else (DEALT, DEALT_NOTE)
+    dealing = VAL_OF_TRAIN if "test" in splits else ALL_SPLITS
     train = splits["train"]
     if task == "multilabel":
         raise InvalidValueError(
             "Expected `val` for images with several labels, got none: give train, val and test."
         )
-    dealt = split_by_group(train.labels, train.groups, shares, seed=0, num_classes=num_classes)
+    dealt = split_by_group(
+        train.labels, train.groups, dealing.shares, seed=SPLIT_SEED, num_classes=num_classes
+    )
     made = {name: train.take(indices) for name, indices in dealt.items()}
     kept = {
         name: one if name == "train" else one.take(np.flatnonzero(one.labels != UNLABELLED))
         for name, one in made.items()
     }
-    how = "" if train.groups is None else "by group, "
-    return {**splits, **kept}, (note.format(how=how),)
+    return {**splits, **kept}, (dealing.note(by_group=train.groups is not None),)
 
 
 def _positive(name: str | None, names: Sequence[str], task: Task) -> int | None:

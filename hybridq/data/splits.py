@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,37 @@ _CANDIDATES = 8  # groups compared at each step of a proportional order
 
 Counts = NDArray[np.float64]
 Indices = NDArray[np.intp]
+
+SPLIT_SEED = 0
+"""The seed of every split made here, so that the same images always give the same splits."""
+
+
+@dataclass(frozen=True)
+class Dealing:
+    """How splits are made that are not given.
+
+    Attributes:
+        shares: Share of the images by split.
+        done: What is said of it.
+    """
+
+    shares: Mapping[str, float]
+    done: str
+
+    def note(self, *, by_group: bool) -> str:
+        """Say what was made, and whether groups were kept whole."""
+        how = "by group, " if by_group else ""
+        return self.done.format(how=how, seed=SPLIT_SEED)
+
+
+ALL_SPLITS = Dealing(
+    {"train": 0.7, "val": 0.1, "test": 0.2},
+    "No split is given: train, val and test were made {how}70/10/20, seed {seed}.",
+)
+VAL_OF_TRAIN = Dealing(
+    {"train": 0.875, "val": 0.125},
+    "No val split is given: an eighth of train was taken for it, {how}seed {seed}.",
+)
 
 
 def labelled_mask(labels: NDArray[np.int64]) -> NDArray[np.bool_]:

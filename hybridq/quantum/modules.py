@@ -38,7 +38,7 @@ class CircuitInfo:
 
     @property
     def measured(self) -> list[str]:
-        """The observables as sums of Pauli words, such as `0.5 XXX - 0.5 ZIZ`."""
+        """The observables as sums of Pauli words, such as `0.5 XYX - 0.5 ZIZ`."""
         return [_written(observable) for observable in self.observables]
 
 

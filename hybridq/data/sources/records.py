@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,12 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.data.dataset import UNLABELLED
-from hybridq.data.splits import split_by_group
+from hybridq.data.splits import ALL_SPLITS, SPLIT_SEED, VAL_OF_TRAIN, split_by_group
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.utils.text import listed
-
-SPLIT_SEED = 0
-"""The seed of every split made here, so that a folder always gives the same splits."""
 
 OnProblem = Callable[[HybridqError], None]
 """A function that takes a fault: it raises it (loading) or notes it (checking)."""
@@ -130,19 +127,18 @@ def complete_splits(records: Sequence[Record]) -> tuple[list[Record], list[str]]
     Raises:
         InvalidValueError: If there are too few images or groups.
     """
-    how = "by group, " if any(record.group is not None for record in records) else ""
     if all(record.split is None for record in records):
-        done = _deal(records, {"train": 0.7, "val": 0.1, "test": 0.2})
-        note = f"No split is given: train, val and test were made {how}70/10/20, seed 0."
+        dealing = ALL_SPLITS
+        done = _deal(records, dealing.shares)
     elif any(record.split == "val" for record in records):
         return list(records), []
     else:
         train = [record for record in records if record.split == "train"]
         rest = [record for record in records if record.split != "train"]
-        done = [*_deal(train, {"train": 0.875, "val": 0.125}), *rest]
-        note = f"No val split is given: an eighth of train was taken for it, {how}seed 0."
+        dealing = VAL_OF_TRAIN
+        done = [*_deal(train, dealing.shares), *rest]
     kept = [record for record in done if record.split == "train" or record.label is not None]
-    notes = [note]
+    notes = [dealing.note(by_group=any(record.group is not None for record in records))]
     if len(kept) < len(done):
         notes.append(
             f"{len(done) - len(kept)} images without a label were left out, since others of their "
@@ -151,7 +147,7 @@ def complete_splits(records: Sequence[Record]) -> tuple[list[Record], list[str]]
     return kept, notes
 
 
-def _deal(records: Sequence[Record], shares: dict[str, float]) -> list[Record]:
+def _deal(records: Sequence[Record], shares: Mapping[str, float]) -> list[Record]:
     names = class_names(records)
     dealt = split_by_group(
         label_indices(records, names),
