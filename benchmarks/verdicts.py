@@ -36,7 +36,7 @@ from scipy.stats import norm
 from timing import versions
 
 from hybridq.evaluation.statistics import compare, family
-from hybridq.evaluation.statistics.comparison import Figure
+from hybridq.evaluation.statistics.comparing import Figure
 from hybridq_backends.utils.files import atomic_path
 
 Floats = NDArray[np.float64]

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from scipy.stats import norm, t
 
 from hybridq.errors import InvalidValueError
-from hybridq.evaluation.statistics import crossed_variance, hedges_g, holm, mcnemar, tost
+from hybridq.evaluation.statistics import (
+    Measured,
+    crossed_variance,
+    hedges_g,
+    holm,
+    mcnemar,
+    tost,
+)
 
 
 def test_mcnemar_by_a_published_example():
@@ -57,12 +64,24 @@ def test_holm_rejects_as_the_steps_do(p_values, alpha):
     assert set(np.flatnonzero(holm(p) < alpha).tolist()) == rejected
 
 
-def both(differences, error, level):
-    """Figures of two models around `level` and their covariance, B's without error."""
+def pair(values_a, values_b, covariance, images):
+    """Two models of these figures, with influences of the images that give the covariance."""
+    seeds = len(values_a)
+    sizes, vectors = np.linalg.eigh(covariance)
+    influence = np.zeros((2 * seeds, images))
+    influence[:, : 2 * seeds] = vectors * np.sqrt(np.maximum(sizes, 0))
+    return (
+        Measured(values_a[:, None], influence[:seeds]),
+        Measured(values_b[:, None], influence[seeds:]),
+    )
+
+
+def both(differences, error, level, images):
+    """Two models around `level`, B without error."""
     seeds = len(differences)
     covariance = np.zeros((2 * seeds, 2 * seeds))
     covariance[:seeds, :seeds] = error**2
-    return level + differences, np.full(seeds, level), covariance
+    return pair(level + differences, np.full(seeds, level), covariance, images)
 
 
 @settings(max_examples=50)
@@ -76,22 +95,21 @@ def test_equivalence_is_an_interval_within_a_small_margin(difference, error, lev
     """Where the logit is nearly straight: the p value of the plain tests."""
     noise = np.random.default_rng(seed).normal(size=5)
     differences = difference + 0.002 * (noise - noise.mean())
-    found = tost(*both(differences, error, level), margin=0.005, images=1000)
+    found = tost(*both(differences, error, level, 1000), margin=0.005)
     variance = crossed_variance(differences, np.full((5, 5), error**2))
     room = (0.005 - abs(differences.mean())) / variance.standard_error
     assert found == pytest.approx(t.sf(room, variance.degrees), abs=0.01)
-    mirrored = both(-differences, error, level)
-    assert tost(*mirrored, margin=0.005, images=1000) == pytest.approx(found, abs=0.01)
+    mirrored = both(-differences, error, level, 1000)
+    assert tost(*mirrored, margin=0.005) == pytest.approx(found, abs=0.01)
 
 
 def test_equivalence_near_one_by_hand():
     """A 0.97 with error 0.01 beside B 0.98 without: logit(0.97) against logit(0.98 - 0.02)."""
-    found = tost(*both(np.array([-0.01]), 0.01, 0.98), margin=0.02, images=100)
+    found = tost(*both(np.array([-0.01]), 0.01, 0.98, 100), margin=0.02)
     gap = np.log(0.97 / 0.03) - np.log(0.96 / 0.04)
     assert found == pytest.approx(norm.sf(gap / (0.01 / (0.97 * 0.03))))
-    # The two change places with their covariance.
-    a, b, covariance = both(np.array([-0.01]), 0.01, 0.98)
-    assert tost(b, a, covariance[::-1, ::-1], margin=0.02, images=100) == pytest.approx(found)
+    a, b = both(np.array([-0.01]), 0.01, 0.98, 100)
+    assert tost(b, a, margin=0.02) == pytest.approx(found)
 
 
 @settings(max_examples=50, deadline=None)
@@ -102,7 +120,7 @@ def test_a_larger_margin_never_counts_against_equivalence(level_a, level_b, erro
     covariance = np.diag([error_a**2, error_b**2])
     margins = np.sort(data.draw(st.lists(st.floats(0.001, 1), min_size=2, max_size=8)))
     found = [
-        tost(np.array([level_a]), np.array([level_b]), covariance, margin=m, images=100)
+        tost(*pair(np.array([level_a]), np.array([level_b]), covariance, 100), margin=m)
         for m in margins
     ]
     assert (np.diff(np.minimum(found, 0.5)) <= 1e-12).all()  # above, neither margin is refuted
@@ -114,17 +132,17 @@ def test_a_margin_beyond_the_figure_itself():
     b = np.array([0.84, 0.83, 0.85, 0.86, 0.82])
     covariance = 0.01**2 * (0.5 + 0.5 * np.eye(10))
     for margin in (0.4, 0.8, 0.83, 0.84, 0.9, 1.0):
-        assert tost(a, b, covariance, margin=margin, images=600) < 1e-3
+        assert tost(*pair(a, b, covariance, 600), margin=margin) < 1e-3
     # Nothing is given away: no margin below 0.84 is refuted where the difference is 0.83.
     low = np.array([0.0, 0.02, 0.01, 0.0, 0.02])
     for margin in (0.8, 0.83, 0.84):
-        assert tost(low, a, covariance, margin=margin, images=600) > 0.1
+        assert tost(*pair(low, a, covariance, 600), margin=margin) > 0.1
 
 
 @pytest.mark.parametrize("margin", [0.0, -0.1, 1.5, math.nan, math.inf])
 def test_equivalence_wants_a_margin(margin):
     with pytest.raises(InvalidValueError, match="margin above 0 and at most 1"):
-        tost(*both(np.zeros(2), 0.01, 0.9), margin=margin, images=100)
+        tost(*both(np.zeros(2), 0.01, 0.9, 100), margin=margin)
 
 
 @pytest.mark.parametrize(("pairs", "factor"), [(3, 0.5642), (4, 0.7236), (5, 0.7979)])

@@ -39,6 +39,24 @@ def auc_covariance(labels: ArrayLike, scores: ArrayLike) -> tuple[Floats, Floats
         InvalidValueError: With fewer than two images of a class, or of the rest, or if labels and
             scores do not fit.
     """
+    aucs, influence = auc_influence(labels, scores)
+    return aucs, influence @ influence.T
+
+
+def auc_influence(labels: ArrayLike, scores: ArrayLike) -> tuple[Floats, Floats]:
+    """AUCs of models on the same images, and by how much each image moves them.
+
+    Args:
+        labels: As of `auc_covariance`.
+        scores: As of `auc_covariance`.
+
+    Returns:
+        `(models,)` AUCs and their `(models, images)` influence, whose products summed over the
+        images are the covariance; it sums to 0 within each class.
+
+    Raises:
+        InvalidValueError: As of `auc_covariance`.
+    """
     labels, (scores,) = checked_scores(labels, scores)
     if scores.ndim == 2:
         positives, columns = [labels == 1], [scores]
@@ -54,8 +72,14 @@ def auc_covariance(labels: ArrayLike, scores: ArrayLike) -> tuple[Floats, Floats
     strata = [np.arange(len(labels))]
     if labels.ndim == 1:
         strata = [np.flatnonzero(labels == k) for k in np.unique(labels)]
-    covariance = sum(len(stratum) * np.cov(components[:, stratum]) for stratum in strata)
-    return aucs, np.atleast_2d(covariance)
+    for stratum in strata:
+        own = components[:, stratum]
+        count = len(stratum)
+        # The products of `count` centred values, less one degree of freedom.
+        components[:, stratum] = (own - own.mean(axis=1, keepdims=True)) * np.sqrt(
+            count / (count - 1)
+        )
+    return aucs, components
 
 
 def _components(positive: NDArray[np.bool_], scores: Floats) -> tuple[Floats, Floats]:

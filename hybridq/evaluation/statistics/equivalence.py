@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, logit
 from scipy.stats import t
 
 from hybridq.evaluation.statistics.checks import check_margin
 from hybridq.evaluation.statistics.crossed import crossed_variance
+from hybridq.evaluation.statistics.measured import Measured
 
-Floats = NDArray[np.float64]
 
-
-def tost(
-    values_a: Floats, values_b: Floats, covariance: Floats, *, margin: float, images: int
-) -> float:
+def tost(a: Measured, b: Measured, *, margin: float) -> float:
     """P value of two one-sided tests: small when the means differ by less than the margin.
 
     Schuirmann, J. Pharmacokinet. Biopharm. 15:657 (1987). Each side tests on the logit scale that
@@ -30,36 +26,28 @@ def tost(
     smaller difference has refuted the larger ones.
 
     Args:
-        values_a: `(seeds,)` shares, AUCs or accuracies, of the first model.
-        values_b: `(seeds,)` of the second.
-        covariance: `(2 seeds, 2 seeds)` of both together over draws of the images.
+        a: A share, such as AUC or accuracy, of the first model; a mean of 1 counts as a quarter of
+            an image below it.
+        b: Of the second, in the same cells.
         margin: Largest difference that does not matter.
-        images: Test images; a mean of 1 counts as a quarter of an image below it.
 
     Raises:
         InvalidValueError: If the margin is not above 0, or is above 1.
     """
     check_margin(margin)
-    swap = np.roll(np.arange(2 * len(values_a)), len(values_a))
-    swapped = covariance[np.ix_(swap, swap)]
-    return max(
-        _not_below(values_a, values_b, covariance, margin, images),
-        _not_below(values_b, values_a, swapped, margin, images),
-    )
+    return max(_not_below(a, b, margin), _not_below(b, a, margin))
 
 
-def _not_below(
-    values: Floats, other: Floats, covariance: Floats, margin: float, images: int
-) -> float:
-    """P value of `values` being below `other` by the margin or more."""
-    edge = 1 / (4 * images)
-    mean = np.clip(values.mean(), edge, 1 - edge)
+def _not_below(one: Measured, other: Measured, margin: float) -> float:
+    """P value of `one` being below `other` by the margin or more."""
+    edge = 1 / (4 * one.influence.shape[1])
+    mean = np.clip(one.values.mean(), edge, 1 - edge)
     lowest = max(edge, min(0.5, expit(logit(mean) - 1)))
-    means = np.array([mean, np.clip(other.mean() - margin, lowest, 1 - edge)])
+    means = np.array([mean, np.clip(other.values.mean() - margin, lowest, 1 - edge)])
     slopes = 1 / (means * (1 - means))
-    contrast = np.hstack([slopes[0] * np.eye(len(values)), -slopes[1] * np.eye(len(values))])
+    influence = slopes[0] * one.influence - slopes[1] * other.influence
     variance = crossed_variance(
-        slopes[0] * values - slopes[1] * other, contrast @ covariance @ contrast.T
+        slopes[0] * one.values - slopes[1] * other.values, influence @ influence.T
     )
     if not variance.varies:
         return 1.0

@@ -1,4 +1,4 @@
-"""The interval of an AUC, and the images that it takes."""
+"""The interval of a mean figure, and the images that it takes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from hybridq.errors import InvalidValueError
+from hybridq.evaluation.statistics.checks import check_level
 from hybridq.evaluation.statistics.crossed import crossed_variance
-from hybridq.evaluation.statistics.delong import auc_covariance
+from hybridq.evaluation.statistics.measured import Measured, measure_auc
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -19,10 +20,27 @@ FEWEST = 2
 """Images of each class, and of the rest beside it, that an interval takes."""
 
 
+def mean_interval(measured: Measured, level: float = 0.95) -> tuple[float, float, float]:
+    """Compute a mean over encoders and label subsets, and its interval over these and the images.
+
+    The variance is that of `crossed_variance`; of one model it is that of the images.
+
+    Args:
+        measured: A figure between 0 and 1.
+        level: Coverage.
+
+    Returns:
+        Mean, lower and upper end.
+    """
+    check_level(level)
+    variance = crossed_variance(measured.values, measured.covariance)
+    half = float(t.isf((1 - level) / 2, variance.degrees)) * variance.standard_error
+    mean = float(measured.values.mean())
+    return mean, max(0.0, mean - half), min(1.0, mean + half)
+
+
 def auc_interval(labels: Ints, probs: Floats, *, level: float = 0.95) -> tuple[float, float, float]:
     """Compute a mean AUC over the seeds, and its interval over seeds and images together.
-
-    The variance is that of `crossed_variance`; with one seed it is DeLong's.
 
     Args:
         labels: `(images,)`, or `(images, classes)` of 0 and 1.
@@ -30,17 +48,12 @@ def auc_interval(labels: Ints, probs: Floats, *, level: float = 0.95) -> tuple[f
         level: Coverage.
 
     Returns:
-        Mean, lower and upper end.
+        Mean, lower and upper end, by `mean_interval`.
 
     Raises:
         InvalidValueError: If labels and probabilities do not fit, or there are not `enough_images`.
     """
-    scores = probs[:, :, 1] if labels.ndim == 1 and probs.shape[2] == 2 else probs
-    values, covariance = auc_covariance(labels, scores)
-    variance = crossed_variance(values, covariance)
-    half = float(t.isf((1 - level) / 2, variance.degrees)) * variance.standard_error
-    mean = float(values.mean())
-    return mean, max(0.0, mean - half), min(1.0, mean + half)
+    return mean_interval(measure_auc(labels, probs[:, None]), level)
 
 
 def class_counts(labels: Ints, num_classes: int) -> Ints:

@@ -11,6 +11,7 @@ from scipy.stats import t
 from hybridq.evaluation.statistics.crossed import CrossedVariance
 
 Floats = NDArray[np.float64]
+NeededSizes = tuple[int | None, int | None, int | None]
 
 POWER = 0.8
 MOST_IMAGES = 1_000_000
@@ -56,11 +57,12 @@ def needed_sizes(
     room: float,
     alpha: float,
     alpha_equivalence: float,
-) -> tuple[int | None, int | None]:
-    """Test images that would decide with a chance of 80%; if none would, training seeds.
+) -> NeededSizes:
+    """Test images that would decide with a chance of 80%; if none would, seeds; then subsets.
 
     The images' parts of the variance fall with their number (DeLong's variance is of order 1 / n),
-    the seeds' part does not: where it alone is too large, seeds are asked for.
+    the seeds' and the label subsets' parts do not: where these alone are too large, more training
+    seeds (encoders, where subsets are crossed with them) are asked for, then more subsets.
 
     Args:
         difference: Observed.
@@ -71,11 +73,11 @@ def needed_sizes(
         alpha_equivalence: Level of the test of equivalence.
 
     Returns:
-        Numbers of images (to two digits, upwards) and of seeds, one of them at most; None for what
-        would not decide alone up to a million images or 200 seeds.
+        Numbers of images (to two digits, upwards), of seeds and of subsets, one of them at most;
+        None for what would not decide alone up to a million images, or 200 seeds or subsets.
     """
     if not variance.varies:
-        return None, None
+        return None, None, None
 
     def decided(standard_errors: Floats, degrees: Floats) -> NDArray[np.intp]:
         found = chance_to_decide(
@@ -92,13 +94,18 @@ def needed_sizes(
         sizes = np.geomspace(images, MOST_IMAGES, 500)[1:]
         enough = decided(*variance.scaled(images=sizes / images))
         if len(enough):
-            return _two_digits(float(sizes[enough[0]])), None
+            return _two_digits(float(sizes[enough[0]])), None, None
     if variance.num_seeds > 1:
         numbers = np.arange(variance.num_seeds + 1, MOST_SEEDS + 1)
         enough = decided(*variance.scaled(seeds=numbers / variance.num_seeds))
         if len(enough):
-            return None, int(numbers[enough[0]])
-    return None, None
+            return None, int(numbers[enough[0]]), None
+    if variance.num_subsets > 1:
+        numbers = np.arange(variance.num_subsets + 1, MOST_SEEDS + 1)
+        enough = decided(*variance.scaled(subsets=numbers / variance.num_subsets))
+        if len(enough):
+            return None, None, int(numbers[enough[0]])
+    return None, None, None
 
 
 def _two_digits(number: float) -> int:

@@ -9,7 +9,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.evaluation.statistics.comparison import Comparison, compare, family
+from hybridq.evaluation.statistics.comparing import compare, family
+from hybridq.evaluation.statistics.comparison import Comparison
 
 Setting = TypeVar("Setting", str, float)
 
