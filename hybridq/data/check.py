@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,7 @@ from hybridq.data.provenance import unofficial
 from hybridq.data.source import find_source, load_data
 from hybridq.data.sources import SOURCES
 from hybridq.data.sources.arrays import check_one_shape
+from hybridq.data.sources.columns import chosen_records
 from hybridq.data.sources.folder import scan_folder
 from hybridq.data.sources.images import probe_image, read_image
 from hybridq.data.sources.records import Record, check_records, class_names, complete_splits
@@ -76,7 +77,7 @@ def check_data(
     asked = find_source(source)
     path = asked.path
     if path is not None and asked.entry is SOURCES["folder"]:
-        found = _check_folder(path)
+        found = _check_folder(path, asked.fields)
     else:
         hides = asked.entry.own and asked.entry is not SOURCES["npz"]
         found = _check_arrays(source, path, data_root, pseudonyms if hides else None)
@@ -130,9 +131,9 @@ def _check_arrays(
     return [*findings, *lacking, *_duplicates(digests), *dict.fromkeys(faults)]
 
 
-def _check_folder(root: Path) -> list[Finding]:
+def _check_folder(root: Path, fields: Mapping[str, str]) -> list[Finding]:
     problems: list[HybridqError] = []
-    records = scan_folder(root, problems.append)
+    records = chosen_records(root, scan_folder(root, problems.append), fields)
     check_records(root, records, problems.append)
     notes: list[str] = []
     if len(class_names(records)) > 1:

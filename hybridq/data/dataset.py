@@ -33,6 +33,9 @@ class ImageSplit:
         ids: A name for each image, unique in the split.
         groups: `(count,)` names of groups (patient, slide), or None. Images of a group stay
             together.
+        columns: `(count,)` texts of each further column of a manifest, such as `site` or `sex`.
+        files: The files of images that were resized on reading since they differ in size; a model
+            reads them again, each once, as `predict` does. None for all others.
 
     Example:
         >>> from hybridq import load_data
@@ -45,6 +48,8 @@ class ImageSplit:
     labels: NDArray[np.int64]
     ids: tuple[str, ...]
     groups: NDArray[np.str_] | None = None
+    columns: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    files: tuple[Path, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -65,6 +70,8 @@ class ImageSplit:
             labels=self.labels[indices],
             ids=tuple(self.ids[i] for i in indices),
             groups=None if self.groups is None else self.groups[indices],
+            columns={name: values[indices] for name, values in self.columns.items()},
+            files=None if self.files is None else tuple(self.files[i] for i in indices),
         )
 
 
@@ -134,7 +141,8 @@ class ImageData:
             train: `(images, labels)`, `(images, labels, groups)`, an `ImageSplit`, or a
                 `torch.utils.data.Dataset` of pairs, in place of `images`.
             val: The same for the split by which thresholds and epochs are chosen.
-            test: The same for the split that figures are computed on.
+            test: The same for the split that figures are computed on; without `train` and `images`
+                the data can be evaluated on alone.
             class_names: Names of the classes in the order of their numbers; those that occur,
                 sorted, or the numbers where it is not given.
             positive: Name of the class that sensitivity speaks of; the second of two.
@@ -153,13 +161,15 @@ class ImageData:
             >>> data.class_names, {name: len(split) for name, split in data.splits.items()}
             (('benign', 'malignant'), {'train': 28, 'val': 4, 'test': 8})
         """
-        if (images is None) == (train is None):
+        has_splits = train is not None or (images is None and test is not None)
+        if (images is None) != has_splits:
             got = "neither" if images is None else "both"
             raise InvalidValueError(
                 f"Expected either `images` or `train`, got {got}: give one of them."
             )
-        given = {"train": train if images is None else (images, labels, groups)}
-        given |= {split: part for split, part in (("val", val), ("test", test)) if part is not None}
+        first = train if images is None else (images, labels, groups)
+        parts = {"train": first, "val": val, "test": test}
+        given = {split: part for split, part in parts.items() if part is not None}
         make: Callable[..., ImageData] = by_name("hybridq.data.in_memory:data_from_arrays")
         return make(given, class_names=class_names, positive=positive, name=name, licence=licence)
 

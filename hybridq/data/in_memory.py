@@ -38,7 +38,9 @@ def data_from_arrays(
     for split, (pixels, _, groups) in read.items():
         labels = coded.get(split, np.full(len(pixels), UNLABELLED, dtype=np.int64))
         ids = tuple(f"{split}_{number}" for number in range(len(pixels)))
-        splits[split] = ImageSplit(pixels, labels, ids, groups)
+        part = parts[split]
+        columns = part.columns if isinstance(part, ImageSplit) else {}
+        splits[split] = ImageSplit(pixels, labels, ids, groups, columns)
     number = _positive(positive, names, task)
     notes: tuple[str, ...] = ()
     if names:
@@ -154,7 +156,7 @@ def _completed(
     splits: Mapping[str, ImageSplit], num_classes: int, task: Task
 ) -> tuple[dict[str, ImageSplit], tuple[str, ...]]:
     """Make the splits that are not given, as folders of images have them made, and say so."""
-    if "val" in splits:
+    if "val" in splits or "train" not in splits:
         return dict(splits), ()
     dealing = VAL_OF_TRAIN if "test" in splits else ALL_SPLITS
     train = splits["train"]

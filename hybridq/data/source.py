@@ -60,6 +60,7 @@ def find_source(source: str) -> Source:
     A MedMNIST name or `phantom` comes before a file or folder of that name in the working
     folder; write `./breastmnist` for the latter. A path may contain commas. A source that is
     named by its import takes its path after a comma: `package.module:ENTRY,PATH,field=value`.
+    A folder takes columns of its manifest after it, `FOLDER,site=a,sex=f+m`.
 
     Raises:
         InvalidValueError: If the name is unknown, or a field is not one of the source's.
@@ -80,6 +81,8 @@ def find_source(source: str) -> Source:
             return Source(entry, name, _parse_fields(name, assignments, entry.fields))
         if text and entry.matches(text):
             return Source(entry, text, {})
+    if with_columns := _with_columns(known, text):
+        return with_columns
     if re.fullmatch(r"[\w.]+:\w+", name):
         entry = find_entry("source", name)
         if assignments and "=" not in assignments[0]:  # what it reads
@@ -100,6 +103,22 @@ def find_source(source: str) -> Source:
     raise InvalidValueError(
         f"Expected a data set's name, a folder or an .npz file, got {got}: {remedy}"
     )
+
+
+def _with_columns(known: Sequence[SourceEntry], text: str) -> Source | None:
+    """Find the folder before the columns of its manifest; None where there is none.
+
+    The path of the folder may have commas, and values of columns may not.
+    """
+    parts = text.split(",")
+    for count in range(len(parts) - 1, 0, -1):
+        name, pairs = ",".join(parts[:count]), [part.split("=", 1) for part in parts[count:]]
+        entry = next((one for one in known if one.columns and one.matches(name)), None)
+        if name and entry is not None and all(len(pair) == 2 for pair in pairs):
+            lower = [f"{column.strip().lower()}={value}" for column, value in pairs]
+            kinds = {one.partition("=")[0]: str for one in lower}
+            return Source(entry, name, _parse_fields(name, lower, kinds))
+    return None
 
 
 def _places_in(folder: Path) -> list[str]:
@@ -133,6 +152,7 @@ def load_data(
     positive: str | None = None,
     download: bool = True,
     pseudonyms: Pseudonyms | None = None,
+    optional: Sequence[str] = (),
 ) -> ImageData:
     """Load a data set into memory.
 
@@ -150,6 +170,7 @@ def load_data(
         download: Whether a named set that is not on disk may be downloaded.
         pseudonyms: Pseudonyms for the name and the ids of the user's own data, here and in
             everything that is made of it. None keeps the names, and the log says so once.
+        optional: Those of `splits` that are left out where the data do not have them.
 
     Raises:
         InvalidValueError: If the source, an option, or something in the data is wrong.
@@ -158,7 +179,9 @@ def load_data(
     """
     wanted = _check_splits(splits)
     found = find_source(source)
-    asked = Asked(found.name, found.fields, wanted, image_size, data_root, download)
+    asked = Asked(
+        found.name, found.fields, wanted, image_size, data_root, download, tuple(optional)
+    )
     loaded = replace(found.entry.read(asked), own=found.entry.own, source=str(source))
     if loaded.own:
         loaded = _with_names(loaded, pseudonyms, are_files=found.entry.files)

@@ -21,7 +21,7 @@ def _is_file(name: str) -> bool:
 
 
 SOURCES: dict[str, SourceEntry] = {
-    "folder": SourceEntry(_is_folder, "hybridq.data.sources.folder:load", files=True),
+    "folder": SourceEntry(_is_folder, "hybridq.data.sources.folder:load", files=True, columns=True),
     "npz": SourceEntry(_is_file, "hybridq.data.sources.arrays:load_npz"),
     "medmnist": SourceEntry(
         MEDMNIST.__contains__,

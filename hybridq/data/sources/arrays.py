@@ -68,7 +68,10 @@ def load_npz(asked: Asked) -> ImageData:
             f"Expected a folder or an .npz file, got the file {path}: give one of these."
         )
     with open_npz(path) as reader:
-        count, many = class_count(reader, asked.splits)
+        splits = [
+            name for name in asked.splits if name not in asked.optional or reader.has_split(name)
+        ]
+        count, many = class_count(reader, splits)
         task: Task = "multilabel" if many else "binary" if count == 2 else "multiclass"
         names = reader.class_names() or tuple(map(str, range(count)))
         if len(names) != count:
@@ -76,7 +79,7 @@ def load_npz(asked: Asked) -> ImageData:
                 f"Expected {count} names in `{CLASS_NAMES}` of {path}, one for each column of "
                 f"labels, got {len(names)}: store as many."
             )
-        loaded = _read_splits(reader, asked.splits, task, count)
+        loaded = _read_splits(reader, splits, task, count)
         positive, licence = reader.text("positive"), reader.text("licence")
     if positive is not None and (task != "binary" or positive not in names):
         raise InvalidValueError(

@@ -23,6 +23,7 @@ class Asked:
             them.
         data_root: The folder of named sets, if the user gave one.
         download: Whether files that are not on this machine may be downloaded.
+        optional: Those of the splits that are left out where they are not there.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Asked:
     image_size: int | None = None
     data_root: str | Path | None = None
     download: bool = True
+    optional: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class SourceEntry:
         names: The names that it knows, for suggestions.
         own: Whether its images belong to the user, so that their names may tell of patients.
         files: Whether the names of its images are names of files.
+        columns: Whether any column of its manifest may follow its name, as `column=value`.
     """
 
     matches: Callable[[str], bool]
@@ -52,6 +55,7 @@ class SourceEntry:
     names: Callable[[], Iterable[str]] = tuple
     own: bool = True
     files: bool = False
+    columns: bool = False
 
     def read(self, asked: Asked) -> ImageData:
         """Load the requested data."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from hybridq.data.dataset import SPLITS, ImageData, ImageSplit
+from hybridq.data.sources.columns import CLASSES, REST, chosen_records, columns_of
 from hybridq.data.sources.entry import Asked
 from hybridq.data.sources.images import is_image_file, probe_image, read_image
 from hybridq.data.sources.inside import Inside
@@ -41,11 +42,22 @@ _OTHER_NAMES = {
 def load(asked: Asked) -> ImageData:
     """Answer a request by `load_folder`."""
     path = Path(os.path.expanduser(asked.name))
-    return load_folder(path, splits=asked.splits, image_size=asked.image_size)
+    return load_folder(
+        path,
+        splits=asked.splits,
+        image_size=asked.image_size,
+        fields=asked.fields,
+        optional=asked.optional,
+    )
 
 
 def load_folder(
-    root: Path, *, splits: Sequence[str] = SPLITS, image_size: int | None = None
+    root: Path,
+    *,
+    splits: Sequence[str] = SPLITS,
+    image_size: int | None = None,
+    fields: Mapping[str, str] | None = None,
+    optional: Sequence[str] = (),
 ) -> ImageData:
     """Load the images of a folder.
 
@@ -60,6 +72,8 @@ def load_folder(
         root: The folder.
         splits: Which of train, val and test to read.
         image_size: Side in pixels, or None.
+        fields: Values of columns of the manifest; only images with them count.
+        optional: Those of `splits` that are left out where they are not there.
 
     Raises:
         MissingFileError: If the folder, an asked-for split, or an image is not there.
@@ -69,13 +83,16 @@ def load_folder(
         raise InvalidValueError(
             f"Expected `image_size` of at least 1 pixel, got {image_size}: choose another."
         )
-    records = scan_folder(root)
-    check_records(root, records, raise_problem)
+    fields = fields or {}
+    records = chosen_records(root, scan_folder(root), fields)
+    is_trained_on = "train" in splits and "train" not in optional
+    check_records(root, records, raise_problem, trained_on=is_trained_on)
     names = class_names(records)
     shapes = {probe_image(record.path) for record in records}
     records, notes = complete_splits(records)
     sizes = {shape[:2] for shape in shapes}
-    if image_size is None and len(sizes) > 1:
+    keep_files = image_size is None and len(sizes) > 1
+    if keep_files:
         image_size = DEFAULT_SIZE
         notes.append(f"The images differ in size: all were resized to {DEFAULT_SIZE} px.")
     height, width = (image_size, image_size) if image_size is not None else next(iter(sizes))
@@ -83,6 +100,8 @@ def load_folder(
     loaded: dict[str, ImageSplit] = {}
     for split in splits:
         chosen = [record for record in records if record.split == split]
+        if not chosen and split in optional:
+            continue
         if not chosen:
             there = [name for name in SPLITS if any(one.split == name for one in records)]
             raise MissingFileError(
@@ -90,16 +109,17 @@ def load_folder(
                 f"of {', '.join(there)} where a split can be chosen (--split {there[-1]}, or "
                 f"split={there[-1]!r} in Python)."
             )
-        loaded[split] = _read_split(chosen, names, shape, image_size)
+        loaded[split] = _read_split(chosen, names, shape, image_size, keep_files=keep_files)
         missing = sorted(set(names) - {record.label for record in chosen})
         if missing:
             notes.append(f"The {split} split has no image of {', '.join(missing)}.")
+    named = fields.get(CLASSES, "").split("+")
     return ImageData(
-        name=legible(root.resolve().name),
+        name=legible(",".join([root.resolve().name, *(f"{k}={v}" for k, v in fields.items())])),
         task="binary" if len(names) == 2 else "multiclass",
         class_names=names,
         splits=loaded,
-        positive=1 if len(names) == 2 else None,
+        positive=None if len(names) != 2 else names.index(named[0]) if REST in named else 1,
         notes=tuple(notes),
     )
 
@@ -121,7 +141,8 @@ def scan_folder(root: Path, on_problem: OnProblem = raise_problem) -> list[Recor
         return read_manifest(root, on_problem)
     held = sorted(entry.name for entry in root.iterdir() if not entry.name.startswith("."))
     inside = Inside(root)
-    if not (root / "train").is_dir():
+    others = any(name.lower() in _OTHER_NAMES for name in held)
+    if not any((root / split).is_dir() for split in (("train",) if others else SPLITS)):
         if _has_class_folders(root, held):
             return _scan_classes(inside, None, on_problem)
         raise MissingFileError(
@@ -215,6 +236,8 @@ def _read_split(
     names: Sequence[str],
     shape: tuple[int, int, int],
     image_size: int | None,
+    *,
+    keep_files: bool,
 ) -> ImageSplit:
     from tqdm import tqdm
 
@@ -228,4 +251,6 @@ def _read_split(
         labels=label_indices(records, names),
         ids=tuple(record.id for record in records),
         groups=group_names(records),
+        columns=columns_of(records),
+        files=tuple(record.path for record in records) if keep_files else None,
     )

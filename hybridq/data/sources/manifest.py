@@ -14,6 +14,7 @@ from hybridq.data.sources.inside import Inside
 from hybridq.data.sources.records import OnProblem, Record, raise_problem
 from hybridq.errors import HybridqError, InvalidValueError, MissingFileError
 from hybridq.utils.files import read_text
+from hybridq_backends.utils.names import legible
 
 MANIFEST = "manifest.csv"
 MAX_BYTES = 256 * 2**20
@@ -26,7 +27,7 @@ def read_manifest(root: Path, on_problem: OnProblem = raise_problem) -> list[Rec
     """Read the manifest of a folder, without opening the images.
 
     An empty label means an image without one; an empty group, an image that is a group of its
-    own. Columns other than the four are ignored.
+    own. The values of other columns are kept as they are written.
 
     Args:
         root: The folder; paths in the manifest are relative to it.
@@ -146,4 +147,5 @@ def _record(
         label=row["label"] or None,
         group=row.get("group") or None,
         split=split,
+        columns={name: legible(cell) for name, cell in row.items() if name not in _COLUMNS},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,7 @@ class Record:
         label: Name of the class, or None for an image without one.
         group: Patient or slide, or None if the folder says nothing about groups.
         split: `train`, `val` or `test`; None if it has still to be made.
+        columns: The values of the manifest's further columns, such as `site` or `sex`.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Record:
     label: str | None
     group: str | None = None
     split: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 def class_names(records: Sequence[Record]) -> tuple[str, ...]:
@@ -67,13 +69,16 @@ def group_names(records: Sequence[Record]) -> NDArray[np.str_] | None:
     return np.array([r.id if r.group is None else r.group for r in records], dtype=np.str_)
 
 
-def check_records(root: Path, records: Sequence[Record], on_problem: OnProblem) -> None:
+def check_records(
+    root: Path, records: Sequence[Record], on_problem: OnProblem, *, trained_on: bool = True
+) -> None:
     """Report classes that train lacks, unlabelled images outside train, and split groups.
 
     Args:
         root: The folder.
         records: The records of all its images.
         on_problem: A function that takes each fault.
+        trained_on: Whether train has to be there; what is there is looked at in any case.
     """
     names = class_names(records)
     if len(names) < 2:
@@ -97,7 +102,7 @@ def check_records(root: Path, records: Sequence[Record], on_problem: OnProblem) 
             )
         if record.group is not None and record.split is not None:
             splits_of[record.group].add(record.split)
-    for name in names:
+    for name in names if trained or trained_on else ():
         if name not in trained:
             on_problem(
                 InvalidValueError(
@@ -127,10 +132,11 @@ def complete_splits(records: Sequence[Record]) -> tuple[list[Record], list[str]]
     Raises:
         InvalidValueError: If there are too few images or groups.
     """
-    if all(record.split is None for record in records):
+    given = {record.split for record in records}
+    if given == {None}:
         dealing = ALL_SPLITS
         done = _deal(records, dealing.shares)
-    elif any(record.split == "val" for record in records):
+    elif "val" in given or "train" not in given:
         return list(records), []
     else:
         train = [record for record in records if record.split == "train"]
