@@ -25,7 +25,8 @@ def pretrain(
     encoder: AnyEncoder = None,
     *,
     ssl: str | Mapping[str, Any] = "simclr",
-    epochs: int = 200,
+    steps: int | None = None,
+    epochs: int | None = None,
     runs: str | Path | None = None,
     resume: str | Path | None = None,
     callbacks: Sequence[Callback] = (),
@@ -42,7 +43,8 @@ def pretrain(
             file or run, an `Encoder`, or any module from images to features or feature maps. None
             is a MobileNetV2 with random weights. A module is copied, not changed.
         ssl: The method, a name or a mapping with `name` and its own options.
-        epochs: Passes over the images, a count.
+        steps: Steps of the optimiser, made of whole epochs; 2 for each image, but 2,000 to 10,000.
+        epochs: Passes over the images, in place of `steps`.
         runs: Folder in which a run folder is made and kept; None keeps none.
         resume: A run folder to go on with, in place of all other options.
         callbacks: Lightning's callbacks.
@@ -70,6 +72,7 @@ def pretrain(
         data=recorded_source(images),
         encoder=given,
         ssl=part_config("ssl", ssl),
+        steps=steps,
         epochs=epochs,
         resume=resume,
         **options,

@@ -14,6 +14,7 @@ from hybridq.config.base import (
     MAX_EPOCHS,
     MAX_IMAGE_SIZE,
     MAX_RATE,
+    MAX_STEPS,
     AugmentConfig,
     ComputeConfig,
     Config,
@@ -37,16 +38,21 @@ class PretrainConfig(RunConfig):
     """Input height and width in pixels; that of the weights or the data, or twice that below 64."""
     stem: Literal["auto", "stride1", "stride2"] = "auto"
     """Stride of the first convolution; `auto` is stride2, or that of the initial weights."""
-    epochs: int = Field(200, ge=1, le=MAX_EPOCHS)
-    """Passes over the train split."""
+    steps: int | None = Field(None, ge=1, le=MAX_STEPS)
+    """Steps of the optimiser, made of whole epochs; 2 for each image, but 2,000 to 10,000."""
+    epochs: int | None = Field(None, ge=1, le=MAX_EPOCHS)
+    """Passes over the train split, in place of `--steps`."""
     batch_size: int = Field(128, ge=2, le=MAX_BATCH)
     """Images of a step (each gives two views), on each device."""
     learning_rate: float = Field(1e-3, gt=0, le=MAX_RATE)
     """Peak learning rate of AdamW."""
     weight_decay: float = Field(1e-4, ge=0, le=MAX_RATE)
     """Weight decay of AdamW."""
-    warmup_epochs: int = Field(10, ge=0, le=MAX_EPOCHS)
-    """Epochs in which the learning rate grows linearly; cosine decay follows."""
+    warmup_steps: int | None = Field(None, ge=0, le=MAX_STEPS)
+    """Steps in which the learning rate grows linearly, a quarter of all at most; cosine decay
+    follows. A twentieth of the steps, but at most 100, where it is not given."""
+    warmup_epochs: int | None = Field(None, ge=0, le=MAX_EPOCHS)
+    """The same in epochs, in place of `--warmup-steps`."""
     ssl: SslChoice = Field(default_factory=ssl_config)
     """The method."""
     checkpoint_every: int = Field(5, ge=1, le=MAX_EPOCHS)
@@ -71,6 +77,14 @@ class PretrainConfig(RunConfig):
         method = own.get("ssl", {"name": "simclr"})
         method = method if isinstance(method, Mapping) else method.model_dump()
         return {**own, "ssl": {**method, **beside}}
+
+    @model_validator(mode="after")
+    def _says_lengths_once(self) -> PretrainConfig:
+        for what in ("", "warmup_"):
+            given = getattr(self, f"{what}steps"), getattr(self, f"{what}epochs")
+            if None not in given:
+                raise ValueError(f"Expected {what}steps or {what}epochs, got both: leave one out")
+        return self
 
 
 class FinetuneConfig(RunConfig):

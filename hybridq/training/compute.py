@@ -75,6 +75,12 @@ def check_compute(compute: ComputeConfig) -> None:
         )
 
 
+def processes_of(compute: ComputeConfig) -> int:
+    """Count the processes of a training, on all machines."""
+    trainer = trainer_for(compute, logger=False, enable_checkpointing=False)
+    return trainer.num_devices * trainer.num_nodes
+
+
 def tell_wait(num_nodes: int) -> None:
     """Say that a training starts only when the other machines have come."""
     logger.info(

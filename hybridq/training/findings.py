@@ -70,7 +70,8 @@ def pretraining_findings(
         data=data,
         sentences=[
             f"{ssl_label(config.ssl.name)} was trained on {counted(result['images'], 'image')} "
-            f"of {data} for {counted(result['epochs'], 'epoch')}.",
+            f"of {data} for {counted(result['steps'], 'step')} "
+            f"({counted(result['epochs'], 'epoch')}).",
             f"The last loss is {result['loss']:.3f}{beside}.",
         ],
         curves=_curves(epochs, "loss", "loss of the method"),

@@ -22,8 +22,9 @@ from hybridq.models.ssl import ssl_entry
 from hybridq.records.findings import write_findings
 from hybridq.records.results import read_epochs
 from hybridq.runs.recorded import check_same_data, recorded, resumed
+from hybridq.training.budget import epochs_of, with_steps
 from hybridq.training.callbacks.metrics_file import MetricsFile
-from hybridq.training.compute import check_compute, check_training_memory
+from hybridq.training.compute import check_compute, check_training_memory, processes_of
 from hybridq.training.findings import pretraining_findings
 from hybridq.training.fit import Plan, fit
 from hybridq.training.initial import Handed
@@ -32,6 +33,7 @@ from hybridq.training.objectives.self_supervised import SelfSupervised
 from hybridq.training.run import is_first_rank, shared_folder, trained_seconds, training_run
 from hybridq.utils.files import write_json
 from hybridq.utils.pseudonyms import pseudonyms_of
+from hybridq.utils.text import counted
 from hybridq.utils.weights import hash_of_file
 
 logger = logging.getLogger("hybridq")
@@ -72,7 +74,7 @@ def pretrain(
     else:
         data = splits_of(handed.data, ("train",))
     check_same_data(given, "pretrain", data)
-    config = recorded(config, data, pseudonyms)
+    config = with_steps(recorded(config, data, pseudonyms), len(data.splits["train"]))
     encoder = initial_encoder(config, data, handed.encoder)
     if not any(weight.requires_grad for weight in encoder.parameters()):
         raise InvalidValueError(
@@ -100,8 +102,9 @@ def pretrain(
         is_kept=handed.is_kept,
     ) as folder:
         objective = SelfSupervised(config, encoder, images)
+        epochs, of_epoch = epochs_of(config, len(images), processes_of(config.compute))
         plan = Plan(
-            config.epochs,
+            epochs,
             compute=config.compute,
             folder=folder,
             checkpoint_every=config.checkpoint_every,
@@ -110,13 +113,15 @@ def pretrain(
         )
         own = MetricsFile(folder if is_first_rank(config.compute) else None)
         logger.info(
-            "%s of %s on %d images of %s, %d px, %s stem",
+            "%s of %s on %d images of %s, %d px, %s stem: %d steps in %s",
             ssl_entry(config.ssl.name).label,
             encoder.spec.label,
             len(images),
             data.name,
             encoder.spec.image_size,
             encoder.spec.stem,
+            epochs * of_epoch,
+            counted(epochs, "epoch"),
         )
         trainer = fit(objective, plan, [own, *callbacks])
         if folder is not None and trainer.is_global_zero:
@@ -125,8 +130,8 @@ def pretrain(
             if chance is not None and loss >= chance:
                 logger.warning(
                     "the last loss, %.3f, is not below %.3f, that of an encoder which cannot tell "
-                    "one image from another: nothing was learned; give it more --epochs, smaller "
-                    "steps (--batch-size), or another --learning-rate",
+                    "one image from another: nothing was learned; give it more --steps, a smaller "
+                    "--batch-size, or another --learning-rate",
                     loss,
                     chance,
                 )
@@ -135,7 +140,8 @@ def pretrain(
                 "method": config.ssl.name,
                 "loss": loss,
                 "loss_of_chance": chance,
-                "epochs": config.epochs,
+                "steps": epochs * of_epoch,
+                "epochs": epochs,
                 "images": len(images),
                 "seconds": trained_seconds(folder),
                 "encoder": encoder.spec.model_dump(mode="json"),

@@ -15,6 +15,7 @@ from hybridq.models.ssl import ssl_entry
 from hybridq.models.ssl.augment import Augment
 from hybridq.models.ssl.entry import Method
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
+from hybridq.training.budget import warmup_steps
 from hybridq.training.objectives.objective import Objective, Step
 from hybridq.training.optimizer import decay_groups, warmup_cosine
 from hybridq.training.seeding import derive_seed, step_generator
@@ -100,5 +101,5 @@ class SelfSupervised(Objective):
                 weight_decay=self.config.weight_decay,
             )
         )
-        warmup = min(self.config.warmup_epochs, epochs // 4) * (steps // epochs)
+        warmup = warmup_steps(self.config, steps, epochs)
         return optimizer, warmup_cosine(optimizer, warmup_steps=warmup, total_steps=steps)
