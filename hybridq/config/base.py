@@ -66,7 +66,8 @@ class HeadConfig(Config):
     """The classifier on top of the encoder's features; what else it can be told is its own."""
 
     name: Annotated[str, arg(name="head", prefix_name=False)]
-    """`linear`, `mlp`, `mlp_residual`, `pqc`, `pqc_residual`, or `package.module:entry`."""
+    """`linear`, `low_rank`, `mlp`, `mlp_residual`, `pqc`, `pqc_residual`, `trig`, or
+    `package.module:entry`."""
 
 
 class CircuitHeadConfig(HeadConfig):

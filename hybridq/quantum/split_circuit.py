@@ -105,6 +105,8 @@ class PhaseMap:
     Attributes:
         on_inputs: Whether phi_k depends on an input, bool `(num_phases,)`.
         on_weights: Whether phi_k depends on a weight, bool `(num_phases,)`.
+        slopes: d phi_k / d input_i, double `(num_phases, num_inputs)`; NaN where phi_k depends on
+            an input and is not affine.
     """
 
     def __init__(self, angles: AngleMap, num_inputs: int) -> None:
@@ -112,6 +114,10 @@ class PhaseMap:
         uses = torch.from_numpy(angles.uses)
         self.on_inputs = uses[:, :num_inputs].any(dim=1)
         self.on_weights = uses[:, num_inputs:].any(dim=1)
+        self.slopes = torch.from_numpy(angles.matrix[:, :num_inputs].copy())
+        curved = torch.zeros(len(uses), 1, dtype=torch.bool)
+        curved[list(angles.rows)] = True
+        self.slopes[curved & uses[:, :num_inputs]] = torch.nan
 
     def __call__(self, inputs: Tensor, weights: Tensor) -> Tensor:
         """Compute the angles of the gates, differentiable.

@@ -19,10 +19,12 @@ from hybridq.models.heads.counting import (
 )
 from hybridq.models.heads.entry import HeadEntry
 from hybridq.models.heads.linear import LinearConfig, build_linear
+from hybridq.models.heads.low_rank import build_low_rank
 from hybridq.models.heads.mlp import build_mlp
 from hybridq.models.heads.mlp_residual import build_mlp_residual
 from hybridq.models.heads.pqc import build_pqc
 from hybridq.models.heads.pqc_residual import build_pqc_residual
+from hybridq.models.heads.trig import build_trig
 from hybridq.quantum.modules import as_backend
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ __all__ = [
 
 HEADS: dict[str, HeadEntry] = {
     "linear": HeadEntry(LinearConfig, build_linear, "linear"),
+    "low_rank": HeadEntry(CircuitHeadConfig, build_low_rank, "linear map of low rank"),
     "mlp": HeadEntry(CircuitHeadConfig, build_mlp, "control of the quantum bottleneck"),
     "mlp_residual": HeadEntry(
         CircuitHeadConfig, build_mlp_residual, "control of the quantum residual"
@@ -54,6 +57,7 @@ HEADS: dict[str, HeadEntry] = {
     "pqc_residual": HeadEntry(
         CircuitHeadConfig, build_pqc_residual, "quantum residual", control="mlp_residual"
     ),
+    "trig": HeadEntry(CircuitHeadConfig, build_trig, "trigonometric polynomial"),
 }
 
 

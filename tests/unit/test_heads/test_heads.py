@@ -13,10 +13,11 @@ from hybridq.errors import InvalidValueError
 from hybridq.models.heads import HEADS, build_head
 from hybridq.quantum import QuantumLayer
 from hybridq.quantum.modules import quantum_modules, quantum_parameters
+from hybridq.quantum.trigonometric import trigonometric_coefficients
 from hybridq_backends import open_backend
 
 QUANTUM = ["pqc", "pqc_residual"]
-BLOCK = [name for name in HEADS if name != "linear"]
+BLOCK = [name for name in HEADS if name not in ("linear", "low_rank")]
 FEATURES, CLASSES = 24, 3
 
 
@@ -109,6 +110,28 @@ def test_residual_formula(exact, features):
     z = head.block(head.reducer(features))
     expected = head.classifier(features + 0.3 * z @ head.expand.weight.T)
     torch.testing.assert_close(head(features), expected)
+
+
+def test_the_polynomial_begins_as_the_circuit_and_holds_all_of_its_weights(exact, features):
+    quantum, polynomial = (make(name, exact, init_std=0.5) for name in ("pqc", "trig"))
+    assert polynomial.block.coefficients.shape == (3, 3, 3, 3)
+    torch.testing.assert_close(polynomial(features), quantum(features), rtol=0, atol=1e-5)
+    with torch.no_grad():
+        quantum.block.weight.copy_(torch.linspace(-3, 3, len(quantum.block.weight)))
+        (circuit,) = quantum.block.circuits()
+        polynomial.block.coefficients.copy_(
+            trigonometric_coefficients(circuit, quantum.block.weight)
+        )
+    torch.testing.assert_close(polynomial(features), quantum(features), rtol=0, atol=1e-5)
+
+
+def test_a_head_of_low_rank_is_a_linear_map_of_that_rank(features):
+    head = make("low_rank", None, num_qubits=2).eval()
+    rows = torch.cat([features, torch.zeros(1, FEATURES)])
+    logits = head(rows)
+    slopes = torch.autograd.functional.jacobian(lambda one: head(one[None])[0], rows[0])
+    torch.testing.assert_close(logits - logits[-1], rows @ slopes.T, rtol=0, atol=1e-5)
+    assert torch.linalg.matrix_rank(slopes, rtol=1e-5) == 2
 
 
 @pytest.mark.parametrize("name", QUANTUM)

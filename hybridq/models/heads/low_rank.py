@@ -1,0 +1,62 @@
+"""The head without a block: two linear maps, of which the first is as narrow as the circuit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from hybridq.models.heads.base import AngleReducer, make_linear, seeded
+
+if TYPE_CHECKING:
+    from hybridq.config import CircuitHeadConfig
+    from hybridq.quantum import Executable
+
+
+class LowRankHead(nn.Module):
+    """The head `logits = Linear(norm(W h))`: a linear map of rank `num_qubits` at most.
+
+    It is the bottleneck head with neither tanh nor block, and begins with the same reducer and the
+    same classifier as that of one seed.
+
+    Args:
+        in_features: The number of features.
+        num_classes: The number of logits.
+        num_qubits: The largest rank.
+        generator: Source of the initial weights.
+
+    Shape: features `(batch, in_features)` to logits `(batch, num_classes)`.
+    """
+
+    def __init__(
+        self, in_features: int, num_classes: int, num_qubits: int, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.classifier = make_linear(num_qubits, num_classes, generator)
+        self.reducer = AngleReducer(in_features, num_qubits, generator)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features `(batch, in_features)` to logits `(batch, num_classes)`."""
+        logits: Tensor = self.classifier(self.reducer.norm(self.reducer.linear(features)))
+        return logits
+
+
+def build_low_rank(
+    in_features: int,
+    num_classes: int,
+    config: CircuitHeadConfig,
+    *,
+    backend: Executable | None = None,
+    generator: torch.Generator | None = None,
+) -> LowRankHead:
+    """Build the linear head of low rank; of the config it takes the number of qubits.
+
+    Args:
+        in_features: The number of features.
+        num_classes: The number of logits.
+        config: The config of the head.
+        backend: The backend of the circuit; heads without a circuit ignore it.
+        generator: Source of the initial weights; one seeded with 0 if None.
+    """
+    return LowRankHead(in_features, num_classes, config.num_qubits, seeded(generator))
