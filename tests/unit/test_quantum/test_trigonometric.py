@@ -1,4 +1,4 @@
-"""The classical polynomial of a circuit equals the circuit, and has the frequencies of its gates."""
+"""The classical polynomial of a circuit equals it, with the frequencies of its gates."""
 
 from __future__ import annotations
 
