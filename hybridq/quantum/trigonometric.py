@@ -106,7 +106,7 @@ def trigonometric_coefficients(circuit: CircuitInfo, weights: Tensor) -> Tensor:
             observables=circuit.observables,
             executable=exact,
         )
-        values = torch.cat([network.expvals(block, weights) for block in grid.split(BLOCK)])
+        values = torch.cat([network.expvals(block, weights) for block in torch.split(grid, BLOCK)])
     found = values.T.reshape(-1, *(len(axis) for axis in axes))
     for place, axis in enumerate(axes, start=1):
         basis = _basis(axis, len(axis))

@@ -113,7 +113,9 @@ def make_circuit(config: CircuitHeadConfig) -> ParametrizedCircuit:
     )
 
 
-def quantum_block(config: CircuitHeadConfig, backend: Executable | None) -> MakeBlock:
+def quantum_block(
+    config: CircuitHeadConfig, backend: Executable | None
+) -> Callable[[torch.Generator], QuantumLayer]:
     """Return a function that makes the quantum layer of the config, measuring Z on each qubit.
 
     Raises:
