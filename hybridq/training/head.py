@@ -18,6 +18,7 @@ from hybridq.training.optimizer import head_groups, one_cycle
 from hybridq.training.seeding import derive_seed
 
 BATCH = 32
+"""Images of a batch, where there are as many."""
 
 
 def train_head(
@@ -31,11 +32,12 @@ def train_head(
     block_learning_rate: float,
     weight_decay: float,
     seed: int,
+    batch_size: int = BATCH,
 ) -> None:
     """Train a head in place, as `Supervised` does with a frozen encoder.
 
-    Loss, optimiser and schedule are those of `hybridq finetune`; the batches are of 32 images, or
-    of all where there are fewer, and follow from the seed. The last step's weights stay.
+    Loss, optimiser and schedule are those of `hybridq finetune`; the batches are of `batch_size`
+    images, or of all where there are fewer, and follow from the seed. The last step's weights stay.
 
     Args:
         head: what is trained; a weight that needs no gradient stays as it is.
@@ -47,6 +49,7 @@ def train_head(
         block_learning_rate: peak, of the block: the circuit, or the control in its place.
         weight_decay: of matrices outside the block.
         seed: of the order of the images.
+        batch_size: images of a batch, at least 1.
     """
     groups = head_groups(
         head,
@@ -58,7 +61,7 @@ def train_head(
     criterion = loss_function(labels, num_classes, weighted=True)
     head.train()
     statistics = EvenStatistics(head)
-    for _, chosen in zip(range(steps), _batches(len(features), seed), strict=False):
+    for _, chosen in zip(range(steps), head_batches(len(features), batch_size, seed), strict=False):
         statistics.before_batch()
         optimizer.zero_grad()
         criterion(head(features[chosen]).float(), labels[chosen]).backward()
@@ -68,9 +71,9 @@ def train_head(
     head.eval()
 
 
-def _batches(images: int, seed: int) -> Iterator[list[int]]:
-    """Index lists without end, epoch after epoch."""
-    batches = EpochBatches(images, BATCH, seed=derive_seed(seed, 2))
+def head_batches(images: int, batch_size: int, seed: int) -> Iterator[list[int]]:
+    """Index lists without end, epoch after epoch, each epoch in an order of its own."""
+    batches = EpochBatches(images, batch_size, seed=derive_seed(seed, 2))
     for epoch in count():
         batches.set_epoch(epoch)
         yield from batches

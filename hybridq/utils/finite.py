@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch._C import _functorch
 
 from hybridq.errors import InvalidValueError
 
@@ -54,10 +55,14 @@ def check_finite(
         tensor = torch.as_tensor(value).detach()
         if not (tensor.is_floating_point() or tensor.is_complex()):
             continue
-        finite = tensor.isfinite()
         if torch.compiler.is_compiling():  # a program cannot branch on values, but can end there
-            torch._assert_async(finite.all(), f"Expected finite {what}, got NaN: {remedy}")
-        elif not finite.all():
+            message = f"Expected finite {what}, got NaN: {remedy}"
+            torch._assert_async(tensor.isfinite().all(), message)
+            continue
+        while _functorch.is_functorch_wrapped_tensor(tensor):  # inside vmap, all of them at once
+            tensor = _functorch.get_unwrapped(tensor)
+        finite = tensor.isfinite()
+        if not finite.all():
             wrong, place = int((~finite).sum()), f" in {name}" if name else ""
             got = f"{wrong} NaN or infinite of {tensor.numel()}{place}"
             raise NotFiniteError(what, got, remedy)

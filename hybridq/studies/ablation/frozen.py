@@ -31,7 +31,7 @@ from hybridq.studies.ablation.grid import (
     settings_of,
 )
 from hybridq.studies.ablation.labels import SeedWork, judged, study_data
-from hybridq.training.head import head_probs, train_head
+from hybridq.training.head import BATCH, head_probs, train_head
 from hybridq.training.seeding import derive_seed
 from hybridq_backends import Executable, open_backend
 
@@ -115,6 +115,7 @@ class _OneFraction(SeedWork):
                 steps=self.config.steps,
                 weight_decay=WEIGHT_DECAY,
                 seed=self.seed,
+                batch_size=BATCH,
                 **setting,
             )
             circuit = [weight for weight in quantum_parameters(head) if weight.requires_grad]
