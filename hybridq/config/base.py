@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from tyro.conf import arg
@@ -66,8 +66,8 @@ class HeadConfig(Config):
     """The classifier on top of the encoder's features; what else it can be told is its own."""
 
     name: Annotated[str, arg(name="head", prefix_name=False)]
-    """`linear`, `low_rank`, `mlp`, `mlp_residual`, `pqc`, `pqc_residual`, `trig`, or
-    `package.module:entry`."""
+    """`identity`, `linear`, `low_rank`, `mlp`, `mlp_residual`, `pqc`, `pqc_residual`, `rff`,
+    `trig`, or `package.module:entry`."""
 
 
 class CircuitHeadConfig(HeadConfig):
@@ -75,6 +75,9 @@ class CircuitHeadConfig(HeadConfig):
 
     num_qubits: int = Field(4, ge=1, le=20)
     """Qubits of the circuit, which is also the size of the reduced feature vector."""
+    reducer: Literal["linear", "pca", "random"] = "linear"
+    """Where the map from features to angles comes from: `linear` is trained, `pca` is the first
+    principal components of the train features, and `random` stays as it is drawn."""
     num_layers: int = Field(2, ge=1, le=MAX_LAYERS)
     """Repetitions of the trainable layer."""
     encoding: str = "angle"

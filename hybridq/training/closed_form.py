@@ -1,4 +1,4 @@
-"""Heads that are fitted in closed form, on the features of a frozen encoder."""
+"""Heads, or parts of them, that are fitted in closed form to the features of a frozen encoder."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, save_model
 from hybridq.models.classifier import HybridClassifier
 from hybridq.models.heads import is_fitted
+from hybridq.models.heads.base import reducer_of
 from hybridq.training.objectives.supervised import Supervised
 from hybridq.utils.files import write_jsonl
 
@@ -19,11 +20,17 @@ BATCH = 128
 
 
 def check_fitted(config: FinetuneConfig, model: HybridClassifier) -> None:
-    """Refuse to train the encoder below a head that is fitted in closed form.
+    """Refuse to train the encoder below a head, or a reducer, that is fitted in closed form.
 
     Raises:
         InvalidValueError: If that is what is asked for.
     """
+    reducer = reducer_of(model.head)
+    if reducer is not None and reducer.kind == "pca" and not config.freeze_encoder:
+        raise InvalidValueError(
+            "Expected --freeze-encoder with --head.reducer pca, whose components are those of "
+            "fixed features, got a trained encoder: add --freeze-encoder, or take another reducer."
+        )
     if is_fitted(model.head) and not config.freeze_encoder:
         raise InvalidValueError(
             f"Expected --freeze-encoder with head {config.head.name}, which is fitted in closed "

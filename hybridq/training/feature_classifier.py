@@ -24,6 +24,7 @@ from hybridq.config.complaints import part_config
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.models.classifier import probabilities
 from hybridq.models.heads import build_head, head_entry, is_fitted
+from hybridq.models.heads.base import reducer_of
 from hybridq.models.heads.handed import check_head, like
 from hybridq.quantum.modules import use_backend
 from hybridq.training.head import train_head
@@ -262,6 +263,9 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             with torch.no_grad():
                 head.eval().fit(features, labels)  # type: ignore[operator]
             return
+        reducer = reducer_of(head)
+        if reducer is not None and not reducer.is_ready:
+            reducer.fit(features)
         if not any(weight.requires_grad for weight in head.parameters()):
             raise InvalidValueError(
                 f"Expected a head with weights to train or a `fit`, got {type(head).__name__} with "

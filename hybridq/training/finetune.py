@@ -25,6 +25,7 @@ from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, hashes_of
 from hybridq.models.classifier import HybridClassifier, head_summary
 from hybridq.models.heads import is_fitted, num_trainable
+from hybridq.models.heads.base import width_note
 from hybridq.records.findings import write_findings
 from hybridq.records.results import read_environment, read_epochs
 from hybridq.runs.recorded import check_same_data, recorded, resumed
@@ -201,6 +202,8 @@ def _train(
         logger.info("%s", describe(config, model, train, data))
         if note is not None:
             note.log()
+        if narrow := width_note(model.head):
+            logger.warning("%s", narrow)
         if lacking := listed(absent_classes(data, "val")):
             told = "left out of the mean" if is_ranked else "the loss alone tells the best epoch"
             logger.warning("no %s in validation: its AUC is undefined, and %s", lacking, told)

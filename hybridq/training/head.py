@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hybridq.models.classifier import probabilities
+from hybridq.models.heads.base import check_reducer
 from hybridq.training.batches import EpochBatches
 from hybridq.training.objectives.batch_norm import EvenStatistics
 from hybridq.training.objectives.criteria import loss_function
@@ -50,7 +51,11 @@ def train_head(
         weight_decay: of matrices outside the block.
         seed: of the order of the images.
         batch_size: images of a batch, at least 1.
+
+    Raises:
+        InvalidValueError: If its principal components have not been fitted.
     """
+    check_reducer(head)
     groups = head_groups(
         head,
         learning_rate=learning_rate,

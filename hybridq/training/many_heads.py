@@ -15,6 +15,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from hybridq.errors import InvalidValueError
 from hybridq.models.classifier import probabilities
+from hybridq.models.heads.base import check_reducer
 from hybridq.quantum.modules import circuits_of
 from hybridq.training.head import BATCH, head_batches, head_probs, train_head
 from hybridq.training.objectives.batch_norm import EvenStatistics
@@ -68,7 +69,8 @@ def train_heads(
         seeds: of the order of the images, one for each head.
 
     Raises:
-        InvalidValueError: If the heads do not have one seed and at least one row each.
+        InvalidValueError: If the heads do not have one seed and at least one row each, or the
+            principal components of one have not been fitted.
         NotFiniteError: If the angles or the weights of a circuit become NaN or infinite.
     """
     if not len(heads) == len(rows) == len(seeds):
@@ -76,6 +78,8 @@ def train_heads(
             f"Expected rows and a seed for each of {len(heads)} heads, got {len(rows)} times rows "
             f"and {len(seeds)} seeds: give one of both for each."
         )
+    for head in heads:
+        check_reducer(head)
     batch_size = min((BATCH, *(len(own) for own in rows)))
     if not batch_size:
         raise InvalidValueError(

@@ -86,15 +86,18 @@ def test_linear_head_is_logistic_regression():
     assert 0.5 < ours.score(features, labels) < 1  # not so far apart that anything would do
 
 
-@pytest.mark.parametrize("head", ["mlp_residual", "pqc"])
-def test_weights_are_those_of_train_head(iris, head):
-    """On features as they are, and on standardised ones."""
+@pytest.mark.parametrize(
+    ("head", "reducer"), [("mlp_residual", "linear"), ("pqc", "linear"), ("identity", "pca")]
+)
+def test_weights_are_those_of_train_head(iris, head, reducer):
+    """On features as they are, and on standardised ones, of which components are taken."""
     features, labels = iris
-    config = head_config(head, **SMALL)
+    options = SMALL | {"reducer": reducer}
+    config = head_config(head, **options)
     for standardize in (False, True):
         ours = FeatureClassifier(
             head,
-            head_options=SMALL,
+            head_options=options,
             steps=12,
             learning_rate=0.02,
             quantum_learning_rate=0.05,
@@ -110,6 +113,7 @@ def test_weights_are_those_of_train_head(iris, head):
             backend=open_backend("statevector"),
             generator=torch.Generator().manual_seed(derive_seed(5, 1)),
         ).double()
+        wanted.fit_reducer(torch.from_numpy(scaled))
         train_head(
             wanted,
             torch.from_numpy(scaled),

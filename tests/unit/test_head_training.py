@@ -9,6 +9,7 @@ import torch
 from hybridq.config import FinetuneConfig, head_config
 from hybridq.data import ImageSplit, load_data
 from hybridq.data.duplicates import near_duplicates
+from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import load_model
 from hybridq.models.heads import build_head
 from hybridq.studies.ablation.frozen import choose
@@ -69,6 +70,28 @@ def test_loop_is_that_of_finetune(pretrained, name):
         probs = head_probs(head, features, multilabel=False)
         assert probs.shape == (72, 2)
         assert np.allclose(probs.sum(axis=1), 1)
+
+
+def test_principal_components_are_those_of_all_train_images(pretrained, caplog):
+    """Also of images whose labels are not used; a bottleneck of one value for two is told."""
+    config = FinetuneConfig(
+        data=PHANTOM,
+        encoder=str(pretrained),
+        freeze_encoder=True,
+        head=head_config(name="identity", num_qubits=1, reducer="pca"),
+        labels=0.2,
+        epochs=1,
+    )
+    model, spec = load_model(finetune(config), backend=None)
+    assert spec.head.reducer == "pca"
+    assert "the bottleneck has 1 value for 2 classes" in caplog.text
+    train = load_data(PHANTOM, splits=("train",)).splits["train"]
+    with torch.inference_mode():
+        features = model.features(model.encoder.prepare(train.images)).double()
+    wanted = torch.linalg.svd(features - features.mean(dim=0), full_matrices=False).Vh[0]
+    assert abs(float(model.head.reducer.linear.weight[0].double() @ wanted)) > 0.999
+    with pytest.raises(InvalidValueError, match="Expected --freeze-encoder with"):
+        finetune(config.model_copy(update={"freeze_encoder": False}))
 
 
 def test_near_duplicates():

@@ -28,8 +28,8 @@ LABELS = {"binary": (2, 0), "classes": (3, 0), "multilabel": (3, 2)}
 """Number of classes, and dimension of the labels less one, of each kind of task."""
 
 
-def make(name, seed, num_classes, backend):
-    small = {"num_qubits": 2, "num_layers": 1, "init_std": 0.3}
+def make(name, seed, num_classes, backend, **more):
+    small = {"num_qubits": 2, "num_layers": 1, "init_std": 0.3, **more}
     fields = HEADS[name].config.model_fields
     config = head_config(name=name, **{key: small[key] for key in small if key in fields})
     generator = torch.Generator().manual_seed(seed)
@@ -83,6 +83,31 @@ def test_each_head_is_as_train_head_makes_it(name, task, counts, monkeypatch):
         assert probs.shape == (4, POOL, num_classes)
         alone = [head_probs(head, features, multilabel=is_multilabel) for head in heads]
         np.testing.assert_allclose(probs, alone, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "reducer"), [("pqc", "pca"), ("mlp_residual", "random")])
+def test_reducers_that_are_not_trained(name, reducer, monkeypatch):
+    """They stay, and the rest is trained as alone; without components nothing is trained."""
+    features, labels, num_classes = drawn("classes")
+    rows, seeds = subsets(20, 21), [0, 1]
+    setting = {"num_classes": num_classes, "steps": 3, "seeds": seeds, **RATES}
+    with open_backend("statevector") as backend:
+        heads = [make(name, seed, num_classes, backend, reducer=reducer) for seed in seeds]
+        if reducer == "pca":
+            with pytest.raises(InvalidValueError, match="components are fitted"):
+                train_heads(heads, features, labels, rows, **setting)
+        for head in heads:
+            head.fit_reducer(features)
+        wanted = copy.deepcopy(heads)
+        setting.pop("seeds")
+        for head, own, seed in zip(wanted, rows, seeds, strict=True):
+            train_head(head, features[own], labels[own], seed=seed, batch_size=20, **setting)
+        monkeypatch.setattr(many_heads, "train_head", None)
+        before = [head.reducer.linear.weight.clone() for head in heads]
+        train_heads(heads, features, labels, rows, seeds=seeds, **setting)
+        for head, weight in zip(heads, before, strict=True):
+            assert torch.equal(head.reducer.linear.weight, weight)
+        assert_same(heads, wanted)
 
 
 class Branching(nn.Module):

@@ -22,6 +22,7 @@ from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.models.checkpoint import load_model, read_spec
 from hybridq.models.classifier import HybridClassifier
 from hybridq.models.encoders.file import load_encoder
+from hybridq.models.heads import HEADS
 from hybridq.models.ssl.simclr import SimCLR
 from hybridq.quantum import quantum_parameters
 from hybridq.records.results import read_epochs
@@ -142,7 +143,7 @@ def test_images_are_kept_as_they_are_stored(freeze):
 
 
 @pytest.mark.parametrize("freeze", [False, True])
-@pytest.mark.parametrize("head", ["linear", "mlp", "pqc", "mlp_residual", "pqc_residual"])
+@pytest.mark.parametrize("head", HEADS)
 def test_every_parameter_is_in_one_group(head, freeze):
     config = FinetuneConfig(
         data=PHANTOM,
@@ -170,7 +171,7 @@ def test_every_parameter_is_in_one_group(head, freeze):
     names = {id(p): name for name, p in model.head.named_parameters()}
     block = {key for key, name in names.items() if name.startswith(("block.", "alpha"))}
     assert circuit <= block
-    assert bool(block) is (head != "linear")
+    assert bool(block) is (head not in ("identity", "linear", "low_rank", "rff"))
     for group in groups:
         for parameter in group["params"]:
             if id(parameter) in block:  # a control's as a circuit's

@@ -18,12 +18,14 @@ from hybridq.models.heads.counting import (
     num_trainable,
 )
 from hybridq.models.heads.entry import HeadEntry
+from hybridq.models.heads.identity import build_identity
 from hybridq.models.heads.linear import LinearConfig, build_linear
 from hybridq.models.heads.low_rank import build_low_rank
 from hybridq.models.heads.mlp import build_mlp
 from hybridq.models.heads.mlp_residual import build_mlp_residual
 from hybridq.models.heads.pqc import build_pqc
 from hybridq.models.heads.pqc_residual import build_pqc_residual
+from hybridq.models.heads.rff import build_rff
 from hybridq.models.heads.trig import build_trig
 from hybridq.quantum.modules import as_backend
 
@@ -47,6 +49,7 @@ __all__ = [
 ]
 
 HEADS: dict[str, HeadEntry] = {
+    "identity": HeadEntry(CircuitHeadConfig, build_identity, "cosines of the angles"),
     "linear": HeadEntry(LinearConfig, build_linear, "linear"),
     "low_rank": HeadEntry(CircuitHeadConfig, build_low_rank, "linear map of low rank"),
     "mlp": HeadEntry(CircuitHeadConfig, build_mlp, "control of the quantum bottleneck"),
@@ -57,6 +60,7 @@ HEADS: dict[str, HeadEntry] = {
     "pqc_residual": HeadEntry(
         CircuitHeadConfig, build_pqc_residual, "quantum residual", control="mlp_residual"
     ),
+    "rff": HeadEntry(CircuitHeadConfig, build_rff, "random Fourier features"),
     "trig": HeadEntry(CircuitHeadConfig, build_trig, "trigonometric polynomial"),
 }
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from hybridq.errors import InvalidValueError
 from hybridq.quantum import ParametrizedCircuit, QuantumLayer, build_circuit, z_observables
+from hybridq.utils.text import counted
 
 if TYPE_CHECKING:
     from hybridq.config import CircuitHeadConfig
     from hybridq.quantum import Executable
+
+ReducerKind: TypeAlias = Literal["linear", "pca", "random"]
+"""Where the weights of an `AngleReducer` come from."""
 
 MakeBlock = Callable[[torch.Generator], nn.Module]
 """A function from a generator of initial weights to the block of a `BlockHead`."""
@@ -31,6 +35,7 @@ class BlockHead(nn.Module):
         make_block: A function from a generator to a module from `(batch, num_qubits)` angles to
             `(batch, num_qubits)` values in [-1, 1].
         generator: Source of the initial weights.
+        reducer: Where the weights of the map from features to angles come from.
     """
 
     def __init__(
@@ -40,11 +45,16 @@ class BlockHead(nn.Module):
         classifier: nn.Linear,
         make_block: MakeBlock,
         generator: torch.Generator,
+        reducer: ReducerKind = "linear",
     ) -> None:
         super().__init__()
         self.classifier = classifier
-        self.reducer = AngleReducer(in_features, num_qubits, generator)
+        self.reducer = AngleReducer(in_features, num_qubits, generator, reducer)
         self.block = make_block(generator)
+
+    def fit_reducer(self, features: Tensor) -> None:
+        """Fit the map to the angles to features `(images, in_features)`, where it is `pca`."""
+        self.reducer.fit(features)
 
     def circuit_parameters(self) -> list[nn.Parameter]:
         """List the parameters that learn at the circuit's rate: those of the circuit or control."""
@@ -58,21 +68,110 @@ class AngleReducer(nn.Module):
     tanh from saturating, whatever the scale and the mean of the features. In this range
     `<Z> = cos(angle)` after an RY is one to one, and steepest in the middle.
 
+    W is a parameter where it is `linear`, and a buffer where it is not trained: `pca` has the first
+    principal components as rows and is zero until it is fitted, and `random` stays as it is drawn.
+
     Args:
         in_features: The number of features.
         num_qubits: The number of angles.
         generator: Source of the initial weights.
+        kind: Where W comes from.
+
+    Raises:
+        InvalidValueError: If there are fewer features than principal components.
     """
 
-    def __init__(self, in_features: int, num_qubits: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        in_features: int,
+        num_qubits: int,
+        generator: torch.Generator,
+        kind: ReducerKind = "linear",
+    ) -> None:
         super().__init__()
+        self.kind = kind
         self.linear = make_linear(in_features, num_qubits, generator, bias=False)
         self.norm = nn.BatchNorm1d(num_qubits, affine=False)
+        if kind == "linear":
+            return
+        weight = self.linear.weight.detach()
+        del self.linear.weight
+        self.linear.register_buffer("weight", weight)
+        if kind == "pca":
+            self._check_size("features", in_features)
+            weight.zero_()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing has to be fitted before the reducer is used."""
+        return self.kind != "pca" or bool(self.linear.weight.any())
+
+    @torch.no_grad()
+    def fit(self, features: Tensor) -> None:
+        """Take the first principal components of features, where the reducer is `pca`.
+
+        Args:
+            features: `(images, in_features)`; labels are not needed. They are centred.
+
+        Raises:
+            InvalidValueError: If there are no more images than components.
+        """
+        if self.kind != "pca":
+            return
+        from sklearn.decomposition import PCA
+
+        num_qubits = len(self.linear.weight)
+        self._check_size("images", len(features) - 1)
+        pca = PCA(num_qubits, svd_solver="covariance_eigh").fit(features.double().cpu().numpy())
+        self.linear.weight.copy_(torch.from_numpy(pca.components_))
+
+    def _check_size(self, what: str, most: int) -> None:
+        """Refuse more components than features or images can have."""
+        num_qubits = self.norm.num_features
+        if most < num_qubits:
+            raise InvalidValueError(
+                f"Expected {what} for {num_qubits} principal components, got enough for {most}: "
+                "lower `num_qubits`, or take another `reducer`."
+            )
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features `(batch, in_features)` to angles `(batch, num_qubits)`."""
         angles: Tensor = math.pi / 2 * (1 + torch.tanh(self.norm(self.linear(features))))
         return angles
+
+
+def reducer_of(head: nn.Module) -> AngleReducer | None:
+    """Find the reducer of a bottleneck or residual head; None where it has none."""
+    reducer = getattr(head, "reducer", None)
+    return reducer if isinstance(reducer, AngleReducer) else None
+
+
+def check_reducer(head: nn.Module) -> None:
+    """Refuse to train a head whose principal components have not been fitted.
+
+    Raises:
+        InvalidValueError: If they have not.
+    """
+    reducer = reducer_of(head)
+    if reducer is not None and not reducer.is_ready:
+        raise InvalidValueError(
+            "Expected a head whose principal components are fitted, got one without: call "
+            "`head.fit_reducer(features)` with the features of all train images first."
+        )
+
+
+def width_note(head: nn.Module) -> str | None:
+    """Warn in words of a bottleneck that is narrower than there are classes; None if it is not."""
+    if reducer_of(head) is None:
+        return None
+    classifier = head.classifier
+    if not isinstance(classifier, nn.Linear) or classifier.in_features >= classifier.out_features:
+        return None
+    width = counted(classifier.in_features, "value")
+    return (
+        f"the bottleneck has {width} for {classifier.out_features} "
+        "classes, whose logits then depend on one another: raise `head.num_qubits`"
+    )
 
 
 def make_linear(

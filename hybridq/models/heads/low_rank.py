@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from hybridq.models.heads.base import AngleReducer, make_linear, seeded
+from hybridq.models.heads.base import AngleReducer, ReducerKind, make_linear, seeded
 
 if TYPE_CHECKING:
     from hybridq.config import CircuitHeadConfig
@@ -25,16 +25,26 @@ class LowRankHead(nn.Module):
         num_classes: The number of logits.
         num_qubits: The largest rank.
         generator: Source of the initial weights.
+        reducer: Where the weights of the first map come from.
 
     Shape: features `(batch, in_features)` to logits `(batch, num_classes)`.
     """
 
     def __init__(
-        self, in_features: int, num_classes: int, num_qubits: int, generator: torch.Generator
+        self,
+        in_features: int,
+        num_classes: int,
+        num_qubits: int,
+        generator: torch.Generator,
+        reducer: ReducerKind = "linear",
     ) -> None:
         super().__init__()
         self.classifier = make_linear(num_qubits, num_classes, generator)
-        self.reducer = AngleReducer(in_features, num_qubits, generator)
+        self.reducer = AngleReducer(in_features, num_qubits, generator, reducer)
+
+    def fit_reducer(self, features: Tensor) -> None:
+        """Fit the first map to features `(images, in_features)`, where it is `pca`."""
+        self.reducer.fit(features)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features `(batch, in_features)` to logits `(batch, num_classes)`."""
@@ -50,7 +60,7 @@ def build_low_rank(
     backend: Executable | None = None,
     generator: torch.Generator | None = None,
 ) -> LowRankHead:
-    """Build the linear head of low rank; of the config it takes the number of qubits.
+    """Build the linear head of low rank; it takes number of qubits and reducer of the config.
 
     Args:
         in_features: The number of features.
@@ -59,4 +69,6 @@ def build_low_rank(
         backend: The backend of the circuit; heads without a circuit ignore it.
         generator: Source of the initial weights; one seeded with 0 if None.
     """
-    return LowRankHead(in_features, num_classes, config.num_qubits, seeded(generator))
+    return LowRankHead(
+        in_features, num_classes, config.num_qubits, seeded(generator), config.reducer
+    )

@@ -77,5 +77,10 @@ def build_mlp(
     """
     make_block = control_block(config)
     return BottleneckHead(
-        in_features, num_classes, config.num_qubits, make_block, seeded(generator)
+        in_features,
+        num_classes,
+        config.num_qubits,
+        make_block,
+        seeded(generator),
+        config.reducer,
     )

@@ -33,4 +33,11 @@ def build_mlp_residual(
         generator: Source of the initial weights; one seeded with 0 if None.
     """
     make_block = control_block(config)
-    return ResidualHead(in_features, num_classes, config.num_qubits, make_block, seeded(generator))
+    return ResidualHead(
+        in_features,
+        num_classes,
+        config.num_qubits,
+        make_block,
+        seeded(generator),
+        config.reducer,
+    )

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from hybridq.models.heads.base import BlockHead, MakeBlock, make_linear, quantum_block, seeded
+from hybridq.models.heads.base import (
+    BlockHead,
+    MakeBlock,
+    ReducerKind,
+    make_linear,
+    quantum_block,
+    seeded,
+)
 
 if TYPE_CHECKING:
     from hybridq.config import CircuitHeadConfig
@@ -24,6 +31,7 @@ class BottleneckHead(BlockHead):
         make_block: A function from a generator to a module from `(batch, num_qubits)` angles to
             `(batch, num_qubits)` values in [-1, 1].
         generator: Source of the initial weights.
+        reducer: Where the weights of the map from features to angles come from.
 
     Shape: features `(batch, in_features)` to logits `(batch, num_classes)`.
     """
@@ -35,9 +43,10 @@ class BottleneckHead(BlockHead):
         num_qubits: int,
         make_block: MakeBlock,
         generator: torch.Generator,
+        reducer: ReducerKind = "linear",
     ) -> None:
         classifier = make_linear(num_qubits, num_classes, generator)
-        super().__init__(in_features, num_qubits, classifier, make_block, generator)
+        super().__init__(in_features, num_qubits, classifier, make_block, generator, reducer)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features `(batch, in_features)` to logits `(batch, num_classes)`."""
@@ -67,5 +76,10 @@ def build_pqc(
     """
     make_block = quantum_block(config, backend)
     return BottleneckHead(
-        in_features, num_classes, config.num_qubits, make_block, seeded(generator)
+        in_features,
+        num_classes,
+        config.num_qubits,
+        make_block,
+        seeded(generator),
+        config.reducer,
     )

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from hybridq.models.heads.base import BlockHead, MakeBlock, make_linear, quantum_block, seeded
+from hybridq.models.heads.base import (
+    BlockHead,
+    MakeBlock,
+    ReducerKind,
+    make_linear,
+    quantum_block,
+    seeded,
+)
 
 if TYPE_CHECKING:
     from hybridq.config import CircuitHeadConfig
@@ -28,6 +35,7 @@ class ResidualHead(BlockHead):
         make_block: A function from a generator to a module from `(batch, num_qubits)` angles to
             `(batch, num_qubits)` values in [-1, 1].
         generator: Source of the initial weights.
+        reducer: Where the weights of the map from features to angles come from.
 
     Shape: features `(batch, in_features)` to logits `(batch, num_classes)`.
     """
@@ -39,10 +47,11 @@ class ResidualHead(BlockHead):
         num_qubits: int,
         make_block: MakeBlock,
         generator: torch.Generator,
+        reducer: ReducerKind = "linear",
     ) -> None:
         classifier = make_linear(in_features, num_classes, generator)
         expand = make_linear(num_qubits, in_features, generator, bias=False)
-        super().__init__(in_features, num_qubits, classifier, make_block, generator)
+        super().__init__(in_features, num_qubits, classifier, make_block, generator, reducer)
         self.expand = expand
         self.alpha = nn.Parameter(torch.zeros(()))
 
@@ -78,4 +87,11 @@ def build_pqc_residual(
         InvalidValueError: If there is no backend, or the config does not fit it.
     """
     make_block = quantum_block(config, backend)
-    return ResidualHead(in_features, num_classes, config.num_qubits, make_block, seeded(generator))
+    return ResidualHead(
+        in_features,
+        num_classes,
+        config.num_qubits,
+        make_block,
+        seeded(generator),
+        config.reducer,
+    )

@@ -83,5 +83,10 @@ def build_trig(
     """
     make_block = polynomial_block(config)
     return BottleneckHead(
-        in_features, num_classes, config.num_qubits, make_block, seeded(generator)
+        in_features,
+        num_classes,
+        config.num_qubits,
+        make_block,
+        seeded(generator),
+        config.reducer,
     )

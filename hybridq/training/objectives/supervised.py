@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from hybridq.config import FinetuneConfig
 from hybridq.data import ImageData, ImageSplit
 from hybridq.models.classifier import HybridClassifier
+from hybridq.models.heads.base import reducer_of
 from hybridq.models.ssl.augment import Augment
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.objectives.criteria import Criterion, ValidationAuc, loss_function
@@ -67,6 +68,7 @@ class Supervised(Objective):
         self.val_labels = torch.from_numpy(data.splits["val"].labels)
         self.val_inputs = self._inputs(data.splits["val"])
         self.train_inputs = self._inputs(train)
+        self._fit_reducer(data.splits["train"])
         usual = loss_function(self.train_labels, data.num_classes, weighted=config.class_weights)
         self.criterion: Criterion = usual if criterion is None else criterion
         self.val_auc = ValidationAuc(multilabel=self.multilabel)
@@ -85,6 +87,14 @@ class Supervised(Objective):
                 check_finite("features of the encoder", part)
                 features[start : start + EVALUATION_BATCH] = part
         return features
+
+    def _fit_reducer(self, every: ImageSplit) -> None:
+        """Fit principal components to the features of all train images, labelled or not."""
+        reducer = reducer_of(self.model.head)
+        if reducer is None or reducer.is_ready:
+            return
+        same = len(every) == len(self.train_labels)
+        reducer.fit(self.train_inputs if same else self._inputs(every))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits `(batch, num_classes)` of images, or of features if the encoder is frozen."""

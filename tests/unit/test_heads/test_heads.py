@@ -6,18 +6,23 @@ import math
 import pytest
 import torch
 from pydantic import ValidationError
+from qiskit.circuit import Parameter, QuantumCircuit
 from safetensors.torch import load_file, save_file
 
 from hybridq.config import head_config
 from hybridq.errors import InvalidValueError
-from hybridq.models.heads import HEADS, build_head
-from hybridq.quantum import QuantumLayer
+from hybridq.models.heads import HEADS, build_head, num_parameters, num_trainable
+from hybridq.models.heads.base import AngleReducer, width_note
+from hybridq.models.heads.rff import FourierBlock
+from hybridq.quantum import QuantumLayer, z_observables
 from hybridq.quantum.modules import quantum_modules, quantum_parameters
 from hybridq.quantum.trigonometric import trigonometric_coefficients
+from hybridq.training.head import train_head
 from hybridq_backends import open_backend
 
 QUANTUM = ["pqc", "pqc_residual"]
 BLOCK = [name for name in HEADS if name not in ("linear", "low_rank")]
+REDUCED = [name for name in HEADS if name != "linear"]
 FEATURES, CLASSES = 24, 3
 
 
@@ -132,6 +137,91 @@ def test_a_head_of_low_rank_is_a_linear_map_of_that_rank(features):
     slopes = torch.autograd.functional.jacobian(lambda one: head(one[None])[0], rows[0])
     torch.testing.assert_close(logits - logits[-1], rows @ slopes.T, rtol=0, atol=1e-5)
     assert torch.linalg.matrix_rank(slopes, rtol=1e-5) == 2
+
+
+def test_the_identity_block_is_the_circuit_without_weights(exact, features):
+    head = make("identity", None)
+    angles = head.reducer(features)
+    assert not list(head.block.parameters())
+    inputs = [Parameter(f"x{qubit}") for qubit in range(3)]
+    circuit = QuantumCircuit(3)
+    for qubit, angle in enumerate(inputs):
+        circuit.ry(angle, qubit)
+    layer = QuantumLayer(
+        circuit,
+        input_params=inputs,
+        weight_params=[],
+        observables=z_observables(3),
+        backend=exact,
+    )
+    torch.testing.assert_close(head.block(angles), layer(angles), rtol=0, atol=1e-6)
+
+
+def test_fourier_features_are_those_of_a_gaussian_kernel():
+    """Twice the mean product of the features of two points is the kernel (Rahimi & Recht)."""
+    blocks = [FourierBlock(5, torch.Generator().manual_seed(seed)) for seed in range(2000)]
+    points = torch.rand(4, 5, generator=torch.Generator().manual_seed(0))
+    found = torch.cat([block(points) for block in blocks], dim=1)
+    kernel = (-torch.cdist(points, points).square() / 2).exp()
+    torch.testing.assert_close(2 * found @ found.T / 10_000, kernel, rtol=0, atol=0.05)
+    assert not list(blocks[0].parameters())
+
+
+@pytest.mark.parametrize("kind", ["pca", "random"])
+@pytest.mark.parametrize("name", REDUCED)
+def test_a_reducer_that_is_not_trained(name, kind, exact, features, tmp_path):
+    """It is saved and loaded, is no parameter, and changes nothing else at the beginning."""
+    trained, head = make(name, exact), make(name, exact, reducer=kind)
+    assert num_parameters(trained) - num_parameters(head) == 3 * FEATURES
+    assert num_parameters(head) == num_trainable(head)
+    drawn, own = trained.state_dict(), head.state_dict()
+    assert drawn.keys() == own.keys()
+    changed = {key for key, value in own.items() if not torch.equal(value, drawn[key])}
+    assert changed == ({"reducer.linear.weight"} if kind == "pca" else set())
+    head.fit_reducer(features)
+    fixed = head.reducer.linear.weight.clone()
+    torch.nn.functional.cross_entropy(head(features), torch.tensor([0, 1, 2, 0, 1])).backward()
+    torch.optim.SGD(head.parameters(), lr=0.5).step()
+    assert torch.equal(head.reducer.linear.weight, fixed)
+    save_file(head.state_dict(), tmp_path / "head.safetensors")
+    other = make(name, exact, seed=1, reducer=kind)
+    other.load_state_dict(load_file(tmp_path / "head.safetensors"))
+    assert other.reducer.is_ready
+    torch.testing.assert_close(other(features), head(features))
+
+
+def test_principal_components():
+    """They are those of a singular value decomposition of the centred features."""
+    spread = torch.linspace(1, 3, FEATURES)
+    drawn = torch.randn(50, FEATURES, generator=torch.Generator().manual_seed(2)) * spread + 7
+    head = make("mlp", None, reducer="pca")
+    assert not head.reducer.is_ready
+    head.fit_reducer(drawn)
+    wanted = torch.linalg.svd(drawn - drawn.mean(dim=0), full_matrices=False).Vh[:3]
+    cosines = (head.reducer.linear.weight * wanted).sum(dim=1).abs()
+    torch.testing.assert_close(cosines, torch.ones(3), rtol=0, atol=1e-3)
+
+
+def test_what_principal_components_need(features):
+    setting = {"num_classes": 3, "steps": 2, "learning_rate": 0.1, "weight_decay": 0.0}
+    labels = torch.tensor([0, 1, 2, 0, 1])
+    head = make("mlp", None, reducer="pca")
+    with pytest.raises(InvalidValueError, match=r"call `head.fit_reducer\(features\)`"):
+        train_head(head, features, labels, block_learning_rate=0.1, seed=0, **setting)
+    with pytest.raises(InvalidValueError, match="images for 3 principal components, got enough"):
+        head.fit_reducer(features[:3])
+    with pytest.raises(InvalidValueError, match="features for 30 principal components"):
+        AngleReducer(FEATURES, 30, torch.Generator(), "pca")
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_bottleneck_narrower_than_the_classes_is_told(name, exact):
+    assert width_note(make(name, exact)) is None
+    narrow = width_note(make(name, exact, num_qubits=2))
+    if name == "linear" or "residual" in name:
+        assert narrow is None
+    else:
+        assert "2 values for 3 classes" in narrow
 
 
 @pytest.mark.parametrize("name", QUANTUM)
