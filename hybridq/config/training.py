@@ -55,6 +55,8 @@ class PretrainConfig(RunConfig):
     """The same in epochs, in place of `--warmup-steps`."""
     ssl: SslChoice = Field(default_factory=ssl_config)
     """The method."""
+    probe: bool = False
+    """Also log how well neighbours name the class, by labels of train, which are read then."""
     checkpoint_every: int = Field(5, ge=1, le=MAX_EPOCHS)
     """Epochs between two checkpoints for `--resume`."""
     logger: Literal["none", "csv", "tensorboard"] = "none"

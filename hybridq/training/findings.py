@@ -9,11 +9,14 @@ from hybridq.config import FinetuneConfig, PretrainConfig
 from hybridq.config.handed import handed_label
 from hybridq.models.ssl import ssl_label
 from hybridq.records.findings import Curve, Curves, Estimate, Findings
+from hybridq.training.pretraining.gain import still_gaining
 from hybridq.utils.text import counted, percent
 
 Row = Mapping[str, Any]
 
 LINES = {"loss": "training loss", "val_loss": "validation loss", "val_auc": "validation AUC"}
+
+CURVES = {"loss": "loss of the method", "rankme": "RankMe", "knn_auc": "AUC of neighbours"}
 
 
 def finetuning_findings(
@@ -73,8 +76,9 @@ def pretraining_findings(
             f"of {data} for {counted(result['steps'], 'step')} "
             f"({counted(result['epochs'], 'epoch')}).",
             f"The last loss is {result['loss']:.3f}{beside}.",
+            *([] if (told := still_gaining(epochs)) is None else [told]),
         ],
-        curves=_curves(epochs, "loss", "loss of the method"),
+        curves=[one for key in CURVES for one in _curves(epochs, key, CURVES[key])],
         seeds=[config.seed],
     )
 

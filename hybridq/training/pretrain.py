@@ -22,14 +22,16 @@ from hybridq.models.ssl import ssl_entry
 from hybridq.records.findings import write_findings
 from hybridq.records.results import read_epochs
 from hybridq.runs.recorded import check_same_data, recorded, resumed
-from hybridq.training.budget import epochs_of, with_steps
 from hybridq.training.callbacks.metrics_file import MetricsFile
+from hybridq.training.callbacks.monitor import FeatureMonitor
 from hybridq.training.compute import check_compute, check_training_memory, processes_of
 from hybridq.training.findings import pretraining_findings
 from hybridq.training.fit import Plan, fit
 from hybridq.training.initial import Handed
 from hybridq.training.loggers import check_beside, check_logger, loggers_of
 from hybridq.training.objectives.self_supervised import SelfSupervised
+from hybridq.training.pretraining.budget import epochs_of, with_steps
+from hybridq.training.pretraining.gain import still_gaining
 from hybridq.training.run import is_first_rank, shared_folder, trained_seconds, training_run
 from hybridq.utils.files import write_json
 from hybridq.utils.pseudonyms import pseudonyms_of
@@ -75,6 +77,8 @@ def pretrain(
         data = splits_of(handed.data, ("train",))
     check_same_data(given, "pretrain", data)
     config = with_steps(recorded(config, data, pseudonyms), len(data.splits["train"]))
+    if config.probe:
+        check_probe(data)
     encoder = initial_encoder(config, data, handed.encoder)
     if not any(weight.requires_grad for weight in encoder.parameters()):
         raise InvalidValueError(
@@ -111,7 +115,10 @@ def pretrain(
             resume=resume,
             loggers=[*loggers_of(config.logger, folder), *loggers],
         )
-        own = MetricsFile(folder if is_first_rank(config.compute) else None)
+        own: list[Callback] = [
+            FeatureMonitor(objective, data.splits["train"] if config.probe else None),
+            MetricsFile(folder if is_first_rank(config.compute) else None),
+        ]
         logger.info(
             "%s of %s on %d images of %s, %d px, %s stem: %d steps in %s",
             ssl_entry(config.ssl.name).label,
@@ -123,7 +130,7 @@ def pretrain(
             epochs * of_epoch,
             counted(epochs, "epoch"),
         )
-        trainer = fit(objective, plan, [own, *callbacks])
+        trainer = fit(objective, plan, [*own, *callbacks])
         if folder is not None and trainer.is_global_zero:
             path = folder / ENCODER
             loss, chance = read_epochs(folder)[-1]["loss"], objective.chance(trainer.world_size)
@@ -135,6 +142,8 @@ def pretrain(
                     loss,
                     chance,
                 )
+            elif (told := still_gaining(read_epochs(folder))) is not None:
+                logger.info("%s", told)
             save_encoder(encoder, path)
             result = {
                 "method": config.ssl.name,
@@ -151,6 +160,21 @@ def pretrain(
             write_findings(folder, found)
             write_json(folder / "result.json", result)
     return shared_folder(trainer, folder)
+
+
+def check_probe(data: ImageData) -> None:
+    """Refuse to probe features by labels that are not there, or are several of an image.
+
+    Raises:
+        InvalidValueError: If there are no such labels.
+    """
+    got = "several labels of an image" if data.task == "multilabel" else None
+    got = got or (None if data.class_names else "images without labels")
+    if got is not None:
+        raise InvalidValueError(
+            f"Expected one label of an image for --probe, got {got}: leave it out, RankMe reads "
+            "no labels."
+        )
 
 
 def initial_encoder(

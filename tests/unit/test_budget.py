@@ -12,10 +12,10 @@ from hybridq.config import AugmentConfig, PretrainConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.encoders.encoder import Encoder, EncoderSpec
 from hybridq.runs.folder import read_config
-from hybridq.training.budget import epochs_of, warmup_steps, with_steps
 from hybridq.training.compute import processes_of
 from hybridq.training.objectives.self_supervised import SelfSupervised
 from hybridq.training.pretrain import pretrain
+from hybridq.training.pretraining.budget import epochs_of, warmup_steps, with_steps
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from hybridq.errors import InvalidValueError, UnavailableError
 from hybridq.evaluation.metrics.scores import auc
 from hybridq.utils.files import without_nan
 from hybridq.utils.finite import check_finite
+from hybridq.utils.ranks import rank_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -219,12 +220,7 @@ def effective_rank(features: NDArray[np.floating[Any]]) -> float:
     not count: from 1 to `min(images - 1, features)`, and 0 where nothing varies.
     """
     features = _checked("features", features)
-    values = np.linalg.svd(_standard(features), compute_uv=False)
-    if not values.any():
-        return 0.0
-    values = values[values > 0]
-    shares = values / values.sum()
-    return float(np.exp(-(shares * np.log(shares)).sum()))
+    return rank_of(np.linalg.svd(_standard(features), compute_uv=False))
 
 
 def linear_cka(

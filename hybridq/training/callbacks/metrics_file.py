@@ -16,6 +16,15 @@ from hybridq.utils.finite import check_finite
 logger = logging.getLogger("hybridq")
 
 
+LINES = 20
+"""Lines in the log, at most about as many."""
+
+
+def epochs_of_line(epochs: int) -> int:
+    """Find how many epochs there are from one line in the log to the next."""
+    return max(1, epochs // LINES)
+
+
 class MetricsFile(Callback):
     """One JSON object for each epoch in `metrics.jsonl`, and a plain line in the log.
 
@@ -58,6 +67,6 @@ class MetricsFile(Callback):
         append_jsonl(self.path, row)
         epochs = trainer.max_epochs or 1
         number = trainer.current_epoch + 1
-        if number % max(1, epochs // 20) == 0 or number in (1, epochs):
+        if number % epochs_of_line(epochs) == 0 or number in (1, epochs):
             figures = " ".join(f"{name} {value:.4f}" for name, value in metrics.items())
             logger.info("epoch %d/%d %s (%.1f s)", number, epochs, figures, row["seconds"])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
@@ -15,9 +17,9 @@ from hybridq.models.ssl import ssl_entry
 from hybridq.models.ssl.augment import Augment
 from hybridq.models.ssl.entry import Method
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
-from hybridq.training.budget import warmup_steps
 from hybridq.training.objectives.objective import Objective, Step
 from hybridq.training.optimizer import decay_groups, warmup_cosine
+from hybridq.training.pretraining.budget import warmup_steps
 from hybridq.training.seeding import derive_seed, step_generator
 
 
@@ -82,6 +84,12 @@ class SelfSupervised(Objective):
         with step_generator(self.config.seed, 3, *step):
             loss: Tensor = self.method((self.augment(images), self.augment(images)))
         return loss
+
+    def prepared(self, chosen: NDArray[np.intp]) -> Tensor:
+        """Prepare some whole images, `(count, 3, height, width)`, as the encoder reads them."""
+        images = self.images[torch.from_numpy(chosen)].permute(0, 2, 3, 1)
+        device = next(self.method.parameters()).device
+        return self.encoder.prepare(images.to(device))
 
     def chance(self, world_size: int) -> float | None:
         """Get the loss of a method that has learned nothing, where it is known."""

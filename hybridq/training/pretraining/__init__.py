@@ -1,0 +1,1 @@
+"""How long a pretraining is, and what its features are worth on the way."""

@@ -1,0 +1,48 @@
+"""Whether a pretraining that has ended would probably still gain from more steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import mean
+from typing import Any
+
+from hybridq.utils.text import percent
+
+EIGHTHS = 8
+"""Parts of a run whose mean losses are compared; a run of fewer epochs is not judged."""
+STILL = 0.05
+"""The most that, in the last quarter of a run that is long enough, the loss falls by, as a share of
+its whole fall, and RankMe rises by, as a share of itself."""
+
+Row = Mapping[str, Any]
+
+
+def still_gaining(epochs: Sequence[Row]) -> str | None:
+    """Say in words that a longer run would probably gain; None where nothing shows it.
+
+    The mean loss of the last eighth of the epochs is compared with that of the eighth that ends a
+    quarter before the end, and their difference with the whole fall, from the first eighth to the
+    last. RankMe at the end is compared with the one a quarter before.
+
+    Args:
+        epochs: Rows of `metrics.jsonl`.
+    """
+    count = len(epochs)
+    if count < EIGHTHS:
+        return None
+    losses, part = [row["loss"] for row in epochs], count // EIGHTHS
+    earlier = count - count // 4
+    first, last = mean(losses[:part]), mean(losses[-part:])
+    fall = mean(losses[earlier - part : earlier]) - last
+    share = fall / (first - last) if first > last else 0.0
+    ranks = [row["rankme"] for row in epochs[:earlier] if row.get("rankme")]
+    final = epochs[-1].get("rankme")
+    rise = final / ranks[-1] - 1 if ranks and final else 0.0
+    found = []
+    if share > STILL:
+        found.append(f"the loss fell by {percent(round(share, 2))} of its whole fall")
+    if rise > STILL:
+        found.append(f"RankMe rose by {percent(round(rise, 2))}")
+    if not found:
+        return None
+    return f"A longer run would probably gain: over the last quarter {' and '.join(found)}."
