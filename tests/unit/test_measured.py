@@ -6,13 +6,17 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import t
+from scipy.stats import binom, t
 from sklearn.metrics import balanced_accuracy_score, brier_score_loss
 
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.statistics import (
+    Design,
     Measured,
+    Question,
+    answers,
     auc_covariance,
+    chance_of_equivalence,
     compare,
     compare_measured,
     crossed_variance,
@@ -20,6 +24,7 @@ from hybridq.evaluation.statistics import (
     measure_auc,
     measure_figures,
     measure_mean,
+    smallest_difference,
 )
 
 
@@ -149,11 +154,11 @@ def test_crossed_variance_is_that_of_means_drawn_anew(spreads):
     rows, columns = 5, 12
     shapes = ((rows, 1), (1, columns), (rows, columns))
     means, estimates = [], []
-    for _ in range(2000):
+    for _ in range(1000):
         values = sum(s * rng.normal(size=shape) for s, shape in zip(spreads, shapes, strict=True))
         means.append(values.mean())
         estimates.append(crossed_variance(values, np.zeros((rows, rows))).standard_error ** 2)
-    assert 0.92 < np.mean(estimates) / np.var(means) < 1.5
+    assert 0.92 < np.mean(estimates) / np.var(means) < 1.7
 
 
 # Comparisons of cells.
@@ -197,3 +202,67 @@ def test_a_lower_error_is_better():
     low, high = (measure_mean(one, figure="brier_score") for one in errors)
     assert compare_measured(low, high, margin=0.02).verdict == "better"
     assert compare_measured(high, low, margin=0.02).verdict == "worse"
+
+
+# Questions and plans.
+
+
+def test_primary_questions_pay_for_each_other_alone():
+    rng = np.random.default_rng(9)
+    labels = rng.integers(0, 2, 80)
+    models = {
+        (share, name): scores_of(rng, (3, 2), labels, 2) for share in (0.1, 1.0) for name in "ab"
+    }
+    measured = {key: measure_auc(labels, probs) for key, probs in models.items()}
+    roles = [{"primary": True}, {"control": True}, {}, {}]
+    questions = [Question("t", f"{i}?", "a", "b", "claims", **role) for i, role in enumerate(roles)]
+    found = answers(measured, questions, margin=0.02, words="{:g}".format)
+    assert [question.together for question in questions] == [
+        *("claims, primary", "claims, controls", "claims", "claims")
+    ]
+    assert [item.family_size for _, _, item in found] == [2, 2, 4, 4] * 2
+    assert Question("t", "?", "a", "b", primary=True).together == "primary"
+
+
+@pytest.mark.parametrize("shape", [(5, 50), (5, 1), (3, 10)])
+def test_a_plan_has_the_power_that_it_says(shape):
+    """Cells and images drawn from the plan's own spreads: "better" in 80% of the studies."""
+    design = Design(*shape, 400, (200, 200), 0.8, 0.01, 0.02, 0.02, alike=0.8)
+    variance = design.variance()
+    rng = np.random.default_rng(10)
+    difference = smallest_difference(design)
+    draws = 1000
+    noise = rng.normal(size=(draws, *shape)) * design.spread_cells
+    noise += rng.normal(size=(draws, shape[0], 1)) * design.spread_encoders
+    # One subset is each seed's own.
+    drawn = (draws, 1, shape[1]) if shape[1] > 1 else (draws, *shape)
+    noise += rng.normal(size=drawn) * design.spread_subsets
+    shared = rng.normal(size=draws) * np.sqrt(variance.images)
+    covariance = np.full((shape[0],) * 2, variance.images)
+    values = noise + shared[:, None, None]
+    found = [crossed_variance(one, covariance) for one in values]
+    errors = np.array([one.standard_error for one in found])
+    degrees = np.array([one.degrees for one in found])
+    means = values.mean(axis=(1, 2))
+    decided = 2 * t.sf(np.abs(means + difference) / errors, degrees) < 0.05
+    assert decided.mean() == pytest.approx(0.8, abs=0.05)
+    wrong = 2 * t.sf(np.abs(means) / errors, degrees) < 0.05
+    assert wrong.mean() < binom.isf(0.001, draws, 0.05) / draws
+    margin = 2 * difference
+    equal = t.sf((margin - np.abs(means)) / errors, degrees) < 0.05
+    assert equal.mean() == pytest.approx(chance_of_equivalence(design, margin), abs=0.05)
+    assert smallest_difference(design, primaries=4) > difference
+
+
+def test_the_images_of_a_plan_are_those_of_delong():
+    """Exponential scores, for which Hanley and McNeil's variance is exact."""
+    rng = np.random.default_rng(11)
+    labels = np.repeat([0, 1], [90, 90])
+    ratio = 0.8 / (1 - 0.8)
+    found = [
+        measure_auc(labels, rng.exponential(np.where(labels, ratio, 1.0), (1, 1, 180)))
+        for _ in range(200)
+    ]
+    expected = Design(1, 1, 180, (90, 90), 0.8, alike=0.5).variance().images
+    assert np.mean([one.values for one in found]) == pytest.approx(0.8, abs=0.01)
+    assert np.mean([one.covariance for one in found]) == pytest.approx(expected, rel=0.06)

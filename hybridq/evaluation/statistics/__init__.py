@@ -19,11 +19,17 @@ from hybridq.evaluation.statistics.measured import (
     measure_figures,
     measure_mean,
 )
+from hybridq.evaluation.statistics.plan import (
+    Design,
+    chance_of_equivalence,
+    smallest_difference,
+)
 from hybridq.evaluation.statistics.questions import Question, answers
 
 __all__ = [
     "Comparison",
     "CrossedVariance",
+    "Design",
     "McNemar",
     "Measured",
     "Metrics",
@@ -31,6 +37,7 @@ __all__ = [
     "answers",
     "auc_covariance",
     "auc_interval",
+    "chance_of_equivalence",
     "class_counts",
     "compare",
     "compare_measured",
@@ -44,6 +51,7 @@ __all__ = [
     "measure_auc",
     "measure_figures",
     "measure_mean",
+    "smallest_difference",
     "stratified_bootstrap",
     "tost",
 ]

@@ -23,7 +23,12 @@ from hybridq.evaluation.statistics.crossed import crossed_variance
 from hybridq.evaluation.statistics.equivalence import tost
 from hybridq.evaluation.statistics.hoeffding import half_width, largest_chance
 from hybridq.evaluation.statistics.hypotheses import hedges_g, holm, mcnemar
-from hybridq.evaluation.statistics.measured import Measured, measure_auc, measure_mean
+from hybridq.evaluation.statistics.measured import (
+    Measured,
+    is_constant,
+    measure_auc,
+    measure_mean,
+)
 from hybridq.evaluation.statistics.plan import needed_sizes
 
 Floats = NDArray[np.float64]
@@ -79,14 +84,18 @@ def compare(
     """
     classes, a, b = _checked(labels, scores_a, scores_b, figure)
     if figure == "accuracy":
-        measured = [measure_mean((one == classes)[:, None], figure="accuracy") for one in (a, b)]
+        measured = [
+            replace(
+                measure_mean((one == classes)[:, None], figure="accuracy"),
+                constant=is_constant(one),
+            )
+            for one in (a, b)
+        ]
     else:
         measured = [measure_auc(classes, one[:, None]) for one in (a, b)]
     found = compare_measured(*measured, margin=margin, level=level, name=name)
     if np.array_equal(_what_counts(classes, a, figure), _what_counts(classes, b, figure)):
         found = replace(found, p_value=1.0, p_equivalence=0.0)
-    constant = tuple(name for name, one in (("A", a), ("B", b)) if _is_constant(one))
-    found = replace(found, constant=constant)
     if figure == "accuracy":
         pairs = mcnemar((a == classes).ravel(), (b == classes).ravel())
         found = replace(found, odds_ratio=pairs.odds_ratio)
@@ -163,6 +172,7 @@ def compare_measured(
         p_equivalence_holm=p_equivalence,
         hedges_g=None if math.isnan(effect) else effect,
         subsets=int(subsets),
+        constant=tuple(name for name, one in (("A", a), ("B", b)) if one.constant),
     )
     return family([alone])[0]
 
@@ -239,12 +249,6 @@ def _judged(
         seeds_needed=seeds,
         subsets_needed=subsets,
     )
-
-
-def _is_constant(scores: Floats) -> bool:
-    """Whether in any seed all images have one score, or one vector of scores."""
-    same = scores == scores[:, :1]
-    return bool(same.reshape(len(scores), -1).all(axis=1).any())
 
 
 def _what_counts(labels: Ints, scores: Floats, figure: Figure) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ class Measured:
     influence: Floats
     figure: str = "auc"
     units: int | None = None
+    constant: bool = False
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit each other."""
@@ -68,7 +69,7 @@ class Measured:
                 f"Expected values as ({encoders}, {subsets}), got {self.values.shape}: measure "
                 "both models from the same encoders on the same label subsets."
             ) from None
-        return Measured(values, influence, self.figure, self.units)
+        return replace(self, values=values, influence=influence)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All fields as small arrays, the influence to three digits, for a file."""
@@ -79,6 +80,7 @@ class Measured:
             "scale": np.array(scale),
             "figure": np.array(self.figure),
             "units": np.array(self.units or 0),
+            "constant": np.array(self.constant),
         }
 
     @classmethod
@@ -89,6 +91,7 @@ class Measured:
             np.asarray(arrays["influence"], np.float64) * float(arrays["scale"]),
             str(arrays["figure"]),
             int(arrays["units"]) or None,
+            bool(arrays["constant"]),
         )
 
 
@@ -121,7 +124,14 @@ def measure_auc(labels: Ints, probs: NDArray[Any]) -> Measured:
         np.stack([influence.mean(axis=0) for _, influence in parts]),
         "auc",
         auc_units(labels.astype(np.int64)),
+        any(is_constant(own) for own in probs),
     )
+
+
+def is_constant(scores: NDArray[Any]) -> bool:
+    """Whether in any row of `(models, images[, classes])` all images have one and the same."""
+    same = scores == scores[:, :1]
+    return bool(same.reshape(len(scores), -1).all(axis=1).any())
 
 
 def measure_mean(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.config import AblationStudyConfig
-from hybridq.evaluation.statistics import Question, answers, class_counts
+from hybridq.evaluation.statistics import Question, answers, class_counts, measure_auc
 from hybridq.studies.ablation.grid import RAW_PIXELS, WHOLE_HEADS
 from hybridq.utils.text import percent
 
@@ -92,6 +92,7 @@ def verdicts(
         A dict for each: `labels`, `family`, `topic`, `question`, `a`, `b`, and the fields of
         `Comparison`.
     """
+    measured = {key: measure_auc(labels, probs[:, None]) for key, probs in predictions.items()}
     return [
         {
             "labels": fraction,
@@ -103,7 +104,7 @@ def verdicts(
             **comparison.as_dict(),
         }
         for fraction, question, comparison in answers(
-            *(labels, predictions, questions()),
+            *(measured, questions()),
             margin=margin,
             words=lambda fraction: f"{percent(fraction)} of the labels",
         )
