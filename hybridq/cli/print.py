@@ -218,7 +218,10 @@ def backends_save(config: BackendsSaveConfig) -> int:
 
 
 def run_study(entry: StudyEntry, config: Config) -> int:
-    """Run a study, and print what it says of itself and its folder."""
+    """Run a study, and print what it says of itself and its folder; or print its plan."""
+    if entry.plan is not None and getattr(config, "plan", False):
+        print(by_name(entry.plan)(config))
+        return 0
     folder = by_name(entry.run)(config)
     print(by_name(entry.show)(folder))
     print(folder)

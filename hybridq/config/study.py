@@ -68,34 +68,56 @@ class NoiseStudyConfig(StudyConfig, PseudonymsConfig):
 
 
 class AblationStudyConfig(StudyConfig, RunConfig):
-    """What SimCLR and the quantum layer each add: encoders, heads, label fractions and seeds."""
+    """What self-supervision and the quantum layer each add: encoders, heads, labels and seeds."""
 
-    labels: str = "0.05,0.1,1.0"
-    """Fractions of the labels of train and of validation, joined by commas."""
+    labels: str = "25,50,100,0.05,1.0"
+    """Labelled images of train, joined by commas: counts from 2, or fractions up to 1."""
     seeds: int = Field(5, ge=1, le=MAX_SEEDS)
-    """Number of seeds; each has an encoder and a choice of labels of its own."""
+    """Encoders of each method, every one pretrained from a seed of its own."""
+    subsets: int = Field(50, ge=1, le=MAX_SEEDS)
+    """Choices of labelled images; each is combined with every encoder."""
     seed: int = Field(0, ge=0, lt=2**31)
-    """The first of the seeds, which follow one another."""
+    """The first of the seeds of encoders, which follow one another; subsets follow from it too."""
+    methods: str = "simclr"
+    """Methods of pretraining, joined by commas; of `--encoder-runs` where these are given."""
     encoder_runs: tuple[Path, ...] = Field((), max_length=MAX_SEEDS)
-    """Finished runs of `hybridq pretrain` on this data, one for each seed, to use instead."""
-    pretrain_epochs: int = Field(200, ge=1, le=MAX_EPOCHS)
-    """Epochs of SimCLR, where no runs are given."""
+    """Finished runs of `hybridq pretrain` on this data, one for each method and seed."""
+    pretrain_steps: int | None = Field(None, ge=1, le=MAX_STEPS)
+    """Steps of pretraining, where no runs are given; as many as `hybridq pretrain` takes."""
+    pretrain_epochs: int | None = Field(None, ge=1, le=MAX_EPOCHS)
+    """Epochs of pretraining, in place of `--pretrain-steps`."""
     image_size: int | None = Field(None, ge=8, le=MAX_IMAGE_SIZE)
-    """Input height and width of all networks in pixels, SimCLR's too unless its runs are given;
-    that of the runs or the data."""
+    """Input height and width of all networks in pixels, of pretraining too unless its runs are
+    given; that of the runs or the data."""
     views: Literal["one", "flip", "shift", "zoom"] = "one"
     """Views of an image, over which features, or a whole network's probabilities, are averaged."""
     num_qubits: int = Field(4, ge=1, le=20)
     """Qubits of the circuits, which is also the size of the controls' bottleneck."""
     num_layers: int = Field(2, ge=1, le=MAX_LAYERS)
     """Repetitions of the circuits' trainable layer."""
+    encoding: str = "angle"
+    """How angles enter the circuits: `angle`, `zz` or `reupload`."""
+    ansatz: str = "ry_cz"
+    """Trainable part: `ry_cz`, `real_amplitudes`, `efficient_su2`, `strongly_entangling`."""
+    entanglement: str = "ring"
+    """Which qubits are entangled in a layer: `linear`, `ring`, `full` or `none`."""
     steps: int = Field(200, ge=2, le=MAX_STEPS)
     """Optimiser steps of every head on frozen features, whatever the labels."""
     whole: bool = True
     """Also train the whole network."""
     whole_labels: str | None = None
-    """Fractions of the labels for the whole network; the smallest and the largest of all."""
+    """Those of `--labels` for the whole network; the first and the last where not given."""
+    whole_heads: str = "linear,mlp,pqc"
+    """Heads of the whole network, joined by commas."""
+    whole_subsets: int = Field(2, ge=1, le=MAX_SEEDS)
+    """Choices of labelled images for whole networks: the first of `--subsets`."""
+    whole_rates: str = "3e-4,1e-3,3e-3"
+    """Peak rates of the encoder, joined by commas; one is chosen by cross-validation."""
     whole_steps: int = Field(480, ge=2, le=MAX_STEPS)
     """Optimiser steps of the whole network, at least; whole epochs are made of them."""
     margin: float = Field(0.02, gt=0, lt=0.5)
     """Largest difference in AUC that does not matter."""
+    primary: str = "pixels,scratch,circuit"
+    """The questions that the study is made for, declared before anything is read."""
+    plan: bool = False
+    """Print what the study could decide and what it would cost, and stop."""

@@ -42,6 +42,7 @@ FIGURES = {
     "specificity": "specificity",
     "macro_f1": "macro F1",
     "calibration_error": "calibration error",
+    "brier_score": "Brier score",
 }
 """What figures of merit are called in words."""
 

@@ -17,6 +17,7 @@ STUDIES: dict[str, StudyEntry] = {
         AblationStudyConfig,
         run="hybridq.studies.ablation.study:ablation_study",
         show="hybridq.studies.engine.study:show",
+        plan="hybridq.studies.ablation.plan:ablation_plan",
     ),
 }
 """The studies. One of units, tables and sentences is made by `hybridq.studies.engine.of_units`."""

@@ -20,8 +20,11 @@ class StudyEntry:
         config: What it can be told; its first line of documentation is its summary.
         run: From a config to the folder of the finished study.
         show: From that folder to what is printed.
+        plan: From a config with `plan` to what is printed in place of a run; None where the study
+            has no plan.
     """
 
     config: type[Config]
     run: Callable[[Any], Path] | str
     show: Callable[[Path], str] | str
+    plan: Callable[[Any], str] | str | None = None

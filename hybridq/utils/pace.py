@@ -65,13 +65,13 @@ class Pace:
             self._estimated = True
             if left > LONG:
                 logger.info(
-                    "%s %s to go take about %s", self.total - count, self.what, _words(left)
+                    "%s %s to go take about %s", self.total - count, self.what, in_words(left)
                 )
         if self.lines and now - self._told >= EVERY and count < self.total:
             self._told = now
             start = f"{place}, " if place else ""
             logger.info(
-                "%s%d of %d %s, about %s left", start, count, self.total, self.what, _words(left)
+                "%s%d of %d %s, about %s left", start, count, self.total, self.what, in_words(left)
             )
 
     def _seconds(self, count: int, now: float) -> float:
@@ -81,7 +81,7 @@ class Pace:
         return (now - self._begun) / max(1, count)
 
 
-def _words(seconds: float) -> str:
+def in_words(seconds: float) -> str:
     """A duration, rounded as an estimate is: `40 s`, `12 min`, `3 h 20 min`, `2 days 5 h`."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"

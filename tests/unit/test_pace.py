@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from hybridq.utils.pace import Pace, _words
+from hybridq.utils.pace import Pace, in_words
 
 
 @pytest.fixture
@@ -61,4 +61,4 @@ def test_a_first_step_that_warms_up_is_no_measure(said):
     ],
 )
 def test_durations_in_words(seconds, words):
-    assert _words(seconds) == words
+    assert in_words(seconds) == words

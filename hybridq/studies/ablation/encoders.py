@@ -1,4 +1,4 @@
-"""The encoders of an ablation, one for each seed, and what they make of the images."""
+"""The encoders of an ablation, one for each method and seed, and what they make of the images."""
 
 from __future__ import annotations
 
@@ -9,21 +9,30 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.config import AblationStudyConfig, EncoderConfig, FinetuneConfig, PretrainConfig
-from hybridq.data import SPLITS, ImageData
+from hybridq.config import (
+    AblationStudyConfig,
+    EncoderConfig,
+    FinetuneConfig,
+    PretrainConfig,
+    ssl_config,
+)
+from hybridq.data import ImageData
 from hybridq.evaluation.features import image_features
 from hybridq.models.encoders.encoder import Encoder, random_encoder_like
 from hybridq.models.encoders.initial import encoder_for
 from hybridq.records.record import refused
 from hybridq.records.studies import read_arrays
 from hybridq.runs.folder import read_result
-from hybridq.studies.ablation.grid import Inputs, given_encoders
+from hybridq.studies.ablation.grid import RANDOM, given_encoders
 from hybridq.studies.ablation.labels import SeedWork, study_data
 from hybridq.training.pretrain import pretrain
 from hybridq.training.run import finished_run
 from hybridq.utils.arrays import write_arrays
 
 ConfigT = TypeVar("ConfigT", PretrainConfig, FinetuneConfig)
+
+READ = ("train", "test")
+"""The splits that frozen features are computed of."""
 
 
 def recipe_of(kind: type[ConfigT], config: AblationStudyConfig, **fields: Any) -> ConfigT:
@@ -34,23 +43,31 @@ def recipe_of(kind: type[ConfigT], config: AblationStudyConfig, **fields: Any) -
 
 @dataclass(frozen=True)
 class PretrainWork(SeedWork):
-    """SimCLR of one seed."""
+    """The pretraining of one encoder.
+
+    Attributes:
+        method: The self-supervised method.
+    """
+
+    method: str
 
     @property
     def name(self) -> str:
-        """Of the unit."""
-        return f"simclr-s{self.seed}"
+        """The unit's name."""
+        return f"{self.method}-s{self.seed}"
 
     def compute(self) -> dict[str, Any]:
-        """Where the encoder is: a run given, or one in the study's folder."""
+        """Say where the encoder is: a run given, or one in the study's folder."""
         given = given_encoders(self.config)
         if given:
-            path = run = given[self.seed].resolve()
+            path = run = given[self.method, self.seed].resolve()
         else:
             recipe = recipe_of(
                 PretrainConfig,
                 self.config,
+                ssl=ssl_config(self.method),
                 image_size=self.config.image_size,
+                steps=self.config.pretrain_steps,
                 epochs=self.config.pretrain_epochs,
                 runs=self.folder / "encoders",
                 name=self.name,
@@ -64,29 +81,29 @@ class PretrainWork(SeedWork):
 
 @dataclass(frozen=True)
 class FeatureWork(SeedWork):
-    """What one encoder makes of every image; no label is read.
+    """What one encoder makes of the images of train and test; no label is read.
 
     Attributes:
-        kind: Of the encoder.
-        run: Of SimCLR, that seed.
+        kind: A method, `random` or `imagenet`.
+        run: The pretraining, whose network and input size the others share.
     """
 
-    kind: Inputs
+    kind: str
     run: Path
 
     @property
     def name(self) -> str:
-        """Of the unit."""
+        """The unit's name."""
         return f"{self.kind}-s{self.seed}"
 
     def compute(self) -> dict[str, Any]:
-        """Write the features, `(count, 1280)` of each split."""
-        data = study_data(self.config, *SPLITS)
+        """Write the features, `(count, num_features)` of each split."""
+        data = study_data(self.config, *READ)
         encoder, views = self._encoder(data).eval(), self.config.views
         path = features_file(self.folder, self.kind, self.seed)
         parts = {
             name: image_features(encoder, data.splits[name].images, views=views).numpy()
-            for name in SPLITS
+            for name in READ
         }
         write_arrays(path, parts)
         return {
@@ -98,10 +115,10 @@ class FeatureWork(SeedWork):
         images, size = data.splits["train"].images, self.config.image_size
         own = EncoderConfig(weights=str(self.run))
         trained = encoder_for(images, own, image_size=size, stem="auto", seed=self.seed)
-        if self.kind == "simclr":
-            return trained
-        if self.kind == "random":
+        if self.kind == RANDOM:
             return random_encoder_like(trained, self.seed)
+        if self.kind != "imagenet":
+            return trained
         spec = trained.spec
         others = EncoderConfig(weights=self.kind, name=spec.architecture)
         size, stem = spec.image_size, spec.stem
@@ -109,7 +126,7 @@ class FeatureWork(SeedWork):
 
 
 def features_file(folder: Path, kind: str, seed: int) -> Path:
-    """Where the features of an encoder are kept: `train`, `val` and `test`."""
+    """Where the features of an encoder are kept: `train` and `test`."""
     return folder / "features" / f"{kind}-s{seed}.npz"
 
 

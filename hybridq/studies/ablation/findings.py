@@ -11,39 +11,30 @@ from typing import Any
 from hybridq.evaluation.summaries import (
     columns,
     compared_models,
-    estimate,
+    curves,
     figure_name,
-    label_curves,
     pivot,
     prediction_file,
 )
 from hybridq.records.findings import Findings, ResultTable
-from hybridq.studies.ablation.grid import called
+from hybridq.studies.ablation.grid import RANDOM, RAW_PIXELS, REGRESSION, called
 from hybridq.studies.ablation.tables import OPERATING, prediction_key
-from hybridq.utils.text import counted, percent
+from hybridq.studies.ablation.whole import SCRATCH
+from hybridq.utils.text import counted
 
 Row = Mapping[str, Any]
 
-HEADS = ("linear", "mlp", "pqc", "mlp_residual", "pqc_residual")
-WHOLE = ("whole-simclr-{}", "whole-scratch-{}")
-DRAWN = {
-    "frozen features": ("simclr-pqc", "simclr-mlp", "random-pqc", "raw_pixels"),
-    "whole network": tuple(name.format(head) for name in WHOLE for head in ("pqc", "mlp")),
+HEADS = (REGRESSION, "linear", "mlp", "pqc", "mlp_residual", "pqc_residual")
+NEEDS = ("pqc", "pqc_unentangled", "pqc_untrained", "pqc_random", "identity", "rff", "mlp")
+SHOWN = ("auc", "balanced_accuracy", "sensitivity", "specificity", "brier_score")
+"""Figures with all labels, or as many as were used."""
+BY_IMAGES: Mapping[str, Any] = {
+    "xlabel": "labelled images, logarithmic",
+    "ylabel": "AUC",
+    "unit": "",
+    "is_logarithmic": True,
 }
-"""Models whose decisions are drawn together."""
-LINES = {
-    "Pretraining, frozen features": ("simclr-pqc", "imagenet-pqc", "random-pqc", "raw_pixels"),
-    "Pretraining, whole network": tuple(n.format(h) for n in WHOLE for h in HEADS[:3]),
-    "Heads on SimCLR features": tuple(f"simclr-{head}" for head in HEADS),
-    "Heads on random features": tuple(f"random-{head}" for head in HEADS),
-    "Heads on ImageNet features": tuple(f"imagenet-{head}" for head in HEADS),
-    "What the circuit needs": (
-        *("simclr-pqc", "simclr-pqc_unentangled", "simclr-pqc_untrained", "simclr-pqc_random"),
-    ),
-}
-"""Models whose curves over the share of the labels are drawn together."""
-SHOWN = ("auc", "balanced_accuracy", "sensitivity", "specificity", "calibration_error")
-"""Figures at the largest share of the labels."""
+"""Axes of AUC against the number of labelled images."""
 
 
 def findings(
@@ -61,44 +52,109 @@ def findings(
         compared: What `verdicts` returned.
     """
     areas = [row for row in summary if row["figure"] == "auc"]
-    best = max(areas, key=lambda row: (row["labels"], row["mean"]))
-    images, of_seeds = counted(result["images"], "test image"), counted(result["seeds"], "seed")
-    found = f"With {_share(best)} the highest mean AUC is {estimate(best).text}, of {_model(best)}"
-    if compared:
-        told = ", ".join(f"{count} {kind}" for kind, count in result["verdicts"].items() if count)
-        found += f"; {counted(len(compared), 'comparison')}: {told}"
+    images = {(row["labels"], row["model"]): row["train_images"] for row in rows}
+    over = (
+        f"{counted(result['images'], 'test image')}, {counted(result['seeds'], 'encoder')}, "
+        f"{counted(result['subsets'], 'label subset')}"
+    )
     return Findings(
         title="Ablation",
         data=result["data"],
         sentences=[
-            f"What self-supervision and the quantum layer add is measured on the {images} of "
-            f"{result['data']}, over {of_seeds} and "
-            f"{counted(len(result['labels']), 'share')} of the labels.",
-            f"{found}.",
+            f"What self-supervision and the quantum layer add is measured on "
+            f"{result['data']}, over {over}.",
+            *_answers(result, compared),
         ],
         notes=result["notes"],
-        compared=compared_models(compared, called, _share, figure="AUC", margin=result["margin"]),
-        curves=label_curves(areas, LINES, called, "95% intervals over seeds and images together."),
-        tables=_tables(rows, summary, areas, f"{images}, {of_seeds}"),
+        compared=compared_models(
+            sorted(compared, key=lambda item: not item["primary"]),
+            called,
+            lambda item: item["budget"],
+            figure="AUC",
+            margin=result["margin"],
+        ),
+        curves=[
+            shown
+            for title, models in _lines(result["kinds"]).items()
+            if (
+                shown := curves(
+                    [row for model in models for row in areas if row["model"] == model],
+                    _model,
+                    lambda row: images[row["labels"], row["model"]],
+                    title=title,
+                    caption="95% intervals over encoders, subsets and test images together.",
+                    **BY_IMAGES,
+                )
+            )
+        ],
+        tables=_tables(rows, summary, areas, over),
         predictions=prediction_file(
             "predictions.npz",
-            rows,
-            DRAWN,
+            [row | {"threshold": 0.5 if row["threshold"] is None else row["threshold"]}
+             for row in map(dict, rows)],
+            _drawn(result["kinds"]),
             called,
             prediction_key,
             split="test split",
             positive=result["positive"],
         ),
         seeds=sorted({row["seed"] for row in rows}),
+    )  # fmt: skip
+
+
+def _answers(result: Mapping[str, Any], compared: Sequence[Row]) -> list[str]:
+    """Answer each question that was declared, then count the verdicts."""
+    found = []
+    for name in result["primary"]:
+        own = [item for item in compared if item["family"] == name]
+        for text in dict.fromkeys(item["question"] for item in own):
+            told = "; ".join(
+                f"with {item['budget']} {item['verdict']} ({item['difference']:+.3f})"
+                for item in own
+                if item["question"] == text
+            )
+            found.append(f"{text[0].upper()}{text[1:]}? {told[0].upper()}{told[1:]}.")
+    decided = sum(result["primary_verdicts"].values()) - result["primary_verdicts"]["undecided"]
+    total = sum(result["primary_verdicts"].values())
+    if total:
+        found.append(f"Of {counted(total, 'primary comparison')} {decided} are decided.")
+    return found or ["No pair of models was compared."]
+
+
+def _lines(kinds: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Which models' curves are drawn together, by the title."""
+    every = (*kinds, RANDOM)
+    of_kinds = {
+        f"Heads on {kind} features": tuple(f"{kind}-{head}" for head in HEADS) for kind in every
+    }
+    wholes = tuple(
+        f"whole-{start}-{head}" for start in (SCRATCH, *kinds) for head in ("linear", "pqc", "mlp")
     )
+    return {
+        "Pretraining, read by a penalised regression": (
+            *(f"{kind}-{REGRESSION}" for kind in every),
+            RAW_PIXELS,
+        ),
+        "Whole networks": wholes,
+        **of_kinds,
+        "What the circuit needs": tuple(f"{kinds[0]}-{head}" for head in NEEDS),
+    }
+
+
+def _drawn(kinds: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Which models' decisions are drawn together."""
+    first = kinds[0]
+    return {
+        "frozen features": (f"{first}-pqc", f"{first}-mlp", f"{first}-{REGRESSION}", RAW_PIXELS),
+    }
 
 
 def _model(row: Row) -> str:
     return called(row["model"])
 
 
-def _share(row: Row) -> str:
-    return f"{percent(row['labels'])} of the labels"
+def _budget(row: Row) -> str:
+    return str(row["budget"])
 
 
 def _figure(row: Row) -> str:
@@ -106,31 +162,42 @@ def _figure(row: Row) -> str:
 
 
 def _tables(
-    rows: Sequence[Row], summary: Sequence[Row], areas: Sequence[Row], what: str
+    rows: Sequence[Row], summary: Sequence[Row], areas: Sequence[Row], over: str
 ) -> list[ResultTable]:
-    """Mean AUC by share of the labels; more figures; labelled images; parameters."""
+    """Mean AUC by budget; more figures; labelled images; parameters."""
     last = max(row["labels"] for row in summary)
     most = [row for row in summary if row["labels"] == last and row["figure"] in SHOWN]
-    model, share = {"model": _model}, {"labels": lambda row: percent(row["labels"])}
-    means = "means over the seeds, 95% intervals of other figures than the AUC over these alone"
-    counts = {"train_images": "train images", "val_images": "validation images"}
+    model, share = {"model": _model}, {"labels": _budget}
+    means = "means with 95% intervals over encoders, subsets and test images together"
+    counts = {"train_images": "train images", "subsets": "subsets"}
     sizes = {"parameters": "parameters", "circuit_parameters": "of the circuit"}
-    labelled = (
-        "Labelled images: those a model is trained with, and those of validation, on which its "
-        "threshold is chosen by balanced accuracy"
-    )
-    trained = "Parameters of each model, as trained: of heads on frozen features the head alone"
-    return [
-        pivot(f"Mean AUC, {what}, 95% intervals over both together", areas, model, _share),
-        pivot(f"With {percent(last)} of the labels: {means}", most, model, _figure),
+    operating = {
+        "threshold": "median threshold",
+        "without_threshold": "subsets without a threshold",
+    }
+    lines = [
+        pivot(f"Mean AUC, {over}: {means}", areas, model, _budget),
+        pivot(f"With {_budget(most[0])}: {means}", most, model, _figure),
         pivot(
-            f"Every model at every share: {means}; near-duplicates are test images that have one "
+            f"Every model at every budget: {means}; near-duplicates are test images that have one "
             "in train",
             [row for row in summary if row["figure"] not in OPERATING],  # it is wide enough
             model | share,
             _figure,
             folded=True,
         ),
-        columns(labelled, rows, share, counts),
-        columns(trained, rows, model, sizes),
+        columns("Labelled images that a model is trained with, in the mean", rows, share, counts),
+        columns(
+            "Parameters of each model, as trained: of heads on frozen features the head alone",
+            *(rows, model, sizes),
+        ),
     ]
+    if any(row["threshold"] is not None for row in rows):
+        lines.append(
+            columns(
+                "Thresholds on the positive class, chosen on held-out labelled images by balanced "
+                "accuracy",
+                *(rows, model | share, operating),
+            )
+        )
+    return lines

@@ -1,232 +1,328 @@
-"""Models on fixed inputs, features or pixels: one search for all arms, then the test split."""
+"""Models on fixed inputs, features or pixels: each cell chooses its setting, then reads the test.
+
+A cell is an encoder and a choice of labelled images. Its settings are searched by cross-validation
+within these images, in the same way for every arm and for raw pixels.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hybridq.data import ImageData, labelled_data
-from hybridq.evaluation.baselines import logistic_regression, pixel_inputs
+from hybridq.config import CircuitHeadConfig
+from hybridq.data import ImageData
+from hybridq.evaluation.baselines import PENALTIES, pixel_inputs
 from hybridq.evaluation.features import standardised
-from hybridq.evaluation.metrics.scores import auc
+from hybridq.evaluation.metrics.scores import choose_threshold
+from hybridq.evaluation.searched_regression import (
+    Fold,
+    SearchedRegression,
+    balanced_log_loss,
+    searched_regression,
+)
 from hybridq.models.heads import build_head, num_trainable
+from hybridq.models.heads.base import AngleReducer, reducer_of
 from hybridq.quantum.modules import quantum_parameters
-from hybridq.studies.ablation.encoders import features_file, read_features
+from hybridq.studies.ablation.encoders import READ, features_file, read_features
 from hybridq.studies.ablation.grid import (
     PIXELS,
-    RAW_PIXELS,
+    REGRESSION,
+    SETTINGS,
     Arm,
-    Inputs,
+    Budget,
     Setting,
     frozen_arms,
     frozen_model,
-    settings_of,
 )
-from hybridq.studies.ablation.labels import SeedWork, judged, study_data
-from hybridq.training.head import BATCH, head_probs, train_head
+from hybridq.studies.ablation.judged import Arrays, Judge
+from hybridq.studies.ablation.labels import (
+    Rows,
+    SeedWork,
+    cell_seed,
+    cut,
+    labelled_rows,
+    study_data,
+)
+from hybridq.training.many_heads import heads_probs, train_heads
 from hybridq.training.seeding import derive_seed
+from hybridq.utils.arrays import write_arrays
 from hybridq_backends import Executable, open_backend
 
+Floats = NDArray[np.float64]
+
 WEIGHT_DECAY = 1e-2
-"""Of the outer parts' matrices, as in `hybridq finetune`."""
+"""Weight decay of the outer parts' matrices, as in `hybridq finetune`."""
+FOLDS = 3
+"""Most parts of the cross-validation of heads; that of a regression has five."""
+PIXEL_SIDE = 32
+"""Largest side of raw pixels, to which larger images are averaged."""
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A model on fixed inputs.
+class Read:
+    """An arm in every subset of one encoder.
 
     Attributes:
-        arm: Its name among those on the same inputs.
-        model: A head, or a regression.
-        probs: From inputs `(count, inputs)` to probabilities `(count, classes)`.
-        about: Columns of `ablation.csv` on its size and its training.
+        probs: `(subsets, images, classes)` probabilities of the test images.
+        thresholds: `(subsets,)` on the positive class, chosen on held-out labelled images.
+        losses: `(subsets, settings)` held-out log losses of the search.
+        chosen: `(subsets,)` indices of the settings chosen.
+        about: Columns of the table that say how large the model is.
     """
 
-    arm: str
-    model: Any
-    probs: Callable[[Any], NDArray[np.float64]]
-    about: dict[str, Any]
+    probs: Floats
+    thresholds: Floats
+    losses: Floats
+    chosen: NDArray[np.intp]
+    about: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class _OneFraction(SeedWork):
-    """Models on one kind of input, with one fraction of the labels.
+class FrozenWork(SeedWork):
+    """All arms on one kind of input, with one encoder and one budget, in every subset.
 
     Attributes:
-        kind: Of the encoder that makes the inputs.
-        fraction: Of the labels.
+        kind: The kind of the encoder; `pixels` for raw pixels.
+        budget: The amount of labelled images.
+        first: Number of first subsets that are also kept apart.
     """
 
-    kind: Inputs
-    fraction: float
+    kind: str
+    budget: Budget
+    first: int
 
     @property
     def name(self) -> str:
-        """Of the unit."""
-        return f"{self.kind}-s{self.seed}-l{self.fraction:g}"
+        """The unit's name."""
+        return f"{self.kind}-s{self.seed}-l{self.budget.share:g}"
 
-    def _labelled(self, *splits: str) -> tuple[ImageData, dict[str, Any]]:
-        """Labelled images of train and validation, and their inputs, with those of other splits.
-
-        Inputs are standardised by all train images: numbers for a regression, tensors for heads.
-        """
-        is_pixels = self.kind == PIXELS
-        data = study_data(self.config, *(splits if is_pixels else ("train", "val")))
-        if is_pixels:
-            inputs = standardised({s: pixel_inputs(data.splits[s].images) for s in splits})
-        else:
-            path = features_file(self.folder, self.kind, self.seed)
-            inputs = standardised(read_features(path, *splits))
-            inputs = {s: torch.from_numpy(x.astype(np.float32)) for s, x in inputs.items()}
-        data, chosen = labelled_data(data, self.fraction, seed=self.seed)
-        return data, inputs | {name: inputs[name][indices] for name, indices in chosen.items()}
-
-    def fitted(
-        self, setting: Setting, data: ImageData, inputs: Any, backend: Executable
-    ) -> Iterator[Fitted]:
-        """Fit every model on these inputs, in one setting, to the train images of `data`."""
-        labels, multilabel = data.splits["train"].labels, data.task == "multilabel"
-        num_inputs, num_classes = inputs.shape[1], data.num_classes
-        if self.kind == PIXELS:
-            model = logistic_regression(setting["penalty"], several=multilabel).fit(inputs, labels)
-            outputs = 1 if num_classes == 2 and not multilabel else num_classes
-            about: dict[str, Any] = {
-                "parameters": outputs * (num_inputs + 1),
-                "circuit_parameters": 0,
-            }
-            yield Fitted("logistic_regression", model, model.predict_proba, about)
-            return
-        for name, arm in frozen_arms(self.config).items():
-            head = new_head(arm, num_inputs, num_classes, backend, self.seed)
-            begun = [weight.detach().clone() for weight in quantum_parameters(head)]
-            train_head(
-                head,
-                inputs,
-                torch.from_numpy(labels),
-                num_classes=num_classes,
-                steps=self.config.steps,
-                weight_decay=WEIGHT_DECAY,
-                seed=self.seed,
-                batch_size=BATCH,
-                **setting,
+    def compute(self) -> dict[str, Any]:
+        """Write what is kept of each arm; return sizes and settings."""
+        data = study_data(self.config, *READ)
+        rows = labelled_rows(data, self.config, self.budget)
+        inputs = self._inputs(data)
+        judge = Judge(data, min(self.first, len(rows)))
+        arrays: Arrays = {}
+        models = []
+        for arm, read in self._reads(data, inputs, rows).items():
+            kept = judge(read.probs, read.thresholds)
+            kept |= {"losses": read.losses, "chosen": read.chosen, "probs": read.probs[0]}
+            arrays |= {f"{arm}/{name}": values for name, values in kept.items()}
+            images = round(float(np.mean([len(one) for one in rows])), 1)
+            models.append(
+                {
+                    "model": frozen_model(self.kind, arm),
+                    "training": "pixels" if self.kind == PIXELS else "frozen",
+                    "encoder": self.kind,
+                    "head": arm,
+                    "labels": self.budget.share,
+                    "seed": self.seed,
+                    "train_images": images,
+                    **read.about,
+                }
             )
-            circuit = [weight for weight in quantum_parameters(head) if weight.requires_grad]
-            about = {
-                "steps": self.config.steps,
-                "parameters": num_trainable(head),
-                "circuit_parameters": sum(weight.numel() for weight in circuit),
-                "circuit_movement": movement(begun, quantum_parameters(head)),
-            }
-            yield Fitted(name, head, partial(head_probs, head, multilabel=multilabel), about)
+        path = self.folder / "kept" / f"{self.name}.npz"
+        write_arrays(path, arrays, compressed=True)
+        return {"kept": path.relative_to(self.folder).as_posix(), "models": models}
 
+    def _inputs(self, data: ImageData) -> dict[str, Floats]:
+        """Get `(count, inputs)` of train and test, standardised by all train images."""
+        if self.kind != PIXELS:
+            path = features_file(self.folder, self.kind, self.seed)
+            return standardised(read_features(path, *READ))
+        return standardised(
+            {name: pixel_inputs(data.splits[name].images, PIXEL_SIDE) for name in READ}
+        )
 
-@dataclass(frozen=True)
-class SearchWork(_OneFraction):
-    """All arms in all settings, judged on validation; the test split is not read."""
-
-    def compute(self) -> dict[str, Any]:
-        """Validation AUC of each arm in each setting, in the order of `settings_of`."""
-        data, inputs = self._labelled("train", "val")
-        found: dict[str, list[float]] = defaultdict(list)
+    def _reads(
+        self, data: ImageData, inputs: dict[str, Floats], rows: Sequence[Rows]
+    ) -> dict[str, Read]:
+        found = {REGRESSION: read_regression(data, inputs, rows, cut(data, rows, self.config, 5))}
+        folds = cut(data, rows, self.config, FOLDS)
+        seeds = [cell_seed(self.config, self.seed, subset) for subset in range(len(rows))]
+        tensors = {name: torch.from_numpy(x.astype(np.float32)) for name, x in inputs.items()}
         with open_backend("statevector") as backend:
-            for setting in settings_of(self.kind):
-                for one in self.fitted(setting, data, inputs["train"], backend):
-                    found[one.arm].append(auc(data.splits["val"].labels, one.probs(inputs["val"])))
-        return {"val_auc": dict(found)}
+            for name, arm in frozen_arms(self.config).items():
+                heads = _Heads(arm, data, tensors, backend, self.config.steps)
+                found[name] = heads.read(rows, folds, seeds)
+        return found
 
 
-@dataclass(frozen=True)
-class FrozenWork(_OneFraction):
-    """All arms in the setting that was chosen, with their probabilities of the test images.
+def read_regression(
+    data: ImageData,
+    inputs: dict[str, Floats],
+    rows: Sequence[Rows],
+    folds: Sequence[Sequence[Fold]],
+) -> Read:
+    """Fit the penalised regression in every subset.
 
-    Attributes:
-        setting: The one for all arms and seeds.
+    Args:
+        data: With train.
+        inputs: `(count, inputs)` of train and test.
+        rows: Labelled images of each subset.
+        folds: Cuts of each, as indices into train.
     """
-
-    setting: Setting
-
-    def compute(self) -> dict[str, Any]:
-        """A model for each arm."""
-        data, inputs = self._labelled("train", "val", "test")
-        is_pixels = self.kind == PIXELS
-        with open_backend("statevector") as backend:
-            models = [
-                judged(
-                    data,
-                    one.probs(inputs["val"]),
-                    one.probs(inputs["test"]),
-                    model=RAW_PIXELS if is_pixels else frozen_model(self.kind, one.arm),
-                    training="pixels" if is_pixels else "frozen",
-                    encoder=self.kind,
-                    head=one.arm,
-                    labels=self.fraction,
-                    seed=self.seed,
-                    **self.setting,
-                    **one.about,
-                )
-                for one in self.fitted(self.setting, data, inputs["train"], backend)
+    labels = data.splits["train"].labels
+    done: dict[tuple[int, ...], SearchedRegression] = {}  # all labels are one subset, however often
+    for one, cuts in zip(rows, folds, strict=True):
+        if (key := tuple(one.tolist())) not in done:
+            own = [
+                (np.searchsorted(one, fitted), np.searchsorted(one, held)) for fitted, held in cuts
             ]
-        return {"models": models}
+            train = inputs["train"][one]
+            done[key] = searched_regression(train, labels[one], data.num_classes, own)
+    found = [done[tuple(one.tolist())] for one in rows]
+    on_test = {key: fitted.probs(inputs["test"]) for key, fitted in done.items()}
+    outputs = 1 if data.task == "binary" else data.num_classes
+    size = outputs * (inputs["train"].shape[1] + 1)
+    return Read(
+        np.stack([on_test[tuple(one.tolist())] for one in rows]),
+        np.array(
+            [
+                held_out_threshold(data, labels[one], fitted.held_out)
+                for one, fitted in zip(rows, found, strict=True)
+            ]
+        ),
+        np.array([fitted.losses for fitted in found]),
+        np.array([PENALTIES.index(fitted.penalty) for fitted in found]),
+        {"parameters": size, "circuit_parameters": 0},
+    )
+
+
+def held_out_threshold(data: ImageData, labels: NDArray[np.int64], held_out: Floats) -> float:
+    """Choose the threshold on the positive class by held-out probabilities of labelled images.
+
+    Returns:
+        The threshold with the best balanced accuracy; NaN where no class is the positive one, or
+        one class has no held-out image.
+    """
+    kept = np.isfinite(held_out).all(axis=1)
+    positive = data.positive
+    if positive is None or len(np.unique(labels[kept])) < 2:
+        return float("nan")
+    return choose_threshold(labels[kept] == positive, held_out[kept, positive])
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What the search found on one kind of input at one fraction.
+class _Heads:
+    """An arm's heads on the features of one encoder."""
 
-    Attributes:
-        encoder: Kind of the encoder that makes the inputs; `none` for pixels.
-        fraction: Of the labels.
-        val_auc: By seed and arm, the validation AUC in each setting; None is undefined.
-        means: Over all arms and seeds, of each of them.
-        chosen: Index of the setting with the best mean, the first among equals.
-    """
+    arm: Arm
+    data: ImageData
+    inputs: dict[str, Tensor]
+    backend: Executable
+    steps: int
 
-    encoder: Inputs
-    fraction: float
-    val_auc: Mapping[int, Mapping[str, Sequence[float | None]]]
-    means: tuple[float, ...]
-    chosen: int
+    def read(
+        self, rows: Sequence[Rows], folds: Sequence[Sequence[Fold]], seeds: Sequence[int]
+    ) -> Read:
+        """Search the settings of every subset, train in the one chosen, and read the test."""
+        split = self.data.splits["train"]
+        several = self.data.task == "multilabel"
+        cells = [(subset, *fold) for subset, own in enumerate(folds) for fold in own]
+        held_out = np.full((len(SETTINGS), len(rows), len(split), self.data.num_classes), np.nan)
+        for k, setting in enumerate(SETTINGS):
+            trained = self._trained(
+                setting, [fit for _, fit, _ in cells], [seeds[subset] for subset, _, _ in cells]
+            )
+            for head, (subset, _, held) in zip(trained, cells, strict=True):
+                found = heads_probs([head], self.inputs["train"][held], multilabel=several)
+                held_out[k, subset, held] = found[0]
+        losses = np.array(
+            [
+                [
+                    balanced_log_loss(split.labels[one], held_out[k, s, one])
+                    for s, one in enumerate(rows)
+                ]
+                for k in range(len(SETTINGS))
+            ]
+        ).T
+        chosen = np.argmin(np.round(losses, 9), axis=1)
+        probs = np.empty((len(rows), len(self.inputs["test"]), self.data.num_classes))
+        moved = np.full(len(rows), np.nan)
+        about: dict[str, Any] = {}
+        for k, setting in enumerate(SETTINGS):
+            own = np.flatnonzero(chosen == k).tolist()
+            if own:
+                trained = self._trained(setting, [rows[s] for s in own], [seeds[s] for s in own])
+                probs[own] = heads_probs(trained, self.inputs["test"], multilabel=several)
+                moved[own] = [
+                    self._movement(head, seeds[s]) for head, s in zip(trained, own, strict=True)
+                ]
+                about = self._size(trained[0])
+        thresholds = [
+            held_out_threshold(self.data, split.labels[one], held_out[chosen[s], s, one])
+            for s, one in enumerate(rows)
+        ]
+        about["circuit_movement"] = None if np.isnan(moved).all() else float(moved.mean())
+        return Read(probs, np.array(thresholds), losses, chosen, about)
 
-    @property
-    def setting(self) -> Setting:
-        """The one chosen."""
-        return settings_of(self.encoder)[self.chosen]
+    def _new(self, seed: int) -> nn.Module:
+        """Make the head as training begins with it."""
+        width = self.inputs["train"].shape[1]
+        generator = torch.Generator().manual_seed(derive_seed(seed, 1))
+        head = build_head(
+            width,
+            self.data.num_classes,
+            self.arm.head,
+            backend=self.backend,
+            generator=generator,
+        )
+        if not self.arm.trains_circuit:
+            for weight in quantum_parameters(head):
+                weight.requires_grad_(False)
+        reducer = reducer_of(head)
+        if reducer is not None and not reducer.is_ready:
+            reducer.linear.weight.data.copy_(self._components)
+        return head
 
+    @cached_property
+    def _components(self) -> Tensor:
+        """Principal components of the features of all train images, labelled or not."""
+        width, qubits = self.inputs["train"].shape[1], cast(CircuitHeadConfig, self.arm.head)
+        reducer = AngleReducer(width, qubits.num_qubits, torch.Generator(), "pca")
+        reducer.fit(self.inputs["train"])
+        return reducer.linear.weight
 
-def choose(encoder: Inputs, fraction: float, val_auc: Mapping[int, Any]) -> Choice:
-    """Choose the setting with the best mean validation AUC over all arms and seeds."""
-    every = [values for arms in val_auc.values() for values in arms.values()]
-    values = np.ma.masked_invalid(np.array(every, dtype=np.float64))
-    means = values.mean(axis=0).filled(0.0)
-    chosen = int(np.argmax(np.round(means, 12)))
-    return Choice(encoder, fraction, val_auc, tuple(means.tolist()), chosen)
+    def _trained(
+        self, setting: Setting, rows: Sequence[Rows], seeds: Sequence[int]
+    ) -> Sequence[nn.Module]:
+        heads = [self._new(seed) for seed in seeds]
+        train_heads(
+            heads,
+            self.inputs["train"],
+            torch.from_numpy(self.data.splits["train"].labels),
+            rows,
+            num_classes=self.data.num_classes,
+            steps=self.steps,
+            weight_decay=WEIGHT_DECAY,
+            seeds=seeds,
+            **setting,
+        )
+        return heads
 
+    @torch.no_grad()
+    def _movement(self, head: nn.Module, seed: int) -> float:
+        """Measure the root mean square by which training has moved the circuit, in radians.
 
-def new_head(
-    arm: Arm, num_features: int, num_classes: int, backend: Executable, seed: int
-) -> nn.Module:
-    """The head of an arm as training begins with it."""
-    generator = torch.Generator().manual_seed(derive_seed(seed, 1))
-    head = build_head(num_features, num_classes, arm.head, backend=backend, generator=generator)
-    for weight in quantum_parameters(head):
-        weight.requires_grad_(arm.trains_circuit)
-    return head
+        Near 0 the circuit is still the one that was drawn, and a comparison says nothing of
+        training it. NaN where there is no circuit.
+        """
+        pairs = zip(quantum_parameters(head), quantum_parameters(self._new(seed)), strict=True)
+        moved = [(end - start).flatten() for end, start in pairs]
+        return float(torch.cat(moved).square().mean().sqrt()) if moved else float("nan")
 
-
-@torch.no_grad()
-def movement(begun: Sequence[Tensor], weights: Sequence[Tensor]) -> float | None:
-    """Root mean square by which training has moved the circuit's weights, in radians.
-
-    Near 0 the circuit is still the one that was drawn, and a comparison says nothing of training
-    it. None where there is no circuit.
-    """
-    moved = [(end - start).flatten() for start, end in zip(begun, weights, strict=True)]
-    return float(torch.cat(moved).square().mean().sqrt()) if moved else None
+    @staticmethod
+    def _size(head: nn.Module) -> dict[str, Any]:
+        circuit = [weight for weight in quantum_parameters(head) if weight.requires_grad]
+        return {
+            "parameters": num_trainable(head),
+            "circuit_parameters": sum(weight.numel() for weight in circuit),
+        }

@@ -1,4 +1,4 @@
-"""What an ablation asks: its arms, fractions, seeds, encoders, and the settings it searches."""
+"""What an ablation crosses: labels, encoders, choices of labelled images, and arms."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
-from hybridq.config import AblationStudyConfig, HeadConfig, PretrainConfig, head_config
+from hybridq.config import AblationStudyConfig, HeadConfig, PretrainConfig, head_config, ssl_config
 from hybridq.data.source import find_source, is_own, own_name
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation import baselines
@@ -16,28 +16,38 @@ from hybridq.models.encoders.file import encoder_file
 from hybridq.models.names import model_name
 from hybridq.runs.folder import read_config, read_result
 from hybridq.runs.recorded import absolute_source
-from hybridq.studies.lists import numbers
+from hybridq.studies.lists import entries, numbers
 from hybridq.utils.pseudonyms import pseudonyms_of
+from hybridq.utils.text import percent
 
-RAW_PIXELS = "raw_pixels"
-"""The logistic regression that is in every table."""
+PIXELS = "pixels"
+"""The kind of input that no encoder makes."""
+RANDOM = "random"
+"""The kind of encoder that was never trained."""
+REGRESSION = "logistic"
+"""The arm that is a penalised logistic regression."""
+RAW_PIXELS = f"{PIXELS}-{REGRESSION}"
+"""The model that is in every table."""
+STARTS = ("scratch", "pretrained")
+"""Weights that a whole network begins with."""
 
-Inputs = Literal["none", "random", "simclr", "imagenet"]
-"""The encoder that makes a model's inputs; `none` for the pixels themselves."""
-PIXELS: Inputs = "none"
-ENCODERS: tuple[Inputs, ...] = ("random", "simclr", "imagenet")
 
-WHOLE_HEADS = ("linear", "mlp", "pqc")
-"""Heads on the network that is trained as a whole."""
+@dataclass(frozen=True)
+class Budget:
+    """An amount of labelled images.
 
-Start = Literal["scratch", "simclr"]
-STARTS: tuple[Start, ...] = ("scratch", "simclr")
-"""Weights that it begins with."""
+    Attributes:
+        share: Of the labels of train, in (0, 1].
+        text: What it is called.
+    """
+
+    share: float
+    text: str
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A head on frozen features.
+    """A head on fixed inputs.
 
     Attributes:
         head: What is built.
@@ -49,38 +59,26 @@ class Arm:
 
 
 Setting: TypeAlias = Mapping[str, float]
-"""A setting of the search, as columns of `search.csv` name it.
-
-Of heads it is `learning_rate`, the peak of their outer parts, and `block_learning_rate`, that of
-the block: the circuit, or the control in its place, and what it is weighed by. Of a regression on
-pixels it is `penalty`, scikit-learn's C.
-"""
+"""A setting of the search: `learning_rate` is the peak of a head's outer parts, and
+`block_learning_rate` that of the block: the circuit, or the control in its place."""
 
 SETTINGS: tuple[Setting, ...] = tuple(
     {"learning_rate": outer, "block_learning_rate": block}
     for outer in (1e-3, 1e-2)
     for block in (1e-2, 1e-1)
 )
-"""One of them is chosen for all arms together."""
-
-PENALTIES: tuple[Setting, ...] = tuple({"penalty": penalty} for penalty in baselines.PENALTIES)
-"""One of them is chosen for the raw pixels of all seeds together."""
-
-
-def settings_of(kind: Inputs) -> tuple[Setting, ...]:
-    """The settings that are searched on one kind of input."""
-    return PENALTIES if kind == PIXELS else SETTINGS
+"""Those that are searched, for every arm alike."""
 
 
 def frozen_arms(config: AblationStudyConfig) -> dict[str, Arm]:
-    """The heads on frozen features, by name."""
+    """List the heads on frozen features, by name."""
 
     def head(name: str, **changes: Any) -> HeadConfig:
-        sizes = {"num_qubits": config.num_qubits, "num_layers": config.num_layers}
-        return head_config(name, **sizes, **changes)
+        own = ("num_qubits", "num_layers", "encoding", "ansatz", "entanglement")
+        return head_config(name, **({field: getattr(config, field) for field in own} | changes))
 
     return {
-        "linear": Arm(head("linear")),
+        "linear": Arm(head_config("linear")),
         "mlp": Arm(head("mlp")),
         "pqc": Arm(head("pqc")),
         "mlp_residual": Arm(head("mlp_residual")),
@@ -88,74 +86,152 @@ def frozen_arms(config: AblationStudyConfig) -> dict[str, Arm]:
         "pqc_unentangled": Arm(head("pqc", entanglement="none")),
         "pqc_untrained": Arm(head("pqc"), trains_circuit=False),
         "pqc_random": Arm(head("pqc", init_std=math.pi), trains_circuit=False),
+        # "identity": Arm(head("identity")),
+        # "rff": Arm(head("rff")),
+        # "pqc_pca": Arm(head("pqc", reducer="pca")),
+        # "mlp_pca": Arm(head("mlp", reducer="pca")),
     }
 
 
-def frozen_model(encoder: str, arm: str) -> str:
-    """Name of a head on frozen features, in tables and files."""
-    return f"{encoder}-{arm}"
+def whole_heads(config: AblationStudyConfig) -> tuple[str, ...]:
+    """List the heads of the whole network.
+
+    Raises:
+        InvalidValueError: If one is no arm that a whole network can have.
+    """
+    known = [name for name in frozen_arms(config) if not name.endswith("_pca")]
+
+    def read(word: str) -> str:
+        if word not in known:
+            raise InvalidValueError(
+                f"Expected --whole-heads out of {', '.join(known)}, got {word!r}: take one of them."
+            )
+        return word
+
+    return entries("whole-heads", config.whole_heads, read)
+
+
+def whole_rates(config: AblationStudyConfig) -> tuple[float, ...]:
+    """List the rates of the encoder that are searched, ascending.
+
+    Raises:
+        InvalidValueError: If one is no rate.
+    """
+    expected = "rates above 0 and up to 1: write 3e-4,1e-3"
+    return tuple(
+        sorted(numbers("whole-rates", config.whole_rates, lambda one: 0 < one <= 1, expected))
+    )
+
+
+def frozen_model(kind: str, arm: str) -> str:
+    """Name a model on fixed inputs, in tables and files."""
+    return f"{kind}-{arm}"
 
 
 def whole_model(start: str, head: str) -> str:
-    """Name of a network trained as a whole from `scratch` or `simclr`."""
+    """Name a network trained as a whole, from `scratch` or from a method's encoder."""
     return f"whole-{start}-{head}"
 
 
 def called(model: str) -> str:
-    """What a model of the study is called in words."""
+    """Say what a model of the study is called in words."""
     if model == RAW_PIXELS:
-        return baselines.NAMES[model]
+        return baselines.NAMES["raw_pixels"]
     encoder, _, head = model.removeprefix("whole-").partition("-")
+    if encoder == PIXELS:
+        return f"raw pixels, {head}"
     return model_name(encoder, head, frozen=not model.startswith("whole-"))
 
 
 def seeds(config: AblationStudyConfig) -> tuple[int, ...]:
-    """The seeds, which follow one another."""
+    """List the seeds of the encoders, which follow one another."""
     return tuple(range(config.seed, config.seed + config.seeds))
 
 
-def fractions(config: AblationStudyConfig) -> tuple[float, ...]:
-    """The fractions of the labels, ascending.
+def budgets(config: AblationStudyConfig, images: int) -> tuple[Budget, ...]:
+    """List the amounts of labelled images, ascending.
+
+    Args:
+        config: Of the study.
+        images: Labelled images of train.
 
     Raises:
-        InvalidValueError: If an entry is no fraction, or twice there.
+        InvalidValueError: If an entry is neither a count nor a fraction, is more than there are,
+            or is there twice.
     """
-    return _fractions("labels", config.labels)
+    return tuple(sorted(_budgets("labels", config.labels, images), key=lambda one: one.share))
 
 
-def _fractions(option: str, words: str) -> tuple[float, ...]:
-    expected = "fractions above 0 and up to 1: write 0.05,0.1,1.0"
-    name = "{:g}".format
-    found = numbers(option, words, lambda one: 0 < one <= 1, expected, most=20, name=name)
-    return tuple(sorted(found))
+def _budgets(option: str, text: str, images: int) -> list[Budget]:
+    expected = "fractions above 0 and up to 1, or counts of images from 2 on: write 25,100,0.05,1.0"
+    found = numbers(
+        option,
+        text,
+        lambda one: 0 < one <= 1 or (one >= 2 and one == int(one)),
+        expected,
+        most=20,
+        name=lambda one: one if one <= 1 else one / images,
+    )
+    if too_many := [one for one in found if one > images]:
+        raise InvalidValueError(
+            f"Expected --{option} of at most the {images} labelled images of train, got "
+            f"{too_many[0]:g}: lower it, or write 1.0 for all."
+        )
+    return [_budget(one, images) for one in found]
 
 
-def whole_fractions(config: AblationStudyConfig) -> tuple[float, ...]:
-    """Fractions for the whole network, ascending; where none are given, the lowest and highest.
+def _budget(number: float, images: int) -> Budget:
+    if number > 1:
+        return Budget(number / images, f"{number:g} labels")
+    return Budget(number, "all labels" if number == 1 else f"{percent(number)} of the labels")
+
+
+def whole_budgets(config: AblationStudyConfig, images: int) -> tuple[Budget, ...]:
+    """List the amounts for the whole network, ascending: those given, or the first and the last.
 
     Raises:
-        InvalidValueError: If one is not among the fractions of the study.
+        InvalidValueError: If one is not among those of the study.
     """
-    every = fractions(config)
+    every = budgets(config, images)
     if config.whole_labels is None:
         return tuple(dict.fromkeys((every[0], every[-1])))
-    chosen = _fractions("whole-labels", config.whole_labels)
-    if others := [fraction for fraction in chosen if fraction not in every]:
+    chosen = _budgets("whole-labels", config.whole_labels, images)
+    if others := [one for one in chosen if one not in every]:
         raise InvalidValueError(
-            f"Expected --whole-labels out of --labels {config.labels}, got {others[0]:g}: add it "
-            "there."
+            f"Expected --whole-labels out of --labels {config.labels}, got {others[0].text}: add "
+            "it there."
         )
-    return chosen
+    return tuple(sorted(chosen, key=lambda one: one.share))
 
 
-def given_encoders(config: AblationStudyConfig) -> Mapping[int, Path]:
-    """The runs of `--encoder-runs` by their seeds; empty where none are given.
+def subsets_at(config: AblationStudyConfig, budget: Budget) -> int:
+    """Count the choices of labelled images.
+
+    With all labels there is one, and only initial weights are drawn anew, five times at most.
+    """
+    return min(config.subsets, 5) if budget.share == 1 else config.subsets
+
+
+def methods(config: AblationStudyConfig) -> tuple[str, ...]:
+    """List the methods of pretraining: those of the runs that are given, or of `--methods`.
+
+    Raises:
+        InvalidValueError: If there is no such method, or a run cannot be used.
+        MissingFileError: If a run is not there.
+    """
+    if config.encoder_runs:
+        return tuple(dict.fromkeys(method for method, _ in given_encoders(config)))
+    return entries("methods", config.methods, lambda word: ssl_config(word).name)
+
+
+def given_encoders(config: AblationStudyConfig) -> Mapping[tuple[str, int], Path]:
+    """Find the runs of `--encoder-runs` by method and seed; empty where none are given.
 
     Raises:
         MissingFileError: If one is no run folder, or is not finished.
         InvalidValueError: If one is of other data, or a seed has no run or two.
     """
-    found: dict[int, Path] = {}
+    found: dict[tuple[str, int], Path] = {}
     for run in config.encoder_runs:
         pretrained = read_config(run, PretrainConfig, "pretrain")
         encoder_file(run)
@@ -165,19 +241,21 @@ def given_encoders(config: AblationStudyConfig) -> Mapping[int, Path]:
                 f"Expected --encoder-runs on {config.data!r}, got {str(run)!r} on "
                 f"{pretrained.data!r}: pretrain on this data."
             )
-        if pretrained.seed in found:
+        key = (pretrained.ssl.name, pretrained.seed)
+        if key in found:
             raise InvalidValueError(
-                f"Expected one encoder a seed, got {str(found[pretrained.seed])!r} and "
-                f"{str(run)!r} of seed {pretrained.seed}: leave one out."
+                f"Expected one encoder a method and seed, got {str(found[key])!r} and "
+                f"{str(run)!r} of {key[0]}, seed {key[1]}: leave one out."
             )
-        found[pretrained.seed] = run
-    missing = [seed for seed in seeds(config) if seed not in found]
-    if found and missing:
-        raise InvalidValueError(
-            f"Expected in --encoder-runs a run of each seed from {config.seed} to "
-            f"{config.seed + config.seeds - 1}, got none of {', '.join(map(str, missing))}: add "
-            "them, or lower --seeds."
-        )
+        found[key] = run
+    for method in dict.fromkeys(method for method, _ in found):
+        missing = [seed for seed in seeds(config) if (method, seed) not in found]
+        if missing:
+            raise InvalidValueError(
+                f"Expected in --encoder-runs a run of {method} of each seed from {config.seed} to "
+                f"{config.seed + config.seeds - 1}, got none of {', '.join(map(str, missing))}: "
+                "add them, or lower --seeds."
+            )
     return found
 
 

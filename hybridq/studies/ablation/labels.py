@@ -1,4 +1,4 @@
-"""The data of an ablation, the labels that its models see, and how a model is judged."""
+"""The data of an ablation, and the labelled images that its models see."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.config import AblationStudyConfig
-from hybridq.data import ImageData, labelled_data, load_data
+from hybridq.data import ImageData, load_data
+from hybridq.data.splits import select_labels
 from hybridq.errors import InvalidValueError
-from hybridq.evaluation.evaluate import threshold_for
-from hybridq.evaluation.metrics.scores import auc
+from hybridq.evaluation.searched_regression import Fold, folds_of
+from hybridq.studies.ablation.grid import Budget, subsets_at
+from hybridq.training.seeding import derive_seed
 from hybridq.utils.pseudonyms import pseudonyms_of
 
-Floats = NDArray[np.float64]
+Rows = NDArray[np.intp]
 
 
 def study_data(config: AblationStudyConfig, *splits: str) -> ImageData:
@@ -37,9 +38,9 @@ class SeedWork:
     """What the units of an ablation have in common.
 
     Attributes:
-        config: Of the study.
-        folder: Of the study.
-        seed: Of encoder, labels and heads.
+        config: The study's settings.
+        folder: The study's folder.
+        seed: The encoder's seed.
     """
 
     config: AblationStudyConfig
@@ -47,38 +48,68 @@ class SeedWork:
     seed: int
 
 
-def check_fractions(data: ImageData, fractions: Sequence[float], seeds: Sequence[int]) -> None:
-    """Refuse fractions that cannot be cut, or two that choose the same images for every seed.
+def labelled_rows(data: ImageData, config: AblationStudyConfig, budget: Budget) -> list[Rows]:
+    """Choose labelled images of train, once for each subset and alike for all encoders.
+
+    The choice of a subset for a smaller budget lies within that for a larger one.
+
+    Returns:
+        For each subset indices into train, ascending.
+    """
+    train, first = data.splits["train"], config.seed
+    return [
+        select_labels(
+            train,
+            budget.share,
+            seed=first if budget.share == 1 else first + subset,
+            task=data.task,
+            num_classes=data.num_classes,
+        )
+        for subset in range(subsets_at(config, budget))
+    ]
+
+
+def cut(
+    data: ImageData, rows: Sequence[Rows], config: AblationStudyConfig, most: int
+) -> list[list[Fold]]:
+    """Cut the labelled images of each subset for cross-validation, as indices into train.
+
+    Args:
+        data: With train.
+        rows: Of `labelled_rows`.
+        config: Gives the seed.
+        most: Most parts.
+    """
+    train = data.splits["train"]
+    return [
+        [
+            (one[fitted], one[held])
+            for fitted, held in folds_of(
+                train.labels[one],
+                None if train.groups is None else train.groups[one],
+                seed=derive_seed(config.seed, 7, subset) % 2**32,
+                most=most,
+            )
+        ]
+        for subset, one in enumerate(rows)
+    ]
+
+
+def cell_seed(config: AblationStudyConfig, seed: int, subset: int) -> int:
+    """Derive the seed of a cell: of initial weights and order, for an encoder and a subset."""
+    return derive_seed(config.seed, 8, seed, subset) % 2**31
+
+
+def check_budgets(data: ImageData, config: AblationStudyConfig, budgets: Sequence[Budget]) -> None:
+    """Refuse budgets that cannot be cut, or two that choose the same images in every subset.
 
     Raises:
         InvalidValueError: If there are such.
     """
-    cuts = []
-    for fraction in fractions:
-        chosen = [labelled_data(data, fraction, seed=seed)[1] for seed in seeds]
-        cuts.append([(one["train"].tolist(), one["val"].tolist()) for one in chosen])
-    for (low, below), (high, above) in pairwise(zip(fractions, cuts, strict=True)):
-        if below == above:
+    rows = [[one.tolist() for one in labelled_rows(data, config, budget)] for budget in budgets]
+    for (low, below), (high, above) in pairwise(zip(budgets, rows, strict=True)):
+        if below[0] == above[0] and below == above[: len(below)]:
             raise InvalidValueError(
-                f"Expected --labels that choose different images, got {low:g} and {high:g}, which "
-                f"both choose {len(below[0][0])} of train: leave one out."
+                f"Expected --labels that choose different images, got {low.text} and {high.text}, "
+                f"which both choose {len(below[0])} of train: leave one out."
             )
-
-
-def judged(data: ImageData, on_val: Floats, on_test: Floats, **about: Any) -> dict[str, Any]:
-    """Say of a model what the tables take, ready for JSON.
-
-    Args:
-        data: The labelled images of train and validation.
-        on_val: Probabilities of the labelled validation images, `(images, classes)`.
-        on_test: Probabilities of the test images.
-        about: Columns of `ablation.csv` that say which model it is.
-    """
-    return {
-        **about,
-        "train_images": len(data.splits["train"]),
-        "val_images": len(data.splits["val"]),
-        "val_auc": auc(data.splits["val"].labels, on_val),
-        "threshold": threshold_for(data, on_val),
-        "probs": on_test.tolist(),
-    }

@@ -1,13 +1,13 @@
-"""The ablation: what SimCLR and the quantum layer each add, with a verdict on every pair."""
+"""The ablation: what self-supervision and the quantum layer each add, with a verdict on each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hybridq.config import AblationStudyConfig, FinetuneConfig
 from hybridq.data import ImageData, notes_of
+from hybridq.errors import InvalidValueError
 from hybridq.evaluation.drawings import draw_curves, draw_forests
 from hybridq.evaluation.statistics.intervals import check_test_labels
 from hybridq.evaluation.summaries import forests
@@ -18,11 +18,11 @@ from hybridq.records.findings import Findings
 from hybridq.studies.ablation import grid
 from hybridq.studies.ablation.encoders import FeatureWork, PretrainWork
 from hybridq.studies.ablation.findings import findings
-from hybridq.studies.ablation.frozen import Choice, FrozenWork, SearchWork, choose
-from hybridq.studies.ablation.labels import check_fractions, study_data
-from hybridq.studies.ablation.tables import gather, search_rows, write_tables
-from hybridq.studies.ablation.verdicts import cautions, verdicts
-from hybridq.studies.ablation.whole import WholeWork
+from hybridq.studies.ablation.frozen import FrozenWork
+from hybridq.studies.ablation.labels import check_budgets, study_data
+from hybridq.studies.ablation.tables import gather, write_tables
+from hybridq.studies.ablation.verdicts import cautions, primary, questions, verdicts
+from hybridq.studies.ablation.whole import SCRATCH, RateWork, WholeWork, best_rate
 from hybridq.studies.engine.study import Plan, run_study
 from hybridq.studies.engine.units import Stages
 from hybridq.studies.tables import write_rows
@@ -35,134 +35,201 @@ from hybridq.utils.text import counted
 def ablation_study(config: AblationStudyConfig) -> Path:
     """Run an ablation, or go on with one; return its folder.
 
-    It holds `ablation.csv` (a row for each model, fraction and seed), `summary.csv` (means with
-    intervals), `comparisons.csv` and `.json` (verdicts), `search.csv`, `seconds.csv`,
-    `predictions.npz`, `figures/` and `result.json`.
+    It holds `ablation.csv` (a row for each model, budget and encoder), `summary.csv` (means with
+    intervals), `comparisons.csv` and `.json` (verdicts), `search.csv`, `seconds.csv`, `measured/`
+    (of which the tables can be computed again), `predictions.npz`, `figures/` and `result.json`.
 
     Raises:
         HybridqError: If data, runs or settings cannot be used; nothing is written then.
         KeyboardInterrupt: When stopped; `--resume` goes on with what is left.
     """
+    if config.plan:
+        raise InvalidValueError(
+            "Expected `plan` in the shell alone, where it prints and stops, got it from Python: "
+            "run `hybridq study ablation --plan`."
+        )
     return run_study(config, name="ablation", plan=_plan)
 
 
 def _plan(config: AblationStudyConfig) -> Plan:
     """Check what is asked, before anything is written."""
-    grid.whole_fractions(config)
-    grid.given_encoders(config)
-    data = study_data(config, "train", "val", "test")
-    if config.whole and config.image_size is not None:
-        recipe = FinetuneConfig()
-        check_training_memory(
-            recipe.compute,
-            image_size=config.image_size,
-            stem="stride2",
-            images=min(recipe.batch_size, len(data.splits["train"])),
-        )
-    check_test_labels(data.splits["test"].labels, data.class_names)
-    check_fractions(data, grid.fractions(config), grid.seeds(config))
+    data, budgets = checked(config)
 
     def compute(stages: Stages) -> tuple[Findings, dict[str, Any]]:
-        return _write(config, stages.folder, data, *_stages(config, stages))
+        found, kinds = _stages(config, stages, data)
+        return _write(config, stages.folder, data, budgets, found, kinds)
 
     return Plan(f"ablation-{data.name}", compute, data, pseudonyms_of(config))
 
 
+def checked(config: AblationStudyConfig) -> tuple[ImageData, tuple[grid.Budget, ...]]:
+    """Read the data and check all settings.
+
+    Returns:
+        The data, with all splits, and the amounts of labelled images.
+
+    Raises:
+        HybridqError: If anything cannot be used.
+    """
+    grid.methods(config)
+    grid.whole_heads(config)
+    grid.whole_rates(config)
+    grid.frozen_arms(config)
+    primary(config)
+    data = study_data(config, "train", "val", "test")
+    budgets = grid.budgets(config, labelled_images(data))
+    if config.whole:
+        grid.whole_budgets(config, labelled_images(data))
+        if config.whole_subsets > config.subsets:
+            raise InvalidValueError(
+                f"Expected --whole-subsets of at most --subsets {config.subsets}, got "
+                f"{config.whole_subsets}: lower it."
+            )
+        if config.image_size is not None:
+            recipe = FinetuneConfig()
+            check_training_memory(
+                recipe.compute,
+                image_size=config.image_size,
+                stem="stride2",
+                images=min(recipe.batch_size, len(data.splits["train"])),
+            )
+    check_test_labels(data.splits["test"].labels, data.class_names)
+    check_budgets(data, config, budgets)
+    return data, budgets
+
+
+def labelled_images(data: ImageData) -> int:
+    """Count the images of train that have a label."""
+    labels = data.splits["train"].labels
+    return int((labels >= 0).sum()) if labels.ndim == 1 else len(labels)
+
+
 def _stages(
-    config: AblationStudyConfig, stages: Stages
-) -> tuple[list[dict[str, Any]], list[Choice]]:
-    """Compute all stages: every model on the test split, and what the searches chose."""
-    folder, of_seeds = stages.folder, grid.seeds(config)
-    pretrained = stages.run("encoders", [PretrainWork(config, folder, s) for s in of_seeds])
-    run_of = {seed: folder / found["run"] for seed, found in zip(of_seeds, pretrained, strict=True)}
-    network = load_encoder(run_of[of_seeds[0]]).spec.architecture
-    kinds = [kind for kind in grid.ENCODERS if kind != "imagenet" or imagenet_is_here(network)]
-    stages.run(
-        "features",
-        [FeatureWork(config, folder, s, kind, run_of[s]) for kind in kinds for s in of_seeds],
-    )
-    points = [
-        (kind, fraction) for kind in (*kinds, grid.PIXELS) for fraction in grid.fractions(config)
+    config: AblationStudyConfig, stages: Stages, data: ImageData
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Compute all stages; return what all models gave, and the kinds of pretrained encoders."""
+    folder, of_seeds, methods = stages.folder, grid.seeds(config), grid.methods(config)
+    works = [PretrainWork(config, folder, seed, method) for method in methods for seed in of_seeds]
+    run_of = {
+        (work.method, work.seed): folder / found["run"]
+        for work, found in zip(works, stages.run("encoders", works), strict=True)
+    }
+    shared = {seed: run_of[methods[0], seed] for seed in of_seeds}
+    network = load_encoder(shared[of_seeds[0]]).spec.architecture
+    kinds = [*methods, *(["imagenet"] if imagenet_is_here(network) else [])]
+    encoders = [
+        FeatureWork(config, folder, seed, kind, run_of.get((kind, seed), shared[seed]))
+        for kind in (*kinds, grid.RANDOM)
+        for seed in of_seeds
     ]
-    searches = [SearchWork(config, folder, s, *point) for point in points for s in of_seeds]
-    found = iter(stages.run("search", searches))
-    choices = [
-        choose(kind, fraction, {seed: next(found)["val_auc"] for seed in of_seeds})
-        for kind, fraction in points
-    ]
-    results = stages.run(
+    stages.run("features", encoders)
+    images = labelled_images(data)
+    first = config.whole_subsets if config.whole else 0
+    cells = [(grid.PIXELS, config.seed)]
+    cells += [(kind, seed) for kind in (*kinds, grid.RANDOM) for seed in of_seeds]
+    found = stages.run(
         "frozen",
         [
-            FrozenWork(config, folder, seed, one.encoder, one.fraction, one.setting)
-            for one in sorted(choices, key=lambda one: one.encoder != grid.PIXELS)  # pixels first
-            for seed in of_seeds
+            FrozenWork(config, folder, seed, kind, budget, first)
+            for kind, seed in cells
+            for budget in grid.budgets(config, images)
         ],
     )
     if config.whole:
-        results += stages.run(
-            "whole",
-            [
-                WholeWork(config, folder, seed, start, head, fraction, run_of[seed])
-                for start in grid.STARTS
-                for fraction in grid.whole_fractions(config)
-                for seed in of_seeds
-                for head in grid.WHOLE_HEADS
-            ],
-        )
-    return [model for result in results for model in result["models"]], choices
+        found += _whole(config, stages, images, {SCRATCH: shared} | _by_method(run_of))
+    return found, kinds
+
+
+def _by_method(run_of: dict[tuple[str, int], Path]) -> dict[str, dict[int, Path]]:
+    methods = dict.fromkeys(method for method, _ in run_of)
+    return {
+        method: {seed: run for (of, seed), run in run_of.items() if of == method}
+        for method in methods
+    }
+
+
+def _whole(
+    config: AblationStudyConfig, stages: Stages, images: int, starts: dict[str, dict[int, Path]]
+) -> list[dict[str, Any]]:
+    """Search the encoder's rate for each start and budget, then train the networks."""
+    folder, of_seeds, rates = stages.folder, grid.seeds(config), grid.whole_rates(config)
+    points = [(start, one) for start in starts for one in grid.whole_budgets(config, images)]
+    rate_of = dict.fromkeys(points, rates[0])
+    if len(rates) > 1:
+        works = [
+            RateWork(config, folder, seed, *point, starts[point[0]][seed])
+            for point in points
+            for seed in of_seeds
+        ]
+        found = iter(stages.run("rates", works))
+        for point in points:
+            rate_of[point] = best_rate(rates, [next(found)["losses"] for _ in of_seeds])
+    return stages.run(
+        "whole",
+        [
+            WholeWork(
+                *(config, folder, seed, start, budget, starts[start][seed]),
+                head=head,
+                subset=subset,
+                rate=rate_of[start, budget],
+            )
+            for start, budget in points
+            for head in grid.whole_heads(config)
+            for seed in of_seeds
+            for subset in range(min(config.whole_subsets, grid.subsets_at(config, budget)))
+        ],
+    )
 
 
 def _write(
     config: AblationStudyConfig,
     folder: Path,
     data: ImageData,
-    models: Sequence[dict[str, Any]],
-    choices: Sequence[Choice],
+    budgets: tuple[grid.Budget, ...],
+    units: list[dict[str, Any]],
+    kinds: list[str],
 ) -> tuple[Findings, dict[str, Any]]:
     """Write tables, verdicts and figures."""
-    results = gather(data, models)
+    results = gather(folder, data, budgets, units)
     test = data.splits["test"]
     summary = write_tables(folder, results, grid.seeds(config))
-    write_rows(folder / "search.csv", search_rows(choices))
-    compared = verdicts(test.labels, results.predictions, margin=config.margin)
+    asked = questions(kinds, grid.whole_heads(config), primary(config))
+    compared = verdicts(results.models, asked, budgets, margin=config.margin)
     write_json(folder / "comparisons.json", without_nan(compared))
     if compared:
         columns = [name for name in compared[0] if name != "variance"]
         write_rows(folder / "comparisons.csv", compared, columns)
     notes = [*notes_of(data), *cautions(config, test.labels, data.class_names)]
-    if "imagenet" not in {choice.encoder for choice in choices}:
+    if "imagenet" not in kinds:
         notes.append(
             "ImageNet weights are not on this machine and were not downloaded: no such encoder."
         )
+    declared = [item for item in compared if item["primary"]]
     result = {
         "data": data.name,
         "class_names": list(data.class_names),
         "positive": None if data.positive is None else data.class_names[data.positive],
         "images": len(test),
-        "images_without_duplicates": int(results.unlike.sum()),
         "seeds": config.seeds,
-        "labels": list(grid.fractions(config)),
+        "subsets": config.subsets,
+        "labels": [budget.share for budget in budgets],
+        "budgets": [budget.text for budget in budgets],
+        "kinds": kinds,
+        "primary": list(primary(config)),
+        "whole_heads": list(grid.whole_heads(config)),
         "margin": config.margin,
         "models": list(dict.fromkeys(row["model"] for row in results.rows)),
-        "settings": [
-            {
-                "encoder": choice.encoder,
-                "labels": choice.fraction,
-                **choice.setting,
-                "mean_val_auc": choice.means[choice.chosen],
-            }
-            for choice in choices
-        ],
         "comparisons": len(compared),
-        "verdicts": {
-            verdict: sum(item["verdict"] == verdict for item in compared)
-            for verdict in ("better", "worse", "equivalent", "undecided")
-        },
+        "verdicts": counts(compared),
+        "primary_verdicts": counts(declared),
         "notes": notes,
     }
     found = findings(result, results.rows, summary, compared)
     drawn = folder / "figures"
-    where = f"{data.name}, {len(test)} test images, {counted(config.seeds, 'seed')}"
+    where = (
+        f"{data.name}, {len(test)} test images, {counted(config.seeds, 'encoder')}, "
+        f"{counted(config.subsets, 'label subset')}"
+    )
     save_png(drawn / "labels.png", lambda figure: draw_curves(figure, found.curves, where))
     if found.compared is not None:
         shown = forests(found.compared)
@@ -172,3 +239,9 @@ def _write(
             width=6,
         )
     return found, result
+
+
+def counts(compared: list[dict[str, Any]]) -> dict[str, int]:
+    """Count the verdicts of some comparisons."""
+    kinds = ("better", "worse", "equivalent", "undecided")
+    return {kind: sum(item["verdict"] == kind for item in compared) for kind in kinds}

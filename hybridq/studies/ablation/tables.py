@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,33 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.data import ImageData
-from hybridq.data.duplicates import near_duplicates
-from hybridq.evaluation.evaluate import metrics_for
-from hybridq.evaluation.metrics.scores import auc
-from hybridq.evaluation.statistics import auc_interval, enough_images
-from hybridq.evaluation.statistics.seeds import seed_interval
-from hybridq.studies.ablation.frozen import Choice
-from hybridq.studies.ablation.grid import settings_of
+from hybridq.evaluation.baselines import PENALTIES
+from hybridq.evaluation.statistics import Measured, mean_interval
+from hybridq.records.studies import read_arrays
+from hybridq.studies.ablation.grid import REGRESSION, SETTINGS, Budget
+from hybridq.studies.ablation.judged import ALL, UNLIKE, Arrays, Judge, measured
 from hybridq.studies.tables import grouped, write_rows
 from hybridq.utils.arrays import write_arrays
 
-Floats = NDArray[np.float64]
 Row = dict[str, Any]
+Models = dict[tuple[float, str], dict[str, Measured]]
 
-CROSSED = ("auc", "auc_without_duplicates")
-"""Figures whose interval is over seeds and test images."""
 OPERATING = ("sensitivity", "specificity")
 """Figures that there are where one of two classes is the positive one."""
-OVER_SEEDS = ("balanced_accuracy", "accuracy", *OPERATING, "calibration_error")
-"""Figures whose interval is over seeds."""
-
+FIGURES = (ALL, UNLIKE, "balanced_accuracy", "accuracy", *OPERATING, "brier_score")
+"""Figures of the tables, in their order."""
 COLUMNS = (
-    *("model", "training", "encoder", "head", "labels", "seed", "train_images", "val_images"),
-    *(*CROSSED, *OVER_SEEDS, "val_auc", "threshold"),
-    *("parameters", "circuit_parameters", "circuit_movement"),
-    *("steps", "learning_rate", "block_learning_rate", "penalty"),
+    *("model", "training", "encoder", "head", "labels", "budget", "seed", "subsets"),
+    *("train_images", *FIGURES, "threshold", "without_threshold"),
+    *("parameters", "circuit_parameters", "circuit_movement", "steps"),
+    *("learning_rate", "block_learning_rate", "penalty"),
 )
-"""Of `ablation.csv`: which model it is, its figures, its size, and its setting."""
+"""Of `ablation.csv`: which model, encoder and budget it is, means over subsets, and its size."""
 
 
 @dataclass(frozen=True)
@@ -48,114 +42,191 @@ class Results:
 
     Attributes:
         data: With train and test.
-        rows: Of `ablation.csv`, a dict with the keys of `COLUMNS` for each model, fraction, seed.
-        predictions: From fraction and model to `(seeds, images, classes)` probabilities.
-        unlike: `(images,)`, false for test images with a near-duplicate in train.
+        budgets: The amounts of labelled images.
+        rows: Of `ablation.csv`, a dict with the keys of `COLUMNS` for each model, budget, encoder.
+        kept: From share of the labels and model to what is kept of it for each encoder.
     """
 
     data: ImageData
+    budgets: Sequence[Budget]
     rows: list[Row]
-    predictions: dict[tuple[float, str], Floats]
-    unlike: NDArray[np.bool_]
+    kept: dict[tuple[float, str], list[Arrays]]
+
+    @property
+    def models(self) -> Models:
+        """The figures of all models, by share of the labels and name."""
+        labels = self.data.splits["test"].labels
+        return {key: measured(kept, labels, self.data.positive) for key, kept in self.kept.items()}
 
 
-def gather(data: ImageData, found: Iterable[Mapping[str, Any]]) -> Results:
-    """Figures of all models from their probabilities.
+def gather(
+    folder: Path, data: ImageData, budgets: Sequence[Budget], found: Iterable[Mapping[str, Any]]
+) -> Results:
+    """Read what the units have left of all models.
 
     Args:
+        folder: Of the study.
         data: With train and test.
-        found: The `models` that the units have left.
+        budgets: The amounts of labelled images.
+        found: What the units of frozen features and of whole networks gave, by encoder and subset.
     """
-    test = data.splits["test"]
-    unlike = ~near_duplicates(test, data.splits["train"])
+    text = {budget.share: budget.text for budget in budgets}
     rows: list[Row] = []
-    by_model: dict[tuple[float, str], list[Floats]] = defaultdict(list)
-    for model in found:
-        probs = np.array(model["probs"], dtype=np.float64)
-        figures = metrics_for(data, model["threshold"])(test.labels, probs)
-        figures["auc_without_duplicates"] = auc(test.labels[unlike], probs[unlike])
-        rows.append({name: model.get(name, figures.get(name)) for name in COLUMNS})
-        by_model[model["labels"], model["model"]].append(probs)
-    predictions = {key: np.stack(probs) for key, probs in by_model.items()}
-    return Results(data, rows, predictions, unlike)
+    kept: dict[tuple[float, str], list[Arrays]] = defaultdict(list)
+    cells: dict[tuple[float, str, int], list[Mapping[str, Any]]] = defaultdict(list)
+    for unit in found:
+        if "kept" not in unit:
+            [one] = unit["models"]
+            cells[one["labels"], one["model"], one["seed"]].append(unit)
+            continue
+        arrays = _arrays(folder / unit["kept"])
+        for one in unit["models"]:
+            start = f"{one['head']}/"
+            own = {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
+            kept[one["labels"], one["model"]].append(own)
+            rows.append(_row(one, own, text))
+    for (share, model, _), units in cells.items():
+        probs = np.array([unit["probs"] for unit in units])
+        own = Judge(data, len(units))(probs, np.full(len(units), np.nan)) | {"probs": probs[0]}
+        kept[share, model].append(own)
+        about = units[0]["models"][0]
+        sizes = [unit["models"][0]["train_images"] for unit in units]
+        rows.append(_row(about | {"train_images": round(float(np.mean(sizes)), 1)}, own, text))
+    return Results(data, budgets, rows, dict(kept))
+
+
+def _arrays(path: Path) -> Arrays:
+    unit = path.parents[1] / "units" / "frozen" / f"{path.stem}.json"
+    what = "what a unit kept of its models"
+    return read_arrays(path, what, f"remove it and {unit}, and they are computed again.")
+
+
+def _row(
+    one: Mapping[str, Any], kept: Mapping[str, NDArray[Any]], text: Mapping[float, str]
+) -> Row:
+    """Make a row of `ablation.csv`: means over the subsets of one encoder."""
+    figures = {name: kept.get(f"{name}/values", kept.get(name)) for name in FIGURES}
+    means = {name: None if v is None else float(np.mean(v)) for name, v in figures.items()}
+    thresholds = kept["threshold"]
+    known = thresholds[~np.isnan(thresholds)]
+    own = {
+        "budget": text[one["labels"]],
+        "subsets": len(thresholds),
+        "threshold": float(np.median(known)) if len(known) else None,
+        "without_threshold": int(np.isnan(thresholds).sum()),
+        **_setting(one, kept),
+    }
+    return {name: ({**one, **means, **own}).get(name) for name in COLUMNS}
+
+
+def _setting(one: Mapping[str, Any], kept: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """Say which setting most subsets chose, where one was searched."""
+    if "chosen" not in kept:
+        return {}
+    most = int(np.bincount(kept["chosen"]).argmax())
+    if one["head"] == REGRESSION:
+        return {"penalty": PENALTIES[most]}
+    return dict(SETTINGS[most])
 
 
 def write_tables(folder: Path, results: Results, seeds: Sequence[int]) -> list[Row]:
-    """Write `ablation.csv`, `summary.csv` and `predictions.npz`; return the summary."""
-    summary = summarise(results)
+    """Write `ablation.csv`, `summary.csv`, `search.csv`, `predictions.npz` and `measured/`.
+
+    Returns:
+        The rows of the summary.
+    """
+    summary = summarise(results.models, results.rows)
     write_rows(folder / "ablation.csv", results.rows, COLUMNS)
     write_rows(folder / "summary.csv", summary)
+    if rows := search_rows(results):
+        write_rows(folder / "search.csv", rows)
     test = results.data.splits["test"]
-    arrays: dict[str, NDArray[Any]] = {
+    about: Arrays = {
         "labels": test.labels,
-        "ids": np.array(test.ids),
         "class_names": np.array(results.data.class_names),
         "seeds": np.array(seeds),
-        "unlike_train": results.unlike,
     }
-    arrays |= {prediction_key(*key): probs for key, probs in results.predictions.items()}
+    arrays = about | {
+        prediction_key(*key): np.stack([one["probs"] for one in kept]).astype(np.float32)
+        for key, kept in results.kept.items()
+    }
+    arrays["ids"] = np.array(test.ids)
     write_arrays(folder / "predictions.npz", arrays, compressed=True)
+    for budget in results.budgets:
+        own = about | {
+            f"{model}/{seed}/{name}": values
+            for (share, model), kept in results.kept.items()
+            if share == budget.share
+            for seed, one in enumerate(kept)
+            for name, values in one.items()
+            if name not in ("probs", "losses", "chosen")
+        }
+        write_arrays(folder / "measured" / f"{budget.share:g}.npz", own, compressed=True)
     return summary
 
 
-def prediction_key(fraction: float, model: str) -> str:
-    """Name in `predictions.npz` of a model's `(seeds, images, classes)` probabilities."""
-    return f"{fraction:g}/{model}"
+def prediction_key(share: float, model: str) -> str:
+    """Name an array of `predictions.npz`: `(encoders, images, classes)`, of the first subset."""
+    return f"{share:g}/{model}"
 
 
-def summarise(results: Results) -> list[Row]:
-    """Means over the seeds with 95% intervals, a row for each fraction, model and figure.
+def summarise(
+    models: Mapping[tuple[float, str], Mapping[str, Measured]], rows: Sequence[Mapping[str, Any]]
+) -> list[Row]:
+    """Compute means with 95% intervals, a row for each budget, model and figure.
 
-    The interval of an AUC is over seeds and test images together (`auc_interval`), that of another
-    figure over the seeds alone (`seed_interval`); `over` says which.
+    Every interval is over encoders, subsets and test images together (`mean_interval`).
+
+    Args:
+        models: The figures of all models.
+        rows: Of `ablation.csv`, which say what a model is.
     """
-    labels = results.data.splits["test"].labels
-    kept = {"auc": np.ones(len(labels), dtype=bool), "auc_without_duplicates": results.unlike}
+    about = {(row["labels"], row["model"]): row for row in rows}
     lines = []
-    for (fraction, model), rows in grouped(results.rows, "labels", "model").items():
-        named = {key: rows[0][key] for key in ("model", "training", "encoder", "head")}
-        for figure in (*CROSSED, *OVER_SEEDS):
-            which = kept.get(figure, kept["auc"])
-            if rows[0][figure] is None:
-                continue
-            if figure in OVER_SEEDS:
-                found = seed_interval(rows, figure)
-                ends = found.mean, found.low, found.high
-            elif enough_images(labels[which], results.data.num_classes):
-                probs = results.predictions[fraction, model]
-                ends = auc_interval(labels[which], probs[:, which])
-            else:
-                ends = (math.nan,) * 3
+    for (share, model), figures in models.items():
+        one = about[share, model]
+        for name in (name for name in FIGURES if name in figures):
+            if name not in (ALL, UNLIKE, "brier_score") and one["training"] == "whole":
+                continue  # no threshold was chosen for it
+            found = figures[name]
+            mean, low, high = mean_interval(found)
+            encoders, subsets = found.values.shape
             lines.append(
                 {
-                    **named,
-                    "labels": fraction,
-                    "figure": figure,
-                    **dict(zip(("mean", "low", "high"), ends, strict=True)),
-                    "over": "seeds" if figure in OVER_SEEDS else "seeds and test images",
-                    "seeds": len(rows),
-                    "images": int(which.sum()),
+                    **{key: one[key] for key in ("model", "training", "encoder", "head")},
+                    "labels": share,
+                    "budget": one["budget"],
+                    "figure": name,
+                    **{"mean": mean, "low": low, "high": high},
+                    "over": "encoders, subsets and test images",
+                    **{"encoders": encoders, "subsets": subsets},
+                    "images": found.influence.shape[1],
                 }
             )
     return lines
 
 
-def search_rows(choices: Sequence[Choice]) -> list[Row]:
-    """Rows of `search.csv`: every validation AUC, and whether its setting was chosen."""
+def search_rows(results: Results) -> list[Row]:
+    """Make rows of `search.csv`: each setting's mean held-out loss, and how often it was chosen."""
     unset = dict.fromkeys(("learning_rate", "block_learning_rate", "penalty"))
-    return [
-        {
-            "encoder": choice.encoder,
-            "labels": choice.fraction,
-            "head": head,
-            "seed": seed,
-            **unset,
-            **setting,
-            "val_auc": value,
-            "chosen": setting == choice.setting,
-        }
-        for choice in choices
-        for seed, arms in choice.val_auc.items()
-        for head, values in arms.items()
-        for setting, value in zip(settings_of(choice.encoder), values, strict=True)
-    ]
+    lines = []
+    for (share, model), rows in grouped(results.rows, "labels", "model").items():
+        kept = results.kept[share, model]
+        if "losses" not in kept[0]:
+            continue
+        losses = np.concatenate([one["losses"] for one in kept])
+        chosen = np.concatenate([one["chosen"] for one in kept])
+        is_regression = rows[0]["head"] == REGRESSION
+        settings = [{"penalty": one} for one in PENALTIES] if is_regression else SETTINGS
+        for k, setting in enumerate(settings):
+            lines.append(
+                {
+                    **{key: rows[0][key] for key in ("encoder", "labels", "budget", "head")},
+                    **unset,
+                    **setting,
+                    "held_out_loss": float(losses[:, k].mean()),
+                    "chosen": int((chosen == k).sum()),
+                    "cells": len(chosen),
+                }
+            )
+    return lines

@@ -1,118 +1,192 @@
-"""What an ablation compares, and the verdicts, which hold for all of a family together."""
+"""What an ablation asks, each question a family of its own, and the verdicts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.config import AblationStudyConfig
-from hybridq.evaluation.statistics import Question, answers, class_counts, measure_auc
-from hybridq.studies.ablation.grid import RAW_PIXELS, WHOLE_HEADS
-from hybridq.utils.text import percent
+from hybridq.errors import InvalidValueError
+from hybridq.evaluation.statistics import (
+    Comparison,
+    Measured,
+    Question,
+    class_counts,
+    compare_measured,
+    family,
+)
+from hybridq.studies.ablation.grid import (
+    RANDOM,
+    RAW_PIXELS,
+    REGRESSION,
+    Budget,
+    frozen_model,
+    whole_model,
+)
+from hybridq.studies.ablation.whole import SCRATCH
+from hybridq.studies.lists import entries
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Models = Mapping[tuple[float, str], Mapping[str, Measured]]
+"""From share of the labels and model to its figures."""
 
 FEW = 10
 """Test images of a class below which DeLong's variance is too small."""
 
-BLOCKS = ("mlp", "pqc")
-"""Heads with a block: the classical control, and the circuit."""
+CIRCUIT: Mapping[str, tuple[str, str, str]] = {
+    "circuit": ("does the circuit beat its matched control", "pqc", "mlp"),
+    "regression": ("does the circuit beat a penalised regression", "pqc", REGRESSION),
+    "linear": ("does the circuit beat a linear head", "pqc", "linear"),
+    "identity": ("does the circuit beat the same head without a circuit", "pqc", "identity"),
+    "fourier": ("does the circuit beat random Fourier features", "pqc", "rff"),
+    "entanglement": ("does entanglement help", "pqc", "pqc_unentangled"),
+    "training": ("does training the circuit help", "pqc", "pqc_untrained"),
+    "start": ("does the circuit beat one with random weights", "pqc", "pqc_random"),
+    "residual": (
+        "does a circuit added to the features beat its control", "pqc_residual", "mlp_residual"
+    ),
+    "components": (
+        "does the circuit on principal components beat its control", "pqc_pca", "mlp_pca"
+    ),
+}  # fmt: skip
+"""Questions on heads of the same pretrained features: text, arm, and arm it is measured against."""
+
+QUESTIONS = ("pixels", "scratch", "finetuned", "random", "heads", *CIRCUIT, "whole", "methods")
+"""Names of all questions, each a family of comparisons over the budgets and methods."""
 
 
-def questions() -> tuple[Question, ...]:
-    """Every pair that is compared at every fraction where both models are."""
-    circuit, pretraining = partial(_ask, "quantum layer"), partial(_ask, "self-supervision")
-    scratch = "beat training from scratch, head {}"
-    return (
-        *circuit("does the circuit beat its matched control", "simclr-pqc", "simclr-mlp"),
-        *circuit(
-            "does a circuit added to the features beat its control",
-            *("simclr-pqc_residual", "simclr-mlp_residual"),
-        ),
-        *circuit("does the circuit beat a linear head", "simclr-pqc", "simclr-linear"),
-        *circuit("does entanglement help", "simclr-pqc", "simclr-pqc_unentangled"),
-        *circuit("does training the circuit help", "simclr-pqc", "simclr-pqc_untrained"),
-        *circuit(
-            "does the circuit beat one with random weights", "simclr-pqc", "simclr-pqc_random"
-        ),
-        *pretraining(
-            "does SimCLR beat a random encoder, head {}", "simclr-{}", "random-{}", WHOLE_HEADS
-        ),
-        *pretraining("does SimCLR with head {} beat raw pixels", "simclr-{}", RAW_PIXELS, BLOCKS),
-        *pretraining(
-            "does SimCLR beat ImageNet's encoder, head {}", "simclr-{}", "imagenet-{}", WHOLE_HEADS
-        ),
-        *circuit(
-            "does the circuit beat its matched control on the whole network",
-            *("whole-simclr-pqc", "whole-simclr-mlp"),
-        ),
-        *circuit(
-            "does the circuit beat a linear head on the whole network",
-            *("whole-simclr-pqc", "whole-simclr-linear"),
-        ),
-        *pretraining(f"does SimCLR {scratch}", "whole-simclr-{}", "whole-scratch-{}", WHOLE_HEADS),
-        *pretraining(
-            f"does SimCLR, left as it is, {scratch}", "simclr-{}", "whole-scratch-{}", BLOCKS
-        ),
-        *pretraining(
-            "does SimCLR with the whole network and head {} beat raw pixels",
-            *("whole-simclr-{}", RAW_PIXELS, BLOCKS),
-        ),
-    )
+def primary(config: AblationStudyConfig) -> tuple[str, ...]:
+    """List the questions that the study was declared to be made for.
 
-
-def _ask(topic: str, text: str, a: str, b: str, heads: Sequence[str] = ("",)) -> Iterator[Question]:
-    """Yield a question for each head that `{}` stands for.
-
-    What is asked of frozen features alone is one family, what whole networks are part of the other:
-    an answer on features does not depend on whether networks were trained as well.
+    Raises:
+        InvalidValueError: If one is no question, or is there twice.
     """
-    family = "whole networks" if "whole-" in a + b else "frozen features"
-    for head in heads:
-        yield Question(topic, text.format(head), a.format(head), b.format(head), family)
+
+    def read(word: str) -> str:
+        if word not in QUESTIONS:
+            raise InvalidValueError(
+                f"Expected --primary out of {', '.join(QUESTIONS)}, got {word!r}: take one of them."
+            )
+        return word
+
+    return entries("primary", config.primary, read)
+
+
+def questions(
+    kinds: Sequence[str], heads: Sequence[str], chosen: Sequence[str]
+) -> tuple[Question, ...]:
+    """List every pair that is compared at every budget where both models are.
+
+    Args:
+        kinds: The methods of pretraining, and `imagenet` where its weights are at hand.
+        heads: Heads of the whole network; the first answers for pretraining.
+        chosen: Names of the questions that the study was declared to be made for.
+    """
+    found: list[Question] = []
+
+    def ask(name: str, topic: str, text: str, a: str, b: str) -> None:
+        is_primary, is_control = name in chosen, name == RANDOM
+        found.append(Question(topic, text, a, b, name, is_primary, is_control))
+
+    for kind in kinds:
+        about = "self-supervision" if kind != "imagenet" else "ImageNet"
+        reading = frozen_model(kind, REGRESSION)
+        first = heads[0]
+        scratch, tuned = whole_model(SCRATCH, first), whole_model(kind, first)
+        ask("pixels", about, f"does {kind} beat raw pixels", reading, RAW_PIXELS)
+        ask(
+            "scratch", about, f"does {kind}, left as it is, beat training from scratch",
+            reading, scratch,
+        )  # fmt: skip
+        ask(
+            "finetuned", about, f"does {kind}, fine-tuned, beat training from scratch",
+            tuned, scratch,
+        )  # fmt: skip
+        ask(
+            RANDOM, "control", f"does {kind} beat an untrained encoder",
+            reading, frozen_model(RANDOM, REGRESSION),
+        )  # fmt: skip
+        for head in ("mlp", "pqc"):
+            ask(
+                "heads", about, f"does {kind} with head {head} beat an untrained encoder with it",
+                frozen_model(kind, head), frozen_model(RANDOM, head),
+            )  # fmt: skip
+        for name, (text, a, b) in CIRCUIT.items():
+            words = f"{text}, on {kind}"
+            ask(name, "quantum layer", words, frozen_model(kind, a), frozen_model(kind, b))
+        for head in heads:
+            if head not in ("pqc", first):
+                ask(
+                    "whole", "quantum layer", f"does the circuit beat {head} on the whole network",
+                    whole_model(kind, "pqc"), whole_model(kind, head),
+                )  # fmt: skip
+    for other in kinds[1:]:
+        ask(
+            "methods", "self-supervision", f"does {other} beat {kinds[0]}",
+            frozen_model(other, REGRESSION), frozen_model(kinds[0], REGRESSION),
+        )  # fmt: skip
+    return tuple(found)
 
 
 def verdicts(
-    labels: Ints, predictions: Mapping[tuple[float, str], Floats], *, margin: float
+    models: Models, asked: Sequence[Question], budgets: Sequence[Budget], *, margin: float
 ) -> list[dict[str, Any]]:
-    """All comparisons of AUC, paired by seed and test image, in two families for Holm.
+    """Compare AUCs, paired by encoder, subset and test image; each question is a family for Holm.
 
     Args:
-        labels: `(images,)`, or `(images, classes)` of 0 and 1, of the test split.
-        predictions: From fraction of the labels and model to probabilities
-            `(seeds, images, classes)`; comparisons without both models are left out.
+        models: The figures of all models.
+        asked: What is compared, wherever both models are.
+        budgets: Amounts of labelled images, which the verdicts are told by.
         margin: Largest difference in AUC that does not matter.
 
     Returns:
-        A dict for each: `labels`, `family`, `topic`, `question`, `a`, `b`, and the fields of
-        `Comparison`.
+        A dict for each: `labels`, `family`, `primary`, `topic`, `question`, `a`, `b`, and the
+        fields of `Comparison`.
     """
-    measured = {key: measure_auc(labels, probs[:, None]) for key, probs in predictions.items()}
+    found: list[tuple[Budget, Question, Comparison]] = []
+    for budget in budgets:
+        for question in asked:
+            a, b = (models.get((budget.share, name)) for name in (question.a, question.b))
+            if a is None or b is None:
+                continue
+            pair = paired(a, b)
+            name = f"{question.a} against {question.b}, {budget.text}"
+            found.append((budget, question, compare_measured(*pair, margin=margin, name=name)))
+    judged = family([one for *_, one in found], [question.together for _, question, _ in found])
     return [
         {
-            "labels": fraction,
+            "labels": budget.share,
+            "budget": budget.text,
             "family": question.family,
+            "primary": question.primary,
             "topic": question.topic,
             "question": question.text,
             "a": question.a,
             "b": question.b,
             **comparison.as_dict(),
         }
-        for fraction, question, comparison in answers(
-            *(measured, questions()),
-            margin=margin,
-            words=lambda fraction: f"{percent(fraction)} of the labels",
-        )
+        for (budget, question, _), comparison in zip(found, judged, strict=True)
     ]
 
 
+def paired(a: Mapping[str, Measured], b: Mapping[str, Measured]) -> tuple[Measured, Measured]:
+    """Take the AUCs of two models over the encoders and subsets that both have.
+
+    A model without an encoder stands for every encoder; with whole networks, which have fewer
+    subsets, frozen features are compared on the first of theirs.
+    """
+    one, other = a["auc"], b["auc"]
+    if one.values.shape[1] != other.values.shape[1]:
+        one, other = a["auc_first"], b["auc_first"]
+    shape = max(len(one.values), len(other.values)), one.values.shape[1]
+    return one.repeated(*shape), other.repeated(*shape)
+
+
 def cautions(config: AblationStudyConfig, labels: Ints, class_names: Sequence[str]) -> list[str]:
-    """Sentences on what the verdicts of a study can bear, to be printed beside them.
+    """Say what the verdicts of a study can bear, in sentences to be printed beside them.
 
     Args:
         config: Of the study.
@@ -125,5 +199,14 @@ def cautions(config: AblationStudyConfig, labels: Ints, class_names: Sequence[st
         for name, count in zip(class_names, class_counts(labels, len(class_names)), strict=True)
         if count < FEW
     ]
-    alike = "One qubit has nothing to be entangled with: pqc and pqc_unentangled are one model."
-    return [alike, *found] if config.num_qubits == 1 else found
+    if config.num_qubits == 1:
+        found.insert(
+            0,
+            "One qubit has nothing to be entangled with: pqc and pqc_unentangled are one model.",
+        )
+    if config.num_qubits < len(class_names):
+        found.append(
+            f"The bottleneck of {config.num_qubits} is narrower than the {len(class_names)} "
+            "classes: raise --num-qubits."
+        )
+    return found

@@ -1,0 +1,156 @@
+"""Penalised logistic regression whose penalty is chosen by cross-validation on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.evaluation.baselines import PENALTIES, logistic_regression
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
+"""Rows to fit to, and rows to judge on."""
+
+FOLDS = 5
+"""Most parts that labelled images are cut into."""
+
+
+def folds_of(
+    labels: Ints, groups: NDArray[Any] | None = None, *, seed: int, most: int = FOLDS
+) -> list[Fold]:
+    """Cut labelled images into parts for cross-validation, stratified and by group.
+
+    There are as many parts as the rarest class has images or groups, at least 2 and at most
+    `most`. A class that is in one part only is missing where the rest is fitted.
+
+    Args:
+        labels: `(images,)`, or `(images, classes)` of 0 and 1, whose combinations are strata.
+        groups: `(images,)` patients or slides, whose images stay together.
+        seed: Seed of the cut.
+        most: Most parts.
+
+    Returns:
+        For each part the rows of all others, and its own.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    strata = np.unique(labels, axis=0, return_inverse=True)[1].ravel()
+    names = np.arange(len(labels)) if groups is None else groups
+    rarest = min(len(np.unique(names[strata == one])) for one in np.unique(strata))
+    count = min(most, max(2, rarest), len(np.unique(names)))
+    if count < 2:
+        return []
+    cut = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    found = _quietly(cut, strata, names)
+    return [(train, held) for train, held in found if len(train) and len(held)]
+
+
+def _quietly(cut: Any, strata: Ints, names: NDArray[Any]) -> list[Fold]:
+    """Cut without scikit-learn's warning that a class has fewer images than parts."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return list(cut.split(np.zeros(len(strata)), strata, names))
+
+
+def balanced_log_loss(labels: Ints, probs: Floats) -> float:
+    """Compute the mean over the classes of the mean of -log p of an image's own class.
+
+    With several labels an image, each label counts as a question of its own.
+
+    Args:
+        labels: `(images,)`, or `(images, classes)` of 0 and 1.
+        probs: `(images, classes)`; NaN rows are left out.
+    """
+    kept = np.isfinite(probs).all(axis=1)
+    labels, probs = labels[kept], np.clip(probs[kept], 1e-7, 1 - 1e-7)
+    if labels.ndim == 2:
+        losses = np.where(labels == 1, -np.log(probs), -np.log(1 - probs))
+        parts = [losses[:, k][labels[:, k] == v] for k in range(probs.shape[1]) for v in (0, 1)]
+    else:
+        own = -np.log(probs[np.arange(len(labels)), labels])
+        parts = [own[labels == k] for k in np.unique(labels)]
+    means = [float(part.mean()) for part in parts if len(part)]
+    return float(np.mean(means)) if means else float("inf")
+
+
+@dataclass(frozen=True)
+class SearchedRegression:
+    """A logistic regression, and how its penalty was chosen.
+
+    Attributes:
+        model: Scikit-learn's, on the coordinates of `axes`.
+        axes: `(inputs, rank)`, the directions that the labelled images span.
+        num_classes: Number of classes.
+        penalty: Scikit-learn's C.
+        held_out: `(images, classes)` probabilities of the labelled images, each from a fit without
+            its part; NaN where there was none.
+        losses: Balanced log loss of these for every penalty tried.
+    """
+
+    model: Any
+    axes: Floats
+    num_classes: int
+    penalty: float
+    held_out: Floats
+    losses: tuple[float, ...]
+
+    def probs(self, inputs: Floats) -> Floats:
+        """Compute probabilities `(count, num_classes)` of inputs `(count, inputs)`."""
+        return _probs(self.model, inputs @ self.axes, self.num_classes)
+
+
+def searched_regression(
+    inputs: Floats,
+    labels: Ints,
+    num_classes: int,
+    folds: Sequence[Fold],
+    *,
+    penalties: Sequence[float] = PENALTIES,
+) -> SearchedRegression:
+    """Fit a logistic regression with the penalty that has the lowest held-out log loss.
+
+    A penalised regression lies in the span of the images it is fitted to, so that it is computed
+    in at most as many coordinates as there are images, with the same result.
+
+    Args:
+        inputs: `(images, inputs)`, standardised.
+        labels: `(images,)`, or `(images, classes)` of 0 and 1.
+        num_classes: Number of classes.
+        folds: Of `folds_of`; without any the smallest C is taken.
+        penalties: Values of scikit-learn's C, ascending; the smallest among equals is taken.
+    """
+    left, scale, right = np.linalg.svd(inputs, full_matrices=False)
+    kept = scale > 1e-10 * max(scale[0], 1e-300)
+    axes: Floats = right[kept].T
+    points = left[:, kept] * scale[kept]
+    several = labels.ndim == 2
+    tried, losses = [], []
+    for penalty in penalties:
+        probs = np.full((len(labels), num_classes), np.nan)
+        for train, held in folds:
+            model = logistic_regression(penalty, several=several)
+            if several or len(np.unique(labels[train])) > 1:
+                fitted = model.fit(points[train], labels[train])
+                probs[held] = _probs(fitted, points[held], num_classes)
+        tried.append(probs)
+        losses.append(balanced_log_loss(labels, probs))
+    best = int(np.argmin(np.round(losses, 9)))
+    model = logistic_regression(penalties[best], several=several).fit(points, labels)
+    return SearchedRegression(model, axes, num_classes, penalties[best], tried[best], tuple(losses))
+
+
+def _probs(model: Any, points: Floats, num_classes: int) -> Floats:
+    """Put a model's probabilities in the columns of all classes; one it never saw has 0."""
+    found = np.asarray(model.predict_proba(points), dtype=np.float64)
+    if found.shape[1] == num_classes:
+        return found
+    probs = np.zeros((len(points), num_classes))
+    probs[:, model.classes_] = found
+    return probs

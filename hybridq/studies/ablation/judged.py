@@ -1,0 +1,136 @@
+"""What is kept of models on the test images: enough for every table, interval and verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.data import ImageData
+from hybridq.data.duplicates import near_duplicates
+from hybridq.evaluation.metrics.scores import predict_labels
+from hybridq.evaluation.statistics import Measured, measure_auc, measure_mean
+
+Floats = NDArray[np.float64]
+Arrays = dict[str, NDArray[Any]]
+
+ALL, FIRST, UNLIKE = "auc", "auc_first", "auc_without_duplicates"
+"""AUCs: of all test images, over the first subsets alone, and of images unlike those of train."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges models on the test images.
+
+    Attributes:
+        data: With train and test.
+        first: Number of first subsets that are also kept apart, for pairs with whole networks; 0
+            for none.
+    """
+
+    data: ImageData
+    first: int = 0
+
+    def __call__(self, probs: Floats, thresholds: Floats) -> Arrays:
+        """Say of a model what is kept of it.
+
+        Args:
+            probs: `(subsets, images, classes)` probabilities of the test images, by one encoder.
+            thresholds: `(subsets,)` on the positive class; NaN where there is none.
+
+        Returns:
+            Arrays by name: of each AUC and of the Brier score those of `Measured.arrays`, as
+            `auc/values`; `right (images,)`, the number of subsets in which the image is classified
+            rightly; values `(subsets,)` of each figure of these decisions; and `threshold
+            (subsets,)`.
+        """
+        data = self.data
+        labels, unlike = data.splits["test"].labels, self._unlike()
+        areas = {ALL: measure_auc(labels, probs[None])}
+        if self.first:
+            areas[FIRST] = measure_auc(labels, probs[None, : self.first])
+        if not unlike.all():
+            areas[UNLIKE] = measure_auc(labels[unlike], probs[None][:, :, unlike])
+        hot = labels if labels.ndim == 2 else np.eye(data.num_classes)[labels]
+        squared = ((probs - hot) ** 2).mean(axis=2) * (1 if labels.ndim == 2 else len(hot[0]) / 2)
+        areas["brier_score"] = measure_mean(squared[None], figure="brier_score")
+        kept: Arrays = {
+            f"{name}/{field}": values
+            for name, found in areas.items()
+            for field, values in found.arrays().items()
+        }
+        right = np.stack([self._right(*pair) for pair in zip(probs, thresholds, strict=True)])
+        kept["right"] = right.sum(axis=0).astype(np.uint16)
+        for name, strata in decisions(labels, data.positive):
+            kept[name] = measure_mean(right[None], figure=name, strata=strata).values[0]
+        return kept | {"threshold": thresholds}
+
+    def _unlike(self) -> NDArray[np.bool_]:
+        return ~near_duplicates(self.data.splits["test"], self.data.splits["train"])
+
+    def _right(self, probs: Floats, threshold: float) -> NDArray[np.bool_]:
+        """Whether each image is classified rightly, `(images,)`."""
+        data = self.data
+        labels, several = data.splits["test"].labels, data.task == "multilabel"
+        bound = 0.5 if np.isnan(threshold) else float(threshold)
+        positive = None if np.isnan(threshold) else data.positive
+        named = predict_labels(probs, multilabel=several, positive=positive, threshold=bound)
+        right: NDArray[np.bool_] = (named == labels).all(axis=1) if several else named == labels
+        return right
+
+
+def decisions(
+    labels: NDArray[np.int64], positive: int | None
+) -> Iterator[tuple[str, NDArray[Any] | None]]:
+    """List the figures of right decisions, with the strata whose means they are means of.
+
+    Args:
+        labels: Of the test images, `(images,)`, or `(images, classes)` of 0 and 1.
+        positive: The positive class of two, or None.
+    """
+    yield "accuracy", None
+    if labels.ndim == 1:
+        yield "balanced_accuracy", labels
+        if positive is not None:
+            yield "sensitivity", np.where(labels == positive, 0, -1)
+            yield "specificity", np.where(labels == positive, -1, 0)
+
+
+def measured(
+    kept: Sequence[Mapping[str, NDArray[Any]]], labels: NDArray[np.int64], positive: int | None
+) -> dict[str, Measured]:
+    """Make every figure of a model, with what each image has to do with it.
+
+    Args:
+        kept: What `Judge` gave for each encoder.
+        labels: Of the test images, `(images,)`, or `(images, classes)` of 0 and 1.
+        positive: The positive class of two, or None.
+    """
+    areas = dict.fromkeys(name.split("/")[0] for name in kept[0] if "/" in name)
+    found = {
+        name: _joined(
+            [
+                Measured.from_arrays(
+                    {key.partition("/")[2]: one[key] for key in one if key.startswith(f"{name}/")}
+                )
+                for one in kept
+            ]
+        )
+        for name in areas
+    }
+    subsets = found[ALL].values.shape[1]
+    share = np.stack([one["right"] for one in kept])[:, None] / subsets
+    for name, strata in decisions(labels, positive):
+        values = np.stack([one[name] for one in kept])
+        found[name] = replace(measure_mean(share, figure=name, strata=strata), values=values)
+    return found
+
+
+def _joined(parts: Sequence[Measured]) -> Measured:
+    """Put the encoders of one model together."""
+    values = np.concatenate([one.values for one in parts])
+    influence = np.concatenate([one.influence for one in parts])
+    return replace(parts[0], values=values, influence=influence)
