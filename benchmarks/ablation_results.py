@@ -2,10 +2,11 @@
 
     python benchmarks/ablation_results.py runs/study/...-ablation-breastmnist --name breastmnist
 
-copies the tables and pictures of a study to `docs/results/ablation/NAME-...`, and writes
-`docs/results/ablation/NAME.md`: mean test AUC with intervals over seeds and test images, a verdict
-for each question, and the command that makes the study. Then it makes the tables of README.md and
-docs/results.md from the summaries of all ablations there.
+copies what is published of a study to `docs/results/ablation/NAME/`: its tables, its pictures, and
+`measured/`, of which `benchmarks/recompute.py` computes the tables again. From these files alone it
+writes `docs/results/ablation/NAME.md`: mean test AUC with intervals, a verdict for each question,
+and the command that makes the study. Then it makes the tables of README.md and docs/results.md from
+the summaries of all ablations there.
 """
 
 from __future__ import annotations
@@ -21,13 +22,18 @@ from rows import read_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "ablation"
-TITLES = {"breastmnist": "BreastMNIST", "pneumoniamnist": "PneumoniaMNIST"}
+TITLES = {
+    "breastmnist": "BreastMNIST",
+    "pneumoniamnist": "PneumoniaMNIST",
+    "chest_xray": "Chest X-rays",
+    "bccd_cells": "Blood cells",
+    "stenosis": "Stenosis",
+}
 HEADLINE = {
-    "raw_pixels": "raw pixels, logistic regression",
+    "pixels-logistic": "raw pixels, logistic regression",
     "whole-scratch-linear": "from scratch, `linear`",
-    "whole-scratch-mlp": "from scratch, `mlp`",
-    "whole-scratch-pqc": "from scratch, `pqc`",
-    "simclr-linear": "SimCLR frozen, `linear`",
+    "random-logistic": "untrained encoder, logistic regression",
+    "simclr-logistic": "SimCLR frozen, logistic regression",
     "simclr-mlp": "SimCLR frozen, `mlp`",
     "simclr-pqc": "SimCLR frozen, `pqc`",
     "whole-simclr-linear": "SimCLR fine-tuned, `linear`",
@@ -35,17 +41,17 @@ HEADLINE = {
     "whole-simclr-pqc": "SimCLR fine-tuned, `pqc`",
 }
 """Models of the table in docs/results.md, and what they are called there."""
-README_MODELS = ("raw_pixels", "whole-scratch-mlp", "simclr-mlp", "simclr-pqc", "whole-simclr-pqc")
-README_FRACTIONS = (0.1, 1.0)
+README_MODELS = (
+    "pixels-logistic",
+    "whole-scratch-linear",
+    "simclr-logistic",
+    "simclr-mlp",
+    "simclr-pqc",
+)
+README_BUDGETS = ("50 labels", "all labels")
 TABLES = ("ablation", "summary", "comparisons", "search", "seconds")
+FACTS = ("config", "environment", "result")
 VERDICTS = {"better": "**better**", "worse": "**worse**"}
-
-
-def share(labels: str | float) -> str:
-    """A fraction of the labels in percent."""
-    from hybridq.utils.text import percent
-
-    return percent(float(labels))
 
 
 def cell(row: dict[str, str] | None, digits: int = 3) -> str:
@@ -56,42 +62,44 @@ def cell(row: dict[str, str] | None, digits: int = 3) -> str:
     return f"{float(row['mean']):.3f} [{low}, {high}]"
 
 
+def budgets_of(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The amounts of labels in words, ascending."""
+    shares = {row["budget"]: float(row["labels"]) for row in rows}
+    return sorted(shares, key=lambda one: shares[one])
+
+
 def auc_table(summary: list[dict[str, str]], figure: str) -> list[str]:
-    """Means and intervals of the models by fraction of the labels."""
-    found = {(row["model"], row["labels"]): row for row in summary if row["figure"] == figure}
-    fractions = sorted({labels for _, labels in found}, key=float)
-    lines = [
-        "| model | " + " | ".join(f"{share(labels)} of the labels" for labels in fractions) + " |",
-        "|---" * (1 + len(fractions)) + "|",
-    ]
+    """Means and intervals of the models by budget."""
+    own = [row for row in summary if row["figure"] == figure]
+    found = {(row["model"], row["budget"]): row for row in own}
+    budgets = budgets_of(own)
+    lines = ["| model | " + " | ".join(budgets) + " |", "|---" * (1 + len(budgets)) + "|"]
     for model in dict.fromkeys(model for model, _ in found):
-        cells = [cell(found.get((model, labels))) for labels in fractions]
+        cells = [cell(found.get((model, budget))) for budget in budgets]
         lines.append(f"| `{model}` | " + " | ".join(cells) + " |")
     return lines
 
 
-def verdict_table(comparisons: list[dict[str, Any]]) -> list[str]:
-    """A verdict for each question and fraction."""
-    fractions = sorted({row["labels"] for row in comparisons})
+def verdict_table(comparisons: list[dict[str, str]]) -> list[str]:
+    """A verdict for each question and budget."""
+    budgets = budgets_of(comparisons)
     lines = [
-        "| question | first | second | "
-        + " | ".join(f"{share(labels)} of the labels" for labels in fractions)
-        + " |",
-        "|---" * (3 + len(fractions)) + "|",
+        "| question | first | second | " + " | ".join(budgets) + " |",
+        "|---" * (3 + len(budgets)) + "|",
     ]
-    found = {(row["a"], row["b"], row["labels"]): row for row in comparisons}
-    for a, b in dict.fromkeys((row["a"], row["b"]) for row in comparisons):
+    found = {(row["a"], row["b"], row["budget"]): row for row in comparisons}
+    question = {(row["a"], row["b"]): row["question"] for row in comparisons}
+    for a, b in question:
         cells = []
-        for labels in fractions:
-            row = found.get((a, b, labels))
+        for budget in budgets:
+            row = found.get((a, b, budget))
             if row is None:
                 cells.append("-")
                 continue
             word = VERDICTS.get(row["verdict"], row["verdict"])
-            ends = f"[{row['low']:+.3f}, {row['high']:+.3f}]"
-            cells.append(f"{word}, {row['difference']:+.3f} {ends}")
-        question = next(row["question"] for row in comparisons if (row["a"], row["b"]) == (a, b))
-        lines.append(f"| {question} | `{a}` | `{b}` | " + " | ".join(cells) + " |")
+            ends = f"[{float(row['low']):+.3f}, {float(row['high']):+.3f}]"
+            cells.append(f"{word}, {float(row['difference']):+.3f} {ends}")
+        lines.append(f"| {question[a, b]} | `{a}` | `{b}` | " + " | ".join(cells) + " |")
     return lines
 
 
@@ -99,13 +107,12 @@ def movement(rows: list[dict[str, str]]) -> str:
     """How far training moved the circuit, on frozen SimCLR features."""
     found: dict[str, list[float]] = {}
     for row in rows:
-        if row["encoder"] == "simclr" and row["head"] == "pqc" and row["circuit_movement"]:
-            found.setdefault(row["labels"], []).append(float(row["circuit_movement"]))
+        if row["model"] == "simclr-pqc" and row["circuit_movement"]:
+            found.setdefault(row["budget"], []).append(float(row["circuit_movement"]))
     if not found:
         return ""
     parts = [
-        f"{sum(values) / len(values):.2f} rad with {share(labels)}"
-        for labels, values in sorted(found.items(), key=lambda item: float(item[0]))
+        f"{sum(values) / len(values):.2f} rad with {budget}" for budget, values in found.items()
     ]
     return (
         f" Training moved the circuit of `simclr-pqc` by (RMS over its weights) {', '.join(parts)}."
@@ -120,20 +127,18 @@ def commits(environment: dict[str, Any]) -> str:
     return f"{text} (gone on with at {', '.join(map(str, later))})" if later else text
 
 
-def headline(models: Sequence[str], fractions: Sequence[float] | None = None) -> list[str]:
-    """Mean AUC of models of `HEADLINE` by data set and fraction, from the summaries."""
+def headline(models: Sequence[str], budgets: Sequence[str] | None = None) -> list[str]:
+    """Mean AUC of models of `HEADLINE` by data set and budget, from the summaries."""
     found, columns = {}, []
     for name in TITLES:
-        path = RESULTS / f"{name}-summary.csv"
+        path = RESULTS / name / "summary.csv"
         if not path.is_file():
             continue
         rows = [row for row in read_rows(path) if row["figure"] == "auc"]
-        parts = sorted({row["labels"] for row in rows}, key=float)
-        parts = [part for part in parts if fractions is None or float(part) in fractions]
-        columns += [(name, part) for part in parts]
-        found |= {(name, row["model"], row["labels"]): row for row in rows}
+        columns += [(name, one) for one in budgets_of(rows) if budgets is None or one in budgets]
+        found |= {(name, row["model"], row["budget"]): row for row in rows}
     lines = [
-        "| | " + " | ".join(f"{TITLES[name]} {share(part)}" for name, part in columns) + " |",
+        "| | " + " | ".join(f"{TITLES[name]}, {part}" for name, part in columns) + " |",
         "|---" * (1 + len(columns)) + "|",
     ]
     for model in models:
@@ -143,21 +148,22 @@ def headline(models: Sequence[str], fractions: Sequence[float] | None = None) ->
     return lines
 
 
-def put_table(path: Path, lines: list[str]) -> None:
-    """Put a table between the marks of a page."""
-    from hybridq.utils.files import write_text
-
+def with_table(path: Path, lines: list[str]) -> str:
+    """The text of a page with a table between its marks."""
     begin, end = "<!-- results:ablation -->\n", "<!-- /results -->"
     before, rest = path.read_text(encoding="utf-8").split(begin)
     _, after = rest.split(end, maxsplit=1)
     table = "\n".join(lines)
-    write_text(path, f"{before}{begin}\n{table}\n\n{end}{after}")
+    return f"{before}{begin}\n{table}\n\n{end}{after}"
 
 
-def update_pages() -> None:
-    """Make the tables of README.md and docs/results.md anew."""
-    put_table(ROOT / "README.md", headline(README_MODELS, README_FRACTIONS))
-    put_table(ROOT / "docs" / "results.md", headline(tuple(HEADLINE)))
+def pages() -> dict[Path, str]:
+    """README.md and docs/results.md with their tables made anew, by their paths."""
+    readme, results = ROOT / "README.md", ROOT / "docs" / "results.md"
+    return {
+        readme: with_table(readme, headline(README_MODELS, README_BUDGETS)),
+        results: with_table(results, headline(tuple(HEADLINE))),
+    }
 
 
 def study_options(config: dict[str, Any]) -> str:
@@ -165,7 +171,7 @@ def study_options(config: dict[str, Any]) -> str:
     from hybridq.config import AblationStudyConfig
 
     default = AblationStudyConfig().model_dump(mode="json")
-    always = ("data", "labels", "seeds")
+    always = ("data", "labels", "seeds", "subsets")
     elsewhere = ("data_root", "runs", "name", "resume", "workers", "whole", "encoder_runs")
     named = [
         name
@@ -178,6 +184,68 @@ def study_options(config: dict[str, Any]) -> str:
     return " ".join(words)
 
 
+def page(name: str) -> str:
+    """The page of a data set, from its published files."""
+    folder = RESULTS / name
+    config, environment, result = (
+        json.loads((folder / f"{fact}.json").read_text(encoding="utf-8")) for fact in FACTS
+    )
+    rows, summary, comparisons, _, seconds = (read_rows(folder / f"{one}.csv") for one in TABLES)
+    hours = sum(float(row["seconds"]) for row in seconds) / 3600
+    text = [*auc_table(summary, "auc"), ""]
+    unlike = [row for row in summary if row["figure"] == "auc_without_duplicates"]
+    if unlike:
+        text += [
+            f"Without the test images that have a near-duplicate in train ({unlike[0]['images']} "
+            "images):",
+            "",
+            *auc_table(summary, "auc_without_duplicates"),
+            "",
+        ]
+    text += [*verdict_table(comparisons), ""]
+    versions = environment["versions"]
+    named = ", ".join(f"{package} {versions[package]}" for package in ("torch", "qiskit"))
+    told = result["primary_verdicts"]
+    text += [
+        f"Mean test AUC over {config['seeds']} encoders by {config['subsets']} label subsets on "
+        f"{result['images']} images, and the difference of the first model from the second, with "
+        "95% intervals over encoders, subsets and test images together; verdicts at a margin of "
+        f"{config['margin']:g} after Holm's correction over the comparisons of each question. "
+        f"Declared beforehand: {', '.join(result['primary'])}; of {sum(told.values())} such "
+        f"comparisons {sum(told.values()) - told['undecided']} are decided."
+        + movement(rows)
+        + "".join(f" {note.rstrip('.')}." for note in result["notes"]),
+        "",
+        f"Made by `hybridq study ablation {study_options(config)}` at commit "
+        f"{commits(environment)}, {hours:.1f} hours of work in units of one thread, and "
+        f"`python benchmarks/ablation_results.py STUDY --name {name}`; {named}.",
+        "",
+    ]
+    return "\n".join(text)
+
+
+def publish(study: Path, name: str) -> None:
+    """Copy what is published of a study."""
+    from hybridq.utils.files import write_text
+
+    folder = RESULTS / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for one in TABLES:
+        shutil.copyfile(study / f"{one}.csv", folder / f"{one}.csv")
+    for picture in sorted((study / "figures").glob("*.png")):
+        shutil.copyfile(picture, folder / picture.name)
+    shutil.copytree(study / "measured", folder / "measured")
+    for fact in FACTS:
+        kept = json.loads((study / f"{fact}.json").read_text(encoding="utf-8"))
+        if fact == "config":  # no path of the machine that made it
+            kept |= {"data": name, "data_root": None, "runs": "runs"}
+            kept["encoder_runs"] = [Path(run).name for run in kept["encoder_runs"]]
+        if fact == "environment":
+            kept = {key: kept[key] for key in ("git_commit", "resumed", "versions") if key in kept}
+        write_text(folder / f"{fact}.json", json.dumps(kept, indent=2) + "\n")
+
+
 def main() -> None:
     """Copy and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -186,53 +254,11 @@ def main() -> None:
     args = parser.parse_args()
     from hybridq.utils.files import write_text
 
-    config: dict[str, Any] = json.loads((args.study / "config.json").read_text())
-    environment = json.loads((args.study / "environment.json").read_text())
-    result = json.loads((args.study / "result.json").read_text())
-    comparisons = json.loads((args.study / "comparisons.json").read_text())
-    RESULTS.mkdir(exist_ok=True)
-    for name in TABLES:
-        shutil.copyfile(args.study / f"{name}.csv", RESULTS / f"{args.name}-{name}.csv")
-    pictures = sorted((args.study / "figures").glob("*.png"))
-    for picture in pictures:
-        shutil.copyfile(picture, RESULTS / f"{args.name}-{picture.name}")
-    summary = read_rows(args.study / "summary.csv")
-    seconds = read_rows(args.study / "seconds.csv")
-    hours = sum(float(row["seconds"]) for row in seconds) / 3600
-    figures = {row["figure"] for row in summary}
-    text = [*auc_table(summary, "auc"), ""]
-    if "auc_without_duplicates" in figures:
-        left = next(row["images"] for row in summary if row["figure"] == "auc_without_duplicates")
-        if left != str(result["images"]):
-            text += [
-                f"Without the test images that have a near-duplicate in train ({left} images):",
-                "",
-                *auc_table(summary, "auc_without_duplicates"),
-                "",
-            ]
-    text += [*verdict_table(comparisons), ""]
-    versions = environment["versions"]
-    named = ", ".join(f"{package} {versions[package]}" for package in ("torch", "qiskit"))
-    options = study_options(config)
-    families = {row["family"]: row["family_size"] for row in comparisons}
-    sizes = ", ".join(f"{count} of {family}" for family, count in families.items())
-    text += [
-        f"Mean test AUC over {config['seeds']} seeds on {result['images']} images, and the "
-        "difference of the first model from the second, with 95% intervals over seeds and test "
-        f"images together; verdicts at a margin of {config['margin']:g} after Holm's correction "
-        f"over the comparisons of a family ({sizes})."
-        + movement(read_rows(args.study / "ablation.csv"))
-        + "".join(f" {note.rstrip('.')}." for note in result["notes"]),
-        "",
-        f"Made by `hybridq study ablation {options}` at commit "
-        f"{commits(environment)}, {hours:.1f} hours of work in units of one thread, and "
-        f"`python benchmarks/ablation_results.py STUDY --name {args.name}`; {named}.",
-        "",
-    ]
-    write_text(RESULTS / f"{args.name}.md", "\n".join(text))
-    update_pages()
-    print("\n".join(text))
-    print([picture.name for picture in pictures])
+    publish(args.study, args.name)
+    write_text(RESULTS / f"{args.name}.md", page(args.name))
+    for path, text in pages().items():
+        write_text(path, text)
+    print(page(args.name))
 
 
 if __name__ == "__main__":

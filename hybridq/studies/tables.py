@@ -40,10 +40,11 @@ def write_rows(
         columns: Keys, in their order; those of the first row where they are not given.
     """
     header = list(columns or rows[0])
-    write_csv(path, header, [[_cell(row[name]) for name in header] for row in rows])
+    write_csv(path, header, [[cell(row[name]) for name in header] for row in rows])
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """Write a value as it stands in a table: a number in full, nothing where it is unknown."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return repr(value) if isinstance(value, float) else str(value)
