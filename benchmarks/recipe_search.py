@@ -90,7 +90,7 @@ def run(data: Any, options: dict[str, Any], head: str, encoder: str, seed: int) 
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
     from hybridq.config import AugmentConfig, FinetuneConfig, head_config
-    from hybridq.evaluation.views import views_of
+    from hybridq.models.views import views_of
     from hybridq.training.fit import Plan, fit
     from hybridq.training.initial import initial_model
     from hybridq.training.objectives.supervised import Supervised

@@ -16,7 +16,7 @@ def export(
     out: str | Path,
     *,
     format: str = "onnx",  # noqa: A002  the name of the command's option
-    threshold: float = 0.5,
+    threshold: float | None = None,
     force: bool = False,
 ) -> Path:
     """Write a trained model as files that other programs run.
@@ -28,7 +28,7 @@ def export(
             onnxruntime, NumPy and Qiskit alone; `torch`, one file for `torch.export.load`;
             `qasm3` or `qpy`, the circuits alone.
         threshold: On the probability of the positive class, or of each label; it is written down
-            for the program that takes decisions.
+            for the program that takes decisions. That of the model if None.
         force: Whether an earlier export in that folder is replaced.
 
     Returns:

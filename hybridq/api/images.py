@@ -14,7 +14,8 @@ from hybridq.data import ImageSplit
 from hybridq.data.pixels import is_picture, pixels_of
 from hybridq.data.sources.images import check_image
 from hybridq.errors import InvalidValueError
-from hybridq.evaluation.predict import batches_of_files, image_files
+from hybridq.evaluation.predict import image_files
+from hybridq.models.classify import batches_of_files
 from hybridq.models.encoders.encoder import Encoder
 
 Images: TypeAlias = ImageSplit | str | Path | Sequence[Any] | Dataset[Any] | Any

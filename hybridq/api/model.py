@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,15 +19,25 @@ from hybridq.api.images import Batches, Images
 from hybridq.api.parts import AnyBackend, Data, data_of, is_paid
 from hybridq.config import FinetuneConfig
 from hybridq.config.handed import handed_label, is_handed, refused_name
-from hybridq.data import ImageData
+from hybridq.data import ImageData, data_record
 from hybridq.data.source import splits_of
 from hybridq.errors import InvalidValueError
-from hybridq.evaluation.evaluate import check_classes, data_for, evaluate_model
+from hybridq.evaluation.evaluate import evaluate_model
 from hybridq.evaluation.evaluation import Evaluation
-from hybridq.evaluation.predict import image_probs
-from hybridq.evaluation.views import Views
+from hybridq.evaluation.locked.asked_data import (
+    ALL,
+    can_fit,
+    check_unseen,
+    data_for,
+    data_of_baselines,
+    in_classes_of,
+)
+from hybridq.evaluation.predict import decided
 from hybridq.models.checkpoint import ModelSpec, hashes_of, save_model
 from hybridq.models.classifier import HybridClassifier, head_summary
+from hybridq.models.classify import image_probs
+from hybridq.models.decision import Decision
+from hybridq.models.views import Views
 from hybridq.quantum.captured import captured
 from hybridq.quantum.modules import quantum_modules
 from hybridq.utils.files import write_bytes
@@ -89,7 +98,12 @@ class Model:
         return logits
 
     def predict(
-        self, images: Images, *, backend: AnyBackend = None, batch_size: int = 128
+        self,
+        images: Images,
+        *,
+        backend: AnyBackend = None,
+        views: Views | None = None,
+        batch_size: int = 128,
     ) -> Floats:
         """Compute the probabilities of the classes.
 
@@ -99,6 +113,8 @@ class Model:
                 them; a split; or a dataset.
             backend: Where circuits run: a profile, a spec, an executable or a backend of Qiskit;
                 where the model was trained if None.
+            views: Views of an image that are averaged: `one`, `flip`, `shift` or `zoom`; those that
+                are stored with the model if None.
             batch_size: Images at a time.
 
         Returns:
@@ -118,7 +134,26 @@ class Model:
                 batches,
                 multilabel=self.spec.task == "multilabel",
                 count=len(batches),
+                views=views or (self.spec.decision or Decision()).views,
             )
+
+    def decide(self, probs: Floats) -> NDArray[np.int64]:
+        """Tell classes from probabilities, by the threshold that is stored with the model.
+
+        Args:
+            probs: `(count, num_classes)`, as `predict` gives them.
+
+        Returns:
+            `(count,)` numbers of classes, or `(count, num_classes)` of 0 and 1 where an image can
+            have several labels. A model of an earlier version, without a threshold, takes the
+            likeliest class.
+
+        Example:
+            >>> classes = model.decide(model.predict(images))
+            >>> classes.shape
+            (10,)
+        """
+        return decided(np.asarray(probs, dtype=np.float64), self.spec)
 
     @torch.inference_mode()
     def features(self, images: Images, *, batch_size: int = 128) -> NDArray[np.float32]:
@@ -178,9 +213,9 @@ class Model:
         data: Data | None = None,
         *,
         backend: AnyBackend = None,
-        split: Literal["val", "test"] = "test",
+        split: Literal["val", "test", "all"] = "test",
         limit: int | None = None,
-        views: Views = "one",
+        views: Views | None = None,
         baselines: bool = True,
         resamples: int = 2000,
         seed: int = 0,
@@ -188,15 +223,17 @@ class Model:
         """Compute figures with intervals, beside a logistic regression on the same labels.
 
         Args:
-            data: `ImageData` with the split, val (which gives the threshold) and, for the
-                baselines, train; a name or folder; a dataset or `(images, labels)`, which are dealt
-                out to these splits as `finetune` deals them; or None for the data that it was
-                trained on, where they have a name or a path.
+            data: `ImageData` with the split and, for the baselines, train and val; a name or
+                folder; a dataset or `(images, labels)`, which are dealt out to these splits as
+                `finetune` deals them; or None for the data that it was trained on, where they have
+                a name or a path. Classes are matched by name.
             backend: Where circuits run: a profile such as `fake_torino`, a spec, an executable or
                 a backend of Qiskit; where the model was trained if None.
-            split: The split whose figures are computed.
+            split: The split whose figures are computed; `all` is every labelled image of data that
+                the model was not trained on.
             limit: So many of its images alone, drawn stratified, for slow backends.
-            views: Views of an image that are averaged: `one`, `flip`, `shift` or `zoom`.
+            views: Views of an image that are averaged: `one`, `flip`, `shift` or `zoom`; those that
+                are stored with the model if None.
             baselines: Whether to fit the baselines, too.
             resamples: Bootstrap resamples behind each 95% interval, a count.
             seed: Of the draw of images, the bootstrap and the untrained encoder.
@@ -215,9 +252,11 @@ class Model:
         splits = tuple(
             name
             for name in ("train", "val", "test")
-            if name in {"val", split} or (baselines and name == "train")
+            if name in {"val", split} or split == ALL or (baselines and name == "train")
         )
-        images = self.images_of(data, splits)
+        may_lack = () if data is None else tuple(name for name in splits if name != split)
+        images = self.images_of(data, splits, optional=may_lack)
+        check_unseen(split, self.spec, data_record(images))
         with self._running(backend) as executable:
             return evaluate_model(
                 self.module,
@@ -231,7 +270,15 @@ class Model:
                 resamples=resamples,
                 seed=seed,
                 run=None if self.folder is None else str(self.folder),
+                fitted_on=self._fitted_on(images, split) if baselines else None,
             )
+
+    def _fitted_on(self, data: ImageData, split: str) -> ImageData | None:
+        """Get the data whose train and validation baselines are fitted on; None without any."""
+        if can_fit(data, split) or "config.json" not in self._records:
+            return None
+        run = FinetuneConfig.model_validate_json(self._records["config.json"])
+        return None if is_handed(run.data) else data_of_baselines(run, self.spec)
 
     def save(self, folder: str | Path) -> Path:
         """Keep the model in a new folder, which every command and `load` take as a run's.
@@ -285,18 +332,21 @@ class Model:
             f"{head_summary(self.module.head)}, classes {', '.join(self.class_names)}{place})"
         )
 
-    def images_of(self, data: Data | None, splits: tuple[str, ...]) -> ImageData:
+    def images_of(
+        self, data: Data | None, splits: tuple[str, ...], *, optional: tuple[str, ...] = ()
+    ) -> ImageData:
         """Get splits of data of the model's classes; of what it was trained on if None.
 
-        Class numbers without names are those of the model's classes, in their order.
+        Class numbers without names are those of the model's classes, in their order. Splits that
+        are optional are left out where they are missing.
 
         Raises:
             HybridqError: If they cannot be read, or have other classes.
         """
         if not isinstance(data, str | Path | None):
             images = data_of(data, splits, self.class_names)
-            check_classes(images, self.spec)
-            return replace(splits_of(images, splits), positive=self.spec.positive)
+            there = [one for one in splits if one in images.splits or one not in optional]
+            return in_classes_of(self.spec, splits_of(images, there))
         if "config.json" not in self._records:
             raise InvalidValueError(
                 "Expected `data`, got None, and nothing says what the model was trained on: give "
@@ -304,7 +354,9 @@ class Model:
             )
         run = FinetuneConfig.model_validate_json(self._records["config.json"])
         named = None if data is None else str(data)
-        return data_for(run, self.spec, data=named, data_root=None, splits=splits)
+        return data_for(
+            run, self.spec, data=named, data_root=None, splits=splits, optional=optional
+        )
 
     @contextmanager
     def _running(self, backend: AnyBackend) -> Iterator[Executable]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from hybridq.config import JobsCollectConfig, SubmitConfig
 from hybridq.config.complaints import config_of
 from hybridq.data import SPLITS, ImageData
 from hybridq.errors import InvalidValueError
-from hybridq.evaluation.evaluate import check_classes
+from hybridq.evaluation.locked.asked_data import in_classes_of
 from hybridq.runs.folder import create_run, read_result
 from hybridq.submissions.collect import Progress, progress
 from hybridq.submissions.collect import collect as run_collect
@@ -107,8 +107,9 @@ def submit(
     Args:
         model: With a quantum head.
         data: `ImageData`, a name, a dataset of pairs or `(images, labels)`, whose test split is
-            sent and whose val split gives the threshold; images alone, as an array, a tensor, a
-            list or files; or None for the data that the model was trained on.
+            sent, and whose val split gives the threshold of a model that has none; images alone,
+            as an array, a tensor, a list or files; or None for the data that the model was trained
+            on.
         backend: `ibm` with its fields, such as `ibm,device=ibm_fez,shots=1024`, or
             `ibm_rehearsal`, which needs no account; or a spec without a secret.
         runs: Folder in which the submission is kept.
@@ -141,7 +142,7 @@ def submit(
     if isinstance(data, Dataset) or (isinstance(data, tuple) and len(data) in (2, 3)):
         data = data_of(data, SPLITS, model.class_names)
     if isinstance(data, ImageData):
-        check_classes(data, model.spec)
+        data = in_classes_of(model.spec, data)
         named = {"data": recorded_source(data)}
     elif _is_source(data):
         named = {"data": str(data)}
@@ -155,7 +156,7 @@ def submit(
     named["backend"] = backend_of(backend)[0]
     config = config_of(SubmitConfig, run=run, runs=Path(runs), **named, **options)
     if isinstance(data, ImageData):
-        source = source_of_data(replace(data, positive=model.spec.positive), config)
+        source = source_of_data(data, config)
     outcome = run_submit(config, source=source)
     if outcome.trouble is not None:
         logger.warning("%s", outcome.trouble)

@@ -19,7 +19,7 @@ class ExportConfig(Config):
     """Folder to make."""
     format: str = "onnx"
     """`onnx`, with the circuit and a program that runs it all; `torch`; `qasm3`; or `qpy`."""
-    threshold: float = Field(0.5, gt=0, lt=1)
-    """Threshold on the positive class or on each label, such as `hybridq evaluate` chose."""
+    threshold: float | None = Field(None, ge=0, le=1)
+    """Threshold on the positive class or on each label; that of the model where it is not given."""
     force: bool = False
     """Replace an earlier export in that folder."""

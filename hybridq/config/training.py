@@ -122,6 +122,8 @@ class FinetuneConfig(RunConfig):
     """Passes over the labelled images."""
     val_every: int = Field(1, ge=1, le=MAX_EPOCHS)
     """Epochs between two readings of the validation split; `--epochs` is a multiple of it."""
+    views: Literal["one", "flip", "shift", "zoom"] = "one"
+    """Views averaged when it decides: the image; 2 with its mirror image, 10 moved, 12 enlarged."""
     keep: Literal["last", "best"] = "last"
     """The epoch whose model is kept: the last, or the best by validation AUC."""
     batch_size: int = Field(64, ge=2, le=MAX_BATCH)

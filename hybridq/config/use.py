@@ -28,12 +28,13 @@ class EvaluateConfig(PseudonymsConfig):
     """Folder of named data sets; `HYBRIDQ_DATA` where it is not given."""
     backend: str | None = None
     """Another backend for the same weights; that of the run where it is not given."""
-    split: Literal["val", "test"] = "test"
-    """The split whose figures are reported; the threshold always comes from `val`."""
+    split: Literal["val", "test", "all"] = "test"
+    """The split whose figures are reported; `all` is every labelled image of other data."""
     limit: int | None = Field(None, ge=2, le=MAX_LIMIT)
     """Evaluate this many images only, drawn stratified; for slow backends."""
-    views: Literal["one", "flip", "shift", "zoom"] = "one"
-    """Views averaged: the image; 2 with its mirror image, 10 moved too, 12 enlarged too."""
+    views: Literal["one", "flip", "shift", "zoom"] | None = None
+    """Views averaged: the image; 2 with its mirror image, 10 moved too, 12 enlarged too; those
+    that are stored with the model where it is not given."""
     baselines: bool = True
     """Also fit the majority class and two logistic regressions on the same labels."""
     baseline_cache: bool = True

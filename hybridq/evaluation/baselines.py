@@ -5,10 +5,13 @@ The logistic regressions' penalty is chosen on the validation split, from one gr
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.nn.functional import interpolate
 
 from hybridq.data import ImageSplit
 from hybridq.evaluation.features import image_features
@@ -114,6 +117,24 @@ def pixel_inputs(images: NDArray[np.uint8], largest: int = 64) -> Floats:
         flat[start : start + BATCH] = part.reshape(len(part), -1)
     flat /= 255
     return flat
+
+
+def shaped_like(split: ImageSplit, other: ImageSplit) -> ImageSplit:
+    """Resize images to the shape of others, so that what was fitted on those takes them.
+
+    Grey becomes three equal channels, and colour the mean of its three.
+    """
+    height, width, channels = other.images.shape[1:]
+    if split.images.shape[1:] == other.images.shape[1:]:
+        return split
+    parts = []
+    for start in range(0, len(split), BATCH):
+        part = torch.from_numpy(split.images[start : start + BATCH]).permute(0, 3, 1, 2).float()
+        if channels != part.shape[1]:
+            part = part.mean(dim=1, keepdim=True).expand(-1, channels, -1, -1)
+        resized = interpolate(part, (height, width), mode="bilinear", antialias=True)
+        parts.append(resized.round().clamp(0, 255).byte().permute(0, 2, 3, 1))
+    return replace(split, images=torch.cat(parts).numpy(), files=None)
 
 
 def baseline_probs(

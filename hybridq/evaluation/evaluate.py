@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from hybridq.config import EvaluateConfig, FinetuneConfig
@@ -20,42 +18,48 @@ from hybridq.data import (
     ImageSplit,
     data_record,
     labelled_subset,
-    load_data,
     notes_of,
 )
 from hybridq.data.provenance import other_splits
-from hybridq.errors import HybridqError, InvalidValueError
+from hybridq.errors import HybridqError
 from hybridq.evaluation.baseline_cache import cached_baselines
-from hybridq.evaluation.baselines import baseline_probs
+from hybridq.evaluation.baselines import baseline_probs, shaped_like
 from hybridq.evaluation.cautions import cautions
 from hybridq.evaluation.evaluation import Evaluation
 from hybridq.evaluation.findings import evaluation_findings
+from hybridq.evaluation.locked.asked_data import (
+    ALL,
+    can_fit,
+    check_unseen,
+    data_of_baselines,
+    data_to_evaluate,
+    with_all,
+)
+from hybridq.evaluation.locked.rule import rule_of
+from hybridq.evaluation.locked.rule import threshold_for as threshold_for
 from hybridq.evaluation.metrics.scores import (
     AllMetrics,
     all_metrics,
     apart_by_class,
-    choose_threshold,
 )
 from hybridq.evaluation.plots import save_figures
 from hybridq.evaluation.statistics import stratified_bootstrap
-from hybridq.evaluation.views import Views, views_of
 from hybridq.models.checkpoint import ModelSpec, load_model, read_spec
-from hybridq.models.classifier import HybridClassifier, head_summary, probabilities
+from hybridq.models.classifier import HybridClassifier, head_summary
+from hybridq.models.classify import BATCH as BATCH
+from hybridq.models.classify import classify as classify
+from hybridq.models.views import Views
 from hybridq.records.findings import write_findings
 from hybridq.runs.environment import write_environment
 from hybridq.runs.folder import create_run, discard_if_empty, log_to_file, read_config, write_config
 from hybridq.runs.recorded import check_hidden, recorded
 from hybridq.utils.files import without_nan, write_csv, write_json
-from hybridq.utils.pace import Pace
-from hybridq.utils.pseudonyms import Pseudonyms, pseudonyms_of
-from hybridq.utils.text import listed
+from hybridq.utils.pseudonyms import pseudonyms_of
 from hybridq_backends import Executable, open_backend, parse_backend
 from hybridq_backends.jobs.budget import without_budget
 from hybridq_backends.jobs.ledger.storage import FILE as LEDGER
 
 logger = logging.getLogger("hybridq")
-
-BATCH = 128
 
 Floats = NDArray[np.float64]
 
@@ -73,7 +77,10 @@ def evaluate(config: EvaluateConfig) -> Path:
     spec = read_spec(config.run)
     pseudonyms = pseudonyms_of(config, run, folder=config.runs)
     check_hidden(run, pseudonyms)
-    data = _data(config, run, spec, pseudonyms)
+    data = data_to_evaluate(config, run, spec, pseudonyms)
+    own = None
+    if config.baselines and not can_fit(data, config.split):
+        own = data_of_baselines(run, spec)
     config = recorded(config, data, pseudonyms)
     backend_name = config.backend or run.backend
     with open_backend(backend_name) as backend:
@@ -90,6 +97,7 @@ def evaluate(config: EvaluateConfig) -> Path:
             try:
                 write_config(folder, config)
                 record = data_record(data)
+                check_unseen(config.split, spec, record)
                 write_environment(folder, seed=config.seed, data=record, backend=backend.describe())
                 if begun is None:
                     backend.keep_jobs(folder)
@@ -102,6 +110,7 @@ def evaluate(config: EvaluateConfig) -> Path:
                     split=config.split,
                     limit=config.limit,
                     views=config.views,
+                    fitted_on=own,
                     baselines=config.baselines,
                     baseline_cache=config.baseline_cache,
                     resamples=config.resamples,
@@ -158,75 +167,16 @@ def _trained_on_others(splits: Sequence[str]) -> str:
     )
 
 
-def _data(
-    config: EvaluateConfig, run: FinetuneConfig, spec: ModelSpec, pseudonyms: Pseudonyms | None
-) -> ImageData:
-    wanted = {"val", config.split} | ({"train"} if config.baselines else set())
-    return data_for(
-        run,
-        spec,
-        data=config.data,
-        data_root=config.data_root,
-        splits=tuple(name for name in ("train", "val", "test") if name in wanted),
-        pseudonyms=pseudonyms,
-    )
-
-
-def data_for(
-    run: FinetuneConfig,
-    spec: ModelSpec,
-    *,
-    data: str | None,
-    data_root: Path | None,
-    splits: tuple[str, ...],
-    download: bool = True,
-    pseudonyms: Pseudonyms | None = None,
-) -> ImageData:
-    """Load the data of a run, or other data of the same classes, with its positive class.
-
-    Raises:
-        InvalidValueError: if the classes are others than those of the model.
-        MissingFileError: if it is not on disk and `download` is False.
-    """
-    loaded = load_data(
-        data or run.data,
-        data_root=data_root or run.data_root,
-        splits=splits,
-        download=download,
-        pseudonyms=pseudonyms,
-    )
-    check_classes(loaded, spec)
-    return replace(loaded, positive=spec.positive)
-
-
-def check_classes(data: ImageData, spec: ModelSpec) -> None:
-    """Refuse data of other classes than those of a model.
-
-    Raises:
-        InvalidValueError: If they are others.
-    """
-    if not data.class_names:
-        raise InvalidValueError(
-            f"Expected images with labels, got images alone in {data.name}: give (images, labels), "
-            "or use `predict`."
-        )
-    if (data.task, data.class_names) != (spec.task, spec.class_names):
-        raise InvalidValueError(
-            f"Expected {spec.task} data with the classes {listed(spec.class_names)}, got "
-            f"{data.task} data with {listed(data.class_names)} in {data.name}: use data "
-            "of the run's classes."
-        )
-
-
 def evaluate_model(
     model: HybridClassifier,
     spec: ModelSpec,
     data: ImageData,
     backend: Executable,
     *,
-    split: Literal["val", "test"] = "test",
+    split: Literal["val", "test", "all"] = "test",
     limit: int | None = None,
-    views: Views = "one",
+    views: Views | None = None,
+    fitted_on: ImageData | None = None,
     baselines: bool = True,
     baseline_cache: bool = True,
     resamples: int = 2000,
@@ -240,12 +190,14 @@ def evaluate_model(
     Args:
         model: In evaluation mode, on `backend`.
         spec: What it is.
-        data: With its validation split, which gives the threshold, the split that is evaluated,
-            and train where there are baselines.
+        data: With the split that is evaluated, and train and validation where baselines are fitted
+            on them; validation also gives the threshold of a model that has none.
         backend: Where its circuits run.
         split: The split whose figures are computed.
         limit: So many images of it alone, drawn stratified.
-        views: Views of an image whose probabilities are averaged.
+        views: Views of an image whose probabilities are averaged; the model's own if None.
+        fitted_on: Data whose train and validation the baselines are fitted on, where `data` does
+            not have them.
         baselines: Whether to fit the majority class and two logistic regressions, too.
         baseline_cache: Whether to take those of the same data and labels from the user's cache.
         resamples: Bootstrap resamples behind each interval.
@@ -255,13 +207,16 @@ def evaluate_model(
         record: What `data_record` gave of the data; None to hash them here.
     """
     started = time.perf_counter()
+    data = with_all(data) if split == ALL else data
     test = limited_split(data, split, limit, seed=seed)
-    val = data.splits["val"]
-    multilabel = data.task == "multilabel"
-    val_probs = classify(model, val, multilabel=multilabel, views=views)
-    probs = val_probs
-    if test is not val:
-        probs = classify(model, test, multilabel=multilabel, views=views)
+    val, several = data.splits.get("val"), data.task == "multilabel"
+    rule = rule_of(spec, views)
+    probs = classify(model, test, multilabel=several, views=rule.views)
+    on_val = None
+    if val is not None and rule.needs_validation:
+        is_same = test is val
+        on_val = probs if is_same else classify(model, val, multilabel=several, views=rule.views)
+    rule = rule.completed(data, on_val)
     rows: dict[str, dict[str, Any]] = {}
 
     def add(name: str, threshold: float, on_test: Floats) -> None:
@@ -271,21 +226,27 @@ def evaluate_model(
         )
         rows[name] = {"threshold": threshold, **apart_by_class(figures, data.class_names)}
 
-    add("model", threshold_for(data, val_probs), probs)
-    predicted = metrics_for(data, rows["model"]["threshold"]).predicted(probs)
+    add("model", rule.threshold, probs)
+    predicted = metrics_for(data, rule.threshold).predicted(probs)
     beware = cautions(predicted, rows["model"]["figures"], data.class_names)
-    for caution in beware:
+    for caution in (*rule.notes, *beware):
         logger.warning("%s", caution)
-    if baselines:
-        train = labelled_subset(data, "train", spec.labels, seed=spec.seed)
+    fit_on = data if can_fit(data, split) else fitted_on
+    notes = [*notes_of(data), *rule.notes]
+    if baselines and fit_on is None:
+        notes.append(f"Baselines are left out: {data.name} has no train and validation apart.")
+    if baselines and fit_on is not None:
+        train = labelled_subset(fit_on, "train", spec.labels, seed=spec.seed)
         fit = cached_baselines if baseline_cache else baseline_probs
-        fitted = fit(train, val, test, model.encoder, data.num_classes, seed)
-        for name, (on_val, on_test) in fitted.items():
+        seen = test if fit_on is data else shaped_like(test, train)
+        fitted = fit(train, fit_on.splits["val"], seen, model.encoder, data.num_classes, seed)
+        if fit_on is not data:
+            notes.append("The baselines are fitted on the data that the model was trained on.")
+        for name, (of_val, on_test) in fitted.items():
             # Class frequencies are equal for all images: no threshold could be chosen on them.
-            threshold = 0.5 if name == "majority" else threshold_for(data, on_val)
+            threshold = 0.5 if name == "majority" else threshold_for(fit_on, of_val)
             add(name, threshold, on_test)
     others = other_splits(spec.data_hashes, record or data_record(data))
-    notes = notes_of(data)
     if others:
         logger.warning("%s", _trained_on_others(others))
         notes.append(f"{_trained_on_others(others)}.")
@@ -294,7 +255,8 @@ def evaluate_model(
         "data": data.name,
         "split": split,
         "images": len(test),
-        "views": views,
+        "views": rule.views,
+        "threshold_from": rule.origin,
         "labels": spec.labels,
         "train_seed": spec.seed,
         "head": handed_label(spec.head.name),
@@ -336,13 +298,6 @@ def limited_split(data: ImageData, split: str, limit: int | None, *, seed: int) 
     return whole.take(np.sort(np.concatenate(chosen)))
 
 
-def threshold_for(data: ImageData, on_val: Floats) -> float:
-    """The threshold on the positive class that validation chooses; 0.5 where there is none."""
-    if data.positive is None:
-        return 0.5
-    return choose_threshold(data.splits["val"].labels == data.positive, on_val[:, data.positive])
-
-
 def metrics_for(data: ImageData, threshold: float, *, by_class: bool = False) -> AllMetrics:
     """Make the function that computes every figure of the task of some data.
 
@@ -358,25 +313,6 @@ def metrics_for(data: ImageData, threshold: float, *, by_class: bool = False) ->
         num_classes=data.num_classes,
         by_class=by_class,
     )
-
-
-@torch.inference_mode()
-def classify(
-    model: HybridClassifier, split: ImageSplit, *, multilabel: bool, views: Views = "one"
-) -> Floats:
-    """Probabilities `(count, num_classes)` of the images of a split, averaged over `views`."""
-    parts = []
-    pace = Pace(len(split), "images")
-    for start in range(0, len(split), BATCH):
-        images = model.encoder.prepare(split.images[start : start + BATCH])
-        seen = [
-            probabilities(model(view).double(), multilabel=multilabel)
-            for view in views_of(images, views)
-        ]
-        parts.append(torch.stack(seen).mean(dim=0))
-        pace.done(min(start + BATCH, len(split)))
-    probs: Floats = torch.cat(parts).numpy()
-    return probs
 
 
 def write_predictions(

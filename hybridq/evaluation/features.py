@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hybridq.evaluation.views import Views, views_of
 from hybridq.models.encoders.encoder import Encoder
+from hybridq.models.views import Views, views_of
 
 BATCH = 128
 """Images at a time."""

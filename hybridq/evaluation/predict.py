@@ -4,39 +4,40 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from hybridq.config import FinetuneConfig, PredictConfig
-from hybridq.data.sources.images import check_image, is_image_file, read_image
+from hybridq.data.sources.images import check_image, is_image_file
 from hybridq.data.sources.inside import Inside
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.evaluation.cautions import one_class
-from hybridq.models.checkpoint import load_model
-from hybridq.models.classifier import HybridClassifier, probabilities
-from hybridq.models.encoders.encoder import Encoder
+from hybridq.models.checkpoint import ModelSpec, load_model
+from hybridq.models.classify import batches_of_files, image_probs
+from hybridq.models.decision import Decision, names_of, predict_labels
 from hybridq.runs.folder import read_config
 from hybridq.utils.files import check_out, check_regular, csv_text, write_csv
-from hybridq.utils.pace import Pace
 from hybridq.utils.pseudonyms import Pseudonyms, note_names, pseudonyms_of, tell_names
 from hybridq_backends import open_backend
 from hybridq_backends.utils.names import legible
 
 logger = logging.getLogger("hybridq")
 
+NOTHING_STORED = (
+    "no threshold is stored with this model of an earlier version: the likeliest class is taken, "
+    "that is 0.5"
+)
+
 
 def predict(config: PredictConfig) -> None:
     """Write `path,predicted,prob_<class>...` for each image, to a file or standard output.
 
     Every image is opened and checked before anything is computed, and nothing is written before all
-    are; pixels are read batch by batch. The predicted class is the one of
-    the largest probability (for several labels, all of at least 0.5, joined by `+`); the threshold
-    that `hybridq evaluate` chooses on validation is not applied.
+    are; pixels are read batch by batch. The model decides by the threshold and the views that are
+    stored with it, as `hybridq evaluate` does; several labels of an image are joined by `+`.
 
     Raises:
         HybridqError: if run, image or backend cannot be used; nothing is written then.
@@ -48,6 +49,9 @@ def predict(config: PredictConfig) -> None:
     paths = image_files(config.images)
     with open_backend(config.backend or run.backend) as backend:
         model, spec = load_model(config.run, backend=backend)
+        decision = spec.decision or Decision()
+        if spec.decision is None and spec.positive is not None:
+            logger.warning("%s", NOTHING_STORED)
         for path in paths:
             check_image(path)
         probs = image_probs(
@@ -55,8 +59,9 @@ def predict(config: PredictConfig) -> None:
             batches_of_files(model.encoder, paths, config.batch_size),
             multilabel=spec.task == "multilabel",
             count=len(paths),
+            views=decision.views,
         )
-    predicted = (probs >= 0.5).astype(int) if spec.task == "multilabel" else probs.argmax(axis=1)
+    predicted = decided(probs, spec)
     if caution := one_class(predicted, spec.class_names):
         logger.warning("%s.", caution)
     if pseudonyms is None:
@@ -66,10 +71,10 @@ def predict(config: PredictConfig) -> None:
     rows = [
         [
             named(path),
-            predicted_name(row, spec.class_names, spec.task),
+            name,
             *(f"{p:.8g}" for p in row),
         ]
-        for path, row in zip(paths, probs, strict=True)
+        for path, name, row in zip(paths, names_of(predicted, spec.class_names), probs, strict=True)
     ]
     if config.out is None:
         sys.stdout.write(csv_text(header, rows))
@@ -79,37 +84,22 @@ def predict(config: PredictConfig) -> None:
         logger.info("wrote %s", config.out)
 
 
-def batches_of_files(encoder: Encoder, paths: Sequence[Path], batch_size: int) -> Iterator[Tensor]:
-    """Read image files batch by batch, as an encoder wants them; they may differ in size.
-
-    They are resized by the encoder, as `hybridq evaluate` does, so that both agree.
-    """
-    for start in range(0, len(paths), batch_size):
-        own = paths[start : start + batch_size]
-        yield torch.cat([encoder.prepare(read_image(path, channels=3)[None]) for path in own])
-
-
-@torch.inference_mode()
-def image_probs(
-    model: HybridClassifier, batches: Iterable[Tensor], *, multilabel: bool, count: int
-) -> NDArray[np.float64]:
-    """Probabilities `(count, num_classes)` of prepared images, batch by batch.
+def decided(probs: NDArray[np.float64], spec: ModelSpec) -> NDArray[np.int64]:
+    """Decide by the threshold that is stored with a model; without one the likeliest class.
 
     Args:
-        model: In evaluation mode.
-        batches: Images `(batch, 3, image_size, image_size)`.
-        multilabel: Whether an image can have several labels.
-        count: How many images there are, for the log.
+        probs: `(count, num_classes)`.
+        spec: The spec of the model.
+
+    Returns:
+        `(count,)` classes, or `(count, num_classes)` of 0 and 1 for several labels.
     """
-    parts: list[Tensor] = []
-    done = 0
-    pace = Pace(count, "images")
-    for batch in batches:
-        parts.append(probabilities(model(batch).double(), multilabel=multilabel))
-        done += len(batch)
-        pace.done(done)
-    probs: NDArray[np.float64] = torch.cat(parts).numpy()
-    return probs
+    return predict_labels(
+        probs,
+        multilabel=spec.task == "multilabel",
+        positive=None if spec.decision is None else spec.positive,
+        threshold=0.5 if spec.decision is None else spec.decision.threshold,
+    )
 
 
 def _names(pseudonyms: Pseudonyms | None) -> Callable[[Path], str]:
@@ -117,13 +107,6 @@ def _names(pseudonyms: Pseudonyms | None) -> Callable[[Path], str]:
     if pseudonyms is None:
         return lambda path: legible(str(path))
     return lambda path: pseudonyms.image(str(path.resolve()))
-
-
-def predicted_name(probs: NDArray[np.float64], names: Sequence[str], task: str) -> str:
-    """The class of the largest probability, or all labels of at least 0.5."""
-    if task == "multilabel":
-        return "+".join(name for name, prob in zip(names, probs, strict=True) if prob >= 0.5)
-    return names[int(probs.argmax())]
 
 
 def image_files(paths: Sequence[Path]) -> list[Path]:

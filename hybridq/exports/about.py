@@ -49,6 +49,7 @@ def about(
         "class_names": list(spec.class_names),
         "positive": None if spec.positive is None else spec.class_names[spec.positive],
         "threshold": threshold if decides else None,
+        "views": "one" if spec.decision is None else spec.decision.views,
         "preprocessing": {
             "steps": "uint8 to 0..1; bilinear resizing of the whole image with antialiasing; "
             "the centre cut out; a grey channel three times; each channel normalised",

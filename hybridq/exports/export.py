@@ -23,6 +23,7 @@ from hybridq.exports.programs import After, Before, Call, Classify, ClassifyPixe
 from hybridq.exports.traced import as_onnx, as_pt2, check_extra, free_rows, trace
 from hybridq.models.checkpoint import ModelSpec, check_model, load_model
 from hybridq.models.classifier import HybridClassifier
+from hybridq.models.decision import Decision
 from hybridq.quantum.look_up import look_up
 from hybridq.quantum.modules import quantum_modules, use_backend
 from hybridq_backends import open_backend
@@ -89,7 +90,9 @@ def export_model(model: HybridClassifier, spec: ModelSpec, config: ExportConfig)
         model,
         spec,
         format=config.format,
-        threshold=config.threshold,
+        threshold=(spec.decision or Decision()).threshold
+        if config.threshold is None
+        else config.threshold,
         programs=parts.programs,
         circuits=parts.circuits,
     )

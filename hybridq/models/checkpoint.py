@@ -13,8 +13,10 @@ from hybridq.config import Config, HeadChoice
 from hybridq.config.handed import handed_label
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.models.classifier import HybridClassifier, build_model
+from hybridq.models.decision import Decision
 from hybridq.models.encoders.encoder import Encoder, EncoderSpec
 from hybridq.models.heads import head_entry, is_fitted, num_parameters
+from hybridq.models.views import VIEWS
 from hybridq.quantum.modules import CircuitInfo, circuits_of
 from hybridq.runs.folder import check_finished, check_recorded
 from hybridq.utils.files import read_json, write_json, write_text
@@ -68,6 +70,8 @@ class ModelSpec(Config):
     """Seed of its run."""
     data_hashes: dict[str, str] = Field(default_factory=dict)
     """SHA-256 of each split that its run read; empty in models of earlier versions."""
+    decision: Decision | None = None
+    """Threshold and views that it decides by; None in models of earlier versions."""
 
     @model_validator(mode="after")
     def _check_classes(self) -> ModelSpec:
@@ -101,8 +105,29 @@ def save_model(folder: Path, model: HybridClassifier, spec: ModelSpec) -> None:
     check_finite("weights", state)
     config = spec.model_dump(mode="json")
     write_json(folder / CONFIG, config)
-    save_weights(folder / WEIGHTS, state, KEY, {"config_sha256": hash_of_json(config)})
+    save_weights(folder / WEIGHTS, state, KEY, {"config_sha256": _hash_beside_weights(config)})
     write_text(folder / "MODEL_CARD.md", model_card(model, spec))
+
+
+def save_decision(run: Path, model: HybridClassifier, spec: ModelSpec) -> None:
+    """Write the spec of a run's model again, with what it decides by; the weights stay.
+
+    Args:
+        run: Its folder.
+        model: The model.
+        spec: The spec of the model, which differs from the one that is kept in its decision alone.
+    """
+    folder = model_folder(run)
+    write_json(folder / CONFIG, spec.model_dump(mode="json"))
+    write_text(folder / "MODEL_CARD.md", model_card(model, spec))
+
+
+def _hash_beside_weights(config: Any) -> str:
+    """The hash of all that weights are of; what a model decides by is chosen after them."""
+    kept = config
+    if isinstance(config, dict):
+        kept = {name: value for name, value in config.items() if name != "decision"}
+    return hash_of_json(kept)
 
 
 def hashes_of(run: Path) -> dict[str, str]:
@@ -243,13 +268,14 @@ def _read_weights(run: Path) -> dict[str, Tensor]:
 def _read_pair(folder: Path) -> tuple[dict[str, Tensor], str]:
     """Read the weights and the hash of the config of a model, and check that they agree."""
     state, about = read_weights(folder / WEIGHTS, KEY)
-    config = hash_of_json(_read_config(folder))
-    if about.get("config_sha256", config) != config:
+    config = _read_config(folder)
+    own = _hash_beside_weights(config)
+    if about.get("config_sha256", own) != own:
         raise InvalidValueError(
             f"Expected the {CONFIG} that belongs to {WEIGHTS} in {folder}, got another: one of "
             "the two was changed; restore both from a copy, or train again."
         )
-    return state, config
+    return state, hash_of_json(config)
 
 
 def model_card(model: HybridClassifier, spec: ModelSpec) -> str:
@@ -266,6 +292,7 @@ def model_card(model: HybridClassifier, spec: ModelSpec) -> str:
         f"{num_parameters(model.head)} in the head",
         "Task": f"{spec.task}: {listed(spec.class_names)}",
         "Positive class": "none" if spec.positive is None else spec.class_names[spec.positive],
+        "Decides by": decides_by(spec),
         "Training data": f"{spec.data}, {percent(spec.labels)} of the labels, seed {spec.seed}",
         "Licence of the data": spec.data_licence,
         "Trained on backend": spec.backend,
@@ -278,6 +305,17 @@ def model_card(model: HybridClassifier, spec: ModelSpec) -> str:
         "Figures of this model, with intervals and beside a classical control, come from "
         "`hybridq evaluate` on its run folder.\n"
     )
+
+
+def decides_by(spec: ModelSpec) -> str:
+    """Say by which threshold and views a model decides, and where they come from."""
+    if spec.decision is None:
+        return "no threshold is stored"
+    views = VIEWS[spec.decision.views]
+    if spec.positive is not None:
+        return f"threshold {spec.decision.words}; {views}"
+    rule = "each label from a probability of 0.5 on" if spec.task == "multilabel" else "likeliest"
+    return f"{rule}; {views}"
 
 
 def _words(circuit: CircuitInfo) -> str:

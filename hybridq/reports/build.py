@@ -10,7 +10,7 @@ from typing import Literal, cast
 from hybridq.config import ReportConfig
 from hybridq.data.source import is_own
 from hybridq.errors import InvalidValueError
-from hybridq.evaluation.views import Views
+from hybridq.models.views import Views
 from hybridq.reports.page.elements import Section
 from hybridq.reports.page.page import render
 from hybridq.reports.sections.card import model_cards, provenance
@@ -121,15 +121,15 @@ def _sections(
     ]
 
 
-def _reading(lead: Trained | None, sources: Sources) -> Views:
-    """The views by which an evaluation, or the study that trained it, read a model."""
+def _reading(lead: Trained | None, sources: Sources) -> Views | None:
+    """The views by which an evaluation, or its study, read a model; None for its own."""
     if lead is None:
         return "one"
     for source in sources.of("evaluate"):
         if sources.named_by(source, "run") is lead.source:
             return cast(Views, source.result.get("views", "one"))
     study = sources.study_of(lead.source)
-    return "one" if study is None else cast(Views, study.config.get("views", "one"))
+    return None if study is None else cast(Views, study.config.get("views", "one"))
 
 
 def _title(sources: Sources) -> str:

@@ -23,10 +23,10 @@ from torch import Tensor
 
 from hybridq.errors import HybridqError
 from hybridq.evaluation.metrics.scores import all_metrics, predict_labels
-from hybridq.evaluation.predict import predicted_name
 from hybridq.evaluation.statistics import stratified_bootstrap
 from hybridq.models.checkpoint import load_model
 from hybridq.models.classifier import probabilities
+from hybridq.models.decision import names_of
 from hybridq.records.findings import write_findings
 from hybridq.runs.folder import read_result
 from hybridq.submissions.findings import submission_findings
@@ -241,12 +241,11 @@ class _Readout:
         labels = [""] * len(self._ids)
         if len(self._labels):
             labels = ["".join(map(str, np.atleast_1d(label))) for label in self._labels]
-        names = submission.class_names
+        called = names_of(self._predicted(probs), submission.class_names)
         rows = []
-        for name, label, row, own in zip(self._ids, labels, probs, expvals, strict=True):
-            predicted = predicted_name(row, names, submission.task)
-            if submission.task != "multilabel":
-                predicted = names[int(self._predicted(row[None])[0])]
+        for name, label, predicted, row, own in zip(
+            self._ids, labels, called, probs, expvals, strict=True
+        ):
             numbers = [repr(float(number)) for number in (*row, *own)]
             rows.append([name, label, predicted, *numbers])
         write_csv(path, header, rows)

@@ -27,9 +27,9 @@ from hybridq.submissions.plan.circuit import Program
 from hybridq.submissions.plan.comparison import fingerprints_beside
 from hybridq.submissions.plan.images import (
     Source,
-    choose_threshold,
     features_of,
     source_of,
+    threshold_of,
     without_names,
 )
 from hybridq.submissions.plan.plan import (
@@ -114,7 +114,7 @@ class Inputs:
         head: The model's head.
         features: The input of the head, `(images, *feature_shape)`.
         ideal: Expectation values of all rows, `(rows, columns)`.
-        threshold: The threshold that validation chooses.
+        threshold: The threshold of the model.
     """
 
     asked: Asked
@@ -280,7 +280,7 @@ def compute_inputs(config: SubmitConfig, asked: Asked, exact: Executable) -> Inp
     note(model.head, features, later)
     ideal = computed(later, exact)
     read(model.head, features, later, ideal)  # refuses circuits that need each other's results
-    threshold = choose_threshold(model, asked.source, asked.spec.task)
+    threshold = threshold_of(model, asked.spec, asked.source)
     return Inputs(asked, model.head, features, ideal, threshold)
 
 

@@ -22,8 +22,9 @@ from hybridq.data.dataset import absent_classes
 from hybridq.data.provenance import hashes_of_splits
 from hybridq.data.source import splits_of
 from hybridq.errors import InvalidValueError
-from hybridq.models.checkpoint import ModelSpec, hashes_of
+from hybridq.models.checkpoint import ModelSpec, hashes_of, save_decision, take_weights
 from hybridq.models.classifier import HybridClassifier, head_summary
+from hybridq.models.classify import choose_decision
 from hybridq.models.heads import is_fitted, num_trainable
 from hybridq.models.heads.base import width_note
 from hybridq.records.findings import write_findings
@@ -218,13 +219,15 @@ def _train(
                 if stages is not None:
                     stages.close()
         if folder is not None and trainer.is_global_zero:
+            jobs = backend.num_jobs + (0 if stages is None else stages.num_jobs)
+            _decide(config, model, spec, data, backend, folder)
             result = {
                 "kept": keeper.kept,
                 "epochs": len(read_epochs(folder)),
                 "labelled_images": len(train),
                 "trainable_parameters": num_trainable(model),
                 "head_parameters": num_trainable(model.head),
-                "circuit_jobs": backend.num_jobs + (0 if stages is None else stages.num_jobs),
+                "circuit_jobs": jobs,
                 "seconds": trained_seconds(folder),
                 "hashes": hashes_of(folder),
             }
@@ -239,6 +242,24 @@ def _train(
                 f"; figures: hybridq evaluate {quote(str(folder))}" if is_kept else "",
             )
     return shared_folder(trainer, folder)
+
+
+def _decide(
+    config: FinetuneConfig,
+    model: HybridClassifier,
+    spec: ModelSpec,
+    data: ImageData,
+    backend: Executable,
+    folder: Path,
+) -> None:
+    """Choose what the kept model decides by, and keep it with the model.
+
+    Circuits run where they were trained, but for jobs, which are saved by a simulation.
+    """
+    take_weights(model, folder)
+    model.use_backend("statevector" if backend.takes_jobs else backend)
+    decision = choose_decision(model.eval(), data, views=config.views)
+    save_decision(folder, model, spec.model_copy(update={"decision": decision}))
 
 
 def _name_of(criterion: Criterion | None) -> str | None:

@@ -20,10 +20,10 @@ from hybridq.data.sources.images import read_image
 from hybridq.data.transforms import prepare_images
 from hybridq.evaluation import baselines
 from hybridq.evaluation import evaluate as evaluate_module
-from hybridq.evaluation import predict as predict_module
 from hybridq.evaluation.evaluate import evaluate
 from hybridq.evaluation.predict import predict
 from hybridq.evaluation.tables import evaluation_table
+from hybridq.models import classify as classify_module
 from hybridq.models.checkpoint import load_model
 from hybridq.quantum.captured import captured
 from hybridq.runs.folder import read_result
@@ -422,7 +422,7 @@ def test_nothing_is_computed_before_all_images_are_read(finetuned, monkeypatch):
     def never(*_args, **_kwargs):
         raise AssertionError("computed")
 
-    monkeypatch.setattr(predict_module.torch, "cat", never)
+    monkeypatch.setattr(classify_module.torch, "cat", never)
     with pytest.raises(ValueError, match=r"009\.png"):
         predict(PredictConfig(run=finetuned, images=(Path("images"),), out=Path("out.csv")))
     assert not Path("out.csv").exists()
@@ -435,7 +435,7 @@ def test_a_cut_file_is_refused_before_anything_is_computed(finetuned, monkeypatc
     def never(*_args, **_kwargs):
         raise AssertionError("computed")
 
-    monkeypatch.setattr(predict_module.torch, "cat", never)
+    monkeypatch.setattr(classify_module.torch, "cat", never)
     with pytest.raises(ValueError, match=r"009\.png"):
         predict(PredictConfig(run=finetuned, images=(Path("images"),), out=Path("out.csv")))
 
@@ -453,7 +453,7 @@ def test_few_whole_images_are_in_memory_at_a_time(finetuned, monkeypatch):
         most.append(len(alive))
         return pixels
 
-    monkeypatch.setattr(predict_module, "read_image", watched)
+    monkeypatch.setattr(classify_module, "read_image", watched)
     predict(PredictConfig(run=finetuned, images=(Path("images"),), out=Path("out.csv")))
     assert len(most) == 10
     assert max(most) <= 2

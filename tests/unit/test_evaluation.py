@@ -17,10 +17,10 @@ from hybridq.evaluation.baselines import LogisticBaseline, majority_probs, pixel
 from hybridq.evaluation.evaluate import write_predictions
 from hybridq.evaluation.metrics import scores as metrics
 from hybridq.evaluation.plots import save_figures
-from hybridq.evaluation.predict import predicted_name
 from hybridq.evaluation.statistics import stratified_bootstrap
 from hybridq.evaluation.tables import evaluation_table, interval, table
-from hybridq.evaluation.views import views_of
+from hybridq.models.decision import names_of
+from hybridq.models.views import views_of
 from hybridq.utils.text import counted
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -479,11 +479,16 @@ def test_predictions_of_several_labels(tmp_path):
     ]
 
 
-def test_predicted_name():
-    names = ("a", "b", "c")
-    assert predicted_name(np.array([0.2, 0.5, 0.3]), names, "multiclass") == "b"
-    assert predicted_name(np.array([0.5, 0.49, 0.9]), names, "multilabel") == "a+c"
-    assert predicted_name(np.array([0.1, 0.1, 0.1]), names, "multilabel") == ""
+def test_names_of_what_is_predicted():
+    names, rule = ("a", "b", "c"), {"positive": None, "threshold": 0.5}
+
+    def named(probs, *, multilabel):
+        found = metrics.predict_labels(np.array([probs]), multilabel=multilabel, **rule)
+        return names_of(found, names)[0]
+
+    assert named([0.2, 0.5, 0.3], multilabel=False) == "b"
+    assert named([0.5, 0.49, 0.9], multilabel=True) == "a+c"
+    assert named([0.1, 0.1, 0.1], multilabel=True) == ""
 
 
 def test_tables():

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.evaluation.metrics.resampled import CountedFigures
+from hybridq.models.decision import choose_threshold as choose_threshold
+from hybridq.models.decision import predict_labels as predict_labels
 from hybridq.utils.auc import auc as auc
 from hybridq.utils.auc import binary_auc as binary_auc
 
@@ -92,40 +94,6 @@ def confidence_bins(confidence: Floats, num_bins: int) -> Ints:
     """
     upper = np.nan_to_num(np.ceil(confidence * num_bins), nan=1.0)
     return np.asarray(np.clip(upper, 1, num_bins).astype(np.int64) - 1)
-
-
-def choose_threshold(positive: NDArray[np.bool_], scores: Floats) -> float:
-    """Threshold on the score with the best balanced accuracy; predicted positive from there up.
-
-    The middle between two neighbouring scores is taken, and among equals the one nearest to 0.5.
-    It is 0.5 where a class has no image to choose by.
-    """
-    if positive.all() or not positive.any():
-        return 0.5
-    values, place = np.unique(scores, return_inverse=True)
-    candidates = np.concatenate(([values[0]], (values[:-1] + values[1:]) / 2))
-    below = np.array(
-        [np.bincount(place[of], minlength=len(values)) for of in (positive, ~positive)]
-    )
-    missed, rejected = (below.cumsum(axis=1) - below) / below.sum(axis=1, keepdims=True)
-    balance = 1 - missed + rejected
-    best = np.flatnonzero(np.isclose(balance, balance.max()))
-    return float(candidates[best[np.abs(candidates[best] - 0.5).argmin()]])
-
-
-def predict_labels(
-    probs: Floats, *, multilabel: bool, positive: int | None, threshold: float
-) -> Ints:
-    """Classes from probabilities: `argmax`, or by the threshold on the positive class.
-
-    Returns `(count,)` classes, or `(count, num_classes)` of 0 and 1 for several labels.
-    """
-    if multilabel:
-        return (probs >= threshold).astype(np.int64)
-    if positive is None:
-        largest: Ints = probs.argmax(axis=1).astype(np.int64)
-        return largest
-    return np.where(probs[:, positive] >= threshold, positive, 1 - positive).astype(np.int64)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from hybridq.data import ImageData, ImageSplit
-from hybridq.evaluation.evaluate import classify, threshold_for
+from hybridq.evaluation.evaluate import classify
+from hybridq.evaluation.locked.rule import rule_of
 from hybridq.evaluation.measures.gradcam import grad_cam
 from hybridq.evaluation.metrics.scores import predict_labels
-from hybridq.evaluation.views import Views
+from hybridq.models.views import Views
 from hybridq.plotting import beside_heat, data_address
 from hybridq.reports.page.elements import Gallery, Picture, Section, Text
 from hybridq.reports.sources.models import Trained
@@ -37,7 +38,7 @@ Ints = NDArray[np.int64]
 def gallery(
     trained: Trained | None,
     data: ImageData | None,
-    views: Views,
+    views: Views | None,
     names: Mapping[Source, str],
     *,
     count: int,
@@ -46,9 +47,10 @@ def gallery(
 
     Args:
         trained: the model.
-        data: validation images, by which the threshold is chosen as evaluations do, and test
-            images.
-        views: how many views of an image its probabilities are the mean of.
+        data: validation images, by which the threshold of a model that has none is chosen, and
+            test images.
+        views: how many views of an image its probabilities are the mean of; the model's own if
+            None.
         names: of the models.
         count: pictures, about a third of them hits, at least one of each class.
     """
@@ -56,11 +58,12 @@ def gallery(
         return Section("gradcam", "Grad-CAM gallery", missing=MISSING)
     spec, split = trained.spec, data.splits["test"]
     positive = spec.positive
-    on_val, probs = (
-        classify(trained.model, data.splits[name], multilabel=False, views=views)
-        for name in ("val", "test")
-    )
-    threshold = threshold_for(data, on_val)
+    rule = rule_of(spec, views)
+    probs = classify(trained.model, split, multilabel=False, views=rule.views)
+    on_val = None
+    if rule.needs_validation:
+        on_val = classify(trained.model, data.splits["val"], multilabel=False, views=rule.views)
+    threshold = rule.completed(data, on_val).threshold
     predicted = predict_labels(probs, multilabel=False, positive=positive, threshold=threshold)
     wrong = _worst(probs, split.labels, predicted, count - count // 3)
     right = _surest(probs, split.labels, predicted, count - len(wrong))

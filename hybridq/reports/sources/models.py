@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hybridq.config import FinetuneConfig, ReportConfig
 from hybridq.data import ImageData
 from hybridq.errors import HybridqError
-from hybridq.evaluation.evaluate import data_for
+from hybridq.evaluation.locked.asked_data import data_for
 from hybridq.models.checkpoint import ModelSpec, load_model
 from hybridq.models.classifier import HybridClassifier
 from hybridq.quantum.modules import quantum_modules

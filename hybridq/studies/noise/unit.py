@@ -19,12 +19,12 @@ from hybridq.data import ImageData
 from hybridq.evaluation.cautions import one_class
 from hybridq.evaluation.evaluate import (
     classify,
-    data_for,
     limited_split,
     metrics_for,
     threshold_for,
 )
 from hybridq.evaluation.features import image_features
+from hybridq.evaluation.locked.asked_data import data_for
 from hybridq.evaluation.metrics.scores import balanced_accuracy, true_margins
 from hybridq.models.checkpoint import load_model, read_spec
 from hybridq.models.classifier import probabilities

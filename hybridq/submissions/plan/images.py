@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +15,9 @@ from torch import Tensor
 from hybridq.config import FinetuneConfig, SubmitConfig
 from hybridq.data import ImageData
 from hybridq.data.sources.images import read_image
-from hybridq.evaluation.evaluate import BATCH, classify, data_for, limited_split, threshold_for
+from hybridq.evaluation.evaluate import BATCH, classify, limited_split
+from hybridq.evaluation.locked.asked_data import data_for
+from hybridq.evaluation.locked.rule import rule_of
 from hybridq.evaluation.predict import image_files
 from hybridq.models.checkpoint import ModelSpec
 from hybridq.models.classifier import HybridClassifier
@@ -66,7 +69,7 @@ def source_of(
     """
     if config.images:
         files = sorted({path.resolve() for path in image_files(config.images)})
-        pixels = [read_image(path, channels=3) for path in files]
+        pixels = _read(files)
         names = map(str, files)
         if pseudonyms is None:
             note_names("the images")
@@ -80,6 +83,7 @@ def source_of(
         data=config.data,
         data_root=config.data_root,
         splits=tuple(name for name in ("val", "test") if name in wanted),
+        optional=("val",) if config.split != "val" else (),
         pseudonyms=pseudonyms,
     )
     return source_of_data(data, config)
@@ -95,7 +99,7 @@ def source_of_data(data: ImageData, config: SubmitConfig) -> Source:
         config.split,
         tuple(chosen.ids),
         np.asarray(chosen.labels, dtype=np.int64),
-        list(chosen.images),
+        list(chosen.images) if chosen.files is None else _read(chosen.files),
         data,
     )
 
@@ -119,18 +123,30 @@ def without_names(
     return recorded(config, source.data, pseudonyms)
 
 
-def choose_threshold(model: HybridClassifier, source: Source, task: str) -> float:
-    """Choose the threshold on validation with the model without noise; 0.5 for files.
+def _read(files: Sequence[Path]) -> list[NDArray[np.uint8]]:
+    return [read_image(path, channels=3) for path in files]
+
+
+def threshold_of(model: HybridClassifier, spec: ModelSpec, source: Source) -> float:
+    """Take the threshold that is stored with the model.
+
+    That of a model of an earlier version is chosen on validation without noise, where the images
+    come with such a split, and is 0.5 elsewhere.
 
     Args:
         model: The model, on a backend without noise.
+        spec: Its spec.
         source: The images.
-        task: The task: binary, multiclass or multilabel.
     """
-    if source.data is None:
-        return 0.5
-    on_val = classify(model, source.data.splits["val"], multilabel=task == "multilabel")
-    return threshold_for(source.data, on_val)
+    rule = rule_of(spec, "one")
+    for note in rule.notes:
+        logger.info("%s", note)
+    if source.data is None or not rule.needs_validation:
+        return rule.threshold
+    val, on_val = source.data.splits.get("val"), None
+    if val is not None:
+        on_val = classify(model, val, multilabel=spec.task == "multilabel")
+    return rule.completed(source.data, on_val).threshold
 
 
 @torch.inference_mode()

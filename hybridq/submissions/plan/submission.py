@@ -85,7 +85,7 @@ class Submission(Config):
     task: Task
     """The task: binary, multiclass or multilabel."""
     threshold: float = Field(ge=0, le=1)
-    """Threshold on the positive class, chosen on validation without noise."""
+    """Threshold on the positive class, that of the model."""
     plan: dict[str, Any]
     """The plan with its estimated cost."""
     seed: int

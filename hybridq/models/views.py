@@ -10,6 +10,14 @@ from torch.nn import functional
 
 Views = Literal["one", "flip", "shift", "zoom"]
 
+VIEWS: dict[str, str] = {
+    "one": "the image as it is",
+    "flip": "mean over 2 views, the image and its mirror image",
+    "shift": "mean over 10 views, moved and mirrored",
+    "zoom": "mean over 12 views, moved, mirrored and enlarged",
+}
+"""What the choices of views are called in words."""
+
 PART = 28
 """A view is moved by this part of the side, and enlarged by cutting twice as much off each edge."""
 

@@ -1,0 +1,294 @@
+"""A model keeps the threshold and the views that it decides by, and every command uses them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import hybridq as hq
+from hybridq.config import EvaluateConfig, FinetuneConfig, PredictConfig, head_config
+from hybridq.errors import InvalidValueError
+from hybridq.evaluation.evaluate import evaluate
+from hybridq.evaluation.predict import predict
+from hybridq.models.checkpoint import ModelSpec, hashes_of, load_model, read_spec
+from hybridq.models.classify import classify
+from hybridq.models.decision import Decision, choose_threshold
+from hybridq.runs.folder import read_result
+from hybridq.training.finetune import finetune
+
+pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
+
+
+def trained(source: object, **fields: object) -> Path:
+    settings = {"epochs": 1, "freeze_encoder": True, "head": head_config(name="linear")}
+    return finetune(
+        FinetuneConfig(**{"data": str(source), "runs": Path("runs"), **settings, **fields})
+    )
+
+
+def evaluated(run: Path, **fields: object) -> Path:
+    return evaluate(EvaluateConfig(**{"run": run, "resamples": 100, "baselines": False, **fields}))
+
+
+def deciding(run: Path, name: str, decision: Decision | None, *, weights: float = 1.0) -> Path:
+    """The same model with another decision, and the weights of its head multiplied."""
+    model = hq.load(run)
+    model.spec = model.spec.model_copy(update={"decision": decision})
+    with torch.no_grad():
+        for parameter in model.module.head.parameters():
+            parameter.mul_(weights)
+    return model.save(Path("runs") / name)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def classes_of_evaluation(folder: Path, split: str = "test") -> dict[str, str]:
+    """The class, or labels, of each image, from predictions and threshold alone."""
+    result = read_result(folder)
+    names, threshold = result["class_names"], result["model"]["threshold"]
+    found = {}
+    for row in rows_of(folder / "predictions" / f"{split}.csv"):
+        probs = [float(row[f"prob_{k}"]) for k in range(len(names))]
+        if len(row["label"]) > 1:
+            said = "+".join(n for n, p in zip(names, probs, strict=True) if p >= threshold)
+        elif result["positive"] is None:
+            said = names[int(np.argmax(probs))]
+        else:
+            k = names.index(result["positive"])
+            said = names[k] if probs[k] >= threshold else names[1 - k]
+        found[row["id"]] = said
+    return found
+
+
+def classes_of_predict(run: Path, files: list[Path], root: Path) -> dict[str, str]:
+    predict(PredictConfig(run=run, images=tuple(files), out=Path("out.csv"), force=True))
+    return {
+        Path(row["path"]).relative_to(root).as_posix(): row["predicted"]
+        for row in rows_of(Path("out.csv"))
+    }
+
+
+def middle_of(folder: Path, k: int) -> float:
+    """A threshold between the probabilities of the images of an evaluation."""
+    probs = [float(row[f"prob_{k}"]) for row in rows_of(folder / "predictions" / "test.csv")]
+    return float(np.median(probs))
+
+
+@pytest.mark.parametrize("views", ["one", "zoom"])
+@pytest.mark.parametrize("sizes", ["alike", "mixed"])
+def test_predict_and_evaluate_name_the_same_class(save_folder, sizes, views, lively):
+    root = save_folder(classes=("dark", "light"), counts=(8, 8, 9))
+    if sizes == "mixed":
+        for number, path in enumerate(sorted(root.rglob("*.png"))):
+            with Image.open(path) as image:
+                wider = image.resize((16 + number % 5, 16 + number % 3))
+            wider.save(path)
+    run = trained(root, views=views, image_size=32)
+    stored = read_spec(run).decision
+    assert (stored.views, stored.chosen_on) == (views, "16 validation images of cells")
+    first = evaluated(run)
+    assert read_result(first)["views"] == views
+    assert read_result(first)["model"]["threshold"] == stored.threshold
+    decision = Decision(threshold=middle_of(first, 1), views=views, chosen_on="a tie")
+    for changed in (
+        run,
+        deciding(run, "tie", decision),
+        deciding(run, "all", Decision(), weights=0),
+    ):
+        folder = evaluated(changed)
+        files = [root / name for name in classes_of_evaluation(folder)]
+        found = classes_of_predict(changed, files, root)
+        assert found == classes_of_evaluation(folder)
+    assert set(found.values()) == {"light"}  # every probability is 0.5, from where it is positive
+    probs = hq.load(changed).predict(files)
+    assert hq.load(changed).decide(probs).tolist() == [1] * len(files)
+
+
+def test_three_classes_and_several_labels(save_folder, save_npz, lively):
+    root = save_folder()
+    run = trained(root, views="flip")
+    folder = evaluated(run)
+    files = [root / name for name in classes_of_evaluation(folder)]
+    assert classes_of_predict(run, files, root) == classes_of_evaluation(folder)
+    assert read_spec(run).decision == Decision(views="flip")
+    chest = save_npz("chest.npz", labels=3)
+    run = trained(chest)
+    folder = evaluated(run)
+    model, images = hq.load(run), hq.load_data(str(chest)).splits["test"]
+    named = classes_of_evaluation(folder)
+    decided = model.decide(model.predict(images))
+    assert decided.shape == (len(named), 3)
+    assert [
+        "+".join(name for name, said in zip(model.class_names, row, strict=True) if said)
+        for row in decided
+    ] == list(named.values())
+
+
+def test_the_threshold_is_the_one_that_validation_chooses(save_folder, lively):
+    root = save_folder(classes=("dark", "light"), counts=(8, 8, 5))
+    run = trained(root, views="flip")
+    model, spec = load_model(run, backend="statevector")
+    val = hq.load_data(str(root)).splits["val"]
+    on_val = classify(model, val, multilabel=False, views="flip")
+    assert spec.decision.threshold == choose_threshold(val.labels == 1, on_val[:, 1])
+    card = (run / "model" / "MODEL_CARD.md").read_text()
+    assert f"{spec.decision.threshold:.3f}, the model's own" in card
+    result = read_result(evaluated(run))
+    assert (result["threshold_from"], result["views"]) == ("model", "flip")
+    other = read_result(evaluated(run, views="one"))
+    assert (other["threshold_from"], other["views"]) == ("model", "one")
+    assert other["model"]["threshold"] == spec.decision.threshold
+    assert any("The views are one in place of the model's own, flip" in n for n in other["notes"])
+
+
+def test_few_validation_images_choose_nothing(save_folder, caplog):
+    with caplog.at_level("INFO", logger="hybridq"):
+        run = trained(save_folder(classes=("dark", "light"), counts=(8, 4, 5)))
+    assert read_spec(run).decision == Decision()
+    assert "the threshold is 0.5: of 8 validation images 4 are positive" in caplog.text
+    assert read_result(evaluated(run))["threshold_from"] == "none"
+
+
+def test_a_model_of_an_earlier_version(save_folder, caplog, lively):
+    """It has no word of a decision in its config: validation chooses, and `predict` takes 0.5."""
+    root = save_folder(classes=("dark", "light"), counts=(8, 8, 5))
+    run = deciding(trained(root), "old", None)
+    path = run / "model" / "config.json"
+    config = json.loads(path.read_text())
+    del config["decision"]
+    path.write_text(json.dumps(config))
+    result = json.loads((run / "result.json").read_text())
+    (run / "result.json").write_text(json.dumps({**result, "hashes": hashes_of(run)}))
+    assert read_spec(run).decision is None
+    found = read_result(evaluated(run))
+    assert found["threshold_from"] == "val"
+    files = sorted((root / "test").rglob("*.png"))
+    with caplog.at_level("WARNING", logger="hybridq"):
+        predict(PredictConfig(run=run, images=tuple(files), out=Path("out.csv")))
+    assert "no threshold is stored" in caplog.text
+    for row in rows_of(Path("out.csv")):
+        larger = float(row["prob_light"]) > float(row["prob_dark"])
+        assert row["predicted"] == ("light" if larger else "dark")
+    alone = read_result(evaluated(run, data=str(only_test(root))))
+    assert alone["model"]["threshold"] == 0.5
+    assert any("there is no validation split: it is 0.5" in note for note in alone["notes"])
+
+
+def only_test(root: Path) -> Path:
+    """A folder with the test split of another alone."""
+    alone = root.parent / "alone"
+    alone.mkdir()
+    (root / "test").rename(alone / "test")
+    return alone
+
+
+def test_other_data_with_a_test_split_only(save_folder, lively):
+    root = save_folder(classes=("dark", "light"), counts=(8, 8, 5))
+    run = trained(root)
+    same = read_result(evaluated(run, baselines=True))
+    alone = only_test(root)
+    result = read_result(evaluated(run, data=str(alone), baselines=True))
+    assert result["model"] == same["model"]  # the images are the same, and so is the threshold
+    assert result["baselines"] == same["baselines"]
+    assert any("fitted on the data that the model was trained on" in n for n in result["notes"])
+    whole = read_result(evaluated(run, data=str(alone), split="all"))
+    assert whole["model"] == same["model"]
+    (root / "train" / "dark").rename(root / "train" / "other")
+    result = read_result(evaluated(run, data=str(alone), baselines=True))
+    assert result["baselines"] == {}
+    assert any("Baselines are left out" in note for note in result["notes"])
+    found = hq.load(run).evaluate(str(alone), baselines=False, resamples=100)
+    assert found.result["model"] == same["model"]
+
+
+def test_another_order_of_the_classes(save_folder, tmp_path, lively):
+    root = save_folder(classes=("dark", "grey", "light"), counts=(8, 8, 5))
+    run = trained(root)
+    data = hq.load_data(str(root))
+    order = np.array([2, 0, 1])  # where each class comes to stand
+    turned = {
+        name: (split.images, order[split.labels], None) for name, split in data.splits.items()
+    }
+    other = hq.ImageData.from_arrays(
+        **{name: part[:2] for name, part in turned.items()}, class_names=("grey", "light", "dark")
+    )
+    path = other.save(tmp_path / "turned.npz")
+    assert (
+        read_result(evaluated(run, data=str(path)))["model"] == read_result(evaluated(run))["model"]
+    )
+    assert (
+        hq.load(run).evaluate(other, baselines=False, resamples=100).result["model"]
+        == (read_result(evaluated(run))["model"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "classes", "words"),
+    [
+        (("dark", "grey", "light"), ("dark", "light"), "it lacks grey"),
+        (("dark", "light"), ("dark", "grey", "light"), "the model does not know grey"),
+        (("dark", "light"), ("black", "light"), "lacks dark and the model does not know black"),
+    ],
+)
+def test_other_classes_are_told_by_name(save_folder, own, classes, words):
+    run = trained(save_folder(classes=own))
+    other = save_folder("others", classes=classes)
+    with pytest.raises(InvalidValueError, match=words):
+        evaluated(run, data=str(other))
+
+
+def test_all_images_of_the_runs_own_data_are_refused(save_folder, tmp_path):
+    root = save_folder()
+    run = trained(root)
+    with pytest.raises(InvalidValueError, match="--data with --split all"):
+        evaluated(run, split="all")
+    with pytest.raises(InvalidValueError, match="was not trained on"):
+        evaluated(run, data=str(root), split="all")
+    with pytest.raises(InvalidValueError, match="was not trained on"):
+        hq.load(run).evaluate(str(root), split="all")
+
+
+def test_the_decision_stands_outside_the_hash_of_the_weights(save_folder):
+    """It is chosen after they are written, and a kill between the two leaves a whole model."""
+    run = trained(save_folder(classes=("dark", "light"), counts=(8, 8, 5)))
+    path = run / "model" / "config.json"
+    config = json.loads(path.read_text())
+    assert ModelSpec.model_validate(config).decision is not None
+    path.write_text(json.dumps({**config, "decision": None}))
+    (run / "result.json").unlink()
+    hashes_of(run)
+    path.write_text(json.dumps({**config, "seed": 7}))
+    with pytest.raises(InvalidValueError, match="one of the two was changed"):
+        hashes_of(run)
+
+
+def test_a_model_of_one_site_on_the_other(data_root):
+    """At its locked threshold, with one command; and every file of its own site as evaluated."""
+    source = data_root / "wbc_sites"
+    if not (source / "manifest.csv").is_file():
+        pytest.skip("no wbc_sites in the data folder")
+    run = trained(f"{source},site=site1,classes=lymphocyte+rest", image_size=32)
+    other = read_result(
+        evaluated(run, data=f"{source},site=site2,classes=lymphocyte+rest", split="all")
+    )
+    assert (other["images"], other["positive"], other["threshold_from"]) == (
+        100,
+        "lymphocyte",
+        "model",
+    )
+    assert other["model"]["threshold"] == read_spec(run).decision.threshold
+    for folder, split in (
+        (evaluated(run), "test"),
+        (evaluated(run, data=f"{source},site=site2,classes=lymphocyte+rest", split="all"), "all"),
+    ):
+        named = classes_of_evaluation(folder, split)
+        assert classes_of_predict(run, [source / name for name in named], source) == named
