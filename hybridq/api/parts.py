@@ -17,6 +17,7 @@ from hybridq.config.handed import PREFIX, check_made, handed_name, is_handed
 from hybridq.data import ImageData, load_data
 from hybridq.data.in_memory import names_of_datasets
 from hybridq.data.pixels import pixels_of
+from hybridq.data.source import JOINT, sources_of
 from hybridq.errors import InvalidValueError
 from hybridq.models.encoders.encoder import Encoder
 from hybridq.models.encoders.initial import encoder_around
@@ -69,13 +70,32 @@ def data_of(
     return ImageData.from_arrays(pixels_of(data))
 
 
+def sets_of(data: Data | Sequence[Data]) -> tuple[ImageData, ...]:
+    """Get the sets of a pretraining in any form.
+
+    Args:
+        data: What `Data` lists; a list of names, paths, `ImageData` and datasets, or names joined
+            by `+`, are several sets.
+
+    Raises:
+        HybridqError: If they cannot be read, or are something else.
+    """
+    parts: Sequence[Any] = (data,)
+    if isinstance(data, str | Path):
+        parts = sources_of(str(data))
+    elif isinstance(data, list | tuple):
+        are_sets = all(isinstance(one, str | Path | ImageData | Dataset) for one in data)
+        parts = data if data and are_sets else parts
+    return tuple(data_of(one, ("train",)) for one in parts)
+
+
 def _name_of(part: object) -> str:
     return f"the class {part.__name__}" if isinstance(part, type) else f"a {type(part).__name__}"
 
 
-def recorded_source(data: ImageData) -> str:
-    """What the config of a run calls its data."""
-    return data.source or PREFIX + data.name
+def recorded_source(*sets: ImageData) -> str:
+    """What the config of a run calls its data, of one set or several."""
+    return JOINT.join(data.source or PREFIX + data.name for data in sets)
 
 
 def encoder_of(

@@ -9,7 +9,7 @@ from typing import Any
 from lightning.pytorch import Callback
 from lightning.pytorch.loggers import Logger
 
-from hybridq.api.parts import AnyEncoder, Data, data_of, encoder_of, network_of, recorded_source
+from hybridq.api.parts import AnyEncoder, Data, encoder_of, network_of, recorded_source, sets_of
 from hybridq.api.run_folders import place_of_runs
 from hybridq.config import PretrainConfig
 from hybridq.config.complaints import config_of, part_config
@@ -21,7 +21,7 @@ from hybridq.utils.processes import stop_if_run_again
 
 
 def pretrain(
-    data: Data,
+    data: Data | Sequence[Data],
     encoder: AnyEncoder = None,
     *,
     ssl: str | Mapping[str, Any] = "simclr",
@@ -38,7 +38,9 @@ def pretrain(
     Args:
         data: A name such as `breastmnist`, a folder, an `.npz` file, `ImageData`, a
             `torch.utils.data.Dataset` of pairs, or images as an array or tensor `(count, height,
-            width)` or with channels.
+            width)` or with channels. A list of names, paths, `ImageData` and datasets, or names
+            joined by `+`, are pretrained on together, each set normalised by its own mean and
+            standard deviation; the first gives the size of the input.
         encoder: What to begin with: a network's name such as `resnet18`, `imagenet`, an encoder
             file or run, an `Encoder`, or any module from images to features or feature maps. None
             is a MobileNetV2 with random weights. A module is copied, not changed.
@@ -65,11 +67,11 @@ def pretrain(
         'simclr on phantom'
     """
     stop_if_run_again("pretrain")
-    images = data_of(data, ("train",))
-    given, module = encoder_of(encoder, images, options.get("image_size"))
+    sets = sets_of(data)
+    given, module = encoder_of(encoder, sets[0], options.get("image_size"))
     config = config_of(
         PretrainConfig,
-        data=recorded_source(images),
+        data=recorded_source(*sets),
         encoder=given,
         ssl=part_config("ssl", ssl),
         steps=steps,
@@ -81,7 +83,12 @@ def pretrain(
     with place_of_runs(resume or runs, why=why) as place:
         folder = run_pretrain(
             config.model_copy(update={"runs": place}),
-            Handed(data=images, encoder=module, is_kept=runs is not None or resume is not None),
+            Handed(
+                data=sets[0],
+                more=sets[1:],
+                encoder=module,
+                is_kept=runs is not None or resume is not None,
+            ),
             callbacks=callbacks,
             loggers=loggers,
         )

@@ -30,6 +30,9 @@ BESIDE = ("temperature", "hidden_dim", "projection_dim")
 class PretrainConfig(RunConfig):
     """Self-supervised pretraining of an encoder on the train split, without its labels."""
 
+    data: str = "phantom"
+    """A MedMNIST name, a folder, a `.npz` in MedMNIST's format, or `phantom`; or several joined by
+    `+`, which are pretrained on together."""
     resume: Path | None = None
     """A run folder to go on with; its own config counts, and other flags are refused."""
     encoder: EncoderChoice = EncoderConfig()

@@ -30,6 +30,9 @@ HANDED_REMEDY = (
 )
 """What to do where a run was trained on data in memory."""
 
+JOINT = "+"
+"""What joins the sources of several sets that are pretrained on together."""
+
 _NEAR = 0.65  # how alike a name has to be to one that is suggested
 
 
@@ -52,6 +55,17 @@ class Source:
         """The file or folder of the user's own data; None for a source by name."""
         path = Path(os.path.expanduser(self.name))
         return path if self.entry.own and path.exists() else None
+
+
+def sources_of(source: str) -> tuple[str, ...]:
+    """Split what `--data` of a pretraining says into its sources: `a,size=64+b` names two.
+
+    A name or path that is there as it stands is one, whatever it contains.
+    """
+    text = str(source)
+    if JOINT not in text or any(entry.matches(text) for entry in _known()):
+        return (text,)
+    return tuple(part.strip() for part in text.split(JOINT))
 
 
 def find_source(source: str) -> Source:
@@ -100,6 +114,8 @@ def find_source(source: str) -> Source:
     remedy = f"known are {', '.join(names)}."
     for near in (nearest(name, names, _NEAR), nearest(name, _places_in(Path()), _NEAR)):
         remedy = f"did you mean `{near}`?" if near else remedy
+    if JOINT in text:
+        remedy = f"pretraining alone takes several sets, joined by {JOINT}."
     raise InvalidValueError(
         f"Expected a data set's name, a folder or an .npz file, got {got}: {remedy}"
     )
@@ -212,7 +228,12 @@ def splits_of(data: ImageData, splits: Sequence[str], positive: str | None = Non
 
 
 def is_own(source: str) -> bool:
-    """Whether a source is the user's own: a path, not a set by name, the phantom or a pseudonym."""
+    """Whether a source is the user's own: a path, not a set by name, the phantom or a pseudonym.
+
+    Of several sets, whether one is.
+    """
+    if len(parts := sources_of(source)) > 1:
+        return any(map(is_own, parts))
     name = source.split(",")[0].strip()
     public = any(entry.matches(name) for entry in _known() if not entry.own)
     return not public and not is_pseudonym(source)

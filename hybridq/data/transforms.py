@@ -17,6 +17,9 @@ Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
 PIXELS = 2**20
 """The number of values that are counted at a time."""
 
+BLOCK = 256
+"""The number of images that are resized at a time."""
+
 
 def prepare_images(
     images: NDArray[np.uint8] | Tensor,
@@ -78,6 +81,24 @@ def prepare_images(
     centre = torch.tensor(list(mean), dtype=torch.float32, device=pixels.device).view(1, 3, 1, 1)
     scale = torch.tensor(list(std), dtype=torch.float32, device=pixels.device).view(1, 3, 1, 1)
     return (pixels - centre) / scale  # one grey channel is repeated by broadcasting
+
+
+def resize_images(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Resize images `(count, height, width, channels)`, uint8, to `side` by `side` pixels.
+
+    Each is resized as a whole, bilinearly, antialiased when it shrinks.
+    """
+    _check_images(images.shape, images.dtype == np.uint8, images.dtype)
+    if images.shape[1:3] == (side, side):
+        return images
+    resized = np.empty((len(images), side, side, images.shape[3]), np.uint8)
+    for start in range(0, len(images), BLOCK):
+        block = torch.tensor(images[start : start + BLOCK]).permute(0, 3, 1, 2)
+        block = torch.nn.functional.interpolate(
+            block.float(), size=(side, side), mode="bilinear", align_corners=False, antialias=True
+        )
+        resized[start : start + BLOCK] = block.round().clamp(0, 255).permute(0, 2, 3, 1).numpy()
+    return resized
 
 
 def channel_statistics(images: NDArray[np.uint8]) -> Statistics:

@@ -16,6 +16,7 @@ from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import WEIGHTS, load_model, model_folder
 from hybridq.models.encoders.encoder import Encoder
 from hybridq.models.encoders.file import encoder_file, load_encoder
+from hybridq.models.encoders.initial import spec_for
 from hybridq.utils.arrays import write_arrays
 from hybridq.utils.files import check_out
 from hybridq.utils.finite import check_finite
@@ -47,6 +48,8 @@ def embed_data(config: DataEmbedConfig) -> Path:
     check_out(config.out, force=config.force)
     encoder, file = encoder_of(config.encoder)
     data = load_data(config.data, data_root=config.data_root, pseudonyms=pseudonyms_of(config))
+    if "train" in data.splits and not (config.encoder / "model").is_dir():
+        encoder.spec = spec_for(encoder.spec, data.splits["train"].images)
     about = {
         "hybridq": __version__,
         "encoder": encoder.spec.model_dump(mode="json"),

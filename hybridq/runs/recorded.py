@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 
 from hybridq.config import Config, FinetuneConfig
 from hybridq.data import ImageData
-from hybridq.data.source import find_source, is_own
+from hybridq.data.pool import Pool
+from hybridq.data.source import JOINT, find_source, is_own, sources_of
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.runs.folder import read_config, resumed_folder
-from hybridq.utils.pseudonyms import Pseudonyms, is_pseudonym
+from hybridq.utils.pseudonyms import Pseudonyms, has_pseudonym
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
@@ -33,7 +34,9 @@ def _absolute(value: Any) -> Any:
 
 
 def absolute_source(data: str) -> str:
-    """A data source, its path made absolute if it is one that exists."""
+    """A data source, its path made absolute if it is one that exists; several, each of them."""
+    if len(parts := sources_of(data)) > 1:
+        return JOINT.join(map(absolute_source, parts))
     try:
         found = find_source(data)
     except HybridqError:
@@ -41,7 +44,7 @@ def absolute_source(data: str) -> str:
     return data if found.path is None else data.replace(found.name, str(found.path.resolve()), 1)
 
 
-def recorded(config: ConfigT, data: ImageData, pseudonyms: Pseudonyms | None) -> ConfigT:
+def recorded(config: ConfigT, data: ImageData | Pool, pseudonyms: Pseudonyms | None) -> ConfigT:
     """Return a config as it is written, without the path of the key.
 
     Args:
@@ -71,7 +74,7 @@ def resumed(config: ConfigT, command: str) -> ConfigT:
         return config
     kept = read_config(resumed_folder(resume), type(config), command)
     source = _data(kept)
-    if not is_pseudonym(source):
+    if not has_pseudonym(source):
         return kept
     given = _data(config) if _data(config) != _data(type(config)()) else source
     key = getattr(config, "pseudonym_key", None)
@@ -90,7 +93,7 @@ def _data(config: ConfigT) -> str | None:
     return data if isinstance(data, str) else None
 
 
-def check_same_data(config: ConfigT, command: str, data: ImageData) -> None:
+def check_same_data(config: ConfigT, command: str, data: ImageData | Pool) -> None:
     """Refuse to resume a run with pseudonyms with other data or another key.
 
     Args:
@@ -104,7 +107,7 @@ def check_same_data(config: ConfigT, command: str, data: ImageData) -> None:
     if (resume := _resume(config)) is None:
         return
     kept = _data(read_config(resume, type(config), command))
-    if is_pseudonym(kept) and kept != data.name:
+    if has_pseudonym(kept) and kept != data.name:
         raise InvalidValueError(
             f"Expected the data, and the key, of {str(resume)!r}, which are {kept}, got "
             f"{data.name}: give the same --data and --pseudonym-key as when it was begun."

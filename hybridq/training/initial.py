@@ -13,7 +13,7 @@ from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import read_spec, take_weights
 from hybridq.models.classifier import HybridClassifier, build_model
 from hybridq.models.encoders.encoder import Encoder
-from hybridq.models.encoders.initial import encoder_for
+from hybridq.models.encoders.initial import encoder_for, spec_for
 from hybridq.models.heads.handed import check_head
 from hybridq.training.seeding import derive_seed
 from hybridq_backends import Executable, Spec, open_backend
@@ -29,6 +29,7 @@ class Handed:
         head: The head.
         backend: The backend: what it is, or open; whoever opened it closes it.
         is_kept: Whether the run folder stays, so that its path is worth telling.
+        more: Further sets, which are pretrained on together with `data`.
     """
 
     data: ImageData | None = None
@@ -36,6 +37,7 @@ class Handed:
     head: nn.Module | None = None
     backend: Spec | Executable | None = None
     is_kept: bool = True
+    more: tuple[ImageData, ...] = ()
 
     @property
     def spec(self) -> Spec | None:
@@ -73,6 +75,7 @@ def initial_model(
         )
     else:
         encoder = _encoder_of(config, config.start)
+    encoder.spec = spec_for(encoder.spec, data.splits["train"].images)
     # A network trained on crops sees things enlarged: outside training, too (decision 11).
     if not config.freeze_encoder:
         crop = {"crop_pct": config.augment.mean_side}

@@ -11,13 +11,13 @@ from lightning.pytorch import Callback
 from lightning.pytorch.loggers import Logger
 
 from hybridq.config import PretrainConfig
-from hybridq.data import ImageData, data_record, load_data
-from hybridq.data.source import is_own, splits_of
+from hybridq.data.pool import Pool, load_pool
+from hybridq.data.source import JOINT, is_own, splits_of
 from hybridq.errors import InvalidValueError
 from hybridq.models.encoders.encoder import Encoder
 from hybridq.models.encoders.file import FILE as ENCODER
 from hybridq.models.encoders.file import save_encoder
-from hybridq.models.encoders.initial import encoder_for
+from hybridq.models.encoders.initial import encoder_for, spec_for
 from hybridq.models.ssl import ssl_entry
 from hybridq.records.findings import write_findings
 from hybridq.records.results import read_epochs
@@ -70,13 +70,11 @@ def pretrain(
     check_beside(callbacks, loggers)
     pseudonyms = pseudonyms_of(config, folder=config.runs)
     if handed.data is None:
-        data = load_data(
-            config.data, data_root=config.data_root, splits=("train",), pseudonyms=pseudonyms
-        )
+        data = load_pool(config.data, data_root=config.data_root, pseudonyms=pseudonyms)
     else:
-        data = splits_of(handed.data, ("train",))
+        data = Pool(tuple(splits_of(one, ("train",)) for one in (handed.data, *handed.more)))
     check_same_data(given, "pretrain", data)
-    config = with_steps(recorded(config, data, pseudonyms), len(data.splits["train"]))
+    config = with_steps(recorded(config, data, pseudonyms), len(data))
     if config.probe:
         check_probe(data)
     encoder = initial_encoder(config, data, handed.encoder)
@@ -85,7 +83,8 @@ def pretrain(
             "Expected an encoder with weights to train, got one without any: use it as it is, or "
             "set `requires_grad`."
         )
-    images = torch.from_numpy(data.splits["train"].images).permute(0, 3, 1, 2).contiguous()
+    pixels = torch.from_numpy(data.images(encoder.spec.image_size))
+    images = pixels.permute(0, 3, 1, 2).contiguous()
     if len(images) < 2:
         raise InvalidValueError(
             f"Expected at least 2 training images, got {len(images)}: the methods compare images."
@@ -102,10 +101,10 @@ def pretrain(
         "pretrain",
         data.name,
         resume=resume,
-        data=data_record(data),
+        data=data.record(),
         is_kept=handed.is_kept,
     ) as folder:
-        objective = SelfSupervised(config, encoder, images)
+        objective = SelfSupervised(config, encoder, images, pool=data)
         epochs, of_epoch = epochs_of(config, len(images), processes_of(config.compute))
         plan = Plan(
             epochs,
@@ -116,7 +115,7 @@ def pretrain(
             loggers=[*loggers_of(config.logger, folder), *loggers],
         )
         own: list[Callback] = [
-            FeatureMonitor(objective, data.splits["train"] if config.probe else None),
+            FeatureMonitor(objective, data.first.splits["train"] if config.probe else None),
             MetricsFile(folder if is_first_rank(config.compute) else None),
         ]
         logger.info(
@@ -162,14 +161,15 @@ def pretrain(
     return shared_folder(trainer, folder)
 
 
-def check_probe(data: ImageData) -> None:
-    """Refuse to probe features by labels that are not there, or are several of an image.
+def check_probe(data: Pool) -> None:
+    """Refuse to probe features by labels that are not there, or are of several kinds.
 
     Raises:
         InvalidValueError: If there are no such labels.
     """
-    got = "several labels of an image" if data.task == "multilabel" else None
-    got = got or (None if data.class_names else "images without labels")
+    got = "several labels of an image" if data.first.task == "multilabel" else None
+    got = got or (None if data.first.class_names else "images without labels")
+    got = got if data.is_one else "several sets, of other classes"
     if got is not None:
         raise InvalidValueError(
             f"Expected one label of an image for --probe, got {got}: leave it out, RankMe reads "
@@ -177,33 +177,35 @@ def check_probe(data: ImageData) -> None:
         )
 
 
-def initial_encoder(
-    config: PretrainConfig, data: ImageData, handed: Encoder | None = None
-) -> Encoder:
+def initial_encoder(config: PretrainConfig, data: Pool, handed: Encoder | None = None) -> Encoder:
     """Make the encoder that pretraining starts from, normalised for the images of `data`.
 
     Args:
         config: Names the network and its weights.
-        data: Its train split gives size and normalisation.
+        data: The train split of the first set gives size and normalisation.
         handed: In place of the one that the config names.
     """
+    images = data.first.splits["train"].images
     encoder = handed or encoder_for(
-        data.splits["train"].images,
+        images,
         config.encoder,
         image_size=config.image_size,
         stem=config.stem,
         seed=config.seed,
     )
     method = config.ssl.name
+    on = JOINT.join(OWN if one.own else one.name for one in data.sets)
     encoder.spec = encoder.spec.model_copy(
         update={
-            "weights": f"{method} on {OWN if data.own else data.name}"
+            "normalised_by_set": encoder.spec.normalised_by_set or not data.is_one,
+            "weights": f"{method} on {on}"
             + ("" if encoder.spec.weights == "none" else f", from {_origin(encoder.spec.weights)}"),
             "data_licence": data.licence
             if encoder.spec.data_licence == "none"
             else f"{data.licence}; {encoder.spec.data_licence}",
         }
     )
+    encoder.spec = spec_for(encoder.spec, images)
     return encoder
 
 
@@ -212,5 +214,6 @@ def _origin(weights: str) -> str:
     steps = []
     for step in weights.split(", from "):
         method, on, data = step.partition(" on ")
-        steps.append(f"{method} on {OWN}" if on and is_own(data) else step)
+        sets = [OWN if is_own(one) else one for one in data.split(JOINT)]
+        steps.append(f"{method} on {JOINT.join(sets)}" if on else step)
     return ", from ".join(steps)

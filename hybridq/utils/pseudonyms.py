@@ -107,6 +107,11 @@ def is_pseudonym(source: str | None) -> bool:
     return source is not None and _DATA.fullmatch(source) is not None
 
 
+def has_pseudonym(source: str | None) -> bool:
+    """Whether a source of data, or one of several joined by `+`, is the pseudonym of one."""
+    return source is not None and any(map(is_pseudonym, source.split("+")))
+
+
 def note_names(what: str) -> None:
     """Note that images were read with their names, for `tell_names`.
 

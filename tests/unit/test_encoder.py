@@ -233,6 +233,7 @@ def test_the_file_holds_the_backbone_and_its_spec_alone(saved):
         "crop_pct": 1.0,
         "mean": [0.1, 0.2, 0.3],
         "std": [0.4, 0.5, 0.6],
+        "normalised_by_set": False,
         "weights": "simclr on phantom",
         "data_licence": "CC BY 4.0",
     }

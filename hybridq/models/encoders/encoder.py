@@ -57,6 +57,9 @@ class EncoderSpec(BaseModel):
     """Mean of each channel, on a scale of 0 to 1."""
     std: tuple[Spread, Spread, Spread] = IMAGENET_STD
     """Standard deviation of each channel, on a scale of 0 to 1, at least 0.001."""
+    normalised_by_set: bool = False
+    """Whether the images of each set are normalised by its own mean and standard deviation, as in a
+    pretraining on several sets; `mean` and `std` are then those of the set at hand."""
     weights: str = "none"
     """Where the weights come from: `none`, `imagenet`, or a method with the data named."""
     data_licence: str = "none"

@@ -70,7 +70,25 @@ def encoder_for(
         )
     if image_size is not None:
         encoder.spec = encoder.spec.model_copy(update={"image_size": image_size})
+    encoder.spec = spec_for(encoder.spec, images)
     return encoder
+
+
+def spec_for(spec: EncoderSpec, images: NDArray[np.uint8]) -> EncoderSpec:
+    """Normalise by the mean and standard deviation of `images`, where an encoder wants that.
+
+    An encoder that was pretrained on several sets saw each normalised by its own. The images of
+    another set are normalised in the same way, and so are those of one of them: its statistics
+    follow from its train split.
+
+    Args:
+        spec: Of the encoder.
+        images: Training images `(count, height, width, channels)` of the set at hand.
+    """
+    if not spec.normalised_by_set:
+        return spec
+    mean, std = channel_statistics(images)
+    return spec.model_copy(update={"mean": mean, "std": std})
 
 
 def input_size(side: int, stem: str) -> int:

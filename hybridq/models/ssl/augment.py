@@ -7,13 +7,16 @@ Images below 64 pixels are not blurred, since they would lose their texture.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from hybridq.config import AugmentConfig
 from hybridq.models.ssl.hue import shift_hue
+
+Channels: TypeAlias = tuple[float, float, float]
 
 SMALLEST_BLURRED = 64
 """The side in pixels, before any enlargement, below which images are not blurred."""
@@ -28,8 +31,9 @@ class Augment(nn.Module):
     Args:
         config: The strengths, which are probabilities, factors or degrees as named there.
         image_size: Height and width of the result, in pixels.
-        mean: Mean of each channel, on a scale of 0 to 1, which is subtracted.
-        std: Standard deviation of each channel, by which the result is divided.
+        mean: Mean of each channel, on a scale of 0 to 1, which is subtracted; or several such, of
+            one set each.
+        std: Standard deviation of each channel, by which the result is divided; or several such.
         colour: Whether the images are colour; hue and saturation of grey ones stay untouched.
 
     Shape: uint8 `(batch, 1 or 3, height, width)` to float `(batch, 3, image_size, image_size)`,
@@ -42,8 +46,8 @@ class Augment(nn.Module):
         config: AugmentConfig,
         *,
         image_size: int,
-        mean: tuple[float, float, float],
-        std: tuple[float, float, float],
+        mean: Channels | Sequence[Channels],
+        std: Channels | Sequence[Channels],
         colour: bool,
     ) -> None:
         super().__init__()
@@ -88,14 +92,19 @@ class Augment(nn.Module):
             steps.append(kornia.RandomErasing(scale=(0.02, 0.15), p=config.erase))
         self.steps = nn.Sequential(*steps)
         self.colour = colour
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 3, 1, 1), persistent=False)
         self.mean: Tensor
         self.std: Tensor
 
     @torch.no_grad()
-    def forward(self, images: Tensor) -> Tensor:
-        """Return one random view of each image."""
+    def forward(self, images: Tensor, sets: Tensor | None = None) -> Tensor:
+        """Return one random view of each image.
+
+        Args:
+            images: The images.
+            sets: `(batch,)` numbers of the sets of the images, where there are several.
+        """
         small = min(images.shape[-2:]) < SMALLEST_BLURRED
         # A grey image has one channel, and is changed as one; normalising makes three of it.
         views = images.to(self.mean.dtype) / 255
@@ -103,7 +112,13 @@ class Augment(nn.Module):
         for step in self.steps:
             if not (small and step is self.blur):
                 views = _on_drawn(step, views)
-        return (views - self.mean) / self.std
+        return self.normalise(views, sets)
+
+    def normalise(self, views: Tensor, sets: Tensor | None = None) -> Tensor:
+        """Normalise images `(batch, 1 or 3, height, width)` on a scale of 0 to 1."""
+        if sets is None:
+            return (views - self.mean) / self.std
+        return (views - self.mean[sets]) / self.std[sets]
 
 
 def _on_drawn(step: Any, images: Tensor) -> Tensor:

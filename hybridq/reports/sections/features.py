@@ -117,7 +117,9 @@ def _encoders(trained: Trained, pretrained: Source | None, seed: int) -> dict[st
     found = {"untrained": random_encoder_like(own, seed).eval()}
     if pretrained is not None and not trained.run.freeze_encoder:
         before = load_encoder(pretrained.folder).eval()
-        same = {"image_size": own.spec.image_size, "crop_pct": own.spec.crop_pct}
+        same: dict[str, object] = {"image_size": own.spec.image_size, "crop_pct": own.spec.crop_pct}
+        if before.spec.normalised_by_set:
+            same |= {"mean": own.spec.mean, "std": own.spec.std}
         before.spec = before.spec.model_copy(update=same)
         found["pretrained"] = before
     return found | {"encoder": own}

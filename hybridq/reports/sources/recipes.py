@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hybridq.data.source import JOINT, sources_of
 from hybridq.models.checkpoint import read_spec
 from hybridq.models.names import model_name
 from hybridq.models.ssl import ssl_label
@@ -158,5 +159,5 @@ def _flat(config: Mapping[str, Any], source: Source, sources: Sources) -> dict[s
 
 
 def data_name(source: str) -> str:
-    """A data source without its folder and its options."""
-    return Path(source.split(",")[0]).name
+    """A data source without its folder and its options; of several sets the names of all."""
+    return JOINT.join(Path(one.split(",")[0]).name for one in sources_of(source))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from hybridq.config import AblationStudyConfig, HeadConfig, PretrainConfig, head_config, ssl_config
-from hybridq.data.source import find_source, is_own, own_name
+from hybridq.data.source import find_source, is_own, own_name, sources_of
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation import baselines
 from hybridq.models.encoders.file import encoder_file
@@ -236,7 +236,8 @@ def given_encoders(config: AblationStudyConfig) -> Mapping[tuple[str, int], Path
         pretrained = read_config(run, PretrainConfig, "pretrain")
         encoder_file(run)
         read_result(run, "pretrain")
-        if _place(pretrained.data, config) != _place(config.data, config):
+        places = [_place(one, config) for one in sources_of(pretrained.data)]
+        if _place(config.data, config) not in places:
             raise InvalidValueError(
                 f"Expected --encoder-runs on {config.data!r}, got {str(run)!r} on "
                 f"{pretrained.data!r}: pretrain on this data."

@@ -12,6 +12,8 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from hybridq.config import PretrainConfig
+from hybridq.data.pool import Pool
+from hybridq.data.transforms import prepare_images
 from hybridq.models.encoders.encoder import Encoder
 from hybridq.models.ssl import ssl_entry
 from hybridq.models.ssl.augment import Augment
@@ -30,6 +32,8 @@ class SelfSupervised(Objective):
         config: Gives the method, its settings, and those of the optimiser.
         encoder: What is trained.
         images: `(count, channels, height, width)`, uint8.
+        pool: The sets of the images, where they are several: each is normalised by its own mean
+            and standard deviation.
         method: In place of the one that the config names; it holds the encoder.
         loader: Batches in place of those of the images, each a tuple whose first entry is images.
     """
@@ -40,17 +44,22 @@ class SelfSupervised(Objective):
         encoder: Encoder,
         images: Tensor,
         *,
+        pool: Pool | None = None,
         method: Method | None = None,
         loader: DataLoader[Any] | None = None,
     ) -> None:
         super().__init__()
         self.config = config
         self.images = images
+        scales = [(encoder.spec.mean, encoder.spec.std)]
+        self.sets: Tensor | None = None
+        if pool is not None and not pool.is_one:
+            scales, self.sets = pool.statistics(), torch.from_numpy(pool.numbers)
         self.augment = Augment(
             config.augment,
             image_size=encoder.spec.image_size,
-            mean=encoder.spec.mean,
-            std=encoder.spec.std,
+            mean=[mean for mean, _ in scales],
+            std=[std for _, std in scales],
             colour=images.shape[1] == 3,
         )
         self.encoder = encoder
@@ -75,21 +84,25 @@ class SelfSupervised(Objective):
             rank=rank,
             world_size=world_size,
         )
-        labels = torch.zeros(len(self.images), dtype=torch.long)
-        return batch_loader(TensorPairs(self.images, labels), batches)
+        sets = torch.zeros(len(self.images), dtype=torch.long) if self.sets is None else self.sets
+        return batch_loader(TensorPairs(self.images, sets), batches)
 
     def loss(self, batch: Batch, step: Step) -> Tensor:
         """Compute the method's loss of two fresh views of the batch."""
-        images = batch[0]
+        images, sets = batch[0], None if self.sets is None else batch[1]
         with step_generator(self.config.seed, 3, *step):
-            loss: Tensor = self.method((self.augment(images), self.augment(images)))
+            loss: Tensor = self.method((self.augment(images, sets), self.augment(images, sets)))
         return loss
 
     def prepared(self, chosen: NDArray[np.intp]) -> Tensor:
         """Prepare some whole images, `(count, 3, height, width)`, as the encoder reads them."""
-        images = self.images[torch.from_numpy(chosen)].permute(0, 2, 3, 1)
+        rows, spec = torch.from_numpy(chosen), self.encoder.spec
         device = next(self.method.parameters()).device
-        return self.encoder.prepare(images.to(device))
+        images = self.images[rows].permute(0, 2, 3, 1).to(device)
+        if self.sets is None:
+            return self.encoder.prepare(images)
+        plain = prepare_images(images, image_size=spec.image_size, mean=[0.0] * 3, std=[1.0] * 3)
+        return self.augment.normalise(plain, self.sets[rows].to(device))
 
     def chance(self, world_size: int) -> float | None:
         """Get the loss of a method that has learned nothing, where it is known."""
