@@ -12,8 +12,6 @@ from hybridq.data.duplicates import near_duplicates
 from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import load_model
 from hybridq.models.heads import build_head
-from hybridq.studies.ablation.frozen import choose
-from hybridq.studies.ablation.grid import SETTINGS
 from hybridq.training.finetune import finetune
 from hybridq.training.head import head_probs, train_head
 from hybridq.training.seeding import derive_seed
@@ -124,19 +122,3 @@ def test_near_duplicates_of_breastmnist(data_root):
     for name, count in (("breastmnist", 28), ("pneumoniamnist", 0)):
         data = load_data(name, data_root=data_root, splits=("train", "test"))
         assert near_duplicates(data.splits["test"], data.splits["train"]).sum() == count
-
-
-def test_choice_is_by_the_mean_of_all():
-    """The best mean wins, not the best arm; undefined values are left out; the first of equals."""
-    val_auc = {
-        0: {"linear": [0.99, 0.7, 0.6, 0.6], "pqc": [0.3, 0.8, 0.6, 0.6]},
-        1: {"linear": [0.6, 0.7, None, 0.6], "pqc": [0.6, 0.8, None, 0.6]},
-    }
-    choice = choose("simclr", 0.1, val_auc)
-    assert choice.setting == SETTINGS[1]
-    assert choice.chosen == 1
-    assert choice.means == pytest.approx((0.6225, 0.75, 0.6, 0.6))
-    nothing = {0: {"linear": [None] * 4}}
-    assert choose("simclr", 0.1, nothing).chosen == 0
-    even = {0: {"linear": [0.5, 0.7, 0.7, 0.1]}}
-    assert choose("random", 1.0, even).chosen == 1

@@ -105,7 +105,7 @@ def test_steps_that_cannot_fit(train):
 @pytest.mark.usefixtures("small", "nothing_made")
 def test_a_whole_network_that_cannot_fit():
     with pytest.raises(InvalidValueError, match="images of 2048 pixels"):
-        ablation_study(AblationStudyConfig(data=PHANTOM, image_size=2048))
+        ablation_study(AblationStudyConfig(data=PHANTOM, labels="1", image_size=2048))
 
 
 @pytest.mark.usefixtures("small")

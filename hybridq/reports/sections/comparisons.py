@@ -96,12 +96,12 @@ def _verdicts(source: Source, compared: ComparedModels) -> Table:
             item.verdict, item.difference, _difference(item).text, item.verdict
         )
     return table(
-        f"Verdicts, with the difference in {compared.figure} and its 95% interval over training "
-        "seeds and test images together. An interval is of its comparison alone; a verdict holds "
+        f"Verdicts, with the difference in {compared.figure} and its 95% interval over trainings "
+        "and test images together. An interval is of its comparison alone; a verdict holds "
         f"for {_held(compared)} (Holm's correction). So an interval can leave out 0 while the "
-        "verdict is undecided. Undecided means that these images and seeds cannot tell, not that "
-        f"there is no difference. Differences below {compared.margin:g} do not matter (the stated "
-        "margin).",
+        "verdict is undecided. Undecided means that these images and trainings cannot tell, not "
+        f"that there is no difference. Differences below {compared.margin:g} do not matter (the "
+        "stated margin).",
         ("question", *settings),
         [
             [Cell(asked, None, models), *(own.get(one, Cell("not run")) for one in settings)]

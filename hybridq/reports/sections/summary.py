@@ -67,7 +67,7 @@ def _differences(source: Source, compared: ComparedModels) -> Figure:
     for item in last:
         kinds.setdefault((item.topic, item.family), []).append(item)
     each = max(1, MOST_ROWS // len(kinds))
-    chosen = [item for items in kinds.values() for item in items[:each]]
+    chosen = [item for items in kinds.values() for item in items[:each]][:MOST_ROWS]
     shown = difference_forest(compared, chosen)
     if len(chosen) < len(compared.items):
         shown.caption += (

@@ -16,6 +16,7 @@ from hybridq.evaluation.summaries import (
     pivot,
     prediction_file,
 )
+from hybridq.models.names import start_name
 from hybridq.records.findings import Findings, ResultTable
 from hybridq.studies.ablation.grid import RANDOM, RAW_PIXELS, REGRESSION, called
 from hybridq.studies.ablation.tables import OPERATING, prediction_key
@@ -117,15 +118,18 @@ def _answers(result: Mapping[str, Any], compared: Sequence[Row]) -> list[str]:
     decided = sum(result["primary_verdicts"].values()) - result["primary_verdicts"]["undecided"]
     total = sum(result["primary_verdicts"].values())
     if total:
-        found.append(f"Of {counted(total, 'primary comparison')} {decided} are decided.")
+        verb = "is" if decided == 1 else "are"
+        found.append(f"Of {counted(total, 'primary comparison')} {decided} {verb} decided.")
     return found or ["No pair of models was compared."]
 
 
 def _lines(kinds: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Which models' curves are drawn together, by the title."""
     every = (*kinds, RANDOM)
+    names = [*map(start_name, kinds), "an untrained encoder"]
     of_kinds = {
-        f"Heads on {kind} features": tuple(f"{kind}-{head}" for head in HEADS) for kind in every
+        f"Heads on features of {name}": tuple(f"{kind}-{head}" for head in HEADS)
+        for kind, name in zip(every, names, strict=True)
     }
     wholes = tuple(
         f"whole-{start}-{head}" for start in (SCRATCH, *kinds) for head in ("linear", "pqc", "mlp")

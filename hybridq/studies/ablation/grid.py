@@ -86,10 +86,10 @@ def frozen_arms(config: AblationStudyConfig) -> dict[str, Arm]:
         "pqc_unentangled": Arm(head("pqc", entanglement="none")),
         "pqc_untrained": Arm(head("pqc"), trains_circuit=False),
         "pqc_random": Arm(head("pqc", init_std=math.pi), trains_circuit=False),
-        # "identity": Arm(head("identity")),
-        # "rff": Arm(head("rff")),
-        # "pqc_pca": Arm(head("pqc", reducer="pca")),
-        # "mlp_pca": Arm(head("mlp", reducer="pca")),
+        "identity": Arm(head("identity")),
+        "rff": Arm(head("rff")),
+        "pqc_pca": Arm(head("pqc", reducer="pca")),
+        "mlp_pca": Arm(head("mlp", reducer="pca")),
     }
 
 

@@ -55,7 +55,6 @@ def study_folder(
             write_config(folder, config)
             write_environment(folder, seed=config.seed, study=kind, worker_threads=1, data=data)
         else:
-            _check_same_study(folder, kind)
             check_same_images(recorded_data(folder), data, folder)
             note_resumption(folder)
             tell_if_finished(folder)
@@ -63,8 +62,12 @@ def study_folder(
         yield folder
 
 
-def _check_same_study(folder: Path, kind: str) -> None:
-    """Refuse to go on with the folder of another study."""
+def check_same_study(folder: Path, kind: str) -> None:
+    """Refuse to go on with the folder of another study.
+
+    Raises:
+        InvalidValueError: If it is.
+    """
     begun = read_environment(folder).get("study", kind)  # earlier versions did not record it
     if begun != kind:
         raise InvalidValueError(

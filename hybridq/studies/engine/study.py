@@ -13,7 +13,7 @@ from hybridq.evaluation.tables import table
 from hybridq.records.findings import Findings, hashes_beside, read_findings, shown, write_findings
 from hybridq.records.record import hash_of
 from hybridq.runs.recorded import absolute, check_same_data, recorded, resumed
-from hybridq.studies.engine.folder import study_folder
+from hybridq.studies.engine.folder import check_same_study, study_folder
 from hybridq.studies.engine.pool import check_place, open_workers
 from hybridq.studies.engine.units import Stages
 from hybridq.utils.files import write_json
@@ -54,6 +54,8 @@ def run_study(given: ConfigT, *, name: str, plan: Callable[[ConfigT], Plan]) -> 
     """
     command = f"study {name}"
     config = absolute(given) if given.resume is None else resumed(given, command)
+    if given.resume is not None:
+        check_same_study(given.resume, name)
     check_place(config.workers, config.ray)
     study = plan(config)
     kept: StudyConfig = config

@@ -18,6 +18,7 @@ from hybridq.submissions.findings import submission_findings
 from hybridq.utils.files import write_json
 
 CLASSES = ["malignant", "benign"]
+BUDGETS = {0.1: "10% of the labels", 1.0: "all labels"}
 
 
 @pytest.fixture
@@ -99,9 +100,12 @@ def make_evaluation(make_source):
 
 def comparison(**changes):
     """A comparison, as an ablation's `verdicts` gives it."""
+    labels = changes.get("labels", 1.0)
     return {
-        "labels": 1.0,
-        "family": "frozen features",
+        "labels": labels,
+        "budget": BUDGETS[labels],
+        "family": "circuit",
+        "primary": True,
         "topic": "quantum layer",
         "question": "does the circuit beat its matched control",
         "a": "simclr-pqc",
@@ -128,17 +132,7 @@ def make_ablation(make_source):
 
     def make(name, *, comparisons=None, positive="malignant", **config):
         compared = [comparison()] if comparisons is None else comparisons
-        result = {
-            "data": "cells",
-            "images": 40,
-            "seeds": 3,
-            "margin": 0.02,
-            "labels": [0.1, 1.0],
-            "class_names": CLASSES,
-            "positive": positive,
-            "notes": [],
-            "verdicts": Counter(item["verdict"] for item in compared),
-        }
+        result = ablation_result(compared, positive)
         config = {"data": "breastmnist", "seed": 0, **config}
         rows, summary, arrays = ablation_tables()
         found = findings(result, rows, summary, compared)
@@ -147,6 +141,25 @@ def make_ablation(make_source):
         return source
 
     return make
+
+
+def ablation_result(compared, positive="malignant"):
+    """What `result.json` says of an ablation with these comparisons."""
+    return {
+        "data": "cells",
+        "images": 40,
+        "seeds": 3,
+        "subsets": 4,
+        "kinds": ["simclr"],
+        "primary": ["circuit"],
+        "margin": 0.02,
+        "labels": [0.1, 1.0],
+        "class_names": CLASSES,
+        "positive": positive,
+        "notes": [],
+        "verdicts": Counter(item["verdict"] for item in compared),
+        "primary_verdicts": Counter(item["verdict"] for item in compared if item["primary"]),
+    }
 
 
 def ablation_tables():
@@ -163,11 +176,11 @@ def ablation_tables():
         for labels in (0.1, 1.0):
             scores = np.clip(0.7 - 0.4 * actual + rng.normal(0, 0.25, (3, 40)), 0.01, 0.99)
             arrays[f"{labels:g}/{model}"] = np.stack([scores, 1 - scores], axis=2)
-            sizes = {"parameters": 10, "circuit_parameters": 2}
-            images = {"train_images": round(100 * labels), "val_images": round(60 * labels)}
-            about = {"model": model, "labels": labels, **sizes, **images, "threshold": 0.5}
-            rows += [{**about, "seed": seed} for seed in range(3)]
-            of = {"model": model, "labels": labels, "mean": 0.8, "low": 0.7, "high": 0.9}
-            for figure, over in (("auc", "seeds and test images"), ("accuracy", "seeds")):
-                summary.append({**of, "figure": figure, "over": over, "seeds": 3})
+            own = {"model": model, "labels": labels, "budget": BUDGETS[labels]}
+            sizes = {"parameters": 10, "circuit_parameters": 2, "train_images": round(100 * labels)}
+            chosen = {"subsets": 4, "threshold": 0.5, "without_threshold": 0}
+            rows += [{**own, **sizes, **chosen, "seed": seed} for seed in range(3)]
+            ends = {"mean": 0.8, "low": 0.7, "high": 0.9}
+            over = {"over": "encoders, subsets and test images"}
+            summary += [{**own, **ends, **over, "figure": name} for name in ("auc", "accuracy")]
     return rows, summary, arrays

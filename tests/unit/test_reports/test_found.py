@@ -54,7 +54,7 @@ def test_one_ablation_is_named_by_its_data_alone(make_source, make_ablation):
 def test_there_is_a_sentence_for_each_topic(make_source, make_ablation):
     make_ablation("one", comparisons=[comparison(labels=0.1, verdict="equivalent"), comparison()])
     said = topic_sentence(parts_of(make_source))
-    assert said.startswith("With 100% of the labels the highest mean AUC among the models")
+    assert said.startswith("With all labels the highest mean AUC among the models")
     assert "0.900, of SimCLR frozen, pqc." in said
     assert "SimCLR frozen, pqc less SimCLR frozen, mlp: +0.100 [+0.020, +0.180], undecided." in said
     assert said.endswith("2 comparisons in 2 settings: 1 equivalent, 1 undecided.")
@@ -69,20 +69,20 @@ def test_the_verdicts_say_what_holds_together_and_what_alone(make_source, make_a
 
 
 def test_families_are_told_where_there_are_two(make_source, make_ablation):
-    whole = {"a": "whole-simclr-pqc", "b": "whole-simclr-mlp"}
+    other = {"a": "simclr-pqc_residual", "b": "simclr-mlp_residual"}
     make_ablation(
         "one",
         comparisons=[
             comparison(family_size=22),
-            comparison(family="whole networks", family_size=8, **whole),
+            comparison(family="residual", primary=False, family_size=8, **other),
         ],
     )
     parts = parts_of(make_source)
     caption = table_of(parts, "Verdicts").caption
-    assert "(frozen features: 22, whole networks: 8)" in caption
+    assert "(circuit: 22, residual: 8)" in caption
     said = topic_sentence(parts)
     assert "SimCLR frozen, pqc less SimCLR frozen, mlp: +0.100" in said
-    assert "SimCLR fine-tuned, pqc less SimCLR fine-tuned, mlp: +0.100" in said
+    assert "SimCLR frozen, pqc_residual less SimCLR frozen, mlp_residual: +0.100" in said
 
 
 def test_what_would_decide_a_comparison(make_source, make_ablation):
@@ -130,7 +130,7 @@ def test_the_page_begins_with_two_sentences_and_a_picture(make_source, make_abla
     make_ablation("one", comparisons=[comparison(topic=t) for t in topics for _ in range(2)])
     first, picture, *_ = summary(make_source.all(), []).parts
     assert first.text.count(". ") == 1
-    assert "highest mean AUC" in first.text
+    assert "? With all labels undecided (+0.100); " in first.text
     assert isinstance(picture, Figure)
     assert picture.description.count("undecided.") == MOST_ROWS - 1
     assert "18 comparisons" in picture.caption
@@ -140,15 +140,15 @@ def test_the_page_begins_with_two_sentences_and_a_picture(make_source, make_abla
 def test_every_figure_of_every_model_is_there(make_source, make_ablation):
     make_ablation("one")
     parts = parts_of(make_source)
-    assert column(table_of(parts, "Mean AUC"), "100% of the labels") == ["0.800", "0.800"]
+    assert column(table_of(parts, "Mean AUC"), "all labels") == ["0.800", "0.800"]
     folded = [part.parts[0] for part in parts if isinstance(part, Fold)]
-    every = table_of(folded, "Every model at every share")
+    every = table_of(folded, "Every model at every budget")
     assert column(every, "model") == ["SimCLR frozen, pqc"] * 2 + ["SimCLR frozen, mlp"] * 2
     assert column(every, "accuracy") == ["0.800"] * 4
     labelled = table_of(folded, "Labelled images")
-    assert column(labelled, "labels") == ["10%", "100%"]
+    assert column(labelled, "labels") == ["10% of the labels", "all labels"]
     assert column(labelled, "train images") == ["10", "100"]
-    assert column(labelled, "validation images") == ["6", "60"]
+    assert column(labelled, "subsets") == ["4", "4"]
     assert column(table_of(folded, "Parameters"), "of the circuit") == ["2", "2"]
 
 

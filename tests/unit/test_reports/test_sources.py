@@ -91,10 +91,10 @@ def test_a_named_run_of_another_version_is_refused_in_one_line(tmp_path):
 def test_options_that_a_config_leaves_out_have_their_defaults(tmp_path):
     run = pretrain(tmp_path / "run")
     config = json.loads((run / "config.json").read_text())
-    del config["epochs"]
+    del config["batch_size"]
     (run / "config.json").write_text(json.dumps(config))
     (source,) = read_sources([run]).all
-    assert source.config["epochs"] == 200
+    assert source.config["batch_size"] == PretrainConfig().batch_size
 
 
 def test_the_table_of_sources_has_the_seeds_of_trainings(make_source, make_evaluation):

@@ -10,7 +10,7 @@ from hybridq.plotting.style import VERDICTS, drawing
 from hybridq.records.findings import Forest, ForestRow
 from hybridq.studies.ablation.findings import findings as of_ablation
 from hybridq.studies.noise.findings import LESS, findings
-from tests.unit.test_reports.conftest import ablation_tables, comparison
+from tests.unit.test_reports.conftest import ablation_result, ablation_tables, comparison
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -96,18 +96,23 @@ def test_a_noise_study_of_mitigated_settings_only_is_told():
 @pytest.fixture
 def ablation():
     rows, summary, _ = ablation_tables()
-    compared = [comparison(labels=0.1, verdict="better"), comparison(), comparison(b="raw_pixels")]
-    result = RESULT | {"seeds": 3, "margin": 0.02, "labels": [0.1, 1.0], "positive": None}
-    return of_ablation(
-        {**result, "verdicts": {"better": 1, "undecided": 2}}, rows, summary, compared
+    compared = [
+        comparison(labels=0.1, verdict="better"),
+        comparison(),
+        comparison(b="pixels-logistic", family="pixels", primary=False),
+    ]
+    return of_ablation(ablation_result(compared, None), rows, summary, compared)
+
+
+def test_an_ablation_answers_its_primary_questions_first(ablation):
+    over, answer, last = ablation.sentences
+    assert over.endswith("cells, over 40 test images, 3 encoders, 4 label subsets.")
+    assert answer == (
+        "Does the circuit beat its matched control? With 10% of the labels better (+0.100); with "
+        "all labels undecided (+0.100)."
     )
-
-
-def test_an_ablation_says_what_was_measured_and_found(ablation):
-    first, second = ablation.sentences
-    assert "on the 40 test images of cells, over 3 seeds and 2 shares of the labels" in first
-    assert "With 100% of the labels the highest mean AUC is 0.800 [0.700, 0.900]" in second
-    assert second.endswith("3 comparisons: 1 better, 2 undecided.")
+    assert last == "Of 2 primary comparisons 1 is decided."
+    assert [item.family for item in ablation.compared.items] == ["circuit", "circuit", "pixels"]
 
 
 def test_an_ablation_names_the_predictions_that_are_drawn(ablation):
@@ -132,14 +137,13 @@ def test_every_arm_is_a_curve_over_the_labels(ablation):
     figure = drawn(draw_curves, ablation.curves)
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == [one.title for one in ablation.curves]
-    assert titles == ["Pretraining, frozen features", "Heads on SimCLR features",
-                      "What the circuit needs"]  # fmt: skip
+    assert titles == ["Heads on features of SimCLR", "What the circuit needs"]
     for axes in figure.axes:
         assert axes.get_xscale() == "log"
-        assert [tick.get_text() for tick in axes.get_xticklabels()] == ["10%", "100%"]
+        assert [tick.get_text() for tick in axes.get_xticklabels()] == ["10", "100"]
         legend = [text.get_text() for text in axes.get_legend().texts]
         assert legend == [bars.get_label() for bars in axes.containers]
-    (bars, *_) = figure.axes[1].containers
+    (bars, *_) = figure.axes[0].containers
     assert bars.get_label() == "SimCLR frozen, mlp"
     assert bars.lines[0].get_ydata().tolist() == [0.8, 0.8]
 
