@@ -29,11 +29,12 @@ class QuantumLayer(nn.Module):
 
     It computes in double precision, unless the backend's `dtype` says otherwise, and returns the
     dtype and device of its input. On the torch engine it is an ordinary torch function, on the
-    device of its input, with derivatives of any order. On any other backend a forward is one job
-    and a backward one more (through IBM's service both are one), nothing runs for tensors without
-    `requires_grad`, and second derivatives raise a RuntimeError. Its state is one tensor,
-    `connector.weight`. `torch.export` and `torch.compile(fullgraph=True)` take it where the torch
-    engine is exact; elsewhere `torch.compile` runs it between two programs.
+    device of its input, with derivatives of any order, and without shots `torch.func.vmap` maps it
+    over angles and, by `torch.func.functional_call`, over weights. On any other backend a forward
+    is one job and a backward one more (through IBM's service both are one), nothing runs for
+    tensors without `requires_grad`, and second derivatives raise a RuntimeError. Its state is one
+    tensor, `connector.weight`. `torch.export` and `torch.compile(fullgraph=True)` take it where the
+    torch engine is exact; elsewhere `torch.compile` runs it between two programs.
 
     It can be copied and pickled. A pickle keeps a simulator that was opened from a name or a spec.
     It leaves out any other backend, with a warning: a remote one, and a ready Qiskit object such

@@ -123,11 +123,11 @@ class Branching(nn.Module):
         return logits if logits.sum() > 0 else 2 * logits
 
 
-@pytest.mark.parametrize("kind", ["branches", "wide", "on shots"])
+@pytest.mark.parametrize("kind", ["branches", "wide", "by jobs"])
 def test_what_cannot_be_mapped_takes_the_loop(kind, monkeypatch):
     features, labels, num_classes = drawn("binary")
     rows, seeds = subsets(20, 20), [0, 1]
-    backend = open_backend("aer_statevector" if kind == "on shots" else "statevector")
+    backend = open_backend("aer_statevector" if kind == "by jobs" else "statevector")
     if kind == "branches":
         heads = [Branching(seed) for seed in seeds]
     else:
@@ -201,3 +201,11 @@ def test_layer_under_vmap(encoding, ansatz):
         broken[1, 2] = torch.nan
         with pytest.raises(NotFiniteError, match="finite angles, got 3 NaN or infinite of 60"):
             vmap(values)(weights, broken)
+
+
+def test_draws_of_shots_are_not_shared_under_vmap():
+    """Torch refuses to map them, so that heads on shots are trained one after another."""
+    with open_backend("fake_manila,engine=torch,shots=100") as noisy:
+        layer = make("pqc", 0, 2, noisy).block
+        with pytest.raises(RuntimeError, match="randomness error mode"):
+            vmap(layer)(torch.zeros(2, 1, 2))
