@@ -38,7 +38,7 @@ from hybridq.studies.ablation.grid import (
     Arm,
     Budget,
     Setting,
-    frozen_arms,
+    arms_on,
     frozen_model,
 )
 from hybridq.studies.ablation.judged import Arrays, Judge
@@ -149,7 +149,7 @@ class FrozenWork(SeedWork):
         seeds = [cell_seed(self.config, self.seed, subset) for subset in range(len(rows))]
         tensors = {name: torch.from_numpy(x.astype(np.float32)) for name, x in inputs.items()}
         with open_backend("statevector") as backend:
-            for name, arm in frozen_arms(self.config).items():
+            for name, arm in arms_on(self.kind, self.config).items():
                 heads = _Heads(arm, data, tensors, backend, self.config.steps)
                 found[name] = heads.read(rows, folds, seeds)
         return found

@@ -93,6 +93,18 @@ def frozen_arms(config: AblationStudyConfig) -> dict[str, Arm]:
     }
 
 
+READERS = ("linear", "mlp", "pqc", "mlp_residual", "pqc_residual")
+"""Heads that read untrained encoders and raw pixels, too; what circuits need is asked elsewhere."""
+
+
+def arms_on(kind: str, config: AblationStudyConfig) -> dict[str, Arm]:
+    """List the heads on one kind of input, by name: on pretrained features all of them."""
+    every = frozen_arms(config)
+    if kind not in (PIXELS, RANDOM):
+        return every
+    return {name: arm for name, arm in every.items() if name in READERS}
+
+
 def whole_heads(config: AblationStudyConfig) -> tuple[str, ...]:
     """List the heads of the whole network.
 

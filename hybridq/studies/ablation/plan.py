@@ -109,7 +109,7 @@ def _costs(
 ) -> list[tuple[list[Any], float]]:
     """Count the units of each stage and measure what they take, in seconds of one core."""
     methods, images = grid.methods(config), len(data.splits["train"])
-    every = images + len(data.splits["test"])
+    both = images + len(data.splits["test"])
     train, forward = _seconds_an_image(config, data)
     kinds = len(methods) + 1
     views = {"one": 1, "flip": 2, "shift": 10, "zoom": 12}[config.views]
@@ -122,12 +122,13 @@ def _costs(
         seconds = pretrained * epochs * images * 2 * train
         stages.append((["encoders", pretrained], seconds))
     encoders = kinds * config.seeds
-    stages.append((["features", encoders], encoders * every * views * forward))
+    stages.append((["features", encoders], encoders * both * views * forward))
     trainings = sum(
         grid.subsets_at(config, budget) * (FOLDS * len(grid.SETTINGS) + 1) for budget in budgets
     )
-    arms = len(grid.frozen_arms(config))
-    heads = (encoders + 1) * arms * trainings
+    readers, every = (len(grid.arms_on(kind, config)) for kind in (grid.RANDOM, methods[0]))
+    of_input = len(methods) * config.seeds * every + (config.seeds + 1) * readers
+    heads = of_input * trainings
     units = (encoders + 1) * len(budgets)
     stages.append((["frozen", units], heads * _seconds_a_head(config, data)))
     if config.whole:
