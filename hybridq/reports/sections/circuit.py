@@ -65,7 +65,7 @@ def _drawn(circuit: CircuitInfo) -> str:
 
 def _named(trained: Trained) -> str:
     """What the circuits of a model are called: the head's label and its settings."""
-    settings = trained.spec.head.model_dump(exclude={"name", "init_std"})
+    settings = trained.spec.head.model_dump(exclude={"name", "init_std", "reducer"})
     words = ", ".join(str(value) for value in settings.values() if isinstance(value, str))
     label = head_entry(trained.spec.head.name).label
     return f"{label}: {words}" if words else label
