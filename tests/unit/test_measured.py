@@ -161,6 +161,43 @@ def test_crossed_variance_is_that_of_means_drawn_anew(spreads):
     assert 0.92 < np.mean(estimates) / np.var(means) < 1.7
 
 
+def test_the_interval_of_a_mean_is_on_the_logit_scale():
+    """Five encoders leave four degrees of freedom, of which three are counted."""
+    values = np.array([0.90, 0.94, 0.92, 0.97, 0.91])[:, None]
+    mean, low, high = mean_interval(Measured(values, np.zeros((5, 30))))
+    error = values.std(ddof=1) / np.sqrt(5) / (mean * (1 - mean))
+    assert np.log(low / (1 - low)) == pytest.approx(
+        np.log(mean / (1 - mean)) - t.isf(0.025, 3) * error
+    )
+    assert high - mean < mean - low
+    perfect = Measured(np.ones((5, 2)), np.zeros((5, 30)))
+    assert mean_interval(perfect) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("effects", ["skewed", "collapsing"])
+def test_means_are_covered_where_effects_are_skewed(effects):
+    """Encoders by subsets, AUCs around 0.75 with an exponential tail downwards, or cells at 0.5."""
+    rng = np.random.default_rng(12)
+    held, draws = 0, 600
+    for _ in range(draws):
+        shapes = ((5, 1), (1, 50), (5, 50))
+        spreads = (0.02, 0.04, 0.03)
+        values = 0.75 + sum(
+            spread * (1 - rng.exponential(size=shape))
+            for spread, shape in zip(spreads, shapes, strict=True)
+        )
+        expected = 0.75
+        if effects == "collapsing":
+            values = np.where(rng.random((5, 50)) < 0.05, 0.5, values)
+            expected = 0.95 * 0.75 + 0.05 * 0.5
+        # The images move all cells alike, by 0.02.
+        values = values + 0.02 * rng.normal()
+        influence = np.tile(0.02 * np.repeat([1, -1], 50) / 10, (5, 1))
+        _, low, high = mean_interval(Measured(values, influence))
+        held += low <= expected <= high
+    assert held >= binom.isf(0.999, draws, 0.95)
+
+
 # Comparisons of cells.
 
 

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import logit
 from scipy.stats import t
 
 from hybridq.evaluation.statistics import auc_covariance
@@ -42,8 +43,9 @@ def test_the_auc_of_two_seeds_is_over_seeds_and_images(make_source, make_evaluat
     degrees = ((seeds + shared) / seeds) ** 2
     half = t.ppf(0.975, degrees) * math.sqrt(seeds + shared)
     assert found.value == pytest.approx(values.mean())
-    assert found.low == pytest.approx(max(0.0, values.mean() - half))
-    assert found.high == pytest.approx(min(1.0, values.mean() + half))
+    middle, slope = logit(values.mean()), values.mean() * (1 - values.mean())
+    assert logit(found.low) == pytest.approx(middle - half / slope)
+    assert logit(found.high) == pytest.approx(middle + half / slope)
     assert found.over == "seeds and test images"
 
 
