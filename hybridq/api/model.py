@@ -345,8 +345,10 @@ class Model:
         """
         if not isinstance(data, str | Path | None):
             images = data_of(data, splits, self.class_names)
-            there = [one for one in splits if one in images.splits or one not in optional]
-            return in_classes_of(self.spec, splits_of(images, there))
+            images = in_classes_of(self.spec, images)
+            there = [one for one in splits if one in images.splits]
+            whole = all(one in there or one in optional for one in splits)
+            return splits_of(images, there if whole else splits)
         if "config.json" not in self._records:
             raise InvalidValueError(
                 "Expected `data`, got None, and nothing says what the model was trained on: give "

@@ -90,8 +90,8 @@ def save_model(folder: Path, model: HybridClassifier, spec: ModelSpec) -> None:
     """Write `model.safetensors`, `config.json` and `MODEL_CARD.md` into `folder`.
 
     The file of the weights holds a hash of itself and of the config, and is written after the
-    config. The config is the same in all epochs of a run, so that a kill at any point leaves a
-    matching pair.
+    config. The config is the same in all epochs of a run, and what is decided by is added to it at
+    the end, so that a kill at any point leaves a matching pair.
 
     Args:
         folder: The folder of the model.
@@ -105,29 +105,8 @@ def save_model(folder: Path, model: HybridClassifier, spec: ModelSpec) -> None:
     check_finite("weights", state)
     config = spec.model_dump(mode="json")
     write_json(folder / CONFIG, config)
-    save_weights(folder / WEIGHTS, state, KEY, {"config_sha256": _hash_beside_weights(config)})
+    save_weights(folder / WEIGHTS, state, KEY, {"config_sha256": hash_of_json(config)})
     write_text(folder / "MODEL_CARD.md", model_card(model, spec))
-
-
-def save_decision(run: Path, model: HybridClassifier, spec: ModelSpec) -> None:
-    """Write the spec of a run's model again, with what it decides by; the weights stay.
-
-    Args:
-        run: Its folder.
-        model: The model.
-        spec: The spec of the model, which differs from the one that is kept in its decision alone.
-    """
-    folder = model_folder(run)
-    write_json(folder / CONFIG, spec.model_dump(mode="json"))
-    write_text(folder / "MODEL_CARD.md", model_card(model, spec))
-
-
-def _hash_beside_weights(config: Any) -> str:
-    """The hash of all that weights are of; what a model decides by is chosen after them."""
-    kept = config
-    if isinstance(config, dict):
-        kept = {name: value for name, value in config.items() if name != "decision"}
-    return hash_of_json(kept)
 
 
 def hashes_of(run: Path) -> dict[str, str]:
@@ -226,15 +205,20 @@ def load_model(
     return model.eval(), spec
 
 
-def take_weights(model: HybridClassifier, run: Path) -> None:
+def take_weights(model: HybridClassifier, run: Path, *, finished: bool = True) -> None:
     """Give a model the weights of a run.
+
+    Args:
+        model: The model.
+        run: Its folder.
+        finished: Whether they have to be those that the run's result speaks of.
 
     Raises:
         MissingFileError: If the run has no model.
         InvalidValueError: If they are damaged, were changed since they were written, or do not fit
             the model.
     """
-    state = _read_weights(run)
+    state = _read_weights(run) if finished else _read_pair(model_folder(run))[0]
     path = model_folder(run) / WEIGHTS
     if is_fitted(model.head):
         _make_room(model, state)
@@ -269,13 +253,14 @@ def _read_pair(folder: Path) -> tuple[dict[str, Tensor], str]:
     """Read the weights and the hash of the config of a model, and check that they agree."""
     state, about = read_weights(folder / WEIGHTS, KEY)
     config = _read_config(folder)
-    own = _hash_beside_weights(config)
-    if about.get("config_sha256", own) != own:
+    own = hash_of_json(config)
+    undecided = hash_of_json({**config, "decision": None}) if isinstance(config, dict) else own
+    if about.get("config_sha256", own) not in (own, undecided):
         raise InvalidValueError(
             f"Expected the {CONFIG} that belongs to {WEIGHTS} in {folder}, got another: one of "
             "the two was changed; restore both from a copy, or train again."
         )
-    return state, hash_of_json(config)
+    return state, own
 
 
 def model_card(model: HybridClassifier, spec: ModelSpec) -> str:

@@ -22,7 +22,7 @@ from hybridq.data.dataset import absent_classes
 from hybridq.data.provenance import hashes_of_splits
 from hybridq.data.source import splits_of
 from hybridq.errors import InvalidValueError
-from hybridq.models.checkpoint import ModelSpec, hashes_of, save_decision, take_weights
+from hybridq.models.checkpoint import ModelSpec, hashes_of, save_model, take_weights
 from hybridq.models.classifier import HybridClassifier, head_summary
 from hybridq.models.classify import choose_decision
 from hybridq.models.heads import is_fitted, num_trainable
@@ -256,10 +256,10 @@ def _decide(
 
     Circuits run where they were trained, but for jobs, which are saved by a simulation.
     """
-    take_weights(model, folder)
+    take_weights(model, folder, finished=False)
     model.use_backend("statevector" if backend.takes_jobs else backend)
     decision = choose_decision(model.eval(), data, views=config.views)
-    save_decision(folder, model, spec.model_copy(update={"decision": decision}))
+    save_model(folder / "model", model, spec.model_copy(update={"decision": decision}))
 
 
 def _name_of(criterion: Criterion | None) -> str | None:

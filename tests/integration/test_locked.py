@@ -16,7 +16,7 @@ from hybridq.config import EvaluateConfig, FinetuneConfig, PredictConfig, head_c
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.evaluate import evaluate
 from hybridq.evaluation.predict import predict
-from hybridq.models.checkpoint import ModelSpec, hashes_of, load_model, read_spec
+from hybridq.models.checkpoint import ModelSpec, hashes_of, load_model, read_spec, save_model
 from hybridq.models.classify import classify
 from hybridq.models.decision import Decision, choose_threshold
 from hybridq.runs.folder import read_result
@@ -257,13 +257,14 @@ def test_all_images_of_the_runs_own_data_are_refused(save_folder, tmp_path):
         hq.load(run).evaluate(str(root), split="all")
 
 
-def test_the_decision_stands_outside_the_hash_of_the_weights(save_folder):
-    """It is chosen after they are written, and a kill between the two leaves a whole model."""
+def test_a_kill_before_the_decision_is_written_with_the_weights(save_folder):
+    """The config is written first; the weights then still speak of one without a decision."""
     run = trained(save_folder(classes=("dark", "light"), counts=(8, 8, 5)))
-    path = run / "model" / "config.json"
+    path, model = run / "model" / "config.json", hq.load(run)
     config = json.loads(path.read_text())
     assert ModelSpec.model_validate(config).decision is not None
-    path.write_text(json.dumps({**config, "decision": None}))
+    save_model(run / "model", model.module, model.spec.model_copy(update={"decision": None}))
+    path.write_text(json.dumps(config))
     (run / "result.json").unlink()
     hashes_of(run)
     path.write_text(json.dumps({**config, "seed": 7}))
