@@ -32,6 +32,8 @@ from hybridq.evaluation.locked.asked_data import (
     data_of_baselines,
     in_classes_of,
 )
+from hybridq.evaluation.locked.recalibrated import Extras
+from hybridq.evaluation.metrics.recalibration import Method
 from hybridq.evaluation.predict import decided
 from hybridq.models.checkpoint import ModelSpec, hashes_of, save_model
 from hybridq.models.classifier import HybridClassifier, head_summary
@@ -216,6 +218,11 @@ class Model:
         split: Literal["val", "test", "all"] = "test",
         limit: int | None = None,
         views: Views | None = None,
+        recalibrate: bool = False,
+        recalibration: Method = "none",
+        at_specificity: float | None = None,
+        prevalence: float | None = None,
+        subgroups: str | None = None,
         baselines: bool = True,
         resamples: int = 2000,
         seed: int = 0,
@@ -234,6 +241,12 @@ class Model:
             limit: So many of its images alone, drawn stratified, for slow backends.
             views: Views of an image that are averaged: `one`, `flip`, `shift` or `zoom`; those that
                 are stored with the model if None.
+            recalibrate: Also the figures at a threshold chosen on the val split of the data.
+            recalibration: Also those of probabilities that are set right on that split: by a
+                `temperature`, by `platt`'s curve, or by the `prior` of the classes.
+            at_specificity: Also the sensitivity at this specificity.
+            prevalence: Also the predictive values where this share of the images is positive.
+            subgroups: Also the figures by columns of the manifest, as `site,age:40:60`.
             baselines: Whether to fit the baselines, too.
             resamples: Bootstrap resamples behind each 95% interval, a count.
             seed: Of the draw of images, the bootstrap and the untrained encoder.
@@ -256,6 +269,8 @@ class Model:
         )
         may_lack = () if data is None else tuple(name for name in splits if name != split)
         images = self.images_of(data, splits, optional=may_lack)
+        extras = Extras(recalibrate, recalibration, at_specificity, prevalence, subgroups)
+        extras.check(self.spec, images, split)
         check_unseen(split, self.spec, data_record(images))
         with self._running(backend) as executable:
             return evaluate_model(
@@ -266,6 +281,7 @@ class Model:
                 split=split,
                 limit=limit,
                 views=views,
+                extras=extras,
                 baselines=baselines,
                 resamples=resamples,
                 seed=seed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,15 +36,16 @@ from hybridq.evaluation.locked.asked_data import (
     data_to_evaluate,
     with_all,
 )
+from hybridq.evaluation.locked.measured import Measure
+from hybridq.evaluation.locked.recalibrated import Extras, recalibrated
 from hybridq.evaluation.locked.rule import rule_of
 from hybridq.evaluation.locked.rule import threshold_for as threshold_for
+from hybridq.evaluation.locked.subgroups import subgroups_of
 from hybridq.evaluation.metrics.scores import (
     AllMetrics,
     all_metrics,
-    apart_by_class,
 )
 from hybridq.evaluation.plots import save_figures
-from hybridq.evaluation.statistics import stratified_bootstrap
 from hybridq.models.checkpoint import ModelSpec, load_model, read_spec
 from hybridq.models.classifier import HybridClassifier, head_summary
 from hybridq.models.classify import BATCH as BATCH
@@ -81,6 +83,8 @@ def evaluate(config: EvaluateConfig) -> Path:
     own = None
     if config.baselines and not can_fit(data, config.split):
         own = data_of_baselines(run, spec)
+    extras = extras_of(config)
+    extras.check(spec, data, config.split)
     config = recorded(config, data, pseudonyms)
     backend_name = config.backend or run.backend
     with open_backend(backend_name) as backend:
@@ -111,6 +115,7 @@ def evaluate(config: EvaluateConfig) -> Path:
                     limit=config.limit,
                     views=config.views,
                     fitted_on=own,
+                    extras=extras,
                     baselines=config.baselines,
                     baseline_cache=config.baseline_cache,
                     resamples=config.resamples,
@@ -130,6 +135,9 @@ def _write(folder: Path, found: Evaluation, data: ImageData) -> None:
     """Write predictions, figures, and last of all the result."""
     split, names = found.result["split"], data.class_names
     write_predictions(folder / "predictions" / f"{split}.csv", found.split, found.probs, names)
+    if found.recalibrated_probs is not None:
+        path = folder / "predictions" / f"{split}-recalibrated.csv"
+        write_predictions(path, found.split, found.recalibrated_probs, names)
     threshold = found.result["model"]["threshold"]
     save_figures(
         folder / "figures", found.split.labels, found.probs, names, threshold, data.positive
@@ -137,6 +145,11 @@ def _write(folder: Path, found: Evaluation, data: ImageData) -> None:
     result = without_nan(found.result)
     write_findings(folder, evaluation_findings(result))
     write_json(folder / "result.json", result)
+
+
+def extras_of(config: EvaluateConfig) -> Extras:
+    """What a config asks for besides the figures at the model's own threshold."""
+    return Extras(**{field.name: getattr(config, field.name) for field in fields(Extras)})
 
 
 def _begun(config: EvaluateConfig, backend: str) -> Path | None:
@@ -177,6 +190,7 @@ def evaluate_model(
     limit: int | None = None,
     views: Views | None = None,
     fitted_on: ImageData | None = None,
+    extras: Extras = Extras(),  # noqa: B008 (it is frozen)
     baselines: bool = True,
     baseline_cache: bool = True,
     resamples: int = 2000,
@@ -198,6 +212,7 @@ def evaluate_model(
         views: Views of an image whose probabilities are averaged; the model's own if None.
         fitted_on: Data whose train and validation the baselines are fitted on, where `data` does
             not have them.
+        extras: What is told besides the figures at the model's own threshold.
         baselines: Whether to fit the majority class and two logistic regressions, too.
         baseline_cache: Whether to take those of the same data and labels from the user's cache.
         resamples: Bootstrap resamples behind each interval.
@@ -213,39 +228,47 @@ def evaluate_model(
     rule = rule_of(spec, views)
     probs = classify(model, test, multilabel=several, views=rule.views)
     on_val = None
-    if val is not None and rule.needs_validation:
+    if val is not None and (rule.needs_validation or extras.needs_validation):
         is_same = test is val
         on_val = probs if is_same else classify(model, val, multilabel=several, views=rule.views)
     rule = rule.completed(data, on_val)
-    rows: dict[str, dict[str, Any]] = {}
-
-    def add(name: str, threshold: float, on_test: Floats) -> None:
-        metrics = metrics_for(data, threshold, by_class=data.positive is None)
-        figures = stratified_bootstrap(
-            metrics, test.labels, on_test, resamples=resamples, seed=seed
-        )
-        rows[name] = {"threshold": threshold, **apart_by_class(figures, data.class_names)}
-
-    add("model", rule.threshold, probs)
-    predicted = metrics_for(data, rule.threshold).predicted(probs)
-    beware = cautions(predicted, rows["model"]["figures"], data.class_names)
+    measure = Measure(data, resamples, seed, extras.at_specificity, extras.prevalence)
+    own = measure(test.labels, probs, rule.threshold)
+    beware = cautions(
+        measure.metrics(rule.threshold).predicted(probs), own["figures"], data.class_names
+    )
     for caution in (*rule.notes, *beware):
         logger.warning("%s", caution)
-    fit_on = data if can_fit(data, split) else fitted_on
+    changed, changed_probs = None, None
+    if on_val is not None and extras.needs_validation:
+        changed, changed_probs = recalibrated(measure, rule, extras, on_val, test, probs)
+    groups = [
+        {
+            "column": one.column,
+            "value": one.value,
+            "images": len(one.indices),
+            "small": one.small,
+            **measure(test.labels[one.indices], probs[one.indices], rule.threshold),
+        }
+        for one in subgroups_of(extras.subgroups or "", data, test)
+    ]
     notes = [*notes_of(data), *rule.notes]
-    if baselines and fit_on is None:
-        notes.append(f"Baselines are left out: {data.name} has no train and validation apart.")
-    if baselines and fit_on is not None:
-        train = labelled_subset(fit_on, "train", spec.labels, seed=spec.seed)
-        fit = cached_baselines if baseline_cache else baseline_probs
-        seen = test if fit_on is data else shaped_like(test, train)
-        fitted = fit(train, fit_on.splits["val"], seen, model.encoder, data.num_classes, seed)
-        if fit_on is not data:
+    rows: dict[str, dict[str, Any]] = {}
+    if baselines:
+        fit_on = data if can_fit(data, split) else fitted_on
+        if fit_on is None:
+            notes.append(f"Baselines are left out: {data.name} has no train and validation apart.")
+        elif fit_on is not data:
             notes.append("The baselines are fitted on the data that the model was trained on.")
-        for name, (of_val, on_test) in fitted.items():
-            # Class frequencies are equal for all images: no threshold could be chosen on them.
-            threshold = 0.5 if name == "majority" else threshold_for(fit_on, of_val)
-            add(name, threshold, on_test)
+        if fit_on is not None:
+            train = labelled_subset(fit_on, "train", spec.labels, seed=spec.seed)
+            fit = cached_baselines if baseline_cache else baseline_probs
+            seen = shaped_like(test, train)
+            fitted = fit(train, fit_on.splits["val"], seen, model.encoder, data.num_classes, seed)
+            for name, (of_val, on_test) in fitted.items():
+                # Class frequencies are equal for all images: no threshold could be chosen on them.
+                threshold = 0.5 if name == "majority" else threshold_for(fit_on, of_val)
+                rows[name] = measure(test.labels, on_test, threshold)
     others = other_splits(spec.data_hashes, record or data_record(data))
     if others:
         logger.warning("%s", _trained_on_others(others))
@@ -265,8 +288,12 @@ def evaluate_model(
         "class_names": list(spec.class_names),
         "positive": None if data.positive is None else data.class_names[data.positive],
         "interval": f"stratified bootstrap, 95%, {resamples} resamples of the images",
-        "model": rows.pop("model"),
+        "model": own,
+        "recalibrated": changed,
         "baselines": rows,
+        "subgroups": groups,
+        "at_specificity": extras.at_specificity,
+        "prevalence": extras.prevalence,
         "notes": notes,
         "cautions": beware,
         "circuit_jobs": backend.num_jobs,
@@ -274,7 +301,7 @@ def evaluate_model(
         "backend": {"name": backend_name or backend.profile, **backend.describe()},
         "seconds": round(time.perf_counter() - started, 1),
     }
-    return Evaluation(result, test, probs)
+    return Evaluation(result, test, probs, changed_probs)
 
 
 def limited_split(data: ImageData, split: str, limit: int | None, *, seed: int) -> ImageSplit:

@@ -40,11 +40,13 @@ class Evaluation:
         result: What `result.json` of an evaluation holds.
         split: The images that were evaluated.
         probs: Probabilities of the classes, `(count, num_classes)`.
+        recalibrated_probs: Those that were set right on validation; None where none were.
     """
 
     result: Mapping[str, Any]
     split: ImageSplit
     probs: NDArray[np.float64]
+    recalibrated_probs: NDArray[np.float64] | None = None
 
     @property
     def figures(self) -> dict[str, Estimate]:
@@ -62,13 +64,25 @@ class Evaluation:
         return {name: _estimates(row) for name, row in self.result["baselines"].items()}
 
     @property
+    def recalibrated(self) -> dict[str, Estimate] | None:
+        """The figures after recalibration on validation; None where it was not asked for."""
+        row = self.result.get("recalibrated")
+        return None if row is None else _estimates(row)
+
+    @property
+    def subgroups(self) -> dict[tuple[str, str], dict[str, Estimate]]:
+        """The figures of each group of images, by its column and its value."""
+        groups = self.result.get("subgroups", ())
+        return {(row["column"], row["value"]): _estimates(row) for row in groups}
+
+    @property
     def labels(self) -> NDArray[np.int64]:
         """The true classes, `(count,)`, or `(count, labels)` of 0 and 1."""
         return self.split.labels
 
     @property
     def threshold(self) -> float:
-        """The threshold on the positive class that validation has chosen."""
+        """The threshold on the positive class that the model decides by."""
         return float(self.result["model"]["threshold"])
 
     def __getitem__(self, name: str) -> Estimate:
@@ -97,7 +111,8 @@ def _estimates(row: Mapping[str, Any]) -> dict[str, Estimate]:
     def number(value: float | None) -> float:
         return float("nan") if value is None else float(value)
 
+    line = {f"calibration_{name}": one for name, one in row.get("calibration", {}).items()}
     return {
         name: Estimate(number(one["value"]), number(one["low"]), number(one["high"]))
-        for name, one in row["figures"].items()
+        for name, one in (row["figures"] | line).items()
     }

@@ -7,8 +7,11 @@ from typing import Any
 
 from hybridq.evaluation.baselines import NAMES
 from hybridq.evaluation.summaries import figure_name, figures_of
-from hybridq.records.findings import Findings, Forest, ForestRow, ResultTable
+from hybridq.evaluation.tables import SUBGROUPS, about_decision
+from hybridq.records.findings import Findings, Forest, ForestRow, ResultTable, Value
 from hybridq.utils.text import counted, percent
+
+CALIBRATION = "Calibration: logistic regression of the outcome on the logit, 1 and 0 at best"
 
 
 def evaluation_findings(result: Mapping[str, Any]) -> Findings:
@@ -17,9 +20,12 @@ def evaluation_findings(result: Mapping[str, Any]) -> Findings:
     Args:
         result: What `result.json` says.
     """
-    measured = {result["head"]: result["model"], **result["baselines"]}
+    measured = {result["head"]: result["model"]}
+    if changed := result.get("recalibrated"):
+        measured[f"{result['head']}, recalibrated"] = changed
+    measured |= result["baselines"]
     figures = {NAMES.get(name, name): figures_of(entry) for name, entry in measured.items()}
-    model, *beside = figures
+    model, beside = result["head"], result["baselines"]
     area = figures[model]["auc"]
     compared = f", {counted(len(beside), 'baseline')} beside it" if beside else ""
     shown = list(figures[model])
@@ -32,6 +38,7 @@ def evaluation_findings(result: Mapping[str, Any]) -> Findings:
             f"{counted(result['images'], 'image')} of the {result['split']} split of "
             f"{result['data']} on {result['backend']['name']}{compared}.",
             f"Its AUC is {area.text}.",
+            *(f"{words[0].upper()}{words[1:]}." for words in about_decision(result)),
             *result.get("cautions", ()),
         ],
         notes=result["notes"],
@@ -50,7 +57,36 @@ def evaluation_findings(result: Mapping[str, Any]) -> Findings:
                 title="Figures with 95% intervals over the images",
                 columns=["model", *map(figure_name, shown)],
                 rows=[[name, *map(own.get, shown)] for name, own in figures.items()],
-            )
+            ),
+            *_line(measured),
+            *_by_subgroup(result),
         ],
         seeds=[result["train_seed"]],
     )
+
+
+def _line(measured: Mapping[str, Mapping[str, Any]]) -> list[ResultTable]:
+    """The table of slope and intercept of the outcome on the logit; none where there are none."""
+    rows: list[list[Value]] = []
+    for name, entry in measured.items():
+        if line := figures_of({"figures": entry.get("calibration", {})}):
+            rows.append([NAMES.get(name, name), line["slope"], line["intercept"]])
+    columns = ["model", "slope", "intercept"]
+    return [ResultTable(title=CALIBRATION, columns=columns, rows=rows)] if rows else []
+
+
+def _by_subgroup(result: Mapping[str, Any]) -> list[ResultTable]:
+    """A table for each column by whose values the images are grouped."""
+    groups = result.get("subgroups", [])
+    shown = [name for name in SUBGROUPS if name in result["model"]["figures"]]
+    tables = []
+    for column in dict.fromkeys(row["column"] for row in groups):
+        rows: list[list[Value]] = []
+        for row in groups:
+            if row["column"] == column:
+                said = row["value"] + (" (small)" if row["small"] else "")
+                rows.append([said, row["images"], *map(figures_of(row).get, shown)])
+        title = f"Figures by {column}, at the same threshold"
+        columns = [column, "images", *map(figure_name, shown)]
+        tables.append(ResultTable(title=title, columns=columns, rows=rows))
+    return tables

@@ -42,6 +42,10 @@ FIGURES = {
     "specificity": "specificity",
     "macro_f1": "macro F1",
     "calibration_error": "calibration error",
+    "brier": "Brier score",
+    "sensitivity_at_specificity": "sensitivity at the specificity",
+    "ppv": "PPV",
+    "npv": "NPV",
     "brier_score": "Brier score",
 }
 """What figures of merit are called in words."""

@@ -7,21 +7,32 @@ from typing import Any
 
 from hybridq.utils.text import percent
 
+SUBGROUPS = ("auc", "balanced_accuracy", "sensitivity", "specificity", "brier")
+"""The figures that are shown of each group of images."""
+
+THRESHOLDS = {
+    "model": "the model's own",
+    "val": "chosen on the validation split",
+    "none": "without a choice",
+}
+"""Where a threshold comes from, in words."""
+
 
 def evaluation_table(result: dict[str, Any]) -> str:
     """The figures of an evaluation with their intervals, the baselines beside the model."""
-    models = {result["head"]: result["model"], **result["baselines"]}
+    models = {result["head"]: result["model"]}
+    if changed := result.get("recalibrated"):
+        models[f"{result['head']}, recalibrated"] = changed
+    models |= result["baselines"]
     rows = [
-        [name.replace("_", " "), *(interval(entry["figures"][name]) for entry in models.values())]
-        for name in result["model"]["figures"]
+        [figure_words(name, result), *(_cell(entry, name) for entry in models.values())]
+        for name in (*result["model"]["figures"], *result["model"].get("calibration", {}))
     ]
     lines = [
         f"{result['data']} {result['split']} split, {result['images']} images, "
         f"{percent(result['labels'])} of the labels, backend {result['backend']['name']}",
         table(["", *(name.replace("_", " ") for name in models)], rows),
-        f"({result['interval']}"
-        + (f"; positive class: {result['positive']}" if result["positive"] else "")
-        + ")",
+        f"({'; '.join([result['interval'], *about_decision(result)])})",
     ]
     by_class = result["model"].get("by_class", {})
     if by_class:
@@ -31,8 +42,60 @@ def evaluation_table(result: dict[str, Any]) -> str:
             for name, shares in by_class.items()
         ]
         lines += ["", table(header, own)]
+    for column in dict.fromkeys(row["column"] for row in result.get("subgroups", ())):
+        lines += ["", table(*subgroup_rows(column, result))]
     lines += [f"Warning: {caution}" for caution in result.get("cautions", [])]
     return "\n".join([*lines, *(f"Note: {note}" for note in result["notes"])])
+
+
+def figure_words(name: str, result: Mapping[str, Any]) -> str:
+    """What a figure of an evaluation is called, with what it is stated for."""
+    if name in ("slope", "intercept"):
+        return f"calibration {name}"
+    if name == "sensitivity_at_specificity":
+        return f"sensitivity at specificity {result['at_specificity']:g}"
+    if name in ("ppv", "npv"):
+        return f"{name.upper()} at prevalence {result['prevalence']:g}"
+    return name.replace("_", " ")
+
+
+def about_decision(result: Mapping[str, Any]) -> list[str]:
+    """Say of which class the figures speak, and where thresholds and probabilities come from."""
+    if not result["positive"]:
+        said = []
+    else:
+        threshold = f"{result['model']['threshold']:.3f}"
+        said = [f"positive class: {result['positive']}"]
+        origin = THRESHOLDS.get(str(result.get("threshold_from")))
+        said += [f"threshold {threshold}, {origin}"] if origin else []
+    if changed := result.get("recalibrated"):
+        words = []
+        if changed["recalibration"] != "none":
+            words.append(f"probabilities by {changed['recalibration']}")
+        if changed["threshold_from"] == "val":
+            words.append(f"threshold {changed['threshold']:.3f} chosen")
+        said.append(f"recalibrated: {' and '.join(words)} on {changed['fitted_on']}")
+    return said
+
+
+def subgroup_rows(column: str, result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows of the figures by the values of a column."""
+    groups = [row for row in result["subgroups"] if row["column"] == column]
+    shown = [name for name in SUBGROUPS if name in result["model"]["figures"]]
+    rows = [
+        [
+            row["value"] + (" (small)" if row["small"] else ""),
+            str(row["images"]),
+            *(interval(row["figures"][name]) for name in shown),
+        ]
+        for row in groups
+    ]
+    return [column, "images", *(name.replace("_", " ") for name in shown)], rows
+
+
+def _cell(entry: Mapping[str, Any], name: str) -> str:
+    figures = {**entry["figures"], **entry.get("calibration", {})}
+    return interval(figures[name]) if name in figures else ""
 
 
 def interval(figure: Mapping[str, Any], name: str = "value") -> str:

@@ -32,18 +32,37 @@ class Figure(Record):
         return self
 
 
+class Real(Record):
+    """A figure that is no share, with its interval; null where it is not defined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
 class Measured(Record):
     """The figures of one model."""
 
     threshold: float
     figures: dict[str, Figure]
     by_class: dict[str, dict[str, Figure]] = Field(default_factory=dict)
+    calibration: dict[str, Real] = Field(default_factory=dict)
+    """Slope and intercept of the outcome on the logit."""
 
     @model_validator(mode="after")
     def _has_auc(self) -> Measured:
         if "auc" not in self.figures:
             raise ValueError("figures without an AUC")
         return self
+
+
+class MeasuredGroup(Measured):
+    """The figures of some of the images."""
+
+    column: str
+    value: str
+    images: int = Field(ge=1)
+    small: bool
 
 
 class Backend(Record):
@@ -57,7 +76,7 @@ class EvaluationResult(Record):
 
     run: str
     data: str
-    split: Literal["train", "val", "test"]
+    split: Literal["train", "val", "test", "all"]
     images: int = Field(ge=1)
     labels: float = Field(gt=0, le=1)
     train_seed: Count
@@ -67,6 +86,11 @@ class EvaluationResult(Record):
     positive: str | None
     model: Measured
     baselines: dict[str, Measured]
+    recalibrated: Measured | None = None
+    subgroups: list[MeasuredGroup] = Field(default_factory=list)
+    at_specificity: float | None = Field(None, gt=0, lt=1)
+    prevalence: float | None = Field(None, gt=0, lt=1)
+    threshold_from: Literal["model", "val", "none"] | None = None
     backend: Backend
     views: Literal["one", "flip", "shift", "zoom"] = "one"
     notes: list[str] = Field(default_factory=list)

@@ -12,10 +12,12 @@ import torch
 from PIL import Image
 
 import hybridq as hq
+from hybridq.cli.main import main
 from hybridq.config import EvaluateConfig, FinetuneConfig, PredictConfig, head_config
-from hybridq.errors import InvalidValueError
+from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.evaluation.evaluate import evaluate
 from hybridq.evaluation.predict import predict
+from hybridq.evaluation.tables import evaluation_table
 from hybridq.models.checkpoint import ModelSpec, hashes_of, load_model, read_spec, save_model
 from hybridq.models.classify import classify
 from hybridq.models.decision import Decision, choose_threshold
@@ -293,3 +295,124 @@ def test_a_model_of_one_site_on_the_other(data_root):
     ):
         named = classes_of_evaluation(folder, split)
         assert classes_of_predict(run, [source / name for name in named], source) == named
+
+
+@pytest.fixture
+def listed(save_folder):
+    """Two classes in a manifest with a site, an age and a nearly empty column, and its splits."""
+    root = save_folder(classes=("dark", "light"), counts=(12, 12, 24))
+    rows = ["path,label,split,site,age,stage"]
+    for number, path in enumerate(sorted(root.rglob("*.png"))):
+        split, label, _ = path.relative_to(root).parts
+        site = "north" if number % 2 else "south"
+        label = {"dark": "light", "light": "dark"}[label] if number % 5 == 0 else label
+        name = path.relative_to(root).as_posix()
+        rows.append(f"{name},{label},{split},{site},{20 + number},{'late' if number < 3 else ''}")
+    (root / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+def test_recalibration_is_told_apart(listed, capsys, lively):
+    run = trained(listed)
+    raw = read_result(evaluated(run))
+    folder = evaluated(
+        run, recalibrate=True, recalibration="platt", at_specificity=0.8, prevalence=0.1
+    )
+    result = read_result(folder)
+    assert raw["recalibrated"] is None
+    own, changed = result["model"], result["recalibrated"]
+    assert {k: own["figures"][k] for k in raw["model"]["figures"]} == raw["model"]["figures"]
+    assert own["threshold"] == raw["model"]["threshold"]
+    assert changed["figures"]["auc"] == own["figures"]["auc"]  # the order of the images stays
+    assert (changed["threshold_from"], changed["recalibration"]) == ("val", "platt")
+    assert changed["fitted_on"] == "24 validation images of cells"
+    assert set(changed["parameters"]) == {"scale", "offsets"}
+    figures = own["figures"]
+    hits = figures["sensitivity"]["value"] * 0.1
+    alarms = (1 - figures["specificity"]["value"]) * 0.9
+    assert figures["ppv"]["value"] == pytest.approx(hits / (hits + alarms), nan_ok=True)
+    kept = rows_of(folder / "predictions" / "test.csv")
+    moved = rows_of(folder / "predictions" / "test-recalibrated.csv")
+    assert [row["id"] for row in kept] == [row["id"] for row in moved]
+    assert [row["prob_1"] for row in kept] != [row["prob_1"] for row in moved]
+    text = evaluation_table(result)
+    for words in (
+        "linear, recalibrated",
+        "the model's own",
+        "recalibrated: probabilities by platt and threshold",
+        "sensitivity at specificity 0.8",
+        "PPV at prevalence 0.1",
+        "calibration slope",
+        "brier",
+    ):
+        assert words in text
+    found = json.loads((folder / "report.json").read_text())
+    assert "linear, recalibrated" in [row[0] for row in found["tables"][0]["rows"]]
+    assert main(["report", str(folder), "--out", "report.html"]) == 0
+    options = {"resamples": 100, "baselines": False}
+    beside = hq.load(run).evaluate(str(listed), recalibration="prior", **options)
+    assert beside.recalibrated["auc"] == beside["auc"]
+    assert beside["calibration_slope"].value == own["calibration"]["slope"]["value"]
+
+
+def test_figures_by_subgroup(listed, lively):
+    run = trained(listed)
+    folder = evaluated(run, subgroups="site,age:30:50,stage")
+    result = read_result(folder)
+    groups = {(row["column"], row["value"]): row for row in result["subgroups"]}
+    data = hq.load_data(str(listed)).splits["test"]
+    ages, sites, stages = (data.columns[name] for name in ("age", "site", "stage"))
+    ages = ages.astype(int)
+    inside = {
+        ("site", "north"): sites == "north",
+        ("site", "south"): sites == "south",
+        ("age", "below 30"): ages < 30,
+        ("age", "30 to below 50"): (ages >= 30) & (ages < 50),
+        ("age", "50 and above"): ages >= 50,
+        ("stage", "late"): stages == "late",
+        ("stage", "not stated"): stages == "",
+    }
+    assert list(groups) == list(inside)
+    probs = [float(row["prob_1"]) for row in rows_of(folder / "predictions" / "test.csv")]
+    said = np.array(probs) >= result["model"]["threshold"]
+    for name, chosen in inside.items():
+        row, positive = groups[name], data.labels[chosen] == 1
+        assert row["images"] == chosen.sum()
+        assert row["threshold"] == result["model"]["threshold"]
+        assert row["small"] == (min(positive.sum(), (~positive).sum()) < 10)
+        share = said[chosen][positive].mean() if positive.any() else None
+        assert row["figures"]["sensitivity"]["value"] == share
+    assert any(row["small"] for row in groups.values())
+    text = evaluation_table(result)
+    assert "late (small)" in text
+    tables = json.loads((folder / "report.json").read_text())["tables"]
+    assert "Figures by site, at the same threshold" in [table["title"] for table in tables]
+    quartiles = read_result(evaluated(run, subgroups="age"))["subgroups"]
+    assert [row["images"] for row in quartiles] == [12, 12, 12, 12]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"subgroups": "sex"}, "got 'sex', and the images of cells have age, site, stage"),
+        ({"subgroups": "site:3"}, "numbers in the column 'site'"),
+        ({"subgroups": "age:60:40"}, "edges of bands as rising numbers"),
+        ({"recalibrate": True, "split": "val"}, "--split test with --recalibrate, got val"),
+    ],
+)
+def test_what_cannot_be_told_beside_the_figures(listed, fields, words):
+    run = trained(listed)
+    with pytest.raises(InvalidValueError, match=words):
+        evaluated(run, **fields)
+    assert not list(Path("runs").glob("evaluate/*"))
+
+
+def test_what_needs_two_classes_or_a_validation_split(save_folder):
+    root = save_folder()
+    run = trained(root)
+    for fields in ({"recalibrate": True}, {"at_specificity": 0.9}, {"prevalence": 0.1}):
+        with pytest.raises(InvalidValueError, match="a model of two classes with --"):
+            evaluated(run, **fields)
+    assert read_result(evaluated(run, recalibration="temperature"))["recalibrated"]
+    with pytest.raises(HybridqError, match="a val split in alone for --recalibration"):
+        evaluated(run, data=str(only_test(root)), recalibration="temperature")
