@@ -28,9 +28,13 @@ pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
 
 
 def trained(source: object, **fields: object) -> Path:
-    settings = {"epochs": 1, "freeze_encoder": True, "head": head_config(name="linear")}
+    """A run of two epochs; `lively` keeps the probabilities of its images apart."""
+    settings = {"epochs": 2, "batch_size": 8, "learning_rate": 1e-6, "image_size": 32}
+    head = head_config(name="linear")
     return finetune(
-        FinetuneConfig(**{"data": str(source), "runs": Path("runs"), **settings, **fields})
+        FinetuneConfig(
+            **{"data": str(source), "runs": Path("runs"), "head": head, **settings, **fields}
+        )
     )
 
 
@@ -94,7 +98,7 @@ def test_predict_and_evaluate_name_the_same_class(save_folder, sizes, views, liv
             with Image.open(path) as image:
                 wider = image.resize((16 + number % 5, 16 + number % 3))
             wider.save(path)
-    run = trained(root, views=views, image_size=32)
+    run = trained(root, views=views)
     stored = read_spec(run).decision
     assert (stored.views, stored.chosen_on) == (views, "16 validation images of cells")
     first = evaluated(run)
@@ -274,12 +278,12 @@ def test_a_kill_before_the_decision_is_written_with_the_weights(save_folder):
         hashes_of(run)
 
 
-def test_a_model_of_one_site_on_the_other(data_root):
+def test_a_model_of_one_site_on_the_other(data_root, lively):
     """At its locked threshold, with one command; and every file of its own site as evaluated."""
     source = data_root / "wbc_sites"
     if not (source / "manifest.csv").is_file():
         pytest.skip("no wbc_sites in the data folder")
-    run = trained(f"{source},site=site1,classes=lymphocyte+rest", image_size=32)
+    run = trained(f"{source},site=site1,classes=lymphocyte+rest", epochs=1, batch_size=64)
     other = read_result(
         evaluated(run, data=f"{source},site=site2,classes=lymphocyte+rest", split="all")
     )
