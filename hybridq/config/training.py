@@ -139,6 +139,10 @@ class FinetuneConfig(RunConfig):
     """Peak learning rate of the circuit's weights, or of the control's in their place."""
     weight_decay: float = Field(1e-2, ge=0, le=MAX_RATE)
     """Weight decay of AdamW; circuit weights, and the control's in their place, have none."""
+    layer_decay: float = Field(1.0, gt=0, le=1)
+    """Learning rate of a block of the encoder, as a share of that of the block above it."""
+    probe_steps: int = Field(0, ge=0, le=MAX_STEPS)
+    """Steps in which the head alone is trained, on frozen features, before all is; 0: none."""
     class_weights: bool = True
     """Weigh classes by the inverse of their frequency."""
     patience: int = Field(0, ge=0, le=MAX_EPOCHS)

@@ -35,6 +35,7 @@ def finetuning_findings(
     """
     kept, images = result["kept"], counted(result["labelled_images"], "image")
     weights = counted(result["trainable_parameters"], "trainable parameter")
+    probed = counted(config.probe_steps, "step")
     area = "undefined" if kept["val_auc"] is None else f"{kept['val_auc']:.3f}"
     return Findings(
         command="finetune",
@@ -45,6 +46,7 @@ def finetuning_findings(
             f"{percent(config.labels)} of the labels, with {weights}.",
             f"The model kept is that of epoch {int(kept['epoch'] or 0) + 1} of "
             f"{result['epochs']}, with a validation AUC of {area}.",
+            *([f"The head alone was trained first, for {probed}."] if config.probe_steps else []),
         ],
         curves=[one for key in LINES for one in _curves(epochs, key, LINES[key])],
         seeds=[config.seed],

@@ -42,7 +42,8 @@ from hybridq.training.closed_form import check_fitted, fit_head
 from hybridq.training.compute import check_compute, check_training_memory
 from hybridq.training.engine import EngineNote, opened
 from hybridq.training.findings import finetuning_findings
-from hybridq.training.fit import Plan, fit, make_trainer
+from hybridq.training.fit import Plan, fit, has_checkpoint, make_trainer
+from hybridq.training.head import train_head_first
 from hybridq.training.initial import Handed, initial_model
 from hybridq.training.loggers import check_beside, check_logger, loggers_of
 from hybridq.training.objectives.criteria import Criterion, check_criterion, has_auc
@@ -89,6 +90,11 @@ def finetune(
         raise InvalidValueError(
             f"Expected --epochs that is a multiple of --val-every, got {config.epochs} and "
             f"{config.val_every}: the last epoch has to be read."
+        )
+    if config.freeze_encoder and (config.probe_steps or config.layer_decay < 1):
+        raise InvalidValueError(
+            "Expected an encoder that is trained with --probe-steps or --layer-decay, got "
+            "--freeze-encoder: leave out one or the other."
         )
     check_logger(config.logger)
     check_beside(callbacks, loggers)
@@ -213,6 +219,9 @@ def _train(
             if folder is not None and trainer.is_global_zero:
                 keeper.kept = fit_head(objective, folder, spec)
         else:
+            if config.probe_steps and not has_checkpoint(resume):
+                logger.info("the head alone is trained for %d steps first", config.probe_steps)
+                train_head_first(objective)
             try:
                 trainer = fit(objective, plan, [*callbacks, *more_callbacks])
             finally:

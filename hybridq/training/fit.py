@@ -136,6 +136,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         write_bytes(Path(path), buffer.getvalue())
 
 
+def has_checkpoint(folder: Path | None) -> bool:
+    """Whether a run, if there is one, has a checkpoint to go on from."""
+    return folder is not None and (folder / "checkpoints" / CHECKPOINT).is_file()
+
+
 def make_trainer(plan: Plan, callbacks: Sequence[Callback] = ()) -> Trainer:
     """Make the trainer of a plan, which writes to its folder alone."""
     kept: list[Callback] = []
@@ -195,7 +200,7 @@ def fit(objective: Objective, plan: Plan, callbacks: Sequence[Callback] = ()) ->
     checkpoint = None
     if plan.resume is not None:
         path = plan.resume / "checkpoints" / CHECKPOINT
-        if path.is_file():
+        if has_checkpoint(plan.resume):
             _check_checkpoint(path, module)
             checkpoint = str(path)
             logger.info("resuming from %s", path)

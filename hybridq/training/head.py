@@ -14,9 +14,10 @@ from hybridq.models.classifier import probabilities
 from hybridq.models.heads.base import check_reducer
 from hybridq.training.batches import EpochBatches
 from hybridq.training.objectives.batch_norm import EvenStatistics
-from hybridq.training.objectives.criteria import loss_function
+from hybridq.training.objectives.criteria import Criterion, loss_function
+from hybridq.training.objectives.supervised import Supervised
 from hybridq.training.optimizer import head_groups, one_cycle
-from hybridq.training.seeding import derive_seed
+from hybridq.training.seeding import derive_seed, step_generator
 
 BATCH = 32
 """Images of a batch, where there are as many."""
@@ -34,6 +35,7 @@ def train_head(
     weight_decay: float,
     seed: int,
     batch_size: int = BATCH,
+    criterion: Criterion | None = None,
 ) -> None:
     """Train a head in place, as `Supervised` does with a frozen encoder.
 
@@ -51,6 +53,7 @@ def train_head(
         weight_decay: of matrices outside the block.
         seed: of the order of the images.
         batch_size: images of a batch, at least 1.
+        criterion: the loss, in place of that of `hybridq finetune` with weights of classes.
 
     Raises:
         InvalidValueError: If its principal components have not been fitted.
@@ -63,7 +66,7 @@ def train_head(
         weight_decay=weight_decay,
     )
     optimizer, schedule = one_cycle(groups, steps)
-    criterion = loss_function(labels, num_classes, weighted=True)
+    criterion = criterion or loss_function(labels, num_classes, weighted=True)
     head.train()
     statistics = EvenStatistics(head)
     for _, chosen in zip(range(steps), head_batches(len(features), batch_size, seed), strict=False):
@@ -74,6 +77,36 @@ def train_head(
         schedule.step()
     statistics.end()
     head.eval()
+
+
+def train_head_first(objective: Supervised) -> None:
+    """Train the head alone for `probe_steps`, before all is trained; the encoder does not move.
+
+    Kumar et al., "Fine-tuning can distort pretrained features", arXiv:2202.10054: a head that is
+    not yet trained would pull the encoder away from what it has learned. The features are those
+    of whole images; batches, rates and loss are those of the training that follows.
+
+    Args:
+        objective: Holds the model, the labelled images and the loss.
+    """
+    config, model = objective.config, objective.model
+    training = model.head.training
+    with step_generator(config.seed, 5):
+        train_head(
+            model.head,
+            objective.features_of(objective.train_inputs),
+            objective.train_labels,
+            num_classes=objective.num_classes,
+            steps=config.probe_steps,
+            learning_rate=config.head_learning_rate,
+            block_learning_rate=config.quantum_learning_rate,
+            weight_decay=config.weight_decay,
+            seed=config.seed,
+            batch_size=config.batch_size,
+            criterion=objective.criterion,
+        )
+    model.zero_grad(set_to_none=True)
+    model.head.train(training)
 
 
 def head_batches(images: int, batch_size: int, seed: int) -> Iterator[list[int]]:

@@ -110,6 +110,7 @@ def train_heads(
                 steps=steps,
                 seed=seed,
                 batch_size=batch_size,
+                criterion=None,
                 **rates,
             )
 

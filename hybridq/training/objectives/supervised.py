@@ -18,7 +18,7 @@ from hybridq.models.ssl.augment import Augment
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.objectives.criteria import Criterion, ValidationAuc, loss_function
 from hybridq.training.objectives.objective import Objective, Step
-from hybridq.training.optimizer import decay_groups, head_groups, one_cycle
+from hybridq.training.optimizer import head_groups, one_cycle, stage_groups
 from hybridq.training.seeding import derive_seed, step_generator
 from hybridq.utils.finite import check_finite
 
@@ -63,6 +63,7 @@ class Supervised(Objective):
             std=spec.std,
             colour=train.images.shape[3] == 3,
         )
+        self.num_classes = data.num_classes
         self.multilabel = data.task == "multilabel"
         self.train_labels = torch.from_numpy(train.labels)
         self.val_labels = torch.from_numpy(data.splits["val"].labels)
@@ -76,16 +77,26 @@ class Supervised(Objective):
 
     def _inputs(self, split: ImageSplit) -> Tensor:
         """The images as they are stored, or their features if the encoder is frozen."""
-        if not self.config.freeze_encoder:
-            return torch.from_numpy(split.images)
-        features = torch.empty(len(split), *self.model.feature_shape)
-        encoder = self.model.encoder.eval()
+        images = torch.from_numpy(split.images)
+        return self.features_of(images) if self.config.freeze_encoder else images
+
+    def features_of(self, images: Tensor) -> Tensor:
+        """Compute the input of the head from images `(count, height, width, channels)`, uint8.
+
+        The encoder is in evaluation mode, and as it is: there is neither a gradient nor a random
+        change.
+        """
+        features = torch.empty(len(images), *self.model.feature_shape)
+        encoder = self.model.encoder
+        training = encoder.training
+        encoder.eval()
         with torch.inference_mode():
-            for start in range(0, len(split), EVALUATION_BATCH):
-                images = split.images[start : start + EVALUATION_BATCH]
-                part = self.model.features(encoder.prepare(images))
+            for start in range(0, len(images), EVALUATION_BATCH):
+                prepared = encoder.prepare(images[start : start + EVALUATION_BATCH])
+                part = self.model.features(prepared)
                 check_finite("features of the encoder", part)
                 features[start : start + EVALUATION_BATCH] = part
+        encoder.train(training)
         return features
 
     def _fit_reducer(self, every: ImageSplit) -> None:
@@ -152,10 +163,11 @@ class Supervised(Objective):
     def optimizer(self, steps: int, epochs: int) -> tuple[Optimizer, Any]:
         """Make AdamW in one cycle, with learning rates for encoder, head and its circuits."""
         config = self.config
-        groups = decay_groups(
+        groups = stage_groups(
             self.model.encoder,
             learning_rate=config.learning_rate,
             weight_decay=config.weight_decay,
+            layer_decay=config.layer_decay,
         )
         groups += head_groups(
             self.model.head,
