@@ -34,12 +34,15 @@ STARTS = {"none": "", "pretrained": "continued", "imagenet": "from ImageNet's we
 """Phrases for what weights a run begins with."""
 WORDS = {
     "epochs": "{} epochs",
+    "steps": "{} steps",
     "image_size": "{} px",
     "backend": "trained on {}",
     "noise_curriculum": "noise curriculum {}",
     "batch_size": "batches of {}",
 }
 """Phrases for values that differ; of other fields the name and the value."""
+LENGTHS = ("epochs", "steps")
+"""Fields of a pretraining of which one is given."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,8 @@ def _phrases(pairs: Iterable[tuple[str, str]]) -> list[str]:
     found = []
     for field, value in pairs:
         *outer, name = field.split(".")
+        if name in LENGTHS and value == "None":  # the other one says it
+            continue
         words = WORDS.get(name, name.replace("_", " ") + " {}")
         phrase = STARTS.get(value, value) if name == "encoder" else words.format(value)
         if phrase:
