@@ -35,7 +35,12 @@ from hybridq.config.sources import (
     DataFetchConfig,
     DataListConfig,
 )
-from hybridq.config.study import AblationStudyConfig, NoiseStudyConfig, StudyConfig
+from hybridq.config.study import (
+    AblationStudyConfig,
+    CapacityStudyConfig,
+    NoiseStudyConfig,
+    StudyConfig,
+)
 from hybridq.config.training import DemoConfig, FinetuneConfig, PretrainConfig
 from hybridq.config.use import EvaluateConfig, PredictConfig
 
@@ -46,6 +51,7 @@ __all__ = [
     "BackendsListConfig",
     "BackendsSaveConfig",
     "BackendsShowConfig",
+    "CapacityStudyConfig",
     "CircuitHeadConfig",
     "ComputeConfig",
     "Config",

@@ -121,3 +121,36 @@ class AblationStudyConfig(StudyConfig, RunConfig):
     """The questions that the study is made for, declared before anything is read."""
     plan: bool = False
     """Print what the study could decide and what it would cost, and stop."""
+
+
+class CapacityStudyConfig(StudyConfig, PseudonymsConfig):
+    """What the circuit contributes: it against classical blocks, and its parts taken away."""
+
+    models: Positional[tuple[Path, ...]] = Field((), max_length=MAX_RUNS)
+    """Finished runs of `pretrain`, `finetune` or `study ablation`, whose encoders are taken."""
+    encoder_runs: tuple[Path, ...] = Field((), max_length=MAX_SEEDS)
+    """More of them, as the ablation calls them."""
+    data: str | None = None
+    """The images; those of the runs where it is not given."""
+    data_root: Path | None = None
+    """Folder of named data sets; `HYBRIDQ_DATA` where it is not given."""
+    labels: float = Field(50, gt=0, le=MAX_LIMIT)
+    """Labelled train images of a subset: a share up to 1, or a number above it."""
+    subsets: int = Field(20, ge=1, le=MAX_SEEDS)
+    """Label subsets, which every encoder meets."""
+    reducers: str = "linear,pca,random"
+    """How features become angles, joined by commas: by a trained map, or one that is frozen."""
+    num_qubits: int | None = Field(None, ge=1, le=20)
+    """Qubits of the circuit, also the width of the classical blocks; as the runs have it, or 4."""
+    num_layers: int | None = Field(None, ge=1, le=MAX_LAYERS)
+    """Repetitions of the circuit's trainable layer; as the runs have it, or 2."""
+    encoding: str | None = None
+    """`angle`, `zz` or `reupload`; as the runs have it, or `angle`."""
+    ansatz: str | None = None
+    """The circuit's trainable part; as the runs have it, or `ry_cz`."""
+    entanglement: str | None = None
+    """Which qubits are entangled; as the runs have it, or `ring`."""
+    steps: int = Field(200, ge=2, le=MAX_STEPS)
+    """Optimiser steps of every head."""
+    margin: float = Field(0.02, gt=0, lt=0.5)
+    """Largest difference in AUC that does not matter."""

@@ -201,6 +201,18 @@ class AblationResult(Record):
         return self
 
 
+class CapacityResult(Record):
+    """Of `hybridq study capacity`."""
+
+    data: str
+    images: int = Field(ge=1)
+    encoders: int = Field(ge=1)
+    subsets: int = Field(ge=1)
+    margin: float = Field(gt=0, lt=1)
+    roles: dict[str, list[str]]
+    notes: list[str] = Field(default_factory=list)
+
+
 class UnitsResult(Record):
     """Of a study of units."""
 
@@ -216,6 +228,7 @@ RESULTS: dict[Kind, type[Record]] = {
     "submit": SubmitResult,
     "study noise": NoiseResult,
     "study ablation": AblationResult,
+    "study capacity": CapacityResult,
 }
 """The result of each command."""
 

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from hybridq.config import (
     AblationStudyConfig,
+    CapacityStudyConfig,
     Config,
     FinetuneConfig,
     NoiseStudyConfig,
@@ -47,6 +48,7 @@ RESUMABLE: dict[str, type[Config]] = {
     "finetune": FinetuneConfig,
     "study noise": NoiseStudyConfig,
     "study ablation": AblationStudyConfig,
+    "study capacity": CapacityStudyConfig,
 }
 """The commands with `--resume`, and the models of the `config.json` in their folders."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hybridq.config import AblationStudyConfig, NoiseStudyConfig
+from hybridq.config import AblationStudyConfig, CapacityStudyConfig, NoiseStudyConfig
 from hybridq.studies.entry import StudyEntry
 
 __all__ = ["STUDIES", "StudyEntry"]
@@ -18,6 +18,11 @@ STUDIES: dict[str, StudyEntry] = {
         run="hybridq.studies.ablation.study:ablation_study",
         show="hybridq.studies.engine.study:show",
         plan="hybridq.studies.ablation.plan:ablation_plan",
+    ),
+    "capacity": StudyEntry(
+        CapacityStudyConfig,
+        run="hybridq.studies.capacity.study:capacity_study",
+        show="hybridq.studies.engine.study:show",
     ),
 }
 """The studies. One of units, tables and sentences is made by `hybridq.studies.engine.of_units`."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from hybridq.config import (
     AblationStudyConfig,
+    CapacityStudyConfig,
     EvaluateConfig,
     FinetuneConfig,
     NoiseStudyConfig,
@@ -229,6 +230,7 @@ def test_a_name_that_is_not_utf8_is_logged(tmp_path, capsys):
         ("finetune", FinetuneConfig()),
         ("study noise", NoiseStudyConfig()),
         ("study ablation", AblationStudyConfig()),
+        ("study capacity", CapacityStudyConfig()),
     ],
 )
 def test_an_unfinished_run_says_how_to_go_on(tmp_path, command, config):

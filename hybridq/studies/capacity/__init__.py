@@ -1,0 +1,1 @@
+"""Ask what the circuit of a head contributes."""

@@ -1,0 +1,170 @@
+"""The arms of a study of capacity, their comparisons, and how their heads begin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import torch
+from torch import Tensor, nn
+
+from hybridq.config import CapacityStudyConfig
+from hybridq.errors import InvalidValueError
+from hybridq.models.heads import build_head, num_trainable
+from hybridq.models.heads.base import ReducerKind as Reducer
+from hybridq.models.heads.base import quantum_block, reducer_of
+from hybridq.quantum.modules import quantum_parameters
+from hybridq.quantum.trigonometric import trigonometric_degrees
+from hybridq.studies.ablation.grid import Arm
+from hybridq.studies.capacity.given import Given
+from hybridq.studies.lists import entries
+from hybridq.training.seeding import derive_seed
+from hybridq_backends import Executable, open_backend
+
+REDUCERS: dict[Reducer, str] = {
+    "linear": "trained reducer",
+    "pca": "reducer frozen at PCA",
+    "random": "reducer frozen at random",
+}
+
+CIRCUIT = "pqc"
+"""The arm that is asked about."""
+MEAN, RESET = "pqc_mean", "pqc_reset"
+"""Interventions on the trained circuit: its values replaced by their mean over the labelled images,
+and its weights put back to where they began."""
+CALLED = {
+    CIRCUIT: "circuit",
+    "pqc_unentangled": "circuit without entanglement",
+    "pqc_untrained": "circuit with untrained weights",
+    MEAN: "circuit replaced by its mean",
+    RESET: "circuit put back to its start",
+    "mlp": "matched MLP",
+    "trig": "free polynomial",
+    "rff": "random Fourier features",
+    "low_rank": "low-rank linear map",
+    "identity": "identity",
+}
+"""What arms are called in words."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A comparison of the circuit that is declared beforehand.
+
+    Attributes:
+        topic: The question that it belongs to; verdicts hold for its comparisons together.
+        text: What is asked.
+        other: The arm that the circuit is compared with.
+    """
+
+    topic: str
+    text: str
+    other: str
+
+
+BLOCKS, PARTS, TAKEN = "classical blocks", "parts of the circuit", "interventions"
+ASKED = (
+    Asked(BLOCKS, "does the circuit beat its matched MLP", "mlp"),
+    Asked(BLOCKS, "does it beat the polynomial that contains it", "trig"),
+    Asked(BLOCKS, "does it beat random Fourier features", "rff"),
+    Asked(BLOCKS, "does it beat a linear map of its rank", "low_rank"),
+    Asked(BLOCKS, "does it beat the identity", "identity"),
+    Asked(PARTS, "does entanglement help", "pqc_unentangled"),
+    Asked(PARTS, "does training the circuit help", "pqc_untrained"),
+    Asked(TAKEN, "does the trained circuit need its trained weights", RESET),
+    Asked(TAKEN, "does the head need what the circuit says of an image", MEAN),
+)
+
+
+def arms_of(given: Given, reducer: Reducer) -> dict[str, Arm]:
+    """List the arms that are trained, by name.
+
+    The polynomial is left out where the circuit is none, or one of too many coefficients.
+    """
+
+    def arm(name: str, *, trains_circuit: bool = True, **changes: Any) -> Arm:
+        return Arm(given.head(name, reducer=reducer, **changes), trains_circuit)
+
+    found = {
+        CIRCUIT: arm("pqc"),
+        "pqc_unentangled": arm("pqc", entanglement="none"),
+        "pqc_untrained": arm("pqc", trains_circuit=False),
+        **{name: arm(name) for name in ("mlp", "trig", "rff", "low_rank", "identity")},
+    }
+    return {name: own for name, own in found.items() if name != "trig" or not no_polynomial(given)}
+
+
+def no_polynomial(given: Given) -> str:
+    """Say why there is no polynomial arm; nothing where there is one.
+
+    Raises:
+        InvalidValueError: If the circuit itself cannot be built.
+    """
+    with open_backend("statevector") as exact:
+        layer = quantum_block(given.head("pqc"), exact)(torch.Generator())
+        try:
+            trigonometric_degrees(layer.circuits()[0])
+        except InvalidValueError as error:
+            return str(error)
+    return ""
+
+
+def reducers_of(config: CapacityStudyConfig) -> tuple[Reducer, ...]:
+    """Read the reducers of a study, in the order given.
+
+    Raises:
+        InvalidValueError: If one is unknown or twice there.
+    """
+    return entries("reducers", config.reducers, _reducer)
+
+
+def _reducer(word: str) -> Reducer:
+    for name in get_args(Reducer):
+        if name == word:
+            found: Reducer = name
+            return found
+    raise InvalidValueError(
+        f"Expected --reducers of {', '.join(get_args(Reducer))}, got {word!r}: write linear,pca."
+    )
+
+
+def new_heads(
+    arm: Arm, features: Tensor, num_classes: int, backend: Executable, seeds: Sequence[int]
+) -> list[nn.Module]:
+    """Make a head for each seed as its training begins.
+
+    Heads of one seed begin with the same reducer and the same readout, whatever their block is.
+
+    Args:
+        arm: What is built.
+        features: `(images, num_features)` of all train images; their labels are not needed.
+        num_classes: The number of logits.
+        backend: Of the circuit.
+        seeds: Of the initial weights.
+    """
+    heads = [
+        build_head(
+            features.shape[1],
+            num_classes,
+            arm.head,
+            backend=backend,
+            generator=torch.Generator().manual_seed(derive_seed(seed, 1)),
+        )
+        for seed in seeds
+    ]
+    for weight in (one for head in heads for one in quantum_parameters(head)):
+        weight.requires_grad_(arm.trains_circuit)
+    reducers = [reducer for head in heads if (reducer := reducer_of(head)) is not None]
+    if reducers[0].kind == "pca":  # the same components for all
+        reducers[0].fit(features)
+        for reducer in reducers[1:]:
+            reducer.linear.weight.copy_(reducers[0].linear.weight)
+    return heads
+
+
+def parameters(head: nn.Module) -> dict[str, int]:
+    """Count the trained parameters of a head in its `reducer`, its `block` and its `readout`."""
+    parts = {"reducer": "reducer", "block": "block", "classifier": "readout"}
+    own = {parts[name]: num_trainable(part) for name, part in head.named_children()}
+    return {name: own.get(name, 0) for name in parts.values()}

@@ -1,0 +1,307 @@
+"""The units of a study of capacity: features, the search, and the heads of an arm."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hybridq.config import CapacityStudyConfig
+from hybridq.data import ImageData, load_data
+from hybridq.data.splits import labelled_mask, select_labels
+from hybridq.errors import InvalidValueError
+from hybridq.evaluation.features import image_features, standardised
+from hybridq.evaluation.metrics.scores import auc
+from hybridq.evaluation.searched_regression import folds_of
+from hybridq.evaluation.statistics import measure_auc
+from hybridq.models.heads import circuit_parameters
+from hybridq.models.heads.base import BlockHead
+from hybridq.models.heads.base import ReducerKind as Reducer
+from hybridq.studies.ablation.encoders import features_file, read_features
+from hybridq.studies.ablation.frozen import WEIGHT_DECAY
+from hybridq.studies.ablation.grid import SETTINGS, Arm, Setting
+from hybridq.studies.capacity.arms import (
+    CIRCUIT,
+    MEAN,
+    RESET,
+    new_heads,
+    parameters,
+)
+from hybridq.studies.capacity.given import Given, encoder_of
+from hybridq.studies.capacity.lipschitz import block_lipschitz, head_lipschitz
+from hybridq.training.many_heads import heads_probs, train_heads
+from hybridq.training.seeding import derive_seed
+from hybridq.utils.arrays import write_arrays
+from hybridq.utils.pseudonyms import pseudonyms_of
+from hybridq_backends import Executable, open_backend
+
+FOLDS = 3
+SEARCHED = 2
+"""Label subsets of each encoder in which settings are tried."""
+
+Ints = NDArray[np.int64]
+Heads: TypeAlias = Sequence[nn.Module]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The labels of a study, and the images that its heads are trained on.
+
+    Attributes:
+        train: `(images,)` classes, or `(images, classes)` of 0 and 1.
+        test: Likewise.
+        num_classes: The number of classes.
+        subsets: Indices of the train images of each label subset; all encoders meet the same ones.
+        folds: Of the first subsets, for the search: the subset, and the indices of the train images
+            that heads are trained on and judged by.
+    """
+
+    train: Ints
+    test: Ints
+    num_classes: int
+    subsets: tuple[Ints, ...]
+    folds: tuple[tuple[int, Ints, Ints], ...]
+
+
+def read_images(config: CapacityStudyConfig, given: Given) -> ImageData:
+    """Read train and test; validation is not needed."""
+    return load_data(
+        given.data,
+        data_root=config.data_root,
+        splits=("train", "test"),
+        pseudonyms=pseudonyms_of(config, folder=config.runs),
+    )
+
+
+def labelled(config: CapacityStudyConfig, data: ImageData) -> Labelled:
+    """Draw the label subsets, and cut the first of them into folds.
+
+    Raises:
+        InvalidValueError: If more labels are asked for than there are.
+    """
+    train, asked = data.splits["train"], config.labels
+    there = int(labelled_mask(train.labels).sum())
+    if asked > there:
+        raise InvalidValueError(
+            f"Expected --labels of at most the {there:,} labelled images of train, got {asked:g}: "
+            "lower it, or give a share up to 1."
+        )
+    draw = partial(select_labels, train, task=data.task, num_classes=data.num_classes)
+    fraction = asked if asked <= 1 else asked / there
+    subsets = tuple(draw(fraction, seed=config.seed + place) for place in range(config.subsets))
+    folds = tuple(
+        (place, rows[kept], rows[held])
+        for place, rows in enumerate(subsets[:SEARCHED])
+        for kept, held in folds_of(
+            train.labels[rows],
+            None if train.groups is None else train.groups[rows],
+            seed=config.seed,
+            most=FOLDS,
+        )
+    )
+    labels = train.labels, data.splits["test"].labels
+    return Labelled(*labels, data.num_classes, subsets, folds)
+
+
+@dataclass(frozen=True)
+class CapacityFeatureWork:
+    """What one encoder makes of every image; no label is read.
+
+    Attributes:
+        config: Of the study.
+        given: What its runs give.
+        folder: Of the study.
+        encoder: Place of the encoder among those given.
+    """
+
+    config: CapacityStudyConfig
+    given: Given
+    folder: Path
+    encoder: int
+
+    @property
+    def name(self) -> str:
+        """Name of the unit."""
+        return features_file(self.folder, "encoder", self.encoder).stem
+
+    def compute(self) -> dict[str, Any]:
+        """Write the features of train and test, `(count, features)` each."""
+        splits = read_images(self.config, self.given).splits
+        encoder = encoder_of(self.given.encoders[self.encoder]).eval()
+        made = {name: image_features(encoder, one.images).numpy() for name, one in splits.items()}
+        path = features_file(self.folder, "encoder", self.encoder)
+        write_arrays(path, made)
+        return {"features": path.relative_to(self.folder).as_posix()}
+
+
+@dataclass(frozen=True)
+class _ArmWork:
+    """The heads of one arm on the features of one encoder.
+
+    Attributes:
+        config: Of the study.
+        labels: Its labels.
+        folder: Of the study.
+        encoder: Place of the encoder among those given.
+        reducer: How features become angles.
+        arm: Name of the arm.
+        built: What is built.
+    """
+
+    config: CapacityStudyConfig
+    labels: Labelled
+    folder: Path
+    encoder: int
+    reducer: Reducer
+    arm: str
+    built: Arm
+
+    @property
+    def name(self) -> str:
+        """Name of the unit."""
+        return f"{self.reducer}-{self.arm}-e{self.encoder}"
+
+    def inputs(self) -> tuple[Tensor, Tensor]:
+        """Features of train and of test, standardised by all train images."""
+        path = features_file(self.folder, "encoder", self.encoder)
+        parts = standardised(read_features(path, "train", "test"))
+        train, test = (torch.from_numpy(parts[n].astype(np.float32)) for n in ("train", "test"))
+        return train, test
+
+    def begin(self, features: Tensor, subsets: Sequence[int], backend: Executable) -> Heads:
+        """Make a head for each of some label subsets, from seeds that are the same for all arms."""
+        seeds = [derive_seed(self.config.seed, self.encoder, place) for place in subsets]
+        return new_heads(self.built, features, self.labels.num_classes, backend, seeds)
+
+    def train(self, heads: Heads, features: Tensor, rows: Sequence[Ints], setting: Setting) -> None:
+        """Train heads in place, each on its own rows of the train images."""
+        train_heads(
+            heads,
+            features,
+            torch.from_numpy(self.labels.train),
+            rows,
+            num_classes=self.labels.num_classes,
+            steps=self.config.steps,
+            learning_rate=setting["learning_rate"],
+            block_learning_rate=setting["block_learning_rate"],
+            weight_decay=WEIGHT_DECAY,
+            seeds=[derive_seed(self.config.seed, place) for place in range(len(heads))],
+        )
+
+    def probs(self, heads: Heads, features: Tensor) -> NDArray[np.float64]:
+        """Probabilities `(heads, images, classes)`."""
+        return heads_probs(heads, features, multilabel=self.labels.train.ndim == 2)
+
+
+@dataclass(frozen=True)
+class CapacitySearchWork(_ArmWork):
+    """An arm in all settings, judged by cross-validation inside label subsets."""
+
+    def compute(self) -> dict[str, Any]:
+        """Give, for each setting, the AUC on every held-out fold."""
+        (features, _), folds = self.inputs(), self.labels.folds
+        found: list[list[float]] = [[] for _ in SETTINGS]
+        with open_backend("statevector") as backend:
+            for setting, aucs in zip(SETTINGS, found, strict=True):
+                heads = self.begin(features, [subset for subset, *_ in folds], backend)
+                if folds:
+                    self.train(heads, features, [kept for _, kept, _ in folds], setting)
+                for head, (_, _, held) in zip(heads, folds, strict=True):
+                    aucs.append(auc(self.labels.train[held], self.probs([head], features[held])[0]))
+        return {"auc": found}
+
+
+@dataclass(frozen=True)
+class CapacityArmWork(_ArmWork):
+    """An arm in the setting that was chosen, on every label subset, read on the test split.
+
+    Attributes:
+        setting: The one for all arms.
+    """
+
+    setting: Setting
+
+    def compute(self) -> dict[str, Any]:
+        """Give AUCs and what each image adds to them, parameters, movement and slopes."""
+        train, test = self.inputs()
+        rows = self.labels.subsets
+        with open_backend("statevector") as backend:
+            heads = self.begin(train, range(len(rows)), backend)
+            begun = [[one.detach().clone() for one in circuit_parameters(head)] for head in heads]
+            self.train(heads, train, rows, self.setting)
+            found = {self.arm: heads}
+            if self.arm == CIRCUIT:
+                found[MEAN] = [
+                    averaged(*pair)
+                    for pair in zip(heads, map(train.__getitem__, rows), strict=True)
+                ]
+                found[RESET] = [put_back(*pair) for pair in zip(heads, begun, strict=True)]
+            measured = {
+                name: measure_auc(self.labels.test, self.probs(own, test)[None])
+                for name, own in found.items()
+            }
+            blocks = [head for head in heads if isinstance(head, BlockHead)]
+            width = blocks[0].reducer.norm.num_features if blocks else 0
+            ended = [circuit_parameters(head) for head in heads]
+            return {
+                "arms": {
+                    name: {
+                        "auc": own.values[0].tolist(),
+                        "influence": own.influence[0].tolist(),
+                        "units": own.units,
+                    }
+                    for name, own in measured.items()
+                },
+                "parameters": parameters(heads[0]),
+                "movement": [movement(*pair) for pair in zip(begun, ended, strict=True)],
+                "lipschitz_block": block_lipschitz([head.block for head in blocks], width),
+                "lipschitz_head": [head_lipschitz(head, test) for head in heads],
+            }
+
+
+class Constant(nn.Module):
+    """A block that gives every image the same values.
+
+    Args:
+        values: `(num_outputs,)`.
+    """
+
+    def __init__(self, values: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("values", values)
+
+    def forward(self, angles: Tensor) -> Tensor:
+        """Map angles `(batch, num_inputs)` to the values, `(batch, num_outputs)`."""
+        return self.get_buffer("values").expand(len(angles), -1)
+
+
+def movement(begun: Sequence[Tensor], ended: Sequence[Tensor]) -> float | None:
+    """Root mean square by which training has moved weights; None where there are none."""
+    moved = [(end.detach() - start).flatten() for start, end in zip(begun, ended, strict=True)]
+    return float(torch.cat(moved).square().mean().sqrt()) if moved else None
+
+
+@torch.no_grad()
+def averaged(head: nn.Module, features: Tensor) -> nn.Module:
+    """Copy a head with its block replaced by the block's mean over features `(images, width)`."""
+    twin = copy.deepcopy(head)
+    reducer, block = head.get_submodule("reducer"), head.get_submodule("block")
+    twin.block = Constant(block(reducer(features)).mean(dim=0))
+    return twin
+
+
+@torch.no_grad()
+def put_back(head: nn.Module, begun: Sequence[Tensor]) -> nn.Module:
+    """Copy a head with the weights of its block as they began, all others as they are."""
+    twin = copy.deepcopy(head)
+    for weight, start in zip(circuit_parameters(twin), begun, strict=True):
+        weight.copy_(start)
+    return twin
