@@ -148,6 +148,7 @@ def _remedy(item: Compared) -> str:
     if item.images_needed is not None:
         return f"about {item.images_needed:,.0f} test images"
     if item.seeds_needed is not None:
-        return f"about {item.seeds_needed:,.0f} training seeds"
+        what = "encoders" if "label subsets" in item.words else "training seeds"
+        return f"about {item.seeds_needed:,.0f} {what}"
     words = item.words.partition(" (")[0].removeprefix("undecided").lstrip(", ")
     return words.removesuffix(" are needed").replace("training ", "").replace("test ", "")
