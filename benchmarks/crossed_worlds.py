@@ -179,7 +179,7 @@ def crossed_worlds() -> list[CrossedWorld]:
         CrossedWorld(0.7, 0.05, 150, 5, 50, crossed, "normal"),
         CrossedWorld(0.7, 0.05, 150, 5, 50, crossed, "normal", collapse=0.03),
         CrossedWorld(0.8, 0.05, 150, 5, 50, led, "skewed"),
-        CrossedWorld(0.7, 0.05, 150, 5, 50, crossed, "skewed", classes=3, studies=150),
+        CrossedWorld(0.7, 0.05, 150, 5, 50, crossed, "skewed", classes=3, studies=400),
         CrossedWorld(0.8, 0.02, 1042, 5, 50, led, "skewed", studies=100),
         CrossedWorld(0.7, 0.02, 1042, 5, 50, crossed, "normal", collapse=0.03, studies=100),
     ]
