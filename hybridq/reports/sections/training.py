@@ -28,6 +28,8 @@ CURVES: tuple[tuple[Kind, str, str, str], ...] = (
     ("finetune", "val_loss", "Fine-tuning", "validation loss"),
     ("finetune", "val_auc", "Fine-tuning", "validation AUC"),
     ("pretrain", "loss", "Pretraining", "loss of the method"),
+    ("pretrain", "rankme", "Pretraining", "RankMe of the features"),
+    ("pretrain", "knn_auc", "Pretraining", "AUC of neighbours"),
 )
 """Kind of run, key in its metrics, what was trained, what is drawn."""
 
