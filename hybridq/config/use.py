@@ -45,6 +45,8 @@ class EvaluateConfig(PseudonymsConfig):
     """Also the predictive values where this share of the images is positive."""
     subgroups: str | None = None
     """Also the figures by columns of the manifest, as `site,sex,age:40:60` with edges of bands."""
+    checklist: bool = False
+    """Also write `checklist.md`: TRIPOD+AI and CLAIM, filled from the run as far as it can be."""
     baselines: bool = True
     """Also fit the majority class and two logistic regressions on the same labels."""
     baseline_cache: bool = True

@@ -36,6 +36,7 @@ from hybridq.evaluation.locked.asked_data import (
     data_to_evaluate,
     with_all,
 )
+from hybridq.evaluation.locked.checklist import checklist
 from hybridq.evaluation.locked.measured import Measure
 from hybridq.evaluation.locked.recalibrated import Extras, recalibrated
 from hybridq.evaluation.locked.rule import rule_of
@@ -55,7 +56,7 @@ from hybridq.records.findings import write_findings
 from hybridq.runs.environment import write_environment
 from hybridq.runs.folder import create_run, discard_if_empty, log_to_file, read_config, write_config
 from hybridq.runs.recorded import check_hidden, recorded
-from hybridq.utils.files import without_nan, write_csv, write_json
+from hybridq.utils.files import without_nan, write_csv, write_json, write_text
 from hybridq.utils.pseudonyms import pseudonyms_of
 from hybridq_backends import Executable, open_backend, parse_backend
 from hybridq_backends.jobs.budget import without_budget
@@ -124,6 +125,9 @@ def evaluate(config: EvaluateConfig) -> Path:
                     backend_name=backend_name,
                     record=record,
                 )
+                if config.checklist:
+                    text = checklist(without_nan(found.result), spec, run, found.split)
+                    write_text(folder / "checklist.md", text)
                 _write(folder, found, data)
             except BaseException:
                 discard_if_empty(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -420,3 +421,30 @@ def test_what_needs_two_classes_or_a_validation_split(save_folder):
     assert read_result(evaluated(run, recalibration="temperature"))["recalibrated"]
     with pytest.raises(HybridqError, match="a val split in alone for --recalibration"):
         evaluated(run, data=str(only_test(root)), recalibration="temperature")
+
+
+def test_checklists_are_filled_from_the_run(listed, lively):
+    run = trained(listed)
+    folder = evaluated(run, subgroups="site", recalibration="temperature", checklist=True)
+    text = (folder / "checklist.md").read_text()
+    tripod, claim = text.split("## TRIPOD+AI")[1].split("## CLAIM")
+    for part, last in ((tripod, 27), (claim, 44)):
+        rows = [line.split(" | ") for line in part.splitlines() if line.startswith("| ")][1:]
+        assert all(len(row) == 4 for row in rows)
+        named = set()
+        for row in rows:
+            numbers = [int(number) for number in re.findall(r"[0-9]+", row[0])]
+            named |= set(range(min(numbers), max(numbers) + 1))
+            assert (row[2] == "from the run") == bool(row[3].strip(" |"))
+        assert named == set(range(1, last + 1))
+    result = read_result(folder)
+    area = result["model"]["figures"]["auc"]
+    for words in (
+        f"auc {area['value']:.3f} [{area['low']:.3f}, {area['high']:.3f}]",
+        f"threshold {result['model']['threshold']:.3f}, the model's own",
+        "figures by site",
+        "probabilities by temperature on 24 validation images of cells",
+        "| 17 | ethical approval | to be filled by you |",
+    ):
+        assert words in text
+    assert not (evaluated(run) / "checklist.md").exists()
