@@ -204,6 +204,7 @@ def run_finetune(job: Job, options: dict[str, Any]) -> Path:
             backend="statevector",
             labels=job.labels,
             head=head_config(name=job.head),
+            views=RECIPES[short].evaluate.get("views", "one"),
             **RECIPES[short].finetune[job.labels, job.start],
             **options,
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from hybridq.evaluation.baselines import NAMES
 from hybridq.evaluation.summaries import figure_name, figures_of
-from hybridq.evaluation.tables import SUBGROUPS, about_decision
+from hybridq.evaluation.tables import SUBGROUPS, about_decision, split_words
 from hybridq.records.findings import Findings, Forest, ForestRow, ResultTable, Value
 from hybridq.utils.text import counted, percent
 
@@ -27,6 +27,7 @@ def evaluation_findings(result: Mapping[str, Any]) -> Findings:
     figures = {NAMES.get(name, name): figures_of(entry) for name, entry in measured.items()}
     model, beside = result["head"], result["baselines"]
     area = figures[model]["auc"]
+    where = f"{'' if result['split'] == 'all' else 'the '}{split_words(result['split'])}"
     compared = f", {counted(len(beside), 'baseline')} beside it" if beside else ""
     shown = list(figures[model])
     return Findings(
@@ -35,7 +36,7 @@ def evaluation_findings(result: Mapping[str, Any]) -> Findings:
         data=result["data"],
         sentences=[
             f"{model}, trained with {percent(result['labels'])} of the labels, was evaluated on "
-            f"{counted(result['images'], 'image')} of the {result['split']} split of "
+            f"{counted(result['images'], 'image')} of {where} of "
             f"{result['data']} on {result['backend']['name']}{compared}.",
             f"Its AUC is {area.text}.",
             *(f"{words[0].upper()}{words[1:]}." for words in about_decision(result)),

@@ -29,7 +29,7 @@ def evaluation_table(result: dict[str, Any]) -> str:
         for name in (*result["model"]["figures"], *result["model"].get("calibration", {}))
     ]
     lines = [
-        f"{result['data']} {result['split']} split, {result['images']} images, "
+        f"{result['data']} {split_words(result['split'])}, {result['images']} images, "
         f"{percent(result['labels'])} of the labels, backend {result['backend']['name']}",
         table(["", *(name.replace("_", " ") for name in models)], rows),
         f"({'; '.join([result['interval'], *about_decision(result)])})",
@@ -46,6 +46,11 @@ def evaluation_table(result: dict[str, Any]) -> str:
         lines += ["", table(*subgroup_rows(column, result))]
     lines += [f"Warning: {caution}" for caution in result.get("cautions", [])]
     return "\n".join([*lines, *(f"Note: {note}" for note in result["notes"])])
+
+
+def split_words(split: str) -> str:
+    """What a split is called in words."""
+    return "all splits" if split == "all" else f"{split} split"
 
 
 def figure_words(name: str, result: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from hybridq.config import FinetuneConfig
 from hybridq.config.handed import handed_label
 from hybridq.data import ImageSplit
 from hybridq.evaluation.summaries import figures_of
-from hybridq.evaluation.tables import about_decision, figure_words
+from hybridq.evaluation.tables import about_decision, figure_words, split_words
 from hybridq.models.checkpoint import ModelSpec, decides_by
 from hybridq.utils.text import counted, listed, percent
 from hybridq.version import __version__
@@ -154,7 +154,9 @@ def facts(
     counts = split.labels.sum(axis=0) if split.labels.ndim == 2 else _counts(split, spec)
     per_class = listed([f"{n} {name}" for name, n in zip(spec.class_names, counts, strict=True)])
     is_same = result["data_of_run"] == "same"
-    evaluated = f"{counted(result['images'], 'image')} of {result['data']}, {result['split']}"
+    evaluated = (
+        f"{counted(result['images'], 'image')} of {result['data']}, {split_words(result['split'])}"
+    )
     groups = sorted({row["column"] for row in result["subgroups"]})
     changed = result["recalibrated"]
     measured = {**own["figures"], **own.get("calibration", {})}

@@ -214,7 +214,7 @@ def _facet(
     return Facet(
         name,
         first["data"],
-        f"{part}{first['split']} split",
+        "all splits" if first["split"] == "all" else f"{part}{first['split']} split",
         first["backend"]["name"] + ("" if alone else f", positive: {positive}"),
         images.ids,
         images.labels,
