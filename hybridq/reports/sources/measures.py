@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hybridq.evaluation.statistics import auc_interval, enough_images
-from hybridq.evaluation.statistics.seeds import FEWEST_SEEDS, seed_estimate, seed_interval
+import numpy as np
+
+from hybridq.evaluation.statistics import enough_images, mean_interval, measure_figures
 from hybridq.evaluation.summaries import figures_of
 from hybridq.records.findings import Estimate
 from hybridq.reports.sources.predictions import Arm, Facet
 from hybridq.reports.sources.sources import Source
 
 KINDS = (
-    "Intervals are 95%. One training: stratified bootstrap of the images. AUC of several: "
-    "over training seeds and images together (Obuchowski & Rockette 1995). Other figures: "
-    f"Student's t over the seeds from {FEWEST_SEEDS} on, below that none."
+    "Intervals are 95%. One training: stratified bootstrap of the images. Several: over training "
+    "seeds and images together (Obuchowski & Rockette 1995); macro F1 and calibration error, which "
+    "are no means over images, have none."
 )
 
 
@@ -25,15 +26,14 @@ def evaluated(facet: Facet, arm: Arm, figure: str) -> Estimate | None:
     first = found[0]
     if first is None or len(found) == 1:
         return first
-    if figure == "auc" and enough_images(facet.labels, len(facet.class_names)):
-        value, low, high = auc_interval(facet.labels, arm.probs)
-        return Estimate(value=value, low=low, high=high, over="seeds and test images")
-    values = [
-        {"seed": source.result["train_seed"], figure: one.numbers[0]}
-        for source, one in zip(arm.sources, found, strict=True)
-        if one is not None
-    ]
-    return seed_estimate(seed_interval(values, figure))
+    if enough_images(facet.labels, len(facet.class_names)):
+        parts = arm.probs[:, None], facet.predicted(arm)[:, None]
+        measured = measure_figures(facet.labels, *parts, positive=facet.positive).get(figure)
+        if measured is not None:
+            value, low, high = mean_interval(measured)
+            return Estimate(value=value, low=low, high=high, over="seeds and test images")
+    values = [one.numbers[0] for one in found if one is not None]
+    return Estimate(value=float(np.mean(values)) if np.isfinite(values).all() else None)
 
 
 def baselines_of(facet: Facet) -> tuple[Source, dict[str, Any]] | None:
