@@ -271,7 +271,8 @@ class Model:
         images = self.images_of(data, splits, optional=may_lack)
         extras = Extras(recalibrate, recalibration, at_specificity, prevalence, subgroups)
         extras.check(self.spec, images, split)
-        check_unseen(split, self.spec, data_record(images))
+        record = data_record(images)
+        check_unseen(split, self.spec, record)
         with self._running(backend) as executable:
             return evaluate_model(
                 self.module,
@@ -287,6 +288,7 @@ class Model:
                 seed=seed,
                 run=None if self.folder is None else str(self.folder),
                 fitted_on=self._fitted_on(images, split) if baselines else None,
+                record=record,
             )
 
     def _fitted_on(self, data: ImageData, split: str) -> ImageData | None:

@@ -65,7 +65,15 @@ def parse(arguments: list[str]) -> object:
 
 
 def python_blocks() -> list[object]:
-    names = ("quickstart", "python", "backends", "statistics", "feature_classifier", "export")
+    names = (
+        "quickstart",
+        "python",
+        "backends",
+        "statistics",
+        "feature_classifier",
+        "export",
+        "locked_model",
+    )
     return [
         pytest.param(body, id=f"{page.stem}-{number}")
         for page in (ROOT / "docs" / f"{name}.md" for name in names)

@@ -26,6 +26,9 @@ logger = logging.getLogger("hybridq")
 ALL = "all"
 """The split of all labelled images of other data."""
 
+_OF_SPLITS = ("No split is given", "No val split is given", *(f"The {one} split" for one in SPLITS))
+"""How the notes begin that speak of splits, which say nothing of all images together."""
+
 
 def data_to_evaluate(
     config: EvaluateConfig, run: FinetuneConfig, spec: ModelSpec, pseudonyms: Pseudonyms | None
@@ -180,7 +183,8 @@ def with_all(data: ImageData) -> ImageData:
         else tuple(path for one in parts for path in one.files or ()),
     )
     labelled = whole.take(np.flatnonzero(labelled_mask(whole.labels)))
-    return replace(data, splits={**data.splits, ALL: labelled})
+    notes = tuple(note for note in data.notes if not note.startswith(_OF_SPLITS))
+    return replace(data, splits={**data.splits, ALL: labelled}, notes=notes)
 
 
 def _joined(groups: Sequence[NDArray[np.str_] | None]) -> NDArray[np.str_] | None:
