@@ -94,6 +94,14 @@ def test_a_loss_that_still_falls_is_told():
     assert "the loss fell by 29% of its whole fall." in told
 
 
+@pytest.mark.parametrize(("pace", "told"), [(1.5, True), (3, False)])
+def test_a_loss_that_approaches_its_floor_is_told_while_it_is_far_from_it(pace, told):
+    """Of losses that fall exponentially in the sum of the learning rates of a cosine."""
+    done = (np.arange(800) + 0.5) / 800
+    way = done + np.sin(np.pi * done) / np.pi  # from 0 to 1
+    assert (still_gaining(rows((1 + np.exp(-pace * way)).tolist())) is not None) is told
+
+
 def test_a_rank_that_still_rises_is_told():
     flat = [5, 3, *[1] * 14]
     told = still_gaining(rows(flat, {9: 50, 11: 100, 13: 110, 15: 120}))
