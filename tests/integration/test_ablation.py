@@ -1,54 +1,51 @@
-"""An ablation on tiny data: its tables by other routes, its search, kills, and planted effects."""
+"""An ablation on tiny data: its tables by other routes, what it reads, kills, and refusals.
+
+Every arm, and figures of several classes, are in `tests/unit/test_studies/test_ablation_cells.py`.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
-import time
+import shutil
 
 import numpy as np
 import pytest
-import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, recall_score, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from hybridq.cli import main as cli
 from hybridq.config import AblationStudyConfig, PretrainConfig
-from hybridq.data import labelled_subset, load_data
+from hybridq.data import load_data
 from hybridq.evaluation.baselines import PENALTIES, pixel_inputs
 from hybridq.evaluation.evaluate import classify
-from hybridq.evaluation.metrics.scores import auc
+from hybridq.evaluation.statistics import Measured, compare_measured
 from hybridq.models.checkpoint import load_model
-from hybridq.models.encoders.file import load_encoder
-from hybridq.runs.folder import read_result
-from hybridq.studies.ablation import encoders as ablation_encoders
-from hybridq.studies.ablation import frozen as ablation_frozen
+from hybridq.studies.ablation import frozen, grid, tables, whole
 from hybridq.studies.ablation import labels as ablation_labels
-from hybridq.studies.ablation.grid import SETTINGS, frozen_arms
+from hybridq.studies.ablation.judged import measured
+from hybridq.studies.ablation.labels import cut, labelled_rows
 from hybridq.studies.ablation.study import ablation_study
-from hybridq.studies.ablation.verdicts import cautions
+from hybridq.studies.ablation.tables import summarise
+from hybridq.studies.ablation.verdicts import questions, verdicts
+from hybridq.studies.ablation.whole import WholeWork
 from hybridq.studies.engine.study import show
+from hybridq.studies.tables import cell
 from hybridq.threads import one_thread
-from hybridq.training import head as head_training
+from hybridq.training.callbacks.metrics_file import MetricsFile
 from hybridq.training.pretrain import pretrain
+from hybridq.utils.files import without_nan
 from hybridq_backends import open_backend
 from hybridq_backends.utils.lock import locked
+from tests.conftest import lively_norms
 
 PHANTOM = "phantom,size=16,count=80"
-ARMS = (
-    "linear",
-    "mlp",
-    "pqc",
-    "mlp_residual",
-    "pqc_residual",
-    "pqc_unentangled",
-    "pqc_untrained",
-    "pqc_random",
-)
+ARMS = ("linear", "mlp", "pqc")
+SETTINGS = grid.SETTINGS[1:3]
 TABLES = ("ablation.csv", "summary.csv", "comparisons.csv", "comparisons.json", "search.csv")
+FILES = (*TABLES, "predictions.npz", "report.json", "result.json")
+CELLS = [("pixels", 0), *((kind, seed) for kind in ("simclr", "random") for seed in (0, 1))]
 
 pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_thread")]
 
@@ -56,8 +53,9 @@ pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_th
 def settings(**changes) -> AblationStudyConfig:
     fields = {
         "data": PHANTOM,
-        "labels": "0.25,1",
+        "labels": "8,1",
         "seeds": 2,
+        "subsets": 3,
         "pretrain_epochs": 1,
         "num_qubits": 2,
         "num_layers": 1,
@@ -68,10 +66,22 @@ def settings(**changes) -> AblationStudyConfig:
     return AblationStudyConfig(**{**fields, **changes})
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few():
+    """Three arms on frozen features, and two settings that are searched."""
+    every = grid.frozen_arms
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frozen, "frozen_arms", lambda config: {a: every(config)[a] for a in ARMS})
+        for module in (frozen, tables):
+            patch.setattr(module, "SETTINGS", SETTINGS)
+        yield
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, single_thread):
-    """A study on frozen features, never stopped, computed in one process."""
-    return ablation_study(settings(runs=tmp_path_factory.mktemp("ablation")))
+    """A study on frozen features that was never stopped."""
+    with lively_norms():
+        return ablation_study(settings(runs=tmp_path_factory.mktemp("ablation")))
 
 
 @pytest.fixture(scope="module")
@@ -85,419 +95,499 @@ def table(folder, name="ablation.csv"):
         return list(csv.DictReader(file))
 
 
-def tables(folder):
-    return [(folder / name).read_bytes() for name in TABLES]
+def read(folder, names=FILES):
+    """The bytes of files, and of all in `measured/`."""
+    more = [path.relative_to(folder) for path in sorted(folder.glob("measured/*"))]
+    return {str(name): (folder / name).read_bytes() for name in (*names, *more)}
 
 
-def test_tables_by_another_route(study):
-    """Every arm is there; figures follow from the predictions; raw pixels from scikit-learn."""
+def arrays(path):
+    with np.load(path) as file:
+        return dict(file)
+
+
+def written(rows):
+    """Rows as a table has them."""
+    return [{name: cell(value) for name, value in row.items()} for row in rows]
+
+
+# Tables.
+
+
+def test_figures_are_those_of_scikit_learn(study):
+    """Of the probabilities of the first subset, in the files of units and all made of them."""
     data = load_data(PHANTOM)
-    test = data.splits["test"]
-    rows = table(study)
-    models = {f"{encoder}-{arm}" for encoder in ("random", "simclr") for arm in ARMS}
-    assert {row["model"] for row in rows} == models | {"raw_pixels"}
-    assert len(rows) == 17 * 2 * 2
-    with np.load(study / "predictions.npz") as kept:
-        assert kept["ids"].tolist() == list(test.ids)
-        assert kept["labels"].tolist() == test.labels.tolist()
-        assert kept["seeds"].tolist() == [0, 1]
-        for row in rows:
-            probs = kept[f"{float(row['labels']):g}/{row['model']}"]
-            assert probs.shape == (2, len(test), 2)
-            own = probs[int(row["seed"])]
-            assert float(row["auc"]) == auc(test.labels, own)
-            named = own[:, data.positive] >= float(row["threshold"])
-            right = (named == (test.labels == data.positive)).mean()
-            assert float(row["accuracy"]) == pytest.approx(right)
-    by_arm = {row["head"]: row for row in rows if row["encoder"] == "simclr"}
-    assert int(by_arm["pqc"]["circuit_parameters"]) == 4
-    for arm in ("pqc_random", "pqc_untrained"):
-        assert by_arm[arm]["circuit_parameters"] == "0"
-        assert int(by_arm["pqc"]["parameters"]) - int(by_arm[arm]["parameters"]) == 4
-        assert by_arm[arm]["circuit_movement"] == "0.0"
-    assert {row["steps"] for row in by_arm.values()} == {"3"}
-    assert float(by_arm["pqc"]["circuit_movement"]) > 0
-    assert by_arm["mlp"]["circuit_movement"] == ""
+    labels, positive = data.splits["test"].labels, data.positive
+    rows = {(r["labels"], r["model"], r["seed"]): r for r in table(study)}
+    assert len(rows) == 2 * len(CELLS) * 4
+    predicted = arrays(study / "predictions.npz")
+    assert predicted["ids"].tolist() == list(data.splits["test"].ids)
+    assert predicted["labels"].tolist() == labels.tolist()
+    for share in (8 / 48, 1.0):
+        published = arrays(study / "measured" / f"{share:g}.npz")
+        for kind, seed in CELLS:
+            kept = arrays(study / "kept" / f"{kind}-s{seed}-l{share:g}.npz")
+            for arm in ("logistic", *ARMS):
+                own = {k.removeprefix(f"{arm}/"): v for k, v in kept.items() if k.startswith(arm)}
+                own = {k: v for k, v in own.items() if "/" not in k or not k.startswith("residual")}
+                probs, threshold = own["probs"], own["threshold"][0]
+                named = np.where(probs[:, positive] >= threshold, positive, 1 - positive)
+                first = {
+                    "auc": roc_auc_score(labels, probs[:, 1]),
+                    "balanced_accuracy": balanced_accuracy_score(labels, named),
+                    "accuracy": (named == labels).mean(),
+                    "sensitivity": recall_score(labels, named, pos_label=positive),
+                    "specificity": recall_score(labels, named, pos_label=1 - positive),
+                    "brier_score": ((probs[:, 1] - labels) ** 2).mean(),
+                }
+                row = rows[repr(share), f"{kind}-{arm}", str(seed)]
+                for name, value in first.items():
+                    values = np.ravel(
+                        own[f"{name}/values"] if f"{name}/values" in own else own[name]
+                    )
+                    assert values.shape == (3,)
+                    assert values[0] == pytest.approx(value), (kind, arm, name)
+                    assert float(row[name]) == pytest.approx(values.mean())
+                assert float(row["threshold"]) == np.median(own["threshold"])
+                assert own["right"].sum() == pytest.approx(20 * own["accuracy"].sum())
+                place = published[f"{kind}-{arm}/{seed}/auc/values"]
+                assert place.tolist() == own["auc/values"].tolist()
+                shown = predicted[f"{share:g}/{kind}-{arm}"][seed]
+                np.testing.assert_allclose(shown, probs, atol=1e-6)
 
-    pixels = next(r for r in rows if r["model"] == "raw_pixels" and r["labels"] == "0.25")
-    train = labelled_subset(data, "train", 0.25, seed=0)
-    val = labelled_subset(data, "val", 0.25, seed=0)
-    assert (int(pixels["train_images"]), int(pixels["val_images"])) == (len(train), len(val))
-    assert len(val) < len(data.splits["val"])
-    scaler = StandardScaler().fit(pixel_inputs(data.splits["train"].images))
-    model = LogisticRegression(
-        C=float(pixels["penalty"]), max_iter=2000, class_weight="balanced"
-    ).fit(scaler.transform(pixel_inputs(train.images)), train.labels)
-    own = model.predict_proba(scaler.transform(pixel_inputs(test.images)))
-    assert float(pixels["auc"]) == pytest.approx(auc(test.labels, own), abs=1e-3)
 
-    names = {path.name for path in (study / "figures").iterdir()}
-    assert names == {"labels.png", "differences.png"}
-    compared = json.loads((study / "comparisons.json").read_text())
-    assert len(compared) == 2 * 11
-    assert {item["family_size"] for item in compared} == {22}
-    assert {item["family"] for item in compared} == {"frozen features"}
-    means = {(r["labels"], r["model"]): float(r["mean"]) for r in table(study, "summary.csv")
-             if r["figure"] == "auc"}  # fmt: skip
-    for item in compared:
-        a, b = (means[repr(item["labels"]), item[side]] for side in ("a", "b"))
-        assert item["difference"] == pytest.approx(a - b)
+@pytest.mark.parametrize("kind", ["pixels", "simclr"])
+def test_a_regression_is_that_of_scikit_learn(study, kind):
+    """On all inputs, standardised by train: held-out losses, penalty, threshold and test images."""
+    config, data = settings(), load_data(PHANTOM)
+    budget = grid.budgets(config, 48)[0]
+    rows = labelled_rows(data, config, budget)
+    if kind == "pixels":
+        inputs = {name: pixel_inputs(data.splits[name].images, 32) for name in ("train", "test")}
+    else:
+        inputs = arrays(study / "features" / "simclr-s0.npz")
+    scaler = StandardScaler().fit(inputs["train"].astype(float))
+    x = {name: scaler.transform(part.astype(float)) for name, part in inputs.items()}
+    train, test = (data.splits[name].labels for name in ("train", "test"))
+    kept = arrays(study / "kept" / f"{kind}-s0-l{budget.share:g}.npz")
+    for subset, folds in enumerate(cut(data, rows, config, 5)):
+        own, held_out = rows[subset], np.zeros((len(PENALTIES), 48))
+
+        def fitted(penalty, chosen):
+            model = LogisticRegression(C=penalty, class_weight="balanced", max_iter=5000)
+            return model.fit(x["train"][chosen], train[chosen])
+
+        assert sorted(np.concatenate([held for _, held in folds])) == own.tolist()
+        for k, penalty in enumerate(PENALTIES):
+            for fit, held in folds:
+                held_out[k, held] = fitted(penalty, fit).predict_proba(x["train"][held])[:, 1]
+        likely = np.where(train[own] == 1, held_out[:, own], 1 - held_out[:, own])
+        losses = [np.mean([-np.log(p[train[own] == c]).mean() for c in (0, 1)]) for p in likely]
+        assert kept["logistic/losses"][subset] == pytest.approx(losses, rel=0.05, abs=0.01)
+        chosen = int(kept["logistic/chosen"][subset])
+        assert losses[chosen] <= min(losses) + 0.01
+        scores = held_out[chosen, own] if data.positive == 1 else 1 - held_out[chosen, own]
+        truth = train[own] == data.positive
+        best = max(balanced_accuracy_score(truth, scores >= bound) for bound in scores)
+        threshold = kept["logistic/threshold"][subset]
+        reached = [balanced_accuracy_score(truth, scores >= threshold + e) for e in (-5e-3, 5e-3)]
+        assert max(reached) == pytest.approx(best)
+        probs = fitted(PENALTIES[chosen], own).predict_proba(x["test"])
+        area = roc_auc_score(test, probs[:, 1])
+        assert kept["logistic/auc/values"][0, subset] == pytest.approx(area, abs=0.03)
+        if subset == 0:
+            np.testing.assert_allclose(kept["logistic/probs"], probs, atol=0.02)
+
+
+def test_tables_follow_from_what_is_published(study):
+    """From `measured/` and the rows of models alone, as text: means, intervals and verdicts."""
+    models = {}
+    for path in sorted((study / "measured").iterdir()):
+        found = arrays(path)
+        for model in dict.fromkeys(name.split("/")[0] for name in found if "/" in name):
+            seeds = sorted({name.split("/")[1] for name in found if name.startswith(f"{model}/")})
+            parts = [
+                {k.removeprefix(f"{model}/{seed}/"): v for k, v in found.items()
+                 if k.startswith(f"{model}/{seed}/")}
+                for seed in seeds
+            ]  # fmt: skip
+            share = next(one.share for one in grid.budgets(settings(), 48)
+                         if f"{one.share:g}" == path.stem)  # fmt: skip
+            models[share, model] = measured(parts, found["labels"], load_data(PHANTOM).positive)
+    rows = [row | {"labels": float(row["labels"])} for row in table(study)]
+    order = dict.fromkeys((row["labels"], row["model"]) for row in rows)
+    ordered = {key: models[key] for key in order}
+    assert written(summarise(ordered, rows)) == table(study, "summary.csv")
+    asked = questions(["simclr"], ("linear", "mlp", "pqc"), ("pixels", "scratch", "circuit"))
+    again = verdicts(models, asked, grid.budgets(settings(), 48), margin=0.02)
+    assert without_nan(again) == json.loads((study / "comparisons.json").read_text())
+    assert [{k: v for k, v in row.items() if k != "variance"} for row in written(again)] == table(
+        study, "comparisons.csv"
+    )
+
+
+def test_each_question_is_a_family_of_its_own(study):
+    """Holm by hand within each; a model without an encoder stands beside every one."""
+    found = json.loads((study / "comparisons.json").read_text())
+    families = {}
+    for item in found:
+        families.setdefault(item["family"], []).append(item)
+    sizes = {"pixels": 2, "random": 2, "heads": 4, "circuit": 2, "regression": 2, "linear": 2}
+    assert {name: len(items) for name, items in families.items()} == sizes
+    for name, items in families.items():
+        assert {item["family_size"] for item in items} == {len(items)}
+        assert {item["primary"] for item in items} == {name in ("pixels", "circuit")}
+        for item in items:
+            p_values = sorted(other["p_value"] for other in items)
+            steps = [p * (len(items) - i) for i, p in enumerate(p_values) if p <= item["p_value"]]
+            assert item["p_holm"] == pytest.approx(min(1.0, max(steps)))
+    assert {item["topic"] for item in families["random"]} == {"control"}
+    result = json.loads((study / "result.json").read_text())
+    assert sum(result["verdicts"].values()) == result["comparisons"] == 14
+    assert sum(result["primary_verdicts"].values()) == 4
+    (item,) = (one for one in families["pixels"] if one["labels"] == 1)
+
+    def areas(model, seeds):
+        kept = arrays(study / "measured" / "1.npz")
+        own = [
+            Measured.from_arrays(
+                {name: kept[f"{model}/{seed}/auc/{name}"] for name in
+                 ("values", "influence", "scale", "figure", "units", "constant")}
+            )
+            for seed in seeds
+        ]  # fmt: skip
+        values = np.concatenate([one.values for one in own])
+        return Measured(values, np.concatenate([one.influence for one in own]), units=own[0].units)
+
+    ours, pixels = areas("simclr-logistic", (0, 1)), areas("pixels-logistic", (0, 0))
+    again = compare_measured(ours, pixels, margin=0.02)
+    for name in ("difference", "low", "high", "p_value", "p_equivalence", "seeds", "subsets"):
+        assert item[name] == pytest.approx(getattr(again, name)), name
     text = show(study)
     assert "raw pixels" in text
-    assert all(item["words"] in text for item in compared)
+    assert all(one["words"] in text for one in found)
+    names = {path.name for path in (study / "figures").iterdir()}
+    assert names == {"labels.png", "differences.png"}
 
 
-def test_setting_is_shared_and_best_on_validation(study):
-    """One setting an encoder and fraction: that of the best mean over arms and seeds."""
+def test_the_search_says_what_was_lost_and_chosen(study):
     rows = table(study, "search.csv")
-    for encoder in ("random", "simclr"):
-        for fraction in ("0.25", "1.0"):
-            own = [r for r in rows if (r["encoder"], r["labels"]) == (encoder, fraction)]
-            means = {}
-            for row in own:
-                key = (row["learning_rate"], row["block_learning_rate"])
-                means.setdefault(key, []).append(float(row["val_auc"]))
-            means = {key: np.mean(values) for key, values in means.items()}
-            (chosen,) = {
-                (r["learning_rate"], r["block_learning_rate"]) for r in own if r["chosen"] == "True"
-            }
-            assert means[chosen] == pytest.approx(max(means.values()))
-            used = {
-                (r["learning_rate"], r["block_learning_rate"])
-                for r in table(study)
-                if (r["encoder"], r["labels"]) == (encoder, fraction)
-            }
-            assert used == {chosen}
-
-
-def test_penalty_of_raw_pixels_is_shared_and_best_on_validation(study):
-    for fraction in ("0.25", "1.0"):
-        own = [
-            row for row in table(study, "search.csv")
-            if (row["head"], row["labels"]) == ("logistic_regression", fraction)
-        ]  # fmt: skip
-        assert len(own) == 2 * len(PENALTIES)
-        values = np.array([float(row["val_auc"]) for row in own]).reshape(2, -1)
-        best = PENALTIES[int(np.argmax(np.round(values.mean(axis=0), 12)))]
-        assert {float(row["penalty"]) for row in own if row["chosen"] == "True"} == {best}
-        used = {
-            float(row["penalty"]) for row in table(study)
-            if (row["model"], row["labels"]) == ("raw_pixels", fraction)
-        }  # fmt: skip
-        assert used == {best}
-
-
-def test_killed_study_goes_on_in_two_processes(study, isolated):
-    """After SIGKILL the same bytes come out, with two workers as with one."""
-    arguments = "--data phantom,size=16,count=80 --labels 0.25,1 --seeds 2 --pretrain-epochs 1"
-    arguments += " --num-qubits 2 --num-layers 1 --steps 3 --no-whole --workers 2"
-    command = [sys.executable, "-m", "hybridq", "study", "ablation", *arguments.split()]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
-    until = time.monotonic() + 300
-    while not list(isolated.glob("runs/study/*/units/search/*.json")):
-        assert process.poll() is None
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
-    until = time.monotonic() + 60
-    while _group(process.pid):  # the workers end with it
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    (folder,) = isolated.glob("runs/study/*")
-    assert not (folder / "result.json").exists()
-    assert cli.main(["study", "ablation", "--resume", str(folder)]) == 0
-    assert tables(folder) == tables(study)
-
-
-def test_two_processes_do_not_share_a_study(study, capfd):
-    before = tables(study)
-    with locked(study / "study.lock", "is a test"):
-        assert cli.main(["study", "ablation", "--resume", str(study)]) == 2
-    assert "another process that works on this study" in capfd.readouterr().err
-    assert cli.main(["study", "ablation", "--resume", str(study)]) == 0
-    assert tables(study) == before
-    assert json.loads((study / "environment.json").read_text())["resumed"]
-
-
-def _group(number):
-    """Whether a process of the group is there."""
-    try:
-        os.killpg(number, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def test_whole_network_goes_on(encoders, monkeypatch):
-    """A training that was stopped in the middle, and units that are there, give the same bytes."""
-    config = settings(
-        encoder_runs=encoders[:1], seeds=1, labels="1", whole=True, whole_steps=3, steps=2
-    )
-    whole = ablation_study(config)
-    rows = [row for row in table(whole) if row["training"] == "whole"]
-    assert len(rows) == 6
-    assert {row["steps"] for row in rows} == {"3"}
-    parameters = {row["head"]: int(row["parameters"]) for row in rows}
-    assert parameters["linear"] == 2223872 + 1281 * 2
-    before = tables(whole)
-    from hybridq.training.callbacks.metrics_file import MetricsFile
-
-    kept = MetricsFile.on_train_epoch_end
-
-    def stop(self, trainer, module):
-        kept(self, trainer, module)
-        if trainer.current_epoch == 1:
-            raise KeyboardInterrupt
-
-    (whole / "units" / "whole" / "scratch-pqc-s0-l1.json").unlink()
-    (gone,) = (whole / "whole" / "finetune").glob("*-scratch-pqc-s0-l1")
-    for path in sorted(gone.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    gone.rmdir()
-    with monkeypatch.context() as patch:
-        patch.setattr(MetricsFile, "on_train_epoch_end", stop)
-        with pytest.raises(KeyboardInterrupt):
-            ablation_study(AblationStudyConfig(resume=whole))
-    ablation_study(AblationStudyConfig(resume=whole))
-    assert tables(whole) == before
-    assert len(list((whole / "whole" / "finetune").iterdir())) == 6
-    assert not list(whole.rglob("*.ckpt"))
-
-
-def test_all_networks_at_another_size_over_views(encoders):
-    """Whole networks have fractions of their own, and a family; features are means over views."""
-    config = settings(
-        encoder_runs=encoders[:1],
-        seeds=1,
-        labels="0.25,0.5,1",
-        whole=True,
-        whole_labels="0.5",
-        whole_steps=2,
-        image_size=24,
-        views="flip",
-        steps=2,
-    )
-    folder = ablation_study(config)
-    rows = [row for row in table(folder) if row["training"] == "whole"]
-    assert {row["labels"] for row in rows} == {"0.5"}
-    assert len(rows) == 6
-    data = load_data(PHANTOM)
-    val = data.splits["val"]
+    assert len(rows) == 2 * 3 * (len(PENALTIES) + len(ARMS) * len(SETTINGS))
     for row in rows:
-        name = f"{row['encoder']}-{row['head']}-s0-l0.5"
-        (run,) = (folder / "whole" / "finetune").glob(f"*-{name}")
-        with one_thread(), open_backend("statevector") as backend:  # as the study computes
-            model, spec = load_model(run, backend=backend)
-            assert spec.encoder.image_size == 24
-            cut = labelled_subset(data, "val", 0.5, seed=0)
-            on_val = classify(model, cut, multilabel=False, views="flip")
-            probs = classify(model, data.splits["test"], multilabel=False, views="flip")
-        assert float(row["val_auc"]) == auc(cut.labels, on_val)
-        with np.load(folder / "predictions.npz") as kept:
-            np.testing.assert_allclose(kept[f"0.5/{row['model']}"][0], probs, atol=1e-12)
-    assert len(cut) < len(val)
-    encoder = load_encoder(encoders[0]).eval()
-    encoder.spec = encoder.spec.model_copy(update={"image_size": 24})
-    images = encoder.prepare(data.splits["test"].images)
-    assert images.shape[-1] == 24
-    with torch.inference_mode():
-        wanted = (encoder(images) + encoder(images.flip(-1))) / 2
-    with np.load(folder / "features" / "simclr-s0.npz") as kept:
-        np.testing.assert_allclose(kept["test"], wanted.numpy(), rtol=1e-4, atol=1e-6)
-    rates = {(r["head"], r["block_learning_rate"]) for r in rows}
-    assert rates == {("linear", ""), ("mlp", "0.01"), ("pqc", "0.01")}
-    found = json.loads((folder / "comparisons.json").read_text())
-    asked = {(item["a"], item["b"]): item for item in found}
-    for pair in (
-        ("whole-simclr-pqc", "whole-simclr-mlp"),
-        ("whole-simclr-mlp", "raw_pixels"),
-        ("simclr-mlp", "whole-scratch-mlp"),
-    ):
-        assert asked[pair]["family"] == "whole networks"
-        assert asked[pair]["family_size"] == 9
-    frozen = [item for item in found if item["family"] == "frozen features"]
-    assert len(frozen) == 3 * 11 == frozen[0]["family_size"]
-    for item in frozen:  # Holm by hand, in the family
-        p_values = sorted(other["p_value"] for other in frozen)
-        steps = [p * (33 - i) for i, p in enumerate(p_values) if p <= item["p_value"]]
-        assert item["p_holm"] == pytest.approx(min(1.0, max(steps)))
+        seeds = (0,) if row["encoder"] == "pixels" else (0, 1)
+        stems = [f"{row['encoder']}-s{seed}-l{float(row['labels']):g}" for seed in seeds]
+        kept = [arrays(study / "kept" / f"{stem}.npz") for stem in stems]
+        if row["penalty"]:
+            k = PENALTIES.index(float(row["penalty"]))
+        else:
+            setting = {n: float(row[n]) for n in ("learning_rate", "block_learning_rate")}
+            k = SETTINGS.index(setting)
+        losses = np.concatenate([one[f"{row['head']}/losses"][:, k] for one in kept])
+        chosen = np.concatenate([one[f"{row['head']}/chosen"] for one in kept])
+        assert float(row["held_out_loss"]) == pytest.approx(losses.mean())
+        assert (int(row["chosen"]), int(row["cells"])) == ((chosen == k).sum(), len(chosen))
+        every = np.concatenate([one[f"{row['head']}/losses"] for one in kept])
+        assert (every[np.arange(len(chosen)), chosen] <= every.min(axis=1) + 1e-8).all()
 
 
-def test_search_does_not_see_the_test_split(save_npz, monkeypatch):
-    """Other test images and labels change the figures, and no setting or validation figure."""
-    rng = np.random.default_rng(3)
-    right = np.arange(12).reshape(12, 1) % 2
-    runs, found, asked = [], [], []
-    real = ablation_labels.load_data
+# What is read.
 
-    def watched(*arguments, **options):
+
+def test_a_choice_for_fewer_labels_lies_within_that_for_more():
+    config, data = settings(labels="6,0.25,24,1", subsets=8), load_data(PHANTOM)
+    budgets = grid.budgets(config, 48)
+    assert [one.text for one in budgets] == [
+        *("6 labels", "25% of the labels", "24 labels", "all labels")
+    ]
+    chosen = [labelled_rows(data, config, budget) for budget in budgets]
+    assert [len(one) for one in chosen] == [8, 8, 8, 5]
+    for subset in range(8):
+        sets = [set(one[subset].tolist()) for one in chosen[:3]]
+        assert sets[0] < sets[1] < sets[2]
+        assert [len(one) for one in sets] == [6, 12, 24]
+        for one in sets:
+            assert np.bincount(data.splits["train"].labels[list(one)]).ptp() <= 2
+    assert len({tuple(one) for one in chosen[0]}) == 8
+    assert all(one.tolist() == list(range(48)) for one in chosen[3])
+
+
+def test_heads_of_all_encoders_see_the_same_labelled_images(study, tmp_path, monkeypatch):
+    """A unit asks for train and test; no head sees an image, or a label, off its subset."""
+    config = settings(steps=2)
+    budget = grid.budgets(config, 48)[0]
+    rows = [one.tolist() for one in labelled_rows(load_data(PHANTOM), config, budget)]
+    real, read_in, seen = frozen.train_heads, ablation_labels.load_data, {}
+    asked = []
+
+    def watched(heads, features, labels, own, **options):
+        seen[kind].append(([one.tolist() for one in own], options["steps"], options["seeds"]))
+        real(heads, features, labels, own, **options)
+
+    def loaded(*arguments, **options):
         asked.append(options["splits"])
-        return real(*arguments, **options)
+        return read_in(*arguments, **options)
 
-    for name, labels in (("a", right), ("b", rng.permutation(right))):
-        path = _own(save_npz, name, labels)
-        encoder = pretrain(PretrainConfig(data=str(path), epochs=1, batch_size=8))
-        folder = ablation_study(
-            settings(data=str(path), encoder_runs=(encoder,), seeds=1, labels="0.5", name=name)
+    shutil.copytree(study / "features", tmp_path / "features")
+    monkeypatch.setattr(frozen, "train_heads", watched)
+    monkeypatch.setattr(ablation_labels, "load_data", loaded)
+    for kind, seed in (("simclr", 0), ("random", 1)):
+        seen[kind] = []
+        frozen.FrozenWork(config, tmp_path, seed, kind, budget, 0).compute()
+    assert asked == [("train", "test")] * 2
+    for (ours, steps, seeds), (theirs, _, others) in zip(*seen.values(), strict=False):
+        if len(ours) == len(theirs) == 9:  # a search, three parts of three subsets
+            assert ours == theirs
+        assert steps == 2
+        assert not set(seeds) & set(others)
+    for calls in seen.values():
+        assert len(calls) >= 3 * len(ARMS)
+        for own, _, seeds in calls:
+            parts = len(own) // 3
+            for place, chosen in enumerate(own):
+                within = [subset for subset in range(3) if set(chosen) <= set(rows[subset])]
+                assert within
+                assert len(own) != 9 or place // parts in within
+            assert len(set(seeds)) <= 3
+
+
+def test_nothing_is_chosen_by_validation_or_test(save_npz, tmp_path):
+    """Other labels there: of validation they change nothing; of test, figures alone."""
+    rng = np.random.default_rng(3)
+    truth = (np.arange(12) % 2).astype(np.uint8)[:, None]
+    others = np.roll(truth, 1, axis=0)
+    images = rng.integers(0, 256, (12, 16, 16)).astype(np.uint8)
+    found = {}
+    for name, changes in (
+        ("same", {}),
+        ("val", {"val_labels": others, "val_images": images}),
+        ("test", {"test_labels": rng.permutation(truth), "test_images": images}),
+    ):
+        path = save_npz("own.npz", **changes)
+        path = path.rename(tmp_path / "own.npz") if path.parent != tmp_path else path
+        if not found:
+            with lively_norms():
+                encoder = pretrain(PretrainConfig(data=str(path), epochs=1, batch_size=8))
+        config = settings(
+            **{"data": str(path), "encoder_runs": (encoder,), "seeds": 1, "subsets": 2},
+            **{"labels": "8", "name": name},
         )
-        runs.append(folder)
-        found.append((folder / "search.csv").read_bytes())
-        monkeypatch.setattr(ablation_labels, "load_data", watched)
-        config = settings(data=str(path), encoder_runs=(encoder,), seeds=1)
-        asked.clear()
-        ablation_frozen.SearchWork(config, folder, 0, "simclr", 0.5).compute()
-        assert asked == [("train", "val")]
-        monkeypatch.setattr(ablation_labels, "load_data", real)
-    assert found[0] == found[1]
-    first, second = (table(folder) for folder in runs)
-    for name in ("threshold", "val_auc", "learning_rate"):
+        found[name] = ablation_study(config)
+    assert read(found["val"], (*TABLES, "predictions.npz")) == read(
+        found["same"], (*TABLES, "predictions.npz")
+    )
+    assert read(found["test"], ["search.csv"])["search.csv"] == (
+        (found["same"] / "search.csv").read_bytes()
+    )
+    first, second = (table(found[name]) for name in ("same", "test"))
+    for name in ("threshold", "penalty", "learning_rate", "block_learning_rate"):
         assert [row[name] for row in first] == [row[name] for row in second]
     assert [row["auc"] for row in first] != [row["auc"] for row in second]
 
 
-def _own(save_npz, name, labels):
-    """A set of its own folder, alike but for its test split."""
-    images = np.random.default_rng(ord(name)).integers(0, 256, (12, 16, 16))
-    split = {"test_images": images.astype(np.uint8), "test_labels": labels.astype(np.uint8)}
-    path = save_npz(f"{name}.npz", **split)
-    moved = path.parent / name / "own.npz"
-    moved.parent.mkdir()
-    return path.rename(moved)
+# Going on.
 
 
-def test_equal_steps(study, encoders, monkeypatch):
-    """Every arm in every setting takes the same number of optimiser steps."""
-    taken = []
-    real = head_training.one_cycle
+def test_a_study_that_was_stopped_goes_on(study, monkeypatch):
+    """Stopped after some units, and gone on with, it gives the same bytes."""
+    shutil.copytree(study, "copy")
+    folder = ablation_labels.Path("copy")
+    gone = [path for one in ("pixels", "random-s1") for path in folder.glob(f"*/**/{one}-*l*.*")]
+    gone += [*folder.glob("features/random-s1.npz"), *folder.glob("units/features/random-s1.json")]
+    gone += [folder / name for name in FILES]
+    for path in [*gone, *folder.glob("measured/*")]:
+        path.unlink()
+    assert len(gone) == 8 + 2 + len(FILES)
+    real, done = frozen.FrozenWork.compute, []
 
-    def counted(groups, total):
-        optimizer, schedule = real(groups, total)
-        taken.append(0)
+    def stopped(self):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(self.name)
+        return real(self)
 
-        def count(*_):
-            taken[-1] += 1
-
-        optimizer.register_step_post_hook(count)
-        return optimizer, schedule
-
-    monkeypatch.setattr(head_training, "one_cycle", counted)
-    for fraction in (0.25, 1.0):
-        ablation_frozen.SearchWork(settings(steps=5), study, 0, "simclr", fraction).compute()
-    assert taken == [5] * (2 * len(ARMS) * len(SETTINGS))
-
-
-@pytest.mark.parametrize("planted", ["simclr", "none"])
-def test_planted_effect(tmp_path, monkeypatch, planted):
-    """Features that tell the classes apart are better, the others worse."""
-    rng = np.random.default_rng(0)
-    arrays = {}
-    for split, count in (("train", 64), ("val", 24), ("test", 80)):
-        labels = np.arange(count) % 2
-        images = rng.integers(0, 200, (count, 16, 16)) + 50 * labels[:, None, None]
-        arrays[f"{split}_images"] = images.astype(np.uint8)
-        arrays[f"{split}_labels"] = labels.astype(np.uint8)[:, None]
-    np.savez(tmp_path / "own.npz", **arrays)
-    data = str(tmp_path / "own.npz")
-    runs = tuple(
-        pretrain(PretrainConfig(data=data, epochs=1, batch_size=32, seed=seed)) for seed in range(3)
-    )
-
-    def features(encoder, images, *, views):
-        kind = "simclr" if encoder.spec.weights.startswith("simclr") else "none"
-        noise = np.random.default_rng(len(images)).normal(size=(len(images), 1280))
-        signal = images.mean(axis=(1, 2, 3))[:, None] / 10 if kind == planted else 0
-        return torch.from_numpy((noise + signal).astype(np.float32))
-
-    monkeypatch.setattr(ablation_encoders, "image_features", features)
-    folder = ablation_study(settings(data=data, encoder_runs=runs, seeds=3, labels="1", steps=8))
-    found = json.loads((folder / "comparisons.json").read_text())
-    by_pair = {(item["a"], item["b"]): item["verdict"] for item in found}
-    wanted = "better" if planted == "simclr" else "worse"
-    for arm in ("linear", "mlp", "pqc"):
-        assert by_pair[f"simclr-{arm}", f"random-{arm}"] == wanted
-    if planted == "none":
-        assert by_pair["simclr-mlp", "raw_pixels"] == "worse"
+    with monkeypatch.context() as patch:
+        patch.setattr(frozen.FrozenWork, "compute", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            ablation_study(AblationStudyConfig(resume=folder))
+    assert not (folder / "result.json").exists()
+    assert done == ["pixels-s0-l0.166667", "pixels-s0-l1"]
+    ablation_study(AblationStudyConfig(resume=folder))
+    assert read(folder) == read(study)
 
 
-@pytest.mark.parametrize("many", [False, True])
-def test_several_classes_and_several_labels(save_npz, many):
-    path = save_npz(labels=3) if many else save_npz(classes=3)
-    encoder = pretrain(PretrainConfig(data=str(path), epochs=1, batch_size=8))
-    folder = ablation_study(
-        settings(data=str(path), encoder_runs=(encoder,), seeds=1, labels="1", steps=2)
-    )
-    with np.load(folder / "predictions.npz") as kept:
-        labels, probs = kept["labels"], kept["1/simclr-pqc"]
-    assert probs.shape == (1, 12, 3)
-    row = next(row for row in table(folder) if row["model"] == "simclr-pqc")
-    assert float(row["auc"]) == pytest.approx(auc(labels, probs[0]))
-    assert read_result(folder)["seeds"] == 1
+def test_two_processes_do_not_share_a_study(study, capfd):
+    before = read(study)
+    with locked(study / "study.lock", "is a test"):
+        assert cli.main(["study", "ablation", "--resume", str(study)]) == 2
+    assert "another process that works on this study" in capfd.readouterr().err
+    assert cli.main(["study", "ablation", "--resume", str(study)]) == 0
+    assert read(study) == before
+    assert json.loads((study / "environment.json").read_text())["resumed"]
+
+
+# Whole networks.
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory, encoders):
+    """A study of one encoder with whole networks."""
+    with pytest.MonkeyPatch.context() as patch, lively_norms():
+        arms = grid.frozen_arms(settings())
+        patch.setattr(frozen, "frozen_arms", lambda config: {"linear": arms["linear"]})
+        return ablation_study(
+            settings(
+                **{"encoder_runs": encoders[:1], "seeds": 1, "subsets": 1, "labels": "0.5"},
+                **{"whole": True, "whole_subsets": 1, "whole_steps": 4, "whole_heads": "mlp"},
+                **{"whole_rates": "3e-3,1e-3", "views": "flip", "image_size": 24},
+                runs=tmp_path_factory.mktemp("networks"),
+            )
+        )
+
+
+def test_whole_networks_by_another_route(networks):
+    """Probabilities and held-out losses of the runs that are kept; the best rate is trained in."""
+    config, data = settings(subsets=1, labels="0.5"), load_data(PHANTOM)
+    budget = grid.budgets(config, 48)[0]
+    rows = labelled_rows(data, config, budget)
+    (folds,) = cut(data, rows, config, 2)
+    train, test = data.splits["train"], data.splits["test"]
+    by_model = {row["model"]: row for row in table(networks) if row["training"] == "whole"}
+    assert set(by_model) == {"whole-scratch-mlp", "whole-simclr-mlp"}
+
+    def probs_of(name, split):
+        (run,) = (networks / "whole" / "finetune").glob(f"*-{name}")
+        with one_thread(), open_backend("statevector") as backend:
+            model, spec = load_model(run, backend=backend)
+            assert spec.encoder.image_size == 24
+            return classify(model, split, multilabel=False, views="flip")
+
+    predicted = arrays(networks / "predictions.npz")
+    for start in ("scratch", "simclr"):
+        row = by_model[f"whole-{start}-mlp"]
+        unit = json.loads((networks / "units" / "rates" / f"{start}-s0-l0.5.json").read_text())
+        losses = []
+        for rate in (0.001, 0.003):
+            own = []
+            for part, (_, held) in enumerate(folds):
+                probs = probs_of(f"search-{start}-s0-l0.5-r{rate:g}-{part}", train.take(held))
+                likely = probs[np.arange(len(held)), train.labels[held]]
+                logs = [np.log(likely[train.labels[held] == k]).mean() for k in (0, 1)]
+                own.append(-np.mean(logs))
+            losses.append(np.mean(own))
+        assert unit["losses"] == pytest.approx(losses, abs=1e-6)
+        assert float(row["learning_rate"]) == (0.001, 0.003)[int(np.argmin(losses))]
+        probs = probs_of(f"{start}-mlp-s0-c0-l0.5", test)
+        np.testing.assert_allclose(predicted[f"0.5/whole-{start}-mlp"][0], probs, atol=1e-6)
+        assert float(row["auc"]) == pytest.approx(roc_auc_score(test.labels, probs[:, 1]))
+        assert (row["steps"], row["train_images"], row["without_threshold"]) == ("4", "24.0", "1")
+        assert row["block_learning_rate"] == row["threshold"] == ""
+    found = json.loads((networks / "comparisons.json").read_text())
+    assert {item["family"] for item in found} >= {"pixels", "scratch", "finetuned", "random"}
+    (kept,) = (item for item in found if item["family"] == "scratch")
+    assert (kept["a"], kept["b"]) == ("simclr-logistic", "whole-scratch-mlp")
+    assert kept["primary"]
+
+
+def test_a_whole_network_does_not_read_validation_and_goes_on(networks, encoders, monkeypatch):
+    """With other labels of validation, stopped in the middle, it is the same network."""
+    kept = read(networks)
+    unit = networks / "units" / "whole" / "scratch-mlp-s0-c0-l0.5.json"
+    before = json.loads(unit.read_text())
+    (run,) = (networks / "whole" / "finetune").glob("*-scratch-mlp-s0-c0-l0.5")
+    shutil.rmtree(run)
+    unit.unlink()
+    real, noted = whole.study_data, MetricsFile.on_train_epoch_end
+
+    def other(config, *splits):
+        data = real(config, *splits)
+        if "val" in splits:
+            data.splits["val"].labels[:] = 1 - data.splits["val"].labels
+        return data
+
+    def stop(self, trainer, module):
+        noted(self, trainer, module)
+        if trainer.current_epoch == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(whole, "study_data", other)
+    with monkeypatch.context() as patch:
+        patch.setattr(MetricsFile, "on_train_epoch_end", stop)
+        with pytest.raises(KeyboardInterrupt):
+            ablation_study(AblationStudyConfig(resume=networks))
+    with lively_norms():
+        ablation_study(AblationStudyConfig(resume=networks))
+    assert json.loads(unit.read_text())["probs"] == before["probs"]
+    assert read(networks) == kept
+    assert not list(networks.rglob("*.ckpt"))
+    assert WholeWork.compute.__module__ == whole.__name__
+
+
+# The command.
+
+
+def test_a_plan_is_printed_and_nothing_is_made(isolated, encoders, tree, capfd):
+    before = tree(isolated)
+    given = ["--data", PHANTOM, "--labels", "8,1", "--subsets", "4", "--seeds", "2", "--steps", "3"]
+    given += ["--num-qubits", "2", "--whole-subsets", "1", "--encoder-runs"]
+    assert cli.main(["study", "ablation", *given, *map(str, encoders), "--plan"]) == 0
+    out = capfd.readouterr().out
+    assert out.startswith("Primary questions: pixels, scratch, circuit; margin 0.02; 20 test")
+    lines = [line.split("  ") for line in out.splitlines()]
+    words = [[word.strip() for word in line if word.strip()] for line in lines]
+    frozen_rows = [line for line in words if "frozen features" in line]
+    assert [line[0] for line in frozen_rows] == ["8 labels", "all labels"]
+    assert [line[3] for line in frozen_rows] == ["2 x 4", "2 x 4"]
+    whole_rows = [line for line in words if "whole networks" in line]
+    assert [line[3] for line in whole_rows] == ["2 x 1", "2 x 1"]
+    assert all(float(a[4]) < float(b[4]) for a, b in zip(frozen_rows, whole_rows, strict=True))
+    stages = {line[0]: line[1] for line in words if line[0:1] and len(line) == 3}
+    assert stages["features"] == "4"
+    assert stages["frozen"] == "10"
+    assert stages["whole"] == str(2 * 2 * 3 * 2 * 1)
+    assert tree(isolated) == before
 
 
 def test_bad_input_is_one_line(isolated, encoders, pretrained, save_npz, tree, capfd):
     """Exit code 2, one line, nothing written."""
     poor = save_npz(test_labels=np.array([[0]] * 11 + [[1]], dtype=np.uint8))
-    lacking = save_npz("lacking.npz", val_labels=np.zeros((12, 1), dtype=np.uint8))
     before = tree(isolated)
-    same = ["--data", PHANTOM, "--encoder-runs"]
+    data = ["--data", PHANTOM]
+    given = [*data, "--labels", "8,1"]
+    runs = [*given, "--encoder-runs"]
     for arguments, said in (
-        (["--labels", "0.1,x"], "Expected --labels"),
-        (["--labels", "0.1,0.10"], "once"),
-        (["--labels", "0"], "Expected --labels"),
-        (["--labels", "0.1,1", "--whole-labels", "0.5,1"], "Expected --whole-labels out of"),
-        (["--labels", "0.1,1", "--whole-labels", "1,1"], "Expected each entry of --whole-labels"),
-        (["--seeds", "0"], "--seeds"),
-        (["--margin", "0"], "--margin"),
+        ([*data, "--labels", "0.1,x"], "Expected --labels"),
+        ([*data, "--labels", "0.1,0.10"], "once"),
+        ([*data, "--labels", "24,0.5"], "once"),
+        ([*data, "--labels", "0"], "Expected --labels"),
+        ([*data, "--labels", "2.5"], "Expected --labels"),
+        ([*data, "--labels", "49,1"], "at most the 48 labelled images of train, got 49"),
+        ([*data, "--labels", "0.01,0.011,1"], "which both choose 2 of train"),
+        ([*data, "--labels", "48,0.999"], "which both choose 48 of train"),
+        ([*given, "--whole-labels", "0.5,1"], "Expected --whole-labels out of"),
+        ([*given, "--whole-labels", "1,1"], "Expected each entry of --whole-labels"),
+        ([*given, "--primary", "pixels,luck"], "Expected --primary out of pixels, scratch"),
+        ([*given, "--primary", "pixels,pixels"], "Expected each entry of --primary once"),
+        ([*given, "--whole-heads", "linear,cnn"], "Expected --whole-heads out of linear, mlp"),
+        ([*given, "--whole-heads", "pqc_pca"], "Expected --whole-heads out of linear, mlp"),
+        ([*given, "--whole-rates", "0"], "Expected --whole-rates"),
+        ([*given, "--whole-rates", "1e-3,fast"], "Expected --whole-rates"),
+        ([*given, "--whole-rates", "1e-3,0.001"], "Expected each entry of --whole-rates once"),
+        ([*given, "--subsets", "2", "--whole-subsets", "3"], "Expected --whole-subsets of at most"),
+        ([*given, "--methods", "simclr,magic"], "magic"),
+        ([*given, "--seeds", "0"], "--seeds"),
+        ([*given, "--margin", "0"], "--margin"),
         (["--data", "nowhere"], "data set"),
-        ([*same, str(pretrained)], "pretrain on this data"),
-        ([*same, str(encoders[0])], "a run of each seed"),
-        ([*same, str(encoders[0]), str(encoders[0])], "one encoder a seed"),
-        ([*same, str(isolated)], "pretrain"),
-        (["--data", str(poor)], "at least 2 images of class"),
+        ([*runs, str(pretrained)], "pretrain on this data"),
+        ([*runs, str(encoders[0])], "a run of simclr of each seed from 0 to 4, got none of 1, 2"),
+        ([*runs, str(encoders[0]), str(encoders[0])], "one encoder a method and seed"),
+        ([*runs, str(isolated)], "pretrain"),
+        (["--data", str(poor), "--labels", "1"], "at least 2 images of class"),
         (["--resume", "nowhere"], "--resume"),
         (["--resume", str(encoders[0])], "study ablation"),
-        (["--data", str(lacking)], "class"),
-        (["--data", PHANTOM, "--labels", "0.01,0.011,1"], "got 0.01 and 0.011, which both choose"),
     ):
         assert cli.main(["study", "ablation", *arguments]) == 2, arguments
         error = capfd.readouterr().err
         assert error.count("\n") == 1, error
-        assert said in error
+        assert said in error, (arguments, error)
         assert "Traceback" not in error
     assert tree(isolated) == before
-
-
-def test_notes_say_what_verdicts_cannot_bear():
-    labels = np.array([0] * 9 + [1] * 10)
-    one, few = cautions(settings(num_qubits=1), labels, ["a", "b"])
-    assert "pqc and pqc_unentangled are one model" in one
-    assert "9 images of a:" in few
-    several = np.stack([labels, 1 - labels], axis=1)
-    (few,) = cautions(settings(), several, ["a", "b"])
-    assert "9 images of b:" in few
-    assert cautions(settings(), np.repeat([0, 1], 10), ["a", "b"]) == []
-
-
-@pytest.mark.parametrize(("name", "low", "high"), [("random", 1.5, 5), ("untrained", 0, 0.05)])
-def test_circuit_that_is_not_trained_stays_as_drawn(study, name, low, high):
-    """Spread over a turn, or as that of `pqc` begins; training leaves it alone."""
-    from hybridq.quantum import quantum_parameters
-    from hybridq_backends import open_backend
-
-    config = settings(num_qubits=4, num_layers=3)
-    arm = frozen_arms(config)[f"pqc_{name}"]
-    data = load_data(PHANTOM, splits=("train",))
-    features = torch.randn(len(data.splits["train"]), 1280)
-    with open_backend("statevector") as backend:
-        work = ablation_frozen.SearchWork(config, study, 1, "simclr", 1.0)
-        models = {one.arm: one.model for one in work.fitted(SETTINGS[0], data, features, backend)}
-        head = models[f"pqc_{name}"]
-        fresh = ablation_frozen.new_head(arm, 1280, 2, backend, 1)
-        trained = ablation_frozen.new_head(frozen_arms(config)["pqc"], 1280, 2, backend, 1)
-    (weight,), (drawn,) = quantum_parameters(head), quantum_parameters(fresh)
-    assert torch.equal(weight, drawn)
-    assert low < float(drawn.std()) < high
-    (begun,) = quantum_parameters(trained)
-    assert torch.equal(begun, drawn) is (name == "untrained")
-    assert not torch.equal(head.classifier.weight, fresh.classifier.weight)

@@ -6,6 +6,7 @@ within these images, in the same way for every arm and for raw pixels.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -219,6 +220,7 @@ class _Heads:
     inputs: dict[str, Tensor]
     backend: Executable
     steps: int
+    made: dict[int, nn.Module] = field(default_factory=dict)
 
     def read(
         self, rows: Sequence[Rows], folds: Sequence[Sequence[Fold]], seeds: Sequence[int]
@@ -265,7 +267,12 @@ class _Heads:
         return Read(probs, np.array(thresholds), losses, chosen, about)
 
     def _new(self, seed: int) -> nn.Module:
-        """Make the head as training begins with it."""
+        """Make the head as training begins with it; it is built once for each seed."""
+        if seed not in self.made:
+            self.made[seed] = self._built(seed)
+        return copy.deepcopy(self.made[seed])
+
+    def _built(self, seed: int) -> nn.Module:
         width = self.inputs["train"].shape[1]
         generator = torch.Generator().manual_seed(derive_seed(seed, 1))
         head = build_head(

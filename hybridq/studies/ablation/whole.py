@@ -190,10 +190,11 @@ def best_rate(rates: Sequence[float], losses: Sequence[Sequence[float | None]]) 
 
     Args:
         rates: Those tried, ascending.
-        losses: Of each encoder, the loss of every rate; None where it could not be computed.
+        losses: Of each encoder, the loss of every rate; None where it could not be computed, which
+            counts as the highest.
     """
-    means = np.ma.masked_invalid(np.array(losses, dtype=np.float64)).mean(axis=0)
-    return rates[int(np.argmin(means.filled(0.0)))]
+    known = np.array([[np.inf if one is None else one for one in own] for own in losses])
+    return rates[int(np.argmin(known.mean(axis=0)))]
 
 
 def steps_of(images: int, recipe: FinetuneConfig) -> int:
