@@ -1,11 +1,11 @@
-"""Is the test split like train and validation? The same regression, fitted and read across them.
+"""Is the test split like train? The same regression, fitted and read across them.
 
     python benchmarks/split_shift.py runs/study/...-ablation-pneumoniamnist
 
 Fits the logistic regression of `hybridq.evaluation.measures.geometry` on raw pixels and on the
 frozen features of an ablation's encoders, always on as many images as 80% of the test split, and
-reads it on images that it was not fitted on: fitted and read within train and validation, fitted
-there and read on test, and fitted and read within test. Where the second is below both others,
+reads it on images that it was not fitted on: fitted and read within train, fitted there and read on
+test, and fitted and read within test. Where the second is below both others,
 neither the difficulty of the test images nor their number explains it: the splits differ, or images
 of one split are alike in a way that helps a fit within it, as those of one patient are (MedMNIST
 does not say whose an image is). SimCLR encoders have seen the train images, without labels; raw
@@ -29,14 +29,14 @@ from rows import rows_so_far
 OUT = Path(__file__).resolve().parent.parent / "docs" / "results" / "split_shift.csv"
 HEADER = ("data", "features", "seed", "fitted_on", "read_on", "images", "auc", "low", "high")
 REPEATS = 10
-POOL = "train and validation"
+POOL = "train"
 
 
 def draws(pool: Any, test: Any) -> dict[tuple[str, str], list[tuple[Any, Any]]]:
     """Images to fit on and to read, as indices into the pool followed by the test images.
 
     Args:
-        pool: Labels of train and validation.
+        pool: Labels of train.
         test: Labels of test.
     """
     from sklearn.model_selection import StratifiedShuffleSplit
@@ -61,14 +61,15 @@ def main() -> None:
     from hybridq.evaluation.baselines import pixel_inputs
     from hybridq.evaluation.measures.geometry import probe_scores
     from hybridq.runs.folder import read_config
+    from hybridq.studies.ablation.encoders import READ
     from hybridq.studies.ablation.labels import study_data
     from hybridq.utils.files import write_csv
 
     config = read_config(args.study, AblationStudyConfig, "study ablation")
-    data = study_data(config, "train", "val", "test")
-    splits = [data.splits[name] for name in ("train", "val", "test")]
+    data = study_data(config, *READ)
+    splits = [data.splits[name] for name in READ]
     labels = np.concatenate([split.labels for split in splits])
-    parts = draws(labels[: -len(splits[2])], splits[2].labels)
+    parts = draws(splits[0].labels, splits[1].labels)
     rows = [[row[key] for key in HEADER] for row in rows_so_far(OUT) if row["data"] != data.name]
 
     def add(kind: str, seed: str, features: Any) -> None:
@@ -83,7 +84,7 @@ def main() -> None:
     for path in sorted((args.study / "features").glob("*-s*.npz")):
         kind, _, seed = path.stem.partition("-s")
         with np.load(path) as file:
-            add(kind, seed, np.concatenate([file[name] for name in ("train", "val", "test")]))
+            add(kind, seed, np.concatenate([file[name] for name in READ]))
     write_csv(OUT, list(HEADER), rows)
 
 

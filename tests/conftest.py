@@ -287,26 +287,47 @@ def noise_study_folder(tmp_path_factory, finetuned_pqc, finetuned_control):
     )
 
 
+ARMS = ("linear", "mlp", "pqc")
+
+
+@contextmanager
+def few_arms():
+    """Let an ablation have three arms on frozen features, and two settings that it searches.
+
+    All of them in every study would take most of the time of the tests.
+    """
+    from hybridq.studies.ablation import frozen, grid, tables
+
+    every, two = grid.frozen_arms, grid.SETTINGS[1:3]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frozen, "frozen_arms", lambda config: {a: every(config)[a] for a in ARMS})
+        for module in (frozen, tables):
+            patch.setattr(module, "SETTINGS", two)
+        yield two
+
+
 @pytest.fixture(scope="session")
 def ablation_folder(tmp_path_factory, single_thread):
-    """An ablation on frozen features."""
+    """An ablation on frozen features, of a few arms."""
     from hybridq.config import AblationStudyConfig
     from hybridq.studies.ablation.study import ablation_study
 
-    return ablation_study(
-        AblationStudyConfig(
-            data=PHANTOM,
-            labels="0.5,1",
-            seeds=2,
-            pretrain_epochs=1,
-            num_qubits=2,
-            num_layers=1,
-            steps=2,
-            whole=False,
-            workers=1,
-            runs=tmp_path_factory.mktemp("ablation"),
+    with few_arms():
+        return ablation_study(
+            AblationStudyConfig(
+                data=PHANTOM,
+                labels="0.5,1",
+                seeds=2,
+                subsets=2,
+                pretrain_epochs=1,
+                num_qubits=2,
+                num_layers=1,
+                steps=2,
+                whole=False,
+                workers=1,
+                runs=tmp_path_factory.mktemp("ablation"),
+            )
         )
-    )
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from hybridq.evaluation.baselines import PENALTIES, pixel_inputs
 from hybridq.evaluation.evaluate import classify
 from hybridq.evaluation.statistics import Measured, compare_measured
 from hybridq.models.checkpoint import load_model
-from hybridq.studies.ablation import frozen, grid, tables, whole
+from hybridq.studies.ablation import frozen, grid, whole
 from hybridq.studies.ablation import labels as ablation_labels
 from hybridq.studies.ablation.judged import measured
 from hybridq.studies.ablation.labels import cut, labelled_rows
@@ -38,10 +38,9 @@ from hybridq.training.pretrain import pretrain
 from hybridq.utils.files import without_nan
 from hybridq_backends import open_backend
 from hybridq_backends.utils.lock import locked
-from tests.conftest import lively_norms
+from tests.conftest import ARMS, few_arms, lively_norms
 
 PHANTOM = "phantom,size=16,count=80"
-ARMS = ("linear", "mlp", "pqc")
 SETTINGS = grid.SETTINGS[1:3]
 TABLES = ("ablation.csv", "summary.csv", "comparisons.csv", "comparisons.json", "search.csv")
 FILES = (*TABLES, "predictions.npz", "report.json", "result.json")
@@ -69,11 +68,7 @@ def settings(**changes) -> AblationStudyConfig:
 @pytest.fixture(scope="module", autouse=True)
 def few():
     """Three arms on frozen features, and two settings that are searched."""
-    every = grid.frozen_arms
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(frozen, "frozen_arms", lambda config: {a: every(config)[a] for a in ARMS})
-        for module in (frozen, tables):
-            patch.setattr(module, "SETTINGS", SETTINGS)
+    with few_arms():
         yield
 
 
@@ -306,7 +301,7 @@ def test_a_choice_for_fewer_labels_lies_within_that_for_more():
         assert sets[0] < sets[1] < sets[2]
         assert [len(one) for one in sets] == [6, 12, 24]
         for one in sets:
-            assert np.bincount(data.splits["train"].labels[list(one)]).ptp() <= 2
+            assert np.ptp(np.bincount(data.splits["train"].labels[list(one)])) <= 2
     assert len({tuple(one) for one in chosen[0]}) == 8
     assert all(one.tolist() == list(range(48)) for one in chosen[3])
 

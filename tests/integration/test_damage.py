@@ -304,9 +304,19 @@ def test_damaged_features_are_told_with_the_remedy(ablation_folder, refused, dam
     shutil.copytree(ablation_folder, "copy")
     features = sorted(Path("copy/features").glob("random*.npz"))[0]
     damage(features)
-    for unit in Path("copy/units/frozen").iterdir():
+    for unit in Path("copy/units/frozen").glob("random*"):
         unit.unlink()
     said = refused("study", "ablation", "--resume", "copy")
     assert str(features.resolve()) in said or str(features) in said
     assert f"units/features/{features.stem}.json" in said
     assert "pickle" not in said
+
+
+@pytest.mark.parametrize("damage", [halved, Path.unlink, lambda path: np.savez(path, train=[1])])
+def test_damage_to_what_units_kept_is_told_with_the_remedy(ablation_folder, refused, damage):
+    shutil.copytree(ablation_folder, "copy")
+    kept = sorted(Path("copy/kept").iterdir())[0]
+    damage(kept)
+    said = refused("study", "ablation", "--resume", "copy")
+    assert str(kept) in said
+    assert f"units/frozen/{kept.stem}.json, and they are computed again" in said

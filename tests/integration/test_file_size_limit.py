@@ -29,8 +29,9 @@ RESUMED = {
     "study ablation": (
         "ablation.csv",
         (
-            *("--data", PHANTOM, "--labels", "1", "--seeds", "2", "--pretrain-epochs", "1"),
-            *("--num-qubits", "2", "--num-layers", "1", "--steps", "2", "--no-whole"),
+            *("--data", PHANTOM, "--labels", "1", "--seeds", "1", "--pretrain-epochs", "1"),
+            *("--subsets", "1", "--num-qubits", "2", "--num-layers", "1", "--steps", "2"),
+            "--no-whole",
         ),
     ),
 }

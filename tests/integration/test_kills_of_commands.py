@@ -67,14 +67,20 @@ RESUMED = {
     "pretrain": f"pretrain --data {PHANTOM} --epochs 4 --batch-size 8 --checkpoint-every 1",
     "finetune": f"finetune --data {PHANTOM} --epochs 4 --batch-size 8 --checkpoint-every 1 "
     "--keep best --head.num-qubits 2",
-    "study ablation": f"study ablation --data {PHANTOM} --labels 1 --seeds 2 --pretrain-epochs 1 "
-    "--num-qubits 2 --num-layers 1 --steps 2 --no-whole --workers 1",
+    "study ablation": f"study ablation --data {PHANTOM} --labels 1 --seeds 1 --pretrain-epochs 1 "
+    "--subsets 1 --num-qubits 2 --num-layers 1 --steps 2 --no-whole --workers 1",
     "study noise": "study noise {pqc} {mlp} --device FakeManilaV2 --noise-scale 0,1 --shots none "
     "--limit 4 --workers 1",
 }
 
 
-@pytest.mark.parametrize("command", RESUMED)
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == "study ablation" else name
+        for name in RESUMED
+    ],
+)
 def test_a_command_that_is_gone_on_with(command, finetuned_pqc, finetuned_control):
     words = RESUMED[command].format(pqc=finetuned_pqc, mlp=finetuned_control).split()
     whole = forked(*words)

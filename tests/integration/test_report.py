@@ -34,12 +34,12 @@ SECTIONS = {
     "card": "Model card",
     "sources": "Sources",
 }
-STARTS = {"simclr": "SimCLR frozen", "random": "random encoder"}
+STARTS = {"simclr": "SimCLR frozen", "random": "random encoder", "pixels": "raw pixels"}
 
 
 def called(model):
     """The page's name of an ablation's head on frozen features."""
-    if model == "raw_pixels":
+    if model == "pixels-logistic":
         return "raw pixels, logistic regression"
     encoder, head = model.split("-")
     return f"{STARTS[encoder]}, {head}"

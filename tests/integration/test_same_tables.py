@@ -19,13 +19,14 @@ pytestmark = [
 ]
 
 ABLATION = (
-    *("study", "ablation", "--data", "phantom,size=16,count=60", "--labels", "0.5,1"),
-    *("--seeds", "2", "--pretrain-epochs", "2", "--num-qubits", "2", "--num-layers", "1"),
-    *("--steps", "3", "--whole-labels", "1", "--whole-steps", "2"),
+    *("study", "ablation", "--data", "phantom,size=16,count=60", "--labels", "1"),
+    *("--seeds", "1", "--subsets", "2", "--pretrain-epochs", "2", "--num-qubits", "2"),
+    *("--num-layers", "1", "--steps", "3", "--whole-subsets", "1", "--whole-heads", "pqc"),
+    *("--whole-rates", "1e-3,3e-3", "--whole-steps", "2"),
 )
 TABLES = (
     *("ablation.csv", "summary.csv", "comparisons.csv", "comparisons.json", "search.csv"),
-    *("predictions.npz", "report.json"),
+    *("predictions.npz", "measured/1.npz", "report.json"),
 )
 FIGURES = ("figures/labels.png", "figures/differences.png")
 KILLS = 5
@@ -75,9 +76,11 @@ def test_an_ablation_killed_at_five_random_moments(whole, seed):
     assert not list(folder.rglob("*.part"))
 
 
-def test_an_ablation_over_two_processes_of_ray(whole):
-    """Pretrainings and whole networks are units of the cluster as the heads are."""
-    pytest.importorskip("ray")
+@pytest.mark.parametrize("place", [(), ("--ray", "local")], ids=["processes", "ray"])
+def test_an_ablation_over_two_processes(whole, place):
+    """Pretrainings and whole networks are units of them as the heads are."""
+    if place:
+        pytest.importorskip("ray")
     reference, _ = whole
-    assert cli.main([*ABLATION, "--ray", "local", "--workers", "2"]) == 0
+    assert cli.main([*ABLATION, *place, "--workers", "2"]) == 0
     assert read(found(Path("runs"))) == read(reference)

@@ -15,8 +15,9 @@ from hybridq.utils.text import percent
 TITLE = "About the data and the models"
 THRESHOLDS = (
     "The positive class is predicted from a threshold on, the one with the best balanced accuracy "
-    "on validation images, chosen for each model and seed by itself; the test images had no part "
-    "in it. On few validation images sensitivity and specificity change much from seed to seed."
+    "on validation images, or in an ablation on labelled images that were held out, chosen for "
+    "each model and seed by itself; the test images had no part in it. On few such images "
+    "sensitivity and specificity change much from seed to seed."
 )
 OPTIMISTIC = (
     " Where the validation split itself is read, the threshold was chosen on the very images "

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hybridq.data import ImageData
 from hybridq.evaluation.baselines import PENALTIES
 from hybridq.evaluation.statistics import Measured, mean_interval
+from hybridq.records.record import refused
 from hybridq.records.studies import read_arrays
 from hybridq.studies.ablation.grid import REGRESSION, SETTINGS, Budget
 from hybridq.studies.ablation.judged import ALL, UNLIKE, Arrays, Judge, measured
@@ -79,7 +80,7 @@ def gather(
             [one] = unit["models"]
             cells[one["labels"], one["model"], one["seed"]].append(unit)
             continue
-        arrays = _arrays(folder / unit["kept"])
+        arrays = _arrays(folder / unit["kept"], [one["head"] for one in unit["models"]])
         for one in unit["models"]:
             start = f"{one['head']}/"
             own = {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
@@ -95,10 +96,16 @@ def gather(
     return Results(data, budgets, rows, dict(kept))
 
 
-def _arrays(path: Path) -> Arrays:
+def _arrays(path: Path, arms: Iterable[str]) -> Arrays:
+    """Read what a unit kept of its arms."""
     unit = path.parents[1] / "units" / "frozen" / f"{path.stem}.json"
     what = "what a unit kept of its models"
-    return read_arrays(path, what, f"remove it and {unit}, and they are computed again.")
+    remedy = f"remove it and {unit}, and they are computed again."
+    found = read_arrays(path, what, remedy)
+    wanted = [f"{arm}/{name}" for arm in arms for name in ("auc/values", "threshold", "right")]
+    if missing := [name for name in wanted if name not in found]:
+        raise refused(what, path, f"nothing as {missing[0]!r}", remedy)
+    return found
 
 
 def _row(
