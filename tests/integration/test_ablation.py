@@ -19,9 +19,10 @@ from hybridq.cli import main as cli
 from hybridq.config import AblationStudyConfig, PretrainConfig
 from hybridq.data import load_data
 from hybridq.evaluation.baselines import PENALTIES, pixel_inputs
-from hybridq.evaluation.evaluate import classify
+from hybridq.evaluation.searched_regression import searched_regression
 from hybridq.evaluation.statistics import Measured, compare_measured
 from hybridq.models.checkpoint import load_model
+from hybridq.models.classify import classify
 from hybridq.studies.ablation import frozen, grid, whole
 from hybridq.studies.ablation import labels as ablation_labels
 from hybridq.studies.ablation.judged import measured
@@ -181,11 +182,12 @@ def test_a_regression_is_that_of_scikit_learn(study, kind):
         assert kept["logistic/losses"][subset] == pytest.approx(losses, rel=0.05, abs=0.01)
         chosen = int(kept["logistic/chosen"][subset])
         assert losses[chosen] <= min(losses) + 0.01
-        scores = held_out[chosen, own] if data.positive == 1 else 1 - held_out[chosen, own]
-        truth = train[own] == data.positive
+        parts = [(np.searchsorted(own, fit), np.searchsorted(own, held)) for fit, held in folds]
+        again = searched_regression(x["train"][own], train[own], 2, parts)
+        scores, truth = again.held_out[:, data.positive], train[own] == data.positive
         best = max(balanced_accuracy_score(truth, scores >= bound) for bound in scores)
         threshold = kept["logistic/threshold"][subset]
-        reached = [balanced_accuracy_score(truth, scores >= threshold + e) for e in (-5e-3, 5e-3)]
+        reached = [balanced_accuracy_score(truth, scores >= threshold + e) for e in (-1e-9, 1e-9)]
         assert max(reached) == pytest.approx(best)
         probs = fitted(PENALTIES[chosen], own).predict_proba(x["test"])
         area = roc_auc_score(test, probs[:, 1])
@@ -475,7 +477,7 @@ def test_whole_networks_by_another_route(networks):
         np.testing.assert_allclose(predicted[f"0.5/whole-{start}-mlp"][0], probs, atol=1e-6)
         assert float(row["auc"]) == pytest.approx(roc_auc_score(test.labels, probs[:, 1]))
         assert (row["steps"], row["train_images"], row["without_threshold"]) == ("4", "24.0", "1")
-        assert row["block_learning_rate"] == row["threshold"] == ""
+        assert (row["block_learning_rate"], row["threshold"]) == ("0.01", "")
     found = json.loads((networks / "comparisons.json").read_text())
     assert {item["family"] for item in found} >= {"pixels", "scratch", "finetuned", "random"}
     (kept,) = (item for item in found if item["family"] == "scratch")

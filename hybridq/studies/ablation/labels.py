@@ -108,7 +108,7 @@ def check_budgets(data: ImageData, config: AblationStudyConfig, budgets: Sequenc
     """
     rows = [[one.tolist() for one in labelled_rows(data, config, budget)] for budget in budgets]
     for (low, below), (high, above) in pairwise(zip(budgets, rows, strict=True)):
-        if below[0] == above[0] and below == above[: len(below)]:
+        if all(one == other for one, other in zip(below, above, strict=False)):
             raise InvalidValueError(
                 f"Expected --labels that choose different images, got {low.text} and {high.text}, "
                 f"which both choose {len(below[0])} of train: leave one out."
