@@ -17,7 +17,7 @@ from hybridq.evaluation.statistics import measure_auc
 from hybridq.models.heads import build_head, circuit_parameters
 from hybridq.quantum import build_circuit, z_observables
 from hybridq.quantum.layer import QuantumLayer
-from hybridq.studies.capacity.arms import ASKED, arms_of, new_heads
+from hybridq.studies.capacity.arms import QUESTIONS, arms_of, new_heads
 from hybridq.studies.capacity.given import Given
 from hybridq.studies.capacity.lipschitz import block_lipschitz, head_lipschitz
 from hybridq.studies.capacity.roles import roles
@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_th
 
 
 def verdicts(usual="undecided", **changes):
-    return {asked.other: usual for asked in ASKED} | changes
+    return {asked.b: usual for asked in QUESTIONS} | changes
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_the_rules_of_the_roles(said, names):
 def test_every_arm_is_compared_and_has_a_name():
     given = Given((), PHANTOM, {"num_qubits": 2, "num_layers": 1})
     trained = set(arms_of(given, "linear"))
-    assert trained | {"pqc_mean", "pqc_reset"} == {asked.other for asked in ASKED} | {"pqc"}
+    assert trained | {"pqc_mean", "pqc_reset"} == {asked.b for asked in QUESTIONS} | {"pqc"}
     assert set(SMALL) < trained
     products = Given((), PHANTOM, {"num_qubits": 2, "num_layers": 1, "encoding": "zz"})
     assert set(arms_of(products, "linear")) == trained - {"trig"}
@@ -197,7 +197,7 @@ def table(study, name):
 
 def test_tables_of_a_study(study):
     rows, summary = table(study, "capacity.csv"), table(study, "summary.csv")
-    arms = {"pqc", *(asked.other for asked in ASKED)}
+    arms = {"pqc", *(asked.b for asked in QUESTIONS)}
     assert len(rows) == 2 * len(arms) * 2 * 2
     for row in summary:
         own = [
@@ -215,7 +215,7 @@ def test_tables_of_a_study(study):
                 row["arm"], int(row["block_parameters"])
             )
     compared = table(study, "comparisons.csv")
-    assert {(row["a"], row["b"]) for row in compared} == {("pqc", asked.other) for asked in ASKED}
+    assert {(row["a"], row["b"]) for row in compared} == {("pqc", asked.b) for asked in QUESTIONS}
     assert {row["family_size"] for row in compared} == {"2", "5"}
     result = json.loads((study / "result.json").read_text())
     assert {row["reducer"]: row["role"] for row in table(study, "roles.csv")}.keys() == (
@@ -275,7 +275,10 @@ def test_subsets_and_folds(pretrained):
         ((), "Expected runs whose encoders are taken, got none"),
         (("nowhere",), "which is none of them"),
         (("{run}", "--labels", "1000"), "of at most the 24 labelled images of train, got 1000"),
-        (("{run}", "--reducers", "linear,pc"), "Expected --reducers of linear, pca, random"),
+        (
+            ("{run}", "--reducers", "linear,pc"),
+            "got 'pc': did you mean 'pca'?",
+        ),
         (("{run}", "--labels", "8", "--ansatz", "strong"), "did you mean 'strongly_entangling'"),
     ],
 )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from hybridq.config import CapacityStudyConfig
 from hybridq.errors import InvalidValueError
+from hybridq.evaluation.statistics import Question
 from hybridq.models.heads import build_head, num_trainable
-from hybridq.models.heads.base import ReducerKind as Reducer
 from hybridq.models.heads.base import quantum_block, reducer_of
+from hybridq.quantum import look_up
 from hybridq.quantum.modules import quantum_parameters
 from hybridq.quantum.trigonometric import trigonometric_degrees
 from hybridq.studies.ablation.grid import Arm
@@ -22,11 +22,12 @@ from hybridq.studies.lists import entries
 from hybridq.training.seeding import derive_seed
 from hybridq_backends import Executable, open_backend
 
-REDUCERS: dict[Reducer, str] = {
+REDUCERS = {
     "linear": "trained reducer",
     "pca": "reducer frozen at PCA",
     "random": "reducer frozen at random",
 }
+"""How features become angles, as the configs of heads have it, and in words."""
 
 CIRCUIT = "pqc"
 """The arm that is asked about."""
@@ -48,36 +49,26 @@ CALLED = {
 """What arms are called in words."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A comparison of the circuit that is declared beforehand.
-
-    Attributes:
-        topic: The question that it belongs to; verdicts hold for its comparisons together.
-        text: What is asked.
-        other: The arm that the circuit is compared with.
-    """
-
-    topic: str
-    text: str
-    other: str
+def _ask(topic: str, text: str, other: str) -> Question:
+    return Question(topic, text, CIRCUIT, other, family=topic)
 
 
 BLOCKS, PARTS, TAKEN = "classical blocks", "parts of the circuit", "interventions"
-ASKED = (
-    Asked(BLOCKS, "does the circuit beat its matched MLP", "mlp"),
-    Asked(BLOCKS, "does it beat the polynomial that contains it", "trig"),
-    Asked(BLOCKS, "does it beat random Fourier features", "rff"),
-    Asked(BLOCKS, "does it beat a linear map of its rank", "low_rank"),
-    Asked(BLOCKS, "does it beat the identity", "identity"),
-    Asked(PARTS, "does entanglement help", "pqc_unentangled"),
-    Asked(PARTS, "does training the circuit help", "pqc_untrained"),
-    Asked(TAKEN, "does the trained circuit need its trained weights", RESET),
-    Asked(TAKEN, "does the head need what the circuit says of an image", MEAN),
+QUESTIONS = (
+    _ask(BLOCKS, "does the circuit beat its matched MLP", "mlp"),
+    _ask(BLOCKS, "does it beat the polynomial that contains it", "trig"),
+    _ask(BLOCKS, "does it beat random Fourier features", "rff"),
+    _ask(BLOCKS, "does it beat a linear map of its rank", "low_rank"),
+    _ask(BLOCKS, "does it beat the identity", "identity"),
+    _ask(PARTS, "does entanglement help", "pqc_unentangled"),
+    _ask(PARTS, "does training the circuit help", "pqc_untrained"),
+    _ask(TAKEN, "does the trained circuit need its trained weights", RESET),
+    _ask(TAKEN, "does the head need what the circuit says of an image", MEAN),
 )
+"""Every comparison of the circuit, declared beforehand; the verdicts of a topic hold together."""
 
 
-def arms_of(given: Given, reducer: Reducer) -> dict[str, Arm]:
+def arms_of(given: Given, reducer: str) -> dict[str, Arm]:
     """List the arms that are trained, by name.
 
     The polynomial is left out where the circuit is none, or one of too many coefficients.
@@ -110,23 +101,14 @@ def no_polynomial(given: Given) -> str:
     return ""
 
 
-def reducers_of(config: CapacityStudyConfig) -> tuple[Reducer, ...]:
+def reducers_of(config: CapacityStudyConfig) -> tuple[str, ...]:
     """Read the reducers of a study, in the order given.
 
     Raises:
         InvalidValueError: If one is unknown or twice there.
     """
-    return entries("reducers", config.reducers, _reducer)
-
-
-def _reducer(word: str) -> Reducer:
-    for name in get_args(Reducer):
-        if name == word:
-            found: Reducer = name
-            return found
-    raise InvalidValueError(
-        f"Expected --reducers of {', '.join(get_args(Reducer))}, got {word!r}: write linear,pca."
-    )
+    known = {name: name for name in REDUCERS}
+    return entries("reducers", config.reducers, lambda word: look_up("reducer", word, known))
 
 
 def new_heads(

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hybridq.evaluation.statistics import Comparison
+from hybridq.evaluation.statistics import Comparison, Question
 from hybridq.evaluation.summaries import compared_models, estimate, pivot
-from hybridq.models.heads.base import ReducerKind as Reducer
 from hybridq.records.findings import Findings, Forest, ForestRow, ResultTable, Value
 from hybridq.studies.capacity.arms import CALLED, CIRCUIT, MEAN, REDUCERS
 from hybridq.studies.capacity.roles import WORDS, Role
+from hybridq.studies.capacity.tables import Answer
 from hybridq.utils.text import counted, percent
 
 Row = Mapping[str, Any]
-Items = Sequence[tuple[Reducer, Row, Comparison]]
 
 BOUND = (
     "The Lipschitz constant of a block is the largest slope found over angles from 0 to pi, on a "
@@ -26,8 +25,8 @@ BOUND = (
 def findings(
     result: Mapping[str, Any],
     summary: Sequence[Row],
-    items: Items,
-    roles: Mapping[Reducer, tuple[Role, ...]],
+    items: Sequence[Answer],
+    roles: Mapping[str, tuple[Role, ...]],
 ) -> Findings:
     """Lay out the circuit's role, AUCs, parameters, slopes and comparisons.
 
@@ -37,7 +36,6 @@ def findings(
         items: What `compared` returned.
         roles: Of the circuit, by reducer; the first counts.
     """
-    asked = [{**words, **one.as_dict(), "reducer": reducer} for reducer, words, one in items]
     over = (
         f"{counted(result['images'], 'test image')}, {counted(result['encoders'], 'encoder')}, "
         f"{counted(result['subsets'], 'label subset')} of {result['train_images']:,} images"
@@ -52,7 +50,7 @@ def findings(
         ],
         notes=[*result["notes"], BOUND],
         compared=compared_models(
-            asked,
+            [comparison_row(*item) for item in items],
             CALLED.__getitem__,
             lambda item: REDUCERS[item["reducer"]],
             figure="AUC",
@@ -72,9 +70,22 @@ def findings(
     )
 
 
-def told(reducer: Reducer, roles: Sequence[Role], items: Items) -> str:
+def comparison_row(reducer: str, asked: Question, comparison: Comparison) -> dict[str, Any]:
+    """Make the row of `comparisons.csv`, and what a report takes of it."""
+    return {
+        "reducer": reducer,
+        "topic": asked.topic,
+        "question": asked.text,
+        "family": f"{asked.family}, {REDUCERS[reducer]}",
+        "a": asked.a,
+        "b": asked.b,
+        **comparison.as_dict(),
+    }
+
+
+def told(reducer: str, roles: Sequence[Role], items: Sequence[Answer]) -> str:
     """Say what the circuit is, and the comparisons that this rests on."""
-    words = {(kind, own["b"]): one.words for kind, own, one in items}
+    words = {(kind, asked.b): one.words for kind, asked, one in items}
     first, *others = roles
     found = f"With the {REDUCERS[reducer]} the circuit is {_role(first.name)}: {WORDS[first.name]}"
     rests = "; ".join(f"{CALLED[arm]}: {words[reducer, arm]}" for arm in first.rests_on)
@@ -143,7 +154,7 @@ def _slopes(summary: Sequence[Row]) -> ResultTable:
     )
 
 
-def _aucs(reducer: Reducer, summary: Sequence[Row]) -> Forest:
+def _aucs(reducer: str, summary: Sequence[Row]) -> Forest:
     rows = []
     for row in summary:
         if row["reducer"] != reducer:

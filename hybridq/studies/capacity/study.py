@@ -14,7 +14,7 @@ from hybridq.evaluation.summaries import forests
 from hybridq.plotting import save_png
 from hybridq.records.findings import Findings
 from hybridq.studies.capacity.arms import arms_of, no_polynomial, reducers_of
-from hybridq.studies.capacity.findings import findings
+from hybridq.studies.capacity.findings import comparison_row, findings
 from hybridq.studies.capacity.given import Given, read_given
 from hybridq.studies.capacity.tables import (
     Arms,
@@ -117,7 +117,7 @@ def _write(
     write_rows(folder / "capacity.csv", capacity_rows(arms, names))
     write_rows(folder / "summary.csv", summary)
     write_rows(folder / "search.csv", search)
-    comparisons = [{"reducer": kind, **words, **one.as_dict()} for kind, words, one in items]
+    comparisons = [comparison_row(*item) for item in items]
     columns = [name for name in comparisons[0] if name != "variance"]
     write_rows(folder / "comparisons.csv", comparisons, columns)
     write_rows(

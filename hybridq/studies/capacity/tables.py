@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from hybridq.evaluation.statistics import (
     Comparison,
     Measured,
-    compare_measured,
-    family,
+    Question,
+    answers,
     mean_interval,
 )
-from hybridq.models.heads.base import ReducerKind as Reducer
+from hybridq.records.findings import Verdict
 from hybridq.studies.ablation.grid import SETTINGS, Setting
-from hybridq.studies.capacity.arms import ASKED, CALLED, CIRCUIT, REDUCERS
+from hybridq.studies.capacity.arms import QUESTIONS, REDUCERS
 from hybridq.studies.capacity.roles import Role, roles
 from hybridq.studies.capacity.trained import CapacityArmWork, CapacitySearchWork
 
 Row = dict[str, Any]
+Answer: TypeAlias = tuple[str, Question, Comparison]
+"""A reducer, what was asked with it, and the answer."""
 PARTS = ("reducer", "block", "readout")
 
 
@@ -34,14 +36,14 @@ class Arms:
         sizes: By reducer and arm, trained parameters, movement and slopes of each encoder's heads.
     """
 
-    measured: dict[tuple[Reducer, str], Measured]
-    sizes: dict[tuple[Reducer, str], list[Mapping[str, Any]]]
+    measured: dict[tuple[str, str], Measured]
+    sizes: dict[tuple[str, str], list[Mapping[str, Any]]]
 
 
 def gather(works: Sequence[CapacityArmWork], found: Sequence[Mapping[str, Any]]) -> Arms:
     """Put together what the encoders' heads gave, in the order of the encoders."""
-    cells: dict[tuple[Reducer, str], list[Mapping[str, Any]]] = {}
-    sizes: dict[tuple[Reducer, str], list[Mapping[str, Any]]] = {}
+    cells: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    sizes: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for work, left in zip(works, found, strict=True):
         sizes.setdefault((work.reducer, work.arm), []).append(left)
         for arm, own in left["arms"].items():
@@ -120,40 +122,23 @@ def summary_rows(arms: Arms) -> list[Row]:
     return rows
 
 
-def compared(arms: Arms, *, margin: float) -> list[tuple[Reducer, Row, Comparison]]:
-    """Compare the circuit with every other arm; verdicts hold for a topic and reducer together.
-
-    Returns:
-        The reducer, the words of the question, and the comparison.
-    """
-    found = [
-        (
-            reducer,
-            {
-                "topic": asked.topic,
-                "question": asked.text,
-                "family": f"{asked.topic}, {REDUCERS[reducer]}",
-                "a": CIRCUIT,
-                "b": asked.other,
-            },
-            compare_measured(
-                arms.measured[reducer, CIRCUIT],
-                arms.measured[reducer, asked.other],
-                margin=margin,
-                name=f"{CALLED[CIRCUIT]} against {CALLED[asked.other]}, {REDUCERS[reducer]}",
-            ),
-        )
+def compared(arms: Arms, *, margin: float) -> list[Answer]:
+    """Compare the circuit with every other arm; verdicts hold for a topic and reducer together."""
+    return [
+        answer
         for reducer in dict.fromkeys(reducer for reducer, _ in arms.measured)
-        for asked in ASKED
-        if (reducer, asked.other) in arms.measured
+        for answer in answers(
+            {key: own for key, own in arms.measured.items() if key[0] == reducer},
+            QUESTIONS,
+            margin=margin,
+            words=REDUCERS.__getitem__,
+        )
     ]
-    judged = family([one for *_, one in found], [words["family"] for _, words, _ in found])
-    return [(reducer, words, one) for (reducer, words, _), one in zip(found, judged, strict=True)]
 
 
-def roles_of(items: Sequence[tuple[Reducer, Row, Comparison]]) -> dict[Reducer, tuple[Role, ...]]:
+def roles_of(found: Sequence[Answer]) -> dict[str, tuple[Role, ...]]:
     """Say for each reducer what the circuit is."""
-    verdicts: dict[Reducer, dict[str, Any]] = {}
-    for reducer, words, comparison in items:
-        verdicts.setdefault(reducer, {})[words["b"]] = comparison.verdict
+    verdicts: dict[str, dict[str, Verdict]] = {}
+    for reducer, question, comparison in found:
+        verdicts.setdefault(reducer, {})[question.b] = comparison.verdict
     return {reducer: roles(own) for reducer, own in verdicts.items()}

@@ -24,7 +24,6 @@ from hybridq.evaluation.searched_regression import folds_of
 from hybridq.evaluation.statistics import measure_auc
 from hybridq.models.heads import circuit_parameters
 from hybridq.models.heads.base import BlockHead
-from hybridq.models.heads.base import ReducerKind as Reducer
 from hybridq.studies.ablation.encoders import features_file, read_features
 from hybridq.studies.ablation.frozen import WEIGHT_DECAY
 from hybridq.studies.ablation.grid import SETTINGS, Arm, Setting
@@ -160,7 +159,7 @@ class _ArmWork:
     labels: Labelled
     folder: Path
     encoder: int
-    reducer: Reducer
+    reducer: str
     arm: str
     built: Arm
 
