@@ -93,10 +93,8 @@ def told(reducer: str, roles: Sequence[Role], items: Sequence[Answer]) -> str:
         f" It is also {_role(one.name)}, by {', '.join(CALLED[arm] for arm in one.rests_on)}."
         for one in others
     )
-    by_chance = any(
-        (kind, own["b"], one.verdict == "better") == (reducer, MEAN, False)
-        for kind, own, one in items
-    )
+    above = [one.verdict for kind, asked, one in items if (kind, asked.b) == (reducer, MEAN)]
+    by_chance = above not in ([], ["better"])
     beware = " Beware: its head is not shown to be better than chance." if by_chance else ""
     return f"{found}{f' ({rests})' if rests else ''}.{beside}{beware}"
 
