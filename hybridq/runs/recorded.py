@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hybridq.config import Config, FinetuneConfig
+from hybridq.config import Config, RunConfig
 from hybridq.data import ImageData
 from hybridq.data.pool import Pool
 from hybridq.data.source import JOINT, find_source, is_own, sources_of
@@ -114,7 +114,7 @@ def check_same_data(config: ConfigT, command: str, data: ImageData | Pool) -> No
         )
 
 
-def check_hidden(run: FinetuneConfig, pseudonyms: Pseudonyms | None) -> None:
+def check_hidden(run: RunConfig, pseudonyms: Pseudonyms | None) -> None:
     """Refuse to make records with pseudonyms of a run whose own records have names.
 
     Raises:

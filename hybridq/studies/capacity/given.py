@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from hybridq.config import (
     CircuitHeadConfig,
     FinetuneConfig,
     PretrainConfig,
+    RunConfig,
     head_config,
 )
 from hybridq.errors import InvalidValueError, MissingFileError
@@ -21,8 +22,8 @@ from hybridq.models.encoders.encoder import Encoder
 from hybridq.models.encoders.file import FILE, encoder_file, load_encoder
 from hybridq.records.results import read_environment
 from hybridq.runs.folder import check_finished, read_config, read_result
-from hybridq.runs.recorded import absolute_source
-from hybridq.utils.pseudonyms import is_pseudonym
+from hybridq.runs.recorded import absolute_source, check_hidden
+from hybridq.utils.pseudonyms import pseudonyms_of
 
 CIRCUIT = ("num_qubits", "num_layers", "encoding", "ansatz", "entanglement")
 """Settings of the circuit, those of the runs unless the study names others."""
@@ -36,12 +37,14 @@ class Given:
         encoders: Run folders of `pretrain` or `finetune`, whose encoders are taken.
         data: The source of the images.
         circuit: The settings of the circuit, by the names of `CIRCUIT`.
+        recipes: What the runs were told, which says whether names are recorded.
         notes: What a reader has to know of the encoders.
     """
 
     encoders: tuple[Path, ...]
     data: str
     circuit: dict[str, Any]
+    recipes: tuple[RunConfig, ...] = ()
     notes: tuple[str, ...] = ()
 
     def head(self, name: str, **changes: Any) -> CircuitHeadConfig:
@@ -54,11 +57,11 @@ class Given:
 
 @dataclass(frozen=True)
 class _Found:
-    """What one folder gives: its encoders, the source of its images, and its circuit."""
+    """What one folder gives: its encoders, its own config, and its circuit."""
 
     folder: Path
     encoders: tuple[Path, ...]
-    data: str
+    recipe: RunConfig
     circuit: dict[str, Any]
 
 
@@ -77,12 +80,12 @@ def read_given(config: CapacityStudyConfig) -> Given:
             "`finetune` or `study ablation`."
         )
     found = [_read(run) for run in runs]
-    data = config.data or _same("--data", found, [absolute_source(one.data) for one in found])
-    if is_pseudonym(data):
-        raise InvalidValueError(
-            f"Expected --data of runs that record a pseudonym, got none beside {data}: name the "
-            "folder or file."
-        )
+    data = config.data or _same(
+        "--data", found, [absolute_source(one.recipe.data) for one in found]
+    )
+    recipes = tuple(one.recipe for one in found)
+    for recipe in recipes:
+        check_hidden(recipe, pseudonyms_of(config, *recipes, folder=config.runs))
     circuits = [one.circuit for one in found if one.circuit]
     circuit = {name: CircuitHeadConfig.model_fields[name].default for name in CIRCUIT}
     for name in CIRCUIT:
@@ -91,11 +94,11 @@ def read_given(config: CapacityStudyConfig) -> Given:
         if asked is not None:
             circuit[name] = asked
         elif kept:
-            circuit[name] = _same(f"--{name.replace('_', '-')}", found, kept)
+            circuit[name] = _same(f"--{name.replace('_', '-')}", kept)
     seen = [one.folder.name for one in found if (one.folder / "model").is_dir()]
     notes = [f"Encoders that were trained with labels of train: {', '.join(seen)}."] if seen else []
     encoders = tuple(dict.fromkeys(path for one in found for path in one.encoders))
-    return Given(encoders, data, circuit, tuple(notes))
+    return Given(encoders, data, circuit, recipes, tuple(notes))
 
 
 def encoder_of(run: Path) -> Encoder:
@@ -106,7 +109,7 @@ def encoder_of(run: Path) -> Encoder:
     return model.encoder
 
 
-def _same(option: str, found: Iterable[_Found], values: list[Any]) -> Any:
+def _same(option: str, values: Sequence[Any]) -> Any:
     """Return the one value of all runs."""
     if len(set(values)) > 1:
         raise InvalidValueError(
@@ -123,17 +126,17 @@ def _read(run: Path) -> _Found:
         pretrained = read_config(run, PretrainConfig, "pretrain")
         encoder_file(run)
         read_result(run, "pretrain")
-        return _Found(run, (run,), pretrained.data, {})
+        return _Found(run, (run,), pretrained, {})
     if (run / "model").is_dir():
         check_model(run)
-        data, head = read_config(run, FinetuneConfig, "finetune").data, read_spec(run).head
+        recipe, head = read_config(run, FinetuneConfig, "finetune"), read_spec(run).head
         circuit = {name: getattr(head, name) for name in CIRCUIT if hasattr(head, name)}
-        return _Found(run, (run,), data, circuit)
+        return _Found(run, (run,), recipe, circuit)
     if (run / "config.json").is_file() and read_environment(run).get("study") == "ablation":
         study = read_config(run, AblationStudyConfig, "study ablation")
         own = sorted(run.glob("encoders/pretrain/*/"))
         circuit = {name: getattr(study, name) for name in CIRCUIT}
-        return _Found(run, tuple(study.encoder_runs) or tuple(own), study.data, circuit)
+        return _Found(run, tuple(study.encoder_runs) or tuple(own), study, circuit)
     raise MissingFileError(
         f"Expected finished runs of `hybridq pretrain`, `finetune` or `study ablation`, got "
         f"{str(run)!r}, which is none of them: give folders that these commands printed."

@@ -72,7 +72,7 @@ def _plan(config: CapacityStudyConfig) -> Plan:
         found = _stages(config, given, labels, stages)
         return _write(config, given, data, notes, stages.folder, *found)
 
-    return Plan(f"capacity-{data.name}", compute, data, pseudonyms_of(config))
+    return Plan(f"capacity-{data.name}", compute, data, pseudonyms_of(config, *given.recipes))
 
 
 def _stages(

@@ -76,7 +76,7 @@ def read_images(config: CapacityStudyConfig, given: Given) -> ImageData:
         given.data,
         data_root=config.data_root,
         splits=("train", "test"),
-        pseudonyms=pseudonyms_of(config, folder=config.runs),
+        pseudonyms=pseudonyms_of(config, *given.recipes, folder=config.runs),
     )
 
 
