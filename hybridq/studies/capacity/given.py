@@ -80,10 +80,8 @@ def read_given(config: CapacityStudyConfig) -> Given:
             "`finetune` or `study ablation`."
         )
     found = [_read(run) for run in runs]
-    data = config.data or _same(
-        "--data", found, [absolute_source(one.recipe.data) for one in found]
-    )
     recipes = tuple(one.recipe for one in found)
+    data = config.data or _same("--data", [absolute_source(one.data) for one in recipes])
     for recipe in recipes:
         check_hidden(recipe, pseudonyms_of(config, *recipes, folder=config.runs))
     circuits = [one.circuit for one in found if one.circuit]
