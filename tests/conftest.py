@@ -300,10 +300,10 @@ def few_arms():
 
     every, two = grid.frozen_arms, grid.SETTINGS[1:3]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(frozen, "frozen_arms", lambda config: {a: every(config)[a] for a in ARMS})
+        patch.setattr(frozen, "arms_on", lambda _, config: {a: every(config)[a] for a in ARMS})
         for module in (frozen, tables):
             patch.setattr(module, "SETTINGS", two)
-        yield two
+        yield
 
 
 @pytest.fixture(scope="session")

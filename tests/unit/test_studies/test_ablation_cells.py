@@ -47,7 +47,7 @@ def few_arms(monkeypatch, *names):
     """Leave only some arms."""
     every = grid.frozen_arms
     monkeypatch.setattr(
-        frozen, "frozen_arms", lambda config: {name: every(config)[name] for name in names}
+        frozen, "arms_on", lambda _, config: {name: every(config)[name] for name in names}
     )
 
 
@@ -107,6 +107,8 @@ def test_every_arm_is_a_plain_loop_over_its_cells(tmp_path, monkeypatch):
         "mlp_pca": ("mlp", circuit | {"reducer": "pca"}),
     }
     assert set(about) == {"logistic", *specs}
+    plain = {"linear", "mlp", "pqc", "mlp_residual", "pqc_residual"}
+    assert set(grid.arms_on("random", config)) == set(grid.arms_on("pixels", config)) == plain
     assert {one["train_images"] for one in about.values()} == {24.0}
 
     def trained(spec, still, seed, chosen, setting, batch):
