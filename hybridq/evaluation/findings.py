@@ -8,10 +8,8 @@ from typing import Any
 from hybridq.evaluation.baselines import NAMES
 from hybridq.evaluation.summaries import figure_name, figures_of
 from hybridq.evaluation.tables import SUBGROUPS, about_decision, split_words
-from hybridq.records.findings import Findings, Forest, ForestRow, ResultTable, Value
+from hybridq.records.findings import Estimate, Findings, Forest, ForestRow, ResultTable, Value
 from hybridq.utils.text import counted, percent
-
-CALIBRATION = "Calibration: logistic regression of the outcome on the logit, 1 and 0 at best"
 
 
 def evaluation_findings(result: Mapping[str, Any]) -> Findings:
@@ -24,7 +22,7 @@ def evaluation_findings(result: Mapping[str, Any]) -> Findings:
     if changed := result.get("recalibrated"):
         measured[f"{result['head']}, recalibrated"] = changed
     measured |= result["baselines"]
-    figures = {NAMES.get(name, name): figures_of(entry) for name, entry in measured.items()}
+    figures = {NAMES.get(name, name): _with_line(entry) for name, entry in measured.items()}
     model, beside = result["head"], result["baselines"]
     area = figures[model]["auc"]
     where = f"{'' if result['split'] == 'all' else 'the '}{split_words(result['split'])}"
@@ -59,21 +57,16 @@ def evaluation_findings(result: Mapping[str, Any]) -> Findings:
                 columns=["model", *map(figure_name, shown)],
                 rows=[[name, *map(own.get, shown)] for name, own in figures.items()],
             ),
-            *_line(measured),
             *_by_subgroup(result),
         ],
         seeds=[result["train_seed"]],
     )
 
 
-def _line(measured: Mapping[str, Mapping[str, Any]]) -> list[ResultTable]:
-    """The table of slope and intercept of the outcome on the logit; none where there are none."""
-    rows: list[list[Value]] = []
-    for name, entry in measured.items():
-        if line := figures_of({"figures": entry.get("calibration", {})}):
-            rows.append([NAMES.get(name, name), line["slope"], line["intercept"]])
-    columns = ["model", "slope", "intercept"]
-    return [ResultTable(title=CALIBRATION, columns=columns, rows=rows)] if rows else []
+def _with_line(entry: Mapping[str, Any]) -> dict[str, Estimate]:
+    """The figures of a model, with slope and intercept of the outcome on the logit."""
+    line = {f"calibration_{name}": one for name, one in entry.get("calibration", {}).items()}
+    return figures_of(entry) | figures_of({"figures": line})
 
 
 def _by_subgroup(result: Mapping[str, Any]) -> list[ResultTable]:

@@ -26,10 +26,12 @@ IGNORED = (
     "data_root",
     "checkpoint_every",
     "logger",
+    "views",
     "pseudonyms",
     "pseudonym_key",
 )
-"""Fields of a config that change no figure, or make another seed of the same recipe."""
+"""Fields of a config that change no figure, make another seed of the same recipe, or are told by
+each evaluation itself."""
 STARTS = {"none": "", "pretrained": "continued", "imagenet": "from ImageNet's weights"}
 """Phrases for what weights a run begins with."""
 WORDS = {
