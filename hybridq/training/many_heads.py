@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import islice, pairwise
 
 import numpy as np
@@ -92,7 +93,7 @@ def train_heads(
     }
     for part in _parts(heads, features, batch_size):
         orders = [
-            own[list(islice(head_batches(len(own), batch_size, seed), steps))]
+            own[_order(len(own), batch_size, seed, steps)]
             for own, seed in zip(rows[part], seeds[part], strict=True)
         ]
         batches = torch.from_numpy(np.stack(orders, axis=1)).to(features.device)
@@ -113,6 +114,12 @@ def train_heads(
                 criterion=None,
                 **rates,
             )
+
+
+@lru_cache(maxsize=1024)
+def _order(images: int, batch_size: int, seed: int, steps: int) -> NDArray[np.int32]:
+    """List the batches of a head, `(steps, batch_size)`; a search asks for them in each setting."""
+    return np.array(list(islice(head_batches(images, batch_size, seed), steps)), dtype=np.int32)
 
 
 class _Stack:
