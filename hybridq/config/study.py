@@ -115,6 +115,10 @@ class AblationStudyConfig(StudyConfig, RunConfig):
     """Peak rates of the encoder, joined by commas; one is chosen by cross-validation."""
     whole_steps: int = Field(480, ge=2, le=MAX_STEPS)
     """Optimiser steps of the whole network, at least; whole epochs are made of them."""
+    whole_probe_steps: int = Field(0, ge=0, le=MAX_STEPS)
+    """Steps of the head alone before a pretrained network is trained as a whole (LP-FT)."""
+    whole_layer_decay: float = Field(1.0, gt=0, le=1)
+    """Factor of the rate from one stage of a pretrained encoder to the one below; 1 is none."""
     margin: float = Field(0.02, gt=0, lt=0.5)
     """Largest difference in AUC that does not matter."""
     primary: str = "pixels,scratch,circuit"

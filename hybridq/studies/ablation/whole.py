@@ -71,7 +71,11 @@ class _Whole(SeedWork):
 
     def _recipe(self, name: str, images: int, head: str, rate: float, seed: int) -> FinetuneConfig:
         spec = load_encoder(self.run).spec
-        begin: dict[str, Any] = {"encoder": EncoderConfig(weights=str(self.run))}
+        begin: dict[str, Any] = {
+            "encoder": EncoderConfig(weights=str(self.run)),
+            "probe_steps": self.config.whole_probe_steps,
+            "layer_decay": self.config.whole_layer_decay,
+        }
         if self.start == SCRATCH:
             begin = {"encoder": EncoderConfig(name=spec.architecture), "stem": spec.stem}
         recipe = recipe_of(
