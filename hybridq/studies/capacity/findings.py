@@ -160,11 +160,12 @@ def _aucs(reducer: str, summary: Sequence[Row]) -> Forest:
         label = _called(row)
         if row["block_parameters"] is not None:
             counts = _counts(row)
-            label = f"{label}, {counts[1]:,} of {sum(counts):,} parameters in the block"
+            label = f"{label}: {counts[1]:,} of {sum(counts):,} parameters"
         rows.append(ForestRow(label=label, **estimate(row).model_dump()))
     return Forest(
         title=f"Mean AUC, {REDUCERS[reducer]}",
         xlabel="AUC",
         rows=rows,
-        caption="95% intervals over encoders, label subsets and test images.",
+        caption="95% intervals over encoders, label subsets and test images; trained parameters "
+        "in the block, of all in the head.",
     )
