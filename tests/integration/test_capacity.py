@@ -11,14 +11,16 @@ import pytest
 import torch
 
 from hybridq.cli.main import main
-from hybridq.config import CapacityStudyConfig, head_config
+from hybridq.config import AblationStudyConfig, CapacityStudyConfig, head_config
 from hybridq.data import load_data
+from hybridq.errors import InvalidValueError
 from hybridq.evaluation.statistics import measure_auc
 from hybridq.models.heads import build_head, circuit_parameters
 from hybridq.quantum import build_circuit, z_observables
 from hybridq.quantum.layer import QuantumLayer
+from hybridq.runs.folder import write_config
 from hybridq.studies.capacity.arms import QUESTIONS, arms_of, new_heads
-from hybridq.studies.capacity.given import Given
+from hybridq.studies.capacity.given import Given, read_given
 from hybridq.studies.capacity.lipschitz import block_lipschitz, head_lipschitz
 from hybridq.studies.capacity.roles import roles
 from hybridq.studies.capacity.study import capacity_study
@@ -245,15 +247,18 @@ def test_it_is_reported_on_one_page(study, tmp_path, capsys):
     assert "Trained parameters" in text
 
 
-def test_settings_come_from_runs(finetuned_pqc, ablation_folder, pretrained):
-    from hybridq.studies.capacity.given import read_given
-
+def test_settings_come_from_runs(finetuned_pqc, pretrained, tmp_path):
     given = read_given(CapacityStudyConfig(models=(finetuned_pqc,), num_layers=3))
     assert (given.circuit["num_qubits"], given.circuit["num_layers"]) == (2, 3)
-    given = read_given(CapacityStudyConfig(models=(ablation_folder,)))
-    assert len(given.encoders) == 2
-    assert given.circuit["num_qubits"] == 2
     assert read_given(CapacityStudyConfig(encoder_runs=(pretrained,))).circuit["num_qubits"] == 4
+    ablation = AblationStudyConfig(data=PHANTOM, encoder_runs=(pretrained,), num_qubits=3)
+    write_config(tmp_path, ablation)
+    (tmp_path / "environment.json").write_text('{"study": "ablation"}')
+    (tmp_path / "result.json").write_text("{}")
+    given = read_given(CapacityStudyConfig(models=(tmp_path,)))
+    assert (given.encoders, given.circuit["num_qubits"]) == ((pretrained,), 3)
+    with pytest.raises(InvalidValueError, match="Expected runs that agree on --num-qubits, got"):
+        read_given(CapacityStudyConfig(models=(tmp_path, finetuned_pqc), data=PHANTOM))
 
 
 def test_subsets_and_folds(pretrained):
