@@ -128,7 +128,7 @@ class AblationStudyConfig(StudyConfig, RunConfig):
 
 
 class CapacityStudyConfig(StudyConfig, PseudonymsConfig):
-    """What the circuit contributes to models: it against classical blocks, and parts of it removed."""
+    """What the circuit adds to models: it against classical blocks, and its parts taken away."""
 
     models: Positional[tuple[Path, ...]] = Field((), max_length=MAX_RUNS)
     """Finished runs of `pretrain`, `finetune` or `study ablation`, whose encoders are taken."""
