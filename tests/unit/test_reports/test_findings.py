@@ -48,7 +48,7 @@ def test_trainings_say_what_they_ended_with(pretrained, finetuned):
     found = read_findings(pretrained)
     assert found.command == "pretrain"
     assert found.sentences[0].endswith("on 24 images of phantom for 6 steps (2 epochs).")
-    assert [one.title for one in found.curves] == ["loss of the method"]
+    assert [one.title for one in found.curves] == ["loss of the method", "RankMe"]
     assert found.curves[0].curves[0].x == [1.0, 2.0]
     found = read_findings(finetuned)
     assert found.command == "finetune"
