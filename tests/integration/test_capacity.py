@@ -243,7 +243,7 @@ def test_it_is_reported_on_one_page(study, tmp_path, capsys):
     words = ("--out", str(page), "--embedding", "none", "--gallery", "0")
     assert main(["report", str(study), *words]) == 0, capsys.readouterr().err
     text = page.read_text()
-    assert "the circuit is" in text
+    assert "With the trained reducer the " in text
     assert "Trained parameters" in text
 
 

@@ -87,7 +87,8 @@ def told(reducer: str, roles: Sequence[Role], items: Sequence[Answer]) -> str:
     """Say what the circuit is, and the comparisons that this rests on."""
     words = {(kind, asked.b): one.words for kind, asked, one in items}
     first, *others = roles
-    found = f"With the {REDUCERS[reducer]} the circuit is {_role(first.name)}: {WORDS[first.name]}"
+    what = "role of the circuit" if first.name == "undecided" else "circuit"
+    found = f"With the {REDUCERS[reducer]} the {what} is {_role(first.name)}: {WORDS[first.name]}"
     rests = "; ".join(f"{CALLED[arm]}: {words[reducer, arm]}" for arm in first.rests_on)
     beside = "".join(
         f" It is also {_role(one.name)}, by {', '.join(CALLED[arm] for arm in one.rests_on)}."
