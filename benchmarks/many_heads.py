@@ -22,8 +22,8 @@ from timing import Step, machine, versions
 
 from hybridq.config import head_config
 from hybridq.models.heads import HEADS, build_head
-from hybridq.training.head import head_probs, train_head
-from hybridq.training.many_heads import heads_probs, train_heads
+from hybridq.training.heads.head import head_probs, train_head
+from hybridq.training.heads.many_heads import heads_probs, train_heads
 from hybridq.utils.files import write_csv, write_text
 from hybridq_backends import open_backend
 

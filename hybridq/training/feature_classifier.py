@@ -27,7 +27,7 @@ from hybridq.models.heads import build_head, head_entry, is_fitted
 from hybridq.models.heads.base import reducer_of
 from hybridq.models.heads.handed import check_head, like
 from hybridq.quantum.modules import use_backend
-from hybridq.training.head import train_head
+from hybridq.training.heads.head import train_head
 from hybridq.training.seeding import derive_seed, step_generator
 from hybridq_backends import open_backend
 

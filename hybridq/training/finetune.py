@@ -38,12 +38,12 @@ from hybridq.training.callbacks.on_hardware import (
     go_on_with_jobs,
     prepare_training,
 )
-from hybridq.training.closed_form import check_fitted, fit_head
 from hybridq.training.compute import check_compute, check_training_memory
 from hybridq.training.engine import EngineNote, opened
 from hybridq.training.findings import finetuning_findings
 from hybridq.training.fit import Plan, fit, has_checkpoint, make_trainer
-from hybridq.training.head import train_head_first
+from hybridq.training.heads.closed_form import check_fitted, fit_head
+from hybridq.training.heads.head import train_head_first
 from hybridq.training.initial import Handed, initial_model
 from hybridq.training.loggers import check_beside, check_logger, loggers_of
 from hybridq.training.objectives.criteria import Criterion, check_criterion, has_auc

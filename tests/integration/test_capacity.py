@@ -26,7 +26,7 @@ from hybridq.studies.capacity.roles import roles
 from hybridq.studies.capacity.study import capacity_study
 from hybridq.studies.capacity.tables import Arms, compared, roles_of
 from hybridq.studies.capacity.trained import averaged, labelled, put_back
-from hybridq.training.many_heads import heads_probs, train_heads
+from hybridq.training.heads.many_heads import heads_probs, train_heads
 from hybridq_backends import open_backend
 
 PHANTOM = "phantom,size=16,count=60"

@@ -24,7 +24,7 @@ from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.models.heads import build_head
 from hybridq.quantum import quantum_modules
 from hybridq.training.feature_classifier import FeatureClassifier
-from hybridq.training.head import train_head
+from hybridq.training.heads.head import train_head
 from hybridq.training.seeding import derive_seed
 from hybridq_backends import open_backend
 

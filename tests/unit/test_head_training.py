@@ -13,7 +13,7 @@ from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import load_model
 from hybridq.models.heads import build_head
 from hybridq.training.finetune import finetune
-from hybridq.training.head import head_probs, train_head
+from hybridq.training.heads.head import head_probs, train_head
 from hybridq.training.seeding import derive_seed
 from hybridq_backends import open_backend
 

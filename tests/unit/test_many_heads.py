@@ -14,9 +14,9 @@ from hybridq.config import head_config
 from hybridq.errors import InvalidValueError
 from hybridq.models.heads import HEADS, build_head
 from hybridq.quantum import QuantumLayer, build_circuit, z_observables
-from hybridq.training import many_heads
-from hybridq.training.head import head_probs, train_head
-from hybridq.training.many_heads import heads_probs, train_heads
+from hybridq.training.heads import many_heads
+from hybridq.training.heads.head import head_probs, train_head
+from hybridq.training.heads.many_heads import heads_probs, train_heads
 from hybridq.utils.finite import NotFiniteError
 from hybridq_backends import open_backend
 

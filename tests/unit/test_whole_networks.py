@@ -16,7 +16,7 @@ from hybridq.models.encoders.encoder import Encoder, EncoderSpec
 from hybridq.records.findings import read_findings
 from hybridq.training import finetune as finetune_module
 from hybridq.training.finetune import finetune
-from hybridq.training.head import train_head, train_head_first
+from hybridq.training.heads.head import train_head, train_head_first
 from hybridq.training.initial import Handed, initial_model
 from hybridq.training.objectives.supervised import Supervised
 from hybridq.training.optimizer import decay_groups, stage_groups, stages_of

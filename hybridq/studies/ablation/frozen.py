@@ -51,7 +51,7 @@ from hybridq.studies.ablation.labels import (
     labelled_rows,
     study_data,
 )
-from hybridq.training.many_heads import heads_probs, train_heads
+from hybridq.training.heads.many_heads import heads_probs, train_heads
 from hybridq.training.seeding import derive_seed
 from hybridq.utils.arrays import write_arrays
 from hybridq_backends import Executable, open_backend

@@ -28,7 +28,7 @@ from hybridq.studies.ablation.study import checked, labelled_images
 from hybridq.studies.ablation.verdicts import primary
 from hybridq.studies.ablation.whole import FOLDS as WHOLE_FOLDS
 from hybridq.threads import one_thread
-from hybridq.training.many_heads import train_heads
+from hybridq.training.heads.many_heads import train_heads
 from hybridq.training.pretraining.budget import epochs_of
 from hybridq.utils.pace import in_words
 from hybridq_backends import open_backend

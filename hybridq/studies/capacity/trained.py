@@ -36,7 +36,7 @@ from hybridq.studies.capacity.arms import (
 )
 from hybridq.studies.capacity.given import Given, encoder_of
 from hybridq.studies.capacity.lipschitz import block_lipschitz, head_lipschitz
-from hybridq.training.many_heads import heads_probs, train_heads
+from hybridq.training.heads.many_heads import heads_probs, train_heads
 from hybridq.training.seeding import derive_seed
 from hybridq.utils.arrays import write_arrays
 from hybridq.utils.pseudonyms import pseudonyms_of

@@ -17,7 +17,7 @@ from hybridq.models.heads.rff import FourierBlock
 from hybridq.quantum import QuantumLayer, z_observables
 from hybridq.quantum.modules import quantum_modules, quantum_parameters
 from hybridq.quantum.trigonometric import trigonometric_coefficients
-from hybridq.training.head import train_head
+from hybridq.training.heads.head import train_head
 from hybridq_backends import open_backend
 
 QUANTUM = ["pqc", "pqc_residual"]

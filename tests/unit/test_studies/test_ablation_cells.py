@@ -27,7 +27,7 @@ from hybridq.studies.ablation.labels import cell_seed, cut, labelled_rows
 from hybridq.studies.ablation.tables import gather, summarise
 from hybridq.studies.ablation.verdicts import CIRCUIT, QUESTIONS, cautions, questions, verdicts
 from hybridq.studies.ablation.whole import best_rate
-from hybridq.training.head import head_probs, train_head
+from hybridq.training.heads.head import head_probs, train_head
 from hybridq.training.seeding import derive_seed
 from hybridq.utils.arrays import write_arrays
 from hybridq_backends import open_backend

@@ -18,7 +18,7 @@ from hybridq.errors import InvalidValueError
 from hybridq.models.classifier import probabilities
 from hybridq.models.heads.base import check_reducer
 from hybridq.quantum.modules import circuits_of
-from hybridq.training.head import BATCH, head_batches, head_probs, train_head
+from hybridq.training.heads.head import BATCH, head_batches, head_probs, train_head
 from hybridq.training.objectives.batch_norm import EvenStatistics
 from hybridq.training.objectives.criteria import loss_function
 from hybridq.training.optimizer import head_groups, one_cycle
