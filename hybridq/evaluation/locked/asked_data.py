@@ -125,8 +125,8 @@ def in_classes_of(spec: ModelSpec, data: ImageData) -> ImageData:
             name: replace(split, labels=_renumbered(split.labels, place, back))
             for name, split in data.splits.items()
         }
-        logger.info("classes of %s are matched to those of the model by name", data.name)
-        data = replace(data, splits=splits, class_names=spec.class_names)
+        notes = (*data.notes, "The classes are matched to those of the model by name.")
+        data = replace(data, splits=splits, class_names=spec.class_names, notes=notes)
     return replace(data, positive=spec.positive)
 
 

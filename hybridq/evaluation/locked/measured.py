@@ -12,6 +12,7 @@ from hybridq.data import ImageData
 from hybridq.evaluation.metrics.reported import ReportedMetrics, apart_from_shares
 from hybridq.evaluation.metrics.scores import apart_by_class
 from hybridq.evaluation.statistics import stratified_bootstrap
+from hybridq.utils.files import without_nan
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -50,6 +51,8 @@ class Measure:
     def __call__(self, labels: Ints, probs: Floats, threshold: float) -> dict[str, Any]:
         """Compute `threshold`, `figures`, and `by_class` and `calibration` where there are any.
 
+        What is undefined is None.
+
         Args:
             labels: `(count,)` classes, or `(count, num_classes)` of 0 and 1.
             probs: `(count, num_classes)`.
@@ -59,4 +62,4 @@ class Measure:
             self.metrics(threshold), labels, probs, resamples=self.resamples, seed=self.seed
         )
         row = {"threshold": threshold, **apart_by_class(figures, self.data.class_names)}
-        return apart_from_shares(row)
+        return without_nan(apart_from_shares(row))
