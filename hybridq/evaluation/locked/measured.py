@@ -62,4 +62,5 @@ class Measure:
             self.metrics(threshold), labels, probs, resamples=self.resamples, seed=self.seed
         )
         row = {"threshold": threshold, **apart_by_class(figures, self.data.class_names)}
-        return without_nan(apart_from_shares(row))
+        found: dict[str, Any] = without_nan(apart_from_shares(row))
+        return found
