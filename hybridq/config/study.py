@@ -91,6 +91,8 @@ class AblationStudyConfig(StudyConfig, RunConfig):
     given; that of the runs or the data."""
     views: Literal["one", "flip", "shift", "zoom"] = "one"
     """Views of an image, over which features, or a whole network's probabilities, are averaged."""
+    heads: str | None = None
+    """Arms on frozen features beside the regression, joined by commas, or `none`; else all."""
     num_qubits: int = Field(4, ge=1, le=20)
     """Qubits of the circuits, which is also the size of the controls' bottleneck."""
     num_layers: int = Field(2, ge=1, le=MAX_LAYERS)

@@ -566,6 +566,8 @@ def test_bad_input_is_one_line(isolated, encoders, pretrained, save_npz, tree, c
         ([*given, "--primary", "pixels,luck"], "Expected --primary out of pixels, scratch"),
         ([*given, "--primary", "pixels,pixels"], "Expected each entry of --primary once"),
         ([*given, "--whole-heads", "linear,cnn"], "Expected --whole-heads out of linear, mlp"),
+        ([*given, "--heads", "mlp,cnn"], "Expected --heads out of linear, mlp"),
+        ([*given, "--heads", "mlp,mlp"], "Expected each entry of --heads once"),
         ([*given, "--whole-heads", "pqc_pca"], "Expected --whole-heads out of linear, mlp"),
         ([*given, "--whole-rates", "0"], "Expected --whole-rates"),
         ([*given, "--whole-rates", "1e-3,fast"], "Expected --whole-rates"),

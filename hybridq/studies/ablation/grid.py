@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -98,11 +98,30 @@ READERS = ("linear", "mlp", "pqc", "mlp_residual", "pqc_residual")
 
 
 def arms_on(kind: str, config: AblationStudyConfig) -> dict[str, Arm]:
-    """List the heads on one kind of input, by name: on pretrained features all of them."""
+    """List the heads on one kind of input, by name: on pretrained features all that are asked for.
+
+    Raises:
+        InvalidValueError: If `--heads` names one that there is not, or one twice.
+    """
     every = frozen_arms(config)
-    if kind not in (PIXELS, RANDOM):
-        return every
-    return {name: arm for name, arm in every.items() if name in READERS}
+    if config.heads == "none":
+        return {}
+    names = tuple(every) if config.heads is None else _arms("heads", config.heads, tuple(every))
+    readers = READERS if kind in (PIXELS, RANDOM) else names
+    return {name: every[name] for name in names if name in readers}
+
+
+def _arms(option: str, text: str, known: Sequence[str]) -> tuple[str, ...]:
+    """Read the names of arms."""
+
+    def read(word: str) -> str:
+        if word not in known:
+            raise InvalidValueError(
+                f"Expected --{option} out of {', '.join(known)}, got {word!r}: take one of them."
+            )
+        return word
+
+    return entries(option, text, read)
 
 
 def whole_heads(config: AblationStudyConfig) -> tuple[str, ...]:
@@ -112,15 +131,7 @@ def whole_heads(config: AblationStudyConfig) -> tuple[str, ...]:
         InvalidValueError: If one is no arm that a whole network can have.
     """
     known = [name for name in frozen_arms(config) if not name.endswith("_pca")]
-
-    def read(word: str) -> str:
-        if word not in known:
-            raise InvalidValueError(
-                f"Expected --whole-heads out of {', '.join(known)}, got {word!r}: take one of them."
-            )
-        return word
-
-    return entries("whole-heads", config.whole_heads, read)
+    return _arms("whole-heads", config.whole_heads, known)
 
 
 def whole_rates(config: AblationStudyConfig) -> tuple[float, ...]:

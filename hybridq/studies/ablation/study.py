@@ -74,7 +74,7 @@ def checked(config: AblationStudyConfig) -> tuple[ImageData, tuple[grid.Budget, 
     grid.methods(config)
     grid.whole_heads(config)
     grid.whole_rates(config)
-    grid.frozen_arms(config)
+    grid.arms_on(grid.RANDOM, config)
     primary(config)
     data = study_data(config, "train", "val", "test")
     budgets = grid.budgets(config, labelled_images(data))
