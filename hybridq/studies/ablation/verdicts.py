@@ -18,6 +18,7 @@ from hybridq.evaluation.statistics import (
     compare_measured,
     family,
 )
+from hybridq.models.names import start_name
 from hybridq.studies.ablation.grid import (
     RANDOM,
     RAW_PIXELS,
@@ -92,30 +93,31 @@ def questions(
         found.append(Question(topic, text, a, b, name, is_primary, is_control))
 
     for kind in kinds:
+        label = start_name(kind)
         about = "self-supervision" if kind != "imagenet" else "ImageNet"
         reading = frozen_model(kind, REGRESSION)
         first = heads[0]
         scratch, tuned = whole_model(SCRATCH, first), whole_model(kind, first)
-        ask("pixels", about, f"does {kind} beat raw pixels", reading, RAW_PIXELS)
+        ask("pixels", about, f"does {label} beat raw pixels", reading, RAW_PIXELS)
         ask(
-            "scratch", about, f"does {kind}, left as it is, beat training from scratch",
+            "scratch", about, f"does {label}, left as it is, beat training from scratch",
             reading, scratch,
         )  # fmt: skip
         ask(
-            "finetuned", about, f"does {kind}, fine-tuned, beat training from scratch",
+            "finetuned", about, f"does {label}, fine-tuned, beat training from scratch",
             tuned, scratch,
         )  # fmt: skip
         ask(
-            RANDOM, "control", f"does {kind} beat an untrained encoder",
+            RANDOM, "control", f"does {label} beat an untrained encoder",
             reading, frozen_model(RANDOM, REGRESSION),
         )  # fmt: skip
         for head in ("mlp", "pqc"):
             ask(
-                "heads", about, f"does {kind} with head {head} beat an untrained encoder with it",
+                "heads", about, f"does {label} with head {head} beat an untrained encoder with it",
                 frozen_model(kind, head), frozen_model(RANDOM, head),
             )  # fmt: skip
         for name, (text, a, b) in CIRCUIT.items():
-            words = f"{text}, on {kind}"
+            words = f"{text}, on {label}"
             ask(name, "quantum layer", words, frozen_model(kind, a), frozen_model(kind, b))
         for head in heads:
             if head not in ("pqc", first):
@@ -125,7 +127,7 @@ def questions(
                 )  # fmt: skip
     for other in kinds[1:]:
         ask(
-            "methods", "self-supervision", f"does {other} beat {kinds[0]}",
+            "methods", "self-supervision", f"does {start_name(other)} beat {start_name(kinds[0])}",
             frozen_model(other, REGRESSION), frozen_model(kinds[0], REGRESSION),
         )  # fmt: skip
     return tuple(found)
