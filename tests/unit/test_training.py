@@ -1066,7 +1066,8 @@ def test_a_curriculum_trains_each_stage_at_its_noise_scale(tmp_path, pretrained,
 
     monkeypatch.setattr(HybridClassifier, "use_backend", record)
     staged = curriculum_run(tmp_path, pretrained)
-    assert scales == [1.0, 0.0, 2.0, 4.0, 1.0]  # its own before and after
+    # Its own before and after, and once more where the threshold is chosen.
+    assert scales == [1.0, 0.0, 2.0, 4.0, 1.0, 1.0]
     constant = curriculum_run(tmp_path, pretrained, noise_curriculum="3")
     direct = curriculum_run(
         tmp_path, pretrained, noise_curriculum=None, backend=f"{NOISY},noise_scale=3"
