@@ -70,7 +70,9 @@ def test_seeds_that_disagree_widen_the_band():
     assert (both.high - both.low).mean() > 2 * (alone.high - alone.low).mean()
 
 
-@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize(
+    "seeds", [2, *(pytest.param(seeds, marks=pytest.mark.slow) for seeds in (3, 5))]
+)
 def test_bands_hold_the_curve_of_new_seeds(seeds):
     """Binormal scores whose means differ by seed; the true value is the mean over many seeds."""
     rng = np.random.default_rng(seeds)

@@ -496,8 +496,22 @@ print(peak() - before)
 """
 
 
-@pytest.mark.parametrize("ansatz", ["ry_cz", "strongly_entangling"])
-@pytest.mark.parametrize(("qubits", "batch"), [(14, 1024), (16, 32), (20, 1)])
+@pytest.mark.parametrize(
+    ("qubits", "batch", "ansatz"),
+    [
+        (16, 32, "ry_cz"),
+        (20, 1, "strongly_entangling"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                (14, 1024, "ry_cz"),
+                (14, 1024, "strongly_entangling"),
+                (16, 32, "strongly_entangling"),
+                (20, 1, "ry_cz"),
+            )
+        ),
+    ],
+)
 def test_memory_is_bounded(qubits, batch, ansatz):
     command = [sys.executable, "-c", MEMORY, str(qubits), str(batch), ansatz]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)

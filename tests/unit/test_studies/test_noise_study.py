@@ -164,9 +164,13 @@ def test_a_setting_does_not_depend_on_the_others(models, whole):
     assert few == [row for row in many if (row["noise_scale"], row["shots"]) == ("3.0", "100")]
 
 
-def test_processes_and_ray_give_the_same_tables(models, whole):
-    pytest.importorskip("ray")
+def test_processes_give_the_same_tables(models, whole):
     assert tables(study(models, workers=2)) == tables(whole)
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_the_same_tables(models, whole):
+    pytest.importorskip("ray")
     assert tables(study(models, ray="local")) == tables(whole)
 
 
