@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class Judge:
             (subsets,)`.
         """
         data = self.data
-        labels, unlike = data.splits["test"].labels, self._unlike()
+        labels, unlike = data.splits["test"].labels, self._unlike
         areas = {ALL: measure_auc(labels, probs[None])}
         if self.first:
             areas[FIRST] = measure_auc(labels, probs[None, : self.first])
@@ -68,6 +69,7 @@ class Judge:
             kept[name] = measure_mean(right[None], figure=name, strata=strata).values[0]
         return kept | {"threshold": thresholds}
 
+    @cached_property
     def _unlike(self) -> NDArray[np.bool_]:
         return ~near_duplicates(self.data.splits["test"], self.data.splits["train"])
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from hybridq.config import AblationStudyConfig, FinetuneConfig
 from hybridq.data import ImageData, notes_of
+from hybridq.data.splits import labelled_mask
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.drawings import draw_curves, draw_forests
 from hybridq.evaluation.statistics.intervals import check_test_labels
@@ -100,8 +101,7 @@ def checked(config: AblationStudyConfig) -> tuple[ImageData, tuple[grid.Budget, 
 
 def labelled_images(data: ImageData) -> int:
     """Count the images of train that have a label."""
-    labels = data.splits["train"].labels
-    return int((labels >= 0).sum()) if labels.ndim == 1 else len(labels)
+    return int(labelled_mask(data.splits["train"].labels).sum())
 
 
 def _stages(
