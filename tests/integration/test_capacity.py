@@ -19,7 +19,8 @@ from hybridq.models.heads import build_head, circuit_parameters
 from hybridq.quantum import build_circuit, z_observables
 from hybridq.quantum.layer import QuantumLayer
 from hybridq.runs.folder import write_config
-from hybridq.studies.capacity.arms import QUESTIONS, arms_of, new_heads
+from hybridq.studies.ablation.frozen import new_heads
+from hybridq.studies.capacity.arms import QUESTIONS, arms_of
 from hybridq.studies.capacity.given import Given, read_given
 from hybridq.studies.capacity.lipschitz import block_lipschitz, head_lipschitz
 from hybridq.studies.capacity.roles import roles

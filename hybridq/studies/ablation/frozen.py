@@ -9,15 +9,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hybridq.config import CircuitHeadConfig
 from hybridq.data import ImageData
 from hybridq.evaluation.baselines import PENALTIES, pixel_inputs
 from hybridq.evaluation.features import standardised
@@ -29,7 +27,7 @@ from hybridq.evaluation.searched_regression import (
     searched_regression,
 )
 from hybridq.models.heads import build_head, num_trainable
-from hybridq.models.heads.base import AngleReducer, reducer_of
+from hybridq.models.heads.base import reducer_of
 from hybridq.quantum.modules import quantum_parameters
 from hybridq.studies.ablation.encoders import READ, features_file, read_features
 from hybridq.studies.ablation.grid import (
@@ -220,7 +218,6 @@ class _Heads:
     inputs: dict[str, Tensor]
     backend: Executable
     steps: int
-    made: dict[int, nn.Module] = field(default_factory=dict)
 
     def read(
         self, rows: Sequence[Rows], folds: Sequence[Sequence[Fold]], seeds: Sequence[int]
@@ -228,11 +225,17 @@ class _Heads:
         """Search the settings of every subset, train in the one chosen, and read the test."""
         split = self.data.splits["train"]
         several = self.data.task == "multilabel"
+        begun = new_heads(
+            self.arm, self.inputs["train"], self.data.num_classes, self.backend, seeds
+        )
         cells = [(subset, *fold) for subset, own in enumerate(folds) for fold in own]
         held_out = np.full((len(SETTINGS), len(rows), len(split), self.data.num_classes), np.nan)
         for k, setting in enumerate(SETTINGS):
             trained = self._trained(
-                setting, [fit for _, fit, _ in cells], [seeds[subset] for subset, _, _ in cells]
+                setting,
+                [begun[subset] for subset, _, _ in cells],
+                [fit for _, fit, _ in cells],
+                [seeds[subset] for subset, _, _ in cells],
             )
             for head, (subset, _, held) in zip(trained, cells, strict=True):
                 found = heads_probs([head], self.inputs["train"][held], multilabel=several)
@@ -248,60 +251,40 @@ class _Heads:
         ).T
         chosen = np.argmin(np.round(losses, 9), axis=1)
         probs = np.empty((len(rows), len(self.inputs["test"]), self.data.num_classes))
-        moved = np.full(len(rows), np.nan)
+        moved: list[float | None] = []
         about: dict[str, Any] = {}
         for k, setting in enumerate(SETTINGS):
             own = np.flatnonzero(chosen == k).tolist()
             if own:
-                trained = self._trained(setting, [rows[s] for s in own], [seeds[s] for s in own])
+                trained = self._trained(
+                    setting,
+                    [begun[s] for s in own],
+                    [rows[s] for s in own],
+                    [seeds[s] for s in own],
+                )
                 probs[own] = heads_probs(trained, self.inputs["test"], multilabel=several)
-                moved[own] = [
-                    self._movement(head, seeds[s]) for head, s in zip(trained, own, strict=True)
+                moved += [
+                    movement(quantum_parameters(begun[s]), quantum_parameters(head))
+                    for s, head in zip(own, trained, strict=True)
                 ]
                 about = self._size(trained[0])
         thresholds = [
             held_out_threshold(self.data, split.labels[one], held_out[chosen[s], s, one])
             for s, one in enumerate(rows)
         ]
-        about["circuit_movement"] = None if np.isnan(moved).all() else float(moved.mean())
+        known = [one for one in moved if one is not None]
+        about["circuit_movement"] = float(np.mean(known)) if known else None
         return Read(probs, np.array(thresholds), losses, chosen, about)
 
-    def _new(self, seed: int) -> nn.Module:
-        """Make the head as training begins with it; it is built once for each seed."""
-        if seed not in self.made:
-            self.made[seed] = self._built(seed)
-        return copy.deepcopy(self.made[seed])
-
-    def _built(self, seed: int) -> nn.Module:
-        width = self.inputs["train"].shape[1]
-        generator = torch.Generator().manual_seed(derive_seed(seed, 1))
-        head = build_head(
-            width,
-            self.data.num_classes,
-            self.arm.head,
-            backend=self.backend,
-            generator=generator,
-        )
-        if not self.arm.trains_circuit:
-            for weight in quantum_parameters(head):
-                weight.requires_grad_(False)
-        reducer = reducer_of(head)
-        if reducer is not None and not reducer.is_ready:
-            reducer.linear.weight.data.copy_(self._components)
-        return head
-
-    @cached_property
-    def _components(self) -> Tensor:
-        """Principal components of the features of all train images, labelled or not."""
-        width, qubits = self.inputs["train"].shape[1], cast(CircuitHeadConfig, self.arm.head)
-        reducer = AngleReducer(width, qubits.num_qubits, torch.Generator(), "pca")
-        reducer.fit(self.inputs["train"])
-        return reducer.linear.weight
-
     def _trained(
-        self, setting: Setting, rows: Sequence[Rows], seeds: Sequence[int]
+        self,
+        setting: Setting,
+        begun: Sequence[nn.Module],
+        rows: Sequence[Rows],
+        seeds: Sequence[int],
     ) -> Sequence[nn.Module]:
-        heads = [self._new(seed) for seed in seeds]
+        """Train copies of heads, each on its own rows of train."""
+        heads = [copy.deepcopy(head) for head in begun]
         train_heads(
             heads,
             self.inputs["train"],
@@ -315,17 +298,6 @@ class _Heads:
         )
         return heads
 
-    @torch.no_grad()
-    def _movement(self, head: nn.Module, seed: int) -> float:
-        """Measure the root mean square by which training has moved the circuit, in radians.
-
-        Near 0 the circuit is still the one that was drawn, and a comparison says nothing of
-        training it. NaN where there is no circuit.
-        """
-        pairs = zip(quantum_parameters(head), quantum_parameters(self._new(seed)), strict=True)
-        moved = [(end - start).flatten() for end, start in pairs]
-        return float(torch.cat(moved).square().mean().sqrt()) if moved else float("nan")
-
     @staticmethod
     def _size(head: nn.Module) -> dict[str, Any]:
         circuit = [weight for weight in quantum_parameters(head) if weight.requires_grad]
@@ -333,3 +305,48 @@ class _Heads:
             "parameters": num_trainable(head),
             "circuit_parameters": sum(weight.numel() for weight in circuit),
         }
+
+
+def new_heads(
+    arm: Arm, features: Tensor, num_classes: int, backend: Executable, seeds: Sequence[int]
+) -> list[nn.Module]:
+    """Make a head for each seed as its training begins.
+
+    Heads of one seed begin with the same reducer and the same readout, whatever their block is.
+
+    Args:
+        arm: What is built.
+        features: `(images, num_features)` of all train images; their labels are not needed.
+        num_classes: The number of logits.
+        backend: Of the circuit.
+        seeds: Of the initial weights.
+    """
+    heads = [
+        build_head(
+            features.shape[1],
+            num_classes,
+            arm.head,
+            backend=backend,
+            generator=torch.Generator().manual_seed(derive_seed(seed, 1)),
+        )
+        for seed in seeds
+    ]
+    for weight in (one for head in heads for one in quantum_parameters(head)):
+        weight.requires_grad_(arm.trains_circuit)
+    reducers = [reducer for head in heads if (reducer := reducer_of(head)) is not None]
+    if reducers and reducers[0].kind == "pca":  # the same components for all
+        reducers[0].fit(features)
+        for reducer in reducers[1:]:
+            reducer.linear.weight.copy_(reducers[0].linear.weight)
+    return heads
+
+
+@torch.no_grad()
+def movement(begun: Sequence[Tensor], ended: Sequence[Tensor]) -> float | None:
+    """Measure the root mean square by which training has moved weights; None without any.
+
+    Near 0 in radians a circuit is still the one that was drawn, and a comparison says nothing of
+    training it.
+    """
+    moved = [(end - start).flatten() for start, end in zip(begun, ended, strict=True)]
+    return float(torch.cat(moved).square().mean().sqrt()) if moved else None

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from hybridq.config import CapacityStudyConfig
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.statistics import Question
-from hybridq.models.heads import build_head, num_trainable
-from hybridq.models.heads.base import quantum_block, reducer_of
+from hybridq.models.heads import num_trainable
+from hybridq.models.heads.base import quantum_block
 from hybridq.quantum import look_up
-from hybridq.quantum.modules import quantum_parameters
 from hybridq.quantum.trigonometric import trigonometric_degrees
 from hybridq.studies.ablation.grid import Arm
 from hybridq.studies.capacity.given import Given
 from hybridq.studies.lists import entries
-from hybridq.training.seeding import derive_seed
-from hybridq_backends import Executable, open_backend
+from hybridq_backends import open_backend
 
 REDUCERS = {
     "linear": "trained reducer",
@@ -109,40 +106,6 @@ def reducers_of(config: CapacityStudyConfig) -> tuple[str, ...]:
     """
     known = {name: name for name in REDUCERS}
     return entries("reducers", config.reducers, lambda word: look_up("reducer", word, known))
-
-
-def new_heads(
-    arm: Arm, features: Tensor, num_classes: int, backend: Executable, seeds: Sequence[int]
-) -> list[nn.Module]:
-    """Make a head for each seed as its training begins.
-
-    Heads of one seed begin with the same reducer and the same readout, whatever their block is.
-
-    Args:
-        arm: What is built.
-        features: `(images, num_features)` of all train images; their labels are not needed.
-        num_classes: The number of logits.
-        backend: Of the circuit.
-        seeds: Of the initial weights.
-    """
-    heads = [
-        build_head(
-            features.shape[1],
-            num_classes,
-            arm.head,
-            backend=backend,
-            generator=torch.Generator().manual_seed(derive_seed(seed, 1)),
-        )
-        for seed in seeds
-    ]
-    for weight in (one for head in heads for one in quantum_parameters(head)):
-        weight.requires_grad_(arm.trains_circuit)
-    reducers = [reducer for head in heads if (reducer := reducer_of(head)) is not None]
-    if reducers[0].kind == "pca":  # the same components for all
-        reducers[0].fit(features)
-        for reducer in reducers[1:]:
-            reducer.linear.weight.copy_(reducers[0].linear.weight)
-    return heads
 
 
 def parameters(head: nn.Module) -> dict[str, int]:

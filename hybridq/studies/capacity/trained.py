@@ -25,13 +25,12 @@ from hybridq.evaluation.statistics import measure_auc
 from hybridq.models.heads import circuit_parameters
 from hybridq.models.heads.base import BlockHead
 from hybridq.studies.ablation.encoders import features_file, read_features
-from hybridq.studies.ablation.frozen import WEIGHT_DECAY
+from hybridq.studies.ablation.frozen import WEIGHT_DECAY, movement, new_heads
 from hybridq.studies.ablation.grid import SETTINGS, Arm, Setting
 from hybridq.studies.capacity.arms import (
     CIRCUIT,
     MEAN,
     RESET,
-    new_heads,
     parameters,
 )
 from hybridq.studies.capacity.given import Given, encoder_of
@@ -280,12 +279,6 @@ class Constant(nn.Module):
     def forward(self, angles: Tensor) -> Tensor:
         """Map angles `(batch, num_inputs)` to the values, `(batch, num_outputs)`."""
         return self.get_buffer("values").expand(len(angles), -1)
-
-
-def movement(begun: Sequence[Tensor], ended: Sequence[Tensor]) -> float | None:
-    """Root mean square by which training has moved weights; None where there are none."""
-    moved = [(end.detach() - start).flatten() for start, end in zip(begun, ended, strict=True)]
-    return float(torch.cat(moved).square().mean().sqrt()) if moved else None
 
 
 @torch.no_grad()
