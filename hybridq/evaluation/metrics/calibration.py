@@ -30,13 +30,16 @@ def squared_errors(labels: Ints, probs: Floats) -> Floats:
 
     Args:
         labels: `(images,)` classes, or `(images, classes)` of 0 and 1 for several labels.
-        probs: `(images, classes)`.
+        probs: `(..., images, classes)`, of any number of models.
+
+    Returns:
+        `(..., images)`.
     """
     if labels.ndim == 2:
-        errors: Floats = ((probs - labels) ** 2).mean(axis=1)
+        errors: Floats = ((probs - labels) ** 2).mean(axis=-1)
         return errors
-    hot = labels[:, None] == np.arange(probs.shape[1])
-    halved: Floats = ((probs - hot) ** 2).sum(axis=1) / 2
+    hot = labels[:, None] == np.arange(probs.shape[-1])
+    halved: Floats = ((probs - hot) ** 2).sum(axis=-1) / 2
     return halved
 
 

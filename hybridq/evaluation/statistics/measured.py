@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.errors import InvalidValueError
+from hybridq.evaluation.metrics.calibration import squared_errors
 from hybridq.evaluation.statistics.delong import auc_influence
 from hybridq.evaluation.statistics.hoeffding import auc_units
 
@@ -198,17 +199,11 @@ def measure_figures(
             images.
     """
     labels = np.asarray(labels)
-    if labels.ndim == 2:
-        right = (decided == labels).mean(axis=3)
-        squared = ((probs - labels) ** 2).mean(axis=3)
-    else:
-        right = decided == labels
-        hot = labels[:, None] == np.arange(probs.shape[3])
-        squared = ((probs - hot) ** 2).sum(axis=3) / 2
+    right = (decided == labels).mean(axis=3) if labels.ndim == 2 else decided == labels
     found = {
         "auc": measure_auc(labels, probs),
         "accuracy": measure_mean(right, figure="accuracy"),
-        "brier_score": measure_mean(squared, figure="brier_score"),
+        "brier_score": measure_mean(squared_errors(labels, probs), figure="brier_score"),
     }
     if labels.ndim == 1:
         found["balanced_accuracy"] = measure_mean(right, figure="balanced_accuracy", strata=labels)

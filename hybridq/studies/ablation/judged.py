@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hybridq.data import ImageData
 from hybridq.data.duplicates import near_duplicates
+from hybridq.evaluation.metrics.calibration import squared_errors
 from hybridq.evaluation.metrics.scores import predict_labels
 from hybridq.evaluation.statistics import Measured, measure_auc, measure_mean
 
@@ -55,9 +56,8 @@ class Judge:
             areas[FIRST] = measure_auc(labels, probs[None, : self.first])
         if not unlike.all():
             areas[UNLIKE] = measure_auc(labels[unlike], probs[None][:, :, unlike])
-        hot = labels if labels.ndim == 2 else np.eye(data.num_classes)[labels]
-        squared = ((probs - hot) ** 2).mean(axis=2) * (1 if labels.ndim == 2 else len(hot[0]) / 2)
-        areas["brier_score"] = measure_mean(squared[None], figure="brier_score")
+        errors = squared_errors(labels, probs)[None]
+        areas["brier_score"] = measure_mean(errors, figure="brier_score")
         kept: Arrays = {
             f"{name}/{field}": values
             for name, found in areas.items()
