@@ -46,7 +46,6 @@ FIGURES = {
     "sensitivity_at_specificity": "sensitivity at the specificity",
     "ppv": "PPV",
     "npv": "NPV",
-    "brier_score": "Brier score",
 }
 """What figures of merit are called in words."""
 

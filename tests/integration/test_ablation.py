@@ -134,7 +134,7 @@ def test_figures_are_those_of_scikit_learn(study):
                     "accuracy": (named == labels).mean(),
                     "sensitivity": recall_score(labels, named, pos_label=positive),
                     "specificity": recall_score(labels, named, pos_label=1 - positive),
-                    "brier_score": ((probs[:, 1] - labels) ** 2).mean(),
+                    "brier": ((probs[:, 1] - labels) ** 2).mean(),
                 }
                 row = rows[repr(share), f"{kind}-{arm}", str(seed)]
                 for name, value in first.items():

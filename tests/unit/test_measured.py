@@ -69,7 +69,7 @@ def test_means_have_the_variances_of_textbooks():
     assert found["balanced_accuracy"].values[1, 2] == pytest.approx(
         balanced_accuracy_score(labels, decided[1, 2])
     )
-    assert found["brier_score"].values[1, 2] == pytest.approx(
+    assert found["brier"].values[1, 2] == pytest.approx(
         brier_score_loss(labels, probs[1, 2], scale_by_half=True)
     )
     rest = labels != 2
@@ -236,7 +236,7 @@ def test_a_model_without_encoders_stands_beside_each():
 def test_a_lower_error_is_better():
     rng = np.random.default_rng(8)
     errors = rng.random((2, 3, 4, 200)) * np.array([0.1, 0.5])[:, None, None, None]
-    low, high = (measure_mean(one, figure="brier_score") for one in errors)
+    low, high = (measure_mean(one, figure="brier") for one in errors)
     assert compare_measured(low, high, margin=0.02).verdict == "better"
     assert compare_measured(high, low, margin=0.02).verdict == "worse"
 

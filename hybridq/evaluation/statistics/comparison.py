@@ -10,7 +10,7 @@ from hybridq.evaluation.statistics.crossed import CrossedVariance
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 
-LOWER_IS_BETTER = ("brier_score",)
+LOWER_IS_BETTER = ("brier",)
 """Figures that are errors: the model with the lower one is better."""
 
 

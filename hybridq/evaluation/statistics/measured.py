@@ -191,7 +191,7 @@ def measure_figures(
 
     Returns:
         `auc`, `accuracy`, `balanced_accuracy` (not for several labels), `sensitivity`,
-        `specificity`, and `brier_score`: the squared error of the probabilities, over all classes
+        `specificity`, and `brier`: the squared error of the probabilities, over all classes
         and halved so that it lies between 0 and 1, or the mean over several labels.
 
     Raises:
@@ -203,7 +203,7 @@ def measure_figures(
     found = {
         "auc": measure_auc(labels, probs),
         "accuracy": measure_mean(right, figure="accuracy"),
-        "brier_score": measure_mean(squared_errors(labels, probs), figure="brier_score"),
+        "brier": measure_mean(squared_errors(labels, probs), figure="brier"),
     }
     if labels.ndim == 1:
         found["balanced_accuracy"] = measure_mean(right, figure="balanced_accuracy", strata=labels)

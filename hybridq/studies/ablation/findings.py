@@ -27,7 +27,7 @@ Row = Mapping[str, Any]
 
 HEADS = (REGRESSION, "linear", "mlp", "pqc", "mlp_residual", "pqc_residual")
 NEEDS = ("pqc", "pqc_unentangled", "pqc_untrained", "pqc_random", "identity", "rff", "mlp")
-SHOWN = ("auc", "balanced_accuracy", "sensitivity", "specificity", "brier_score")
+SHOWN = ("auc", "balanced_accuracy", "sensitivity", "specificity", "brier")
 """Figures with all labels, or as many as were used."""
 BY_IMAGES: Mapping[str, Any] = {
     "xlabel": "labelled images, logarithmic",

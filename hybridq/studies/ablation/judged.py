@@ -57,7 +57,7 @@ class Judge:
         if not unlike.all():
             areas[UNLIKE] = measure_auc(labels[unlike], probs[None][:, :, unlike])
         errors = squared_errors(labels, probs)[None]
-        areas["brier_score"] = measure_mean(errors, figure="brier_score")
+        areas["brier"] = measure_mean(errors, figure="brier")
         kept: Arrays = {
             f"{name}/{field}": values
             for name, found in areas.items()

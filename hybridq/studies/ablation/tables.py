@@ -26,7 +26,7 @@ Models = dict[tuple[float, str], dict[str, Measured]]
 
 OPERATING = ("sensitivity", "specificity")
 """Figures that there are where one of two classes is the positive one."""
-FIGURES = (ALL, UNLIKE, "balanced_accuracy", "accuracy", *OPERATING, "brier_score")
+FIGURES = (ALL, UNLIKE, "balanced_accuracy", "accuracy", *OPERATING, "brier")
 """Figures of the tables, in their order."""
 COLUMNS = (
     *("model", "training", "encoder", "head", "labels", "budget", "seed", "subsets"),
@@ -193,7 +193,7 @@ def summarise(
     for (share, model), figures in models.items():
         one = about[share, model]
         for name in (name for name in FIGURES if name in figures):
-            if name not in (ALL, UNLIKE, "brier_score") and one["training"] == "whole":
+            if name not in (ALL, UNLIKE, "brier") and one["training"] == "whole":
                 continue  # no threshold was chosen for it
             found = figures[name]
             mean, low, high = mean_interval(found)

@@ -208,7 +208,7 @@ def test_figures_of_a_judge_are_those_of_scikit_learn(save_npz, task):
         brier = [brier_score_loss(labels, own[:, 1]) for own in probs]
     elif task == "multiclass":
         brier = brier * 3 / 2
-    assert kept["brier_score/values"][0] == pytest.approx(brier)
+    assert kept["brier/values"][0] == pytest.approx(brier)
     if task == "multilabel":
         named = probs >= 0.5
         right = (named == labels).all(axis=2)
