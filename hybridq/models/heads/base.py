@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
@@ -199,6 +200,46 @@ def make_linear(
 def seeded(generator: torch.Generator | None) -> torch.Generator:
     """Return the given generator, or a new one seeded with 0."""
     return torch.Generator().manual_seed(0) if generator is None else generator
+
+
+@dataclass(frozen=True)
+class BlockBuilder:
+    """The builder of a head around a block, as `HeadEntry.build` is called.
+
+    Attributes:
+        head: The head, which is given features, classes, qubits, block, generator and reducer.
+        block: A function from the config of the head, and the backend of its circuit, to the
+            function that makes its block; classical blocks ignore the backend.
+    """
+
+    head: Callable[..., BlockHead]
+    block: Callable[[CircuitHeadConfig, Executable | None], MakeBlock]
+
+    def __call__(
+        self,
+        in_features: int,
+        num_classes: int,
+        config: CircuitHeadConfig,
+        *,
+        backend: Executable | None = None,
+        generator: torch.Generator | None = None,
+    ) -> BlockHead:
+        """Build the head.
+
+        Args:
+            in_features: The number of features.
+            num_classes: The number of logits.
+            config: The config of the head.
+            backend: The backend of the circuit; heads without a circuit ignore it.
+            generator: Source of the initial weights; one seeded with 0 if None.
+
+        Raises:
+            InvalidValueError: If the block needs a backend and there is none, or the config does
+                not fit it.
+        """
+        make_block = self.block(config, backend)
+        sizes = in_features, num_classes, config.num_qubits
+        return self.head(*sizes, make_block, seeded(generator), config.reducer)
 
 
 def make_circuit(config: CircuitHeadConfig) -> ParametrizedCircuit:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 
-from hybridq.models.heads.base import seeded
+from hybridq.models.heads.base import BlockBuilder, MakeBlock
 from hybridq.models.heads.pqc import BottleneckHead
 
 if TYPE_CHECKING:
@@ -29,33 +28,10 @@ class CosineBlock(nn.Module):
         return angles.cos()
 
 
-def _cosines(generator: torch.Generator) -> CosineBlock:
-    """Make the block; nothing in it is drawn."""
-    return CosineBlock()
+def cosine_block(config: CircuitHeadConfig, backend: Executable | None = None) -> MakeBlock:
+    """Return a function that makes the block, in which nothing is drawn."""
+    return lambda generator: CosineBlock()
 
 
-def build_identity(
-    in_features: int,
-    num_classes: int,
-    config: CircuitHeadConfig,
-    *,
-    backend: Executable | None = None,
-    generator: torch.Generator | None = None,
-) -> BottleneckHead:
-    """Build `pqc` with the bare cosine of each angle in place of the circuit.
-
-    Args:
-        in_features: The number of features.
-        num_classes: The number of logits.
-        config: The config of the head, of which it takes the number of qubits and the reducer.
-        backend: The backend of the circuit; heads without a circuit ignore it.
-        generator: Source of the initial weights; one seeded with 0 if None.
-    """
-    return BottleneckHead(
-        in_features,
-        num_classes,
-        config.num_qubits,
-        _cosines,
-        seeded(generator),
-        config.reducer,
-    )
+build_identity = BlockBuilder(BottleneckHead, cosine_block)
+"""The builder of `pqc` with the bare cosine of each angle in place of the circuit."""

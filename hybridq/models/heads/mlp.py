@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from hybridq.models.heads.base import MakeBlock, make_circuit, make_linear, seeded
+from hybridq.models.heads.base import BlockBuilder, MakeBlock, make_circuit, make_linear
 from hybridq.models.heads.pqc import BottleneckHead
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class ControlBlock(nn.Module):
         return torch.tanh(centred + self.out(torch.tanh(self.hidden(centred))))
 
 
-def control_block(config: CircuitHeadConfig) -> MakeBlock:
+def control_block(config: CircuitHeadConfig, backend: Executable | None = None) -> MakeBlock:
     """Return a function that makes the control of the circuit of the config."""
     num_circuit_weights = len(make_circuit(config).weight_params)
 
@@ -58,29 +58,5 @@ def control_block(config: CircuitHeadConfig) -> MakeBlock:
     return make
 
 
-def build_mlp(
-    in_features: int,
-    num_classes: int,
-    config: CircuitHeadConfig,
-    *,
-    backend: Executable | None = None,
-    generator: torch.Generator | None = None,
-) -> BottleneckHead:
-    """Build the control of `pqc`, with a matching number of parameters; it uses no backend.
-
-    Args:
-        in_features: The number of features.
-        num_classes: The number of logits.
-        config: The config of the head.
-        backend: The backend of the circuit; heads without a circuit ignore it.
-        generator: Source of the initial weights; one seeded with 0 if None.
-    """
-    make_block = control_block(config)
-    return BottleneckHead(
-        in_features,
-        num_classes,
-        config.num_qubits,
-        make_block,
-        seeded(generator),
-        config.reducer,
-    )
+build_mlp = BlockBuilder(BottleneckHead, control_block)
+"""The builder of the control of `pqc`, with a matching number of parameters."""

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from hybridq.models.heads.base import (
+    BlockBuilder,
     BlockHead,
     MakeBlock,
     ReducerKind,
     make_linear,
     quantum_block,
-    seeded,
 )
-
-if TYPE_CHECKING:
-    from hybridq.config import CircuitHeadConfig
-    from hybridq.quantum import Executable
 
 
 class BottleneckHead(BlockHead):
@@ -54,32 +48,5 @@ class BottleneckHead(BlockHead):
         return logits
 
 
-def build_pqc(
-    in_features: int,
-    num_classes: int,
-    config: CircuitHeadConfig,
-    *,
-    backend: Executable | None = None,
-    generator: torch.Generator | None = None,
-) -> BottleneckHead:
-    """Build the bottleneck head around a circuit.
-
-    Args:
-        in_features: The number of features.
-        num_classes: The number of logits.
-        config: The config of the head.
-        backend: The backend of the circuit; heads without a circuit ignore it.
-        generator: Source of the initial weights; one seeded with 0 if None.
-
-    Raises:
-        InvalidValueError: If there is no backend, or the config does not fit it.
-    """
-    make_block = quantum_block(config, backend)
-    return BottleneckHead(
-        in_features,
-        num_classes,
-        config.num_qubits,
-        make_block,
-        seeded(generator),
-        config.reducer,
-    )
+build_pqc = BlockBuilder(BottleneckHead, quantum_block)
+"""The builder of the bottleneck head around a circuit."""

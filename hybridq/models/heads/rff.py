@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from hybridq.models.heads.base import MakeBlock, seeded
+from hybridq.models.heads.base import BlockBuilder, MakeBlock
 from hybridq.models.heads.pqc import BottleneckHead
 
 if TYPE_CHECKING:
@@ -50,37 +50,14 @@ class FourierBlock(nn.Module):
         return nn.functional.linear(angles, self.weight, self.offset).cos()
 
 
-def fourier_block(num_qubits: int) -> MakeBlock:
-    """Return a function that makes the features of so many angles."""
+def fourier_block(config: CircuitHeadConfig, backend: Executable | None = None) -> MakeBlock:
+    """Return a function that makes the features of as many angles as the config has qubits."""
 
     def make(generator: torch.Generator) -> FourierBlock:
-        return FourierBlock(num_qubits, generator)
+        return FourierBlock(config.num_qubits, generator)
 
     return make
 
 
-def build_rff(
-    in_features: int,
-    num_classes: int,
-    config: CircuitHeadConfig,
-    *,
-    backend: Executable | None = None,
-    generator: torch.Generator | None = None,
-) -> BottleneckHead:
-    """Build `pqc` with as many random Fourier features in place of the circuit.
-
-    Args:
-        in_features: The number of features.
-        num_classes: The number of logits.
-        config: The config of the head, of which it takes the number of qubits and the reducer.
-        backend: The backend of the circuit; heads without a circuit ignore it.
-        generator: Source of the initial weights; one seeded with 0 if None.
-    """
-    return BottleneckHead(
-        in_features,
-        num_classes,
-        config.num_qubits,
-        fourier_block(config.num_qubits),
-        seeded(generator),
-        config.reducer,
-    )
+build_rff = BlockBuilder(BottleneckHead, fourier_block)
+"""The builder of `pqc` with as many random Fourier features in place of the circuit."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from hybridq.models.heads.base import MakeBlock, quantum_block, seeded
+from hybridq.models.heads.base import BlockBuilder, MakeBlock, quantum_block
 from hybridq.models.heads.pqc import BottleneckHead
 from hybridq.quantum.trigonometric import trigonometric_coefficients, trigonometric_values
 from hybridq_backends import opened_backend
@@ -42,7 +42,7 @@ class TrigonometricBlock(nn.Module):
         return trigonometric_values(self.coefficients.to(angles.dtype), angles)
 
 
-def polynomial_block(config: CircuitHeadConfig) -> MakeBlock:
+def polynomial_block(config: CircuitHeadConfig, backend: Executable | None = None) -> MakeBlock:
     """Return a function that makes the polynomial of the untrained circuit of the config.
 
     Raises:
@@ -60,33 +60,5 @@ def polynomial_block(config: CircuitHeadConfig) -> MakeBlock:
     return make
 
 
-def build_trig(
-    in_features: int,
-    num_classes: int,
-    config: CircuitHeadConfig,
-    *,
-    backend: Executable | None = None,
-    generator: torch.Generator | None = None,
-) -> BottleneckHead:
-    """Build the head whose block begins as the circuit of `pqc` of the same config and seed.
-
-    Args:
-        in_features: The number of features.
-        num_classes: The number of logits.
-        config: The config of the head.
-        backend: The backend of the circuit; heads without a circuit ignore it.
-        generator: Source of the initial weights; one seeded with 0 if None.
-
-    Raises:
-        InvalidValueError: If the circuit of the config is no trigonometric polynomial, or is one of
-            too many coefficients.
-    """
-    make_block = polynomial_block(config)
-    return BottleneckHead(
-        in_features,
-        num_classes,
-        config.num_qubits,
-        make_block,
-        seeded(generator),
-        config.reducer,
-    )
+build_trig = BlockBuilder(BottleneckHead, polynomial_block)
+"""The builder of the head whose block begins as the circuit of `pqc` of that config and seed."""
