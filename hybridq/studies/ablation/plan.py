@@ -21,6 +21,7 @@ from hybridq.evaluation.tables import table
 from hybridq.models.encoders.file import load_encoder
 from hybridq.models.encoders.initial import encoder_for
 from hybridq.models.heads import build_head
+from hybridq.models.views import PART, views_of
 from hybridq.studies.ablation import grid
 from hybridq.studies.ablation.frozen import FOLDS
 from hybridq.studies.ablation.labels import labelled_rows
@@ -112,7 +113,7 @@ def _costs(
     both = images + len(data.splits["test"])
     train, forward = _seconds_an_image(config, data)
     kinds = len(methods) + 1
-    views = {"one": 1, "flip": 2, "shift": 10, "zoom": 12}[config.views]
+    views = len(list(views_of(torch.zeros(1, 3, PART, PART), config.views)))
     stages: list[tuple[list[Any], float]] = []
     pretrained = len(methods) * config.seeds
     if not config.encoder_runs:
