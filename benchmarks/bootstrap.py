@@ -11,6 +11,7 @@ draws: the largest difference between the ends of their intervals is in the tabl
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before numpy is loaded
 
@@ -69,6 +70,19 @@ def compare(images: int, classes: int, resamples: int) -> dict[str, Any]:
     }
 
 
+def table_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The table of the page, from the rows of the CSV file."""
+    return [
+        "| images | classes | each draw evaluated | draws counted | ratio | intervals differ by |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {r['images']} | {r['classes']} | {r['one_by_one_s']:.2f} s | "
+            f"{r['counted_s']:.2f} s | {r['ratio']:.1f} | {float(r['difference']):.0e} |"
+            for r in rows
+        ),
+    ]
+
+
 def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -77,13 +91,7 @@ def main() -> None:
     rows = [compare(*size, args.resamples) for size in SIZES]
     write_csv(RESULTS / "bootstrap.csv", list(rows[0]), [list(row.values()) for row in rows])
     lines = [
-        "| images | classes | each draw evaluated | draws counted | ratio | intervals differ by |",
-        "|---|---|---|---|---|---|",
-        *(
-            f"| {r['images']} | {r['classes']} | {r['one_by_one_s']:.2f} s | "
-            f"{r['counted_s']:.2f} s | {r['ratio']:.1f} | {r['difference']} |"
-            for r in rows
-        ),
+        *table_lines(rows),
         "",
         f"The fastest of up to five rounds of {args.resamples} draws, one thread. Made by `python "
         f"benchmarks/bootstrap.py` on {machine()}; {versions('numpy', 'scipy')}.",

@@ -13,6 +13,7 @@ import argparse
 import json
 import logging
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,19 @@ def train(backend: str, frozen: bool, epochs: int, runs: Path) -> tuple[dict[str
     return row, logits
 
 
+def table_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The table of the page, from the rows of the CSV file."""
+    return [
+        "| encoder | backend | seconds | jobs | train loss | validation AUC | logits apart |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {r['encoder']} | `{r['backend']}` | {r['seconds']:.1f} | {r['circuit_jobs']} | "
+            f"{r['train_loss']:.4f} | {r['val_auc']:.4f} | {float(r['logits_apart']):.1e} |"
+            for r in rows
+        ),
+    ]
+
+
 def main() -> None:
     """Train and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -76,13 +90,7 @@ def main() -> None:
             rows += [{**row, "logits_apart": f"{apart:.1e}"} for row, _ in found]
     write_csv(RESULTS / "exact_engines.csv", list(rows[0]), [list(row.values()) for row in rows])
     lines = [
-        "| encoder | backend | seconds | jobs | train loss | validation AUC | logits apart |",
-        "|---|---|---|---|---|---|---|",
-        *(
-            f"| {r['encoder']} | `{r['backend']}` | {r['seconds']:.1f} | {r['circuit_jobs']} | "
-            f"{r['train_loss']:.4f} | {r['val_auc']:.4f} | {r['logits_apart']} |"
-            for r in rows
-        ),
+        *table_lines(rows),
         "",
         f"`{DATA}`, {args.epochs} epochs, seed 0; the last column is the largest difference of a "
         "validation logit between the two models, both read on Aer. Made by "

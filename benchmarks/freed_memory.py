@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import argparse
 import resource
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import torch
 from timing import Step, interleave, machine, quartiles, versions
@@ -72,6 +74,22 @@ def compare(image_size: int, images: int, rounds: int, threads: int) -> dict[str
     return row
 
 
+def table_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The table of the page, from the rows of the CSV file."""
+    return [
+        "| pixels | images of a step | by itself (quartiles) | pages mapped | memory kept | "
+        "pages mapped | ratio |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {r['image_size']} | {r['images']} | {r['by_itself_ms']:.0f} ms "
+            f"({r['by_itself_ms_low']:.0f}-{r['by_itself_ms_high']:.0f}) | {r['by_itself_pages']} "
+            f"| {r['kept_ms']:.0f} ms ({r['kept_ms_low']:.0f}-{r['kept_ms_high']:.0f}) | "
+            f"{r['kept_pages']} | {r['ratio']:.2f} |"
+            for r in rows
+        ),
+    ]
+
+
 def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -86,16 +104,7 @@ def main() -> None:
             rows.append(process.submit(compare, *size, args.rounds, args.threads).result())
     write_csv(RESULTS / "freed_memory.csv", list(rows[0]), [list(row.values()) for row in rows])
     lines = [
-        "| pixels | images of a step | by itself (quartiles) | pages mapped | memory kept | "
-        "pages mapped | ratio |",
-        "|---|---|---|---|---|---|---|",
-        *(
-            f"| {r['image_size']} | {r['images']} | {r['by_itself_ms']:.0f} ms "
-            f"({r['by_itself_ms_low']:.0f}-{r['by_itself_ms_high']:.0f}) | {r['by_itself_pages']} "
-            f"| {r['kept_ms']:.0f} ms ({r['kept_ms_low']:.0f}-{r['kept_ms_high']:.0f}) | "
-            f"{r['kept_pages']} | {r['ratio']:.2f} |"
-            for r in rows
-        ),
+        *table_lines(rows),
         "",
         f"Medians of {args.rounds} rounds, threads: {args.threads}. Made by `python "
         f"benchmarks/freed_memory.py` on {machine()}; {versions('torch', 'torchvision')}.",

@@ -16,6 +16,7 @@ import json
 import logging
 import platform
 import statistics
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -267,10 +268,7 @@ def write_results(short: str, rows: list[dict[str, Any]], recipe: Recipe, seeds:
     named = ", ".join(
         f"{name} {versions[name]}" for name in ("torch", "qiskit", "qiskit-aer", "lightning")
     )
-    tables = []
-    fractions = sorted({row["labels"] for row in rows})
-    for labels in fractions:
-        tables += [f"**{labels:.0%} of the labels**", "", *markdown(rows, labels, FIGURES), ""]
+    fractions = {row["labels"] for row in rows}
     lines = [
         f"# {TITLES[short]}",
         "",
@@ -293,8 +291,9 @@ def write_results(short: str, rows: list[dict[str, Any]], recipe: Recipe, seeds:
         f"- `hybridq evaluate` {options_text(recipe.evaluate)}",
         "",
     ]
-    lines += tables
     lines += [
+        *table_lines(rows),
+        "",
         f"Made by `python benchmarks/main_job.py --data {short}` on {platform.system()} "
         f"{platform.machine()}, two processes of one thread; Python {platform.python_version()}, "
         f"{named}.",
@@ -317,7 +316,15 @@ def options_text(options: dict[str, Any]) -> str:
     return " ".join(words) or "with its defaults"
 
 
-def markdown(rows: list[dict[str, Any]], labels: float, figures: tuple[str, ...]) -> list[str]:
+def table_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The tables of the page, one for each fraction of the labels, from rows of the CSV file."""
+    lines = []
+    for labels in sorted({row["labels"] for row in rows}):
+        lines += [f"**{labels:.0%} of the labels**", "", *markdown(rows, labels, FIGURES), ""]
+    return lines[:-1]
+
+
+def markdown(rows: Sequence[dict[str, Any]], labels: float, figures: tuple[str, ...]) -> list[str]:
     """One table: a line for each model, start and backend."""
     titles = [figure.replace("_", " ").replace("auc", "AUC") for figure in figures]
     lines = [

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import copy
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,19 @@ def compare(name: str, count: int, steps: int, rounds: int) -> dict[str, Any]:
     }
 
 
+def table_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The table of the page, from the rows of the CSV file."""
+    return [
+        "| head | heads a second, at once | one after another | ratio | probabilities differ by |",
+        "|---|---|---|---|---|",
+        *(
+            f"| `{r['head']}` | {r['together_per_s']:.2f} | {r['alone_per_s']:.2f} | "
+            f"{r['ratio']:.1f} | {float(r['difference']):.0e} |"
+            for r in rows
+        ),
+    ]
+
+
 def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -98,19 +112,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    table = []
+    rows = []
     for name in HEADS:
-        table.append(compare(name, args.heads, args.steps, args.rounds))
-        print(table[-1], flush=True)
-    write_csv(RESULTS / "many_heads.csv", list(table[0]), [list(row.values()) for row in table])
+        rows.append(compare(name, args.heads, args.steps, args.rounds))
+        print(rows[-1], flush=True)
+    write_csv(RESULTS / "many_heads.csv", list(rows[0]), [list(row.values()) for row in rows])
     lines = [
-        "| head | heads a second, at once | one after another | ratio | probabilities differ by |",
-        "|---|---|---|---|---|",
-        *(
-            f"| `{r['head']}` | {r['together_per_s']:.2f} | {r['alone_per_s']:.2f} | "
-            f"{r['ratio']:.1f} | {r['difference']} |"
-            for r in table
-        ),
+        *table_lines(rows),
         "",
         f"{args.heads} heads at once and {ALONE} one after another, each trained for {args.steps} "
         f"steps on {LABELS} images of {FEATURES} features; seconds of the processor on one thread, "

@@ -118,6 +118,14 @@ def table(rows: list[dict[str, str]], figure: str) -> list[str]:
     return lines
 
 
+def table_lines(rows: list[dict[str, str]]) -> list[str]:
+    """The tables of the page, one for each figure, from the rows of the CSV file."""
+    lines = []
+    for figure in FIGURES:
+        lines += [f"**{figure.replace('_', ' ')}**", "", *table(rows, figure), ""]
+    return lines[:-1]
+
+
 def main() -> None:
     """Train, evaluate and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -153,9 +161,9 @@ def main() -> None:
         "difference to training without noise, paired by seed.",
         "",
     ]
-    for figure in FIGURES:
-        lines += [f"**{figure.replace('_', ' ')}**", "", *table(rows, figure), ""]
     lines += [
+        *table_lines(rows),
+        "",
         f"Made by `python benchmarks/noise_aware.py --data {args.data}` on {machine()}; "
         f"{versions('torch', 'qiskit', 'qiskit-aer')}. SimCLR "
         + ", then ".join(map(options_text, RECIPES[args.data].pretrain))

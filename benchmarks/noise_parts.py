@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,20 @@ def errors(device: str, ansatz: str, points: int) -> dict[str, Any]:
     return {"device": device, "ansatz": ansatz, "two_qubit_gates": two, **found}
 
 
+def table_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The table of the page, from the rows of the CSV file."""
+    return [
+        "| device | ansatz | two-qubit gates | " + " | ".join(PARTS) + " |",
+        "|---" * (3 + len(PARTS)) + "|",
+        *(
+            f"| {row['device']} | {row['ansatz']} | {row['two_qubit_gates']} | "
+            + " | ".join(f"{row[name]:.4f}" for name in PARTS)
+            + " |"
+            for row in rows
+        ),
+    ]
+
+
 def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -90,14 +105,7 @@ def main() -> None:
     ]
     write_csv(RESULTS / "noise_parts.csv", list(rows[0]), [list(row.values()) for row in rows])
     lines = [
-        "| device | ansatz | two-qubit gates | " + " | ".join(PARTS) + " |",
-        "|---" * (3 + len(PARTS)) + "|",
-        *(
-            f"| {row['device']} | {row['ansatz']} | {row['two_qubit_gates']} | "
-            + " | ".join(f"{row[name]:.4f}" for name in PARTS)
-            + " |"
-            for row in rows
-        ),
+        *table_lines(rows),
         "",
         f"RMS error of <Z> over 4 qubits and {args.points} random points (angles and weights "
         "uniform in (0, pi)), exact. Made by `python benchmarks/noise_parts.py`; "

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def cell(row: dict[str, str]) -> str:
     return f"{float(row['mean']):.3f} ± {float(row['high']) - float(row['mean']):.3f}"
 
 
-def lines_of(summary: list[dict[str, str]], shots: str) -> list[str]:
+def lines_of(summary: Sequence[dict[str, Any]], shots: str) -> list[str]:
     """A table of the settings with so many shots."""
     several = len({row["mitigation"] for row in summary}) > 1
     first = "| device | scale |" + (" mitigation |" if several else "")
@@ -47,7 +48,7 @@ def lines_of(summary: list[dict[str, str]], shots: str) -> list[str]:
     ]
     settings: dict[tuple[str, str, str], dict[str, dict[str, str]]] = {}
     for row in summary:
-        if row["shots"] == shots:
+        if str(row["shots"]) == shots:
             key = (row["device"], row["noise_scale"], row["mitigation"])
             settings.setdefault(key, {})[row["figure"]] = row
     for (device, scale, mitigation), figures in settings.items():
@@ -59,6 +60,17 @@ def lines_of(summary: list[dict[str, str]], shots: str) -> list[str]:
             "| " + " | ".join(cells) + f" | {float(auc['minus_control']):+.3f} ± {half:.3f} |"
         )
     return lines
+
+
+def table_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The table of the page, from the rows of `summary.csv`."""
+    return lines_of(rows, shown_shots(rows))
+
+
+def shown_shots(summary: Sequence[dict[str, Any]]) -> str:
+    """The number of shots whose settings are shown: none where there are such, or the largest."""
+    every = list(dict.fromkeys(str(row["shots"]) for row in summary))
+    return "none" if "none" in every else every[-1]
 
 
 def main() -> None:
@@ -87,13 +99,13 @@ def main() -> None:
         f"--{name.replace('_', '-')} {config[name]}"
         for name in ("device", "noise_scale", "shots", "mitigation")
     )
-    shots = "none" if "none" in config["shots"].split(",") else config["shots"].split(",")[-1]
+    shots = shown_shots(summary)
     versions = environment["versions"]
     named = ", ".join(
         f"{p} {versions[p]}" for p in ("torch", "qiskit", "qiskit-aer", "qiskit-ibm-runtime")
     )
     text = [
-        *lines_of(summary, shots),
+        *table_lines(summary),
         "",
         f"{'Exact values' if shots == 'none' else shots + ' shots'}; {result['images']} images of "
         f"the {config['split']} split; mean over {len(models)} models (seeds "

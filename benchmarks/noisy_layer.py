@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,21 @@ def differences(layers: dict[str, QuantumLayer], angles: torch.Tensor) -> tuple[
     return tuple(float((a - b).abs().max()) for a, b in zip(one, other, strict=True))  # type: ignore[return-value]
 
 
+def table_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The table of the page, from the rows of the CSV file."""
+    return [
+        "| qubits, layers, batch | circuit | torch engine | Aer, parameter shift | ratio | "
+        "values, gradients apart |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {r['qubits']}, {r['layers']}, {r['batch']} | {r['encoding']}, {r['ansatz']} | "
+            f"{r['torch_ms']:.1f} ms | {r['aer_ms']:.0f} ms | **{r['ratio']:.0f}** | "
+            f"{float(r['values_apart']):.1e}, {float(r['gradients_apart']):.1e} |"
+            for r in rows
+        ),
+    ]
+
+
 def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -110,15 +126,7 @@ def main() -> None:
         print(rows[-1], flush=True)
     write_csv(RESULTS / "noisy_layer.csv", list(rows[0]), [list(row.values()) for row in rows])
     lines = [
-        "| qubits, layers, batch | circuit | torch engine | Aer, parameter shift | ratio | "
-        "values, gradients apart |",
-        "|---|---|---|---|---|---|",
-        *(
-            f"| {r['qubits']}, {r['layers']}, {r['batch']} | {r['encoding']}, {r['ansatz']} | "
-            f"{r['torch_ms']:.1f} ms | {r['aer_ms']:.0f} ms | **{r['ratio']:.0f}** | "
-            f"{r['values_apart']}, {r['gradients_apart']} |"
-            for r in rows
-        ),
+        *table_lines(rows),
         "",
         "Medians of interleaved exact steps on FakeTorino in one process, readout included. Aer's "
         "side is one broadcast job for all shifts, not the stock gradient. Made by "

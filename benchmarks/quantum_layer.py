@@ -201,7 +201,7 @@ def best(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return min(rows, key=lambda row: row["ms"])
 
 
-def summary(rows: list[dict[str, Any]]) -> list[str]:
+def table_lines(rows: list[dict[str, Any]]) -> list[str]:
     """A line for each circuit: ours, and the fastest mode of each package."""
     packages = ("PennyLane", "TorchQuantum", "TensorCircuit")
     header = [
@@ -302,7 +302,7 @@ def main() -> None:
                         rows += pool.submit(compare, *task).result()
     write_csv(RESULTS / "quantum_layer.csv", list(rows[0]), [list(row.values()) for row in rows])
     lines = [
-        *summary(rows),
+        *table_lines(rows),
         "",
         "Milliseconds of forward and backward together, medians of interleaved calls, each package "
         "in its fastest mode and precision; size is qubits, layers, batch; "

@@ -5,23 +5,56 @@
 For every ablation in `docs/results/ablation/`, `summary.csv` and `comparisons.csv` are computed
 anew from `measured/`, which holds for each model its figures in every cell, by how much each test
 image moves its AUC, and in how many subsets the image was classified rightly. Pages are made anew
-from the tables. It prints a line for each file, and exits with 1 where one differs.
+from the tables. The tables of the other pages are made anew from the CSV files beside them, which
+hold each single figure or time that was measured. It prints a line for each file, and exits with 1
+where one differs.
 """
 
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ablation_results import RESULTS, page, pages
-from rows import read_rows
+from rows import read_rows, typed_rows
+
+DOCS = RESULTS.parent
+SCRIPTS: tuple[tuple[str, Callable[[Path], Any], dict[str, str]], ...] = (
+    ("main_job", typed_rows, {f"{one}.md": f"{one}.csv" for one in ("breastmnist", "bccd_cells")}),
+    ("verdicts", typed_rows, {"verdicts.md": "verdicts.csv"}),
+    *(
+        (script, typed_rows, {f"{script}.md": f"{script}.csv"})
+        for script in (
+            *("bootstrap", "exact_engines", "freed_memory", "many_heads", "noise_parts"),
+            *("noisy_layer", "quantum_layer", "shared_machine", "simclr", "training_step"),
+        )
+    ),
+    (
+        "noise_results",
+        read_rows,
+        {
+            f"noise/{one}.md": f"noise/{one}-summary.csv"
+            for one in ("breastmnist", "breastmnist-mitigation", "pneumoniamnist")
+        },
+    ),
+    (
+        "noise_aware",
+        read_rows,
+        {
+            f"{one}.md": f"{one}.csv"
+            for one in ("noise_aware_breastmnist", "noise_aware_pneumoniamnist")
+        },
+    ),
+)
+"""Scripts whose `table_lines` makes the tables of pages from CSV files in docs/results."""
 
 
 def models_of(folder: Path, positive: int | None) -> dict[tuple[float, str], Any]:
@@ -84,12 +117,23 @@ def every() -> Iterator[tuple[Path, str]]:
         yield from pages().items()
 
 
+def tables() -> Iterator[tuple[Path, str]]:
+    """The tables of the pages that a script makes from one CSV file, and the page they are in."""
+    for script, read, pages_of in SCRIPTS:
+        made = importlib.import_module(script).table_lines
+        for page_path, rows_path in pages_of.items():
+            yield DOCS / page_path, "\n".join(made(read(DOCS / rows_path)))
+
+
 def main() -> None:
     """Compute and compare."""
     begun, wrong = time.perf_counter(), 0
     root = RESULTS.parents[2]
-    for path, text in every():
-        same = path.read_text(encoding="utf-8") == text
+    found = [(path, text, True) for path, text in every()]
+    found += [(path, text, False) for path, text in tables()]
+    for path, text, whole in found:
+        there = path.read_text(encoding="utf-8")
+        same = there == text if whole else text in there
         wrong += not same
         print(f"{'the same' if same else 'DIFFERENT'}: {path.relative_to(root)}", flush=True)
     print(f"{wrong} of these files differ; {time.perf_counter() - begun:.0f} s")

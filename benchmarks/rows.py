@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def typed_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a CSV file with its numbers as numbers, and None where a cell is empty."""
+    return [{name: typed(text) for name, text in row.items()} for row in read_rows(path)]
+
+
+def typed(text: str) -> int | float | str | None:
+    """The value that a cell was written from."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text or None
 
 
 def rows_so_far(path: Path) -> list[dict[str, str]]:

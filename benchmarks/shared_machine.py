@@ -22,8 +22,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from timing import machine, versions
 
@@ -95,6 +97,19 @@ def middle(taken: list[Taken], what: str) -> float:
     return statistics.median(getattr(one, what) for one in taken)
 
 
+def table_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The table of the page, from the rows of the CSV file."""
+    return [
+        "| threads wait by | trainings at once | command | epochs | processor time |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {r['waiting']} | {r['at_once']} | {r['command_s']:.1f} s | {r['epochs_s']:.1f} s "
+            f"| {r['processor_s']:.1f} s |"
+            for r in rows
+        ),
+    ]
+
+
 def main() -> None:
     """Measure, write the table, and judge it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -141,13 +156,7 @@ def main() -> None:
     ]
     write_csv(RESULTS / "shared_machine.csv", list(rows[0]), [list(r.values()) for r in rows])
     lines = [
-        "| threads wait by | trainings at once | command | epochs | processor time |",
-        "|---|---|---|---|---|",
-        *(
-            f"| {r['waiting']} | {r['at_once']} | {r['command_s']:.1f} s | {r['epochs_s']:.1f} s "
-            f"| {r['processor_s']:.1f} s |"
-            for r in rows
-        ),
+        *table_lines(rows),
         "",
         *verdicts,
         "",

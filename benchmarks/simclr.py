@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -167,6 +168,25 @@ def measure(kind: str, threads: int, args: argparse.Namespace) -> list[dict[str,
     return rows
 
 
+def table_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The table of the page, from the rows of the CSV file."""
+    return [
+        "| images | threads | what | time (quartiles) | processor time | ours against it "
+        "| by processor time |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {r['images']} | {r['threads']} | {r['what']} | {r['ms']:.0f} ms "
+            f"({r['ms_low']:.0f}-{r['ms_high']:.0f}) | {r['cpu_ms']:.0f} ms | "
+            + (
+                "| |"
+                if r["what"] == r["throughput_of"]
+                else f"{r['ratio']:.2f} | {r['cpu_ratio']:.2f} |"
+            )
+            for r in rows
+        ),
+    ]
+
+
 def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -186,19 +206,7 @@ def main() -> None:
     ]
     write_csv(RESULTS / "simclr.csv", list(rows[0]), [list(row.values()) for row in rows])
     lines = [
-        "| images | threads | what | time (quartiles) | processor time | ours against it "
-        "| by processor time |",
-        "|---|---|---|---|---|---|---|",
-        *(
-            f"| {r['images']} | {r['threads']} | {r['what']} | {r['ms']:.0f} ms "
-            f"({r['ms_low']:.0f}-{r['ms_high']:.0f}) | {r['cpu_ms']:.0f} ms | "
-            + (
-                "| |"
-                if r["what"] == r["throughput_of"]
-                else f"{r['ratio']:.2f} | {r['cpu_ratio']:.2f} |"
-            )
-            for r in rows
-        ),
+        *table_lines(rows),
         "",
         f"Medians of {args.rounds} interleaved rounds of {args.batch_size} images (two views each) "
         f"at {args.image_size} px. The last columns are the throughput of the package's loop (of "

@@ -11,7 +11,7 @@ call, is timed with the linear head alone, after all others. The table goes to
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,19 @@ def compare(names: Sequence[str], threads: int, args: argparse.Namespace) -> lis
     return rows
 
 
+def table_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The table of the page, from the rows of the CSV file."""
+    return [
+        "| head | threads | step (quartiles) | against `linear` |",
+        "|---|---|---|---|",
+        *(
+            f"| {r['head']} | {r['threads']} | {r['ms']:.1f} ms ({r['ms_low']:.1f}-"
+            f"{r['ms_high']:.1f}) | {r['ratio']:.3f} |"
+            for r in rows
+        ),
+    ]
+
+
 def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -97,13 +110,7 @@ def main() -> None:
     rows += [compare(("linear", ON_AER), threads, args)[1] for threads in args.threads]
     write_csv(RESULTS / "training_step.csv", list(rows[0]), [list(row.values()) for row in rows])
     lines = [
-        "| head | threads | step (quartiles) | against `linear` |",
-        "|---|---|---|---|",
-        *(
-            f"| {r['head']} | {r['threads']} | {r['ms']:.1f} ms ({r['ms_low']:.1f}-"
-            f"{r['ms_high']:.1f}) | {r['ratio']:.3f} |"
-            for r in rows
-        ),
+        *table_lines(rows),
         "",
         f"Medians of {args.rounds} interleaved steps at {args.image_size} px, batch "
         f"{args.batch_size}. Made by `python benchmarks/training_step.py` on {machine()}; "

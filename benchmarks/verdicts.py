@@ -282,6 +282,16 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}%"
 
 
+def table_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """What the page says and its two tables, from the rows of the CSV file."""
+    plain = [row for row in rows if row.get("effects") is None]
+    crossed = [row for row in rows if row.get("effects") is not None]
+    shares = (*VERDICTS, "tost", "interval_covers")
+    first = table(plain, PLAIN, (*shares, "delong_one_seed", "delong_fixed_seeds"))
+    second = table(crossed, CROSSED, (*shares, "mean_covers"))
+    return [summary(plain), crossed_summary(crossed), "", first, "", second]
+
+
 def write(out: Path, plain: list[dict[str, Any]], crossed: list[dict[str, Any]], note: str) -> None:
     """Write both tables, as `verdicts.csv` and, with what they say, as `verdicts.md`."""
     names = dict.fromkeys(name for row in (*plain, *crossed) for name in row)
@@ -292,13 +302,9 @@ def write(out: Path, plain: list[dict[str, Any]], crossed: list[dict[str, Any]],
         writer = csv.DictWriter(file, list(names))
         writer.writeheader()
         writer.writerows([*plain, *crossed])
-    shares = (*VERDICTS, "tost", "interval_covers")
-    first = table(plain, PLAIN, (*shares, "delong_one_seed", "delong_fixed_seeds"))
-    second = table(crossed, CROSSED, (*shares, "mean_covers"))
     with atomic_path(out / "verdicts.md") as path:
         path.write_text(
-            f"{summary(plain)}\n{crossed_summary(crossed)}\n\n{first}\n\n{second}\n\n{note}",
-            encoding="utf-8",
+            "\n".join(table_lines([*plain, *crossed])) + f"\n\n{note}", encoding="utf-8"
         )
 
 
