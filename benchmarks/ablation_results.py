@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rows import read_rows
+from rows import pretrain_options, read_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "ablation"
@@ -216,12 +216,27 @@ def page(name: str) -> str:
         + movement(rows)
         + "".join(f" {note.rstrip('.')}." for note in result["notes"]),
         "",
+        encoders_text(folder, name),
         f"Made by `hybridq study ablation {study_options(config)}` at commit "
         f"{commits(environment)}, {hours:.1f} hours of work in units of one thread, and "
         f"`python benchmarks/ablation_results.py STUDY --name {name}`; {named}.",
         "",
     ]
     return "\n".join(text)
+
+
+def encoders_text(folder: Path, name: str) -> str:
+    """How the encoders were made, where the study did not pretrain them itself."""
+    path = folder / "encoders.json"
+    if not path.is_file():
+        return ""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    minutes = sum(one["seconds"] for one in found) / 60 / len(found)
+    commands = dict.fromkeys(
+        f"`hybridq pretrain --data {name} --seed SEED --steps {one['steps']} {one['options']}`"
+        for one in found
+    )
+    return f"Encoders: {' and '.join(commands)}, {minutes:.0f} minutes each on one of two cores.\n"
 
 
 def publish(study: Path, name: str) -> None:
@@ -236,6 +251,7 @@ def publish(study: Path, name: str) -> None:
     for picture in sorted((study / "figures").glob("*.png")):
         shutil.copyfile(picture, folder / picture.name)
     shutil.copytree(study / "measured", folder / "measured")
+    given = json.loads((study / "config.json").read_text(encoding="utf-8"))["encoder_runs"]
     for fact in FACTS:
         kept = json.loads((study / f"{fact}.json").read_text(encoding="utf-8"))
         if fact == "config":  # no path of the machine that made it
@@ -244,6 +260,23 @@ def publish(study: Path, name: str) -> None:
         if fact == "environment":
             kept = {key: kept[key] for key in ("git_commit", "resumed", "versions") if key in kept}
         write_text(folder / f"{fact}.json", json.dumps(kept, indent=2) + "\n")
+    encoders = [facts_of_encoder(Path(run)) for run in given]
+    if encoders:
+        write_text(folder / "encoders.json", json.dumps(encoders, indent=2) + "\n")
+
+
+def facts_of_encoder(run: Path) -> dict[str, Any]:
+    """What is told of an encoder that a study was given."""
+    config, result = (
+        json.loads((run / f"{fact}.json").read_text(encoding="utf-8"))
+        for fact in ("config", "result")
+    )
+    kept = ("method", "images", "steps", "loss", "seconds")
+    return {
+        "seed": config["seed"],
+        "options": pretrain_options(config),
+        **{name: result[name] for name in kept},
+    }
 
 
 def main() -> None:

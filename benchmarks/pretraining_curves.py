@@ -17,35 +17,20 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rows import rows_so_far
+from rows import pretrain_options, rows_so_far
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "results" / "pretraining_curves.csv"
-KEY = ("data", "encoder", "seed", "images", "steps", "changes", "views", "labels")
+KEY = ("data", "encoder", "seed", "images", "steps", "options", "views", "labels")
 HEADER = (*KEY, "auc", "above_pixels", "half")
 LABELS = (25, 50, 100)
 SUBSETS = 20
 PIXEL_SIDE = 32
-
-
-PLAIN = ("data", "data_root", "runs", "name", "seed", "steps", "resume", "checkpoint_every")
-
-
-def differences(config: Mapping[str, Any], default: Mapping[str, Any], part: str = "") -> str:
-    """What of a run's config is not the default, as options."""
-    words = []
-    for name, value in config.items():
-        known = default.get(name)
-        if isinstance(value, dict) and isinstance(known, dict):
-            words.append(differences(value, known, f"{name}."))
-        elif value != known and part + name not in PLAIN:
-            words.append(f"{part}{name}={value}")
-    return " ".join(filter(None, words))
 
 
 def read(data: Any, parts: dict[str, Any]) -> dict[int, np.ndarray]:
@@ -124,7 +109,6 @@ def main() -> None:
     args = parser.parse_args()
     import torch
 
-    from hybridq.config import PretrainConfig
     from hybridq.data import load_data
     from hybridq.evaluation.baselines import pixel_inputs
     from hybridq.evaluation.features import image_features
@@ -159,16 +143,15 @@ def main() -> None:
             },
         )
 
-    default = PretrainConfig().model_dump(mode="json")
     add(pixels, "raw pixels", *[""] * 5)
     for run in args.encoders or pretrained(args, data):
         config = json.loads((run / "config.json").read_text(encoding="utf-8"))
         result = json.loads((run / "result.json").read_text(encoding="utf-8"))
         encoder = load_encoder(run)
-        named = (result["images"], result["steps"], differences(config, default), args.views)
+        named = (result["images"], result["steps"], pretrain_options(config), args.views)
         add(features(encoder), config["ssl"]["name"], config["seed"], *named)
         untrained = random_encoder_like(encoder, config["seed"])
-        size = f"image_size={encoder.spec.image_size}"
+        size = f"--image-size {encoder.spec.image_size}"
         add(features(untrained), "untrained", config["seed"], "", "", size, args.views)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +37,24 @@ def rows_so_far(path: Path) -> list[dict[str, str]]:
 def run_name(run: Path) -> str:
     """Name of a run's folder without day and time."""
     return run.name.split("-", 2)[2]
+
+
+ELSEWHERE = ("data", "data_root", "runs", "name", "seed", "steps", "resume", "checkpoint_every")
+"""What of a pretraining's config is told apart, or changes no weight."""
+
+
+def pretrain_options(config: Mapping[str, Any]) -> str:
+    """The options of `hybridq pretrain` that are not its defaults, but for data, seed and steps."""
+    from hybridq.config import PretrainConfig
+
+    default = PretrainConfig().model_dump(mode="json")
+    return " ".join(_options(config, default, "")).strip()
+
+
+def _options(config: Mapping[str, Any], default: Mapping[str, Any], part: str) -> Iterator[str]:
+    for name, value in config.items():
+        known = default.get(name)
+        if isinstance(value, dict) and isinstance(known, dict):
+            yield from _options(value, known, f"{name}.")
+        elif value != known and part + name not in ELSEWHERE:
+            yield f"--{(part + name).replace('_', '-')} {value}"
