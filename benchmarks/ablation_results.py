@@ -178,7 +178,12 @@ def study_options(config: dict[str, Any]) -> str:
         for name, value in config.items()
         if name in always or (name not in elsewhere and value != default[name])
     ]
-    words = [f"--{name.replace('_', '-')} {config[name]}" for name in named]
+    words = [
+        f"--no-{name.replace('_', '-')}"
+        if config[name] is False
+        else f"--{name.replace('_', '-')} {config[name]}"
+        for name in named
+    ]
     words += [] if config["whole"] else ["--no-whole"]
     words += ["--encoder-runs RUN..."] if config["encoder_runs"] else []
     return " ".join(words)

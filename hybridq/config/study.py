@@ -93,6 +93,8 @@ class AblationStudyConfig(StudyConfig, RunConfig):
     """Views of an image, over which features, or a whole network's probabilities, are averaged."""
     heads: str | None = None
     """Arms on frozen features beside the regression, joined by commas, or `none`; else all."""
+    control_heads: bool = True
+    """Also train heads on untrained encoders and on raw pixels, which the regression reads too."""
     num_qubits: int = Field(4, ge=1, le=20)
     """Qubits of the circuits, which is also the size of the controls' bottleneck."""
     num_layers: int = Field(2, ge=1, le=MAX_LAYERS)

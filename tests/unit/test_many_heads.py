@@ -85,6 +85,22 @@ def test_each_head_is_as_train_head_makes_it(name, task, counts, monkeypatch):
         np.testing.assert_allclose(probs, alone, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["linear", "mlp"])
+def test_a_class_that_a_head_never_sees(name, monkeypatch):
+    """As in a fold of cross-validation whose only image of a class is held out."""
+    features, labels, num_classes = drawn("classes")
+    some = [np.flatnonzero(labels.numpy() != missing)[:12] for missing in (2, 0)]
+    setting = {"num_classes": num_classes, "steps": 20, **RATES}
+    heads = [make(name, seed, num_classes, None) for seed in (0, 1)]
+    wanted = copy.deepcopy(heads)
+    for head, own, seed in zip(wanted, some, (0, 1), strict=True):
+        train_head(head, features[own], labels[own], seed=seed, batch_size=12, **setting)
+    monkeypatch.setattr(many_heads, "train_head", None)
+    train_heads(heads, features, labels, some, seeds=[0, 1], **setting)
+    assert_same(heads, wanted)
+    assert np.isfinite(heads_probs(heads, features, multilabel=False)).all()
+
+
 @pytest.mark.parametrize(("name", "reducer"), [("pqc", "pca"), ("mlp_residual", "random")])
 def test_reducers_that_are_not_trained(name, reducer, monkeypatch):
     """They stay, and the rest is trained as alone; without components nothing is trained."""

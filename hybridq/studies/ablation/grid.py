@@ -107,7 +107,9 @@ def arms_on(kind: str, config: AblationStudyConfig) -> dict[str, Arm]:
     if config.heads == "none":
         return {}
     names = tuple(every) if config.heads is None else _arms("heads", config.heads, tuple(every))
-    readers = READERS if kind in (PIXELS, RANDOM) else names
+    readers = names
+    if kind in (PIXELS, RANDOM):
+        readers = READERS if config.control_heads else ()
     return {name: every[name] for name in names if name in readers}
 
 

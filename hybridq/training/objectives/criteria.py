@@ -33,7 +33,7 @@ def loss_function(labels: Tensor, num_classes: int, *, weighted: bool) -> nn.Mod
         bce = nn.BCEWithLogitsLoss(pos_weight=weights if weighted else None)
         return _FloatLabels(bce)
     count = torch.bincount(labels, minlength=num_classes).float()
-    balance = len(labels) / (num_classes * count)
+    balance = len(labels) / (num_classes * count.clamp(min=1))  # one that is not there has no loss
     return nn.CrossEntropyLoss(weight=balance if weighted else None)
 
 
