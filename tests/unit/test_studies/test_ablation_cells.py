@@ -109,6 +109,9 @@ def test_every_arm_is_a_plain_loop_over_its_cells(tmp_path, monkeypatch):
     assert set(about) == {"logistic", *specs}
     plain = {"linear", "mlp", "pqc", "mlp_residual", "pqc_residual"}
     assert set(grid.arms_on("random", config)) == set(grid.arms_on("pixels", config)) == plain
+    alone = config.model_copy(update={"control_heads": False})
+    assert [set(grid.arms_on(kind, alone)) for kind in ("random", "pixels")] == [set(), set()]
+    assert set(grid.arms_on("simclr", alone)) == set(specs)
     assert {one["train_images"] for one in about.values()} == {24.0}
 
     def trained(spec, still, seed, chosen, setting, batch):
