@@ -18,7 +18,7 @@ import io
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +57,15 @@ SCRIPTS: tuple[tuple[str, Callable[[Path], Any], dict[str, str]], ...] = (
 """Scripts whose `table_lines` makes the tables of pages from CSV files in docs/results."""
 
 
-def models_of(folder: Path, positive: int | None) -> dict[tuple[float, str], Any]:
+def models_of(
+    folder: Path, shares: Sequence[float], positive: int | None
+) -> dict[tuple[float, str], Any]:
     """The figures of all models of an ablation, by share of the labels and name."""
     from hybridq.studies.ablation.judged import measured
 
     found = {}
-    for path in sorted((folder / "measured").glob("*.npz"), key=lambda one: float(one.stem)):
-        with np.load(path, allow_pickle=False) as file:
+    for share in shares:
+        with np.load(folder / "measured" / f"{share:g}.npz", allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         kept: dict[str, dict[int, dict[str, Any]]] = {}
         for name, values in arrays.items():
@@ -73,7 +75,7 @@ def models_of(folder: Path, positive: int | None) -> dict[tuple[float, str], Any
                 kept.setdefault(model, {}).setdefault(int(encoder), {})[own] = values
         for model, encoders in kept.items():
             parts = [encoders[encoder] for encoder in sorted(encoders)]
-            found[float(path.stem), model] = measured(parts, arrays["labels"], positive)
+            found[share, model] = measured(parts, arrays["labels"], positive)
     return found
 
 
@@ -96,9 +98,10 @@ def ablation(folder: Path) -> Iterator[tuple[Path, str]]:
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     names = result["class_names"]
     positive = None if result["positive"] is None else names.index(result["positive"])
-    models = models_of(folder, positive)
+    models = models_of(folder, result["labels"], positive)
     rows = [{**row, "labels": float(row["labels"])} for row in read_rows(folder / "ablation.csv")]
-    summary = summarise(models, rows)
+    order = dict.fromkeys((row["labels"], row["model"]) for row in rows)
+    summary = summarise({key: models[key] for key in order}, rows)
     yield folder / "summary.csv", text_of(summary, list(summary[0]))
     budgets = [Budget(*pair) for pair in zip(result["labels"], result["budgets"], strict=True)]
     asked = questions(result["kinds"], result["whole_heads"], result["primary"])
