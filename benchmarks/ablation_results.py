@@ -256,18 +256,16 @@ def publish(study: Path, name: str) -> None:
     for picture in sorted((study / "figures").glob("*.png")):
         shutil.copyfile(picture, folder / picture.name)
     shutil.copytree(study / "measured", folder / "measured")
-    given = json.loads((study / "config.json").read_text(encoding="utf-8"))["encoder_runs"]
     for fact in FACTS:
         kept = json.loads((study / f"{fact}.json").read_text(encoding="utf-8"))
         if fact == "config":  # no path of the machine that made it
+            if encoders := [facts_of_encoder(Path(run)) for run in kept["encoder_runs"]]:
+                write_text(folder / "encoders.json", json.dumps(encoders, indent=2) + "\n")
             kept |= {"data": name, "data_root": None, "runs": "runs"}
             kept["encoder_runs"] = [Path(run).name for run in kept["encoder_runs"]]
         if fact == "environment":
             kept = {key: kept[key] for key in ("git_commit", "resumed", "versions") if key in kept}
         write_text(folder / f"{fact}.json", json.dumps(kept, indent=2) + "\n")
-    encoders = [facts_of_encoder(Path(run)) for run in given]
-    if encoders:
-        write_text(folder / "encoders.json", json.dumps(encoders, indent=2) + "\n")
 
 
 def facts_of_encoder(run: Path) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def cell(row: dict[str, str]) -> str:
     return f"{float(row['mean']):.3f} ± {float(row['high']) - float(row['mean']):.3f}"
 
 
-def lines_of(summary: Sequence[dict[str, Any]], shots: str) -> list[str]:
+def lines_of(summary: Sequence[dict[str, str]], shots: str) -> list[str]:
     """A table of the settings with so many shots."""
     several = len({row["mitigation"] for row in summary}) > 1
     first = "| device | scale |" + (" mitigation |" if several else "")
@@ -48,7 +48,7 @@ def lines_of(summary: Sequence[dict[str, Any]], shots: str) -> list[str]:
     ]
     settings: dict[tuple[str, str, str], dict[str, dict[str, str]]] = {}
     for row in summary:
-        if str(row["shots"]) == shots:
+        if row["shots"] == shots:
             key = (row["device"], row["noise_scale"], row["mitigation"])
             settings.setdefault(key, {})[row["figure"]] = row
     for (device, scale, mitigation), figures in settings.items():
@@ -62,14 +62,14 @@ def lines_of(summary: Sequence[dict[str, Any]], shots: str) -> list[str]:
     return lines
 
 
-def table_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+def table_lines(rows: Sequence[dict[str, str]]) -> list[str]:
     """The table of the page, from the rows of `summary.csv`."""
     return lines_of(rows, shown_shots(rows))
 
 
-def shown_shots(summary: Sequence[dict[str, Any]]) -> str:
+def shown_shots(summary: Sequence[dict[str, str]]) -> str:
     """The number of shots whose settings are shown: none where there are such, or the largest."""
-    every = list(dict.fromkeys(str(row["shots"]) for row in summary))
+    every = list(dict.fromkeys(row["shots"] for row in summary))
     return "none" if "none" in every else every[-1]
 
 

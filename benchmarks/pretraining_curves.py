@@ -30,7 +30,6 @@ KEY = ("data", "encoder", "seed", "images", "steps", "options", "views", "labels
 HEADER = (*KEY, "auc", "above_pixels", "half")
 LABELS = (25, 50, 100)
 SUBSETS = 20
-PIXEL_SIDE = 32
 
 
 def read(data: Any, parts: dict[str, Any]) -> dict[int, np.ndarray]:
@@ -114,6 +113,7 @@ def main() -> None:
     from hybridq.evaluation.features import image_features
     from hybridq.models.encoders.encoder import random_encoder_like
     from hybridq.models.encoders.file import load_encoder
+    from hybridq.studies.ablation.frozen import PIXEL_SIDE
     from hybridq.utils.files import write_csv
 
     torch.set_num_threads(1)

@@ -40,7 +40,7 @@ from hybridq.studies.ablation.grid import (
     arms_on,
     frozen_model,
 )
-from hybridq.studies.ablation.judged import Arrays, Judge, unlike_train
+from hybridq.studies.ablation.judged import Arrays, Judge
 from hybridq.studies.ablation.labels import (
     Rows,
     SeedWork,
@@ -107,7 +107,7 @@ class FrozenWork(SeedWork):
         data = study_data(self.config, *READ)
         rows = labelled_rows(data, self.config, self.budget)
         inputs = self._inputs(data)
-        judge = Judge(data, min(self.first, len(rows)), unlike_train(self.config))
+        judge = Judge(data, min(self.first, len(rows)))
         arrays: Arrays = {}
         models = []
         for arm, read in self._reads(data, inputs, rows).items():

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.config import AblationStudyConfig
 from hybridq.data import ImageData
 from hybridq.data.duplicates import near_duplicates
+from hybridq.data.provenance import split_hash
 from hybridq.evaluation.metrics.calibration import squared_errors
 from hybridq.evaluation.metrics.scores import predict_labels
 from hybridq.evaluation.statistics import Measured, measure_auc, measure_mean
-from hybridq.studies.ablation.labels import study_data
 
 Floats = NDArray[np.float64]
 Arrays = dict[str, NDArray[Any]]
 
 ALL, FIRST, UNLIKE = "auc", "auc_first", "auc_without_duplicates"
 """AUCs: of all test images, over the first subsets alone, and of images unlike those of train."""
+
+_UNLIKE: dict[tuple[str, ...], NDArray[np.bool_]] = {}
+"""Of the images judged last, by the hashes of test and train: the search is dear on large images,
+and every unit of a study asks for it."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,10 @@ class Judge:
         data: With train and test.
         first: Number of first subsets that are also kept apart, for pairs with whole networks; 0
             for none.
-        unlike: `(images,)` whether a test image has no near-duplicate in train; looked for if None.
     """
 
     data: ImageData
     first: int = 0
-    unlike: NDArray[np.bool_] | None = None
 
     def __call__(self, probs: Floats, thresholds: Floats) -> Arrays:
         """Say of a model what is kept of it.
@@ -75,7 +76,13 @@ class Judge:
 
     @cached_property
     def _unlike(self) -> NDArray[np.bool_]:
-        return without_duplicates(self.data) if self.unlike is None else self.unlike
+        """Whether each test image has no near-duplicate in train, looked for once a process."""
+        pair = [self.data.splits[name] for name in ("test", "train")]
+        key = tuple(split_hash(self.data, split) for split in pair)
+        if key not in _UNLIKE:
+            _UNLIKE.clear()
+            _UNLIKE[key] = ~near_duplicates(*pair)
+        return _UNLIKE[key]
 
     def _right(self, probs: Floats, threshold: float) -> NDArray[np.bool_]:
         """Whether each image is classified rightly, `(images,)`."""
@@ -86,23 +93,6 @@ class Judge:
         named = predict_labels(probs, multilabel=several, positive=positive, threshold=bound)
         right: NDArray[np.bool_] = (named == labels).all(axis=1) if several else named == labels
         return right
-
-
-def without_duplicates(data: ImageData) -> NDArray[np.bool_]:
-    """Mark the test images that have no near-duplicate in train."""
-    return ~near_duplicates(data.splits["test"], data.splits["train"])
-
-
-def unlike_train(config: AblationStudyConfig) -> NDArray[np.bool_]:
-    """Mark the test images that have no near-duplicate in train, once in each process."""
-    return _unlike_train(config.model_dump_json())
-
-
-@lru_cache(maxsize=1)
-def _unlike_train(config: str) -> NDArray[np.bool_]:
-    return without_duplicates(
-        study_data(AblationStudyConfig.model_validate_json(config), "train", "test")
-    )
 
 
 def decisions(
