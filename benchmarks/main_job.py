@@ -47,9 +47,15 @@ class Recipe:
 
 
 SMALL: dict[str, Any] = {"image_size": 32, "stem": "stride2"}
+EARLIER: dict[str, Any] = {
+    "warmup_epochs": 10,
+    "batch_size": 128,
+    "augment": {"crop_min": 0.5, "blur": 0.3},
+}
+"""What the defaults of pretraining were when these recipes were frozen."""
 RECIPES = {
     "breastmnist": Recipe(
-        pretrain=({}, {"epochs": 400}),
+        pretrain=({"epochs": 200, **EARLIER}, {"epochs": 400, **EARLIER}),
         finetune={
             (0.1, "simclr"): {
                 "freeze_encoder": True,
@@ -64,7 +70,7 @@ RECIPES = {
         evaluate={"views": "zoom"},
     ),
     "bccd_cells": Recipe(
-        pretrain=({"epochs": 60, **SMALL},),
+        pretrain=({"epochs": 60, **EARLIER, **SMALL},),
         finetune={
             (0.1, "simclr"): {"epochs": 60, "batch_size": 32, **SMALL},
             (0.1, "scratch"): {"epochs": 60, "batch_size": 32, **SMALL},
@@ -73,7 +79,7 @@ RECIPES = {
         },
     ),
     "pneumoniamnist": Recipe(  # short, for the noise study: only the views were chosen
-        pretrain=({"epochs": 15, "warmup_epochs": 2},),
+        pretrain=({"epochs": 15, **EARLIER, "warmup_epochs": 2},),
         finetune={
             (0.1, "simclr"): {"epochs": 30, "batch_size": 32},
             (1.0, "simclr"): {"epochs": 20},

@@ -110,7 +110,7 @@ class SslConfig(Config):
 class AugmentConfig(Config):
     """Random changes to a training image."""
 
-    crop_min: float = Field(0.5, gt=0, le=1)
+    crop_min: float = Field(0.7, gt=0, le=1)
     """Smallest part of the image's area that a crop keeps."""
     horizontal_flip: bool = True
     """Mirror left and right, for half of the images."""
@@ -120,7 +120,7 @@ class AugmentConfig(Config):
     """Largest rotation to either side, in degrees."""
     jitter: float = Field(0.2, ge=0, lt=1)
     """Largest relative change of brightness and contrast (and saturation of colour images)."""
-    blur: float = Field(0.3, ge=0, le=1)
+    blur: float = Field(0.0, ge=0, le=1)
     """Share of images that are blurred; images below 64 pixels never are."""
     noise: float = Field(0.0, ge=0, le=1)
     """Standard deviation of Gaussian noise, on a scale of 0 to 1, for half of the images."""

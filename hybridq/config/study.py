@@ -107,6 +107,8 @@ class AblationStudyConfig(StudyConfig, RunConfig):
     """Which qubits are entangled in a layer: `linear`, `ring`, `full` or `none`."""
     steps: int = Field(200, ge=2, le=MAX_STEPS)
     """Optimiser steps of every head on frozen features, whatever the labels."""
+    head_start: Literal["regression", "random"] = "regression"
+    """Where heads on frozen features begin: at the regression on their labels, or as drawn."""
     whole: bool = True
     """Also train the whole network."""
     whole_labels: str | None = None

@@ -42,10 +42,10 @@ class PretrainConfig(RunConfig):
     stem: Literal["auto", "stride1", "stride2"] = "auto"
     """Stride of the first convolution; `auto` is stride2, or that of the initial weights."""
     steps: int | None = Field(None, ge=1, le=MAX_STEPS)
-    """Steps of the optimiser, made of whole epochs; 2 for each image, but 2,000 to 10,000."""
+    """Steps of the optimiser, made of whole epochs; 1 for each image, but 2,000 to 10,000."""
     epochs: int | None = Field(None, ge=1, le=MAX_EPOCHS)
     """Passes over the train split, in place of `--steps`."""
-    batch_size: int = Field(128, ge=2, le=MAX_BATCH)
+    batch_size: int = Field(64, ge=2, le=MAX_BATCH)
     """Images of a step (each gives two views), on each device."""
     learning_rate: float = Field(1e-3, gt=0, le=MAX_RATE)
     """Peak learning rate of AdamW."""
@@ -117,6 +117,8 @@ class FinetuneConfig(RunConfig):
     """Random directions of SPSA for each image, each two more circuits."""
     spsa_step: float = Field(0.3, gt=0, le=1.6)
     """Step of SPSA to either side, in radians."""
+    head_start: Literal["random", "regression"] = "random"
+    """Where the head begins: as drawn, or at the penalised regression on the labelled features."""
     start: Path | None = None
     """A run of `hybridq finetune` with the same head: its encoder and weights are begun with."""
     noise_curriculum: str | None = None

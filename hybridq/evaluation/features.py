@@ -50,9 +50,13 @@ def standardised(parts: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """Standardise inputs `(count, inputs)`, each column by all train images, labelled or not.
 
     An encoder that was never trained gives features of any scale, 1e-9 for a random MobileNetV2,
-    with which no learning rate would be fair. A column that hardly varies is only centred.
+    with which no learning rate would be fair.
     """
-    train = parts["train"].astype(np.float64)
-    mean, std = train.mean(axis=0), train.std(axis=0)
-    scale = np.where(std > 1e-5 * np.abs(mean), std, 1.0)
+    mean, scale = mean_and_scale(parts["train"].astype(np.float64))
     return {name: (part.astype(np.float64) - mean) / scale for name, part in parts.items()}
+
+
+def mean_and_scale(inputs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compute what standardises each column of `(count, inputs)`; a steady one is only centred."""
+    mean, std = inputs.mean(axis=0), inputs.std(axis=0)
+    return mean, np.where(std > 1e-5 * np.abs(mean), std, 1.0)

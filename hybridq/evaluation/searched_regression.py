@@ -135,15 +135,27 @@ def searched_regression(
     for penalty in penalties:
         probs = np.full((len(labels), num_classes), np.nan)
         for train, held in folds:
-            model = logistic_regression(penalty, several=several)
             if several or len(np.unique(labels[train])) > 1:
-                fitted = model.fit(points[train], labels[train])
+                fitted = _fitted(penalty, points[train], labels[train])
                 probs[held] = _probs(fitted, points[held], num_classes)
         tried.append(probs)
         losses.append(balanced_log_loss(labels, probs))
     best = int(np.argmin(np.round(losses, 9)))
-    model = logistic_regression(penalties[best], several=several).fit(points, labels)
+    model = _fitted(penalties[best], points, labels)
     return SearchedRegression(model, axes, num_classes, penalties[best], tried[best], tuple(losses))
+
+
+def _fitted(penalty: float, points: Floats, labels: Ints) -> Any:
+    """Fit without warnings of a label that all images have, and of a fit that is cut short.
+
+    A fit that is not at its end after all of its steps has a weak penalty and many images; it is
+    judged as it is.
+    """
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return logistic_regression(penalty, several=labels.ndim == 2).fit(points, labels)
 
 
 def _probs(model: Any, points: Floats, num_classes: int) -> Floats:

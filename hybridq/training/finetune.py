@@ -44,6 +44,7 @@ from hybridq.training.findings import finetuning_findings
 from hybridq.training.fit import Plan, fit, has_checkpoint, make_trainer
 from hybridq.training.heads.closed_form import check_fitted, fit_head
 from hybridq.training.heads.head import train_head_first
+from hybridq.training.heads.head_start import start_head
 from hybridq.training.initial import Handed, initial_model
 from hybridq.training.loggers import check_beside, check_logger, loggers_of
 from hybridq.training.objectives.criteria import Criterion, check_criterion, has_auc
@@ -219,6 +220,9 @@ def _train(
             if folder is not None and trainer.is_global_zero:
                 keeper.kept = fit_head(objective, folder, spec)
         else:
+            if config.head_start == "regression" and not has_checkpoint(resume):
+                logger.info("the head begins at a regression on the labelled features")
+                start_head(objective, train.groups)
             if config.probe_steps and not has_checkpoint(resume):
                 logger.info("the head alone is trained for %d steps first", config.probe_steps)
                 train_head_first(objective)

@@ -7,7 +7,7 @@ within these images, in the same way for every arm and for raw pixels.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,11 @@ from hybridq.studies.ablation.labels import (
     cut,
     labelled_rows,
     study_data,
+)
+from hybridq.training.heads.head_start import (
+    Regression,
+    begin_at_regression,
+    labelled_regression,
 )
 from hybridq.training.heads.many_heads import heads_probs, train_heads
 from hybridq.training.seeding import derive_seed
@@ -144,13 +149,36 @@ class FrozenWork(SeedWork):
         self, data: ImageData, inputs: dict[str, Floats], rows: Sequence[Rows]
     ) -> dict[str, Read]:
         found = {REGRESSION: read_regression(data, inputs, rows, cut(data, rows, self.config, 5))}
+        arms = arms_on(self.kind, self.config)
+        if not arms:
+            return found
         folds = cut(data, rows, self.config, FOLDS)
         seeds = [cell_seed(self.config, self.seed, subset) for subset in range(len(rows))]
+        starts = self._starts(data, inputs["train"], rows, folds)
         tensors = {name: torch.from_numpy(x.astype(np.float32)) for name, x in inputs.items()}
         with open_backend("statevector") as backend:
-            for name, arm in arms_on(self.kind, self.config).items():
-                heads = _Heads(arm, data, tensors, backend, self.config.steps)
+            for name, arm in arms.items():
+                heads = _Heads(arm, data, tensors, backend, self.config.steps, starts)
                 found[name] = heads.read(rows, folds, seeds)
+        return found
+
+    def _starts(
+        self, data: ImageData, inputs: Floats, rows: Sequence[Rows], folds: Sequence[Sequence[Fold]]
+    ) -> Mapping[bytes, Regression]:
+        """Fit the regressions that heads begin at, by the labelled images that each may see."""
+        if self.config.head_start == "random":
+            return {}
+        train, found = data.splits["train"], {}
+        for subset, (one, cuts) in enumerate(zip(rows, folds, strict=True)):
+            for own in (one, *(fitted for fitted, _ in cuts)):
+                if own.tobytes() not in found:
+                    found[own.tobytes()] = labelled_regression(
+                        inputs[own],
+                        train.labels[own],
+                        data.num_classes,
+                        groups=None if train.groups is None else train.groups[own],
+                        seed=derive_seed(self.config.seed, 9, subset) % 2**32,
+                    )
         return found
 
 
@@ -218,6 +246,7 @@ class _Heads:
     inputs: dict[str, Tensor]
     backend: Executable
     steps: int
+    starts: Mapping[bytes, Regression]
 
     def read(
         self, rows: Sequence[Rows], folds: Sequence[Sequence[Fold]], seeds: Sequence[int]
@@ -229,11 +258,13 @@ class _Heads:
             self.arm, self.inputs["train"], self.data.num_classes, self.backend, seeds
         )
         cells = [(subset, *fold) for subset, own in enumerate(folds) for fold in own]
+        fold_heads = [self._started(begun[subset], fit) for subset, fit, _ in cells]
+        begun = [self._started(head, one) for head, one in zip(begun, rows, strict=True)]
         held_out = np.full((len(SETTINGS), len(rows), len(split), self.data.num_classes), np.nan)
         for k, setting in enumerate(SETTINGS):
             trained = self._trained(
                 setting,
-                [begun[subset] for subset, _, _ in cells],
+                fold_heads,
                 [fit for _, fit, _ in cells],
                 [seeds[subset] for subset, _, _ in cells],
             )
@@ -275,6 +306,14 @@ class _Heads:
         known = [one for one in moved if one is not None]
         about["circuit_movement"] = float(np.mean(known)) if known else None
         return Read(probs, np.array(thresholds), losses, chosen, about)
+
+    def _started(self, head: nn.Module, labelled: Rows) -> nn.Module:
+        """Copy a head, and give it the weights of the regression on some labelled images."""
+        if not self.starts:
+            return head
+        head = copy.deepcopy(head)
+        begin_at_regression(head, self.starts[labelled.tobytes()], self.inputs["train"], labelled)
+        return head
 
     def _trained(
         self,

@@ -64,10 +64,10 @@ Setting: TypeAlias = Mapping[str, float]
 
 SETTINGS: tuple[Setting, ...] = tuple(
     {"learning_rate": outer, "block_learning_rate": block}
-    for outer in (1e-3, 1e-2)
-    for block in (1e-2, 1e-1)
+    for outer, block in ((1e-5, 1e-3), (1e-3, 1e-2), (1e-3, 1e-1), (1e-2, 1e-2), (1e-2, 1e-1))
 )
-"""Those that are searched, for every arm alike."""
+"""Those that are searched, for every arm alike; with the first a head hardly moves from where it
+begins."""
 
 
 def frozen_arms(config: AblationStudyConfig) -> dict[str, Arm]:

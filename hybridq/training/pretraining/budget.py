@@ -5,7 +5,7 @@ from __future__ import annotations
 from hybridq.config import PretrainConfig
 from hybridq.training.batches import EpochBatches
 
-STEPS_PER_IMAGE = 2
+STEPS_PER_IMAGE = 1
 """Steps for each image of the train split, where the config says neither steps nor epochs."""
 FEWEST_STEPS = 2000
 """The least number of such steps, for small sets."""

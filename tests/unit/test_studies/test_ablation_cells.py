@@ -28,6 +28,7 @@ from hybridq.studies.ablation.tables import gather, summarise
 from hybridq.studies.ablation.verdicts import CIRCUIT, QUESTIONS, cautions, questions, verdicts
 from hybridq.studies.ablation.whole import best_rate
 from hybridq.training.heads.head import head_probs, train_head
+from hybridq.training.heads.head_start import begin_at_regression, labelled_regression
 from hybridq.training.seeding import derive_seed
 from hybridq.utils.arrays import write_arrays
 from hybridq_backends import open_backend
@@ -77,11 +78,13 @@ def balanced_loss(labels, probs):
     return np.mean([own[labels == k].mean() for k in np.unique(labels)])
 
 
-def test_every_arm_is_a_plain_loop_over_its_cells(tmp_path, monkeypatch):
+@pytest.mark.parametrize("start", ["random", "regression"])
+def test_every_arm_is_a_plain_loop_over_its_cells(tmp_path, monkeypatch, start):
     """Each head is built and trained alone: losses, choice, test images, threshold and size."""
     two = grid.SETTINGS[1:3]
     monkeypatch.setattr(frozen, "SETTINGS", two)
-    config, budget = settings(data="phantom,size=16,count=80"), Budget(0.5, "50% of the labels")
+    config = settings(data="phantom,size=16,count=80", head_start=start)
+    budget = Budget(0.5, "50% of the labels")
     data = load_data(config.data)
     inputs = standardised(made_up(tmp_path, data, "simclr", 1, 1.0))
     x = {name: torch.from_numpy(part.astype(np.float32)) for name, part in inputs.items()}
@@ -114,13 +117,21 @@ def test_every_arm_is_a_plain_loop_over_its_cells(tmp_path, monkeypatch):
     assert set(grid.arms_on("simclr", alone)) == set(specs)
     assert {one["train_images"] for one in about.values()} == {24.0}
 
-    def trained(spec, still, seed, chosen, setting, batch):
+    def trained(spec, still, seed, chosen, setting, batch, subset):
         name, fields = spec
         generator = torch.Generator().manual_seed(derive_seed(seed, 1))
         own = head_config(name, **fields)
         head = build_head(WIDTH, 2, own, backend=backend, generator=generator)
         if "reducer" in fields:
             head.fit_reducer(x["train"])
+        if start == "regression":
+            regression = labelled_regression(
+                inputs["train"][chosen],
+                train[chosen],
+                2,
+                seed=derive_seed(config.seed, 9, subset) % 2**32,
+            )
+            begin_at_regression(head, regression, x["train"], chosen)
         begun = [weight.detach().clone() for weight in quantum_parameters(head)]
         for weight in quantum_parameters(head) if still else ():
             weight.requires_grad_(False)
@@ -142,13 +153,13 @@ def test_every_arm_is_a_plain_loop_over_its_cells(tmp_path, monkeypatch):
                 held_out = np.full((2, len(train), 2), np.nan)
                 for k, setting in enumerate(two):
                     for fit, held in folds[subset]:
-                        head, _ = trained(spec, still, seed, fit, setting, fewest)
+                        head, _ = trained(spec, still, seed, fit, setting, fewest, subset)
                         held_out[k, held] = head_probs(head, x["train"][held], multilabel=False)
                 losses = [balanced_loss(train[one], held_out[k, one]) for k in range(2)]
                 assert kept[f"{arm}/losses"][subset] == pytest.approx(losses, abs=1e-4), arm
                 chosen = int(kept[f"{arm}/chosen"][subset])
                 assert losses[chosen] <= min(losses) + 1e-4
-                head, movement = trained(spec, still, seed, one, two[chosen], len(one))
+                head, movement = trained(spec, still, seed, one, two[chosen], len(one), subset)
                 movements.append(movement)
                 probs = head_probs(head, x["test"], multilabel=False)
                 if subset == 0:

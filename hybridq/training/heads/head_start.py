@@ -1,0 +1,217 @@
+"""Initial weights of a head: those of a penalised regression on the labelled features.
+
+A head that is drawn at random has to find a few directions among a thousand features by a few dozen
+labels, and ends well below a penalised regression on the same features. Begun at that regression,
+it ranks the images as the regression does before its first step, and is trained from there. Linear
+probing before fine-tuning (Kumar et al., arXiv:2202.10054) does the same for an encoder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hybridq.errors import InvalidValueError
+from hybridq.evaluation.features import mean_and_scale
+from hybridq.evaluation.searched_regression import folds_of, searched_regression
+from hybridq.models.heads.base import reducer_of
+from hybridq.training.objectives.supervised import Supervised
+from hybridq.training.seeding import derive_seed
+from hybridq_backends import open_backend
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
+"""Values of scikit-learn's C that are tried; weaker penalties take long, and are hardly chosen."""
+MOST_IMAGES = 1000
+"""Most labelled images that the regression is fitted to."""
+BELOW = 5.0
+"""How far the logit of a class without labelled images is below the lowest of the others."""
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Logits that are linear in the features.
+
+    Attributes:
+        weight: `(classes, in_features)`.
+        bias: `(classes,)`.
+    """
+
+    weight: Floats
+    bias: Floats
+
+    def logits(self, features: Floats) -> Floats:
+        """Compute `(images, classes)` from `(images, in_features)`."""
+        found: Floats = features @ self.weight.T + self.bias
+        return found
+
+    def before(self, mean: Floats, scale: Floats) -> Regression:
+        """Take the standardisation of the features, `(in_features,)` each, into the weights."""
+        weight = self.weight / scale
+        return Regression(weight, self.bias - weight @ mean)
+
+
+def labelled_regression(
+    features: Floats,
+    labels: Ints,
+    num_classes: int,
+    *,
+    groups: NDArray[Any] | None = None,
+    seed: int = 0,
+) -> Regression:
+    """Fit a logistic regression with balanced classes, its penalty searched within the labels.
+
+    Args:
+        features: `(images, in_features)`, standardised; of more than a thousand images, as many
+            are drawn.
+        labels: `(images,)` classes, or `(images, classes)` of 0 and 1.
+        num_classes: Number of classes.
+        groups: `(images,)` patients or slides, which are not cut apart in the search.
+        seed: Of the search's cut, and of the images drawn.
+    """
+    if len(labels) > MOST_IMAGES:
+        kept = np.sort(np.random.default_rng(seed).permutation(len(labels))[:MOST_IMAGES])
+        features, labels = features[kept], labels[kept]
+        groups = None if groups is None else groups[kept]
+    folds = folds_of(labels, groups, seed=seed)
+    found = searched_regression(features, labels, num_classes, folds, penalties=PENALTIES)
+    weight, bias = _weights(found.model, num_classes)
+    return Regression(weight @ found.axes.T, bias)
+
+
+def _weights(model: Any, num_classes: int) -> tuple[Floats, Floats]:
+    """Read weights and biases of all classes from a model of scikit-learn."""
+    if hasattr(model, "estimators_"):  # one regression for each label
+        one_each = [_weights_of_label(one, model) for one in model.estimators_]
+        return np.stack([weight for weight, _ in one_each]), np.array([b for _, b in one_each])
+    weight, bias = model.coef_, model.intercept_
+    if len(model.classes_) == 2:
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    every = np.zeros((num_classes, weight.shape[1])), np.full(num_classes, bias.min() - BELOW)
+    every[0][model.classes_], every[1][model.classes_] = weight, bias
+    return every
+
+
+def _weights_of_label(one: Any, model: Any) -> tuple[Floats, float]:
+    """Read those of one label; a label that all images have, or none, has no regression."""
+    if hasattr(one, "coef_"):
+        return one.coef_[0], float(one.intercept_[0])
+    return np.zeros(model.n_features_in_), BELOW if bool(one.y_[0]) else -BELOW
+
+
+def can_begin_at_regression(head: nn.Module) -> bool:
+    """Whether a head ends in a linear classifier that a regression's logits can be fitted to."""
+    return isinstance(getattr(head, "classifier", None), nn.Linear)
+
+
+@torch.no_grad()
+def begin_at_regression(
+    head: nn.Module, regression: Regression, features: Tensor, labelled: Ints
+) -> None:
+    """Give a head the weights with which its logits are nearest to those of a regression.
+
+    Rows of a trained reducer become the regression's weights; with more classes than rows, the
+    directions in which its logits vary most. Rows that are left stay as they are drawn, and so does
+    the block. Then the classifier is fitted by least squares to the regression's logits. A head
+    that is linear in the features is the regression.
+
+    Args:
+        head: With a `classifier`, and a `reducer` where it has a bottleneck.
+        regression: On the features as the head is given them.
+        features: `(images, in_features)`, of all images whose features are there.
+        labelled: Indices of those with labels, by which batch norm is set.
+
+    Raises:
+        InvalidValueError: If the head has no linear classifier.
+    """
+    if not can_begin_at_regression(head):
+        raise InvalidValueError(
+            f"Expected a head with a linear `classifier`, got {type(head).__name__}: begin with "
+            "random weights (`head_start` random)."
+        )
+    training = head.training
+    head.eval()
+    reducer = reducer_of(head)
+    if reducer is not None and reducer.kind == "linear":
+        _turn(reducer.linear.weight, regression.weight)
+    if reducer is not None:
+        reduced = features[torch.from_numpy(labelled)] @ reducer.linear.weight.mT
+        statistics = dict(reducer.norm.named_buffers())
+        statistics["running_mean"].copy_(reduced.mean(dim=0))
+        statistics["running_var"].copy_(reduced.var(dim=0))
+    _fit_classifier(head, regression, features)
+    head.train(training)
+
+
+def _turn(weight: Tensor, wanted: Floats) -> None:
+    """Turn the first rows to wanted directions; their lengths stay."""
+    if len(wanted) == 2 and np.allclose(wanted[0], -wanted[1]):
+        wanted = wanted[1:]
+    if len(wanted) > len(weight):
+        wanted = np.linalg.svd(wanted, full_matrices=False)[2][: len(weight)]
+    length = np.linalg.norm(wanted, axis=1)
+    wanted = wanted[length > 0] / length[length > 0, None]
+    rows = weight[: len(wanted)]
+    rows.copy_(torch.from_numpy(wanted).to(rows) * rows.norm(dim=1, keepdim=True))
+
+
+def _fit_classifier(head: nn.Module, regression: Regression, features: Tensor) -> None:
+    """Fit the classifier to the regression's logits on features `(images, in_features)`."""
+    seen: list[Tensor] = []
+    classifier: Any = head.classifier
+    hook = classifier.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    try:
+        head(features)
+    finally:
+        hook.remove()
+    weight, bias = regression.weight, regression.bias
+    if not torch.equal(seen[0], features):
+        inputs = seen[0].double().cpu().numpy()
+        inputs = np.concatenate([inputs, np.ones((len(inputs), 1))], axis=1)
+        found = np.linalg.lstsq(inputs, regression.logits(features.double().cpu().numpy()))[0]
+        weight, bias = found[:-1].T, found[-1]
+    classifier.weight.copy_(torch.from_numpy(weight).to(classifier.weight))
+    if classifier.bias is not None:
+        classifier.bias.copy_(torch.from_numpy(bias).to(classifier.bias))
+
+
+def start_head(objective: Supervised, groups: NDArray[Any] | None) -> None:
+    """Begin the head of a training at the regression on its labelled features.
+
+    The features are those of whole images by the encoder as it is, and the circuit is computed
+    exactly, whatever it is trained on.
+
+    Args:
+        objective: Holds the model and the labelled images.
+        groups: `(images,)` patients or slides.
+
+    Raises:
+        InvalidValueError: If the head has no linear classifier, or takes feature maps.
+    """
+    config, model = objective.config, objective.model
+    features = objective.train_inputs
+    if not config.freeze_encoder:
+        features = objective.features_of(features)
+    if features.ndim != 2:
+        raise InvalidValueError(
+            f"Expected a head that takes vectors of features with --head-start regression, got "
+            f"feature maps of {tuple(features.shape[1:])}: leave it out."
+        )
+    points = features.double().cpu().numpy()
+    mean, scale = mean_and_scale(points)
+    regression = labelled_regression(
+        (points - mean) / scale,
+        objective.train_labels.numpy(),
+        objective.num_classes,
+        groups=groups,
+        seed=derive_seed(config.seed, 9) % 2**32,
+    ).before(mean, scale)
+    with open_backend("statevector") as exact, model.running_on(exact):
+        begin_at_regression(model.head, regression, features, np.arange(len(features)))

@@ -1,0 +1,206 @@
+"""Heads that begin at a penalised regression on the labelled features."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hybridq.config import head_config
+from hybridq.errors import InvalidValueError
+from hybridq.evaluation.metrics.scores import auc
+from hybridq.models.heads import HEADS, build_head
+from hybridq.training.heads.head import head_probs
+from hybridq.training.heads.head_start import (
+    MOST_IMAGES,
+    Regression,
+    begin_at_regression,
+    can_begin_at_regression,
+    labelled_regression,
+)
+from hybridq_backends import open_backend
+
+WIDTH = 60
+
+
+def drawn(classes, images=400, seed=0):
+    """Features with a weak signal in a few of many directions, and labels."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, images)
+    signal = rng.normal(size=(classes, WIDTH))
+    return 0.35 * signal[labels] + rng.normal(size=(images, WIDTH)), labels
+
+
+def begun(name, classes, features, regression, labelled, **more):
+    with open_backend("statevector") as backend:
+        head = build_head(
+            WIDTH,
+            classes,
+            head_config(name, **more),
+            backend=backend,
+            generator=torch.Generator().manual_seed(3),
+        )
+        begin_at_regression(head, regression, features, labelled)
+        with torch.no_grad():
+            logits = head.eval()(features).double().numpy()
+        return head, logits, head_probs(head, features, multilabel=False)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_heads_rank_as_the_regression_does(classes):
+    points, labels = drawn(classes)
+    few = np.arange(40)
+    regression = labelled_regression(points[few], labels[few], classes)
+    logits = regression.logits(points)
+    wanted = auc(labels[40:], _softmax(logits)[40:])
+    assert wanted > 0.75
+    features = torch.from_numpy(points.astype(np.float32))
+    for name in ("pqc", "mlp", "identity", "low_rank", "trig", "linear", "pqc_residual"):
+        _, found, probs = begun(name, classes, features, regression, few)
+        assert auc(labels[40:], probs[40:]) == pytest.approx(wanted, abs=0.03), name
+        if name in ("linear", "pqc_residual"):
+            np.testing.assert_allclose(found, logits, atol=1e-4)
+        if name == "low_rank" and classes <= 4:  # linear in the features, through batch norm
+            np.testing.assert_allclose(found, logits, atol=2e-3)
+
+
+def _softmax(logits):
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def test_a_drawn_head_does_not():
+    """What the start is worth: the same head as it is drawn knows nothing."""
+    points, labels = drawn(3)
+    with open_backend("statevector") as backend:
+        head = build_head(WIDTH, 3, head_config("pqc"), backend=backend)
+        features = torch.from_numpy(points.astype(np.float32))
+        assert auc(labels, head_probs(head.eval(), features, multilabel=False)) < 0.7
+
+
+def test_the_regression_is_that_of_scikit_learn():
+    from sklearn.linear_model import LogisticRegression
+
+    points, labels = drawn(3)
+    regression = labelled_regression(points[:50], labels[:50], 3, seed=1)
+    fits = [
+        LogisticRegression(C=c, max_iter=2000, class_weight="balanced").fit(
+            points[:50], labels[:50]
+        )
+        for c in (1e-4, 1e-3, 1e-2, 1e-1)
+    ]
+    distance = [
+        np.abs(one.decision_function(points) - regression.logits(points)).max() for one in fits
+    ]
+    assert min(distance) < 0.01
+    moved = 3.0 + 2.0 * points
+    raw = regression.before(np.full(WIDTH, 3.0), np.full(WIDTH, 2.0))
+    np.testing.assert_allclose(raw.logits(moved), regression.logits(points))
+
+
+def test_two_classes_take_one_row_and_leave_the_others():
+    points, labels = drawn(2)
+    few, features = np.arange(30), torch.from_numpy(points.astype(np.float32))
+    regression = labelled_regression(points[few], labels[few], 2)
+    with open_backend("statevector") as backend:
+        as_drawn = build_head(
+            WIDTH,
+            2,
+            head_config("pqc"),
+            backend=backend,
+            generator=torch.Generator().manual_seed(3),
+        )
+    head, *_ = begun("pqc", 2, features, regression, few)
+    rows, before = head.reducer.linear.weight, as_drawn.reducer.linear.weight
+    assert torch.equal(rows[1:], before[1:])
+    torch.testing.assert_close(rows[0].norm(), before[0].norm())
+    across = np.corrcoef(rows[0].detach().numpy(), regression.weight[1])[0, 1]
+    assert across == pytest.approx(1, abs=1e-5)
+    for own, drawn_one in zip(head.block.parameters(), as_drawn.block.parameters(), strict=True):
+        assert torch.equal(own, drawn_one)
+
+
+def test_frozen_reducers_stay_and_the_classifier_is_fitted():
+    points, labels = drawn(3)
+    few, features = np.arange(60), torch.from_numpy(points.astype(np.float32))
+    regression = labelled_regression(points[few], labels[few], 3)
+    head, logits, _ = begun("pqc", 3, features, regression, few, reducer="random")
+    other, *_ = begun(
+        "pqc", 3, features, Regression(-regression.weight, regression.bias), few, reducer="random"
+    )
+    assert torch.equal(head.reducer.linear.weight, other.reducer.linear.weight)
+    gain = np.corrcoef(logits.ravel(), regression.logits(points).ravel())[0, 1]
+    assert gain > 0.2
+
+
+def test_a_class_without_labels_is_never_chosen():
+    points, labels = drawn(4)
+    few = np.flatnonzero(labels != 2)[:40]
+    regression = labelled_regression(points[few], labels[few], 4)
+    logits = regression.logits(points)
+    assert not (logits.argmax(axis=1) == 2).any()
+    features = torch.from_numpy(points.astype(np.float32))
+    _, found, _ = begun("mlp", 4, features, regression, few)
+    assert np.isfinite(found).all()
+    assert (found.argmax(axis=1) == 2).mean() < 0.02
+
+
+def test_several_labels_an_image():
+    rng = np.random.default_rng(5)
+    points = rng.normal(size=(300, WIDTH))
+    labels = np.stack([points[:, 0] > 0, points[:, 1] > 0.5, np.ones(300)], axis=1).astype(int)
+    few = np.arange(80)
+    regression = labelled_regression(points[few], labels[few], 3)
+    logits = regression.logits(points)
+    assert (logits[:, 2] > 0).all()
+    features = torch.from_numpy(points.astype(np.float32))
+    _, found, _ = begun("mlp", 3, features, regression, few)
+    for k in range(2):
+        own = auc(labels[:, k], _softmax(np.stack([-found[:, k], found[:, k]], axis=1)))
+        wanted = auc(labels[:, k], _softmax(np.stack([-logits[:, k], logits[:, k]], axis=1)))
+        assert own == pytest.approx(wanted, abs=0.03)
+
+
+def test_many_labels_are_thinned():
+    points, labels = drawn(2, images=MOST_IMAGES + 300)
+    one = labelled_regression(points, labels, 2, seed=4)
+    other = labelled_regression(points, labels, 2, seed=4)
+    assert np.array_equal(one.weight, other.weight)
+    kept = np.sort(np.random.default_rng(4).permutation(len(labels))[:MOST_IMAGES])
+    thinned = labelled_regression(points[kept], labels[kept], 2, seed=4)
+    assert np.array_equal(one.weight, thinned.weight)
+
+
+def test_groups_stay_together(monkeypatch):
+    from hybridq.training.heads import head_start
+
+    seen = []
+    cut = head_start.folds_of
+    monkeypatch.setattr(
+        head_start, "folds_of", lambda *args, **more: seen.append(args[1]) or cut(*args, **more)
+    )
+    points, labels = drawn(2, images=60)
+    groups = np.arange(60) // 3
+    labelled_regression(points, labels, 2, groups=groups)
+    assert seen[0] is groups
+
+
+def test_heads_without_a_classifier_are_refused():
+    class Own(nn.Module):
+        def forward(self, features):
+            return features[:, :2]
+
+    assert not can_begin_at_regression(Own())
+    points, labels = drawn(2)
+    regression = labelled_regression(points, labels, 2)
+    with pytest.raises(InvalidValueError, match="linear `classifier`, got Own"):
+        begin_at_regression(Own(), regression, torch.zeros(4, WIDTH), np.arange(4))
+
+
+def test_all_heads_of_the_package_that_are_trained_can_begin_so():
+    with open_backend("statevector") as backend:
+        for name in HEADS:
+            config = head_config(name)
+            head = build_head(WIDTH, 2, config, backend=backend)
+            assert can_begin_at_regression(head), name
