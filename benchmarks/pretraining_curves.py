@@ -138,7 +138,9 @@ def main() -> None:
         return read(
             data,
             {
-                one: image_features(encoder.eval(), data.splits[one].images, views=args.views)
+                one: image_features(
+                    encoder.eval(), data.splits[one].images, views=args.views
+                ).numpy()
                 for one in both
             },
         )

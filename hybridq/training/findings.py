@@ -14,6 +14,8 @@ from hybridq.utils.text import counted, percent
 
 Row = Mapping[str, Any]
 
+STARTED = "The head began at a regression on the labelled features."
+
 LINES = {"loss": "training loss", "val_loss": "validation loss", "val_auc": "validation AUC"}
 
 CURVES = {"loss": "loss of the method", "rankme": "RankMe", "knn_auc": "AUC of neighbours"}
@@ -46,6 +48,7 @@ def finetuning_findings(
             f"{percent(config.labels)} of the labels, with {weights}.",
             f"The model kept is that of epoch {int(kept['epoch'] or 0) + 1} of "
             f"{result['epochs']}, with a validation AUC of {area}.",
+            *([STARTED] if config.head_start == "regression" else []),
             *([f"The head alone was trained first, for {probed}."] if config.probe_steps else []),
         ],
         curves=[one for key in LINES for one in _curves(epochs, key, LINES[key])],

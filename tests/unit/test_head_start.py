@@ -7,10 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from hybridq.config import head_config
+from hybridq.config import EncoderConfig, FinetuneConfig, head_config
+from hybridq.data import load_data
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.metrics.scores import auc
+from hybridq.models.checkpoint import load_model
+from hybridq.models.classifier import HybridClassifier
 from hybridq.models.heads import HEADS, build_head
+from hybridq.training.finetune import finetune
+from hybridq.training.heads import head_start
 from hybridq.training.heads.head import head_probs
 from hybridq.training.heads.head_start import (
     MOST_IMAGES,
@@ -19,6 +24,7 @@ from hybridq.training.heads.head_start import (
     can_begin_at_regression,
     labelled_regression,
 )
+from hybridq.training.initial import Handed, initial_model
 from hybridq_backends import open_backend
 
 WIDTH = 60
@@ -173,8 +179,6 @@ def test_many_labels_are_thinned():
 
 
 def test_groups_stay_together(monkeypatch):
-    from hybridq.training.heads import head_start
-
     seen = []
     cut = head_start.folds_of
     monkeypatch.setattr(
@@ -204,3 +208,84 @@ def test_all_heads_of_the_package_that_are_trained_can_begin_so():
             config = head_config(name)
             head = build_head(WIDTH, 2, config, backend=backend)
             assert can_begin_at_regression(head), name
+
+
+DATA = "phantom,finding=texture,size=16,count=120"
+
+
+def trained(tmp_path, name, monkeypatch=None, **fields):
+    usual = {"data": DATA, "runs": tmp_path, "name": name, "epochs": 1, "batch_size": 16}
+    usual |= {"encoder": EncoderConfig(name="resnet18"), "image_size": 16}
+    return finetune(FinetuneConfig(**{**usual, "head": "mlp", "freeze_encoder": True, **fields}))
+
+
+@pytest.mark.usefixtures("isolated", "single_thread")
+def test_finetune_begins_there(tmp_path):
+    """Rates of nearly nothing leave the start, which is better than the head as it is drawn."""
+    still = {
+        "learning_rate": 1e-9,
+        "head_learning_rate": 1e-9,
+        "quantum_learning_rate": 1e-9,
+        "augment": {"crop_min": 1.0, "horizontal_flip": False, "rotation": 0.0, "jitter": 0.0},
+    }
+    train = load_data(DATA, splits=("train",)).splits["train"]
+
+    def area(start):
+        run = trained(tmp_path, start, head_start=start, **still)
+        with open_backend("statevector") as backend:
+            model, _ = load_model(run, backend=backend)
+        with torch.inference_mode():
+            logits = model(model.encoder.prepare(torch.from_numpy(train.images)))
+        return auc(train.labels, torch.softmax(logits.double(), dim=1).numpy())
+
+    begun, drawn_one = area("regression"), area("random")
+    assert begun > drawn_one
+    assert begun > 0.8
+
+
+@pytest.mark.usefixtures("isolated", "single_thread")
+def test_a_noisy_backend_is_not_asked(tmp_path, monkeypatch):
+    """The readout is fitted to exact values, and jobs are paid for by training alone."""
+    asked, begin = [], head_start.begin_at_regression
+
+    def watched(head, *args):
+        asked.append(head.block.backend.describe()["profile"])
+        begin(head, *args)
+
+    monkeypatch.setattr(head_start, "begin_at_regression", watched)
+    trained(tmp_path, "noisy", head="pqc", backend="fake_manila", head_start="regression")
+    assert asked == ["statevector"]
+
+
+class Maps(nn.Module):
+    """A head that takes feature maps."""
+
+    input = "map"
+
+    def __init__(self):
+        super().__init__()
+        self.classifier = nn.Linear(24, 2)
+
+
+@pytest.mark.usefixtures("isolated")
+def test_what_cannot_begin_there_is_refused(tmp_path):
+    with pytest.raises(InvalidValueError, match="without --start"):
+        check(start=tmp_path / "run")
+    with pytest.raises(InvalidValueError, match="trained from scratch"):
+        check(freeze_encoder=False)
+    with pytest.raises(InvalidValueError, match="linear `classifier`"):
+        check(head=nn.Flatten())
+    with pytest.raises(InvalidValueError, match="takes feature maps"):
+        check(head=Maps())
+
+
+def check(*, head=None, freeze_encoder=True, **fields):
+    """Check a config with a head on a MobileNetV2 of small images."""
+    fields |= {"data": DATA, "image_size": 16, "freeze_encoder": freeze_encoder}
+    config = FinetuneConfig(head="mlp", head_start="regression", **fields)
+    data = load_data(DATA, splits=("train", "val"))
+    with_head = config.model_copy(update={"start": None})
+    model = initial_model(with_head, data, Handed())
+    if head is not None:
+        model = HybridClassifier(model.encoder, head, takes=getattr(head, "input", "vector"))
+    head_start.check_head_start(config, model)

@@ -32,7 +32,7 @@ class Stop(BaseException):
 def small() -> Encoder:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.1))
-    return Encoder(EncoderSpec(image_size=16), network=network)
+    return Encoder(EncoderSpec(image_size=16, weights="own"), network=network)
 
 
 def config_of(**fields: object) -> FinetuneConfig:
@@ -107,7 +107,7 @@ def files_of(run: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("step", [0, 6], ids=["before a checkpoint", "after one"])
 def test_a_stopped_training_ends_as_a_whole_one(tmp_path, monkeypatch, step):
     runs, calls = [tmp_path / "whole", tmp_path / "stopped"], []
-    config = config_of(layer_decay=0.7, checkpoint_every=1)
+    config = config_of(layer_decay=0.7, checkpoint_every=1, head_start="regression")
     whole = finetune(config.model_copy(update={"runs": runs[0]}), Handed(encoder=small()))
     original = Supervised.loss
 
@@ -122,16 +122,19 @@ def test_a_stopped_training_ends_as_a_whole_one(tmp_path, monkeypatch, step):
         with pytest.raises(Stop):
             finetune(config.model_copy(update={"runs": runs[1]}), Handed(encoder=small()))
     (begun,) = (runs[1] / "finetune").iterdir()
-    probed = []
-    first = finetune_module.train_head_first
+    probed, started = [], []
+    first, start = finetune_module.train_head_first, finetune_module.start_head
     monkeypatch.setattr(finetune_module, "train_head_first", lambda one: probed.append(first(one)))
+    monkeypatch.setattr(finetune_module, "start_head", lambda *own: started.append(start(*own)))
     finetune(FinetuneConfig(resume=begun), Handed(encoder=small()))
-    assert len(probed) == (step == 0)
+    assert len(probed) == len(started) == (step == 0)
     assert files_of(begun) == files_of(whole)
     losses = [[row["loss"] for row in read_jsonl(run / "metrics.jsonl")] for run in (begun, whole)]
     assert losses[0] == losses[1]
-    told = "The head alone was trained first, for 12 steps."
-    assert read_findings(whole).sentences[2] == told
+    assert read_findings(whole).sentences[2:] == [
+        "The head began at a regression on the labelled features.",
+        "The head alone was trained first, for 12 steps.",
+    ]
 
 
 @pytest.mark.parametrize("fields", [{"probe_steps": 5}, {"probe_steps": 0, "layer_decay": 0.5}])

@@ -16,9 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hybridq.config import FinetuneConfig
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.features import mean_and_scale
 from hybridq.evaluation.searched_regression import folds_of, searched_regression
+from hybridq.models.classifier import HybridClassifier
+from hybridq.models.heads import is_fitted
 from hybridq.models.heads.base import reducer_of
 from hybridq.training.objectives.supervised import Supervised
 from hybridq.training.seeding import derive_seed
@@ -182,6 +185,37 @@ def _fit_classifier(head: nn.Module, regression: Regression, features: Tensor) -
         classifier.bias.copy_(torch.from_numpy(bias).to(classifier.bias))
 
 
+def check_head_start(config: FinetuneConfig, model: HybridClassifier) -> None:
+    """Refuse a head that cannot begin at a regression, before any work is done.
+
+    Raises:
+        InvalidValueError: If that is what is asked for.
+    """
+    if config.head_start == "random":
+        return
+    if config.start is not None:
+        raise InvalidValueError(
+            f"Expected --head-start regression without --start, got --start {config.start}, whose "
+            "head has its weights: leave out one or the other."
+        )
+    if not config.freeze_encoder and model.encoder.spec.weights == "none":
+        raise InvalidValueError(
+            "Expected an encoder that has been pretrained, or --freeze-encoder, with --head-start "
+            "regression, got one that is trained from scratch, whose features do not last: leave "
+            "out --head-start."
+        )
+    if is_fitted(model.head) or not can_begin_at_regression(model.head):
+        raise InvalidValueError(
+            "Expected a head with a linear `classifier` that is trained, for --head-start "
+            f"regression, got {type(model.head).__name__}: leave out --head-start."
+        )
+    if len(model.feature_shape) != 1:
+        raise InvalidValueError(
+            "Expected a head that takes vectors of features, for --head-start regression, got one "
+            f"that takes feature maps {tuple(model.feature_shape)}: leave out --head-start."
+        )
+
+
 def start_head(objective: Supervised, groups: NDArray[Any] | None) -> None:
     """Begin the head of a training at the regression on its labelled features.
 
@@ -191,19 +225,11 @@ def start_head(objective: Supervised, groups: NDArray[Any] | None) -> None:
     Args:
         objective: Holds the model and the labelled images.
         groups: `(images,)` patients or slides.
-
-    Raises:
-        InvalidValueError: If the head has no linear classifier, or takes feature maps.
     """
     config, model = objective.config, objective.model
     features = objective.train_inputs
     if not config.freeze_encoder:
         features = objective.features_of(features)
-    if features.ndim != 2:
-        raise InvalidValueError(
-            f"Expected a head that takes vectors of features with --head-start regression, got "
-            f"feature maps of {tuple(features.shape[1:])}: leave it out."
-        )
     points = features.double().cpu().numpy()
     mean, scale = mean_and_scale(points)
     regression = labelled_regression(
