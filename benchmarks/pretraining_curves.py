@@ -150,10 +150,11 @@ def main() -> None:
         config = json.loads((run / "config.json").read_text(encoding="utf-8"))
         result = json.loads((run / "result.json").read_text(encoding="utf-8"))
         encoder = load_encoder(run)
-        named = (result["images"], result["steps"], pretrain_options(config), args.views)
+        recipe = f"pretrain {pretrain_options(config)}".strip()
+        named = (result["images"], result["steps"], recipe, args.views)
         add(features(encoder), config["ssl"]["name"], config["seed"], *named)
         untrained = random_encoder_like(encoder, config["seed"])
-        size = f"--image-size {encoder.spec.image_size}"
+        size = f"{encoder.spec.image_size} px"
         add(features(untrained), "untrained", config["seed"], "", "", size, args.views)
 
 
