@@ -53,7 +53,8 @@ def test_the_warm_up_is_a_small_share_of_the_run():
 
 
 def test_a_config_of_an_earlier_version_has_the_epochs_and_the_warm_up_of_then():
-    old = PretrainConfig.model_validate({"epochs": 200, "warmup_epochs": 10, "temperature": 0.2})
+    own = {"epochs": 200, "warmup_epochs": 10, "temperature": 0.2, "batch_size": 128}
+    old = PretrainConfig.model_validate(own)
     assert epochs_of(old, 546) == (200, 4)
     assert warmup_steps(old, 800, 200) == 40
     assert warmup_steps(old.model_copy(update={"epochs": 20}), 80, 20) == 20  # a quarter at most
