@@ -49,9 +49,9 @@ def main() -> None:
     from hybridq.data.splits import select_labels
     from hybridq.evaluation.features import image_features, standardised
     from hybridq.evaluation.metrics.scores import auc
-    from hybridq.evaluation.searched_regression import balanced_log_loss
     from hybridq.models.encoders.file import load_encoder
     from hybridq.models.heads import build_head
+    from hybridq.models.searched_regression import balanced_log_loss
     from hybridq.training.heads.head_start import begin_at_regression, labelled_regression
     from hybridq.training.heads.many_heads import heads_probs, train_heads
     from hybridq.utils.files import write_csv

@@ -42,7 +42,7 @@ def read(data: Any, parts: dict[str, Any]) -> dict[int, np.ndarray]:
     from hybridq.data.splits import select_labels
     from hybridq.evaluation.features import standardised
     from hybridq.evaluation.metrics.scores import auc
-    from hybridq.evaluation.searched_regression import folds_of, searched_regression
+    from hybridq.models.searched_regression import folds_of, searched_regression
 
     train, val = data.splits["train"], data.splits["val"]
     points, found = standardised(parts), {}

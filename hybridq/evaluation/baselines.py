@@ -17,6 +17,7 @@ from hybridq.data import ImageSplit
 from hybridq.evaluation.features import image_features
 from hybridq.evaluation.metrics.scores import auc
 from hybridq.models.encoders.encoder import Encoder, random_encoder_like
+from hybridq.models.searched_regression import PENALTIES, logistic_regression
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -25,10 +26,6 @@ Probs = dict[str, tuple[Floats, Floats]]
 
 BATCH = 128
 """Images at a time."""
-
-PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
-"""Values of scikit-learn's C that are tried."""
-
 
 NAMES = {
     "majority": "majority class",
@@ -48,20 +45,6 @@ def majority_probs(labels: Ints, num_classes: int, count: int) -> Floats:
     else:
         frequency = np.bincount(labels, minlength=num_classes) / len(labels)
     return np.tile(frequency.astype(np.float64), (count, 1))
-
-
-def logistic_regression(penalty: float, *, several: bool) -> Any:
-    """A logistic regression of scikit-learn with balanced classes, not fitted yet.
-
-    Args:
-        penalty: scikit-learn's C.
-        several: whether an image can have several labels: one regression for each.
-    """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.multiclass import OneVsRestClassifier
-
-    model = LogisticRegression(C=penalty, max_iter=2000, class_weight="balanced")
-    return OneVsRestClassifier(model) if several else model
 
 
 class LogisticBaseline:

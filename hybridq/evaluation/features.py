@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hybridq.models.encoders.encoder import Encoder
+from hybridq.models.searched_regression import mean_and_scale
 from hybridq.models.views import Views, views_of
 
 BATCH = 128
@@ -54,9 +55,3 @@ def standardised(parts: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """
     mean, scale = mean_and_scale(parts["train"].astype(np.float64))
     return {name: (part.astype(np.float64) - mean) / scale for name, part in parts.items()}
-
-
-def mean_and_scale(inputs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Compute what standardises each column of `(count, inputs)`; a steady one is only centred."""
-    mean, std = inputs.mean(axis=0), inputs.std(axis=0)
-    return mean, np.where(std > 1e-5 * np.abs(mean), std, 1.0)

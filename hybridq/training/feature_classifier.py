@@ -28,6 +28,7 @@ from hybridq.models.heads.base import reducer_of
 from hybridq.models.heads.handed import check_head, like
 from hybridq.quantum.modules import use_backend
 from hybridq.training.heads.head import train_head
+from hybridq.training.heads.head_start import start_at_regression
 from hybridq.training.seeding import derive_seed, step_generator
 from hybridq_backends import open_backend
 
@@ -72,6 +73,8 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         quantum_learning_rate: Peak rate of the circuit's weights, or of the block in its place; at
             0 they stay as they are drawn.
         weight_decay: Of matrices outside the circuit.
+        head_start: `random`, or `regression`: a head begins at a logistic regression on the
+            samples, whose penalty is searched; lower rates, 1e-4 to 1e-3, then keep what it has.
         standardize: Whether each feature is brought to mean 0 and variance 1, as measured on the
             training data. The commands leave features as the encoder gives them.
         random_state: Seed of initial weights and of the order of the samples; None draws one.
@@ -106,6 +109,7 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         learning_rate: float = 2e-2,
         quantum_learning_rate: float = 5e-2,
         weight_decay: float = 1e-2,
+        head_start: str = "random",
         standardize: bool = True,
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
@@ -116,6 +120,7 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.learning_rate = learning_rate
         self.quantum_learning_rate = quantum_learning_rate
         self.weight_decay = weight_decay
+        self.head_start = head_start
         self.standardize = standardize
         self.random_state = random_state
 
@@ -214,6 +219,11 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise InvalidValueError(
                     f"Expected `{name}` as {word} of at least {least}, got {value!r}: correct it."
                 )
+        if self.head_start not in ("random", "regression"):
+            raise InvalidValueError(
+                "Expected `head_start` as 'random' or 'regression', got "
+                f"{reprlib.repr(self.head_start)}: take one of them."
+            )
 
     def _seed(self) -> int:
         """Turn `random_state` into a seed."""
@@ -270,6 +280,10 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise InvalidValueError(
                 f"Expected a head with weights to train or a `fit`, got {type(head).__name__} with "
                 "neither: set `requires_grad`, or give it a `fit(features, labels)`."
+            )
+        if self.head_start == "regression":
+            start_at_regression(
+                head, features, labels.cpu().numpy(), len(self.classes_), seed=seed % 2**32
             )
         train_head(
             head,

@@ -18,11 +18,11 @@ from sklearn.preprocessing import StandardScaler
 from hybridq.cli import main as cli
 from hybridq.config import AblationStudyConfig, PretrainConfig
 from hybridq.data import load_data
-from hybridq.evaluation.baselines import PENALTIES, pixel_inputs
-from hybridq.evaluation.searched_regression import searched_regression
+from hybridq.evaluation.baselines import pixel_inputs
 from hybridq.evaluation.statistics import Measured, compare_measured
 from hybridq.models.checkpoint import load_model
 from hybridq.models.classify import classify
+from hybridq.models.searched_regression import PENALTIES, searched_regression
 from hybridq.studies.ablation import frozen, grid, whole
 from hybridq.studies.ablation import labels as ablation_labels
 from hybridq.studies.ablation.judged import measured

@@ -14,6 +14,7 @@ from hybridq.evaluation.metrics.scores import auc
 from hybridq.models.checkpoint import load_model
 from hybridq.models.classifier import HybridClassifier
 from hybridq.models.heads import HEADS, build_head
+from hybridq.training.feature_classifier import FeatureClassifier
 from hybridq.training.finetune import finetune
 from hybridq.training.heads import head_start
 from hybridq.training.heads.head import head_probs
@@ -289,3 +290,22 @@ def check(*, head=None, freeze_encoder=True, **fields):
     if head is not None:
         model = HybridClassifier(model.encoder, head, takes=getattr(head, "input", "vector"))
     head_start.check_head_start(config, model)
+
+
+def test_a_feature_classifier_begins_there():
+    points, labels = drawn(3)
+    still = {"learning_rate": 0.0, "quantum_learning_rate": 0.0, "weight_decay": 0.0}
+    few = slice(40)
+    for head in ("pqc", "linear"):
+        areas = {
+            start: auc(
+                labels[40:],
+                FeatureClassifier(head, head_start=start, steps=2, **still)
+                .fit(points[few], labels[few])
+                .predict_proba(points[40:]),
+            )
+            for start in ("random", "regression")
+        }
+        assert areas["regression"] > max(0.8, areas["random"] + 0.1), head
+    with pytest.raises(InvalidValueError, match="`head_start` as 'random' or 'regression', got 3"):
+        FeatureClassifier(head_start=3).fit(points, labels)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from hybridq.evaluation.baselines import PENALTIES, logistic_regression
-from hybridq.evaluation.searched_regression import (
+from hybridq.models.searched_regression import (
+    PENALTIES,
     balanced_log_loss,
     folds_of,
+    logistic_regression,
     searched_regression,
 )
 

@@ -17,17 +17,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hybridq.data import ImageData
-from hybridq.evaluation.baselines import PENALTIES, pixel_inputs
+from hybridq.evaluation.baselines import pixel_inputs
 from hybridq.evaluation.features import standardised
 from hybridq.evaluation.metrics.scores import choose_threshold
-from hybridq.evaluation.searched_regression import (
+from hybridq.models.heads import build_head, num_trainable
+from hybridq.models.heads.base import reducer_of
+from hybridq.models.searched_regression import (
+    PENALTIES,
     Fold,
     SearchedRegression,
     balanced_log_loss,
     searched_regression,
 )
-from hybridq.models.heads import build_head, num_trainable
-from hybridq.models.heads.base import reducer_of
 from hybridq.quantum.modules import quantum_parameters
 from hybridq.studies.ablation.encoders import READ, features_file, read_features
 from hybridq.studies.ablation.grid import (

@@ -14,7 +14,7 @@ from hybridq.config import AblationStudyConfig
 from hybridq.data import ImageData, load_data
 from hybridq.data.splits import select_labels
 from hybridq.errors import InvalidValueError
-from hybridq.evaluation.searched_regression import Fold, folds_of
+from hybridq.models.searched_regression import Fold, folds_of
 from hybridq.studies.ablation.grid import Budget, subsets_at
 from hybridq.training.seeding import derive_seed
 from hybridq.utils.pseudonyms import pseudonyms_of

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.data import ImageData
-from hybridq.evaluation.baselines import PENALTIES
 from hybridq.evaluation.statistics import Measured, mean_interval
+from hybridq.models.searched_regression import PENALTIES
 from hybridq.records.record import refused
 from hybridq.records.studies import read_arrays
 from hybridq.studies.ablation.grid import REGRESSION, SETTINGS, Budget

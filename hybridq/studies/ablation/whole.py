@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from hybridq.config import EncoderConfig, FinetuneConfig
 from hybridq.data import ImageData, ImageSplit
 from hybridq.evaluation.evaluate import classify
-from hybridq.evaluation.searched_regression import balanced_log_loss
 from hybridq.models.checkpoint import load_model
 from hybridq.models.encoders.file import load_encoder
 from hybridq.models.heads import circuit_parameters
+from hybridq.models.searched_regression import balanced_log_loss
 from hybridq.quantum.modules import quantum_parameters
 from hybridq.runs.folder import read_result
 from hybridq.studies.ablation.encoders import recipe_of

@@ -20,10 +20,10 @@ from hybridq.data.splits import labelled_mask, select_labels
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.features import image_features, standardised
 from hybridq.evaluation.metrics.scores import auc
-from hybridq.evaluation.searched_regression import folds_of
 from hybridq.evaluation.statistics import measure_auc
 from hybridq.models.heads import circuit_parameters
 from hybridq.models.heads.base import BlockHead
+from hybridq.models.searched_regression import folds_of
 from hybridq.studies.ablation.encoders import features_file, read_features
 from hybridq.studies.ablation.frozen import WEIGHT_DECAY, movement, new_heads
 from hybridq.studies.ablation.grid import SETTINGS, Arm, Setting

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from hybridq.config import FinetuneConfig
 from hybridq.errors import InvalidValueError
-from hybridq.evaluation.features import mean_and_scale
-from hybridq.evaluation.searched_regression import folds_of, searched_regression
 from hybridq.models.classifier import HybridClassifier
 from hybridq.models.heads import is_fitted
 from hybridq.models.heads.base import reducer_of
+from hybridq.models.searched_regression import folds_of, mean_and_scale, searched_regression
+from hybridq.quantum.modules import running_on
 from hybridq.training.objectives.supervised import Supervised
 from hybridq.training.seeding import derive_seed
 from hybridq_backends import open_backend
@@ -145,7 +145,9 @@ def begin_at_regression(
     if reducer is not None and reducer.kind == "linear":
         _turn(reducer.linear.weight, regression.weight)
     if reducer is not None:
-        reduced = features[torch.from_numpy(labelled)] @ reducer.linear.weight.mT
+        reduced = (
+            features[torch.from_numpy(labelled).to(features.device)] @ reducer.linear.weight.mT
+        )
         statistics = dict(reducer.norm.named_buffers())
         statistics["running_mean"].copy_(reduced.mean(dim=0))
         statistics["running_var"].copy_(reduced.var(dim=0))
@@ -219,25 +221,50 @@ def check_head_start(config: FinetuneConfig, model: HybridClassifier) -> None:
 def start_head(objective: Supervised, groups: NDArray[Any] | None) -> None:
     """Begin the head of a training at the regression on its labelled features.
 
-    The features are those of whole images by the encoder as it is, and the circuit is computed
-    exactly, whatever it is trained on.
+    The features are those of whole images by the encoder as it is.
 
     Args:
         objective: Holds the model and the labelled images.
         groups: `(images,)` patients or slides.
     """
-    config, model = objective.config, objective.model
-    features = objective.train_inputs
-    if not config.freeze_encoder:
-        features = objective.features_of(features)
-    points = features.double().cpu().numpy()
-    mean, scale = mean_and_scale(points)
-    regression = labelled_regression(
-        (points - mean) / scale,
+    config, features = objective.config, objective.train_inputs
+    start_at_regression(
+        objective.model.head,
+        features if config.freeze_encoder else objective.features_of(features),
         objective.train_labels.numpy(),
         objective.num_classes,
         groups=groups,
         seed=derive_seed(config.seed, 9) % 2**32,
-    ).before(mean, scale)
-    with open_backend("statevector") as exact, model.running_on(exact):
-        begin_at_regression(model.head, regression, features, np.arange(len(features)))
+    )
+
+
+def start_at_regression(
+    head: nn.Module,
+    features: Tensor,
+    labels: Ints,
+    num_classes: int,
+    *,
+    groups: NDArray[Any] | None = None,
+    seed: int = 0,
+) -> None:
+    """Fit the regression to features as they are, and begin a head there.
+
+    A circuit is computed exactly for it, whatever it is trained on.
+
+    Args:
+        head: As `begin_at_regression` takes it.
+        features: `(images, in_features)`, all with labels.
+        labels: `(images,)` classes, or `(images, classes)` of 0 and 1.
+        num_classes: Number of classes.
+        groups: `(images,)` patients or slides.
+        seed: Of the search for the penalty.
+
+    Raises:
+        InvalidValueError: If the head has no linear classifier.
+    """
+    points = features.double().cpu().numpy()
+    mean, scale = mean_and_scale(points)
+    points = (points - mean) / scale
+    regression = labelled_regression(points, labels, num_classes, groups=groups, seed=seed)
+    with open_backend("statevector") as exact, running_on(head, exact):
+        begin_at_regression(head, regression.before(mean, scale), features, np.arange(len(labels)))

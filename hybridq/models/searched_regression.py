@@ -9,15 +9,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.evaluation.baselines import PENALTIES, logistic_regression
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Rows to fit to, and rows to judge on."""
 
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+"""Values of scikit-learn's C that are tried."""
+
 FOLDS = 5
 """Most parts that labelled images are cut into."""
+
+
+def mean_and_scale(inputs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compute what standardises each column of `(count, inputs)`; a steady one is only centred."""
+    mean, std = inputs.mean(axis=0), inputs.std(axis=0)
+    return mean, np.where(std > 1e-5 * np.abs(mean), std, 1.0)
+
+
+def logistic_regression(penalty: float, *, several: bool) -> Any:
+    """A logistic regression of scikit-learn with balanced classes, not fitted yet.
+
+    Args:
+        penalty: scikit-learn's C.
+        several: whether an image can have several labels: one regression for each.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+
+    model = LogisticRegression(C=penalty, max_iter=2000, class_weight="balanced")
+    return OneVsRestClassifier(model) if several else model
 
 
 def folds_of(
