@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rows import rows_so_far
+from rows import pretrain_options, rows_so_far
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "results" / "encoder_probes.csv"
 KEY = ("data", "encoder", "seed", "epochs", "changes", "image_size", "views", "block")
 HEADER = (*KEY, "auc", "auc_10", "auc_5")
 SUBSETS = 30
 LAST_BLOCK = 18
-PLAIN = ("data", "data_root", "runs", "name", "seed", "epochs", "resume", "checkpoint_every")
 
 
 def probe(features: Any, labels: Any) -> dict[str, float]:
@@ -50,16 +49,10 @@ def probe(features: Any, labels: Any) -> dict[str, float]:
 
 
 def changes(config: dict[str, Any]) -> str:
-    """What of a run's config is not the default, in words."""
-    from hybridq.config import PretrainConfig
-
-    default = PretrainConfig().model_dump(mode="json")
-    words = [
-        f"{name}={json.dumps(value) if name != 'encoder' else Path(value).name}"
-        for name, value in config.items()
-        if name not in PLAIN and value != default.get(name)
-    ]
-    return " ".join(words)
+    """The steps of a run, and what of its config is not the default."""
+    weights = Path(config["encoder"]["weights"]).name
+    own = {**config, "encoder": {**config["encoder"], "weights": weights}}
+    return f"steps={config['steps']} {pretrain_options(own)}".strip()
 
 
 def main() -> None:
@@ -105,7 +98,7 @@ def main() -> None:
                 lambda encoder=encoder: image_features(encoder, images, views=args.views).numpy(),
                 "simclr",
                 config["seed"],
-                config["epochs"],
+                config["epochs"] or "",
                 changes(config),
                 size,
                 args.views,
