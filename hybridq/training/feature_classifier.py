@@ -28,7 +28,7 @@ from hybridq.models.heads.base import reducer_of
 from hybridq.models.heads.handed import check_head, like
 from hybridq.quantum.modules import use_backend
 from hybridq.training.heads.head import train_head
-from hybridq.training.heads.head_start import start_at_regression
+from hybridq.training.heads.head_start import no_classifier, start_at_regression
 from hybridq.training.seeding import derive_seed, step_generator
 from hybridq_backends import open_backend
 
@@ -74,7 +74,9 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             0 they stay as they are drawn.
         weight_decay: Of matrices outside the circuit.
         head_start: `random`, or `regression`: a head begins at a logistic regression on the
-            samples, whose penalty is searched; lower rates, 1e-4 to 1e-3, then keep what it has.
+            samples, whose penalty is searched by cutting them at random; lower rates, 1e-4 to
+            1e-3, then keep what it has. A module loses the weights of its classifier, and of its
+            reducer, that it came with.
         standardize: Whether each feature is brought to mean 0 and variance 1, as measured on the
             training data. The commands leave features as the encoder gives them.
         random_state: Seed of initial weights and of the order of the samples; None draws one.
@@ -269,6 +271,8 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _train(self, head: nn.Module, features: Tensor, labels: Tensor, seed: int) -> None:
         """Fit a head in place: by its own `fit`, or by gradient."""
         labels = labels.to(features.device)
+        if self.head_start == "regression" and is_fitted(head):
+            raise no_classifier(head)
         if is_fitted(head):
             with torch.no_grad():
                 head.eval().fit(features, labels)  # type: ignore[operator]

@@ -130,7 +130,7 @@ def finetune(
     model = initial_model(config, data, handed)
     check_circuits(config, model)
     check_fitted(config, model)
-    check_head_start(config, model)
+    check_head_start(config, model, data.num_classes)
     check_criterion(criterion, data.num_classes, multilabel=data.task == "multilabel")
     with opened(config, model, resume, handed) as (backend, note):
         go_on_with_jobs(backend, resume if is_first_rank(config.compute) else None)

@@ -32,6 +32,7 @@ from hybridq.models.searched_regression import (
 from hybridq.quantum.modules import quantum_parameters
 from hybridq.studies.ablation.encoders import READ, features_file, read_features
 from hybridq.studies.ablation.grid import (
+    DRAWN,
     PIXELS,
     REGRESSION,
     SETTINGS,
@@ -255,14 +256,15 @@ class _Heads:
         """Search the settings of every subset, train in the one chosen, and read the test."""
         split = self.data.splits["train"]
         several = self.data.task == "multilabel"
+        settings = SETTINGS if self.starts else DRAWN
         begun = new_heads(
             self.arm, self.inputs["train"], self.data.num_classes, self.backend, seeds
         )
         cells = [(subset, *fold) for subset, own in enumerate(folds) for fold in own]
         fold_heads = [self._started(begun[subset], fit) for subset, fit, _ in cells]
         begun = [self._started(head, one) for head, one in zip(begun, rows, strict=True)]
-        held_out = np.full((len(SETTINGS), len(rows), len(split), self.data.num_classes), np.nan)
-        for k, setting in enumerate(SETTINGS):
+        held_out = np.full((len(settings), len(rows), len(split), self.data.num_classes), np.nan)
+        for k, setting in enumerate(settings):
             trained = self._trained(
                 setting,
                 fold_heads,
@@ -278,14 +280,14 @@ class _Heads:
                     balanced_log_loss(split.labels[one], held_out[k, s, one])
                     for s, one in enumerate(rows)
                 ]
-                for k in range(len(SETTINGS))
+                for k in range(len(settings))
             ]
         ).T
         chosen = np.argmin(np.round(losses, 9), axis=1)
         probs = np.empty((len(rows), len(self.inputs["test"]), self.data.num_classes))
         moved: list[float | None] = []
         about: dict[str, Any] = {}
-        for k, setting in enumerate(SETTINGS):
+        for k, setting in enumerate(settings):
             own = np.flatnonzero(chosen == k).tolist()
             if own:
                 trained = self._trained(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.data import ImageData
+from hybridq.errors import InvalidValueError
 from hybridq.evaluation.statistics import Measured, mean_interval
 from hybridq.models.searched_regression import PENALTIES
 from hybridq.records.record import refused
@@ -221,11 +222,16 @@ def search_rows(results: Results) -> list[Row]:
         kept = results.kept[share, model]
         if "losses" not in kept[0]:
             continue
+        if len({one["losses"].shape[1] for one in kept}) > 1:
+            raise InvalidValueError(
+                f"Expected units of {model} with the same settings, got some of an earlier version "
+                "of hybridq: begin a new study."
+            )
         losses = np.concatenate([one["losses"] for one in kept])
         chosen = np.concatenate([one["chosen"] for one in kept])
         is_regression = rows[0]["head"] == REGRESSION
         settings = [{"penalty": one} for one in PENALTIES] if is_regression else SETTINGS
-        for k, setting in enumerate(settings):
+        for k, setting in enumerate(settings[: losses.shape[1]]):
             lines.append(
                 {
                     **{key: rows[0][key] for key in ("encoder", "labels", "budget", "head")},

@@ -16,7 +16,7 @@ from hybridq.evaluation.statistics import (
     mean_interval,
 )
 from hybridq.records.findings import Verdict
-from hybridq.studies.ablation.grid import SETTINGS, Setting
+from hybridq.studies.ablation.grid import DRAWN, Setting
 from hybridq.studies.capacity.arms import QUESTIONS, REDUCERS
 from hybridq.studies.capacity.roles import Role, roles
 from hybridq.studies.capacity.trained import CapacityArmWork, CapacitySearchWork
@@ -65,10 +65,8 @@ def search_rows(
     """Rows of `search.csv`: the mean AUC on held-out folds of each arm in each setting."""
     rows = []
     for work, left in zip(works, found, strict=True):
-        for place, setting in enumerate(SETTINGS):
-            values = [
-                one for one in (left["auc"] or [[]] * len(SETTINGS))[place] if one is not None
-            ]
+        for place, setting in enumerate(DRAWN):
+            values = [one for one in (left["auc"] or [[]] * len(DRAWN))[place] if one is not None]
             mean = float(np.mean(values)) if values else None
             where = {"reducer": work.reducer, "arm": work.arm, "encoder": work.encoder}
             rows.append({**where, **setting, "auc": mean})
@@ -83,7 +81,7 @@ def chosen(search: Sequence[Row]) -> Setting:
         known = [value for value in own if value is not None]
         return round(float(np.mean(known)), 12) if known else 0.0
 
-    return max(SETTINGS, key=mean)
+    return max(DRAWN, key=mean)
 
 
 def capacity_rows(arms: Arms, encoders: Sequence[str]) -> list[Row]:

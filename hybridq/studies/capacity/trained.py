@@ -26,7 +26,7 @@ from hybridq.models.heads.base import BlockHead
 from hybridq.models.searched_regression import folds_of
 from hybridq.studies.ablation.encoders import features_file, read_features
 from hybridq.studies.ablation.frozen import WEIGHT_DECAY, movement, new_heads
-from hybridq.studies.ablation.grid import SETTINGS, Arm, Setting
+from hybridq.studies.ablation.grid import DRAWN, Arm, Setting
 from hybridq.studies.capacity.arms import (
     CIRCUIT,
     MEAN,
@@ -206,9 +206,9 @@ class CapacitySearchWork(_ArmWork):
     def compute(self) -> dict[str, Any]:
         """Give, for each setting, the AUC on every held-out fold."""
         (features, _), folds = self.inputs(), self.labels.folds
-        found: list[list[float]] = [[] for _ in SETTINGS]
+        found: list[list[float]] = [[] for _ in DRAWN]
         with open_backend("statevector") as backend:
-            for setting, aucs in zip(SETTINGS, found, strict=True):
+            for setting, aucs in zip(DRAWN, found, strict=True):
                 heads = self.begin(features, [subset for subset, *_ in folds], backend)
                 if folds:
                     self.train(heads, features, [kept for _, kept, _ in folds], setting)

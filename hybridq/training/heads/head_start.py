@@ -2,8 +2,8 @@
 
 A head that is drawn at random has to find a few directions among a thousand features by a few dozen
 labels, and ends well below a penalised regression on the same features. Begun at that regression,
-it ranks the images as the regression does before its first step, and is trained from there. Linear
-probing before fine-tuning (Kumar et al., arXiv:2202.10054) does the same for an encoder.
+it ranks images nearly as the regression does before its first step, and is trained from there.
+Linear probing before fine-tuning (Kumar et al., arXiv:2202.10054) does the same for an encoder.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ Ints = NDArray[np.int64]
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
 """Values of scikit-learn's C that are tried; weaker penalties take long, and are hardly chosen."""
 MOST_IMAGES = 1000
-"""Most labelled images that the regression is fitted to."""
+"""About the most labelled images that the regression is fitted to."""
+FEWEST = 10
+"""Images that are drawn of a class, where it has as many."""
 BELOW = 5.0
 """How far the logit of a class without labelled images is below the lowest of the others."""
 
@@ -72,21 +74,35 @@ def labelled_regression(
     """Fit a logistic regression with balanced classes, its penalty searched within the labels.
 
     Args:
-        features: `(images, in_features)`, standardised; of more than a thousand images, as many
-            are drawn.
+        features: `(images, in_features)`, standardised; of more than a thousand images, about as
+            many are drawn, class by class.
         labels: `(images,)` classes, or `(images, classes)` of 0 and 1.
         num_classes: Number of classes.
         groups: `(images,)` patients or slides, which are not cut apart in the search.
         seed: Of the search's cut, and of the images drawn.
     """
     if len(labels) > MOST_IMAGES:
-        kept = np.sort(np.random.default_rng(seed).permutation(len(labels))[:MOST_IMAGES])
+        kept = _drawn(labels, np.random.default_rng(seed))
         features, labels = features[kept], labels[kept]
         groups = None if groups is None else groups[kept]
+    if labels.ndim == 1 and len(present := np.unique(labels)) == 1:
+        bias = np.where(np.arange(num_classes) == present[0], 0.0, -BELOW)
+        return Regression(np.zeros((num_classes, features.shape[1])), bias)
     folds = folds_of(labels, groups, seed=seed)
     found = searched_regression(features, labels, num_classes, folds, penalties=PENALTIES)
     weight, bias = _weights(found.model, num_classes)
     return Regression(weight @ found.axes.T, bias)
+
+
+def _drawn(labels: Ints, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Draw about a thousand images, of each class its share and at least a few."""
+    strata = np.unique(labels, axis=0, return_inverse=True)[1].ravel()
+    parts = []
+    for one in np.unique(strata):
+        own = np.flatnonzero(strata == one)
+        count = max(FEWEST, round(MOST_IMAGES * len(own) / len(labels)))
+        parts.append(rng.permutation(own)[:count])
+    return np.sort(np.concatenate(parts))
 
 
 def _weights(model: Any, num_classes: int) -> tuple[Floats, Floats]:
@@ -109,9 +125,11 @@ def _weights_of_label(one: Any, model: Any) -> tuple[Floats, float]:
     return np.zeros(model.n_features_in_), BELOW if bool(one.y_[0]) else -BELOW
 
 
-def can_begin_at_regression(head: nn.Module) -> bool:
-    """Whether a head ends in a linear classifier that a regression's logits can be fitted to."""
-    return isinstance(getattr(head, "classifier", None), nn.Linear)
+def can_begin_at_regression(head: nn.Module, num_classes: int) -> bool:
+    """Whether a head has a linear classifier of so many logits, and is not fitted as a whole."""
+    classifier = getattr(head, "classifier", None)
+    of_logits = isinstance(classifier, nn.Linear) and classifier.out_features == num_classes
+    return of_logits and not is_fitted(head)
 
 
 @torch.no_grad()
@@ -132,13 +150,10 @@ def begin_at_regression(
         labelled: Indices of those with labels, by which batch norm is set.
 
     Raises:
-        InvalidValueError: If the head has no linear classifier.
+        InvalidValueError: If the head does not end in a linear classifier.
     """
-    if not can_begin_at_regression(head):
-        raise InvalidValueError(
-            f"Expected a head with a linear `classifier`, got {type(head).__name__}: begin with "
-            "random weights (`head_start` random)."
-        )
+    if not can_begin_at_regression(head, len(regression.bias)):
+        raise no_classifier(head)
     training = head.training
     head.eval()
     reducer = reducer_of(head)
@@ -155,6 +170,14 @@ def begin_at_regression(
     head.train(training)
 
 
+def no_classifier(head: nn.Module) -> InvalidValueError:
+    """The error of a head that cannot begin at a regression."""
+    return InvalidValueError(
+        "Expected a head that ends in a linear `classifier` and is trained, to begin it at a "
+        f"regression, got {type(head).__name__}: begin with random weights (`head_start` random)."
+    )
+
+
 def _turn(weight: Tensor, wanted: Floats) -> None:
     """Turn the first rows to wanted directions; their lengths stay."""
     if len(wanted) == 2 and np.allclose(wanted[0], -wanted[1]):
@@ -169,25 +192,28 @@ def _turn(weight: Tensor, wanted: Floats) -> None:
 
 def _fit_classifier(head: nn.Module, regression: Regression, features: Tensor) -> None:
     """Fit the classifier to the regression's logits on features `(images, in_features)`."""
-    seen: list[Tensor] = []
+    seen: list[tuple[Tensor, Tensor]] = []
     classifier: Any = head.classifier
-    hook = classifier.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    hook = classifier.register_forward_hook(lambda _, given, out: seen.append((given[0], out)))
     try:
-        head(features)
+        logits = head(features)
     finally:
         hook.remove()
+    if len(seen) != 1 or not torch.equal(seen[0][1], logits):
+        raise no_classifier(head)
     weight, bias = regression.weight, regression.bias
-    if not torch.equal(seen[0], features):
-        inputs = seen[0].double().cpu().numpy()
+    if not torch.equal(seen[0][0], features):
+        inputs = seen[0][0].double().cpu().numpy()
         inputs = np.concatenate([inputs, np.ones((len(inputs), 1))], axis=1)
-        found = np.linalg.lstsq(inputs, regression.logits(features.double().cpu().numpy()))[0]
+        wanted = regression.logits(features.double().cpu().numpy())
+        found = np.linalg.lstsq(inputs, wanted, rcond=None)[0]
         weight, bias = found[:-1].T, found[-1]
     classifier.weight.copy_(torch.from_numpy(weight).to(classifier.weight))
     if classifier.bias is not None:
         classifier.bias.copy_(torch.from_numpy(bias).to(classifier.bias))
 
 
-def check_head_start(config: FinetuneConfig, model: HybridClassifier) -> None:
+def check_head_start(config: FinetuneConfig, model: HybridClassifier, num_classes: int) -> None:
     """Refuse a head that cannot begin at a regression, before any work is done.
 
     Raises:
@@ -206,11 +232,8 @@ def check_head_start(config: FinetuneConfig, model: HybridClassifier) -> None:
             "regression, got one that is trained from scratch, whose features do not last: leave "
             "out --head-start."
         )
-    if is_fitted(model.head) or not can_begin_at_regression(model.head):
-        raise InvalidValueError(
-            "Expected a head with a linear `classifier` that is trained, for --head-start "
-            f"regression, got {type(model.head).__name__}: leave out --head-start."
-        )
+    if not can_begin_at_regression(model.head, num_classes):
+        raise no_classifier(model.head)
     if len(model.feature_shape) != 1:
         raise InvalidValueError(
             "Expected a head that takes vectors of features, for --head-start regression, got one "
@@ -260,8 +283,10 @@ def start_at_regression(
         seed: Of the search for the penalty.
 
     Raises:
-        InvalidValueError: If the head has no linear classifier.
+        InvalidValueError: If the head does not end in a linear classifier.
     """
+    if not can_begin_at_regression(head, num_classes):
+        raise no_classifier(head)
     points = features.double().cpu().numpy()
     mean, scale = mean_and_scale(points)
     points = (points - mean) / scale

@@ -92,7 +92,8 @@ def test_which_heads_read_which_inputs():
 def test_every_arm_is_a_plain_loop_over_its_cells(tmp_path, monkeypatch, start):
     """Each head is built and trained alone: losses, choice, test images, threshold and size."""
     two = grid.SETTINGS[1:3]
-    monkeypatch.setattr(frozen, "SETTINGS", two)
+    for name in ("SETTINGS", "DRAWN"):
+        monkeypatch.setattr(frozen, name, two)
     config = settings(data="phantom,size=16,count=80", head_start=start)
     if start == "random":
         few_arms(monkeypatch, "mlp", "pqc")
@@ -267,7 +268,7 @@ def planted(tmp_path, monkeypatch, save_npz, signal, **labels):
         path = save_npz(test_images=images, test_labels=truth)
     data = load_data(str(path))
     config = settings(data=str(path), seeds=3, num_qubits=3)
-    monkeypatch.setattr(frozen, "SETTINGS", grid.SETTINGS[3:])
+    monkeypatch.setattr(frozen, "SETTINGS", grid.SETTINGS[3:4])
     few_arms(monkeypatch, "linear")
     found = [unit(config, tmp_path, "pixels", 0, ALL)[0]]
     for kind, strength in signal.items():
