@@ -346,6 +346,8 @@ def test_a_feature_classifier_begins_there():
         }
         assert areas["regression"] > max(0.8, areas["random"] + 0.1), head
     with pytest.raises(InvalidValueError, match="ends in a linear `classifier`"):
-        FeatureClassifier(nn.Flatten(), head_start="regression").fit(points[:, :3], labels)
+        FeatureClassifier(nn.Sequential(nn.Linear(WIDTH, 3)), head_start="regression").fit(
+            points, labels
+        )
     with pytest.raises(InvalidValueError, match="`head_start` as 'random' or 'regression', got 3"):
         FeatureClassifier(head_start=3).fit(points, labels)
