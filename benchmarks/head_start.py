@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--views", choices=("one", "flip", "shift", "zoom"), default="one")
     args = parser.parse_args()
     import torch
+    from scipy.special import softmax
 
     from hybridq.config import head_config
     from hybridq.data import load_data
@@ -85,10 +86,6 @@ def main() -> None:
         write_csv(OUT, list(HEADER), rows)
         print(" | ".join(rows[-1]), flush=True)
 
-    def softmax(logits: Any) -> Any:
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
-
     with open_backend("statevector") as backend:
         for word in args.labels:
             of_all = word == "all"
@@ -115,7 +112,7 @@ def main() -> None:
                 for subset, own in enumerate(chosen)
             ]
             add(
-                [softmax(one.logits(points["val"])) for one in fitted],
+                [softmax(one.logits(points["val"]), axis=1) for one in fitted],
                 word,
                 "regression",
                 "",

@@ -28,7 +28,11 @@ from hybridq.models.heads.base import reducer_of
 from hybridq.models.heads.handed import check_head, like
 from hybridq.quantum.modules import use_backend
 from hybridq.training.heads.head import train_head
-from hybridq.training.heads.head_start import no_classifier, start_at_regression
+from hybridq.training.heads.head_start import (
+    can_begin_at_regression,
+    no_classifier,
+    start_at_regression,
+)
 from hybridq.training.seeding import derive_seed, step_generator
 from hybridq_backends import open_backend
 
@@ -271,7 +275,8 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _train(self, head: nn.Module, features: Tensor, labels: Tensor, seed: int) -> None:
         """Fit a head in place: by its own `fit`, or by gradient."""
         labels = labels.to(features.device)
-        if self.head_start == "regression" and is_fitted(head):
+        starts = self.head_start == "regression"
+        if starts and not can_begin_at_regression(head, len(self.classes_)):
             raise no_classifier(head)
         if is_fitted(head):
             with torch.no_grad():
@@ -285,7 +290,7 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"Expected a head with weights to train or a `fit`, got {type(head).__name__} with "
                 "neither: set `requires_grad`, or give it a `fit(features, labels)`."
             )
-        if self.head_start == "regression":
+        if starts:
             start_at_regression(
                 head, features, labels.cpu().numpy(), len(self.classes_), seed=seed % 2**32
             )

@@ -252,7 +252,7 @@ def test_all_heads_of_the_package_that_are_trained_can_begin_so():
 DATA = "phantom,finding=texture,size=16,count=120"
 
 
-def trained(tmp_path, name, monkeypatch=None, **fields):
+def trained(tmp_path, name, **fields):
     usual = {"data": DATA, "runs": tmp_path, "name": name, "epochs": 1, "batch_size": 16}
     usual |= {"encoder": EncoderConfig(name="resnet18"), "image_size": 16}
     return finetune(FinetuneConfig(**{**usual, "head": "mlp", "freeze_encoder": True, **fields}))
