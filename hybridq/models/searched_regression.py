@@ -19,6 +19,8 @@ PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 
 FOLDS = 5
 """Most parts that labelled images are cut into."""
+NEWTON = 300
+"""Most weights that are fitted by Newton's method, which is exact, and the faster up to there."""
 
 
 def mean_and_scale(inputs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -27,17 +29,18 @@ def mean_and_scale(inputs: NDArray[np.float64]) -> tuple[NDArray[np.float64], ND
     return mean, np.where(std > 1e-5 * np.abs(mean), std, 1.0)
 
 
-def logistic_regression(penalty: float, *, several: bool) -> Any:
+def logistic_regression(penalty: float, *, several: bool, solver: str = "lbfgs") -> Any:
     """A logistic regression of scikit-learn with balanced classes, not fitted yet.
 
     Args:
         penalty: scikit-learn's C.
         several: whether an image can have several labels: one regression for each.
+        solver: scikit-learn's name of the method by which it is fitted.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
 
-    model = LogisticRegression(C=penalty, max_iter=2000, class_weight="balanced")
+    model = LogisticRegression(C=penalty, max_iter=2000, class_weight="balanced", solver=solver)
     return OneVsRestClassifier(model) if several else model
 
 
@@ -174,9 +177,12 @@ def _fitted(penalty: float, points: Floats, labels: Ints) -> Any:
     """
     import warnings
 
+    several = labels.ndim == 2
+    outputs = 1 if several or (classes := len(np.unique(labels))) == 2 else classes
+    solver = "newton-cholesky" if outputs * points.shape[1] <= NEWTON else "lbfgs"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        return logistic_regression(penalty, several=labels.ndim == 2).fit(points, labels)
+        return logistic_regression(penalty, several=several, solver=solver).fit(points, labels)
 
 
 def _probs(model: Any, points: Floats, num_classes: int) -> Floats:

@@ -28,6 +28,7 @@ from hybridq.studies.ablation.labels import labelled_rows
 from hybridq.studies.ablation.study import checked, labelled_images
 from hybridq.studies.ablation.verdicts import primary
 from hybridq.studies.ablation.whole import FOLDS as WHOLE_FOLDS
+from hybridq.studies.ablation.whole import SEARCHED
 from hybridq.threads import one_thread
 from hybridq.training.heads.many_heads import train_heads
 from hybridq.training.pretraining.budget import epochs_of
@@ -133,14 +134,27 @@ def _costs(
     units = (encoders + 1) * len(budgets)
     stages.append((["frozen", units], heads * _seconds_a_head(config, data)))
     if config.whole:
-        points = len(grid.whole_budgets(config, labelled_images(data))) * (len(methods) + 1)
+        labelled = labelled_images(data)
+        points = [
+            one.share * labelled
+            for one in grid.whole_budgets(config, labelled)
+            for _ in range(len(methods) + 1)
+        ]
         rates = len(grid.whole_rates(config))
-        searched = points * config.seeds * WHOLE_FOLDS * rates if rates > 1 else 0
-        networks = points * len(grid.whole_heads(config)) * config.seeds * config.whole_subsets
-        step = FinetuneConfig().batch_size * train * config.whole_steps
-        stages.append((["rates", searched // max(1, WHOLE_FOLDS * rates)], searched * step))
-        stages.append((["whole", networks], networks * step))
+        searches = min(config.seeds, SEARCHED) if rates > 1 else 0
+        seconds = rates * WHOLE_FOLDS * sum(_batch(n / WHOLE_FOLDS) for n in points)
+        networks = len(grid.whole_heads(config)) * config.seeds * config.whole_subsets
+        step = train * config.whole_steps
+        stages.append((["rates", searches * len(points)], searches * seconds * step))
+        stages.append(
+            (["whole", networks * len(points)], networks * sum(map(_batch, points)) * step)
+        )
     return stages
+
+
+def _batch(labelled: float) -> float:
+    """Count the images of a whole network's step."""
+    return min(labelled, FinetuneConfig().batch_size)
 
 
 def _seconds_an_image(config: AblationStudyConfig, data: ImageData) -> tuple[float, float]:

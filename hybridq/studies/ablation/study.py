@@ -23,7 +23,7 @@ from hybridq.studies.ablation.frozen import FrozenWork
 from hybridq.studies.ablation.labels import check_budgets, study_data
 from hybridq.studies.ablation.tables import gather, write_tables
 from hybridq.studies.ablation.verdicts import cautions, primary, questions, verdicts
-from hybridq.studies.ablation.whole import SCRATCH, RateWork, WholeWork, best_rate
+from hybridq.studies.ablation.whole import SCRATCH, SEARCHED, RateWork, WholeWork, best_rate
 from hybridq.studies.engine.study import Plan, run_study
 from hybridq.studies.engine.units import Stages
 from hybridq.studies.tables import write_rows
@@ -159,11 +159,11 @@ def _whole(
         works = [
             RateWork(config, folder, seed, *point, starts[point[0]][seed])
             for point in points
-            for seed in of_seeds
+            for seed in of_seeds[:SEARCHED]
         ]
         found = iter(stages.run("rates", works))
         for point in points:
-            rate_of[point] = best_rate(rates, [next(found)["losses"] for _ in of_seeds])
+            rate_of[point] = best_rate(rates, [next(found)["losses"] for _ in of_seeds[:SEARCHED]])
     return stages.run(
         "whole",
         [

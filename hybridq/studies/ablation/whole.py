@@ -42,8 +42,10 @@ Rows = NDArray[np.intp]
 SCRATCH = "scratch"
 FOLDS = 2
 """Parts of the cross-validation by which the encoder's rate is chosen."""
+SEARCHED = 2
+"""Encoders, or draws of initial weights, of that search: the first of the study's."""
 PAUSES = 12
-"""Checkpoints of a training, so that a kill costs little of it, and readings of validation."""
+"""Checkpoints of a training, so that a kill costs little of it."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class _Whole(SeedWork):
         every = max(1, epochs // PAUSES)
         epochs = every * math.ceil(epochs / every)
         return recipe.model_copy(
-            update={"epochs": epochs, "checkpoint_every": every, "val_every": every}
+            update={"epochs": epochs, "checkpoint_every": every, "val_every": epochs}
         )
 
 

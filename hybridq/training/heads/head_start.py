@@ -32,6 +32,8 @@ Ints = NDArray[np.int64]
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
 """Values of scikit-learn's C that are tried; weaker penalties take long, and are hardly chosen."""
+FOLDS = 3
+"""Most parts of the cross-validation by which the penalty is chosen."""
 MOST_IMAGES = 1000
 """About the most labelled images that the regression is fitted to."""
 FEWEST = 10
@@ -88,7 +90,7 @@ def labelled_regression(
     if labels.ndim == 1 and len(present := np.unique(labels)) == 1:
         bias = np.where(np.arange(num_classes) == present[0], 0.0, -BELOW)
         return Regression(np.zeros((num_classes, features.shape[1])), bias)
-    folds = folds_of(labels, groups, seed=seed)
+    folds = folds_of(labels, groups, seed=seed, most=FOLDS)
     found = searched_regression(features, labels, num_classes, folds, penalties=PENALTIES)
     weight, bias = _weights(found.model, num_classes)
     return Regression(weight @ found.axes.T, bias)
