@@ -12,13 +12,21 @@ the summaries of all ablations there.
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rows import pretrain_options, read_rows
+from rows import (
+    FACTS,
+    commits,
+    encoders_text,
+    options_words,
+    publish_facts,
+    publish_tables,
+    read_json,
+    read_rows,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "ablation"
@@ -50,7 +58,6 @@ README_MODELS = (
 )
 README_BUDGETS = ("50 labels", "all labels")
 TABLES = ("ablation", "summary", "comparisons", "search", "seconds")
-FACTS = ("config", "environment", "result")
 VERDICTS = {"better": "**better**", "worse": "**worse**"}
 
 
@@ -119,14 +126,6 @@ def movement(rows: list[dict[str, str]]) -> str:
     )
 
 
-def commits(environment: dict[str, Any]) -> str:
-    """The commit a study was begun at, and those it was gone on with."""
-    later = dict.fromkeys(one["git_commit"] for one in environment.get("resumed", ()))
-    later.pop(environment["git_commit"], None)
-    text = str(environment["git_commit"])
-    return f"{text} (gone on with at {', '.join(map(str, later))})" if later else text
-
-
 def headline(models: Sequence[str], budgets: Sequence[str] | None = None) -> list[str]:
     """Mean AUC of models of `HEADLINE` by data set and budget, from the summaries."""
     found, columns = {}, []
@@ -171,19 +170,7 @@ def study_options(config: dict[str, Any]) -> str:
     from hybridq.config import AblationStudyConfig
 
     default = AblationStudyConfig().model_dump(mode="json")
-    always = ("data", "labels", "seeds", "subsets")
-    elsewhere = ("data_root", "runs", "name", "resume", "workers", "whole", "encoder_runs")
-    named = [
-        name
-        for name, value in config.items()
-        if name in always or (name not in elsewhere and value != default[name])
-    ]
-    words = [
-        f"--no-{name.replace('_', '-')}"
-        if config[name] is False
-        else f"--{name.replace('_', '-')} {config[name]}"
-        for name in named
-    ]
+    words = options_words(config, default, ("data", "labels", "seeds", "subsets"), ("whole",))
     words += [] if config["whole"] else ["--no-whole"]
     words += ["--encoder-runs RUN..."] if config["encoder_runs"] else []
     return " ".join(words)
@@ -192,9 +179,7 @@ def study_options(config: dict[str, Any]) -> str:
 def page(name: str) -> str:
     """The page of a data set, from its published files."""
     folder = RESULTS / name
-    config, environment, result = (
-        json.loads((folder / f"{fact}.json").read_text(encoding="utf-8")) for fact in FACTS
-    )
+    config, environment, result = (read_json(folder / f"{fact}.json") for fact in FACTS)
     rows, summary, comparisons, _, seconds = (read_rows(folder / f"{one}.csv") for one in TABLES)
     hours = sum(float(row["seconds"]) for row in seconds) / 3600
     text = [*auc_table(summary, "auc"), ""]
@@ -230,56 +215,12 @@ def page(name: str) -> str:
     return "\n".join(text)
 
 
-def encoders_text(folder: Path, name: str) -> str:
-    """How the encoders were made, where the study did not pretrain them itself."""
-    path = folder / "encoders.json"
-    if not path.is_file():
-        return ""
-    found = json.loads(path.read_text(encoding="utf-8"))
-    minutes = sum(one["seconds"] for one in found) / 60 / len(found)
-    commands = dict.fromkeys(
-        f"`hybridq pretrain --data {name} --seed SEED --steps {one['steps']} {one['options']}`"
-        for one in found
-    )
-    return f"Encoders: {' and '.join(commands)}, {minutes:.0f} minutes each on one of two cores.\n"
-
-
 def publish(study: Path, name: str) -> None:
     """Copy what is published of a study."""
-    from hybridq.utils.files import write_text
-
     folder = RESULTS / name
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for one in TABLES:
-        shutil.copyfile(study / f"{one}.csv", folder / f"{one}.csv")
-    for picture in sorted((study / "figures").glob("*.png")):
-        shutil.copyfile(picture, folder / picture.name)
+    publish_tables(study, folder, TABLES)
     shutil.copytree(study / "measured", folder / "measured")
-    for fact in FACTS:
-        kept = json.loads((study / f"{fact}.json").read_text(encoding="utf-8"))
-        if fact == "config":  # no path of the machine that made it
-            if encoders := [facts_of_encoder(Path(run)) for run in kept["encoder_runs"]]:
-                write_text(folder / "encoders.json", json.dumps(encoders, indent=2) + "\n")
-            kept |= {"data": name, "data_root": None, "runs": "runs"}
-            kept["encoder_runs"] = [Path(run).name for run in kept["encoder_runs"]]
-        if fact == "environment":
-            kept = {key: kept[key] for key in ("git_commit", "resumed", "versions") if key in kept}
-        write_text(folder / f"{fact}.json", json.dumps(kept, indent=2) + "\n")
-
-
-def facts_of_encoder(run: Path) -> dict[str, Any]:
-    """What is told of an encoder that a study was given."""
-    config, result = (
-        json.loads((run / f"{fact}.json").read_text(encoding="utf-8"))
-        for fact in ("config", "result")
-    )
-    kept = ("method", "images", "steps", "loss", "seconds")
-    return {
-        "seed": config["seed"],
-        "options": pretrain_options(config),
-        **{name: result[name] for name in kept},
-    }
+    publish_facts(study, folder, name)
 
 
 def main() -> None:

@@ -5,26 +5,28 @@
 For every ablation in `docs/results/ablation/`, `summary.csv` and `comparisons.csv` are computed
 anew from `measured/`, which holds for each model its figures in every cell, by how much each test
 image moves its AUC, and in how many subsets the image was classified rightly. Pages are made anew
-from the tables. The tables of the other pages are made anew from the CSV files beside them, which
+from the tables. So are the tables of the studies of capacity in `docs/results/capacity/`, from
+`measured.npz`. The tables of the other pages are made anew from the CSV files beside them, which
 hold each single figure or time that was measured. It prints a line for each file, and exits with 1
-where one differs.
+where one differs by more than the last digits of a number.
 """
 
 from __future__ import annotations
 
 import csv
 import importlib
-import io
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import capacity_results as capacity
 import numpy as np
 from ablation_results import RESULTS, page, pages
-from rows import read_rows, typed_rows
+from rows import read_rows, text_of, typed_rows
 
 DOCS = RESULTS.parent
 SCRIPTS: tuple[tuple[str, Callable[[Path], Any], dict[str, str]], ...] = (
@@ -79,16 +81,6 @@ def models_of(
     return found
 
 
-def text_of(rows: list[dict[str, Any]], columns: list[str]) -> str:
-    """Rows as the study writes them."""
-    from hybridq.studies.tables import cell
-
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerows([columns, *([cell(row[name]) for name in columns] for row in rows)])
-    return out.getvalue()
-
-
 def ablation(folder: Path) -> Iterator[tuple[Path, str]]:
     """The tables of an ablation, computed anew, by their paths."""
     from hybridq.studies.ablation.grid import Budget
@@ -102,7 +94,7 @@ def ablation(folder: Path) -> Iterator[tuple[Path, str]]:
     rows = [{**row, "labels": float(row["labels"])} for row in read_rows(folder / "ablation.csv")]
     order = dict.fromkeys((row["labels"], row["model"]) for row in rows)
     summary = summarise({key: models[key] for key in order}, rows)
-    yield folder / "summary.csv", text_of(summary, list(summary[0]))
+    yield folder / "summary.csv", text_of(summary)
     budgets = [Budget(*pair) for pair in zip(result["labels"], result["budgets"], strict=True)]
     asked = questions(result["kinds"], result["whole_heads"], result["primary"])
     compared = verdicts(models, asked, budgets, margin=result["margin"])
@@ -118,6 +110,9 @@ def every() -> Iterator[tuple[Path, str]]:
         yield RESULTS / f"{folder.name}.md", page(folder.name)
     if published:
         yield from pages().items()
+    for folder in sorted(path.parent for path in capacity.RESULTS.glob("*/measured.npz")):
+        yield from capacity.recomputed(folder)
+        yield capacity.RESULTS / f"{folder.name}.md", capacity.page(folder.name)
 
 
 def tables() -> Iterator[tuple[Path, str]]:
@@ -126,6 +121,26 @@ def tables() -> Iterator[tuple[Path, str]]:
         made = importlib.import_module(script).table_lines
         for page_path, rows_path in pages_of.items():
             yield DOCS / page_path, "\n".join(made(read(DOCS / rows_path)))
+
+
+def agrees(there: str, text: str) -> bool:
+    """Whether a CSV file holds what was computed anew, up to the last digits of its numbers.
+
+    Processors add in different orders.
+    """
+
+    def close(a: str, b: str) -> bool:
+        try:
+            return math.isclose(float(a), float(b), rel_tol=1e-9, abs_tol=1e-12)
+        except ValueError:
+            return False
+
+    pair = [list(csv.reader(one.splitlines())) for one in (there, text)]
+    return [len(row) for row in pair[0]] == [len(row) for row in pair[1]] and all(
+        a == b or close(a, b)
+        for rows in zip(*pair, strict=True)
+        for a, b in zip(*rows, strict=True)
+    )
 
 
 def main() -> None:
@@ -137,6 +152,8 @@ def main() -> None:
     for path, text, whole in found:
         there = path.read_text(encoding="utf-8")
         same = there == text if whole else text in there
+        if path.suffix == ".csv":
+            same = agrees(there, text)
         wrong += not same
         print(f"{'the same' if same else 'DIFFERENT'}: {path.relative_to(root)}", flush=True)
     print(f"{wrong} of these files differ; {time.perf_counter() - begun:.0f} s")

@@ -55,3 +55,19 @@ def test_a_figure_that_was_changed_is_told(
         recompute.main()
     assert end.value.code == 1
     assert "DIFFERENT: docs/results/bootstrap.md" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("there", "same"),
+    [
+        ("model,mean\na,0.7746078718092888\n", True),
+        ("model,mean\na,0.7746078718092889\n", True),
+        ("model,mean\na,0.77460788\n", False),
+        ("model,mean\nb,0.7746078718092889\n", False),
+        ("model,mean\na,\n", False),
+        ("model,mean\na,0.7746078718092889\na,0.5\n", False),
+        ("model\na\n", False),
+    ],
+)
+def test_processors_may_differ_in_the_last_digits(recompute: Any, there: str, same: bool) -> None:
+    assert recompute.agrees(there, "model,mean\na,0.7746078718092888\n") is same

@@ -41,7 +41,10 @@ class Arms:
 
 
 def gather(works: Sequence[CapacityArmWork], found: Sequence[Mapping[str, Any]]) -> Arms:
-    """Put together what the encoders' heads gave, in the order of the encoders."""
+    """Put together what the encoders' heads gave, in the order of the encoders.
+
+    Figures are those that `measured.npz` holds, so that tables can be computed from it again.
+    """
     cells: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     sizes: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for work, left in zip(works, found, strict=True):
@@ -56,7 +59,7 @@ def gather(works: Sequence[CapacityArmWork], found: Sequence[Mapping[str, Any]])
         )
         for key, own in cells.items()
     }
-    return Arms(measured, sizes)
+    return Arms({key: Measured.from_arrays(one.arrays()) for key, one in measured.items()}, sizes)
 
 
 def search_rows(

@@ -1,0 +1,200 @@
+"""Tables and pictures of finished studies of capacity for the documentation.
+
+    python benchmarks/capacity_results.py runs/study/...-capacity-chest_xray --name chest_xray
+
+copies what is published of a study to `docs/results/capacity/NAME/`: its tables, its pictures, and
+`measured.npz`, of which `benchmarks/recompute.py` computes the tables again. From these files alone
+it writes `docs/results/capacity/NAME.md`: the role of the circuit, mean test AUC of every arm with
+intervals, a verdict for each comparison, and the command that makes the study.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ablation_results import VERDICTS, cell
+from rows import (
+    FACTS,
+    commits,
+    encoders_text,
+    options_words,
+    publish_facts,
+    publish_tables,
+    read_json,
+    read_rows,
+    text_of,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "docs" / "results" / "capacity"
+TABLES = ("capacity", "summary", "comparisons", "roles", "search", "seconds")
+
+
+def in_words() -> tuple[dict[str, str], dict[str, str]]:
+    """What arms and reducers are called."""
+    from hybridq.studies.capacity.arms import CALLED, REDUCERS
+
+    return CALLED, REDUCERS
+
+
+def auc_table(summary: list[dict[str, str]]) -> list[str]:
+    """Means and intervals of the arms by reducer, with the trained parameters of the block."""
+    called, reducers = in_words()
+    kinds = list(dict.fromkeys(row["reducer"] for row in summary))
+    found = {(row["arm"], row["reducer"]): row for row in summary}
+    names = ["arm", "weights of the block", *(reducers[kind] for kind in kinds)]
+    lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
+    for arm in dict.fromkeys(arm for arm, _ in found):
+        own = next(row for row in summary if row["arm"] == arm)
+        cells = [cell(found.get((arm, kind))) for kind in kinds]
+        lines.append(
+            "| " + " | ".join([called[arm], own["block_parameters"] or "-", *cells]) + " |"
+        )
+    return lines
+
+
+def verdict_table(comparisons: list[dict[str, str]]) -> list[str]:
+    """A verdict on the circuit for each question and reducer."""
+    called, reducers = in_words()
+    kinds = list(dict.fromkeys(row["reducer"] for row in comparisons))
+    found = {(row["b"], row["reducer"]): row for row in comparisons}
+    names = ["question", "against", *(reducers[kind] for kind in kinds)]
+    lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
+    for arm, question in dict.fromkeys((row["b"], row["question"]) for row in comparisons):
+        cells = []
+        for kind in kinds:
+            row = found.get((arm, kind))
+            if row is None:
+                cells.append("-")
+                continue
+            word = VERDICTS.get(row["verdict"], row["verdict"])
+            ends = f"[{float(row['low']):+.3f}, {float(row['high']):+.3f}]"
+            cells.append(f"{word}, {float(row['difference']):+.3f} {ends}")
+        lines.append(f"| {question} | {called[arm]} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def roles_text(roles: list[dict[str, str]]) -> str:
+    """The role of the circuit with each reducer."""
+    called, reducers = in_words()
+    lines = []
+    for kind in dict.fromkeys(row["reducer"] for row in roles):
+        own = [row for row in roles if row["reducer"] == kind]
+        words = [
+            row["role"]
+            + (
+                f" (by {', '.join(called[arm] for arm in arms)})"
+                if (arms := row["rests_on"].split())
+                else ""
+            )
+            for row in own
+        ]
+        lines.append(f"- {reducers[kind]}: {', and '.join(words)}.")
+    return "\n".join(lines)
+
+
+def page(name: str) -> str:
+    """The page of a data set, from its published files."""
+    from hybridq.config import CapacityStudyConfig
+
+    folder = RESULTS / name
+    config, environment, result = (read_json(folder / f"{fact}.json") for fact in FACTS)
+    _, summary, comparisons, roles, _, seconds = (
+        read_rows(folder / f"{one}.csv") for one in TABLES
+    )
+    minutes = sum(float(row["seconds"]) for row in seconds) / 60
+    versions = environment["versions"]
+    named = ", ".join(f"{package} {versions[package]}" for package in ("torch", "qiskit"))
+    setting = " and ".join(f"{value:g}" for value in result["setting"].values())
+    default = CapacityStudyConfig().model_dump(mode="json")
+    options = " ".join(options_words(config, default, ("labels", "subsets"), ("models",)))
+    return "\n".join(
+        [
+            "Role of the circuit with each reducer:",
+            "",
+            roles_text(roles),
+            "",
+            *auc_table(summary),
+            "",
+            *verdict_table(comparisons),
+            "",
+            f"Mean test AUC over {result['encoders']} encoders by {result['subsets']} label "
+            f"subsets of {result['train_images']} images on {result['images']} test images, and "
+            "the difference of the circuit from each other arm, with 95% intervals over encoders, "
+            f"subsets and test images together; verdicts at a margin of {result['margin']:g} after "
+            "Holm's correction over the comparisons of a topic. Peak rates of the outer parts and "
+            f"of the block, searched within the labels: {setting}."
+            + "".join(f" {note.rstrip('.')}." for note in result["notes"]),
+            "",
+            encoders_text(folder, name),
+            f"Made by `hybridq study capacity {options} --encoder-runs RUN...` at commit "
+            f"{commits(environment)}, {minutes:.0f} minutes of work in units of one thread, and "
+            f"`python benchmarks/capacity_results.py STUDY --name {name}`; {named}.",
+            "",
+        ]
+    )
+
+
+def recomputed(folder: Path) -> Iterator[tuple[Path, str]]:
+    """The tables of a published study, computed anew from `measured.npz`, by their paths."""
+    import numpy as np
+
+    from hybridq.evaluation.statistics import Measured, mean_interval
+    from hybridq.studies.capacity.findings import comparison_row
+    from hybridq.studies.capacity.tables import Arms, compared, roles_of
+
+    with np.load(folder / "measured.npz", allow_pickle=False) as file:
+        arrays: dict[tuple[str, str], dict[str, Any]] = {}
+        for name in file.files:
+            reducer, arm, field = name.split("/")
+            arrays.setdefault((reducer, arm), {})[field] = file[name]
+    measured = {key: Measured.from_arrays(own) for key, own in arrays.items()}
+    result = read_json(folder / "result.json")
+    summary: list[dict[str, Any]] = []
+    for row in read_rows(folder / "summary.csv"):
+        ends = zip(
+            ("mean", "low", "high"),
+            mean_interval(measured[row["reducer"], row["arm"]]),
+            strict=True,
+        )
+        summary.append({**row, **dict(ends)})
+    yield folder / "summary.csv", text_of(summary)
+    items = compared(Arms(measured, {}), margin=result["margin"])
+    rows = [comparison_row(*item) for item in items]
+    columns = [name for name in rows[0] if name != "variance"]
+    yield folder / "comparisons.csv", text_of(rows, columns)
+    roles = [
+        {"reducer": kind, "role": one.name, "rests_on": " ".join(one.rests_on)}
+        for kind, own in roles_of(items).items()
+        for one in own
+    ]
+    yield folder / "roles.csv", text_of(roles)
+
+
+def publish(study: Path, name: str) -> None:
+    """Copy what is published of a study."""
+    folder = RESULTS / name
+    publish_tables(study, folder, TABLES)
+    shutil.copyfile(study / "measured.npz", folder / "measured.npz")
+    publish_facts(study, folder, name)
+
+
+def main() -> None:
+    """Copy and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("study", type=Path)
+    parser.add_argument("--name", required=True)
+    args = parser.parse_args()
+    from hybridq.utils.files import write_text
+
+    publish(args.study, args.name)
+    write_text(RESULTS / f"{args.name}.md", page(args.name))
+    print(page(args.name))
+
+
+if __name__ == "__main__":
+    main()
