@@ -19,6 +19,8 @@ PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 
 FOLDS = 5
 """Most parts that labelled images are cut into."""
+BELOW = 5.0
+"""How far the logit of a class without labelled images is below the lowest of the others."""
 NEWTON = 300
 """Most weights that are fitted by Newton's method, which is exact, and the faster up to there."""
 
@@ -129,6 +131,11 @@ class SearchedRegression:
         """Compute probabilities `(count, num_classes)` of inputs `(count, inputs)`."""
         return _probs(self.model, inputs @ self.axes, self.num_classes)
 
+    def linear(self) -> tuple[Floats, Floats]:
+        """Read the weights `(num_classes, inputs)` and the biases `(num_classes,)` of logits."""
+        weight, bias = _weights(self.model, self.num_classes)
+        return weight @ self.axes.T, bias
+
 
 def searched_regression(
     inputs: Floats,
@@ -193,3 +200,23 @@ def _probs(model: Any, points: Floats, num_classes: int) -> Floats:
     probs = np.zeros((len(points), num_classes))
     probs[:, model.classes_] = found
     return probs
+
+
+def _weights(model: Any, num_classes: int) -> tuple[Floats, Floats]:
+    """Read weights and biases of all classes from a model of scikit-learn."""
+    if hasattr(model, "estimators_"):  # one regression for each label
+        one_each = [_weights_of_label(one, model) for one in model.estimators_]
+        return np.stack([weight for weight, _ in one_each]), np.array([b for _, b in one_each])
+    weight, bias = model.coef_, model.intercept_
+    if len(model.classes_) == 2:
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    every = np.zeros((num_classes, weight.shape[1])), np.full(num_classes, bias.min() - BELOW)
+    every[0][model.classes_], every[1][model.classes_] = weight, bias
+    return every
+
+
+def _weights_of_label(one: Any, model: Any) -> tuple[Floats, float]:
+    """Read those of one label; a label that all images have, or none, has no regression."""
+    if hasattr(one, "coef_"):
+        return one.coef_[0], float(one.intercept_[0])
+    return np.zeros(model.n_features_in_), BELOW if bool(one.y_[0]) else -BELOW

@@ -21,7 +21,12 @@ from hybridq.errors import InvalidValueError
 from hybridq.models.classifier import HybridClassifier
 from hybridq.models.heads import is_fitted
 from hybridq.models.heads.base import reducer_of
-from hybridq.models.searched_regression import folds_of, mean_and_scale, searched_regression
+from hybridq.models.searched_regression import (
+    BELOW,
+    folds_of,
+    mean_and_scale,
+    searched_regression,
+)
 from hybridq.quantum.modules import running_on
 from hybridq.training.objectives.supervised import Supervised
 from hybridq.training.seeding import derive_seed
@@ -38,8 +43,6 @@ MOST_IMAGES = 1000
 """About the most labelled images that the regression is fitted to."""
 FEWEST = 10
 """Images that are drawn of a class, where it has as many."""
-BELOW = 5.0
-"""How far the logit of a class without labelled images is below the lowest of the others."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,7 @@ def labelled_regression(
         return Regression(np.zeros((num_classes, features.shape[1])), bias)
     folds = folds_of(labels, groups, seed=seed, most=FOLDS)
     found = searched_regression(features, labels, num_classes, folds, penalties=PENALTIES)
-    weight, bias = _weights(found.model, num_classes)
-    return Regression(weight @ found.axes.T, bias)
+    return Regression(*found.linear())
 
 
 def _drawn(labels: Ints, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -105,26 +107,6 @@ def _drawn(labels: Ints, rng: np.random.Generator) -> NDArray[np.intp]:
         count = max(FEWEST, round(MOST_IMAGES * len(own) / len(labels)))
         parts.append(rng.permutation(own)[:count])
     return np.sort(np.concatenate(parts))
-
-
-def _weights(model: Any, num_classes: int) -> tuple[Floats, Floats]:
-    """Read weights and biases of all classes from a model of scikit-learn."""
-    if hasattr(model, "estimators_"):  # one regression for each label
-        one_each = [_weights_of_label(one, model) for one in model.estimators_]
-        return np.stack([weight for weight, _ in one_each]), np.array([b for _, b in one_each])
-    weight, bias = model.coef_, model.intercept_
-    if len(model.classes_) == 2:
-        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    every = np.zeros((num_classes, weight.shape[1])), np.full(num_classes, bias.min() - BELOW)
-    every[0][model.classes_], every[1][model.classes_] = weight, bias
-    return every
-
-
-def _weights_of_label(one: Any, model: Any) -> tuple[Floats, float]:
-    """Read those of one label; a label that all images have, or none, has no regression."""
-    if hasattr(one, "coef_"):
-        return one.coef_[0], float(one.intercept_[0])
-    return np.zeros(model.n_features_in_), BELOW if bool(one.y_[0]) else -BELOW
 
 
 def can_begin_at_regression(head: nn.Module, num_classes: int) -> bool:
