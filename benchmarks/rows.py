@@ -92,9 +92,13 @@ def options_words(
     return [
         f"--no-{name.replace('_', '-')}"
         if config[name] is False
-        else f"--{name.replace('_', '-')} {config[name]}"
+        else f"--{name.replace('_', '-')} {_in_short(config[name])}"
         for name in named
     ]
+
+
+def _in_short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def publish_tables(study: Path, folder: Path, tables: Sequence[str]) -> None:

@@ -28,13 +28,16 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
 ]
-# The generated tables in results are included by other pages; these five are pages themselves.
-PAGES = {"ablation.md", "bccd_cells.md", "breastmnist.md", "log.md", "noise.md"}
+# The generated tables in results are included by other pages; these six are pages themselves.
+PAGES = {
+    f"{name}.md" for name in ("ablation", "bccd_cells", "breastmnist", "capacity", "log", "noise")
+}
 RESULTS = Path(__file__).parent / "results"
 exclude_patterns = [
     "_build",
     *(f"results/{path.name}" for path in RESULTS.glob("*.md") if path.name not in PAGES),
     "results/ablation/*",
+    "results/capacity/*",
     "results/noise/*",
 ]
 
