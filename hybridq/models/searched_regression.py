@@ -22,7 +22,7 @@ FOLDS = 5
 BELOW = 5.0
 """How far the logit of a class without labelled images is below the lowest of the others."""
 NEWTON = 300
-"""Most weights that are fitted by Newton's method, which is exact, and the faster up to there."""
+"""Up to this many weights Newton's method is used, which ends nearer to the optimum than L-BFGS."""
 
 
 def mean_and_scale(inputs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -31,18 +31,19 @@ def mean_and_scale(inputs: NDArray[np.float64]) -> tuple[NDArray[np.float64], ND
     return mean, np.where(std > 1e-5 * np.abs(mean), std, 1.0)
 
 
-def logistic_regression(penalty: float, *, several: bool, solver: str = "lbfgs") -> Any:
+def logistic_regression(penalty: float, *, several: bool, newton: bool = False) -> Any:
     """A logistic regression of scikit-learn with balanced classes, not fitted yet.
 
     Args:
         penalty: scikit-learn's C.
         several: whether an image can have several labels: one regression for each.
-        solver: scikit-learn's name of the method by which it is fitted.
+        newton: whether it is fitted by Newton's method, else by L-BFGS.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
 
-    model = LogisticRegression(C=penalty, max_iter=2000, class_weight="balanced", solver=solver)
+    how = {"solver": "newton-cholesky", "tol": 1e-8} if newton else {"solver": "lbfgs"}
+    model = LogisticRegression(C=penalty, max_iter=2000, class_weight="balanced", **how)
     return OneVsRestClassifier(model) if several else model
 
 
@@ -184,12 +185,15 @@ def _fitted(penalty: float, points: Floats, labels: Ints) -> Any:
     """
     import warnings
 
+    from scipy.linalg import LinAlgWarning
+
     several = labels.ndim == 2
     outputs = 1 if several or (classes := len(np.unique(labels))) == 2 else classes
-    solver = "newton-cholesky" if outputs * points.shape[1] <= NEWTON else "lbfgs"
+    newton = outputs * points.shape[1] <= NEWTON
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        return logistic_regression(penalty, several=several, solver=solver).fit(points, labels)
+        warnings.simplefilter("ignore", LinAlgWarning)  # then scikit-learn takes L-BFGS
+        return logistic_regression(penalty, several=several, newton=newton).fit(points, labels)
 
 
 def _probs(model: Any, points: Floats, num_classes: int) -> Floats:

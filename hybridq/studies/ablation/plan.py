@@ -134,22 +134,37 @@ def _costs(
     units = (encoders + 1) * len(budgets)
     stages.append((["frozen", units], heads * _seconds_a_head(config, data)))
     if config.whole:
-        labelled = labelled_images(data)
-        points = [
-            one.share * labelled
-            for one in grid.whole_budgets(config, labelled)
-            for _ in range(len(methods) + 1)
-        ]
-        rates = len(grid.whole_rates(config))
-        searches = min(config.seeds, SEARCHED) if rates > 1 else 0
-        seconds = rates * WHOLE_FOLDS * sum(_batch(n / WHOLE_FOLDS) for n in points)
-        networks = len(grid.whole_heads(config)) * config.seeds * config.whole_subsets
-        step = train * config.whole_steps
-        stages.append((["rates", searches * len(points)], searches * seconds * step))
-        stages.append(
-            (["whole", networks * len(points)], networks * sum(map(_batch, points)) * step)
-        )
+        stages += _whole_costs(config, labelled_images(data), len(methods) + 1, train)
     return stages
+
+
+def _whole_costs(
+    config: AblationStudyConfig, labelled: int, starts: int, train: float
+) -> list[tuple[list[Any], float]]:
+    """Count whole networks and their searches, and what they take.
+
+    Args:
+        config: Of the study.
+        labelled: Labelled images of train.
+        starts: Weights that networks begin with.
+        train: Seconds of an image in a training step.
+    """
+    rates, heads = len(grid.whole_rates(config)), len(grid.whole_heads(config))
+    seeds = min(config.seeds, SEARCHED) if rates > 1 else 0
+    searches = networks = 0
+    of_searches = of_networks = 0.0
+    for budget in grid.whole_budgets(config, labelled):
+        images, subsets = budget.share * labelled, grid.subsets_at(config, budget)
+        cells = starts * heads * config.seeds * min(config.whole_subsets, subsets)
+        searches, networks = searches + starts * seeds, networks + cells
+        fitted = images * (1 - 1 / WHOLE_FOLDS)
+        of_searches += starts * seeds * rates * WHOLE_FOLDS * _batch(fitted)
+        of_networks += cells * _batch(images)
+    of_an_image = train * config.whole_steps
+    return [
+        (["rates", searches], of_searches * of_an_image),
+        (["whole", networks], of_networks * of_an_image),
+    ]
 
 
 def _batch(labelled: float) -> float:

@@ -156,14 +156,15 @@ def _whole(
     points = [(start, one) for start in starts for one in grid.whole_budgets(config, images)]
     rate_of = dict.fromkeys(points, rates[0])
     if len(rates) > 1:
+        searched = of_seeds[:SEARCHED]
         works = [
             RateWork(config, folder, seed, *point, starts[point[0]][seed])
             for point in points
-            for seed in of_seeds[:SEARCHED]
+            for seed in searched
         ]
         found = iter(stages.run("rates", works))
         for point in points:
-            rate_of[point] = best_rate(rates, [next(found)["losses"] for _ in of_seeds[:SEARCHED]])
+            rate_of[point] = best_rate(rates, [next(found)["losses"] for _ in searched])
     return stages.run(
         "whole",
         [

@@ -23,6 +23,7 @@ from hybridq.studies.capacity.tables import (
     chosen,
     compared,
     gather,
+    role_rows,
     roles_of,
     search_rows,
     summary_rows,
@@ -120,14 +121,7 @@ def _write(
     comparisons = [comparison_row(*item) for item in items]
     columns = [name for name in comparisons[0] if name != "variance"]
     write_rows(folder / "comparisons.csv", comparisons, columns)
-    write_rows(
-        folder / "roles.csv",
-        [
-            {"reducer": kind, "role": one.name, "rests_on": " ".join(one.rests_on)}
-            for kind, own in roles.items()
-            for one in own
-        ],
-    )
+    write_rows(folder / "roles.csv", role_rows(roles))
     arrays = {
         f"{kind}/{arm}/{name}": array
         for (kind, arm), measured in arms.measured.items()

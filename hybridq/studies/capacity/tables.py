@@ -143,3 +143,12 @@ def roles_of(found: Sequence[Answer]) -> dict[str, tuple[Role, ...]]:
     for reducer, question, comparison in found:
         verdicts.setdefault(reducer, {})[question.b] = comparison.verdict
     return {reducer: roles(own) for reducer, own in verdicts.items()}
+
+
+def role_rows(roles: Mapping[str, Sequence[Role]]) -> list[Row]:
+    """Rows of `roles.csv`: what `roles_of` found, and the arms that it rests on."""
+    return [
+        {"reducer": reducer, "role": one.name, "rests_on": " ".join(one.rests_on)}
+        for reducer, own in roles.items()
+        for one in own
+    ]
