@@ -17,16 +17,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rows import (
+from published import (
     FACTS,
     commits,
     encoders_text,
+    mean_cell,
     options_words,
-    publish_facts,
-    publish_tables,
+    publish,
     read_json,
-    read_rows,
+    verdict_cell,
 )
+from rows import read_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "ablation"
@@ -58,15 +59,6 @@ README_MODELS = (
 )
 README_BUDGETS = ("50 labels", "all labels")
 TABLES = ("ablation", "summary", "comparisons", "search", "seconds")
-VERDICTS = {"better": "**better**", "worse": "**worse**"}
-
-
-def cell(row: dict[str, str] | None, digits: int = 3) -> str:
-    """Mean and interval, its ends with so many digits."""
-    if row is None or not row["mean"]:
-        return "-"
-    low, high = (f"{float(row[end]):.{digits}f}" for end in ("low", "high"))
-    return f"{float(row['mean']):.3f} [{low}, {high}]"
 
 
 def budgets_of(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -82,7 +74,7 @@ def auc_table(summary: list[dict[str, str]], figure: str) -> list[str]:
     budgets = budgets_of(own)
     lines = ["| model | " + " | ".join(budgets) + " |", "|---" * (1 + len(budgets)) + "|"]
     for model in dict.fromkeys(model for model, _ in found):
-        cells = [cell(found.get((model, budget))) for budget in budgets]
+        cells = [mean_cell(found.get((model, budget))) for budget in budgets]
         lines.append(f"| `{model}` | " + " | ".join(cells) + " |")
     return lines
 
@@ -97,15 +89,7 @@ def verdict_table(comparisons: list[dict[str, str]]) -> list[str]:
     found = {(row["a"], row["b"], row["budget"]): row for row in comparisons}
     question = {(row["a"], row["b"]): row["question"] for row in comparisons}
     for a, b in question:
-        cells = []
-        for budget in budgets:
-            row = found.get((a, b, budget))
-            if row is None:
-                cells.append("-")
-                continue
-            word = VERDICTS.get(row["verdict"], row["verdict"])
-            ends = f"[{float(row['low']):+.3f}, {float(row['high']):+.3f}]"
-            cells.append(f"{word}, {float(row['difference']):+.3f} {ends}")
+        cells = [verdict_cell(found.get((a, b, budget))) for budget in budgets]
         lines.append(f"| {question[a, b]} | `{a}` | `{b}` | " + " | ".join(cells) + " |")
     return lines
 
@@ -141,7 +125,7 @@ def headline(models: Sequence[str], budgets: Sequence[str] | None = None) -> lis
         "|---" * (1 + len(columns)) + "|",
     ]
     for model in models:
-        cells = [cell(found.get((name, model, part)), 2) for name, part in columns]
+        cells = [mean_cell(found.get((name, model, part)), 2) for name, part in columns]
         if set(cells) != {"-"}:
             lines.append(f"| {HEADLINE[model]} | " + " | ".join(cells) + " |")
     return lines
@@ -215,14 +199,6 @@ def page(name: str) -> str:
     return "\n".join(text)
 
 
-def publish(study: Path, name: str) -> None:
-    """Copy what is published of a study."""
-    folder = RESULTS / name
-    publish_tables(study, folder, TABLES)
-    shutil.copytree(study / "measured", folder / "measured")
-    publish_facts(study, folder, name)
-
-
 def main() -> None:
     """Copy and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -231,7 +207,9 @@ def main() -> None:
     args = parser.parse_args()
     from hybridq.utils.files import write_text
 
-    publish(args.study, args.name)
+    folder = RESULTS / args.name
+    publish(args.study, folder, args.name, TABLES)
+    shutil.copytree(args.study / "measured", folder / "measured")
     write_text(RESULTS / f"{args.name}.md", page(args.name))
     for path, text in pages().items():
         write_text(path, text)

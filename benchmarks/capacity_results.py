@@ -16,84 +16,67 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ablation_results import VERDICTS, cell
-from rows import (
+from published import (
     FACTS,
     commits,
     encoders_text,
+    mean_cell,
     options_words,
-    publish_facts,
-    publish_tables,
+    publish,
     read_json,
-    read_rows,
     text_of,
+    verdict_cell,
 )
+from rows import read_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "capacity"
 TABLES = ("capacity", "summary", "comparisons", "roles", "search", "seconds")
 
 
-def in_words() -> tuple[dict[str, str], dict[str, str]]:
-    """What arms and reducers are called."""
-    from hybridq.studies.capacity.arms import CALLED, REDUCERS
-
-    return CALLED, REDUCERS
-
-
 def auc_table(summary: list[dict[str, str]]) -> list[str]:
     """Means and intervals of the arms by reducer, with the trained parameters of the block."""
-    called, reducers = in_words()
+    from hybridq.studies.capacity.arms import CALLED, REDUCERS
+
     kinds = list(dict.fromkeys(row["reducer"] for row in summary))
     found = {(row["arm"], row["reducer"]): row for row in summary}
-    names = ["arm", "weights of the block", *(reducers[kind] for kind in kinds)]
+    names = ["arm", "weights of the block", *(REDUCERS[kind] for kind in kinds)]
     lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
     for arm in dict.fromkeys(arm for arm, _ in found):
         own = next(row for row in summary if row["arm"] == arm)
-        cells = [cell(found.get((arm, kind))) for kind in kinds]
+        cells = [mean_cell(found.get((arm, kind))) for kind in kinds]
         lines.append(
-            "| " + " | ".join([called[arm], own["block_parameters"] or "-", *cells]) + " |"
+            "| " + " | ".join([CALLED[arm], own["block_parameters"] or "-", *cells]) + " |"
         )
     return lines
 
 
 def verdict_table(comparisons: list[dict[str, str]]) -> list[str]:
     """A verdict on the circuit for each question and reducer."""
-    called, reducers = in_words()
+    from hybridq.studies.capacity.arms import CALLED, REDUCERS
+
     kinds = list(dict.fromkeys(row["reducer"] for row in comparisons))
     found = {(row["b"], row["reducer"]): row for row in comparisons}
-    names = ["question", "against", *(reducers[kind] for kind in kinds)]
+    names = ["question", "against", *(REDUCERS[kind] for kind in kinds)]
     lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
     for arm, question in dict.fromkeys((row["b"], row["question"]) for row in comparisons):
-        cells = []
-        for kind in kinds:
-            row = found.get((arm, kind))
-            if row is None:
-                cells.append("-")
-                continue
-            word = VERDICTS.get(row["verdict"], row["verdict"])
-            ends = f"[{float(row['low']):+.3f}, {float(row['high']):+.3f}]"
-            cells.append(f"{word}, {float(row['difference']):+.3f} {ends}")
-        lines.append(f"| {question} | {called[arm]} | " + " | ".join(cells) + " |")
+        cells = [verdict_cell(found.get((arm, kind))) for kind in kinds]
+        lines.append(f"| {question} | {CALLED[arm]} | " + " | ".join(cells) + " |")
     return lines
 
 
 def roles_text(roles: list[dict[str, str]]) -> str:
     """The role of the circuit with each reducer."""
-    called, reducers = in_words()
+    from hybridq.studies.capacity.arms import CALLED, REDUCERS
+
     lines = []
     for kind in dict.fromkeys(row["reducer"] for row in roles):
-        own = [row for row in roles if row["reducer"] == kind]
-        words = [
-            row["role"]
-            + (
-                f" (by {', '.join(called[arm] for arm in arms)})"
-                if (arms := row["rests_on"].split())
-                else ""
-            )
-            for row in own
-        ]
-        lines.append(f"- {reducers[kind]}: {', and '.join(words)}.")
+        words = []
+        for row in roles:
+            if row["reducer"] == kind:
+                arms = ", ".join(CALLED[arm] for arm in row["rests_on"].split())
+                words.append(row["role"] + (f" (this rests on: {arms})" if arms else ""))
+        lines.append(f"- {REDUCERS[kind]}: {', and '.join(words)}.")
     return "\n".join(lines)
 
 
@@ -111,7 +94,9 @@ def page(name: str) -> str:
     named = ", ".join(f"{package} {versions[package]}" for package in ("torch", "qiskit"))
     setting = " and ".join(f"{value:g}" for value in result["setting"].values())
     default = CapacityStudyConfig().model_dump(mode="json")
-    options = " ".join(options_words(config, default, ("labels", "subsets"), ("models",)))
+    words = options_words(config, default, ("labels", "subsets"))
+    words = [*(["RUN..."] if config["models"] else []), *words]
+    words += ["--encoder-runs RUN..."] if config["encoder_runs"] else []
     return "\n".join(
         [
             "Role of the circuit with each reducer:",
@@ -131,7 +116,7 @@ def page(name: str) -> str:
             + "".join(f" {note.rstrip('.')}." for note in result["notes"]),
             "",
             encoders_text(folder, name),
-            f"Made by `hybridq study capacity {options} --encoder-runs RUN...` at commit "
+            f"Made by `hybridq study capacity {' '.join(words)}` at commit "
             f"{commits(environment)}, {minutes:.0f} minutes of work in units of one thread, and "
             f"`python benchmarks/capacity_results.py STUDY --name {name}`; {named}.",
             "",
@@ -140,47 +125,36 @@ def page(name: str) -> str:
 
 
 def recomputed(folder: Path) -> Iterator[tuple[Path, str]]:
-    """The tables of a published study, computed anew from `measured.npz`, by their paths."""
+    """The tables of a published study, computed anew from `measured.npz`, by their paths.
+
+    What `measured.npz` does not tell, counts of parameters and slopes, stays as it is.
+    """
     import numpy as np
 
     from hybridq.evaluation.statistics import Measured, mean_interval
     from hybridq.studies.capacity.findings import comparison_row
-    from hybridq.studies.capacity.tables import Arms, compared, roles_of
+    from hybridq.studies.capacity.tables import Arms, capacity_rows, compared, role_rows, roles_of
 
     with np.load(folder / "measured.npz", allow_pickle=False) as file:
         arrays: dict[tuple[str, str], dict[str, Any]] = {}
         for name in file.files:
             reducer, arm, field = name.split("/")
             arrays.setdefault((reducer, arm), {})[field] = file[name]
-    measured = {key: Measured.from_arrays(own) for key, own in arrays.items()}
+    arms = Arms({key: Measured.from_arrays(own) for key, own in arrays.items()}, {})
     result = read_json(folder / "result.json")
-    summary: list[dict[str, Any]] = []
-    for row in read_rows(folder / "summary.csv"):
-        ends = zip(
-            ("mean", "low", "high"),
-            mean_interval(measured[row["reducer"], row["arm"]]),
-            strict=True,
-        )
-        summary.append({**row, **dict(ends)})
+    yield folder / "capacity.csv", text_of(capacity_rows(arms, result["encoder_runs"]))
+    there = {(row["reducer"], row["arm"]): row for row in read_rows(folder / "summary.csv")}
+    summary = []
+    for key, own in arms.measured.items():
+        mean, low, high = mean_interval(own)
+        found = {"mean": mean, "low": low, "high": high, "seeds": len(own.values)}
+        summary.append({**there[key], **found})
     yield folder / "summary.csv", text_of(summary)
-    items = compared(Arms(measured, {}), margin=result["margin"])
+    items = compared(arms, margin=result["margin"])
     rows = [comparison_row(*item) for item in items]
     columns = [name for name in rows[0] if name != "variance"]
     yield folder / "comparisons.csv", text_of(rows, columns)
-    roles = [
-        {"reducer": kind, "role": one.name, "rests_on": " ".join(one.rests_on)}
-        for kind, own in roles_of(items).items()
-        for one in own
-    ]
-    yield folder / "roles.csv", text_of(roles)
-
-
-def publish(study: Path, name: str) -> None:
-    """Copy what is published of a study."""
-    folder = RESULTS / name
-    publish_tables(study, folder, TABLES)
-    shutil.copyfile(study / "measured.npz", folder / "measured.npz")
-    publish_facts(study, folder, name)
+    yield folder / "roles.csv", text_of(role_rows(roles_of(items)))
 
 
 def main() -> None:
@@ -191,7 +165,9 @@ def main() -> None:
     args = parser.parse_args()
     from hybridq.utils.files import write_text
 
-    publish(args.study, args.name)
+    folder = RESULTS / args.name
+    publish(args.study, folder, args.name, TABLES)
+    shutil.copyfile(args.study / "measured.npz", folder / "measured.npz")
     write_text(RESULTS / f"{args.name}.md", page(args.name))
     print(page(args.name))
 

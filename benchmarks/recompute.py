@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import csv
 import importlib
-import json
 import math
 import sys
 import time
@@ -26,7 +25,8 @@ from typing import Any
 import capacity_results as capacity
 import numpy as np
 from ablation_results import RESULTS, page, pages
-from rows import read_rows, text_of, typed_rows
+from published import read_json, text_of
+from rows import read_rows, typed_rows
 
 DOCS = RESULTS.parent
 SCRIPTS: tuple[tuple[str, Callable[[Path], Any], dict[str, str]], ...] = (
@@ -87,7 +87,7 @@ def ablation(folder: Path) -> Iterator[tuple[Path, str]]:
     from hybridq.studies.ablation.tables import summarise
     from hybridq.studies.ablation.verdicts import questions, verdicts
 
-    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    result = read_json(folder / "result.json")
     names = result["class_names"]
     positive = None if result["positive"] is None else names.index(result["positive"])
     models = models_of(folder, result["labels"], positive)
@@ -126,7 +126,7 @@ def tables() -> Iterator[tuple[Path, str]]:
 def agrees(there: str, text: str) -> bool:
     """Whether a CSV file holds what was computed anew, up to the last digits of its numbers.
 
-    Processors add in different orders.
+    Processors add numbers in different orders, and so round differently.
     """
 
     def close(a: str, b: str) -> bool:

@@ -180,8 +180,8 @@ def searched_regression(
 def _fitted(penalty: float, points: Floats, labels: Ints) -> Any:
     """Fit without warnings of a label that all images have, and of a fit that is cut short.
 
-    A fit that is not at its end after all of its steps has a weak penalty and many images; it is
-    judged as it is.
+    Of many images L-BFGS ends before the optimum where the penalty is weak; such a fit is judged as
+    it is.
     """
     import warnings
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from hybridq.models.searched_regression import (
+    NEWTON,
     PENALTIES,
     balanced_log_loss,
     folds_of,
@@ -49,10 +51,30 @@ def test_the_fit_is_that_of_all_inputs(few):
     """In the span of the images the regression is scikit-learn's on all inputs."""
     inputs, labels = few
     found = searched_regression(inputs, labels, 3, folds_of(labels, seed=0))
-    own = LogisticRegression(C=found.penalty, max_iter=5000, class_weight="balanced", tol=1e-8)
+    own = LogisticRegression(C=found.penalty, max_iter=5000, class_weight="balanced", tol=1e-10)
     new = np.random.default_rng(2).normal(size=(50, 200))
     expected = own.fit(inputs, labels).predict_proba(new)
-    assert found.probs(new) == pytest.approx(expected, abs=2e-3)
+    assert found.probs(new) == pytest.approx(expected, abs=1e-5)
+    weight, bias = found.linear()
+    assert softmax(new @ weight.T + bias, axis=1) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_many_weights_are_fitted_in_another_way(classes):
+    """Above `NEWTON` weights by L-BFGS, which with a strong penalty ends near the same optimum."""
+    rng = np.random.default_rng(5)
+    labels = np.arange(360) % classes
+    inputs = rng.normal(size=(360, 400)) + 0.5 * (labels[:, None] == np.arange(400) % 9)
+    folds = folds_of(labels, seed=0, most=2)
+    found = searched_regression(inputs, labels, classes, folds, penalties=PENALTIES[:2])
+    assert found.axes.shape[1] > NEWTON
+    assert found.model.solver == "lbfgs"
+    exact = logistic_regression(found.penalty, several=False, newton=True)
+    new = rng.normal(size=(50, 400))
+    expected = exact.fit(inputs @ found.axes, labels).predict_proba(new @ found.axes)
+    assert found.probs(new) == pytest.approx(expected, abs=5e-3)
+    few = searched_regression(inputs[:60], labels[:60], classes, folds_of(labels[:60], seed=0))
+    assert few.model.solver == "newton-cholesky"
 
 
 def test_the_penalty_has_the_lowest_held_out_loss(few):
@@ -68,7 +90,7 @@ def test_the_penalty_has_the_lowest_held_out_loss(few):
             probs[held] = model.predict_proba(inputs[held])
         own = -np.log(probs[np.arange(30), labels])
         losses.append(np.mean([own[labels == k].mean() for k in range(3)]))
-    assert found.losses == pytest.approx(losses, rel=0.01)
+    assert found.losses == pytest.approx(losses, rel=1e-4)
     assert found.penalty == PENALTIES[int(np.argmin(losses))]
 
 

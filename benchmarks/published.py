@@ -1,0 +1,155 @@
+"""What the scripts share that publish the tables of studies: facts, options, verdicts, text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rows import pretrain_options
+
+FACTS = ("config", "environment", "result")
+"""How a study was made, as it is published beside the tables."""
+PLACES = (
+    *("data_root", "runs", "name", "resume", "workers", "ray", "models", "encoder_runs"),
+    *("pseudonyms", "pseudonym_key"),
+)
+"""What of a study's config is told apart, or changes no figure."""
+RUNS = ("models", "encoder_runs")
+"""Fields of a study's config that name runs."""
+VERDICTS = {"better": "**better**", "worse": "**worse**"}
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def text_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> str:
+    """Rows as a study writes them, with these columns or those of the first."""
+    from hybridq.studies.tables import cell
+
+    out, header = io.StringIO(), list(columns or rows[0])
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerows([header, *([cell(row[name]) for name in header] for row in rows)])
+    return out.getvalue()
+
+
+def mean_cell(row: Mapping[str, str] | None, digits: int = 3) -> str:
+    """Mean and interval, its ends with so many digits."""
+    if row is None or not row["mean"]:
+        return "-"
+    low, high = (f"{float(row[end]):.{digits}f}" for end in ("low", "high"))
+    return f"{float(row['mean']):.3f} [{low}, {high}]"
+
+
+def verdict_cell(row: Mapping[str, str] | None) -> str:
+    """A verdict with the difference and its interval."""
+    if row is None:
+        return "-"
+    word = VERDICTS.get(row["verdict"], row["verdict"])
+    ends = f"[{float(row['low']):+.3f}, {float(row['high']):+.3f}]"
+    return f"{word}, {float(row['difference']):+.3f} {ends}"
+
+
+def options_words(
+    config: Mapping[str, Any],
+    default: Mapping[str, Any],
+    always: Sequence[str] = (),
+    elsewhere: Sequence[str] = (),
+) -> list[str]:
+    """The options of a study that are not its defaults, and those that are always told."""
+    return [
+        _option(name.replace("_", "-"), value)
+        for name, value in config.items()
+        if name in always or (name not in (*PLACES, *elsewhere) and value != default[name])
+    ]
+
+
+def _option(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    whole = isinstance(value, float) and value == int(value)
+    return f"--{name} {int(value) if whole else value}"
+
+
+def publish(study: Path, folder: Path, name: str, tables: Sequence[str]) -> None:
+    """Copy the tables and pictures of a study to a folder, in place of what was there.
+
+    Beside them it writes `config.json`, `environment.json`, `result.json` and, where the study was
+    given encoders, `encoders.json`: without the paths of the machine that made it.
+
+    Args:
+        study: Its folder.
+        folder: Where it is published.
+        name: What its data are called.
+        tables: Names of its CSV files.
+    """
+    from hybridq.utils.files import write_text
+
+    facts = {fact: read_json(study / f"{fact}.json") for fact in FACTS}
+    config, environment = facts["config"], facts["environment"]
+    given = {field: [Path(run) for run in config.get(field) or ()] for field in RUNS}
+    encoders = [facts_of_encoder(run) for runs in given.values() for run in runs]
+    config |= {"data": name, "data_root": None, "runs": "runs", "pseudonym_key": None, "ray": None}
+    config |= {
+        field: [run.name for run in runs] for field, runs in given.items() if field in config
+    }
+    named = ("git_commit", "resumed", "versions")
+    facts["environment"] = {key: one for key, one in environment.items() if key in named}
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for one in tables:
+        shutil.copyfile(study / f"{one}.csv", folder / f"{one}.csv")
+    for picture in sorted((study / "figures").glob("*.png")):
+        shutil.copyfile(picture, folder / picture.name)
+    if encoders:
+        write_text(folder / "encoders.json", json.dumps(encoders, indent=2) + "\n")
+    for fact, own in facts.items():
+        write_text(folder / f"{fact}.json", json.dumps(own, indent=2) + "\n")
+
+
+def facts_of_encoder(run: Path) -> dict[str, Any]:
+    """What is told of an encoder that a study was given.
+
+    Raises:
+        SystemExit: If the run is none of `hybridq pretrain`.
+    """
+    config, result = (read_json(run / f"{fact}.json") for fact in ("config", "result"))
+    kept = ("method", "images", "steps", "loss", "seconds")
+    if missing := [name for name in kept if name not in result]:
+        raise SystemExit(
+            f"Expected runs of `hybridq pretrain` as encoders of a study that is published, got "
+            f"{run.name} without {missing[0]!r}: make the study from these."
+        )
+    return {
+        "seed": config["seed"],
+        "options": pretrain_options(config),
+        **{name: result[name] for name in kept},
+    }
+
+
+def encoders_text(folder: Path, name: str) -> str:
+    """How the encoders were made, where a study did not pretrain them itself."""
+    path = folder / "encoders.json"
+    if not path.is_file():
+        return ""
+    found = read_json(path)
+    minutes = sum(one["seconds"] for one in found) / 60 / len(found)
+    commands = dict.fromkeys(
+        f"`hybridq pretrain --data {name} --seed SEED --steps {one['steps']} {one['options']}`"
+        for one in found
+    )
+    return f"Encoders: {' and '.join(commands)}, {minutes:.0f} minutes each on one of two cores.\n"
+
+
+def commits(environment: Mapping[str, Any]) -> str:
+    """The commit a study was begun at, and those it was gone on with."""
+    later = dict.fromkeys(one["git_commit"] for one in environment.get("resumed", ()))
+    later.pop(environment["git_commit"], None)
+    text = str(environment["git_commit"])
+    return f"{text} (gone on with at {', '.join(map(str, later))})" if later else text
