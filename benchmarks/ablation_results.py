@@ -180,6 +180,7 @@ def page(name: str) -> str:
     versions = environment["versions"]
     named = ", ".join(f"{package} {versions[package]}" for package in ("torch", "qiskit"))
     told = result["primary_verdicts"]
+    beside = "" if name == config["data"] else f" --page {name}"
     text += [
         f"Mean test AUC over {config['seeds']} encoders by {config['subsets']} label subsets on "
         f"{result['images']} images, and the difference of the first model from the second, with "
@@ -190,10 +191,10 @@ def page(name: str) -> str:
         + movement(rows)
         + "".join(f" {note.rstrip('.')}." for note in result["notes"]),
         "",
-        encoders_text(folder, name),
+        encoders_text(folder, config["data"]),
         f"Made by `hybridq study ablation {study_options(config)}` at commit "
         f"{commits(environment)}, {hours:.1f} hours of work in units of one thread, and "
-        f"`python benchmarks/ablation_results.py STUDY --name {name}`; {named}.",
+        f"`python benchmarks/ablation_results.py STUDY --name {config['data']}{beside}`; {named}.",
         "",
     ]
     return "\n".join(text)
@@ -203,17 +204,19 @@ def main() -> None:
     """Copy and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("study", type=Path)
-    parser.add_argument("--name", required=True)
+    parser.add_argument("--name", required=True, help="of the data")
+    parser.add_argument("--page", help="of the page, where it is another; it is not in headlines")
     args = parser.parse_args()
+    page_name = args.page or args.name
     from hybridq.utils.files import write_text
 
-    folder = RESULTS / args.name
+    folder = RESULTS / page_name
     publish(args.study, folder, args.name, TABLES)
     shutil.copytree(args.study / "measured", folder / "measured")
-    write_text(RESULTS / f"{args.name}.md", page(args.name))
+    write_text(RESULTS / f"{page_name}.md", page(page_name))
     for path, text in pages().items():
         write_text(path, text)
-    print(page(args.name))
+    print(page(page_name))
 
 
 if __name__ == "__main__":
