@@ -217,7 +217,8 @@ def test_one_seed_is_delong(seed):
     gap = aucs[0] - aucs[1]
     assert (found.value_a, found.value_b) == pytest.approx(tuple(aucs))
     assert found.p_value == pytest.approx(2 * norm.sf(abs(gap) / error))
-    assert (found.low, found.high) == pytest.approx((gap - 1.96 * error, gap + 1.96 * error), 1e-3)
+    reach = norm.ppf(0.975) * error
+    assert (found.low, found.high) == pytest.approx((gap - reach, gap + reach), abs=1e-9)
     assert "one training seed" in found.words
 
 
