@@ -115,8 +115,12 @@ class AblationStudyConfig(StudyConfig, RunConfig):
     """Those of `--labels` for the whole network; the first and the last where not given."""
     whole_heads: str = "linear,mlp,pqc"
     """Heads of the whole network, joined by commas."""
-    whole_subsets: int = Field(2, ge=1, le=MAX_SEEDS)
-    """Choices of labelled images for whole networks: the first of `--subsets`."""
+    whole_starts: str = "scratch,pretrained"
+    """Weights that whole networks begin with: `scratch`, `pretrained`, or both."""
+    whole_networks: int = Field(20, ge=1, le=MAX_SEEDS)
+    """Whole networks of each start, head and amount of labels: from scratch each on a choice of
+    labels of its own, from pretrained encoders every one of these on as many as make that number;
+    at most all `--subsets`."""
     whole_rates: str = "3e-4,1e-3,3e-3"
     """Peak rates of the encoder, joined by commas; one is chosen by cross-validation."""
     whole_steps: int = Field(480, ge=2, le=MAX_STEPS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -332,7 +333,7 @@ def test_heads_of_all_encoders_see_the_same_labelled_images(study, tmp_path, mon
     monkeypatch.setattr(ablation_labels, "load_data", loaded)
     for kind, seed in (("simclr", 0), ("random", 1)):
         seen[kind] = []
-        frozen.FrozenWork(config, tmp_path, seed, kind, budget, 0).compute()
+        frozen.FrozenWork(config, tmp_path, seed, kind, budget, ()).compute()
     assert asked == [("train", "test")] * 2
     for (ours, steps, seeds), (theirs, _, others) in zip(*seen.values(), strict=False):
         if len(ours) == len(theirs) == 9:  # a search, three parts of three subsets
@@ -438,15 +439,15 @@ def networks(tmp_path_factory, encoders):
         return ablation_study(
             settings(
                 **{"encoder_runs": encoders[:1], "seeds": 1, "subsets": 1, "labels": "0.5"},
-                **{"whole": True, "whole_subsets": 1, "whole_steps": 4, "whole_heads": "mlp"},
+                **{"whole": True, "whole_networks": 1, "whole_steps": 4, "whole_heads": "mlp"},
                 **{"whole_rates": "3e-3,1e-3", "views": "flip", "image_size": 24},
                 runs=tmp_path_factory.mktemp("networks"),
             )
         )
 
 
-def test_the_rate_is_searched_with_two_encoders():
-    """Whatever the number of encoders, and one rate for all of a start and budget."""
+def test_cells_of_whole_networks_and_their_rates():
+    """Rates by two encoders, one for all of a start and budget; as many networks of each start."""
     asked = {}
 
     class Recorded:
@@ -458,7 +459,10 @@ def test_the_rate_is_searched_with_two_encoders():
                 return []
             return [{"losses": [0.5, 0.4 if work.start == "scratch" else 0.6]} for work in works]
 
-    config = settings(seeds=3, whole_rates="1e-3,3e-3", whole_heads="linear", whole_labels="8,1")
+    config = settings(
+        **{"seeds": 3, "subsets": 7, "whole": True, "whole_networks": 10, "labels": "8,1"},
+        **{"whole_rates": "1e-3,3e-3", "whole_heads": "linear", "whole_labels": "8,1"},
+    )
     runs = {seed: Path(f"run-{seed}") for seed in range(3)}
     ablation_module._whole(config, Recorded(), 48, {"scratch": runs, "simclr": runs})
     assert [(work.start, work.seed) for work in asked["rates"]] == [
@@ -468,7 +472,14 @@ def test_the_rate_is_searched_with_two_encoders():
     assert {(work.start, work.rate) for work in asked["whole"]} == {
         *(("scratch", 3e-3), ("simclr", 1e-3))
     }
-    assert {work.seed for work in asked["whole"]} == {0, 1, 2}
+    # From scratch a network for each choice, and all labels are chosen five times at most.
+    cells = defaultdict(list)
+    for work in asked["whole"]:
+        cells[work.start, work.budget.share].append((work.seed, work.subset))
+    assert cells["scratch", 8 / 48] == [(0, subset) for subset in range(7)]
+    assert cells["scratch", 1] == [(0, subset) for subset in range(5)]
+    every = [(seed, subset) for seed in range(3) for subset in range(3)]
+    assert cells["simclr", 8 / 48] == cells["simclr", 1] == every
 
 
 def test_whole_networks_by_another_route(networks):
@@ -559,7 +570,7 @@ def test_a_whole_network_does_not_read_validation_and_goes_on(networks, encoders
 def test_a_plan_is_printed_and_nothing_is_made(isolated, encoders, tree, capfd):
     before = tree(isolated)
     given = ["--data", PHANTOM, "--labels", "8,1", "--subsets", "4", "--seeds", "2", "--steps", "3"]
-    given += ["--num-qubits", "2", "--whole-subsets", "1", "--encoder-runs"]
+    given += ["--num-qubits", "2", "--whole-networks", "3", "--encoder-runs"]
     assert cli.main(["study", "ablation", *given, *map(str, encoders), "--plan"]) == 0
     out = capfd.readouterr().out
     assert out.startswith("Primary questions: pixels, scratch, circuit; margin 0.02; 20 test")
@@ -568,13 +579,14 @@ def test_a_plan_is_printed_and_nothing_is_made(isolated, encoders, tree, capfd):
     frozen_rows = [line for line in words if "frozen features" in line]
     assert [line[0] for line in frozen_rows] == ["8 labels", "all labels"]
     assert [line[3] for line in frozen_rows] == ["2 x 4", "2 x 4"]
-    whole_rows = [line for line in words if "whole networks" in line]
-    assert [line[3] for line in whole_rows] == ["2 x 1", "2 x 1"]
-    assert all(float(a[4]) < float(b[4]) for a, b in zip(frozen_rows, whole_rows, strict=True))
+    for what, subsets in (("from scratch", 3), ("fine-tuned", 1)):
+        rows = [line for line in words if what in line]
+        assert [line[3] for line in rows] == [f"2 x {subsets}"] * 2
+        assert all(float(a[4]) < float(b[4]) for a, b in zip(frozen_rows, rows, strict=True))
     stages = {line[0]: line[1] for line in words if line[0:1] and len(line) == 3}
     assert stages["features"] == "4"
     assert stages["frozen"] == "10"
-    assert stages["whole"] == str(2 * 2 * 3 * 2 * 1)
+    assert stages["whole"] == str(2 * 3 * (3 + 2 * 1))
     assert tree(isolated) == before
 
 
@@ -605,7 +617,8 @@ def test_bad_input_is_one_line(isolated, encoders, pretrained, save_npz, tree, c
         ([*given, "--whole-rates", "0"], "Expected --whole-rates"),
         ([*given, "--whole-rates", "1e-3,fast"], "Expected --whole-rates"),
         ([*given, "--whole-rates", "1e-3,0.001"], "Expected each entry of --whole-rates once"),
-        ([*given, "--subsets", "2", "--whole-subsets", "3"], "Expected --whole-subsets of at most"),
+        ([*given, "--whole-starts", "x"], "Expected --whole-starts out of scratch, pretrained"),
+        ([*given, "--whole-networks", "0"], "--whole-networks"),
         ([*given, "--methods", "simclr,magic"], "magic"),
         ([*given, "--seeds", "0"], "--seeds"),
         ([*given, "--margin", "0"], "--margin"),

@@ -127,7 +127,7 @@ def test_studies_and_submissions_name_nobody(hybridq, patients, key, isolated):
     ablation = hybridq(
         *("study", "ablation", *data, *hidden, "--seeds", "1", "--labels", "1", "--workers", "1"),
         *("--pretrain-epochs", "1", "--steps", "2", "--num-qubits", "2", "--num-layers", "1"),
-        *("--subsets", "1", "--whole-subsets", "1", "--whole-heads", "mlp", "--whole-steps", "2"),
+        *("--subsets", "1", "--whole-networks", "1", "--whole-heads", "mlp", "--whole-steps", "2"),
         *("--whole-rates", "1e-3"),
     )
     again = ("--data", patients, "--pseudonym-key", key)

@@ -21,7 +21,7 @@ pytestmark = [
 ABLATION = (
     *("study", "ablation", "--data", "phantom,size=16,count=60", "--labels", "1"),
     *("--seeds", "1", "--subsets", "2", "--pretrain-epochs", "2", "--num-qubits", "2"),
-    *("--num-layers", "1", "--steps", "3", "--whole-subsets", "1", "--whole-heads", "pqc"),
+    *("--num-layers", "1", "--steps", "3", "--whole-networks", "2", "--whole-heads", "pqc"),
     *("--whole-rates", "1e-3,3e-3", "--whole-steps", "2"),
 )
 TABLES = (

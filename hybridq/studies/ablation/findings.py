@@ -18,9 +18,8 @@ from hybridq.evaluation.summaries import (
 )
 from hybridq.models.names import start_name
 from hybridq.records.findings import Findings, ResultTable
-from hybridq.studies.ablation.grid import RANDOM, RAW_PIXELS, REGRESSION, called
+from hybridq.studies.ablation.grid import RANDOM, RAW_PIXELS, REGRESSION, SCRATCH, called
 from hybridq.studies.ablation.tables import OPERATING, prediction_key
-from hybridq.studies.ablation.whole import SCRATCH
 from hybridq.utils.text import counted
 
 Row = Mapping[str, Any]

@@ -97,12 +97,12 @@ class FrozenWork(SeedWork):
     Attributes:
         kind: The kind of the encoder; `pixels` for raw pixels.
         budget: The amount of labelled images.
-        first: Number of first subsets that are also kept apart.
+        first: Numbers of first subsets over which AUCs are kept, too.
     """
 
     kind: str
     budget: Budget
-    first: int
+    first: tuple[int, ...]
 
     @property
     def name(self) -> str:
@@ -114,7 +114,7 @@ class FrozenWork(SeedWork):
         data = study_data(self.config, *READ)
         rows = labelled_rows(data, self.config, self.budget)
         inputs = self._inputs(data)
-        judge = Judge(data, min(self.first, len(rows)))
+        judge = Judge(data, self.first)
         arrays: Arrays = {}
         models = []
         for arm, read in self._reads(data, inputs, rows).items():

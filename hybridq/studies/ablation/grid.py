@@ -28,7 +28,11 @@ REGRESSION = "logistic"
 """The arm that is a penalised logistic regression."""
 RAW_PIXELS = f"{PIXELS}-{REGRESSION}"
 """The model that is in every table."""
-STARTS = ("scratch", "pretrained")
+SCRATCH = "scratch"
+"""The start of a whole network that no encoder was pretrained for."""
+PRETRAINED = "pretrained"
+"""The start that is each of the study's encoders."""
+STARTS = (SCRATCH, PRETRAINED)
 """Weights that a whole network begins with."""
 
 
@@ -237,6 +241,49 @@ def subsets_at(config: AblationStudyConfig, budget: Budget) -> int:
     With all labels there is one, and only initial weights are drawn anew, five times at most.
     """
     return min(config.subsets, 5) if budget.share == 1 else config.subsets
+
+
+def whole_starts(config: AblationStudyConfig) -> tuple[str, ...]:
+    """List the weights that whole networks begin with, out of `STARTS`; none without `--whole`.
+
+    Raises:
+        InvalidValueError: If there is no such start, or one twice.
+    """
+    found = _arms("whole-starts", config.whole_starts, STARTS)
+    return found if config.whole else ()
+
+
+def whole_subsets(config: AblationStudyConfig, budget: Budget, start: str) -> int:
+    """Count the choices of labelled images for whole networks: the first of the study's.
+
+    A network from scratch has no encoder, so that each choice needs one; pretrained encoders share
+    the number of networks.
+
+    Args:
+        config: Of the study.
+        budget: The amount of labelled images.
+        start: `scratch`, or whatever pretrained weights are called.
+    """
+    most = subsets_at(config, budget)
+    encoders = 1 if start == SCRATCH else config.seeds
+    return min(most, max(1, config.whole_networks // encoders))
+
+
+def first_subsets(config: AblationStudyConfig, images: int) -> dict[float, tuple[int, ...]]:
+    """Count the choices of labels on which others are compared with whole networks, by share.
+
+    Args:
+        config: Of the study.
+        images: Labelled images of train.
+    """
+    if not config.whole:
+        return {}
+    return {
+        budget.share: tuple(
+            sorted({whole_subsets(config, budget, start) for start in whole_starts(config)})
+        )
+        for budget in whole_budgets(config, images)
+    }
 
 
 def methods(config: AblationStudyConfig) -> tuple[str, ...]:

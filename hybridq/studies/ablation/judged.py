@@ -20,8 +20,8 @@ from hybridq.evaluation.statistics import Measured, measure_auc, measure_mean
 Floats = NDArray[np.float64]
 Arrays = dict[str, NDArray[Any]]
 
-ALL, FIRST, UNLIKE = "auc", "auc_first", "auc_without_duplicates"
-"""AUCs: of all test images, over the first subsets alone, and of images unlike those of train."""
+ALL, UNLIKE = "auc", "auc_without_duplicates"
+"""AUCs: of all test images, and of those that are unlike the images of train."""
 
 _UNLIKE: dict[tuple[str, ...], NDArray[np.bool_]] = {}
 """Of the images judged last, by the hashes of test and train: the search is dear on large images,
@@ -34,12 +34,12 @@ class Judge:
 
     Attributes:
         data: With train and test.
-        first: Number of first subsets that are also kept apart, for pairs with whole networks; 0
-            for none.
+        first: Numbers of first subsets over which the AUC is kept, too, for pairs with whole
+            networks, which have fewer.
     """
 
     data: ImageData
-    first: int = 0
+    first: tuple[int, ...] = ()
 
     def __call__(self, probs: Floats, thresholds: Floats) -> Arrays:
         """Say of a model what is kept of it.
@@ -57,8 +57,8 @@ class Judge:
         data = self.data
         labels, unlike = data.splits["test"].labels, self._unlike
         areas = {ALL: measure_auc(labels, probs[None])}
-        if self.first:
-            areas[FIRST] = measure_auc(labels, probs[None, : self.first])
+        for subsets in (one for one in self.first if one < len(probs)):
+            areas[over_first(subsets)] = measure_auc(labels, probs[None, :subsets])
         if not unlike.all():
             areas[UNLIKE] = measure_auc(labels[unlike], probs[None][:, :, unlike])
         errors = squared_errors(labels, probs)[None]
@@ -93,6 +93,11 @@ class Judge:
         named = predict_labels(probs, multilabel=several, positive=positive, threshold=bound)
         right: NDArray[np.bool_] = (named == labels).all(axis=1) if several else named == labels
         return right
+
+
+def over_first(subsets: int) -> str:
+    """Name the AUC over the first of a model's subsets alone."""
+    return f"auc_of_first_{subsets}"
 
 
 def decisions(

@@ -39,6 +39,8 @@ FEATURES = 1280
 """Length of the features that the cost of heads is measured with, MobileNetV2's."""
 ROUND = 16
 """Heads and images that the costs are measured with."""
+WHOLE = {grid.SCRATCH: "from scratch", grid.PRETRAINED: "fine-tuned"}
+"""What whole networks are called, by their start."""
 EXPECTED = 0.8
 """AUC at which the smallest difference is computed."""
 
@@ -102,7 +104,10 @@ def _designs(
     subsets = grid.subsets_at(config, budget)
     found = [("frozen features", subsets)]
     if config.whole and budget in grid.whole_budgets(config, labelled_images(data)):
-        found.append(("whole networks", min(config.whole_subsets, subsets)))
+        found += [
+            (WHOLE[start], grid.whole_subsets(config, budget, start))
+            for start in grid.whole_starts(config)
+        ]
     return found
 
 
@@ -134,19 +139,19 @@ def _costs(
     units = (encoders + 1) * len(budgets)
     stages.append((["frozen", units], heads * _seconds_a_head(config, data)))
     if config.whole:
-        stages += _whole_costs(config, labelled_images(data), len(methods) + 1, train)
+        stages += _whole_costs(config, labelled_images(data), len(methods), train)
     return stages
 
 
 def _whole_costs(
-    config: AblationStudyConfig, labelled: int, starts: int, train: float
+    config: AblationStudyConfig, labelled: int, methods: int, train: float
 ) -> list[tuple[list[Any], float]]:
     """Count whole networks and their searches, and what they take.
 
     Args:
         config: Of the study.
         labelled: Labelled images of train.
-        starts: Weights that networks begin with.
+        methods: Number of the methods of pretraining.
         train: Seconds of an image in a training step.
     """
     rates, heads = len(grid.whole_rates(config)), len(grid.whole_heads(config))
@@ -154,12 +159,14 @@ def _whole_costs(
     searches = networks = 0
     of_searches = of_networks = 0.0
     for budget in grid.whole_budgets(config, labelled):
-        images, subsets = budget.share * labelled, grid.subsets_at(config, budget)
-        cells = starts * heads * config.seeds * min(config.whole_subsets, subsets)
-        searches, networks = searches + starts * seeds, networks + cells
+        images = budget.share * labelled
         fitted = images * (1 - 1 / WHOLE_FOLDS)
-        of_searches += starts * seeds * rates * WHOLE_FOLDS * _batch(fitted)
-        of_networks += cells * _batch(images)
+        for start in grid.whole_starts(config):
+            alike, encoders = (1, 1) if start == grid.SCRATCH else (methods, config.seeds)
+            cells = heads * alike * encoders * grid.whole_subsets(config, budget, start)
+            searches, networks = searches + alike * seeds, networks + cells
+            of_searches += alike * seeds * rates * WHOLE_FOLDS * _batch(fitted)
+            of_networks += cells * _batch(images)
     of_an_image = train * config.whole_steps
     return [
         (["rates", searches], of_searches * of_an_image),

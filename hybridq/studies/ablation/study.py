@@ -23,7 +23,7 @@ from hybridq.studies.ablation.frozen import FrozenWork
 from hybridq.studies.ablation.labels import check_budgets, study_data
 from hybridq.studies.ablation.tables import gather, write_tables
 from hybridq.studies.ablation.verdicts import cautions, primary, questions, verdicts
-from hybridq.studies.ablation.whole import SCRATCH, SEARCHED, RateWork, WholeWork, best_rate
+from hybridq.studies.ablation.whole import SEARCHED, RateWork, WholeWork, best_rate
 from hybridq.studies.engine.study import Plan, run_study
 from hybridq.studies.engine.units import Stages
 from hybridq.studies.tables import write_rows
@@ -75,17 +75,13 @@ def checked(config: AblationStudyConfig) -> tuple[ImageData, tuple[grid.Budget, 
     grid.methods(config)
     grid.whole_heads(config)
     grid.whole_rates(config)
+    grid.whole_starts(config)
     grid.arms_on(grid.RANDOM, config)
     primary(config)
     data = study_data(config, "train", "val", "test")
     budgets = grid.budgets(config, labelled_images(data))
     if config.whole:
         grid.whole_budgets(config, labelled_images(data))
-        if config.whole_subsets > config.subsets:
-            raise InvalidValueError(
-                f"Expected --whole-subsets of at most --subsets {config.subsets}, got "
-                f"{config.whole_subsets}: lower it."
-            )
         if config.image_size is not None:
             recipe = FinetuneConfig()
             check_training_memory(
@@ -124,28 +120,25 @@ def _stages(
     ]
     stages.run("features", encoders)
     images = labelled_images(data)
-    first = config.whole_subsets if config.whole else 0
+    first = grid.first_subsets(config, images)
     cells = [(grid.PIXELS, config.seed)]
     cells += [(kind, seed) for kind in (*kinds, grid.RANDOM) for seed in of_seeds]
     found = stages.run(
         "frozen",
         [
-            FrozenWork(config, folder, seed, kind, budget, first)
+            FrozenWork(config, folder, seed, kind, budget, first.get(budget.share, ()))
             for kind, seed in cells
             for budget in grid.budgets(config, images)
         ],
     )
     if config.whole:
-        found += _whole(config, stages, images, {SCRATCH: shared} | _by_method(run_of))
+        starts: dict[str, dict[int, Path]] = {}
+        if grid.SCRATCH in grid.whole_starts(config):
+            starts[grid.SCRATCH] = shared
+        if grid.PRETRAINED in grid.whole_starts(config):
+            starts |= {one: {seed: run_of[one, seed] for seed in of_seeds} for one in methods}
+        found += _whole(config, stages, images, starts)
     return found, kinds
-
-
-def _by_method(run_of: dict[tuple[str, int], Path]) -> dict[str, dict[int, Path]]:
-    methods = dict.fromkeys(method for method, _ in run_of)
-    return {
-        method: {seed: run for (of, seed), run in run_of.items() if of == method}
-        for method in methods
-    }
 
 
 def _whole(
@@ -176,8 +169,8 @@ def _whole(
             )
             for start, budget in points
             for head in grid.whole_heads(config)
-            for seed in of_seeds
-            for subset in range(min(config.whole_subsets, grid.subsets_at(config, budget)))
+            for seed in (of_seeds[:1] if start == grid.SCRATCH else of_seeds)
+            for subset in range(grid.whole_subsets(config, budget, start))
         ],
     )
 
@@ -191,7 +184,8 @@ def _write(
     kinds: list[str],
 ) -> tuple[Findings, dict[str, Any]]:
     """Write tables, verdicts and figures."""
-    results = gather(folder, data, budgets, units)
+    first = grid.first_subsets(config, labelled_images(data))
+    results = gather(folder, data, budgets, units, first)
     test = data.splits["test"]
     summary = write_tables(folder, results, grid.seeds(config))
     asked = questions(kinds, grid.whole_heads(config), primary(config))

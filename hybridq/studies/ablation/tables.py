@@ -62,7 +62,11 @@ class Results:
 
 
 def gather(
-    folder: Path, data: ImageData, budgets: Sequence[Budget], found: Iterable[Mapping[str, Any]]
+    folder: Path,
+    data: ImageData,
+    budgets: Sequence[Budget],
+    found: Iterable[Mapping[str, Any]],
+    first: Mapping[float, tuple[int, ...]],
 ) -> Results:
     """Read what the units have left of all models.
 
@@ -71,6 +75,7 @@ def gather(
         data: With train and test.
         budgets: The amounts of labelled images.
         found: What the units of frozen features and of whole networks gave, by encoder and subset.
+        first: Numbers of first subsets over which AUCs are kept, too, by share of the labels.
     """
     text = {budget.share: budget.text for budget in budgets}
     rows: list[Row] = []
@@ -89,7 +94,8 @@ def gather(
             rows.append(_row(one, own, text))
     for (share, model, _), units in cells.items():
         probs = np.array([unit["probs"] for unit in units])
-        own = Judge(data, len(units))(probs, np.full(len(units), np.nan)) | {"probs": probs[0]}
+        judge = Judge(data, first[share])
+        own = judge(probs, np.full(len(units), np.nan)) | {"probs": probs[0]}
         kept[share, model].append(own)
         about = units[0]["models"][0]
         sizes = [unit["models"][0]["train_images"] for unit in units]

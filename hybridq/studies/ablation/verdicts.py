@@ -23,11 +23,13 @@ from hybridq.studies.ablation.grid import (
     RANDOM,
     RAW_PIXELS,
     REGRESSION,
+    SCRATCH,
     Budget,
     frozen_model,
     whole_model,
+    whole_starts,
 )
-from hybridq.studies.ablation.whole import SCRATCH
+from hybridq.studies.ablation.judged import ALL, over_first
 from hybridq.studies.lists import entries
 
 Ints = NDArray[np.int64]
@@ -178,12 +180,14 @@ def paired(a: Mapping[str, Measured], b: Mapping[str, Measured]) -> tuple[Measur
     """Take the AUCs of two models over the encoders and subsets that both have.
 
     A model without an encoder stands for every encoder; with whole networks, which have fewer
-    subsets, frozen features are compared on the first of theirs.
+    subsets, others are compared on the first of theirs.
     """
-    one, other = a["auc"], b["auc"]
-    if one.values.shape[1] != other.values.shape[1]:
-        one, other = a["auc_first"], b["auc_first"]
-    shape = max(len(one.values), len(other.values)), one.values.shape[1]
+    subsets = min(figures[ALL].values.shape[1] for figures in (a, b))
+    one, other = (
+        figures[ALL if figures[ALL].values.shape[1] == subsets else over_first(subsets)]
+        for figures in (a, b)
+    )
+    shape = max(len(one.values), len(other.values)), subsets
     return one.repeated(*shape), other.repeated(*shape)
 
 
@@ -205,6 +209,11 @@ def cautions(config: AblationStudyConfig, labels: Ints, class_names: Sequence[st
         found.insert(
             0,
             "One qubit has nothing to be entangled with: pqc and pqc_unentangled are one model.",
+        )
+    if SCRATCH in whole_starts(config) and min(config.whole_networks, config.subsets) == 1:
+        found.append(
+            "At each amount of labels one network was trained from scratch: what is said of it "
+            "holds for its initial weights alone. Raise --subsets and --whole-networks."
         )
     if config.num_qubits < len(class_names):
         found.append(

@@ -23,6 +23,7 @@ from hybridq.quantum.modules import quantum_parameters
 from hybridq.runs.folder import read_result
 from hybridq.studies.ablation.encoders import recipe_of
 from hybridq.studies.ablation.grid import (
+    SCRATCH,
     Budget,
     frozen_arms,
     whole_heads,
@@ -39,7 +40,6 @@ from hybridq_backends import open_backend
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
-SCRATCH = "scratch"
 FOLDS = 2
 """Parts of the cross-validation by which the encoder's rate is chosen."""
 SEARCHED = 2

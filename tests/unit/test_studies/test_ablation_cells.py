@@ -66,7 +66,7 @@ def made_up(folder, data, kind, seed, strength):
     return parts
 
 
-def unit(config, folder, kind, seed, budget, first=0):
+def unit(config, folder, kind, seed, budget, first=()):
     """What a unit gives, and the arrays that it keeps."""
     found = frozen.FrozenWork(config, folder, seed, kind, budget, first).compute()
     with np.load(folder / found["kept"]) as file:
@@ -210,7 +210,7 @@ def test_figures_of_a_judge_are_those_of_scikit_learn(save_npz, task):
     if task != "multilabel":
         probs /= probs.sum(axis=2, keepdims=True)
     bounds = np.array([0.3, 0.5, np.nan, 0.6]) if task == "binary" else np.full(4, np.nan)
-    kept = Judge(data, 3)(probs, bounds)
+    kept = Judge(data, (3, 4))(probs, bounds)
 
     def area(truth, own):
         if task == "binary":
@@ -222,7 +222,8 @@ def test_figures_of_a_judge_are_those_of_scikit_learn(save_npz, task):
     found = measured([kept, kept], labels, data.positive)
     assert found["auc"].values.shape == (2, 4)
     assert kept["auc/values"][0] == pytest.approx([area(labels, own) for own in probs])
-    assert kept["auc_first/values"] == pytest.approx(kept["auc/values"][:, :3])
+    assert kept["auc_of_first_3/values"] == pytest.approx(kept["auc/values"][:, :3])
+    assert "auc_of_first_4/values" not in kept  # these are all
     assert kept["auc_without_duplicates/values"][0] == pytest.approx(
         [area(labels[rest], own[rest]) for own in probs]
     )
@@ -275,7 +276,7 @@ def planted(tmp_path, monkeypatch, save_npz, signal, **labels):
         for seed in range(3):
             made_up(tmp_path, data, kind, seed, strength)
             found.append(unit(config, tmp_path, kind, seed, ALL)[0])
-    results = gather(tmp_path, data, (ALL,), found)
+    results = gather(tmp_path, data, (ALL,), found, {})
     asked = questions(["simclr"], ("linear",), ("pixels",))
     compared = verdicts(results.models, asked, (ALL,), margin=0.02)
     return results, {(one["a"], one["b"]): one for one in compared}
@@ -314,6 +315,50 @@ def test_several_classes_and_several_labels(tmp_path, monkeypatch, save_npz, lab
     figures = {row["figure"] for row in summarise(results.models, results.rows)}
     assert ("balanced_accuracy" in figures) is ("classes" in labels)
     assert "sensitivity" not in figures
+
+
+def test_whole_networks_are_compared_on_the_subsets_that_both_have(tmp_path, save_npz):
+    """From scratch one network a subset, which stands beside every encoder, as raw pixels do."""
+    data = load_data(
+        str(
+            save_npz(
+                test_images=np.zeros((40, 16, 16), np.uint8),
+                test_labels=(np.arange(40) % 2)[:, None].astype(np.uint8),
+            )
+        )
+    )
+    labels = data.splits["test"].labels
+    config = settings(
+        **{"data": data.name, "whole": True, "subsets": 4, "labels": "0.5", "heads": "none"},
+        **{"whole_networks": 6, "seeds": 3, "whole_labels": "0.5"},
+    )
+    budget = Budget(0.5, "50% of the labels")
+    first = grid.first_subsets(config, 48)
+    assert first == {0.5: (2, 4)}
+    rng = np.random.default_rng(0)
+    areas = {}
+
+    def network(start, seed, subset):
+        scores = np.clip(labels * 0.3 + 0.2 + 0.1 * rng.normal(size=len(labels)), 0, 1)
+        areas[start, seed, subset] = roc_auc_score(labels, scores)
+        about = {"model": f"whole-{start}-linear", "encoder": start, "head": "linear"}
+        about |= {"training": "whole", "labels": 0.5, "seed": seed, "train_images": 24}
+        return {"probs": np.stack([1 - scores, scores], axis=1).tolist(), "models": [about]}
+
+    found = [network("scratch", 0, subset) for subset in range(4)]
+    found += [network("simclr", seed, subset) for seed in range(3) for subset in range(2)]
+    results = gather(tmp_path, data, (budget,), found, first)
+    (pair,) = verdicts(
+        results.models, questions(["simclr"], ("linear",), ()), (budget,), margin=0.02
+    )
+    assert (pair["a"], pair["b"]) == ("whole-simclr-linear", "whole-scratch-linear")
+    assert (pair["seeds"], pair["subsets"]) == (3, 2)
+    tuned = [value for (start, *_), value in areas.items() if start == "simclr"]
+    scratch = [areas["scratch", 0, subset] for subset in range(2)]
+    assert pair["difference"] == pytest.approx(np.mean(tuned) - np.mean(scratch))
+    means = {row["model"]: row["auc"] for row in results.rows if row["seed"] == 0}
+    every = [areas["scratch", 0, subset] for subset in range(4)]
+    assert means["whole-scratch-linear"] == pytest.approx(np.mean(every))
 
 
 def test_each_question_is_a_family_and_those_declared_are_primary():
