@@ -117,8 +117,9 @@ class FinetuneConfig(RunConfig):
     """Random directions of SPSA for each image, each two more circuits."""
     spsa_step: float = Field(0.3, gt=0, le=1.6)
     """Step of SPSA to either side, in radians."""
-    head_start: Literal["random", "regression"] = "random"
-    """Where the head begins: as drawn, or at the penalised regression on the labelled features."""
+    head_start: Literal["auto", "random", "regression"] = "auto"
+    """Where the head begins: as drawn, or at a penalised regression on the labelled features;
+    `auto` is the regression for the package's heads on a frozen encoder."""
     start: Path | None = None
     """A run of `hybridq finetune` with the same head: its encoder and weights are begun with."""
     noise_curriculum: str | None = None
@@ -135,8 +136,9 @@ class FinetuneConfig(RunConfig):
     """Images of a step."""
     learning_rate: float = Field(3e-3, gt=0, le=MAX_RATE)
     """Peak learning rate of the encoder, in a one-cycle schedule."""
-    head_learning_rate: float = Field(5e-3, gt=0, le=MAX_RATE)
-    """Peak learning rate of the head's other parts."""
+    head_learning_rate: float | None = Field(None, gt=0, le=MAX_RATE)
+    """Peak learning rate of the head's other parts: 5e-3, but on a frozen encoder from a regression
+    1e-3, and 1e-4 with fewer than 300 labelled images."""
     quantum_learning_rate: float = Field(1e-2, gt=0, le=MAX_RATE)
     """Peak learning rate of the circuit's weights, or of the control's in their place."""
     weight_decay: float = Field(1e-2, ge=0, le=MAX_RATE)
@@ -157,6 +159,11 @@ class FinetuneConfig(RunConfig):
     """Random changes to the training images."""
     compute: OmitArgPrefixes[ComputeConfig] = ComputeConfig()
     """Where it runs."""
+
+    @property
+    def head_rate(self) -> float:
+        """Peak learning rate of the head's other parts; that of random weights if none is set."""
+        return 5e-3 if self.head_learning_rate is None else self.head_learning_rate
 
 
 class DemoConfig(Config):

@@ -44,7 +44,7 @@ from hybridq.training.findings import finetuning_findings
 from hybridq.training.fit import Plan, fit, has_checkpoint, make_trainer
 from hybridq.training.heads.closed_form import check_fitted, fit_head
 from hybridq.training.heads.head import train_head_first
-from hybridq.training.heads.head_start import check_head_start, start_head
+from hybridq.training.heads.head_start import settled, start_head
 from hybridq.training.initial import Handed, initial_model
 from hybridq.training.loggers import check_beside, check_logger, loggers_of
 from hybridq.training.objectives.criteria import Criterion, check_criterion, has_auc
@@ -130,7 +130,13 @@ def finetune(
     model = initial_model(config, data, handed)
     check_circuits(config, model)
     check_fitted(config, model)
-    check_head_start(config, model, data.num_classes)
+    config = settled(
+        config,
+        model,
+        labelled=len(train),
+        num_classes=data.num_classes,
+        own=handed.head is not None,
+    )
     check_criterion(criterion, data.num_classes, multilabel=data.task == "multilabel")
     with opened(config, model, resume, handed) as (backend, note):
         go_on_with_jobs(backend, resume if is_first_rank(config.compute) else None)

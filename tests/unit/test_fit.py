@@ -160,7 +160,7 @@ def test_finetune_takes_a_loss_callbacks_and_loggers(small, tmp_path):
     weights = {}
     for name, criterion in (("usual", None), ("smooth", nn.CrossEntropyLoss(label_smoothing=0.4))):
         run = finetune(
-            config.model_copy(update={"runs": tmp_path / name}),
+            config.model_copy(update={"runs": tmp_path / name, "head_start": "random"}),
             criterion=criterion,
             callbacks=[Note()],
             loggers=[CSVLogger(tmp_path / name, name="mine")],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -309,25 +311,59 @@ class Maps(nn.Module):
 @pytest.mark.usefixtures("isolated")
 def test_what_cannot_begin_there_is_refused(tmp_path):
     with pytest.raises(InvalidValueError, match="without --start"):
-        check(start=tmp_path / "run")
+        settled(start=tmp_path / "run")
     with pytest.raises(InvalidValueError, match="trained from scratch"):
-        check(freeze_encoder=False)
+        settled(freeze_encoder=False)
     with pytest.raises(InvalidValueError, match="linear `classifier`"):
-        check(head=nn.Flatten())
+        settled(module=nn.Flatten())
     with pytest.raises(InvalidValueError, match="takes feature maps"):
-        check(head=Maps())
+        settled(module=Maps())
 
 
-def check(*, head=None, freeze_encoder=True, **fields):
-    """Check a config with a head on a MobileNetV2 of small images."""
+@pytest.mark.usefixtures("isolated")
+def test_where_a_head_begins_unless_it_is_said(tmp_path, monkeypatch):
+    """At a regression on a frozen encoder, with a rate by the labels; weights there are kept."""
+    few = {"labelled": 299}
+    assert settled(head_start="auto", **few) == ("regression", 1e-4)
+    assert settled(head_start="auto", labelled=300) == ("regression", 1e-3)
+    assert settled(head_start="auto", head_learning_rate=0.2, **few) == ("regression", 0.2)
+    assert settled(head_start="random", **few) == ("random", 5e-3)
+    own = {"head_start": "auto", **few}
+    assert settled(freeze_encoder=False, **own) == ("random", 5e-3)
+    assert settled(start=tmp_path / "run", **own) == ("random", 5e-3)
+    assert settled(module=nn.Linear(1280, 2), **own) == ("random", 5e-3)
+    monkeypatch.setattr(head_start, "HEADS", {})  # a head of somebody else's
+    assert settled(**own) == ("random", 5e-3)
+
+
+@pytest.mark.usefixtures("isolated", "single_thread")
+def test_a_run_records_where_its_head_began(tmp_path):
+    run = trained(tmp_path, "as-usual")
+    config = json.loads((run / "config.json").read_text())
+    assert (config["head_start"], config["head_learning_rate"]) == ("regression", 1e-4)
+    said = trained(tmp_path, "as-said", head_start="regression", head_learning_rate=1e-4)
+    weights = [(one / "model" / "model.safetensors").read_bytes() for one in (run, said)]
+    assert weights[0] == weights[1]
+
+
+def settled(*, module=None, freeze_encoder=True, labelled=96, **fields):
+    """Settle start and rate of a head on a MobileNetV2 of small images."""
+    fields = {"head": "mlp", "head_start": "regression", **fields}
     fields |= {"data": DATA, "image_size": 16, "freeze_encoder": freeze_encoder}
-    config = FinetuneConfig(head="mlp", head_start="regression", **fields)
+    config = FinetuneConfig(**fields)
     data = load_data(DATA, splits=("train", "val"))
     with_head = config.model_copy(update={"start": None})
     model = initial_model(with_head, data, Handed())
-    if head is not None:
-        model = HybridClassifier(model.encoder, head, takes=getattr(head, "input", "vector"))
-    head_start.check_head_start(config, model, data.num_classes)
+    if module is not None:
+        model = HybridClassifier(model.encoder, module, takes=getattr(module, "input", "vector"))
+    found = head_start.settled(
+        config,
+        model,
+        labelled=labelled,
+        num_classes=data.num_classes,
+        own=module is not None,
+    )
+    return found.head_start, found.head_learning_rate
 
 
 def test_a_feature_classifier_begins_there():

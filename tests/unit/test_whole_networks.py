@@ -82,7 +82,7 @@ def test_the_head_is_that_of_a_training_on_frozen_features():
         other.train_labels,
         num_classes=2,
         steps=12,
-        learning_rate=config.head_learning_rate,
+        learning_rate=config.head_rate,
         block_learning_rate=config.quantum_learning_rate,
         weight_decay=config.weight_decay,
         seed=3,

@@ -98,7 +98,7 @@ def train_head_first(objective: Supervised) -> None:
             objective.train_labels,
             num_classes=objective.num_classes,
             steps=config.probe_steps,
-            learning_rate=config.head_learning_rate,
+            learning_rate=config.head_rate,
             block_learning_rate=config.quantum_learning_rate,
             weight_decay=config.weight_decay,
             seed=config.seed,

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from hybridq.config import FinetuneConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.classifier import HybridClassifier
-from hybridq.models.heads import is_fitted
+from hybridq.models.heads import HEADS, is_fitted
 from hybridq.models.heads.base import reducer_of
 from hybridq.models.searched_regression import (
     BELOW,
@@ -43,6 +43,10 @@ MOST_IMAGES = 1000
 """About the most labelled images that the regression is fitted to."""
 FEWEST = 10
 """Images that are drawn of a class, where it has as many."""
+REGRESSION_RATE, FEW_LABELS_RATE = 1e-3, 1e-4
+"""Peak rates of a head that begins at a regression, and with few labels."""
+FEW_LABELS = 300
+"""Labelled images from which on there are more than few."""
 
 
 @dataclass(frozen=True)
@@ -198,14 +202,47 @@ def _fit_classifier(head: nn.Module, regression: Regression, features: Tensor) -
         classifier.bias.copy_(torch.from_numpy(bias).to(classifier.bias))
 
 
-def check_head_start(config: FinetuneConfig, model: HybridClassifier, num_classes: int) -> None:
+def settled(
+    config: FinetuneConfig, model: HybridClassifier, *, labelled: int, num_classes: int, own: bool
+) -> FinetuneConfig:
+    """Settle where a head begins and its rate, where these were left open.
+
+    A regression is the start of the package's heads on a frozen encoder: others may hold weights
+    that are to be kept. From there a small rate keeps what the regression has, which is best with
+    few labels (`benchmarks/head_start.py`).
+
+    Args:
+        config: Of the training.
+        model: What is trained.
+        labelled: Number of labelled images.
+        num_classes: Number of logits.
+        own: Whether the head was handed over.
+
+    Returns:
+        The settings, with `head_start` and `head_learning_rate` set.
+
+    Raises:
+        InvalidValueError: If the head cannot begin at the regression that is asked for.
+    """
+    start = config.head_start
+    if start == "auto":
+        is_ours = not own and config.head.name in HEADS and config.start is None
+        can = can_begin_at_regression(model.head, num_classes) and len(model.feature_shape) == 1
+        start = "regression" if config.freeze_encoder and is_ours and can else "random"
+    elif start == "regression":
+        _check_regression(config, model, num_classes)
+    rate = config.head_rate
+    if config.head_learning_rate is None and config.freeze_encoder and start == "regression":
+        rate = FEW_LABELS_RATE if labelled < FEW_LABELS else REGRESSION_RATE
+    return config.model_copy(update={"head_start": start, "head_learning_rate": rate})
+
+
+def _check_regression(config: FinetuneConfig, model: HybridClassifier, num_classes: int) -> None:
     """Refuse a head that cannot begin at a regression, before any work is done.
 
     Raises:
-        InvalidValueError: If that is what is asked for.
+        InvalidValueError: If it cannot.
     """
-    if config.head_start == "random":
-        return
     if config.start is not None:
         raise InvalidValueError(
             f"Expected --head-start regression without --start, got --start {config.start}, whose "

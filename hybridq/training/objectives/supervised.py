@@ -171,7 +171,7 @@ class Supervised(Objective):
         )
         groups += head_groups(
             self.model.head,
-            learning_rate=config.head_learning_rate,
+            learning_rate=config.head_rate,
             block_learning_rate=config.quantum_learning_rate,
             weight_decay=config.weight_decay,
         )
