@@ -41,6 +41,7 @@ def train(backend: str, frozen: bool, epochs: int, runs: Path) -> tuple[dict[str
             backend=backend,
             epochs=epochs,
             freeze_encoder=frozen,
+            head_start="random",
             head=head_config(name="pqc"),
         )
     )

@@ -24,7 +24,10 @@ LABELS = 0.1
 SEEDS = range(10, 16)
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 FROZEN = [
-    {"freeze_encoder": True, "epochs": epochs, "head_learning_rate": rate}
+    {
+        **{"freeze_encoder": True, "head_start": "random"},
+        **{"epochs": epochs, "head_learning_rate": rate},
+    }
     for epochs, rate in ((5, 1e-2), (10, 5e-3), (10, 1e-2), (30, 5e-3), (100, 1e-3))
 ]
 

@@ -37,6 +37,7 @@ def train(encoder: str, head: dict[str, str], seed: int, runs: Path) -> dict[str
             data="breastmnist",
             encoder=encoder,
             freeze_encoder=True,
+            head_start="random",
             labels=0.1,
             seed=seed,
             epochs=100,

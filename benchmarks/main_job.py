@@ -59,6 +59,7 @@ RECIPES = {
         finetune={
             (0.1, "simclr"): {
                 "freeze_encoder": True,
+                "head_start": "random",
                 "epochs": 10,
                 "batch_size": 32,
                 "head_learning_rate": 1e-2,

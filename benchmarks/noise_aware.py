@@ -56,6 +56,7 @@ def train(data: str, arm: str, seed: int, options: dict[str, Any]) -> Path:
             name=name,
             encoder=str(encoder),
             freeze_encoder=True,
+            head_start="random",
             labels=LABELS[data],
             head=head_config(name="mlp" if arm == CONTROL else "pqc"),
             **(ARMS.get(arm, {})),

@@ -31,6 +31,7 @@ def test_loop_is_that_of_finetune(pretrained, name):
             data=PHANTOM,
             encoder=str(pretrained),
             freeze_encoder=True,
+            head_start="random",
             head=wanted_head,
             epochs=3,
             batch_size=32,
