@@ -195,6 +195,7 @@ def train(head, backend):
             encoder=str(encoder),
             head=head_config(name=head, init_std=0.5),
             freeze_encoder=True,
+            head_start="random",  # far from the end, so that there are curves to compare
             labels=0.25,
             backend=backend,
             epochs=EPOCHS,
