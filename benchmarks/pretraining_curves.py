@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rows import pretrain_options, rows_so_far
+from rows import pretrain_options, pretrainings, rows_so_far
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "results" / "pretraining_curves.csv"
 KEY = ("data", "encoder", "seed", "images", "steps", "options", "views", "labels")
@@ -147,11 +146,12 @@ def main() -> None:
 
     add(pixels, "raw pixels", *[""] * 5)
     for run in args.encoders or pretrained(args, data):
-        config = json.loads((run / "config.json").read_text(encoding="utf-8"))
-        result = json.loads((run / "result.json").read_text(encoding="utf-8"))
+        made = pretrainings(run)
+        config, result = made[-1]
         encoder = load_encoder(run)
-        recipe = f"pretrain {pretrain_options(config)}".strip()
-        named = (result["images"], result["steps"], recipe, args.views)
+        recipe = ", then ".join(f"pretrain {pretrain_options(own)}".strip() for own, _ in made)
+        steps = " + ".join(str(own["steps"]) for _, own in made)
+        named = (result["images"], steps, recipe, args.views)
         add(features(encoder), config["ssl"]["name"], config["seed"], *named)
         untrained = random_encoder_like(encoder, config["seed"])
         size = f"{encoder.spec.image_size} px"

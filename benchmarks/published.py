@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rows import pretrain_options
+from rows import pretrain_options, pretrainings
 
 FACTS = ("config", "environment", "result")
 """How a study was made, as it is published beside the tables."""
@@ -119,8 +119,8 @@ def facts_of_encoder(run: Path) -> dict[str, Any]:
     Raises:
         SystemExit: If the run is none of `hybridq pretrain`.
     """
-    config, result = (read_json(run / f"{fact}.json") for fact in ("config", "result"))
     kept = ("method", "images", "steps", "loss", "seconds")
+    *earlier, (config, result) = pretrainings(run)
     if missing := [name for name in kept if name not in result]:
         raise SystemExit(
             f"Expected runs of `hybridq pretrain` as encoders of a study that is published, got "
@@ -130,6 +130,10 @@ def facts_of_encoder(run: Path) -> dict[str, Any]:
         "seed": config["seed"],
         "options": pretrain_options(config),
         **{name: result[name] for name in kept},
+        "after": [
+            {"options": pretrain_options(own), "steps": found["steps"], "seconds": found["seconds"]}
+            for own, found in earlier
+        ],
     }
 
 
@@ -139,10 +143,12 @@ def encoders_text(folder: Path, name: str) -> str:
     if not path.is_file():
         return ""
     found = read_json(path)
-    minutes = sum(one["seconds"] for one in found) / 60 / len(found)
+    chains = [[*one.get("after", ()), one] for one in found]
+    minutes = sum(part["seconds"] for chain in chains for part in chain) / 60 / len(found)
+    start = f"hybridq pretrain --data {name} --seed SEED --steps"
     commands = dict.fromkeys(
-        f"`hybridq pretrain --data {name} --seed SEED --steps {one['steps']} {one['options']}`"
-        for one in found
+        ", then ".join(f"`{start} {part['steps']} {part['options']}`" for part in chain)
+        for chain in chains
     )
     return f"Encoders: {' and '.join(commands)}, {minutes:.0f} minutes each on one of two cores.\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,22 @@ ELSEWHERE = ("data", "data_root", "runs", "name", "seed", "steps", "resume", "ch
 """What of a pretraining's config is told apart, or changes no weight."""
 
 
+def pretrainings(run: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Config and result of a pretraining, after those of the runs whose weights it began with."""
+    config, result = (
+        json.loads((run / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("config", "result")
+    )
+    earlier = Path(config["encoder"]["weights"])
+    before = pretrainings(earlier) if (earlier / "config.json").is_file() else []
+    return [*before, (config, result)]
+
+
 def pretrain_options(config: Mapping[str, Any]) -> str:
-    """The options of `hybridq pretrain` that are not its defaults, but for data, seed and steps."""
+    """The options of `hybridq pretrain` that are not its defaults, but for data, seed and steps.
+
+    A run whose weights it began with is `RUN`.
+    """
     from hybridq.config import PretrainConfig
 
     default = PretrainConfig().model_dump(mode="json")
@@ -56,5 +71,7 @@ def _options(config: Mapping[str, Any], default: Mapping[str, Any], part: str) -
         known = default.get(name)
         if isinstance(value, dict) and isinstance(known, dict):
             yield from _options(value, known, f"{name}.")
+        elif part + name == "encoder.weights" and Path(str(value)).name != value:
+            yield "--encoder RUN"
         elif value != known and part + name not in ELSEWHERE:
             yield f"--{(part + name).replace('_', '-')} {value}"

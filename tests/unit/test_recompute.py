@@ -101,7 +101,8 @@ def test_what_is_published_names_no_place(recompute: Any, tmp_path: Path) -> Non
     """Neither the folders of the machine nor its key; the runs keep their names."""
     published = sys.modules["published"]
     study, encoder = tmp_path / "study", tmp_path / "runs" / "20260101-a-s0"
-    for folder in (study / "figures", encoder):
+    first = tmp_path / "runs" / "20260101-first-s0"
+    for folder in (study / "figures", encoder, first):
         folder.mkdir(parents=True)
     facts = {
         study / "config.json": {
@@ -111,11 +112,16 @@ def test_what_is_published_names_no_place(recompute: Any, tmp_path: Path) -> Non
         },
         study / "environment.json": {"git_commit": "abc", "versions": {}, "cwd": str(tmp_path)},
         study / "result.json": {"encoders": 1},
-        encoder / "config.json": {"seed": 7, "data": str(tmp_path / "own"), "batch_size": 32},
+        first / "config.json": {"seed": 7, "encoder": {"weights": "none"}, "batch_size": 32},
+        encoder / "config.json": {
+            **{"seed": 7, "data": str(tmp_path / "own")},
+            "encoder": {"weights": str(first)},
+        },
         encoder / "result.json": {
-            **{"method": "simclr", "images": 9, "steps": 5, "loss": 1.0, "seconds": 120.0},
+            **{"method": "simclr", "images": 9, "steps": 5, "loss": 1.0, "seconds": 60.0},
             "folder": str(encoder),
         },
+        first / "result.json": {"steps": 2, "seconds": 120.0},
     }
     for path, own in facts.items():
         path.write_text(json.dumps(own))
@@ -131,8 +137,9 @@ def test_what_is_published_names_no_place(recompute: Any, tmp_path: Path) -> Non
     config = json.loads((out / "config.json").read_text())
     assert config["encoder_runs"] == [encoder.name]
     assert published.encoders_text(out, "own") == (
-        "Encoders: `hybridq pretrain --data own --seed SEED --steps 5 --batch-size 32`, "
-        "2 minutes each on one of two cores.\n"
+        "Encoders: `hybridq pretrain --data own --seed SEED --steps 2 --batch-size 32`, then "
+        "`hybridq pretrain --data own --seed SEED --steps 5 --encoder RUN`, "
+        "3 minutes each on one of two cores.\n"
     )
     default = {**dict.fromkeys(config), "labels": 0.5, "seed": 0, "pseudonyms": False}
     assert published.options_words(config, default) == [*("--data own", "--labels 50", "--seed 3")]
