@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybridq.plotting.style import INK, QUIET, SERIES, VERDICTS
+from hybridq.plotting.style import INK, PAPER, QUIET, SERIES, VERDICTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,6 +63,7 @@ def forest(
         axes.axvline(0, color=INK, linewidth=1)
     y = 0.0
     words: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "bottom", "fontsize": 9}
+    words["bbox"] = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
     for row in rows:
         label = textwrap.wrap(row.label, ROOM) or [""]
         y += len(label) + GAP
