@@ -113,8 +113,8 @@ class AblationStudyConfig(StudyConfig, RunConfig):
     """Also train the whole network."""
     whole_labels: str | None = None
     """Those of `--labels` for the whole network; the first and the last where not given."""
-    whole_heads: str = "linear,mlp,pqc"
-    """Heads of the whole network, joined by commas."""
+    whole_heads: str = "linear"
+    """Heads of the whole network, joined by commas; the first answers for pretraining."""
     whole_starts: str = "scratch,pretrained"
     """Weights that whole networks begin with: `scratch`, `pretrained`, or both."""
     whole_networks: int = Field(20, ge=1, le=MAX_SEEDS)

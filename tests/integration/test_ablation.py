@@ -586,7 +586,7 @@ def test_a_plan_is_printed_and_nothing_is_made(isolated, encoders, tree, capfd):
     stages = {line[0]: line[1] for line in words if line[0:1] and len(line) == 3}
     assert stages["features"] == "4"
     assert stages["frozen"] == "10"
-    assert stages["whole"] == str(2 * 3 * (3 + 2 * 1))
+    assert stages["whole"] == str(2 * (3 + 2 * 1))
     assert tree(isolated) == before
 
 
