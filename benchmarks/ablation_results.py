@@ -154,7 +154,12 @@ def study_options(config: dict[str, Any]) -> str:
     from hybridq.config import AblationStudyConfig
 
     default = AblationStudyConfig().model_dump(mode="json")
-    words = options_words(config, default, ("data", "labels", "seeds", "subsets"), ("whole",))
+    always, elsewhere = ["data", "labels", "seeds", "subsets"], ["whole"]
+    if config["whole"]:
+        always.append("whole_heads")
+    else:
+        elsewhere += [name for name in config if name.startswith("whole_")]
+    words = options_words(config, default, always, elsewhere)
     words += [] if config["whole"] else ["--no-whole"]
     words += ["--encoder-runs RUN..."] if config["encoder_runs"] else []
     return " ".join(words)

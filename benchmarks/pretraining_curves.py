@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,13 +120,14 @@ def main() -> None:
     data = load_data(args.data, data_root=args.data_root, splits=("train", "val"))
     both = ("train", "val")
     pixels = read(data, {one: pixel_inputs(data.splits[one].images, PIXEL_SIDE) for one in both})
-    rows = [[row[name] for name in HEADER] for row in rows_so_far(OUT)]
 
-    def add(values: dict[int, np.ndarray], *named: Any) -> None:
-        for count, found in values.items():
-            key = [data.name, *map(str, named), str(count)]
-            if key in [row[: len(KEY)] for row in rows]:
-                continue
+    def add(values: Callable[[], dict[int, np.ndarray]], *named: Any) -> None:
+        start = [data.name, *map(str, named)]
+        if any([row[name] for name in KEY[:-1]] == start for row in rows_so_far(OUT)):
+            return
+        for count, found in values().items():
+            key = [*start, str(count)]
+            rows = [[row[name] for name in HEADER] for row in rows_so_far(OUT)]
             above = found - pixels[count]
             half = 1.96 * above.std(ddof=1) / np.sqrt(len(above))
             figures = [f"{value:.4f}" for value in (found.mean(), above.mean(), half)]
@@ -144,7 +146,7 @@ def main() -> None:
             },
         )
 
-    add(pixels, "raw pixels", *[""] * 5)
+    add(lambda: pixels, "raw pixels", *[""] * 5)
     for run in args.encoders or pretrained(args, data):
         made = pretrainings(run)
         config, result = made[-1]
@@ -152,10 +154,10 @@ def main() -> None:
         recipe = ", then ".join(f"pretrain {pretrain_options(own)}".strip() for own, _ in made)
         steps = " + ".join(str(own["steps"]) for _, own in made)
         named = (result["images"], steps, recipe, args.views)
-        add(features(encoder), config["ssl"]["name"], config["seed"], *named)
+        add(partial(features, encoder), config["ssl"]["name"], config["seed"], *named)
         untrained = random_encoder_like(encoder, config["seed"])
         size = f"{encoder.spec.image_size} px"
-        add(features(untrained), "untrained", config["seed"], "", "", size, args.views)
+        add(partial(features, untrained), "untrained", config["seed"], "", "", size, args.views)
 
 
 if __name__ == "__main__":

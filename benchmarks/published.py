@@ -62,11 +62,16 @@ def options_words(
     always: Sequence[str] = (),
     elsewhere: Sequence[str] = (),
 ) -> list[str]:
-    """The options of a study that are not its defaults, and those that are always told."""
+    """The options of a study that are not its defaults, and those that are always told.
+
+    One that there is no more is told: it was an option at the commit of the study.
+    """
+    told = [name for name in config if name not in (*PLACES, *elsewhere)]
+    changed = [name for name in told if name not in default or config[name] != default[name]]
     return [
-        _option(name.replace("_", "-"), value)
-        for name, value in config.items()
-        if name in always or (name not in (*PLACES, *elsewhere) and value != default[name])
+        _option(name.replace("_", "-"), config[name])
+        for name in config
+        if name in always or name in changed
     ]
 
 
