@@ -9,7 +9,7 @@ from hybridq.config import FinetuneConfig, PretrainConfig
 from hybridq.config.handed import handed_label
 from hybridq.models.ssl import ssl_label
 from hybridq.records.findings import Curve, Curves, Estimate, Findings
-from hybridq.training.pretraining.gain import still_gaining
+from hybridq.training.pretraining.rest import still_moving
 from hybridq.utils.text import counted, percent
 
 Row = Mapping[str, Any]
@@ -81,7 +81,7 @@ def pretraining_findings(
             f"of {data} for {counted(result['steps'], 'step')} "
             f"({counted(result['epochs'], 'epoch')}).",
             f"The last loss is {result['loss']:.3f}{beside}.",
-            *([] if (told := still_gaining(epochs)) is None else [told]),
+            *([] if (told := still_moving(epochs)) is None else [told]),
         ],
         curves=[one for key in CURVES for one in _curves(epochs, key, CURVES[key])],
         seeds=[config.seed],

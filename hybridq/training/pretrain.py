@@ -31,7 +31,7 @@ from hybridq.training.initial import Handed
 from hybridq.training.loggers import check_beside, check_logger, loggers_of
 from hybridq.training.objectives.self_supervised import SelfSupervised
 from hybridq.training.pretraining.budget import epochs_of, with_steps
-from hybridq.training.pretraining.gain import still_gaining
+from hybridq.training.pretraining.rest import still_moving
 from hybridq.training.run import is_first_rank, shared_folder, trained_seconds, training_run
 from hybridq.utils.files import write_json
 from hybridq.utils.pseudonyms import pseudonyms_of
@@ -141,7 +141,7 @@ def pretrain(
                     loss,
                     chance,
                 )
-            elif (told := still_gaining(read_epochs(folder))) is not None:
+            elif (told := still_moving(read_epochs(folder))) is not None:
                 logger.info("%s", told)
             save_encoder(encoder, path)
             result = {

@@ -18,8 +18,8 @@ from hybridq.models.encoders.encoder import Encoder, EncoderSpec
 from hybridq.records.findings import read_findings
 from hybridq.training.callbacks.monitor import COST, FeatureMonitor
 from hybridq.training.objectives.self_supervised import SelfSupervised
-from hybridq.training.pretraining.gain import still_gaining
 from hybridq.training.pretraining.representation import has_collapsed, knn_auc, spread
+from hybridq.training.pretraining.rest import still_moving
 from hybridq.utils.files import read_jsonl
 from hybridq.utils.ranks import rank_me
 
@@ -89,7 +89,7 @@ def rows(losses, ranks=None) -> list[dict[str, float]]:
 
 
 def test_a_loss_that_still_falls_is_told():
-    told = still_gaining(rows(range(8, 0, -1)))  # from 3 to 1, of 8 to 1
+    told = still_moving(rows(range(8, 0, -1)))  # from 3 to 1, of 8 to 1
     assert told is not None
     assert "the loss fell by 29% of its whole fall." in told
 
@@ -99,15 +99,15 @@ def test_a_loss_that_approaches_its_floor_is_told_while_it_is_far_from_it(pace, 
     """Of losses that fall exponentially in the sum of the learning rates of a cosine."""
     done = (np.arange(800) + 0.5) / 800
     way = done + np.sin(np.pi * done) / np.pi  # from 0 to 1
-    assert (still_gaining(rows((1 + np.exp(-pace * way)).tolist())) is not None) is told
+    assert (still_moving(rows((1 + np.exp(-pace * way)).tolist())) is not None) is told
 
 
 def test_a_rank_that_still_rises_is_told():
     flat = [5, 3, *[1] * 14]
-    told = still_gaining(rows(flat, {9: 50, 11: 100, 13: 110, 15: 120}))
+    told = still_moving(rows(flat, {9: 50, 11: 100, 13: 110, 15: 120}))
     assert told is not None
     assert told.endswith("over the last quarter RankMe rose by 20%.")
-    assert still_gaining(rows(flat, {11: 100, 15: 104})) is None
+    assert still_moving(rows(flat, {11: 100, 15: 104})) is None
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_rank_that_still_rises_is_told():
     ids=["saturated", "constant", "short", "rising"],
 )
 def test_nothing_is_said_of_a_run_that_is_done(losses):
-    assert still_gaining(rows(losses)) is None
+    assert still_moving(rows(losses)) is None
 
 
 def objective(count: int, **fields: object) -> SelfSupervised:
