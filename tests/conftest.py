@@ -230,6 +230,7 @@ def finetuned_pqc(tmp_path_factory, pretrained):
             encoder=str(pretrained),
             head=head_config(name="pqc", num_qubits=2, num_layers=1, init_std=0.5),
             freeze_encoder=True,
+            head_start="random",  # it errs, and pages show mistakes
             epochs=2,
             batch_size=8,
         )
@@ -249,6 +250,7 @@ def finetuned_control(tmp_path_factory, pretrained):
             encoder=str(pretrained),
             head=head_config(name="mlp", num_qubits=2, num_layers=1),
             freeze_encoder=True,
+            head_start="random",  # it errs, and pages show mistakes
             epochs=2,
             batch_size=8,
         )
