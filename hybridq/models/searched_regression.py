@@ -62,7 +62,7 @@ def folds_of(
         most: Most parts.
 
     Returns:
-        For each part the rows of all others, and its own.
+        For each part the rows of all others, and its own; nothing where no class has two images.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -70,8 +70,8 @@ def folds_of(
     names = np.arange(len(labels)) if groups is None else groups
     rarest = min(len(np.unique(names[strata == one])) for one in np.unique(strata))
     count = min(most, max(2, rarest), len(np.unique(names)))
-    if count < 2:
-        return []
+    if count < 2 or np.unique(strata, return_counts=True)[1].max() < count:
+        return []  # an image of each class leaves none to fit
     cut = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     found = _quietly(cut, strata, names)
     return [(train, held) for train, held in found if len(train) and len(held)]

@@ -200,6 +200,13 @@ def test_labels_of_one_class_name_it():
     assert (found.argmax(axis=1) == 2).all()
 
 
+def test_one_label_of_each_class_is_enough():
+    points, labels = drawn(3)
+    rows = [int(np.flatnonzero(labels == k)[0]) for k in range(3)]
+    regression = labelled_regression(points[rows], labels[rows], 3)
+    assert (regression.logits(points[rows]).argmax(axis=1) == labels[rows]).all()
+
+
 def test_groups_stay_together(monkeypatch):
     seen = []
     cut = head_start.folds_of

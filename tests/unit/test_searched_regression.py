@@ -45,6 +45,7 @@ def test_folds_hold_each_image_once_by_class_and_group():
     assert all(np.array_equal(a[1], b[1]) for a, b in zip(folds, again, strict=True))
     assert len(folds_of(np.array([0, 0, 0, 1]), seed=0)) == 2
     assert folds_of(np.array([0]), seed=0) == []
+    assert folds_of(np.array([0, 1, 2]), seed=0) == []  # one image of each class
 
 
 def test_the_fit_is_that_of_all_inputs(few):
