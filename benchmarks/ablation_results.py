@@ -24,10 +24,9 @@ from published import (
     mean_cell,
     options_words,
     publish,
-    read_json,
     verdict_cell,
 )
-from rows import read_rows
+from rows import read_json, read_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "ablation"

@@ -23,11 +23,10 @@ from published import (
     mean_cell,
     options_words,
     publish,
-    read_json,
     text_of,
     verdict_cell,
 )
-from rows import read_rows
+from rows import read_json, read_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "capacity"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rows import pretrain_options, pretrainings
+from rows import pretrain_options, pretrainings, read_json
 
 FACTS = ("config", "environment", "result")
 """How a study was made, as it is published beside the tables."""
@@ -22,11 +22,6 @@ PLACES = (
 RUNS = ("models", "encoder_runs")
 """Fields of a study's config that name runs."""
 VERDICTS = {"better": "**better**", "worse": "**worse**"}
-
-
-def read_json(path: Path) -> Any:
-    """What a JSON file holds."""
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def text_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> str:
@@ -66,12 +61,12 @@ def options_words(
 
     One that there is no more is told: it was an option at the commit of the study.
     """
-    told = [name for name in config if name not in (*PLACES, *elsewhere)]
-    changed = [name for name in told if name not in default or config[name] != default[name]]
+    gone = object()
     return [
-        _option(name.replace("_", "-"), config[name])
-        for name in config
-        if name in always or name in changed
+        _option(name.replace("_", "-"), value)
+        for name, value in config.items()
+        if name in always
+        or (name not in (*PLACES, *elsewhere) and value != default.get(name, gone))
     ]
 
 

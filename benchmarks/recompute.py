@@ -25,8 +25,8 @@ from typing import Any
 import capacity_results as capacity
 import numpy as np
 from ablation_results import RESULTS, page, pages
-from published import read_json, text_of
-from rows import read_rows, typed_rows
+from published import text_of
+from rows import read_json, read_rows, typed_rows
 
 DOCS = RESULTS.parent
 SCRIPTS: tuple[tuple[str, Callable[[Path], Any], dict[str, str]], ...] = (

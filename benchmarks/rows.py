@@ -1,4 +1,4 @@
-"""What the benchmarks share that keep their rows in a CSV file: reading it, and naming runs."""
+"""What the benchmarks share that keep their rows in a CSV file: reading it, and telling of runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds."""
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -46,10 +51,7 @@ ELSEWHERE = ("data", "data_root", "runs", "name", "seed", "steps", "resume", "ch
 
 def pretrainings(run: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Config and result of a pretraining, after those of the runs whose weights it began with."""
-    config, result = (
-        json.loads((run / f"{name}.json").read_text(encoding="utf-8"))
-        for name in ("config", "result")
-    )
+    config, result = (read_json(run / f"{fact}.json") for fact in ("config", "result"))
     earlier = Path(config["encoder"]["weights"])
     before = pretrainings(earlier) if (earlier / "config.json").is_file() else []
     return [*before, (config, result)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from hybridq.errors import InvalidValueError
@@ -42,6 +42,28 @@ def entries(
             f"Expected each entry of --{option} once, got {text!r}: remove the double one."
         )
     return found
+
+
+def names_of(option: str, text: str, known: Sequence[str]) -> tuple[str, ...]:
+    """Read the entries of an option that are names out of some.
+
+    Args:
+        option: The option.
+        text: What was given.
+        known: The names there are.
+
+    Raises:
+        InvalidValueError: If one is none of them, or as in `entries`.
+    """
+
+    def read(word: str) -> str:
+        if word not in known:
+            raise InvalidValueError(
+                f"Expected --{option} out of {', '.join(known)}, got {word!r}: take one of them."
+            )
+        return word
+
+    return entries(option, text, read)
 
 
 def numbers(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,7 +16,7 @@ from hybridq.models.encoders.file import encoder_file
 from hybridq.models.names import model_name
 from hybridq.runs.folder import read_config, read_result
 from hybridq.runs.recorded import absolute_source
-from hybridq.studies.lists import entries, numbers
+from hybridq.studies.lists import entries, names_of, numbers
 from hybridq.utils.pseudonyms import pseudonyms_of
 from hybridq.utils.text import percent
 
@@ -112,24 +112,11 @@ def arms_on(kind: str, config: AblationStudyConfig) -> dict[str, Arm]:
     every = frozen_arms(config)
     if config.heads == "none":
         return {}
-    names = tuple(every) if config.heads is None else _arms("heads", config.heads, tuple(every))
+    names = tuple(every) if config.heads is None else names_of("heads", config.heads, tuple(every))
     readers = names
     if kind in (PIXELS, RANDOM):
         readers = READERS if config.control_heads else ()
     return {name: every[name] for name in names if name in readers}
-
-
-def _arms(option: str, text: str, known: Sequence[str]) -> tuple[str, ...]:
-    """Read the names of arms."""
-
-    def read(word: str) -> str:
-        if word not in known:
-            raise InvalidValueError(
-                f"Expected --{option} out of {', '.join(known)}, got {word!r}: take one of them."
-            )
-        return word
-
-    return entries(option, text, read)
 
 
 def whole_heads(config: AblationStudyConfig) -> tuple[str, ...]:
@@ -139,7 +126,7 @@ def whole_heads(config: AblationStudyConfig) -> tuple[str, ...]:
         InvalidValueError: If one is no arm that a whole network can have.
     """
     known = [name for name in frozen_arms(config) if not name.endswith("_pca")]
-    return _arms("whole-heads", config.whole_heads, known)
+    return names_of("whole-heads", config.whole_heads, known)
 
 
 def whole_rates(config: AblationStudyConfig) -> tuple[float, ...]:
@@ -249,7 +236,7 @@ def whole_starts(config: AblationStudyConfig) -> tuple[str, ...]:
     Raises:
         InvalidValueError: If there is no such start, or one twice.
     """
-    found = _arms("whole-starts", config.whole_starts, STARTS)
+    found = names_of("whole-starts", config.whole_starts, STARTS)
     return found if config.whole else ()
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.config import AblationStudyConfig
-from hybridq.errors import InvalidValueError
 from hybridq.evaluation.statistics import (
     Comparison,
     Measured,
@@ -30,7 +29,7 @@ from hybridq.studies.ablation.grid import (
     whole_starts,
 )
 from hybridq.studies.ablation.judged import ALL, over_first
-from hybridq.studies.lists import entries
+from hybridq.studies.lists import names_of
 
 Ints = NDArray[np.int64]
 Models = Mapping[tuple[float, str], Mapping[str, Measured]]
@@ -67,15 +66,7 @@ def primary(config: AblationStudyConfig) -> tuple[str, ...]:
     Raises:
         InvalidValueError: If one is no question, or is there twice.
     """
-
-    def read(word: str) -> str:
-        if word not in QUESTIONS:
-            raise InvalidValueError(
-                f"Expected --primary out of {', '.join(QUESTIONS)}, got {word!r}: take one of them."
-            )
-        return word
-
-    return entries("primary", config.primary, read)
+    return names_of("primary", config.primary, QUESTIONS)
 
 
 def questions(
