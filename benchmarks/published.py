@@ -147,7 +147,9 @@ def encoders_text(folder: Path, name: str) -> str:
     minutes = sum(part["seconds"] for chain in chains for part in chain) / 60 / len(found)
     start = f"hybridq pretrain --data {name} --seed SEED --steps"
     commands = dict.fromkeys(
-        ", then ".join(f"`{start} {part['steps']} {part['options']}`" for part in chain)
+        ", then ".join(
+            f"`{' '.join([start, str(part['steps']), *part['options'].split()])}`" for part in chain
+        )
         for chain in chains
     )
     return f"Encoders: {' and '.join(commands)}, {minutes:.0f} minutes each on one of two cores.\n"

@@ -222,7 +222,7 @@ def _cores(system: Path = Path("/sys/devices/system/cpu")) -> int | None:
 
 
 def _cgroup_mounts(mounts: list[str], kind: str) -> list[tuple[Path, Path]]:
-    """Of each hierarchy that limits processors: the group it shows at its top, and where it is."""
+    """Find, in each hierarchy that limits processors, the group at its top, and where it is."""
     found = []
     for line in mounts:
         before, _, after = line.partition(" - ")

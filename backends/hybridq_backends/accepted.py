@@ -85,7 +85,7 @@ def opened_backend(backend: BackendLike, **overrides: Any) -> Iterator[Executabl
     """Open a backend for a `with` block, at whose end it is closed, unless it came open.
 
     Args:
-        backend: As `open_backend` takes it.
+        backend: What `open_backend` takes.
         **overrides: As `open_backend` takes them.
 
     Raises:

@@ -146,7 +146,7 @@ class Executable:
         time, the wait has none.
 
         Args:
-            prepared: From `prepare` of this executable.
+            prepared: What `prepare` of this executable gave.
             parameter_values: (batch, num_parameters), radians, columns in the order of
                 `prepared.parameters`; (batch, 0) for a circuit without parameters.
             seed: Seed of this job's simulated shots; by default the first job takes the
@@ -170,10 +170,10 @@ class Executable:
         """Run a batch of gate angles, as parameter-shift needs, as one PUB in one job.
 
         Args:
-            prepared: From `prepare` of this executable.
+            prepared: What `prepare` of this executable gave.
             angles: (batch, num_angles), radians, in the order of
                 `prepared.circuit.parameters`; see `prepared.angles`.
-            seed: As in `run`.
+            seed: The seed that `run` takes.
 
         Returns:
             Values and standard errors, each (batch, num_observables).

@@ -35,7 +35,7 @@ def compare(
     Args:
         model: A model, or one for each seed.
         other: What it is compared with, such as the classical control.
-        data: In any form that `Model.evaluate` takes; what the first model was trained on if None.
+        data: Data in any form that `Model.evaluate` takes; those of the first model if None.
         backend: Where circuits run; where the models were trained if None.
         split: The split that is compared on.
         figure: `auc`, or `accuracy` of the class of the largest probability.

@@ -27,8 +27,8 @@ def export(
         format: `onnx`, with the circuits as QPY and OpenQASM 3 and a program `run.py` that needs
             onnxruntime, NumPy and Qiskit alone; `torch`, one file for `torch.export.load`;
             `qasm3` or `qpy`, the circuits alone.
-        threshold: On the probability of the positive class, or of each label; it is written down
-            for the program that takes decisions. That of the model if None.
+        threshold: The threshold on the probability of the positive class, or of each label; it is
+            written down for the program that takes decisions. The model's own if None.
         force: Whether an earlier export in that folder is replaced.
 
     Returns:

@@ -27,7 +27,7 @@ class Batches:
     """Images in any form, as batches that an encoder takes.
 
     Args:
-        encoder: Whose input they become.
+        encoder: The encoder whose input they become.
         images: What `Images` lists.
         size: Images of a batch.
 

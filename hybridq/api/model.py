@@ -241,15 +241,15 @@ class Model:
             limit: So many of its images alone, drawn stratified, for slow backends.
             views: Views of an image that are averaged: `one`, `flip`, `shift` or `zoom`; those that
                 are stored with the model if None.
-            recalibrate: Also the figures at a threshold chosen on the val split of the data.
-            recalibration: Also those of probabilities that are set right on that split: by a
+            recalibrate: Adds the figures at a threshold chosen on the val split of the data.
+            recalibration: Adds those of probabilities that are set right on that split: by a
                 `temperature`, by `platt`'s curve, or by the `prior` of the classes.
-            at_specificity: Also the sensitivity at this specificity.
-            prevalence: Also the predictive values where this share of the images is positive.
-            subgroups: Also the figures by columns of the manifest, as `site,age:40:60`.
+            at_specificity: Adds the sensitivity at this specificity.
+            prevalence: Adds the predictive values where this share of the images is positive.
+            subgroups: Adds the figures by columns of the manifest, as `site,age:40:60`.
             baselines: Whether to fit the baselines, too.
             resamples: Bootstrap resamples behind each 95% interval, a count.
-            seed: Of the draw of images, the bootstrap and the untrained encoder.
+            seed: The seed of the draw of images, the bootstrap and the untrained encoder.
 
         Returns:
             The figures; it prints as a table.

@@ -107,7 +107,7 @@ def encoder_of(
 
     Args:
         encoder: What `AnyEncoder` lists.
-        data: Whose images give size and normalisation of a module that is no `Encoder`.
+        data: Data whose images give size and normalisation of a module that is no `Encoder`.
         image_size: Input size of such a module in pixels; that of the images where None.
 
     Raises:

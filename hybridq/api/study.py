@@ -24,7 +24,7 @@ class Study:
     """A finished study.
 
     Attributes:
-        name: Of the study.
+        name: The name of the study.
         folder: Its folder, with tables, figures and what each unit of work gave.
     """
 

@@ -105,7 +105,7 @@ def submit(
     in none is saved under `runs` first. The same call again goes on with the same submission.
 
     Args:
-        model: With a quantum head.
+        model: A model with a quantum head.
         data: `ImageData`, a name, a dataset of pairs or `(images, labels)`, whose test split is
             sent, and whose val split gives the threshold of a model that has none; images alone,
             as an array, a tensor, a list or files; or None for the data that the model was trained

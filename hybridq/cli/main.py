@@ -306,7 +306,7 @@ def with_choices(
 
     Args:
         model: The command's config.
-        arguments: Of the command; `--head NAME` and the like choose.
+        arguments: The arguments of the command; `--head NAME` and the like choose.
         default: What a file has chosen.
     """
     fields: dict[str, Any] = {}

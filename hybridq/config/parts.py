@@ -20,7 +20,7 @@ def head_config(name: str = CHOICES["head"].usual, **fields: Any) -> HeadConfig:
     """Make the config of a head.
 
     Args:
-        name: Of an entry in `HEADS`, of another distribution, or `package.module:entry`.
+        name: The name of an entry in `HEADS`, of another distribution, or `package.module:entry`.
         **fields: What the head can be told.
 
     Raises:
@@ -34,7 +34,7 @@ def ssl_config(name: str = CHOICES["ssl"].usual, **fields: Any) -> SslConfig:
     """Make the config of a self-supervised method.
 
     Args:
-        name: Of an entry in `SSL`, of another distribution, or `package.module:entry`.
+        name: The name of an entry in `SSL`, of another distribution, or `package.module:entry`.
         **fields: What the method can be told.
 
     Raises:

@@ -112,7 +112,7 @@ class AblationStudyConfig(StudyConfig, RunConfig):
     whole: bool = True
     """Also train the whole network."""
     whole_labels: str | None = None
-    """Those of `--labels` for the whole network; the first and the last where not given."""
+    """The ones of `--labels` for the whole network; the first and the last where not given."""
     whole_heads: str = "linear"
     """Heads of the whole network, joined by commas; the first answers for pretraining."""
     whole_starts: str = "scratch,pretrained"

@@ -36,15 +36,15 @@ class EvaluateConfig(PseudonymsConfig):
     """Views averaged: the image; 2 with its mirror image, 10 moved too, 12 enlarged too; those
     that are stored with the model where it is not given."""
     recalibrate: bool = False
-    """Also the figures at a threshold that is chosen on the validation split of the data."""
+    """Add the figures at a threshold that is chosen on the validation split of the data."""
     recalibration: Literal["none", "temperature", "platt", "prior"] = "none"
-    """Also the figures of probabilities that are set right on that split."""
+    """Add the figures of probabilities that are set right on that split."""
     at_specificity: float | None = Field(None, gt=0, lt=1)
-    """Also the sensitivity at this specificity, read off the ROC curve."""
+    """Add the sensitivity at this specificity, read off the ROC curve."""
     prevalence: float | None = Field(None, gt=0, lt=1)
-    """Also the predictive values where this share of the images is positive."""
+    """Add the predictive values where this share of the images is positive."""
     subgroups: str | None = None
-    """Also the figures by columns of the manifest, as `site,sex,age:40:60` with edges of bands."""
+    """Add the figures by columns of the manifest, as `site,sex,age:40:60` with edges of bands."""
     checklist: bool = False
     """Also write `checklist.md`: TRIPOD+AI and CLAIM, filled from the run as far as it can be."""
     baselines: bool = True

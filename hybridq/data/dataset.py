@@ -147,7 +147,7 @@ class ImageData:
                 sorted, or the numbers where it is not given.
             positive: Name of the class that sensitivity speaks of; the second of two.
             name: What the data are called in records and reports.
-            licence: Of the images.
+            licence: The licence of the images.
 
         Raises:
             InvalidValueError: If images, labels or groups do not fit each other.

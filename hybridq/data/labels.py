@@ -21,10 +21,11 @@ def encode_labels(
     """Turn the labels of all splits into numbers of classes.
 
     Args:
-        labels: Of each split: class numbers from 0, with -1 for an image without a label; names
-            of classes; or `(count, labels)` of 0 and 1 where an image can have several.
-        class_names: In the order of the numbers; None for the names that occur, sorted, or for
-            the numbers themselves.
+        labels: The labels of each split: class numbers from 0, with -1 for an image without a
+            label; names of classes; or `(count, labels)` of 0 and 1 where an image can have
+            several.
+        class_names: Names in the order of the numbers; None for the names that occur, sorted, or
+            for the numbers themselves.
 
     Returns:
         The names of the classes, and `(count,)` numbers or `(count, labels)` of 0 and 1.

@@ -23,7 +23,7 @@ class Pool:
     """The sets of a pretraining, of which the train splits are read; mostly it is one.
 
     Attributes:
-        sets: In the order in which they were named; the first gives the size of the input.
+        sets: The sets in the order in which they were named; the first gives the size of the input.
     """
 
     sets: tuple[ImageData, ...]
@@ -121,8 +121,8 @@ def load_pool(
 
     Args:
         source: One source, or several joined by `+`; see `sources_of`.
-        data_root: As in `load_data`, of all of them.
-        pseudonyms: As in `load_data`.
+        data_root: The folder of named sets, as `load_data` takes it.
+        pseudonyms: What `load_data` takes.
 
     Raises:
         HybridqError: As in `load_data`, or if a set is named twice.

@@ -186,7 +186,7 @@ def load_data(
         download: Whether a named set that is not on disk may be downloaded.
         pseudonyms: Pseudonyms for the name and the ids of the user's own data, here and in
             everything that is made of it. None keeps the names, and the log says so once.
-        optional: Those of `splits` that are left out where the data do not have them.
+        optional: The ones of `splits` that are left out where the data do not have them.
 
     Raises:
         InvalidValueError: If the source, an option, or something in the data is wrong.

@@ -22,7 +22,7 @@ from hybridq.models.searched_regression import PENALTIES, logistic_regression
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Probs = dict[str, tuple[Floats, Floats]]
-"""Of each baseline the probabilities on the validation split and on the evaluated one."""
+"""The probabilities of each baseline on the validation split and on the evaluated one."""
 
 BATCH = 128
 """Images at a time."""

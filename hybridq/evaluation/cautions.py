@@ -36,7 +36,7 @@ def without_width(figures: Mapping[str, Mapping[str, float | None]]) -> str | No
     """Say which figures have an interval of no width; None where none has.
 
     Args:
-        figures: By name, each with `value`, `low` and `high`.
+        figures: The figures by name, each with `value`, `low` and `high`.
     """
     flat = [
         name.replace("_", " ")

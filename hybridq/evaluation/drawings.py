@@ -43,7 +43,7 @@ def draw_forests(
         figure: Empty.
         shown: What is drawn.
         xlim: Ends of the axis, if it is also that of others.
-        title: Of the whole figure, if it has one.
+        title: The title of the whole figure, if it has one.
     """
     if title:
         figure.suptitle(title)
@@ -65,7 +65,7 @@ def draw_curves(figure: Figure, shown: Sequence[Curves], title: str = "") -> Non
     Args:
         figure: Empty.
         shown: What is drawn.
-        title: Of the whole figure, if it has one.
+        title: The title of the whole figure, if it has one.
     """
     if title:
         figure.suptitle(title)

@@ -206,10 +206,10 @@ def evaluate_model(
     """Compute the figures of a model, and of the baselines, on a split.
 
     Args:
-        model: In evaluation mode, on `backend`.
+        model: A model in evaluation mode, on `backend`.
         spec: What it is.
-        data: With the split that is evaluated, and train and validation where baselines are fitted
-            on them; validation also gives the threshold of a model that has none.
+        data: Data with the split that is evaluated, and train and validation where baselines are
+            fitted on them; validation also gives the threshold of a model that has none.
         backend: Where its circuits run.
         split: The split whose figures are computed.
         limit: So many images of it alone, drawn stratified.
@@ -220,7 +220,7 @@ def evaluate_model(
         baselines: Whether to fit the majority class and two logistic regressions, too.
         baseline_cache: Whether to take those of the same data and labels from the user's cache.
         resamples: Bootstrap resamples behind each interval.
-        seed: Of the draw, the bootstrap, and the baseline of an untrained encoder.
+        seed: The seed of the draw, the bootstrap, and the baseline of an untrained encoder.
         run: The run folder of the model, for the record.
         backend_name: What the backend was called by who asked, for the record.
         record: What `data_record` gave of the data; None to hash them here.
@@ -334,7 +334,7 @@ def metrics_for(data: ImageData, threshold: float, *, by_class: bool = False) ->
 
     Args:
         data: The data set.
-        threshold: On the positive class's probability, or on those of several labels.
+        threshold: What the positive class's probability, or each label's, must reach.
         by_class: Whether sensitivity and specificity of each class are among the figures.
     """
     return all_metrics(

@@ -40,7 +40,7 @@ class Evaluation:
         result: What `result.json` of an evaluation holds.
         split: The images that were evaluated.
         probs: Probabilities of the classes, `(count, num_classes)`.
-        recalibrated_probs: Those that were set right on validation; None where none were.
+        recalibrated_probs: Probabilities that were set right on validation; None where none were.
     """
 
     result: Mapping[str, Any]

@@ -29,11 +29,11 @@ def image_features(
     """Compute the features of images, as means over the views of each.
 
     Args:
-        encoder: In evaluation mode.
+        encoder: An encoder in evaluation mode.
         images: `(count, height, width, channels)`.
         views: The views of an image.
-        of: From prepared images to features, such as `model.features` of a head that takes feature
-            maps; the encoder itself if None.
+        of: What turns prepared images into features, such as `model.features` of a head that takes
+            feature maps; the encoder itself if None.
 
     Returns:
         `(count, num_features)`, or what `of` gives.

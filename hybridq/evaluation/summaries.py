@@ -84,8 +84,8 @@ def difference(row: Row, name: str) -> Estimate:
     """A paired difference of a row, with its interval from three seeds on.
 
     Args:
-        row: With `NAME`, `NAME_low`, `NAME_high` and `NAME_seeds`; None is undefined.
-        name: Of the difference.
+        row: A row with `NAME`, `NAME_low`, `NAME_high` and `NAME_seeds`; None is undefined.
+        name: The name of the difference.
     """
     few = (row[f"{name}_seeds"] or 0) < FEWEST_SEEDS
     low, high = (None if few else row[f"{name}_{end}"] for end in ("low", "high"))
@@ -128,7 +128,7 @@ def columns(
         title: What it shows.
         rows: The last one counts of those that are alike in what is named.
         named: The first columns.
-        fields: From a field to what it is called.
+        fields: What each field is called.
     """
     lines = {tuple(of(row) for of in named.values()): [row[key] for key in fields] for row in rows}
     return ResultTable(

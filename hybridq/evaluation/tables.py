@@ -107,7 +107,7 @@ def interval(figure: Mapping[str, Any], name: str = "value") -> str:
     """Write a value and its interval, as `0.912 [0.871, 0.950]`.
 
     Args:
-        figure: With `low` and `high`, which are None where there is no interval.
+        figure: A figure with `low` and `high`, which are None where there is no interval.
         name: The key of the value, which is None if it is undefined.
     """
     value, low, high = figure[name], figure["low"], figure["high"]

@@ -32,7 +32,7 @@ def about(
         model: The model.
         spec: Its spec.
         format: Name of the format.
-        threshold: On the positive class, or on each label.
+        threshold: The threshold on the positive class, or on each label.
         programs: What each file of a program takes and gives.
         circuits: Each circuit in the order in which it is asked.
 

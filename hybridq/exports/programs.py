@@ -75,7 +75,7 @@ def calls_of(model: HybridClassifier, images: Tensor) -> list[Call]:
     """Find the calls of circuits that a batch takes.
 
     Args:
-        model: In evaluation mode.
+        model: A model in evaluation mode.
         images: Prepared images.
 
     Raises:
@@ -104,7 +104,7 @@ class Before(nn.Module):
     """The program up to the circuits: prepared images to `(features, angles, ...)`.
 
     Args:
-        model: In evaluation mode.
+        model: A model in evaluation mode.
         features: Whether the features are among the results.
     """
 
@@ -127,7 +127,7 @@ class After(nn.Module):
     """The program after the circuits: features and expectation values to probabilities.
 
     Args:
-        model: In evaluation mode.
+        model: A model in evaluation mode.
         multilabel: Whether an image can have several labels.
     """
 
@@ -169,7 +169,7 @@ class Classify(nn.Module):
     """The whole program: prepared images to probabilities.
 
     Args:
-        model: In evaluation mode.
+        model: A model in evaluation mode.
         multilabel: Whether an image can have several labels.
     """
 

@@ -46,7 +46,7 @@ def trace(module: nn.Module, inputs: tuple[Any, ...], free: tuple[Any, ...]) -> 
     """Trace a module.
 
     Args:
-        module: In evaluation mode.
+        module: A module in evaluation mode.
         inputs: An example of its inputs.
         free: The dimensions of each input that may have any size, in the same structure.
 

@@ -94,7 +94,7 @@ def build_model(
         num_classes: The number of logits.
         backend: The backend of its circuits, as `open_backend` takes it.
         seed: Seed of its initial weights.
-        head: In place of a new one. It takes feature maps if its attribute `input` is `map`.
+        head: A head in place of a new one. It takes feature maps if its attribute `input` is `map`.
 
     Raises:
         InvalidValueError: If the head's config names something unknown or does not fit `backend`.

@@ -67,7 +67,7 @@ def image_probs(
     """Probabilities `(count, num_classes)` of prepared images, batch by batch.
 
     Args:
-        model: In evaluation mode.
+        model: A model in evaluation mode.
         batches: Images `(batch, 3, image_size, image_size)`.
         multilabel: Whether an image can have several labels.
         count: How many images there are, for the log.
@@ -95,8 +95,8 @@ def choose_decision(model: HybridClassifier, data: ImageData, *, views: Views) -
     has none.
 
     Args:
-        model: In evaluation mode.
-        data: With its validation split.
+        model: A model in evaluation mode.
+        data: The data, with their validation split.
         views: Views of an image that are averaged.
     """
     if data.positive is None:

@@ -22,8 +22,8 @@ class Decision(Config):
     """How a model decides, chosen once on validation and kept with it."""
 
     threshold: float = Field(0.5, ge=0, le=1)
-    """From this probability of the positive class, or of each label, on; unused for more classes
-    than two."""
+    """The probability of the positive class, or of each label, from which it is predicted; unused
+    for more classes than two."""
     views: Literal["one", "flip", "shift", "zoom"] = "one"
     """Views of an image whose probabilities are averaged before it decides."""
     chosen_on: str | None = None
@@ -75,7 +75,7 @@ def names_of(predicted: Ints, class_names: Sequence[str]) -> list[str]:
 
     Args:
         predicted: `(count,)` classes, or `(count, num_classes)` of 0 and 1.
-        class_names: Of the classes or labels.
+        class_names: The names of the classes or labels.
     """
     if predicted.ndim == 1:
         return [class_names[one] for one in predicted]

@@ -155,7 +155,7 @@ def searched_regression(
         inputs: `(images, inputs)`, standardised.
         labels: `(images,)`, or `(images, classes)` of 0 and 1.
         num_classes: Number of classes.
-        folds: Of `folds_of`; without any the smallest C is taken.
+        folds: What `folds_of` gives; without any the smallest C is taken.
         penalties: Values of scikit-learn's C, ascending; the smallest among equals is taken.
     """
     left, scale, right = np.linalg.svd(inputs, full_matrices=False)

@@ -29,10 +29,10 @@ def save_png(path: Path, plot: Plot, *, width: float = 4.6, height: float = 3.9)
     """Write a drawing as a PNG file on light paper, and return its path.
 
     Args:
-        path: Of the file.
+        path: The path of the file.
         plot: Draws on an empty figure; it may change the figure's size.
-        width: In inches; text is 10 points high.
-        height: In inches.
+        width: Width in inches; text is 10 points high.
+        height: Height in inches.
     """
     with drawing(), atomic_path(path) as temporary:
         figure = _drawn(plot, width, height)
@@ -59,8 +59,8 @@ def inline_svg(
         title: Its accessible name.
         description: What it shows, in words.
         plot: Draws on an empty figure.
-        width: In inches; text is 10 points high.
-        height: In inches.
+        width: Width in inches; text is 10 points high.
+        height: Height in inches.
         math: Whether `$` in a text begins a formula; never where names of the user's are drawn.
     """
     buffer = io.BytesIO()

@@ -22,7 +22,7 @@ FEW = 4
 FULL = 0.45
 """Opacity of the fullest cell: numbers stay legible on it, on light and dark paper."""
 MANY_POINTS = 1500
-"""From here on a cloud of points is drawn as pixels inside an SVG."""
+"""A cloud of so many points or more is drawn as pixels inside an SVG."""
 
 
 def heat_map(
@@ -44,9 +44,9 @@ def heat_map(
         texts: What is written into the cells.
         rows: Names at the left, from the top.
         columns: Names below.
-        colour: Of full cells.
-        fontsize: Of the texts.
-        rotation: Of the names below, in degrees.
+        colour: The colour of full cells.
+        fontsize: The font size of the texts.
+        rotation: The rotation of the names below, in degrees.
     """
     from matplotlib.patches import Rectangle
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 SHARE = 0.7
-"""Of the colour, where the heat is greatest; the rest is the image in grey."""
+"""The share of the colour where the heat is greatest; the rest is the image in grey."""
 GAP = 4
 """Pixels between both."""
 

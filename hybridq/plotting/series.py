@@ -25,7 +25,7 @@ class Line:
     """A named line of points, all `(points,)`.
 
     Attributes:
-        name: In the legend.
+        name: Its name in the legend.
         x: Where its points are.
         y: Their heights; the line is broken where one is NaN.
         low: Lower ends of the intervals, if there are any; NaN where there is none.
@@ -68,7 +68,7 @@ def lines(
         apart: What neighbours are moved apart by, so that they do not hide each other; on a
             logarithmic axis a share of x.
         ticks: Names of places on the x axis, which then has no other ticks.
-        settings: Those of `Axes.set`.
+        settings: What `Axes.set` takes.
     """
     axes.set(**settings)
     for k, line in enumerate(shown):

@@ -216,7 +216,7 @@ def build_circuit(
     two qubits is one pair, not the same pair twice.
 
     Args:
-        num_qubits: From 1 to 20; also the number of inputs.
+        num_qubits: Number of qubits, from 1 to 20; also the number of inputs.
         encoding: A name in `ENCODINGS`.
         ansatz: A name in `ANSAETZE`.
         num_layers: Trainable layers, at least 1.

@@ -152,7 +152,7 @@ class QuantumLayer(nn.Module):
         """Run on another backend from now on, with the very same weight tensor.
 
         Args:
-            backend: As at the beginning.
+            backend: Where it runs from now on, in the forms that it begins with.
 
         Raises:
             InvalidValueError: If it is no backend, or the circuit is too wide for it.

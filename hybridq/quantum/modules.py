@@ -114,7 +114,7 @@ def use_backend(module: nn.Module, backend: AnyBackend) -> None:
 
     Args:
         module: Any torch module.
-        backend: As `open_backend` takes it. What a name opens stays open as long as it is used.
+        backend: What `open_backend` takes. What a name opens stays open as long as it is used.
 
     Raises:
         InvalidValueError: If it is no backend, or a circuit is too wide for it.
@@ -130,7 +130,7 @@ def running_on(module: nn.Module, backend: AnyBackend) -> Iterator[None]:
 
     Args:
         module: Any torch module.
-        backend: As `open_backend` takes it. What a name opens is closed at the end of the block.
+        backend: What `open_backend` takes. What a name opens is closed at the end of the block.
 
     Raises:
         InvalidValueError: If it is no backend, or a circuit is too wide for it.

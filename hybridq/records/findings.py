@@ -108,7 +108,7 @@ class Forest(Record):
     xlabel: str
     rows: list[ForestRow] = Field(min_length=1)
     margin: float | None = None
-    """Of differences, the largest that does not matter."""
+    """The largest difference that does not matter, where the values are differences."""
     caption: str = ""
 
 
@@ -186,7 +186,7 @@ class ModelPredictions(Record):
     """Name in the file of its `(seeds, images, classes)` probabilities."""
     seeds: list[Integer] = Field(min_length=1)
     thresholds: list[float] = Field(min_length=1)
-    """On the positive class's probability, one for each seed."""
+    """Thresholds on the positive class's probability, one for each seed."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> ModelPredictions:
@@ -224,9 +224,9 @@ class Findings(Record):
     """
 
     command: str = Field("", pattern=r"^([a-z]+( [A-Za-z0-9][A-Za-z0-9_:.-]*)?)?$", max_length=200)
-    """That made the folder, as `study noise`; a study's is filled in by the engine."""
+    """The command that made the folder, as `study noise`; a study's is filled in by the engine."""
     title: str = ""
-    """Of its section in a report."""
+    """The title of its section in a report."""
     data: str | None = None
     sentences: list[str] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
@@ -236,7 +236,7 @@ class Findings(Record):
     tables: list[ResultTable] = Field(default_factory=list)
     predictions: PredictionFile | None = None
     seeds: list[Integer] = Field(default_factory=list)
-    """Of the trainings."""
+    """The seeds of the trainings."""
     files: dict[str, str] = Field(default_factory=dict)
     """Hashes of the tables and predictions beside it, which were written with it."""
     result: str = ""
@@ -284,8 +284,8 @@ def read_findings(folder: Path, command: str = "the command") -> Findings:
     """Read `report.json` of a folder.
 
     Args:
-        folder: Of a run or a study.
-        command: That made it, for the remedy.
+        folder: The folder of a run or a study.
+        command: The command that made it, for the remedy.
 
     Raises:
         HybridqError: If it cannot be read, or is not as described.

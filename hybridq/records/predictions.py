@@ -26,7 +26,7 @@ class Predictions:
     """What a model says of some images.
 
     Attributes:
-        ids: Of the images, each once.
+        ids: The ids of the images, each once.
         labels: `(images,)` classes, or `(images, num_classes)` of 0 and 1.
         probs: `(images, num_classes)`.
     """
@@ -40,7 +40,7 @@ def read_predictions(folder: Path, result: Mapping[str, Any]) -> Predictions:
     """Read the predictions of an evaluation.
 
     Args:
-        folder: Of the evaluation.
+        folder: The folder of the evaluation.
         result: Its result.
 
     Raises:
@@ -76,9 +76,9 @@ def check_figures(
     """Refuse figures that do not follow from the predictions beside them.
 
     Args:
-        path: Of the file that holds the figures.
+        path: The path of the file that holds the figures.
         recorded: What it says of each.
-        computed: From the predictions.
+        computed: The figures that follow from the predictions.
 
     Raises:
         InvalidValueError: If one differs by more than rounding.

@@ -72,7 +72,7 @@ class Backend(Record):
 
 
 class EvaluationResult(Record):
-    """Of `hybridq evaluate`."""
+    """The result of `hybridq evaluate`."""
 
     run: str
     data: str
@@ -115,7 +115,7 @@ class Kept(Record):
 
 
 class FinetuneResult(Record):
-    """Of `hybridq finetune`."""
+    """The result of `hybridq finetune`."""
 
     kept: Kept
     epochs: Count
@@ -126,7 +126,7 @@ class FinetuneResult(Record):
 
 
 class PretrainResult(Record):
-    """Of `hybridq pretrain`."""
+    """The result of `hybridq pretrain`."""
 
     loss: float
     epochs: Count
@@ -149,7 +149,7 @@ class Compared(Record):
 
 
 class SubmitResult(Record):
-    """Of a submission of `hybridq submit`."""
+    """The result of a submission of `hybridq submit`."""
 
     complete: bool
     data: str
@@ -174,7 +174,7 @@ class NoiseModel(Record):
 
 
 class NoiseResult(Record):
-    """Of `hybridq study noise`."""
+    """The result of `hybridq study noise`."""
 
     data: str
     images: int = Field(ge=1)
@@ -184,7 +184,7 @@ class NoiseResult(Record):
 
 
 class AblationResult(Record):
-    """Of `hybridq study ablation`."""
+    """The result of `hybridq study ablation`."""
 
     data: str
     images: int = Field(ge=1)
@@ -202,7 +202,7 @@ class AblationResult(Record):
 
 
 class CapacityResult(Record):
-    """Of `hybridq study capacity`."""
+    """The result of `hybridq study capacity`."""
 
     data: str
     images: int = Field(ge=1)
@@ -214,7 +214,7 @@ class CapacityResult(Record):
 
 
 class UnitsResult(Record):
-    """Of a study of units."""
+    """The result of a study of units."""
 
     study: str
     data: str | None = None
@@ -309,7 +309,7 @@ def read_epochs(folder: Path, *, once: bool = True) -> list[dict[str, Any]]:
     """The rows of `metrics.jsonl`, one an epoch in their order; none where there is no file.
 
     Args:
-        folder: Of the run.
+        folder: The folder of the run.
         once: Whether rows of one epoch, or out of order, are refused.
 
     Raises:

@@ -14,7 +14,7 @@ from hybridq.utils.files import reading
 
 
 class StageRow(TableRow):
-    """Of `seconds.csv`: how long the units of a stage took."""
+    """A row of `seconds.csv`: how long the units of a stage took."""
 
     stage: str
     seconds: Number = Field(ge=0)

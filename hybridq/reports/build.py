@@ -1,4 +1,4 @@
-"""From folders to the file: reads everything, then writes once."""
+"""Make the file of folders: everything is read, then written once."""
 
 from __future__ import annotations
 

@@ -18,10 +18,10 @@ class StudyEntry:
 
     Attributes:
         config: What it can be told; its first line of documentation is its summary.
-        run: From a config to the folder of the finished study.
-        show: From that folder to what is printed.
-        plan: From a config with `plan` to what is printed in place of a run; None where the study
-            has no plan.
+        run: What runs a config and gives the folder of the finished study.
+        show: What makes of that folder the text that is printed.
+        plan: What makes of a config with `plan` the text that is printed in place of a run; None
+            where the study has no plan.
     """
 
     config: type[Config]

@@ -16,8 +16,8 @@ def grouped(rows: Sequence[RowT], *names: str) -> dict[Any, list[RowT]]:
     """Group rows by the values of columns, in the order in which these values come.
 
     Args:
-        rows: Of a table.
-        names: Of the columns.
+        rows: The rows of a table.
+        names: The names of the columns.
 
     Returns:
         From the value of the one column, or the tuple of several, to their rows.
@@ -36,7 +36,7 @@ def write_rows(
 
     Args:
         path: The file.
-        rows: At least one, where no columns are given.
+        rows: The rows, at least one where no columns are given.
         columns: Keys, in their order; those of the first row where they are not given.
     """
     header = list(columns or rows[0])

@@ -40,7 +40,7 @@ class Compared:
         folder: The folder of the comparison; None for a dry run.
         plans: The plan of each submission; empty if an earlier comparison was continued.
         trouble: The error that ended the posting early, or None.
-        same: For a dry run, an earlier comparison of the same work.
+        same: An earlier comparison of the same work, for a dry run.
     """
 
     folder: Path | None

@@ -79,7 +79,7 @@ class Outcome:
         folder: The folder of the submission; None for a dry run.
         plan: The plan with its cost; None if an earlier submission was continued.
         trouble: The error that ended the posting early, or None.
-        same: For a dry run, an earlier submission of the same work.
+        same: An earlier submission of the same work, for a dry run.
     """
 
     folder: Path | None

@@ -56,7 +56,7 @@ def open_for_training(
     as it is written. A run that is gone on with stays on the engine that it began with.
 
     Args:
-        config: Of the run.
+        config: The config of the run.
         model: What is trained.
         resume: The run folder that is gone on with.
         spec: What the backend is, in place of the name in the config.

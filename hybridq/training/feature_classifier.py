@@ -76,7 +76,7 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             encoders have a thousand features and not ten.
         quantum_learning_rate: Peak rate of the circuit's weights, or of the block in its place; at
             0 they stay as they are drawn.
-        weight_decay: Of matrices outside the circuit.
+        weight_decay: The weight decay of matrices outside the circuit.
         head_start: `random`, or `regression`: a head begins at a logistic regression on the
             samples, whose penalty is searched by cutting them at random; lower rates, 1e-4 to
             1e-3, then keep what it has. A module loses the weights of its classifier, and of its

@@ -30,7 +30,7 @@ def finetuning_findings(
     """Say what a fine-tuning was given, and which epoch was kept.
 
     Args:
-        config: Of the run.
+        config: The config of the run.
         data: Name of the data.
         result: What `result.json` says.
         epochs: Rows of `metrics.jsonl`.
@@ -65,7 +65,7 @@ def pretraining_findings(
     """Say what a pretraining was given, and where its loss ended.
 
     Args:
-        config: Of the run.
+        config: The config of the run.
         data: Name of the data.
         result: What `result.json` says.
         epochs: Rows of `metrics.jsonl`.

@@ -73,7 +73,7 @@ def finetune(
         handed: What is handed over in place of what the config names.
         callbacks: Lightning's callbacks beside those of the run.
         loggers: Lightning's loggers beside those that the config names.
-        criterion: From logits and labels to a loss, in place of cross-entropy.
+        criterion: A function of logits and labels that gives a loss, in place of cross-entropy.
 
     Raises:
         HybridqError: if data, encoder, head, backend or settings cannot be used; nothing is

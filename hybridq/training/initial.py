@@ -56,7 +56,7 @@ def initial_model(
 
     Args:
         config: Names the encoder, or the run `start` with all its weights, and the head.
-        data: Whose images give size and normalisation.
+        data: Data whose images give size and normalisation.
         handed: Has the encoder or the head in place of those that the config names.
 
     Raises:

@@ -54,7 +54,7 @@ def loggers_of(name: str, folder: Path | None) -> list[Logger]:
 
     Args:
         name: `none`, `csv` or `tensorboard`.
-        folder: Of the run; None on a process that writes nothing.
+        folder: The folder of the run; None on a process that writes nothing.
     """
     if folder is None or name == "none":
         return []

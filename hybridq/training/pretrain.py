@@ -183,7 +183,7 @@ def initial_encoder(config: PretrainConfig, data: Pool, handed: Encoder | None =
     Args:
         config: Names the network and its weights.
         data: The train split of the first set gives size and normalisation.
-        handed: In place of the one that the config names.
+        handed: What takes the place of the one that the config names.
     """
     images = data.first.splits["train"].images
     encoder = handed or encoder_for(

@@ -20,7 +20,7 @@ def write_arrays(
 
     Args:
         path: The file.
-        arrays: By name; none is of objects, so that `numpy.load` reads it as it is.
+        arrays: Arrays by name; none is of objects, so that `numpy.load` reads it as it is.
         compressed: Whether they are compressed.
     """
     buffer = io.BytesIO()

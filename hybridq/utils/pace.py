@@ -52,7 +52,7 @@ class Pace:
         """Say that `count` steps of the work are done by now.
 
         Args:
-            count: Of all steps.
+            count: The steps that are done, of all.
             place: What a line begins with, such as the epoch.
         """
         now = self._clock()

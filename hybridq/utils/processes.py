@@ -90,7 +90,7 @@ def stop_if_run_again(name: str) -> None:
     study with processes of its own, jobs that are paid.
 
     Args:
-        name: Of the function that is called, for the line that is shown.
+        name: The name of the function that is called, for the line that is shown.
 
     Raises:
         SystemExit: If this is such a process; no `except Exception` of the script goes on then.

@@ -58,7 +58,7 @@ def check_backend(backend: BackendLike, **overrides: Any) -> CheckReport:
     """Open a backend and check what it claims.
 
     Args:
-        backend: As for `open_backend`. Hardware spends a few jobs.
+        backend: What `open_backend` takes. Hardware spends a few jobs.
         **overrides: As for `open_backend`.
 
     Returns:

@@ -41,7 +41,7 @@ class Door:
         """Make the door of an account.
 
         Args:
-            spec: Whose account it is; its `service_options` may hold secrets.
+            spec: The spec whose account it is; its `service_options` may hold secrets.
             answer_seconds: Seconds within which a request must be answered.
         """
         self.answer_seconds = (

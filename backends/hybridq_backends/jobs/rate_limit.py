@@ -55,7 +55,7 @@ def growing(first: float, most: float, factor: float = 1.5) -> Iterable[float]:
     Args:
         first: The first wait, in seconds.
         most: The longest wait, in seconds.
-        factor: By how much each wait is longer than the last.
+        factor: How many times longer each wait is than the last.
     """
     while True:
         yield first

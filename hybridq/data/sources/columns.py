@@ -29,7 +29,7 @@ def chosen_records(
     Args:
         root: The folder, for messages.
         records: All its records.
-        fields: From a column to a value, or to several joined by `+`; `classes` names the labels
+        fields: The value of each column, or several joined by `+`; `classes` names the labels
             that are kept, and `rest` among them makes one class of all others.
 
     Raises:

@@ -23,7 +23,7 @@ class Asked:
             them.
         data_root: The folder of named sets, if the user gave one.
         download: Whether files that are not on this machine may be downloaded.
-        optional: Those of the splits that are left out where they are not there.
+        optional: The splits that are left out where they are not there.
     """
 
     name: str

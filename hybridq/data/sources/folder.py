@@ -73,7 +73,7 @@ def load_folder(
         splits: Which of train, val and test to read.
         image_size: Side in pixels, or None.
         fields: Values of columns of the manifest; only images with them count.
-        optional: Those of `splits` that are left out where they are not there.
+        optional: The ones of `splits` that are left out where they are not there.
 
     Raises:
         MissingFileError: If the folder, an asked-for split, or an image is not there.

@@ -76,7 +76,7 @@ def data_for(
         data: Other data than those of the run.
         data_root: Folder of named sets, if the user gave one.
         splits: Splits to load.
-        optional: Those of the splits that may be missing.
+        optional: The splits that may be missing.
         download: Whether a named set may be downloaded.
         pseudonyms: Pseudonyms for the names of the user's own data.
 

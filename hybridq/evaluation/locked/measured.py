@@ -25,7 +25,7 @@ class Measure:
     Attributes:
         data: Task, classes and positive class.
         resamples: Bootstrap resamples behind each interval.
-        seed: Of the bootstrap.
+        seed: The seed of the bootstrap.
         at_specificity: Specificity at which the sensitivity is told, too.
         prevalence: Share of the positive class for which predictive values are told, too.
     """
@@ -56,7 +56,7 @@ class Measure:
         Args:
             labels: `(count,)` classes, or `(count, num_classes)` of 0 and 1.
             probs: `(count, num_classes)`.
-            threshold: On the positive class's probability, or on those of several labels.
+            threshold: What the positive class's probability, or each label's, must reach.
         """
         figures = stratified_bootstrap(
             self.metrics(threshold), labels, probs, resamples=self.resamples, seed=self.seed

@@ -25,11 +25,11 @@ class Extras:
     """What an evaluation tells besides the figures at the model's own threshold.
 
     Attributes:
-        recalibrate: Also the figures at a threshold that is chosen on the validation split at hand.
-        recalibration: Also the figures of probabilities that are set right on that split.
-        at_specificity: Also the sensitivity at this specificity.
-        prevalence: Also the predictive values at this share of the positive class.
-        subgroups: Also the figures of the groups that these columns make.
+        recalibrate: Adds the figures at a threshold that is chosen on the validation split at hand.
+        recalibration: Adds the figures of probabilities that are set right on that split.
+        at_specificity: Adds the sensitivity at this specificity.
+        prevalence: Adds the predictive values at this share of the positive class.
+        subgroups: Adds the figures of the groups that these columns make.
     """
 
     recalibrate: bool = False

@@ -22,7 +22,7 @@ class Rule:
     """How an evaluation decides.
 
     Attributes:
-        threshold: On the positive class's probability, or on those of several labels.
+        threshold: What the positive class's probability, or each label's, must reach.
         views: Views of an image that are averaged.
         origin: `model` where the threshold is stored with it, `val` where it is chosen on the
             validation split at hand, `none` where it is 0.5 without a choice.

@@ -31,7 +31,7 @@ class Subgroup:
     Attributes:
         column: Name of the column.
         value: The value, or the band of numbers, in words.
-        indices: Of the images in their split.
+        indices: The indices of the images in their split.
         small: Whether a class has fewer than `LEAST` images in it.
     """
 

@@ -228,7 +228,7 @@ def fisher_information(probabilities: Probabilities, inputs: Tensor, weights: Te
 
 
 def _fisher(probabilities: Probabilities, inputs: Tensor, weights: Tensor, outcomes: int) -> Tensor:
-    """Of each row; each outcome has rows of its own, so that one backward gives the Jacobian."""
+    """Compute it of each row; outcomes have rows of their own: one backward gives the Jacobian."""
     leaf = weights.repeat_interleave(outcomes, dim=0).requires_grad_(True)
     rows = inputs.repeat_interleave(outcomes, dim=0)
     probs = probabilities(rows, leaf).reshape(-1, outcomes, outcomes).diagonal(dim1=1, dim2=2)
@@ -262,7 +262,7 @@ def random_states(
 
 
 def circuit_states(parts: ParametrizedCircuit) -> Callable[[Tensor], Tensor]:
-    """From angles `(batch, num_inputs + num_weights)` in radians to states `(batch, 2**n)`.
+    """Turn angles `(batch, num_inputs + num_weights)` in radians into states `(batch, 2**n)`.
 
     Differentiable; amplitudes are double, real where the gates are, and up to a global phase.
     """

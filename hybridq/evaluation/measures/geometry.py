@@ -252,7 +252,7 @@ def _biased_hsic(first: Floats, second: Floats) -> float:
 
 
 def _unbiased_hsic(first: Floats, second: Floats) -> float:
-    """Of centred features; the kernels `(images, images)`, their diagonals 0, are never made."""
+    """Compute it without the kernels `(images, images)` of centred features, their diagonals 0."""
     count = len(first)
     own, others = (first**2).sum(axis=1), (second**2).sum(axis=1)
     # Centred features sum to 0, so the rows of each kernel sum to minus what its diagonal held.

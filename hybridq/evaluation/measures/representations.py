@@ -61,7 +61,7 @@ def around_layer(head: nn.Module, features: Tensor) -> tuple[Floats, Floats] | N
     """What goes into the circuits of a head and what comes out of them.
 
     Args:
-        head: In evaluation mode; a quantum head, or one with a `block` in a circuit's place.
+        head: A head in evaluation mode; a quantum head, or one with a `block` in a circuit's place.
         features: `(images, *in_shape)`.
 
     Returns:

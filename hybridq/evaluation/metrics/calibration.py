@@ -140,7 +140,7 @@ def sensitivity_at(
         actual: `(images,)`, whether the positive class is the true one.
         scores: `(images,)` probabilities of it.
         counts: `(draws, images)` times that each image is drawn.
-        specificity: From 0 to 1.
+        specificity: The specificity, from 0 to 1.
 
     Returns:
         `(draws,)`; NaN without an image of either kind.

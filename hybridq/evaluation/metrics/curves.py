@@ -16,7 +16,8 @@ from scipy.special import ndtri, stdtrit
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Curve = Callable[[Bools, Floats, Floats], Floats]
-"""From labels `(images,)`, scores `(images,)` and weights `(draws, images)` to `(draws, grid)`."""
+"""A function of labels `(images,)`, scores `(images,)` and weights `(draws, images)` that gives
+`(draws, grid)`."""
 
 GRID: Floats = np.linspace(0, 1, 101)
 """Where curves are evaluated: false-positive rates, recalls."""

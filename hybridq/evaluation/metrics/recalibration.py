@@ -54,7 +54,7 @@ class Recalibration:
         """Where a threshold on the positive class, one of two, comes to lie: decisions stay.
 
         Args:
-            threshold: On the probabilities as they were.
+            threshold: The threshold on the probabilities as they were.
             positive: The class; None leaves the threshold as it is.
         """
         if positive is None:
@@ -81,7 +81,7 @@ def fit_recalibration(
         method: Which.
         labels: `(count,)` classes, or `(count, num_classes)` of 0 and 1 for several labels.
         probs: `(count, num_classes)`.
-        class_names: For the message.
+        class_names: Names of the classes, for the message.
 
     Raises:
         InvalidValueError: If a class has no image to fit its offset by.

@@ -85,7 +85,7 @@ class ReportedDraws(CountedFigures):
 
         Args:
             counts: `(resamples, images)`.
-            figures: Those of the task.
+            figures: The figures of the task.
         """
         found: dict[str, Floats] = {"brier": counts @ self._errors / counts.sum(axis=1)}
         if self._metrics.positive is None:

@@ -180,7 +180,7 @@ def apart_by_class(
     """Take the figures of each class out of those of all.
 
     Args:
-        figures: By name, as of `stratified_bootstrap` with `all_metrics`.
+        figures: The figures by name, as of `stratified_bootstrap` with `all_metrics`.
         class_names: A name for each class.
 
     Returns:

@@ -85,7 +85,7 @@ def _counted_draws(
 
 
 def _choose(rng: np.random.Generator, strata: list[NDArray[np.intp]]) -> NDArray[np.intp]:
-    """As many images of each stratum as it has, with replacement."""
+    """Draw as many images of each stratum as it has, with replacement."""
     return np.concatenate(
         [stratum[rng.integers(len(stratum), size=len(stratum))] for stratum in strata]
     )

@@ -191,7 +191,7 @@ def family(
     Args:
         comparisons: Reported together, in any order, all of one `level`; verdicts and adjusted p
             values they bring along are made anew.
-        names: Of the family of each, where there are several; all are one family if None.
+        names: The name of the family of each, where there are several; all are one family if None.
 
     Returns:
         Them in the same order.

@@ -26,19 +26,19 @@ class Comparison:
         value_a: Mean of the figure over the seeds of A.
         value_b: Mean of the figure over the seeds of B.
         difference: `value_a - value_b`; the first effect size.
-        variance: Of the difference, by its sources.
+        variance: The variance of the difference, by its sources.
         low: Lower end of the interval of this comparison alone, over seeds and images together.
         high: Upper end.
         level: Coverage of the interval; verdicts are at `1 - level`.
         margin: Largest difference that does not matter.
-        p_value: Of no difference, two-sided.
-        p_equivalence: Of a difference of at least the margin (`tost`).
+        p_value: The p value of no difference, two-sided.
+        p_equivalence: The p value of a difference of at least the margin (`tost`).
         p_holm: `p_value` after Holm over the family.
         p_equivalence_holm: `p_equivalence` after Holm over the family.
         family_size: Comparisons in the family.
         hedges_g: Difference in units of its spread over paired seeds; None below three seeds.
-        odds_ratio: Of the discordant pairs of accuracy, over all seeds; None for AUC.
-        verdict: On A: `better`, `worse`, `equivalent` within the margin, or `undecided`.
+        odds_ratio: The odds ratio of accuracy's discordant pairs, over all seeds; None for AUC.
+        verdict: What A is: `better`, `worse`, `equivalent` within the margin, or `undecided`.
         images_needed: Where undecided, test images that would decide with a chance of 80% if the
             difference seen is the true one; None if images alone would not.
         seeds_needed: Then the training seeds that would; None if seeds alone would not.

@@ -45,7 +45,7 @@ class CrossedVariance:
 
     @property
     def standard_error(self) -> float:
-        """Of the mean."""
+        """The variance of the mean."""
         return float(self.scaled()[0])
 
     @property
@@ -55,7 +55,7 @@ class CrossedVariance:
 
     @property
     def degrees(self) -> float:
-        """Of freedom, by Satterthwaite; `inf` where nothing but the images adds to the variance."""
+        """Degrees of freedom (Satterthwaite); `inf` where only the images add to the variance."""
         return float(self.scaled()[1])
 
     def scaled(

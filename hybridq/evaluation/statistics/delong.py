@@ -47,8 +47,8 @@ def auc_influence(labels: ArrayLike, scores: ArrayLike) -> tuple[Floats, Floats]
     """AUCs of models on the same images, and by how much each image moves them.
 
     Args:
-        labels: As of `auc_covariance`.
-        scores: As of `auc_covariance`.
+        labels: What `auc_covariance` takes.
+        scores: What `auc_covariance` takes.
 
     Returns:
         `(models,)` AUCs and their `(models, images)` influence, whose products summed over the

@@ -28,7 +28,7 @@ def tost(a: Measured, b: Measured, *, margin: float) -> float:
     Args:
         a: A share, such as AUC or accuracy, of the first model; a mean of 1 counts as a quarter of
             an image below it.
-        b: Of the second, in the same cells.
+        b: The same share of the second, in the same cells.
         margin: Largest difference that does not matter.
 
     Raises:

@@ -33,5 +33,5 @@ def largest_chance(gap: float, units: int) -> float:
 
 
 def half_width(level: float, units: int) -> float:
-    """Of the interval of a mean difference that holds with a chance of at least `level`."""
+    """Compute that of a mean difference's interval that holds with a chance of `level` or more."""
     return math.sqrt(2 * math.log(2 / (1 - level)) / units)

@@ -34,8 +34,8 @@ class Design:
         class_counts: `(classes,)` test images of each class.
         auc: Expected AUC of both models.
         spread_encoders: Standard deviation of the difference between encoders.
-        spread_subsets: Of the difference between label subsets.
-        spread_cells: Of the rest of the difference, as by initial weights.
+        spread_subsets: Standard deviation of the difference between label subsets.
+        spread_cells: Standard deviation of the rest of the difference, as by initial weights.
         alike: Correlation of the two models' AUCs over draws of the images, between 0 and 1; the
             median of these studies is 0.95, a tenth lie below 0.5.
     """
@@ -89,7 +89,7 @@ def smallest_difference(
     Args:
         design: The study.
         primaries: Primary comparisons whose verdicts hold together.
-        level: Of the verdicts, as of `compare`.
+        level: The level of the verdicts, as of `compare`.
         power: Chance of the verdict at that difference.
     """
     error, degrees = design.variance().scaled()
@@ -106,7 +106,7 @@ def chance_of_equivalence(
         design: The study.
         margin: Largest difference that does not matter.
         primaries: Primary comparisons whose verdicts hold together.
-        level: Of the verdicts, as of `compare`.
+        level: The level of the verdicts, as of `compare`.
     """
     error, degrees = design.variance().scaled()
     bound = t.isf((1 - level) / primaries, degrees)

@@ -22,7 +22,7 @@ class Question:
         text: What is asked.
         a: Model whose gain is asked about.
         b: Model it is measured against.
-        family: Of the questions whose verdicts hold together.
+        family: The name of the family, the questions whose verdicts hold together.
         primary: Whether it is one that the study was made for, declared before anything is read.
         control: Whether the answer is known beforehand, and tests the study.
     """
@@ -56,7 +56,7 @@ def answers(
     """Compare models, paired by cell and image; verdicts hold for all of a family together.
 
     Args:
-        measured: From a setting, such as the share of the labels, and a model to its figure in
+        measured: By a setting, such as the share of the labels, and a model: its figure in
             every cell.
         questions: Each is asked in every setting that has both of its models.
         margin: Largest difference in the figure that does not matter.

@@ -79,7 +79,7 @@ def seed_estimate(found: SeedInterval, *, largest: float = 1.0) -> Estimate:
     """The mean over the seeds as it is shown: with an interval where seeds are enough and differ.
 
     Args:
-        found: Of a figure that is never below 0.
+        found: The mean and interval of a figure that is never below 0.
         largest: What the figure can be at most; the interval ends there.
     """
     value = None if math.isnan(found.mean) else found.mean

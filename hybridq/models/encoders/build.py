@@ -84,7 +84,7 @@ def imagenet_is_here(name: str) -> bool:
     """Say whether the ImageNet weights of an encoder have been downloaded before.
 
     Args:
-        name: Of the encoder.
+        name: The name of the encoder.
     """
     entry = encoder_entry(name)
     if entry.imagenet is None:

@@ -95,7 +95,7 @@ class Encoder(nn.Module):
     Args:
         spec: The network, its stem, its input size and normalisation.
         generator_seed: Seed of the initial weights; the global generator is left alone.
-        network: In place of the one that the spec names: a module from images
+        network: What takes the place of the one that the spec names: a module from images
             `(batch, 3, height, width)` to features `(batch, channels)` or maps
             `(batch, channels, rows, columns)`.
 

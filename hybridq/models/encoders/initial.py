@@ -82,7 +82,7 @@ def spec_for(spec: EncoderSpec, images: NDArray[np.uint8]) -> EncoderSpec:
     follow from its train split.
 
     Args:
-        spec: Of the encoder.
+        spec: The spec of the encoder.
         images: Training images `(count, height, width, channels)` of the set at hand.
     """
     if not spec.normalised_by_set:
@@ -107,8 +107,8 @@ def encoder_around(
     """Make an encoder of a network that is handed over, for `images`.
 
     Args:
-        network: From images `(batch, 3, height, width)` to features or maps; it becomes part of
-            the encoder.
+        network: A module from images `(batch, 3, height, width)` to features or maps; it becomes
+            part of the encoder.
         name: What records call it.
         images: Training images `(count, height, width, channels)`, which decide the normalisation.
         image_size: Input height and width in pixels; the shorter side of the images if None.

@@ -37,9 +37,9 @@ def check_head(
 
     Args:
         head: What was handed over.
-        in_shape: Of the features of one image: `(features,)` or `(channels, rows, columns)`.
+        in_shape: The shape of an image's features: `(features,)` or `(channels, rows, columns)`.
         num_classes: The number of logits.
-        dtype: Of the features.
+        dtype: The type of the features.
 
     Raises:
         InvalidValueError: If it cannot take such features, or gives something else.

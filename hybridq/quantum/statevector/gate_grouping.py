@@ -67,7 +67,7 @@ class LocalBlock:
 
     @property
     def qubits(self) -> set[int]:
-        """Those it acts on."""
+        """The qubits it acts on."""
         return set(self.runs)
 
     @property
@@ -92,7 +92,7 @@ class DiagonalBlock:
 
     @property
     def qubits(self) -> set[int]:
-        """Those it acts on."""
+        """The qubits it acts on."""
         bits = int(np.bitwise_or.reduce([mask for mask, _ in self.terms]))
         return {qubit for qubit in range(bits.bit_length()) if bits >> qubit & 1}
 
@@ -143,7 +143,7 @@ class DenseBlock:
 
     @property
     def qubits(self) -> set[int]:
-        """Those it acts on."""
+        """The qubits it acts on."""
         return set(self.targets)
 
 

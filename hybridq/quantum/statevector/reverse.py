@@ -30,7 +30,7 @@ class TorchRule(abc.ABC):
 
     Args:
         split: The circuit and the map to its angles.
-        executable: Whose engine this is.
+        executable: The executable whose engine this is.
     """
 
     def __init__(self, split: SplitCircuit, executable: Executable) -> None:

@@ -41,7 +41,7 @@ def table(
     Args:
         caption: What it shows.
         columns: Their names.
-        rows: As many values each as there are columns.
+        rows: Rows with as many values each as there are columns.
         sources: The folders that all numbers come from, or those of each row.
         anchors: Whether the first cell of a row is also its anchor in the page.
     """
@@ -75,7 +75,7 @@ def drawing(
         sources: The folders that its numbers come from.
         about: Said after the title, for who cannot see the drawing.
         wide: Whether it needs the whole width.
-        size: Of `inline_svg`.
+        size: The width and height that `inline_svg` takes.
     """
     start = ", ".join(filter(None, (title, about)))
     description = " ".join([f"{start}.", *said])

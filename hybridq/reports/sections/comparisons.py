@@ -78,7 +78,7 @@ def _words(item: Compared) -> str:
 
 
 def _held(compared: ComparedModels) -> str:
-    """For how many comparisons together a verdict holds, by family where there are several."""
+    """Say for how many comparisons together a verdict holds, by family where there are several."""
     sizes = {item.family: item.family_size for item in compared.items}
     if len(sizes) == 1:
         return f"all {next(iter(sizes.values()))} comparisons together"

@@ -140,7 +140,7 @@ def _block(trained: Trained) -> tuple[int, int]:
 
 
 def _rule(trained: Trained, threshold: float) -> str:
-    """From which probability on the positive class is predicted, in words."""
+    """Say from which probability on the positive class is predicted."""
     spec = trained.spec
     if spec.positive is None:
         return ""

@@ -43,5 +43,5 @@ def baselines_of(facet: Facet) -> tuple[Source, dict[str, Any]] | None:
 
 
 def shown_figures(names: Sequence[str], sources: Sequence[Source]) -> list[str]:
-    """Those figures that at least one evaluation has."""
+    """Keep the figures that at least one evaluation has."""
     return [name for name in names if any(name in s.result["model"]["figures"] for s in sources)]

@@ -105,7 +105,7 @@ class Sources:
     left_out: tuple[str, ...] = ()
 
     def of(self, *kinds: Kind) -> tuple[Source, ...]:
-        """Those of some commands, in their order."""
+        """List those of some commands, in their order."""
         return tuple(source for source in self.all if source.kind in kinds)
 
     def named_by(self, source: Source, field: str) -> Source | None:

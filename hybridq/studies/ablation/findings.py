@@ -47,8 +47,8 @@ def findings(
 
     Args:
         result: What `result.json` says.
-        rows: Of `ablation.csv`.
-        summary: Of `summary.csv`.
+        rows: The rows of `ablation.csv`.
+        summary: The rows of `summary.csv`.
         compared: What `verdicts` returned.
     """
     areas = [row for row in summary if row["figure"] == "auc"]

@@ -193,7 +193,7 @@ def read_regression(
     """Fit the penalised regression in every subset.
 
     Args:
-        data: With train.
+        data: The data, with train.
         inputs: `(count, inputs)` of train and test.
         rows: Labelled images of each subset.
         folds: Cuts of each, as indices into train.
@@ -360,8 +360,8 @@ def new_heads(
         arm: What is built.
         features: `(images, num_features)` of all train images; their labels are not needed.
         num_classes: The number of logits.
-        backend: Of the circuit.
-        seeds: Of the initial weights.
+        backend: The backend of the circuit.
+        seeds: The seeds of the initial weights.
     """
     heads = [
         build_head(

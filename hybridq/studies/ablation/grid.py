@@ -41,7 +41,7 @@ class Budget:
     """An amount of labelled images.
 
     Attributes:
-        share: Of the labels of train, in (0, 1].
+        share: The share of the labels of train, in (0, 1].
         text: What it is called.
     """
 
@@ -70,10 +70,10 @@ SETTINGS: tuple[Setting, ...] = tuple(
     {"learning_rate": outer, "block_learning_rate": block}
     for outer, block in ((1e-3, 1e-2), (1e-3, 1e-1), (1e-2, 1e-2), (1e-2, 1e-1), (1e-5, 1e-3))
 )
-"""Those that are searched, for every arm alike, of heads that begin at a regression; with the last
-they hardly move from there. The first is taken where nothing can be held out."""
+"""The settings that are searched, for every arm alike, of heads that begin at a regression; with
+the last they hardly move from there. The first is taken where nothing can be held out."""
 DRAWN = SETTINGS[:-1]
-"""Those of heads with random weights, which all have to move."""
+"""The settings of heads with random weights, which all have to move."""
 
 
 def frozen_arms(config: AblationStudyConfig) -> dict[str, Arm]:
@@ -170,7 +170,7 @@ def budgets(config: AblationStudyConfig, images: int) -> tuple[Budget, ...]:
     """List the amounts of labelled images, ascending.
 
     Args:
-        config: Of the study.
+        config: The config of the study.
         images: Labelled images of train.
 
     Raises:
@@ -247,7 +247,7 @@ def whole_subsets(config: AblationStudyConfig, budget: Budget, start: str) -> in
     the number of networks.
 
     Args:
-        config: Of the study.
+        config: The config of the study.
         budget: The amount of labelled images.
         start: `scratch`, or whatever pretrained weights are called.
     """
@@ -260,7 +260,7 @@ def first_subsets(config: AblationStudyConfig, images: int) -> dict[float, tuple
     """Count the choices of labels on which others are compared with whole networks, by share.
 
     Args:
-        config: Of the study.
+        config: The config of the study.
         images: Labelled images of train.
     """
     if not config.whole:

@@ -24,8 +24,8 @@ ALL, UNLIKE = "auc", "auc_without_duplicates"
 """AUCs: of all test images, and of those that are unlike the images of train."""
 
 _UNLIKE: dict[tuple[str, ...], NDArray[np.bool_]] = {}
-"""Of the images judged last, by the hashes of test and train: the search is dear on large images,
-and every unit of a study asks for it."""
+"""What was found of the images judged last, by the hashes of test and train: the search is dear on
+large images, and every unit of a study asks for it."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Judge:
     """Judges models on the test images.
 
     Attributes:
-        data: With train and test.
+        data: The data, with train and test.
         first: Numbers of first subsets over which the AUC is kept, too, for pairs with whole
             networks, which have fewer.
     """
@@ -106,7 +106,7 @@ def decisions(
     """List the figures of right decisions, with the strata whose means they are means of.
 
     Args:
-        labels: Of the test images, `(images,)`, or `(images, classes)` of 0 and 1.
+        labels: The labels of the test images, `(images,)`, or `(images, classes)` of 0 and 1.
         positive: The positive class of two, or None.
     """
     yield "accuracy", None
@@ -124,7 +124,7 @@ def measured(
 
     Args:
         kept: What `Judge` gave for each encoder.
-        labels: Of the test images, `(images,)`, or `(images, classes)` of 0 and 1.
+        labels: The labels of the test images, `(images,)`, or `(images, classes)` of 0 and 1.
         positive: The positive class of two, or None.
     """
     areas = dict.fromkeys(name.split("/")[0] for name in kept[0] if "/" in name)

@@ -75,8 +75,8 @@ def cut(
     """Cut the labelled images of each subset for cross-validation, as indices into train.
 
     Args:
-        data: With train.
-        rows: Of `labelled_rows`.
+        data: The data, with train.
+        rows: What `labelled_rows` gives.
         config: Gives the seed.
         most: Most parts.
     """

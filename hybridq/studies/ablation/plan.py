@@ -149,7 +149,7 @@ def _whole_costs(
     """Count whole networks and their searches, and what they take.
 
     Args:
-        config: Of the study.
+        config: The config of the study.
         labelled: Labelled images of train.
         methods: Number of the methods of pretraining.
         train: Seconds of an image in a training step.

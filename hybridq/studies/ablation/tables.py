@@ -35,7 +35,7 @@ COLUMNS = (
     *("parameters", "circuit_parameters", "circuit_movement", "steps"),
     *("learning_rate", "block_learning_rate", "penalty"),
 )
-"""Of `ablation.csv`: which model, encoder and budget it is, means over subsets, and its size."""
+"""Columns of `ablation.csv`: a model, its encoder and budget, means over subsets, and its size."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,11 @@ class Results:
     """All models of a study on its test split.
 
     Attributes:
-        data: With train and test.
+        data: The data, with train and test.
         budgets: The amounts of labelled images.
-        rows: Of `ablation.csv`, a dict with the keys of `COLUMNS` for each model, budget, encoder.
-        kept: From share of the labels and model to what is kept of it for each encoder.
+        rows: The rows of `ablation.csv`, a dict with the keys of `COLUMNS` for each model, budget
+            and encoder.
+        kept: What is kept of each encoder, by share of the labels and model.
     """
 
     data: ImageData
@@ -71,8 +72,8 @@ def gather(
     """Read what the units have left of all models.
 
     Args:
-        folder: Of the study.
-        data: With train and test.
+        folder: The folder of the study.
+        data: The data, with train and test.
         budgets: The amounts of labelled images.
         found: What the units of frozen features and of whole networks gave, by encoder and subset.
         first: Numbers of first subsets over which AUCs are kept, too, by share of the labels.
@@ -193,7 +194,7 @@ def summarise(
 
     Args:
         models: The figures of all models.
-        rows: Of `ablation.csv`, which say what a model is.
+        rows: The rows of `ablation.csv`, which say what a model is.
     """
     about = {(row["labels"], row["model"]): row for row in rows}
     lines = []

@@ -33,7 +33,7 @@ from hybridq.studies.lists import names_of
 
 Ints = NDArray[np.int64]
 Models = Mapping[tuple[float, str], Mapping[str, Measured]]
-"""From share of the labels and model to its figures."""
+"""The figures of a model, by share of the labels and model."""
 
 FEW = 10
 """Test images of a class below which DeLong's variance is too small."""
@@ -186,8 +186,8 @@ def cautions(config: AblationStudyConfig, labels: Ints, class_names: Sequence[st
     """Say what the verdicts of a study can bear, in sentences to be printed beside them.
 
     Args:
-        config: Of the study.
-        labels: Of the test split, `(images,)`, or `(images, classes)` of 0 and 1.
+        config: The config of the study.
+        labels: The labels of the test split, `(images,)`, or `(images, classes)` of 0 and 1.
         class_names: Names of the classes.
     """
     found = [

@@ -195,8 +195,8 @@ def best_rate(rates: Sequence[float], losses: Sequence[Sequence[float | None]]) 
     """Choose the rate with the lowest mean held-out loss over the encoders.
 
     Args:
-        rates: Those tried, ascending.
-        losses: Of each encoder, the loss of every rate; None where it could not be computed, which
+        rates: The rates that were tried, ascending.
+        losses: For each encoder the loss of every rate; None where it could not be computed, which
             counts as the highest.
     """
     known = np.array([[np.inf if one is None else one for one in own] for own in losses])

@@ -34,7 +34,7 @@ def findings(
         result: What `result.json` says.
         summary: Rows of `summary.csv`.
         items: What `compared` returned.
-        roles: Of the circuit, by reducer; the first counts.
+        roles: The roles of the circuit, by reducer; the first counts.
     """
     over = (
         f"{counted(result['images'], 'test image')}, {counted(result['encoders'], 'encoder')}, "

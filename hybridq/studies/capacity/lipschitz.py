@@ -28,7 +28,7 @@ def block_lipschitz(blocks: Sequence[nn.Module], num_inputs: int) -> list[float]
     lower bound of the constant, and near it where the block is smooth on the scale of the sample.
 
     Args:
-        blocks: Of one architecture, differentiable twice, from `(batch, num_inputs)`.
+        blocks: The blocks of one architecture, differentiable twice, from `(batch, num_inputs)`.
         num_inputs: The number of angles.
 
     Returns:
@@ -72,7 +72,7 @@ def head_lipschitz(head: nn.Module, features: Tensor) -> float:
     """Compute the largest slope of a head's logits at some features, a spectral norm.
 
     Args:
-        head: In evaluation mode.
+        head: A head in evaluation mode.
         features: `(images, num_features)`, at which the slopes are computed.
     """
     norms = _norms(lambda rows: head(rows), features, create_graph=False)

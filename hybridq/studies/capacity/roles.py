@@ -55,8 +55,8 @@ def roles(verdicts: Mapping[str, Verdict]) -> tuple[Role, ...]:
     exchange.
 
     Args:
-        verdicts: On the circuit, by the arm that it was compared with; comparisons that were not
-            made are left out.
+        verdicts: The verdicts on the circuit, by the arm that it was compared with; comparisons
+            that were not made are left out.
 
     Returns:
         At least one role.

@@ -32,8 +32,8 @@ class Arms:
     """What all heads of a study gave.
 
     Attributes:
-        measured: By reducer and arm, the AUC in every cell of encoders and label subsets.
-        sizes: By reducer and arm, trained parameters, movement and slopes of each encoder's heads.
+        measured: The AUC in every cell of encoders and label subsets, by reducer and arm.
+        sizes: Trained parameters, movement and slopes of each encoder's heads, by reducer and arm.
     """
 
     measured: dict[tuple[str, str], Measured]

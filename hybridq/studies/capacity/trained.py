@@ -58,8 +58,8 @@ class Labelled:
         test: Likewise.
         num_classes: The number of classes.
         subsets: Indices of the train images of each label subset; all encoders meet the same ones.
-        folds: Of the first subsets, for the search: the subset, and the indices of the train images
-            that heads are trained on and judged by.
+        folds: The folds of the first subsets, for the search: the subset, and the indices of the
+            train images that heads are trained on and judged by.
     """
 
     train: Ints
@@ -114,9 +114,9 @@ class CapacityFeatureWork:
     """What one encoder makes of every image; no label is read.
 
     Attributes:
-        config: Of the study.
+        config: The config of the study.
         given: What its runs give.
-        folder: Of the study.
+        folder: The folder of the study.
         encoder: Place of the encoder among those given.
     """
 
@@ -145,9 +145,9 @@ class _ArmWork:
     """The heads of one arm on the features of one encoder.
 
     Attributes:
-        config: Of the study.
+        config: The config of the study.
         labels: Its labels.
-        folder: Of the study.
+        folder: The folder of the study.
         encoder: Place of the encoder among those given.
         reducer: How features become angles.
         arm: Name of the arm.

@@ -37,7 +37,7 @@ def study_folder(
     Args:
         config: What is written into a new one.
         kind: Name of the study.
-        name: Of a new folder.
+        name: The name of a new folder.
         resume: The folder to go on with, if there is one.
         data: What `data_record` gave of the data that is read.
 

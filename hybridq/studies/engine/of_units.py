@@ -28,12 +28,12 @@ def study_of_units(
     in `units/` what each finished unit gave.
 
     Args:
-        name: Of the study, as the command line calls it.
+        name: The name of the study, as the command line calls it.
         config: What it can be told.
-        units: From a config to the units; each is a pure function of its settings, which are
+        units: What makes the units of a config; each is a pure function of its settings, which are
             pickled, and takes half an hour at the most. It raises a `HybridqError` where the
             config cannot be used; nothing is written then.
-        findings: From a config, and what the units gave in their order, to tables and sentences.
+        findings: What makes tables and sentences of a config and what its units gave, in order.
     """
 
     def plan(asked: ConfigT) -> Plan:

@@ -27,7 +27,7 @@ class Plan:
     """A study whose settings can be used; nothing has been written yet.
 
     Attributes:
-        name: Of a new folder, where the config has none.
+        name: The name of a new folder, where the config has none.
         compute: Runs the stages, where a stage may be made of what earlier ones gave, and writes
             the study's own tables; returns what it found, and what `result.json` says.
         data: What is read, for the record; None where the engine need not know.
@@ -45,7 +45,7 @@ def run_study(given: ConfigT, *, name: str, plan: Callable[[ConfigT], Plan]) -> 
 
     Args:
         given: Its settings, or `resume` and the folder that has them.
-        name: Of the study, as the command line calls it.
+        name: The name of the study, as the command line calls it.
         plan: Checks the settings; it raises a `HybridqError` where they cannot be used.
 
     Raises:

@@ -48,9 +48,9 @@ class Stages:
     """Computes the stages of one study, one after the other.
 
     Attributes:
-        folder: Of the study; what units gave is in `units/STAGE/` of it.
-        compute: From `open_workers`.
-        seconds: By stage, what each of its units took.
+        folder: The folder of the study; what units gave is in `units/STAGE/` of it.
+        compute: What `open_workers` gives.
+        seconds: What each unit of a stage took, by stage.
     """
 
     folder: Path

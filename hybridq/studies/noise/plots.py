@@ -280,7 +280,7 @@ def _entitle(figure: Figure, title: str, rows: Sequence[Row], *, intervals: bool
 
 
 def defined(rows: Sequence[Row], names: Iterable[str]) -> list[str]:
-    """Those of `names` that some row has a value of."""
+    """Keep the ones of `names` that some row has a value of."""
     return [name for name in names if not all(math.isnan(row[name]) for row in rows)]
 
 

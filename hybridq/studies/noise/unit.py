@@ -49,16 +49,17 @@ class Loaded:
 
     Args:
         run: Run folder of the quantum model.
-        control: That of its control.
-        config: Of the study.
+        control: The run folder of its control.
+        config: The config of the study.
 
     Attributes:
         model: The quantum model.
         data: Its validation split, and the split of the study.
         split: The images of the study.
-        features: Of the validation images and then those of the study, `(images, *feature_shape)`.
-        expvals: Of each call of a quantum layer on all of these images, without noise,
-            `(..., num_observables)`, images first.
+        features: The features `(images, *feature_shape)` of the validation images, then those of
+            the study's.
+        expvals: The expectation values of each call of a quantum layer on all of these images,
+            without noise, `(..., num_observables)`, images first.
         metrics: The figures at the threshold that was chosen on validation without noise.
         predicted: Labels of the study's images without noise.
         fixed: The columns that are the same in all rows.
@@ -138,7 +139,7 @@ class Unit:
         device: A fake device, or a saved calibration.
         noise_scale: Strength of the noise, a factor.
         grid: The other settings.
-        config: Of the study.
+        config: The config of the study.
     """
 
     pair: Pair

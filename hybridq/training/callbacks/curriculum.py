@@ -21,7 +21,7 @@ def check_curriculum(config: FinetuneConfig, spec: Spec) -> None:
     """Refuse a curriculum that cannot be, before anything is read or made.
 
     Args:
-        config: Of the run.
+        config: The config of the run.
         spec: What its backend is.
 
     Raises:
@@ -63,7 +63,7 @@ def curriculum_for(
     """The curriculum that a config asks for, if any.
 
     Args:
-        config: Of the run, which `check_curriculum` has passed.
+        config: The config of the run, which `check_curriculum` has passed.
         model: What is trained.
         backend: What is trained on; its own noise scale does not count.
     """

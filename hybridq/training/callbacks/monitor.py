@@ -37,7 +37,7 @@ class FeatureMonitor(Callback):
     The sample is the same at every epoch. No label is read, unless a split is given.
 
     Args:
-        objective: Whose encoder is looked at.
+        objective: The objective whose encoder is looked at.
         probe: The train split, whose labels give a vote of nearest neighbours as well.
     """
 
@@ -54,7 +54,7 @@ class FeatureMonitor(Callback):
         """Find how many epochs there are from one look to the next.
 
         Args:
-            epochs: Of the training.
+            epochs: The epochs of the training.
             of_epoch: Steps of each.
         """
         cost = len(self.sample) / (PASSES * self.objective.config.batch_size)  # in steps

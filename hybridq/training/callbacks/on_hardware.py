@@ -31,7 +31,7 @@ def check_training_backend(config: FinetuneConfig, spec: Spec) -> None:
     """Refuse to train on hardware without a budget, or with one for each of several processes.
 
     Args:
-        config: Of the run.
+        config: The config of the run.
         spec: What its backend is.
 
     Raises:
@@ -73,7 +73,7 @@ def prepare_training(
     again, which ask for the same: jobs that were posted before answer them, within one budget.
 
     Args:
-        config: Of the run.
+        config: The config of the run.
         model: What is trained.
         backend: Where.
         folder: The run folder; None on a rank that writes nothing.
@@ -97,7 +97,7 @@ def go_on_with_jobs(backend: Executable, folder: Path | None) -> None:
     """Let a backend go on with the jobs of a run, before circuits are prepared for its device.
 
     Args:
-        backend: Of the training.
+        backend: The backend of the training.
         folder: The run folder that is gone on with, if one is.
 
     Raises:
@@ -127,8 +127,8 @@ class SeedDirections(Callback):
     """Lets the directions of SPSA follow from the step, so that a resumed run repeats them.
 
     Args:
-        generator: Of the directions.
-        seed: Of the run.
+        generator: The generator of the directions.
+        seed: The seed of the run.
     """
 
     def __init__(self, generator: torch.Generator, seed: int) -> None:

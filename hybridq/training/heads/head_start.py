@@ -88,7 +88,7 @@ def labelled_regression(
         labels: `(images,)` classes, or `(images, classes)` of 0 and 1.
         num_classes: Number of classes.
         groups: `(images,)` patients or slides, which are not cut apart in the search.
-        seed: Of the search's cut, and of the images drawn.
+        seed: The seed of the search's cut, and of the images drawn.
     """
     if len(labels) > MOST_IMAGES:
         kept = _drawn(labels, np.random.default_rng(seed))
@@ -132,8 +132,8 @@ def begin_at_regression(
     that is linear in the features is the regression.
 
     Args:
-        head: With a `classifier`, and a `reducer` where it has a bottleneck.
-        regression: On the features as the head is given them.
+        head: A head with a `classifier`, and a `reducer` where it has a bottleneck.
+        regression: A regression on the features as the head is given them.
         features: `(images, in_features)`, of all images whose features are there.
         labelled: Indices of those with labels, by which batch norm is set.
 
@@ -212,7 +212,7 @@ def settled(
     few labels (`benchmarks/head_start.py`).
 
     Args:
-        config: Of the training.
+        config: The config of the training.
         model: What is trained.
         labelled: Number of labelled images.
         num_classes: Number of logits.
@@ -302,7 +302,7 @@ def start_at_regression(
         labels: `(images,)` classes, or `(images, classes)` of 0 and 1.
         num_classes: Number of classes.
         groups: `(images,)` patients or slides.
-        seed: Of the search for the penalty.
+        seed: The seed of the search for the penalty.
 
     Raises:
         InvalidValueError: If the head does not end in a linear classifier.

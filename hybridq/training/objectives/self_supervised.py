@@ -34,7 +34,7 @@ class SelfSupervised(Objective):
         images: `(count, channels, height, width)`, uint8.
         pool: The sets of the images, where they are several: each is normalised by its own mean
             and standard deviation.
-        method: In place of the one that the config names; it holds the encoder.
+        method: What takes the place of the one that the config names; it holds the encoder.
         loader: Batches in place of those of the images, each a tuple whose first entry is images.
     """
 

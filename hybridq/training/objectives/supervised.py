@@ -35,7 +35,7 @@ class Supervised(Objective):
         model: What is trained.
         train: The labelled images.
         data: Its validation split is read.
-        criterion: From logits and labels to a loss, in place of the usual one.
+        criterion: A function of logits and labels that gives a loss, in place of the usual one.
         loader: Batches in place of those of `train`: inputs, uint8 `(batch, height, width,
             channels)` or features if the encoder is frozen, and labels.
     """

@@ -21,8 +21,8 @@ def with_steps(config: PretrainConfig, images: int) -> PretrainConfig:
     """Put the number of steps into a config that says neither steps nor epochs.
 
     Args:
-        config: Of a pretraining.
-        images: In the train split.
+        config: The config of a pretraining.
+        images: Number of images in the train split.
     """
     if config.epochs is not None or config.steps is not None:
         return config
@@ -34,9 +34,9 @@ def epochs_of(config: PretrainConfig, images: int, processes: int = 1) -> tuple[
     """Find how many epochs a pretraining has, and how many steps each of them.
 
     Args:
-        config: Of a pretraining.
-        images: In the train split.
-        processes: That share each step.
+        config: The config of a pretraining.
+        images: Number of images in the train split.
+        processes: Number of processes that share each step.
 
     Returns:
         The epochs, as near to the steps of the config as whole epochs can be, and at least one;
@@ -53,9 +53,9 @@ def warmup_steps(config: PretrainConfig, steps: int, epochs: int) -> int:
     """Find in how many steps the learning rate grows.
 
     Args:
-        config: Of a pretraining.
-        steps: Of the whole training.
-        epochs: Of the whole training.
+        config: The config of a pretraining.
+        steps: The steps of the whole training.
+        epochs: The epochs of the whole training.
     """
     if config.warmup_epochs is not None:
         return min(config.warmup_epochs, epochs // 4) * (steps // epochs)

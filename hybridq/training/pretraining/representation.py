@@ -54,7 +54,7 @@ def knn_auc(features: Floats, split: ImageSplit, *, seed: int) -> float:
     Args:
         features: `(images, features)`.
         split: The same images, with one label each.
-        seed: Of the folds.
+        seed: The seed of the folds.
 
     Returns:
         The AUC, from 0 to 1; NaN where a class has fewer images, or groups, than there are folds.
