@@ -36,7 +36,8 @@ SCRIPTS: tuple[tuple[str, Callable[[Path], Any], dict[str, str]], ...] = (
         (script, typed_rows, {f"{script}.md": f"{script}.csv"})
         for script in (
             *("bootstrap", "depthwise", "exact_engines", "freed_memory", "many_heads"),
-            *("noise_parts", "noisy_layer", "quantum_layer", "shared_machine", "simclr", "training_step"),
+            *("noise_parts", "noisy_layer", "quantum_layer", "shared_machine"),
+            *("simclr", "training_step"),
         )
     ),
     (
