@@ -19,8 +19,8 @@ from typing import Any
 
 from published import (
     FACTS,
-    commits,
     encoders_text,
+    made_by,
     mean_cell,
     options_words,
     publish,
@@ -181,8 +181,6 @@ def page(name: str) -> str:
             "",
         ]
     text += [*verdict_table(comparisons), ""]
-    versions = environment["versions"]
-    named = ", ".join(f"{package} {versions[package]}" for package in ("torch", "qiskit"))
     told = result["primary_verdicts"]
     beside = "" if name == config["data"] else f" --page {name}"
     text += [
@@ -196,9 +194,12 @@ def page(name: str) -> str:
         + "".join(f" {note.rstrip('.')}." for note in result["notes"]),
         "",
         encoders_text(folder, config["data"]),
-        f"Made by `hybridq study ablation {study_options(config)}` at commit "
-        f"{commits(environment)}, {hours:.1f} hours of work in units of one thread, and "
-        f"`python benchmarks/ablation_results.py STUDY --name {config['data']}{beside}`; {named}.",
+        made_by(
+            f"hybridq study ablation {study_options(config)}",
+            f"{hours:.1f} hours",
+            f"python benchmarks/ablation_results.py STUDY --name {config['data']}{beside}",
+            environment,
+        ),
         "",
     ]
     return "\n".join(text)

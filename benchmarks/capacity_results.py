@@ -18,8 +18,8 @@ from typing import Any
 
 from published import (
     FACTS,
-    commits,
     encoders_text,
+    made_by,
     mean_cell,
     options_words,
     publish,
@@ -89,8 +89,6 @@ def page(name: str) -> str:
         read_rows(folder / f"{one}.csv") for one in TABLES
     )
     minutes = sum(float(row["seconds"]) for row in seconds) / 60
-    versions = environment["versions"]
-    named = ", ".join(f"{package} {versions[package]}" for package in ("torch", "qiskit"))
     setting = " and ".join(f"{value:g}" for value in result["setting"].values())
     default = CapacityStudyConfig().model_dump(mode="json")
     words = options_words(config, default, ("labels", "subsets"))
@@ -115,9 +113,12 @@ def page(name: str) -> str:
             + "".join(f" {note.rstrip('.')}." for note in result["notes"]),
             "",
             encoders_text(folder, name),
-            f"Made by `hybridq study capacity {' '.join(words)}` at commit "
-            f"{commits(environment)}, {minutes:.0f} minutes of work in units of one thread, and "
-            f"`python benchmarks/capacity_results.py STUDY --name {name}`; {named}.",
+            made_by(
+                f"hybridq study capacity {' '.join(words)}",
+                f"{minutes:.0f} minutes",
+                f"python benchmarks/capacity_results.py STUDY --name {name}",
+                environment,
+            ),
             "",
         ]
     )

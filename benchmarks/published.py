@@ -155,7 +155,17 @@ def encoders_text(folder: Path, name: str) -> str:
     return f"Encoders: {' and '.join(commands)}, {minutes:.0f} minutes each on one of two cores.\n"
 
 
-def commits(environment: Mapping[str, Any]) -> str:
+def made_by(study: str, took: str, publish: str, environment: Mapping[str, Any]) -> str:
+    """Say which commands made a page, at which commit, in what time and with which versions."""
+    versions = environment["versions"]
+    named = ", ".join(f"{package} {versions[package]}" for package in ("torch", "qiskit"))
+    return (
+        f"Made by `{study}` at commit {_commits(environment)}, {took} of work in units of one "
+        f"thread, and `{publish}`; {named}."
+    )
+
+
+def _commits(environment: Mapping[str, Any]) -> str:
     """The commit a study was begun at, and those it was gone on with."""
     later = dict.fromkeys(one["git_commit"] for one in environment.get("resumed", ()))
     later.pop(environment["git_commit"], None)
