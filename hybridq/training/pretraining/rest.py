@@ -23,8 +23,8 @@ Row = Mapping[str, Any]
 def still_moving(epochs: Sequence[Row]) -> str | None:
     """Say in words that features had not come to rest; None where nothing shows it.
 
-    More steps then change them, not always for the better: on chest X-rays they lowered the loss
-    and the AUC that few labels give (`docs/results/pretraining_curves.csv`).
+    A run of more steps then gives other features, which few labels read better or worse
+    (`docs/results/pretraining_curves.csv`).
 
     The mean loss of the last eighth of the epochs is compared with that of the eighth that ends a
     quarter before the end, and their difference with the whole fall, from the first eighth to the
@@ -52,4 +52,4 @@ def still_moving(epochs: Sequence[Row]) -> str | None:
     if not found:
         return None
     changes = " and ".join(found)
-    return f"A longer run may gain, or lose where labels are few: over the last quarter {changes}."
+    return f"A longer run, begun anew, may gain: over the last quarter {changes}."
