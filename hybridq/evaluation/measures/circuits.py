@@ -262,7 +262,7 @@ def random_states(
 
 
 def circuit_states(parts: ParametrizedCircuit) -> Callable[[Tensor], Tensor]:
-    """Turn angles `(batch, num_inputs + num_weights)` in radians into states `(batch, 2**n)`.
+    """Make a map from angles `(batch, inputs + weights)` in radians to states `(batch, 2**n)`.
 
     Differentiable; amplitudes are double, real where the gates are, and up to a global phase.
     """
