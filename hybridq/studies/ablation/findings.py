@@ -5,7 +5,7 @@ Which models are drawn is fixed here, before any result; every model is in the t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from hybridq.evaluation.summaries import (
@@ -75,7 +75,7 @@ def findings(
         ),
         curves=[
             shown
-            for title, models in _lines(result["kinds"]).items()
+            for title, models in _lines(result["kinds"], {row["model"] for row in rows}).items()
             if (
                 shown := curves(
                     [row for model in models for row in areas if row["model"] == model],
@@ -122,13 +122,17 @@ def _answers(result: Mapping[str, Any], compared: Sequence[Row]) -> list[str]:
     return found or ["No pair of models was compared."]
 
 
-def _lines(kinds: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Which models' curves are drawn together, by the title."""
+def _lines(kinds: Sequence[str], trained: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Which models' curves are drawn together, by the title.
+
+    The regression is in the first drawing, and is drawn again beside heads alone.
+    """
     every = (*kinds, RANDOM)
     names = [*map(start_name, kinds), "an untrained encoder"]
     of_kinds = {
         f"Heads on features of {name}": tuple(f"{kind}-{head}" for head in HEADS)
         for kind, name in zip(every, names, strict=True)
+        if any(f"{kind}-{head}" in trained for head in HEADS if head != REGRESSION)
     }
     wholes = tuple(
         f"whole-{start}-{head}" for start in (SCRATCH, *kinds) for head in ("linear", "pqc", "mlp")
