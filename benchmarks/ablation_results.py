@@ -56,7 +56,7 @@ README_MODELS = (
     "simclr-mlp",
     "simclr-pqc",
 )
-README_BUDGETS = ("50 labels", "all labels")
+README_BUDGETS = ("50 labels",)
 TABLES = ("ablation", "summary", "comparisons", "search", "seconds")
 
 
