@@ -13,10 +13,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
-from timing import Step, interleave, machine, quartiles, versions
+from timing import Step, interleave, machine, milliseconds, versions
 
 from hybridq.models.encoders import depthwise
 from hybridq.models.encoders.encoder import Encoder, EncoderSpec
@@ -67,21 +68,16 @@ def measure(size: int, args: argparse.Namespace) -> list[dict[str, Any]]:
     taken = interleave(
         {str(most): step for most, step in steps.items()}, rounds=args.rounds, seconds=60, warm=1
     )
-    base = quartiles(taken["0"])[1]
-    rows = []
-    for most in PIXELS:
-        low, middle, high = quartiles(taken[str(most)])
-        rows.append(
-            {
-                "image_size": size,
-                "most_pixels": most,
-                "ms": round(1e3 * middle, 1),
-                "ms_low": round(1e3 * low, 1),
-                "ms_high": round(1e3 * high, 1),
-                "faster": round(base / middle, 3),
-            }
-        )
-    return rows
+    base = median(taken["0"])
+    return [
+        {
+            "image_size": size,
+            "most_pixels": most,
+            **milliseconds(taken[str(most)]),
+            "faster": round(base / median(taken[str(most)]), 3),
+        }
+        for most in PIXELS
+    ]
 
 
 def table_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import peers
 import torch
-from timing import Step, interleave, machine, quartiles, versions
+from timing import Step, interleave, machine, milliseconds, versions
 from torch import Tensor, nn
 
 from hybridq.quantum import ParametrizedCircuit, build_circuit
@@ -174,7 +174,7 @@ def compare(
     taken = interleave(steps, before, rounds=rounds, seconds=4)
     rows = []
     for one in chosen:
-        low, middle, high = (round(1e3 * value, 3) for value in quartiles(taken[one.name]))
+        found_ms = milliseconds(taken[one.name], 3)
         rows.append(
             {
                 "qubits": num_qubits,
@@ -186,13 +186,11 @@ def compare(
                 "mode": one.mode,
                 "dtype": str(one.dtype).removeprefix("torch."),
                 "process": "peers" if peers_only else "others",
-                "ms": middle,
-                "ms_low": low,
-                "ms_high": high,
+                **found_ms,
                 "calls": len(taken[one.name]),
             }
         )
-        print(f"{size} {ansatz}: {one.name}: {middle} ms", flush=True)
+        print(f"{size} {ansatz}: {one.name}: {found_ms['ms']} ms", flush=True)
     return rows
 
 

@@ -28,7 +28,7 @@ import torch
 from lightly.transforms import SimCLRTransform
 from lightning.pytorch import Callback, Trainer
 from PIL import Image
-from timing import Step, machine, quartiles, versions
+from timing import Step, machine, milliseconds, versions
 
 from hybridq.config import ComputeConfig, PretrainConfig
 from hybridq.models.encoders.build import build_encoder
@@ -148,16 +148,13 @@ def measure(kind: str, threads: int, args: argparse.Namespace) -> list[dict[str,
     own = {LOOP: LOOP, BARE: LOOP, ON_LIGHTLY: LOOP, VIEWS: VIEWS, LIGHTLY: VIEWS, ON_ALL: VIEWS}
     rows = []
     for name in ARMS:
-        low, middle, high = quartiles(taken[name][:, 0])
         wall, processor = np.median(taken[name] / taken[own[name]], axis=0)
         rows.append(
             {
                 "images": kind,
                 "threads": threads,
                 "what": name,
-                "ms": round(1e3 * middle, 1),
-                "ms_low": round(1e3 * low, 1),
-                "ms_high": round(1e3 * high, 1),
+                **milliseconds(taken[name][:, 0]),
                 "cpu_ms": round(1e3 * float(np.median(taken[name][:, 1])), 1),
                 "throughput_of": own[name],
                 "ratio": round(float(wall), 3),

@@ -71,6 +71,12 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
     return low, middle, high
 
 
+def milliseconds(seconds: Sequence[float], digits: int = 1) -> dict[str, float]:
+    """Median and quartiles as the columns `ms`, `ms_low` and `ms_high`, rounded."""
+    low, middle, high = (round(1e3 * value, digits) for value in quartiles(seconds))
+    return {"ms": middle, "ms_low": low, "ms_high": high}
+
+
 def machine() -> str:
     """The processor and the system."""
     model = platform.processor() or platform.machine()

@@ -13,10 +13,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
-from timing import Step, interleave, machine, quartiles, versions
+from timing import Step, interleave, machine, milliseconds, versions
 from torch import nn
 
 from hybridq.config import head_config
@@ -65,18 +66,15 @@ def compare(names: Sequence[str], threads: int, args: argparse.Namespace) -> lis
     torch.set_num_threads(threads)
     steps = {name: make_step(*ARMS[name], args.image_size, args.batch_size) for name in names}
     taken = interleave(steps, rounds=args.rounds, seconds=30)
-    base = quartiles(taken[names[0]])[1]
+    base = median(taken[names[0]])
     rows = []
     for name in names:
-        low, middle, high = quartiles(taken[name])
         rows.append(
             {
                 "head": name,
                 "threads": threads,
-                "ms": round(1e3 * middle, 2),
-                "ms_low": round(1e3 * low, 2),
-                "ms_high": round(1e3 * high, 2),
-                "ratio": round(middle / base, 4),
+                **milliseconds(taken[name], 2),
+                "ratio": round(median(taken[name]) / base, 4),
                 "rounds": len(taken[name]),
             }
         )

@@ -17,7 +17,8 @@ SETTINGS = [
     {"kernel_size": 5, "padding": 2, "bias": False},
     {"kernel_size": (3, 1), "padding": (2, 0), "stride": (1, 2)},
     {"kernel_size": 3, "padding": 2, "dilation": 2},
-    {"kernel_size": 7, "padding": 3, "padding_mode": "zeros"},
+    {"kernel_size": 7, "padding": 3},
+    {"kernel_size": 3, "padding": 1, "padding_mode": "circular"},
     {"kernel_size": 1},
 ]
 

@@ -19,6 +19,7 @@ from hybridq.config.base import MAX_IMAGE_SIZE
 from hybridq.config.choices import find_entry
 from hybridq.config.handed import is_handed
 from hybridq.data.transforms import prepare_images
+from hybridq.models.encoders.depthwise import with_small_maps
 from hybridq.models.encoders.entry import EncoderEntry
 from hybridq.models.encoders.handed import AsMaps
 from hybridq.models.encoders.timm_models import PREFIX, timm_entry
@@ -124,7 +125,7 @@ class Encoder(nn.Module):
         if network is None:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(generator_seed)
-                network = encoder_entry(spec.architecture).build(spec.stem)
+                network = with_small_maps(encoder_entry(spec.architecture).build(spec.stem))
         else:
             network = nn.Sequential(network, AsMaps())
         self.features: nn.Sequential = network

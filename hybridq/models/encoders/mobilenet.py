@@ -6,7 +6,6 @@ from typing import Any
 
 from torch import nn
 
-from hybridq.models.encoders.depthwise import with_small_maps
 from hybridq.models.encoders.entry import EncoderEntry
 
 PREFIX = "features."
@@ -19,7 +18,7 @@ def build_mobilenet_v2(stem: str) -> nn.Sequential:
     blocks: nn.Sequential = mobilenet_v2(weights=None).features
     if stem == "stride1":
         next(part for part in blocks.modules() if isinstance(part, nn.Conv2d)).stride = (1, 1)
-    return with_small_maps(blocks)
+    return blocks
 
 
 def _imagenet() -> Any:

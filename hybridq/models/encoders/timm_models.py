@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from hybridq.errors import InvalidValueError, UnavailableError
-from hybridq.models.encoders.depthwise import with_small_maps
 from hybridq.models.encoders.entry import EncoderEntry
 
 PREFIX = "timm:"
@@ -49,6 +48,6 @@ def timm_entry(name: str) -> EncoderEntry:
 
     def build(stem: str) -> nn.Sequential:
         network = timm.create_model(own, pretrained=False, num_classes=0, global_pool="")
-        return nn.Sequential(TimmMaps(with_small_maps(network)))
+        return nn.Sequential(TimmMaps(network))
 
     return EncoderEntry(build, f"{own} of timm")
