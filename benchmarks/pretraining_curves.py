@@ -3,6 +3,7 @@
     python benchmarks/pretraining_curves.py --data breastmnist --steps 250 1000 4000
     python benchmarks/pretraining_curves.py --data chest_xray --images 250 1000 all
     python benchmarks/pretraining_curves.py --data chest_xray --encoders runs/pretrain/*-tried
+    python benchmarks/pretraining_curves.py --encoders runs/pretrain/*-tried --read-size 84
 
 Pretrains an encoder for each number of steps, of unlabelled images and each seed that is asked for,
 or takes finished ones, and reads it by the regression of the ablation: the penalty is searched by
@@ -105,14 +106,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--image-size", type=int, default=None)
     parser.add_argument("--views", choices=("one", "flip", "shift", "zoom"), default="one")
+    parser.add_argument("--read-size", type=int, help="pixels that encoders read images at")
     args = parser.parse_args()
     import torch
 
+    from hybridq.config import EncoderConfig
     from hybridq.data import load_data
     from hybridq.evaluation.baselines import pixel_inputs
     from hybridq.evaluation.features import image_features
     from hybridq.models.encoders.encoder import random_encoder_like
-    from hybridq.models.encoders.file import load_encoder
+    from hybridq.models.encoders.initial import encoder_for
     from hybridq.studies.ablation.frozen import PIXEL_SIDE
     from hybridq.utils.files import write_csv
 
@@ -150,14 +153,21 @@ def main() -> None:
     for run in args.encoders or pretrained(args, data):
         made = pretrainings(run)
         config, result = made[-1]
-        encoder = load_encoder(run)
+        encoder = encoder_for(
+            data.splits["train"].images,
+            EncoderConfig(weights=str(run)),
+            image_size=args.read_size,
+            stem="auto",
+            seed=config["seed"],
+        )
         recipe = ", then ".join(f"pretrain {pretrain_options(own)}".strip() for own, _ in made)
         steps = " + ".join(str(own["steps"]) for _, own in made)
-        named = (result["images"], steps, recipe, args.views)
+        views = args.views if args.read_size is None else f"{args.views}, {args.read_size} px"
+        named = (result["images"], steps, recipe, views)
         add(partial(features, encoder), config["ssl"]["name"], config["seed"], *named)
         untrained = random_encoder_like(encoder, config["seed"])
         size = f"{encoder.spec.image_size} px"
-        add(partial(features, untrained), "untrained", config["seed"], "", "", size, args.views)
+        add(partial(features, untrained), "untrained", config["seed"], "", "", size, views)
 
 
 if __name__ == "__main__":

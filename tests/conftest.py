@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import logging
 import os
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,12 +15,17 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+from tests.forks import HEAVY
+
 # Seconds are not what the tests are about, and a machine may be busy; the same examples every time.
 settings.register_profile("hybridq", deadline=None, derandomize=True)
 settings.load_profile("hybridq")
 
 # Ray keeps the first token it reads for the whole process, and tests differ in their home folder.
 os.environ["RAY_AUTH_MODE"] = "disabled"
+
+IN_MEMORY = Path("/dev/shm")
+ROOM = 16 << 30  # bytes; the tests write 6 GB, and each of their processes takes 2 GB
 
 PHANTOM = "phantom,size=16,count=40"
 
@@ -48,6 +56,31 @@ def _own_log():
     reset()
     yield
     reset()
+
+
+def pytest_configure(config):
+    """Write to memory what the tests write, where there is plenty: a disk is often waited for."""
+    if config.option.basetemp is None and memory_for_files():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+
+
+def memory_for_files() -> bool:
+    """Whether `IN_MEMORY` takes files, and the memory holds `ROOM` more."""
+    try:
+        known = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        free = min(int(known["MemAvailable"].split()[0]) << 10, shutil.disk_usage(IN_MEMORY).free)
+    except (OSError, KeyError, ValueError):
+        return False  # another system
+    return os.access(IN_MEMORY, os.W_OK) and free >= ROOM
+
+
+def pytest_collection_finish():
+    """Keep what the libraries are made of out of every search for garbage from now on."""
+    if "PYTEST_XDIST_WORKER" in os.environ:  # who runs one test alone may need none of them
+        for name in HEAVY:
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

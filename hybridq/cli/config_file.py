@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from hybridq.cli.complaints import has_no_prefix
 from hybridq.config import Config
+from hybridq.config.choices import CHOICES
 from hybridq.config.complaints import pydantic_line
 from hybridq.errors import InvalidValueError
 from hybridq.utils.files import read_json, read_toml
@@ -35,6 +36,14 @@ def read_config_file(model: type[Config], path: Path) -> Config:
         return model.model_validate(as_fields(model, values, path))
     except ValidationError as error:
         raise InvalidValueError(f"{_line(model, error)} in {path}.") from error
+
+
+def narrowed(model: type[Config], default: Config) -> Config:
+    """What a file says, with the parts that the command line has chosen instead."""
+    values = {name: getattr(default, name) for name in model.model_fields}
+    for field in CHOICES.keys() & values.keys():
+        values[field] = model.model_fields[field].default
+    return model.model_validate(values)
 
 
 def as_fields(model: type[Config], values: Any, path: Path) -> Any:

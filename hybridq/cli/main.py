@@ -25,7 +25,7 @@ from pydantic import Field, create_model
 
 from hybridq import config
 from hybridq.cli.complaints import explain, required
-from hybridq.cli.config_file import read_config_file
+from hybridq.cli.config_file import narrowed, read_config_file
 from hybridq.config.choices import CHOICES, entries, find_entry
 from hybridq.config.complaints import shortened
 from hybridq.errors import HybridqError, InvalidValueError
@@ -319,17 +319,13 @@ def with_choices(
         fields[field] = (type(chosen), Field(chosen, description=about))
     if not fields:
         return model
-    made: type[config.Config] = create_model(model.__name__, __base__=model, **fields)
+    # All fields have their descriptions by now: no source is searched for them.
+    described = {"use_attribute_docstrings": False}
+    made: type[config.Config] = create_model(
+        model.__name__, __base__=model, __cls_kwargs__=described, **fields
+    )
     made.__doc__ = model.__doc__
     return made
-
-
-def narrowed(model: type[config.Config], default: config.Config) -> config.Config:
-    """What a file says, with the parts that the command line has chosen instead."""
-    values = {name: getattr(default, name) for name in model.model_fields}
-    for field in CHOICES.keys() & values.keys():
-        values[field] = model.model_fields[field].default
-    return model.model_validate(values)
 
 
 def beside_resume(arguments: list[str]) -> list[str]:

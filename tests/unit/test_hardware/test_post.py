@@ -295,7 +295,7 @@ FAULTS = (
 
 
 @pytest.mark.parametrize(
-    "seed", [*range(2), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 8))]
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))]
 )
 def test_two_hundred_chunks_through_every_fault_at_random(tmp_path, service, time, seed):
     rng = np.random.default_rng(seed)

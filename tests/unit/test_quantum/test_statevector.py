@@ -110,6 +110,8 @@ MANY = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 FEW = settings(MANY, max_examples=40)
+SIMULATOR = AerSimulator(method="statevector")
+TARGET = SIMULATOR.target  # made anew at each look, which takes longer than a run
 
 
 def tensors(problem):
@@ -120,14 +122,13 @@ def aer_values(problem, inputs, weights):
     """Expectation values from Aer's statevectors, without any code of this package."""
     circuit = problem.circuit.copy()
     circuit.save_statevector()
-    simulator = AerSimulator(method="statevector")
-    compiled = transpile(circuit, simulator, optimization_level=0)
+    compiled = transpile(circuit, target=TARGET, optimization_level=0)
     params = [*problem.input_params, *problem.weight_params]
     bound = [
         compiled.assign_parameters(dict(zip(params, [*row, *weights], strict=True)))
         for row in inputs
     ]
-    result = simulator.run(bound).result()
+    result = SIMULATOR.run(bound).result()
     states = [QiskitStatevector(np.asarray(result.get_statevector(one))) for one in bound]
     return np.array([[s.expectation_value(o).real for o in problem.observables] for s in states])
 
