@@ -5,7 +5,7 @@ from __future__ import annotations
 from hybridq.config import PretrainConfig
 from hybridq.training.batches import EpochBatches
 
-STEPS_PER_IMAGE = 1
+STEPS_PER_IMAGE = 0.5
 """Steps for each image of the train split, where the config says neither steps nor epochs."""
 FEWEST_STEPS = 2000
 """The least number of such steps, for small sets."""
@@ -26,7 +26,7 @@ def with_steps(config: PretrainConfig, images: int) -> PretrainConfig:
     """
     if config.epochs is not None or config.steps is not None:
         return config
-    steps = min(max(STEPS_PER_IMAGE * images, FEWEST_STEPS), MOST_STEPS)
+    steps = min(max(round(STEPS_PER_IMAGE * images), FEWEST_STEPS), MOST_STEPS)
     return config.model_copy(update={"steps": steps})
 
 

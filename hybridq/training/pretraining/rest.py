@@ -52,4 +52,7 @@ def still_moving(epochs: Sequence[Row]) -> str | None:
     if not found:
         return None
     changes = " and ".join(found)
-    return f"A longer run, begun anew, may gain: over the last quarter {changes}."
+    return (
+        "A longer run, begun anew, may gain, or lose where labels are few: over the last quarter "
+        f"{changes}."
+    )
