@@ -45,7 +45,7 @@ def pretrain(
             file or run, an `Encoder`, or any module from images to features or feature maps. None
             is a MobileNetV2 with random weights. A module is copied, not changed.
         ssl: The method, a name or a mapping with `name` and its own options.
-        steps: Steps of the optimiser, made of whole epochs; 1 for each image, but 2,000 to 10,000.
+        steps: Steps of the optimiser, in whole epochs; 1 for every 2 images, but 2,000 to 10,000.
         epochs: Passes over the images, in place of `steps`.
         runs: Folder in which a run folder is made and kept; None keeps none.
         resume: A run folder to go on with, in place of all other options.

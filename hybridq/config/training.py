@@ -42,7 +42,7 @@ class PretrainConfig(RunConfig):
     stem: Literal["auto", "stride1", "stride2"] = "auto"
     """Stride of the first convolution; `auto` is stride2, or that of the initial weights."""
     steps: int | None = Field(None, ge=1, le=MAX_STEPS)
-    """Steps of the optimiser, made of whole epochs; 1 for each image, but 2,000 to 10,000."""
+    """Steps of the optimiser, in whole epochs; 1 for every 2 images, but 2,000 to 10,000."""
     epochs: int | None = Field(None, ge=1, le=MAX_EPOCHS)
     """Passes over the train split, in place of `--steps`."""
     batch_size: int = Field(64, ge=2, le=MAX_BATCH)
