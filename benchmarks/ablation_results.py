@@ -49,13 +49,8 @@ HEADLINE = {
     "whole-simclr-pqc": "SimCLR fine-tuned, `pqc`",
 }
 """Models of the table in docs/results.md, and what they are called there."""
-README_MODELS = (
-    "pixels-logistic",
-    "whole-scratch-linear",
-    "simclr-logistic",
-    "simclr-mlp",
-    "simclr-pqc",
-)
+README_SETS = ("breastmnist", "pneumoniamnist", "chest_xray", "stenosis")
+README_MODELS = ("pixels-logistic", "simclr-logistic", "simclr-mlp", "simclr-pqc")
 README_BUDGETS = ("50 labels",)
 TABLES = ("ablation", "summary", "comparisons", "search", "seconds")
 
@@ -109,25 +104,36 @@ def movement(rows: list[dict[str, str]]) -> str:
     )
 
 
-def headline(models: Sequence[str], budgets: Sequence[str] | None = None) -> list[str]:
-    """Mean AUC of models of `HEADLINE` by data set and budget, from the summaries."""
-    found, columns = {}, []
-    for name in TITLES:
+def headline(
+    sets: Sequence[str], models: Sequence[str], budgets: Sequence[str] | None = None
+) -> list[str]:
+    """Mean AUC of models of `HEADLINE`, a row for each data set and budget, from the summaries.
+
+    Args:
+        sets: Names in `TITLES`.
+        models: Names in `HEADLINE`; those that no set has are left out.
+        budgets: The budgets that are shown; all if None. One alone is not named in the rows.
+    """
+    found: dict[tuple[str, str, str], dict[str, str]] = {}
+    lines: list[tuple[str, str]] = []
+    for name in sets:
         path = RESULTS / name / "summary.csv"
         if not path.is_file():
             continue
         rows = [row for row in read_rows(path) if row["figure"] == "auc"]
-        columns += [(name, one) for one in budgets_of(rows) if budgets is None or one in budgets]
+        lines += [(name, one) for one in budgets_of(rows) if budgets is None or one in budgets]
         found |= {(name, row["model"], row["budget"]): row for row in rows}
-    lines = [
-        "| | " + " | ".join(f"{TITLES[name]}, {part}" for name, part in columns) + " |",
-        "|---" * (1 + len(columns)) + "|",
+    shown = [model for model in models if any(key[1] == model for key in found)]
+    one_budget = budgets is not None and len(budgets) == 1
+    table = [
+        "| | " + " | ".join(HEADLINE[model] for model in shown) + " |",
+        "|---" * (1 + len(shown)) + "|",
     ]
-    for model in models:
-        cells = [mean_cell(found.get((name, model, part)), 2) for name, part in columns]
-        if set(cells) != {"-"}:
-            lines.append(f"| {HEADLINE[model]} | " + " | ".join(cells) + " |")
-    return lines
+    for name, part in lines:
+        cells = [mean_cell(found.get((name, model, part)), 2) for model in shown]
+        title = TITLES[name] if one_budget else f"{TITLES[name]}, {part}"
+        table.append(f"| {title} | " + " | ".join(cells) + " |")
+    return table
 
 
 def with_table(path: Path, lines: list[str]) -> str:
@@ -143,8 +149,8 @@ def pages() -> dict[Path, str]:
     """README.md and docs/results.md with their tables made anew, by their paths."""
     readme, results = ROOT / "README.md", ROOT / "docs" / "results.md"
     return {
-        readme: with_table(readme, headline(README_MODELS, README_BUDGETS)),
-        results: with_table(results, headline(tuple(HEADLINE))),
+        readme: with_table(readme, headline(README_SETS, README_MODELS, README_BUDGETS)),
+        results: with_table(results, headline(tuple(TITLES), tuple(HEADLINE))),
     }
 
 
