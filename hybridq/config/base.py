@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from tyro.conf import arg
 
 MAX_EPOCHS = 100_000
 MAX_BATCH = 65_536
 MAX_IMAGE_SIZE = 2048
 MAX_LAYERS = 200
+MAX_RANK = 1024
 MAX_RATE = 100.0
 MAX_RESAMPLES = 100_000
 MAX_SEEDS = 1000
@@ -75,9 +76,16 @@ class CircuitHeadConfig(HeadConfig):
 
     num_qubits: int = Field(4, ge=1, le=20)
     """Qubits of the circuit, which is also the size of the reduced feature vector."""
-    reducer: Literal["linear", "pca", "random"] = "linear"
-    """Where the map from features to angles comes from: `linear` is trained, `pca` is the first
-    principal components of the train features, and `random` stays as it is drawn."""
+    reducer: Annotated[Literal["linear", "pca", "random", "tt"], arg(aliases=["--reducer"])] = (
+        "linear"
+    )
+    """Where the map from features to angles comes from: `linear` is trained, and so is `tt`, a
+    tensor train; `pca` is the first principal components of the train features, and `random` stays
+    as it is drawn."""
+    tt_rank: int = Field(3, ge=1, le=MAX_RANK)
+    """Largest rank of the tensor train of the reducer `tt`."""
+    registers: int = Field(1, ge=1, le=20)
+    """Circuits among which the qubits are shared evenly, each with as many times fewer of them."""
     num_layers: int = Field(2, ge=1, le=MAX_LAYERS)
     """Repetitions of the trainable layer."""
     encoding: str = "angle"
@@ -88,6 +96,15 @@ class CircuitHeadConfig(HeadConfig):
     """Which qubits are entangled in a layer: `linear`, `ring`, `full` or `none`."""
     init_std: float = Field(0.01, ge=0, le=100)
     """Standard deviation of the initial circuit weights, in radians."""
+
+    @model_validator(mode="after")
+    def _shares_qubits_evenly(self) -> CircuitHeadConfig:
+        if self.num_qubits % self.registers:
+            raise ValueError(
+                f"Expected registers that share {self.num_qubits} qubits evenly, got "
+                f"{self.registers}: take a divisor of num_qubits"
+            )
+        return self
 
 
 class EncoderConfig(Config):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from tyro.conf import OmitArgPrefixes
 
 from hybridq.config.base import (
@@ -23,8 +23,17 @@ from hybridq.config.base import (
 )
 from hybridq.config.parts import EncoderChoice, HeadChoice, SslChoice, head_config, ssl_config
 
+BLOCKS = ("encoder", "reducer", "head")
+"""The blocks of a classifier, from images to logits."""
+
 BESIDE = ("temperature", "hidden_dim", "projection_dim")
 """Settings of SimCLR that configs of earlier versions had beside those of the training."""
+
+
+def blocks_named(text: Any) -> tuple[str, ...]:
+    """Read the names of blocks that are joined by commas."""
+    words = text.split(",") if isinstance(text, str) else ()
+    return tuple(word.strip() for word in words if word.strip())
 
 
 class PretrainConfig(RunConfig):
@@ -105,6 +114,9 @@ class FinetuneConfig(RunConfig):
     """Stride of the first convolution for `none` and `imagenet`; `auto` as in pretraining."""
     freeze_encoder: bool = False
     """Train the head alone, on features computed once and without augmentation."""
+    freeze: str = ""
+    """Blocks that are not trained, joined by commas: `encoder`, which is `--freeze-encoder`,
+    `reducer` and `head`."""
     labels: float = Field(1.0, gt=0, le=1)
     """Fraction of the train split's labels in use: stratified, whole groups."""
     head: HeadChoice = Field(default_factory=head_config)
@@ -121,7 +133,9 @@ class FinetuneConfig(RunConfig):
     """Where the head begins: as drawn, or at a penalised regression on the labelled features;
     `auto` is the regression for the package's heads on a frozen encoder."""
     start: Path | None = None
-    """A run of `hybridq finetune` with the same head: its encoder and weights are begun with."""
+    """A run of `hybridq finetune`: its encoder and weights are begun with."""
+    start_blocks: str = "encoder,reducer,head"
+    """Blocks that are taken of `--start`, joined by commas; the others begin anew."""
     noise_curriculum: str | None = None
     """Noise scales of as many equal stages of training, as `0,0.5,1`; needs a noisy backend."""
     epochs: int = Field(60, ge=1, le=MAX_EPOCHS)
@@ -159,6 +173,42 @@ class FinetuneConfig(RunConfig):
     """Random changes to the training images."""
     compute: OmitArgPrefixes[ComputeConfig] = ComputeConfig()
     """Where it runs."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _freezes_the_encoder(cls, values: Any) -> Any:
+        """Take the encoder among the frozen blocks for `freeze_encoder`."""
+        if isinstance(values, Mapping) and "encoder" in blocks_named(values.get("freeze", "")):
+            return {**values, "freeze_encoder": True}
+        return values
+
+    @field_validator("freeze", "start_blocks")
+    @classmethod
+    def _names_blocks(cls, value: str) -> str:
+        unknown = [name for name in blocks_named(value) if name not in BLOCKS]
+        if unknown:
+            raise ValueError(f"Expected blocks of {', '.join(BLOCKS)}, got {unknown[0]!r}")
+        return value
+
+    @property
+    def frozen_blocks(self) -> tuple[str, ...]:
+        """The blocks that are not trained, in their order."""
+        named = blocks_named(self.freeze)
+        return tuple(
+            name for name in BLOCKS if name in named or (name == "encoder" and self.freeze_encoder)
+        )
+
+    @property
+    def taken_blocks(self) -> tuple[str, ...]:
+        """The blocks that are taken of the run `start`, in their order."""
+        named = blocks_named(self.start_blocks)
+        return tuple(name for name in BLOCKS if name in named)
+
+    @property
+    def keeps_head(self) -> bool:
+        """Whether the head, or a reducer that is trained, goes on from the run `start`."""
+        own = set(self.taken_blocks if self.start is not None else ())
+        return bool(own & {"head", "reducer"} - set(self.frozen_blocks)) or "head" in own
 
     @property
     def head_rate(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 
 from hybridq.config import Config, HeadChoice
 from hybridq.config.handed import handed_label
+from hybridq.config.training import BLOCKS
 from hybridq.errors import InvalidValueError, MissingFileError
+from hybridq.models.blocks import state_of
 from hybridq.models.classifier import HybridClassifier, build_model
 from hybridq.models.decision import Decision
 from hybridq.models.encoders.encoder import Encoder, EncoderSpec
@@ -205,13 +208,16 @@ def load_model(
     return model.eval(), spec
 
 
-def take_weights(model: HybridClassifier, run: Path, *, finished: bool = True) -> None:
+def take_weights(
+    model: HybridClassifier, run: Path, *, finished: bool = True, blocks: Sequence[str] = BLOCKS
+) -> None:
     """Give a model the weights of a run.
 
     Args:
         model: The model.
         run: Its folder.
         finished: Whether they have to be those that the run's result speaks of.
+        blocks: The blocks that are given their weights; the others stay as they are.
 
     Raises:
         MissingFileError: If the run has no model.
@@ -223,10 +229,11 @@ def take_weights(model: HybridClassifier, run: Path, *, finished: bool = True) -
     if is_fitted(model.head):
         _make_room(model, state)
     try:
-        model.load_state_dict(state, strict=True)
+        others = {name for name in BLOCKS if name not in blocks}
+        model.load_state_dict(state_of(state, blocks) | state_of(model.state_dict(), others))
     except RuntimeError as error:
         raise InvalidValueError(
-            f"Expected weights of a model of the same encoder and head in {path}, got others: "
+            f"Expected weights of a model of the same {listed(blocks)} in {path}, got others: "
             f"{path.parent / CONFIG} says what they are of."
         ) from error
 

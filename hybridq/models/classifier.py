@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hybridq.models.encoders.encoder import Encoder
 from hybridq.models.heads import build_head, head_entry, match_summary
 from hybridq.models.heads.counting import is_control
+from hybridq.models.reducers import reducer_of
 from hybridq.quantum.modules import quantum_parameters, running_on, use_backend
 from hybridq.utils.finite import check_finite
 
@@ -38,6 +39,7 @@ class HybridClassifier(nn.Module):
         self.encoder = encoder
         self.head = head
         self.takes = takes
+        self._head_is_frozen = False
 
     @property
     def feature_shape(self) -> tuple[int, ...]:
@@ -61,6 +63,23 @@ class HybridClassifier(nn.Module):
         self.encoder.requires_grad_(False)
         self.encoder.frozen = True
         self.encoder.eval()
+
+    def freeze_head(self) -> None:
+        """Take the head but for its reducer out of training permanently, with its batch norm."""
+        for name, weight in self.head.named_parameters():
+            if not name.startswith("reducer."):
+                weight.requires_grad_(False)
+        self._head_is_frozen = True
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> HybridClassifier:
+        """Switch to training mode; what is frozen stays in evaluation mode."""
+        super().train(mode)
+        if self._head_is_frozen:
+            self.head.eval()
+            if (reducer := reducer_of(self.head)) is not None:
+                reducer.train(mode)
+        return self
 
     def use_backend(self, backend: AnyBackend) -> None:
         """Let every circuit run on a backend, as `open_backend` takes it, with the weights it has.

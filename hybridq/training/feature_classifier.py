@@ -24,8 +24,8 @@ from hybridq.config.complaints import part_config
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.models.classifier import probabilities
 from hybridq.models.heads import build_head, head_entry, is_fitted
-from hybridq.models.heads.base import reducer_of
 from hybridq.models.heads.handed import check_head, like
+from hybridq.models.reducers import reducer_of
 from hybridq.quantum.modules import use_backend
 from hybridq.training.heads.head import train_head
 from hybridq.training.heads.head_start import (

@@ -10,6 +10,7 @@ from torch import nn
 from hybridq.config import EncoderConfig, FinetuneConfig
 from hybridq.data import ImageData
 from hybridq.errors import InvalidValueError
+from hybridq.models.blocks import freeze_blocks
 from hybridq.models.checkpoint import read_spec, take_weights
 from hybridq.models.classifier import HybridClassifier, build_model
 from hybridq.models.encoders.encoder import Encoder
@@ -65,7 +66,7 @@ def initial_model(
     if handed.encoder is not None:
         _check_handed(config, handed.encoder)
         encoder = handed.encoder
-    elif config.start is None:
+    elif config.start is None or "encoder" not in config.taken_blocks:
         encoder = encoder_for(
             data.splits["train"].images,
             config.encoder,
@@ -88,10 +89,24 @@ def initial_model(
     if handed.head is not None:
         check_head(model.head, model.feature_shape, data.num_classes)
     if config.start is not None:
-        take_weights(model, config.start)
-    if config.freeze_encoder:
-        model.freeze_encoder()
+        take_weights(model, config.start, blocks=config.taken_blocks)
+    _check_frozen_reducer(config)
+    freeze_blocks(model, config.frozen_blocks)
     return model
+
+
+def _check_frozen_reducer(config: FinetuneConfig) -> None:
+    """Refuse to freeze a reducer that has only been drawn.
+
+    Raises:
+        InvalidValueError: If it is one.
+    """
+    is_taken = config.start is not None and "reducer" in config.taken_blocks
+    if "reducer" in config.frozen_blocks and not is_taken:
+        raise InvalidValueError(
+            "Expected --start RUN with a frozen reducer, whose weights are to be kept, got none: "
+            "name a run whose reducer is taken, or choose --reducer random or pca."
+        )
 
 
 def _check_handed(config: FinetuneConfig, encoder: Encoder) -> None:
@@ -100,7 +115,8 @@ def _check_handed(config: FinetuneConfig, encoder: Encoder) -> None:
     Raises:
         InvalidValueError: If there are any.
     """
-    given = {"start": config.start, "image_size": config.image_size}
+    start = config.start if "encoder" in config.taken_blocks else None
+    given = {"start": start, "image_size": config.image_size}
     for name, value in given.items():
         own = encoder.spec.image_size if name == "image_size" else None
         if value not in (None, own):

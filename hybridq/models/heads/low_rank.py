@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from hybridq.models.heads.base import AngleReducer, ReducerKind, make_linear, seeded
+from hybridq.models.heads.base import MakeReducer, make_linear, reducer_maker, seeded
+from hybridq.models.reducers import AngleReducer
 
 if TYPE_CHECKING:
     from hybridq.config import CircuitHeadConfig
@@ -25,7 +26,7 @@ class LowRankHead(nn.Module):
         num_classes: The number of logits.
         num_qubits: The largest rank.
         generator: Source of the initial weights.
-        reducer: Where the weights of the first map come from.
+        make_reducer: A function that makes the first map.
 
     Shape: features `(batch, in_features)` to logits `(batch, num_classes)`.
     """
@@ -36,11 +37,11 @@ class LowRankHead(nn.Module):
         num_classes: int,
         num_qubits: int,
         generator: torch.Generator,
-        reducer: ReducerKind = "linear",
+        make_reducer: MakeReducer = AngleReducer,
     ) -> None:
         super().__init__()
         self.classifier = make_linear(num_qubits, num_classes, generator)
-        self.reducer = AngleReducer(in_features, num_qubits, generator, reducer)
+        self.reducer = make_reducer(in_features, num_qubits, generator)
 
     def fit_reducer(self, features: Tensor) -> None:
         """Fit the first map to features `(images, in_features)`, where it is `pca`."""
@@ -70,5 +71,5 @@ def build_low_rank(
         generator: Source of the initial weights; one seeded with 0 if None.
     """
     return LowRankHead(
-        in_features, num_classes, config.num_qubits, seeded(generator), config.reducer
+        in_features, num_classes, config.num_qubits, seeded(generator), reducer_maker(config)
     )

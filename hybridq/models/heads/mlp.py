@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from hybridq.models.heads.base import BlockBuilder, MakeBlock, make_circuit, make_linear
+from hybridq.models.heads.base import BlockBuilder, MakeBlock, make_linear, num_circuit_weights
 from hybridq.models.heads.pqc import BottleneckHead
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ class ControlBlock(nn.Module):
 
 def control_block(config: CircuitHeadConfig, backend: Executable | None = None) -> MakeBlock:
     """Return a function that makes the control of the circuit of the config."""
-    num_circuit_weights = len(make_circuit(config).weight_params)
+    count = num_circuit_weights(config)
 
     def make(generator: torch.Generator) -> ControlBlock:
-        return ControlBlock(config.num_qubits, num_circuit_weights, generator)
+        return ControlBlock(config.num_qubits, count, generator)
 
     return make
 

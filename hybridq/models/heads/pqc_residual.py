@@ -9,10 +9,11 @@ from hybridq.models.heads.base import (
     BlockBuilder,
     BlockHead,
     MakeBlock,
-    ReducerKind,
+    MakeReducer,
     make_linear,
     quantum_block,
 )
+from hybridq.models.reducers import AngleReducer
 
 
 class ResidualHead(BlockHead):
@@ -29,7 +30,7 @@ class ResidualHead(BlockHead):
         make_block: A function from a generator to a module from `(batch, num_qubits)` angles to
             `(batch, num_qubits)` values in [-1, 1].
         generator: Source of the initial weights.
-        reducer: Where the weights of the map from features to angles come from.
+        make_reducer: A function that makes the map from features to angles.
 
     Shape: features `(batch, in_features)` to logits `(batch, num_classes)`.
     """
@@ -41,11 +42,11 @@ class ResidualHead(BlockHead):
         num_qubits: int,
         make_block: MakeBlock,
         generator: torch.Generator,
-        reducer: ReducerKind = "linear",
+        make_reducer: MakeReducer = AngleReducer,
     ) -> None:
         classifier = make_linear(in_features, num_classes, generator)
         expand = make_linear(num_qubits, in_features, generator, bias=False)
-        super().__init__(in_features, num_qubits, classifier, make_block, generator, reducer)
+        super().__init__(in_features, num_qubits, classifier, make_block, generator, make_reducer)
         self.expand = expand
         self.alpha = nn.Parameter(torch.zeros(()))
 

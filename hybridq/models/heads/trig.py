@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from hybridq.errors import InvalidValueError
 from hybridq.models.heads.base import BlockBuilder, MakeBlock, quantum_block
 from hybridq.models.heads.pqc import BottleneckHead
+from hybridq.quantum import QuantumLayer
 from hybridq.quantum.trigonometric import trigonometric_coefficients, trigonometric_values
 from hybridq_backends import opened_backend
 
@@ -53,6 +55,11 @@ def polynomial_block(config: CircuitHeadConfig, backend: Executable | None = Non
     def make(generator: torch.Generator) -> TrigonometricBlock:
         with opened_backend("statevector") as exact:
             layer = quantum_block(config, exact)(generator)
+            if not isinstance(layer, QuantumLayer):
+                raise InvalidValueError(
+                    f"Expected one register for head {config.name!r}, got {config.registers}: "
+                    "each is a polynomial of its own; set `registers` to 1."
+                )
             (circuit,) = layer.circuits()
             coefficients = trigonometric_coefficients(circuit, layer.weight)
         return TrigonometricBlock(coefficients.to(layer.weight.dtype))

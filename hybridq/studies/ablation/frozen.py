@@ -21,7 +21,7 @@ from hybridq.evaluation.baselines import pixel_inputs
 from hybridq.evaluation.features import standardised
 from hybridq.evaluation.metrics.scores import choose_threshold
 from hybridq.models.heads import build_head, num_trainable
-from hybridq.models.heads.base import reducer_of
+from hybridq.models.reducers import reducer_of
 from hybridq.models.searched_regression import (
     PENALTIES,
     Fold,
@@ -379,7 +379,7 @@ def new_heads(
     if reducers and reducers[0].kind == "pca":  # the same components for all
         reducers[0].fit(features)
         for reducer in reducers[1:]:
-            reducer.linear.weight.copy_(reducers[0].linear.weight)
+            reducer.take(reducers[0].weight)
     return heads
 
 

@@ -13,6 +13,7 @@ from hybridq.evaluation.statistics import Question
 from hybridq.models.heads import num_trainable
 from hybridq.models.heads.base import quantum_block
 from hybridq.quantum import look_up
+from hybridq.quantum.modules import circuits_of
 from hybridq.quantum.trigonometric import trigonometric_degrees
 from hybridq.studies.ablation.grid import Arm
 from hybridq.studies.capacity.given import Given
@@ -92,7 +93,7 @@ def no_polynomial(given: Given) -> str:
     with open_backend("statevector") as exact:
         layer = quantum_block(given.head("pqc"), exact)(torch.Generator())
         try:
-            trigonometric_degrees(layer.circuits()[0])
+            trigonometric_degrees(circuits_of(layer)[0])
         except InvalidValueError as error:
             return str(error)
     return ""

@@ -12,7 +12,7 @@ from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, save_model
 from hybridq.models.classifier import HybridClassifier
 from hybridq.models.heads import is_fitted
-from hybridq.models.heads.base import reducer_of
+from hybridq.models.reducers import reducer_of
 from hybridq.training.objectives.supervised import Supervised
 from hybridq.utils.files import write_jsonl
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hybridq.models.classifier import probabilities
-from hybridq.models.heads.base import check_reducer
+from hybridq.models.reducers import check_reducer
 from hybridq.training.batches import EpochBatches
 from hybridq.training.objectives.batch_norm import EvenStatistics
 from hybridq.training.objectives.criteria import Criterion, loss_function

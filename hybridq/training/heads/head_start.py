@@ -20,7 +20,7 @@ from hybridq.config import FinetuneConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.classifier import HybridClassifier
 from hybridq.models.heads import HEADS, is_fitted
-from hybridq.models.heads.base import reducer_of
+from hybridq.models.reducers import reducer_of
 from hybridq.models.searched_regression import (
     BELOW,
     folds_of,
@@ -145,12 +145,12 @@ def begin_at_regression(
     training = head.training
     head.eval()
     reducer = reducer_of(head)
-    if reducer is not None and reducer.kind == "linear":
-        _turn(reducer.linear.weight, regression.weight)
-    if reducer is not None:
-        reduced = (
-            features[torch.from_numpy(labelled).to(features.device)] @ reducer.linear.weight.mT
-        )
+    if reducer is not None and reducer.is_trained:
+        turned = reducer.weight.clone()
+        _turn(turned, regression.weight)
+        reducer.take(turned)
+    if reducer is not None and not reducer.frozen:
+        reduced = features[torch.from_numpy(labelled).to(features.device)] @ reducer.weight.mT
         statistics = dict(reducer.norm.named_buffers())
         statistics["running_mean"].copy_(reduced.mean(dim=0))
         statistics["running_var"].copy_(reduced.var(dim=0))
@@ -226,7 +226,7 @@ def settled(
     """
     start = config.head_start
     if start == "auto":
-        is_ours = not own and config.head.name in HEADS and config.start is None
+        is_ours = not own and config.head.name in HEADS and not config.keeps_head
         can = can_begin_at_regression(model.head, num_classes) and len(model.feature_shape) == 1
         start = "regression" if config.freeze_encoder and is_ours and can else "random"
     elif start == "regression":
@@ -243,10 +243,10 @@ def _check_regression(config: FinetuneConfig, model: HybridClassifier, num_class
     Raises:
         InvalidValueError: If it cannot.
     """
-    if config.start is not None:
+    if config.keeps_head:
         raise InvalidValueError(
             f"Expected --head-start regression without --start, got --start {config.start}, whose "
-            "head has its weights: leave out one or the other."
+            "head has its weights: leave out one or the other, or take other --start-blocks."
         )
     if not config.freeze_encoder and model.encoder.spec.weights == "none":
         raise InvalidValueError(

@@ -16,7 +16,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from hybridq.errors import InvalidValueError
 from hybridq.models.classifier import probabilities
-from hybridq.models.heads.base import check_reducer
+from hybridq.models.reducers import check_reducer
 from hybridq.quantum.modules import circuits_of
 from hybridq.training.heads.head import BATCH, head_batches, head_probs, train_head
 from hybridq.training.objectives.batch_norm import EvenStatistics

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from hybridq.config import FinetuneConfig
 from hybridq.data import ImageData, ImageSplit
 from hybridq.models.classifier import HybridClassifier
-from hybridq.models.heads.base import reducer_of
+from hybridq.models.reducers import reducer_of
 from hybridq.models.ssl.augment import Augment
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.objectives.criteria import Criterion, ValidationAuc, loss_function

@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 from hybridq.config import head_config
 from hybridq.errors import InvalidValueError
 from hybridq.models.heads import HEADS, build_head, num_parameters, num_trainable
-from hybridq.models.heads.base import AngleReducer, width_note
+from hybridq.models.heads.base import width_note
 from hybridq.models.heads.rff import FourierBlock
+from hybridq.models.reducers import AngleReducer
 from hybridq.quantum import QuantumLayer, z_observables
 from hybridq.quantum.modules import quantum_modules, quantum_parameters
 from hybridq.quantum.trigonometric import trigonometric_coefficients
