@@ -99,6 +99,20 @@ def circuits_of(module: nn.Module) -> list[CircuitInfo]:
     return [circuit for part in quantum_modules(module) for circuit in part.circuits()]
 
 
+def is_exact(layer: nn.Module) -> bool:
+    """Whether torch computes the expectation values of a layer, without noise and shots.
+
+    What stands in for a layer, while a program is made of a model, is not exact: its circuits are
+    to be asked.
+    """
+    backend = getattr(layer, "backend", None)
+    spec = backend.spec if isinstance(backend, Executable) else None
+    if spec is None:
+        return False
+    is_sampled = getattr(spec, "shots", None) is not None
+    return spec.is_differentiable and not spec.has_noise and not is_sampled
+
+
 def quantum_parameters(module: nn.Module) -> list[nn.Parameter]:
     """List the trainable parameters of all quantum modules in a module."""
     return [parameter for part in quantum_parts(module) for parameter in part.parameters()]

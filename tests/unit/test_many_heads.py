@@ -23,6 +23,7 @@ from hybridq_backends import open_backend
 pytestmark = pytest.mark.usefixtures("isolated", "single_thread")
 
 FEATURES, POOL = 6, 60
+MAPS = (FEATURES, 2, 2)
 RATES = {"learning_rate": 5e-3, "block_learning_rate": 1e-2, "weight_decay": 1e-2}
 LABELS = {"binary": (2, 0), "classes": (3, 0), "multilabel": (3, 2)}
 """Number of classes, and dimension of the labels less one, of each kind of task."""
@@ -33,14 +34,16 @@ def make(name, seed, num_classes, backend, **more):
     fields = HEADS[name].config.model_fields
     config = head_config(name=name, **{key: small[key] for key in small if key in fields})
     generator = torch.Generator().manual_seed(seed)
-    return build_head(FEATURES, num_classes, config, backend=backend, generator=generator)
+    in_shape = MAPS if HEADS[name].input == "map" else FEATURES
+    return build_head(in_shape, num_classes, config, backend=backend, generator=generator)
 
 
-def drawn(task):
+def drawn(task, name="pqc"):
     """Features and labels of the pool, and the number of classes."""
     num_classes, is_multilabel = LABELS[task]
     generator = torch.Generator().manual_seed(1)
-    features = 0.3 + torch.randn(POOL, FEATURES, generator=generator)
+    in_shape = MAPS if HEADS[name].input == "map" else (FEATURES,)
+    features = 0.3 + torch.randn(POOL, *in_shape, generator=generator)
     shape = (POOL, num_classes) if is_multilabel else (POOL,)
     labels = torch.randint(0, 2 if is_multilabel else num_classes, shape, generator=generator)
     return features, labels, num_classes
@@ -63,7 +66,7 @@ def assert_same(heads, wanted):
 @pytest.mark.parametrize("name", HEADS)
 def test_each_head_is_as_train_head_makes_it(name, task, counts, monkeypatch):
     """Weights, statistics and probabilities, without the loop, in stacks of two and one."""
-    features, labels, num_classes = drawn(task)
+    features, labels, num_classes = drawn(task, name)
     rows, seeds = subsets(*counts, counts[0]), [5, 6, 7, 8]
     with open_backend("statevector") as backend:
         heads = [make(name, seed, num_classes, backend) for seed in seeds]

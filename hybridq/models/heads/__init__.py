@@ -25,6 +25,10 @@ from hybridq.models.heads.mlp import build_mlp
 from hybridq.models.heads.mlp_residual import build_mlp_residual
 from hybridq.models.heads.pqc import build_pqc
 from hybridq.models.heads.pqc_residual import build_pqc_residual
+from hybridq.models.heads.related.attention import ATTENTION, SWAP_ATTENTION
+from hybridq.models.heads.related.generated import GENERATED, RANK_MLP
+from hybridq.models.heads.related.lqer import LQER
+from hybridq.models.heads.related.ttn import TTN, TTN_MLP
 from hybridq.models.heads.rff import build_rff
 from hybridq.models.heads.trig import build_trig
 from hybridq.quantum.modules import as_backend
@@ -49,9 +53,12 @@ __all__ = [
 ]
 
 HEADS: dict[str, HeadEntry] = {
+    "attention": ATTENTION,
+    "generated": GENERATED,
     "identity": HeadEntry(CircuitHeadConfig, build_identity, "cosines of the angles"),
     "linear": HeadEntry(LinearConfig, build_linear, "linear"),
     "low_rank": HeadEntry(CircuitHeadConfig, build_low_rank, "linear map of low rank"),
+    "lqer": LQER,
     "mlp": HeadEntry(CircuitHeadConfig, build_mlp, "control of the quantum bottleneck"),
     "mlp_residual": HeadEntry(
         CircuitHeadConfig, build_mlp_residual, "control of the quantum residual"
@@ -60,8 +67,12 @@ HEADS: dict[str, HeadEntry] = {
     "pqc_residual": HeadEntry(
         CircuitHeadConfig, build_pqc_residual, "quantum residual", control="mlp_residual"
     ),
+    "rank_mlp": RANK_MLP,
     "rff": HeadEntry(CircuitHeadConfig, build_rff, "random Fourier features"),
+    "swap_attention": SWAP_ATTENTION,
     "trig": HeadEntry(CircuitHeadConfig, build_trig, "trigonometric polynomial"),
+    "ttn": TTN,
+    "ttn_mlp": TTN_MLP,
 }
 
 

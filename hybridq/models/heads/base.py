@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from hybridq.errors import InvalidValueError
-from hybridq.models.heads.registers import Registers
 from hybridq.models.reducers import AngleReducer, make_linear, reducer_of
 from hybridq.quantum import ParametrizedCircuit, QuantumLayer, build_circuit, z_observables
+from hybridq.quantum.registers import Registers
 from hybridq.utils.text import counted
 
 if TYPE_CHECKING:

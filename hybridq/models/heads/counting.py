@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import nn
 
 from hybridq.errors import InvalidValueError
-from hybridq.models.heads.mlp import ControlBlock
 from hybridq.quantum.modules import quantum_parameters
 
 
@@ -31,15 +30,24 @@ def circuit_parameters(head: nn.Module) -> list[nn.Parameter]:
 
 
 def is_control(head: nn.Module) -> bool:
-    """Whether a head has a classical block in the place of a circuit."""
-    return any(isinstance(part, ControlBlock) for part in head.modules())
+    """Whether a head has a classical block in the place of a circuit.
+
+    Such a block has `num_circuit_weights`, the number of parameters of what it stands in for.
+    """
+    return bool(_control_blocks(head))
+
+
+def _control_blocks(head: nn.Module) -> list[tuple[nn.Module, int]]:
+    """List the classical blocks in the place of circuits, with the parameters of what they are."""
+    parts = ((part, getattr(part, "num_circuit_weights", None)) for part in head.modules())
+    return [(part, count) for part, count in parts if isinstance(count, int)]
 
 
 def match_counts(control: nn.Module) -> tuple[int, int]:
     """Count the parameters of a control and of the quantum head that it stands in for.
 
     Args:
-        control: A head made by `mlp` or `mlp_residual`.
+        control: A head that is the control of a quantum one, such as `mlp`.
 
     Returns:
         Number of parameters of the control, and of the quantum head of the same config.
@@ -47,18 +55,14 @@ def match_counts(control: nn.Module) -> tuple[int, int]:
     Raises:
         InvalidValueError: If the head is not a control.
     """
-    blocks = [part for part in control.modules() if isinstance(part, ControlBlock)]
+    blocks = _control_blocks(control)
     if not blocks:
         raise InvalidValueError(
             f"Expected a control head, got {type(control).__name__} without a control block: "
             "build `mlp` or `mlp_residual`."
         )
-    own = sum(param.numel() for param in control.parameters())
-    swapped = sum(
-        block.num_circuit_weights - sum(param.numel() for param in block.parameters())
-        for block in blocks
-    )
-    return own, own + swapped
+    own = num_parameters(control)
+    return own, own + sum(count - num_parameters(block) for block, count in blocks)
 
 
 def match_summary(control: nn.Module) -> str:

@@ -49,7 +49,7 @@ class LowRankHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features `(batch, in_features)` to logits `(batch, num_classes)`."""
-        logits: Tensor = self.classifier(self.reducer.norm(self.reducer.linear(features)))
+        logits: Tensor = self.classifier(self.reducer.reduced(features))
         return logits
 
 

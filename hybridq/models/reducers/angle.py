@@ -151,12 +151,15 @@ class AngleReducer(nn.Module):
                 "lower `num_qubits`, or take another `reducer`."
             )
 
+    def reduced(self, features: Tensor) -> Tensor:
+        """Map features `(batch, in_features)` to `norm(W h)`, `(batch, num_qubits)`."""
+        # The weight comes first, so that gradients of many heads at once (vmap) are fast.
+        normed: Tensor = self.norm((self.weight @ features.mT).mT)
+        return normed
+
     def forward(self, features: Tensor) -> Tensor:
         """Map features `(batch, in_features)` to angles `(batch, num_qubits)`."""
-        # The weight comes first, so that gradients of many heads at once (vmap) are fast.
-        reduced = (self.weight @ features.mT).mT
-        angles: Tensor = math.pi / 2 * (1 + torch.tanh(self.norm(reduced)))
-        return angles
+        return math.pi / 2 * (1 + torch.tanh(self.reduced(features)))
 
 
 def reducer_of(head: nn.Module) -> AngleReducer | None:

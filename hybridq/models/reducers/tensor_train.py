@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from hybridq.errors import InvalidValueError
 
 CORES = 3
-"""Cores of a train, as in TTN-VQC."""
+"""Cores of a train at most, as in TTN-VQC."""
 
 
 class TensorTrainLinear(nn.Module):
@@ -32,7 +32,7 @@ class TensorTrainLinear(nn.Module):
             usual initialisation gives them, 1 / (3 in_features).
 
     Attributes:
-        cores: The cores `(r_{k-1}, o_k, i_k, r_k)`.
+        cores: The cores `(r_{k-1}, o_k, i_k, r_k)`, three where the sizes have factors enough.
         out_factors: The factors o_k, in ascending order.
         in_factors: The factors i_k, in ascending order.
 
@@ -48,9 +48,12 @@ class TensorTrainLinear(nn.Module):
         super().__init__()
         if rank < 1:
             raise InvalidValueError(f"Expected a rank of at least 1, got {rank}: raise it.")
-        self.out_factors, self.in_factors = factors(out_features), factors(in_features)
+        pairs = zip(factors(out_features), factors(in_features), strict=True)
+        # A core of one entry would be nothing but a scale.
+        kept = [pair for pair in pairs if pair != (1, 1)] or [(1, 1)]
+        self.out_factors, self.in_factors = map(tuple, zip(*kept, strict=True))
         ranks = bounded_ranks(self.out_factors, self.in_factors, rank)
-        spread = (3 * in_features * math.prod(ranks)) ** (-1 / (2 * CORES))
+        spread = (3 * in_features * math.prod(ranks)) ** (-1 / (2 * len(kept)))
         shapes = zip(ranks[:-1], self.out_factors, self.in_factors, ranks[1:], strict=True)
         self.cores = nn.ParameterList(
             spread * torch.randn(shape, generator=generator, device=generator.device).cpu()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from hybridq.quantum import QuantumLayer
+from hybridq.quantum.layer import QuantumLayer
 
 
 class Registers(nn.Module):

@@ -1,0 +1,1 @@
+"""Heads of related papers, one a file, and the controls that no other head has."""
