@@ -27,6 +27,7 @@ from hybridq.models.heads.pqc import build_pqc
 from hybridq.models.heads.pqc_residual import build_pqc_residual
 from hybridq.models.heads.related.attention import ATTENTION, SWAP_ATTENTION
 from hybridq.models.heads.related.generated import GENERATED, RANK_MLP
+from hybridq.models.heads.related.hyper import HYPER, HYPER_MLP
 from hybridq.models.heads.related.lqer import LQER
 from hybridq.models.heads.related.ttn import TTN, TTN_MLP
 from hybridq.models.heads.rff import build_rff
@@ -55,6 +56,8 @@ __all__ = [
 HEADS: dict[str, HeadEntry] = {
     "attention": ATTENTION,
     "generated": GENERATED,
+    "hyper": HYPER,
+    "hyper_mlp": HYPER_MLP,
     "identity": HeadEntry(CircuitHeadConfig, build_identity, "cosines of the angles"),
     "linear": HeadEntry(LinearConfig, build_linear, "linear"),
     "low_rank": HeadEntry(CircuitHeadConfig, build_low_rank, "linear map of low rank"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +25,12 @@ __all__ = [
     "BlockHead",
     "MakeBlock",
     "MakeReducer",
+    "layer_maker",
     "make_circuit",
     "make_linear",
     "num_circuit_weights",
     "quantum_block",
+    "reducer_maker",
     "seeded",
     "width_note",
 ]
@@ -108,7 +110,7 @@ class BlockBuilder:
     """
 
     head: Callable[..., BlockHead]
-    block: Callable[[CircuitHeadConfig, Executable | None], MakeBlock]
+    block: Callable[[Any, Executable | None], MakeBlock]
 
     def __call__(
         self,
@@ -158,10 +160,10 @@ def num_circuit_weights(config: CircuitHeadConfig) -> int:
     return config.registers * len(make_circuit(config).weight_params)
 
 
-def quantum_block(
+def layer_maker(
     config: CircuitHeadConfig, backend: Executable | None
-) -> Callable[[torch.Generator], nn.Module]:
-    """Return a function that makes the quantum layer of the config, measuring Z on each qubit.
+) -> Callable[[torch.Generator], QuantumLayer]:
+    """Return a function that makes one circuit of the config, measuring Z on each qubit.
 
     Raises:
         InvalidValueError: If there is no backend, or the config does not fit it.
@@ -183,6 +185,17 @@ def quantum_block(
             generator=generator,
             init_std=config.init_std,
         )
+
+    return make
+
+
+def quantum_block(config: CircuitHeadConfig, backend: Executable | None) -> MakeBlock:
+    """Return a function that makes the circuit of the config, or as many as it has registers.
+
+    Raises:
+        InvalidValueError: If there is no backend, or the config does not fit it.
+    """
+    make = layer_maker(config, backend)
 
     def several(generator: torch.Generator) -> Registers:
         return Registers([make(generator) for _ in range(config.registers)])

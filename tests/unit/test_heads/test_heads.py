@@ -21,7 +21,7 @@ from hybridq.quantum.trigonometric import trigonometric_coefficients
 from hybridq.training.heads.head import train_head
 from hybridq_backends import open_backend
 
-QUANTUM = ["pqc", "pqc_residual", "lqer", "ttn"]
+QUANTUM = ["pqc", "pqc_residual", "lqer", "ttn", "hyper"]
 """Heads with one circuit between angles and readout."""
 OTHERS = ["generated", "rank_mlp", "swap_attention", "attention"]
 """Heads in which no angle goes through a block."""
@@ -304,7 +304,10 @@ def test_quantum_parameters_are_the_circuit_weights(name, exact):
     layers = [part for part in head.modules() if isinstance(part, QuantumLayer)]
     assert quantum_modules(head) == layers
     assert len(layers) == (name in CIRCUITS)
-    assert [id(param) for param in quantum_parameters(head)] == [id(x.weight) for x in layers]
+    trained = [id(param) for layer in layers for param in layer.parameters()]
+    assert [id(param) for param in quantum_parameters(head)] == trained
+    if name != "hyper":  # whose weights are generated
+        assert trained == [id(layer.weight) for layer in layers]
 
 
 def test_config_reaches_the_circuit(exact):

@@ -235,3 +235,35 @@ def test_registers_share_the_qubits_evenly():
         head_config("lqer", num_qubits=4, registers=3)
     with pytest.raises(InvalidValueError, match="Expected one register for head 'trig', got 2"):
         make("trig", 24, num_qubits=4, registers=2)
+
+
+# Generated weights of a circuit.
+
+
+def test_generated_weights_are_the_train_times_the_vector(exact):
+    fields = {"num_qubits": 4, "num_layers": 3, "hyper_inputs": 6, "hyper_rank": 2}
+    head = make("hyper", 24, exact, **fields)
+    layer = head.block
+    cores = [param.detach() for param in layer.parameters()]
+    vector = dict(layer.named_buffers())["connector.parametrizations.weight.0.vector"]
+    matrix = cores[0]
+    for core in cores[1:]:  # entry by entry of the product of two cores
+        matrix = torch.einsum("aoib,bpjc->aopijc", matrix, core).reshape(
+            1, matrix.shape[1] * core.shape[1], -1, core.shape[3]
+        )
+    torch.testing.assert_close(layer.weight, matrix[0, :, :, 0] @ vector)
+    assert layer.weight.shape == (36,)
+    assert sum(core.numel() for core in cores) < 6 * 36
+    plain = make("pqc", 24, exact, num_qubits=4, num_layers=3, ansatz="strongly_entangling")
+    with torch.no_grad():
+        plain.block.weight.copy_(layer.weight)
+    angles = head.reducer(drawn(0, 5, 24))
+    torch.testing.assert_close(layer(angles), plain.block(angles), rtol=0, atol=0)
+
+
+def test_initial_generated_weights_are_as_small_as_others(exact):
+    spread = [
+        float(make("hyper", 24, exact, seed=seed, init_std=0.1).block.weight.std())
+        for seed in range(20)
+    ]
+    assert np.mean(spread) == pytest.approx(0.1, rel=0.4)
