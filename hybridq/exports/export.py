@@ -19,7 +19,16 @@ from hybridq.errors import InvalidValueError
 from hybridq.exports.about import about
 from hybridq.exports.circuits import as_qasm3, as_qpy, bound_circuit, observables_text
 from hybridq.exports.folder import ABOUT, check_folder, write_folder
-from hybridq.exports.programs import After, Before, Call, Classify, ClassifyPixels, calls_of
+from hybridq.exports.programs import (
+    After,
+    Before,
+    Call,
+    Classify,
+    ClassifyGenerated,
+    ClassifyPixels,
+    calls_of,
+    constant_expvals,
+)
 from hybridq.exports.traced import as_onnx, as_pt2, check_extra, free_rows, trace
 from hybridq.models.checkpoint import ModelSpec, check_model, load_model
 from hybridq.models.classifier import HybridClassifier
@@ -116,8 +125,12 @@ def _onnx(model: HybridClassifier, spec: ModelSpec) -> _Parts:
     several = spec.task == "multilabel"
     images = _examples(model)
     parts = _Parts({"run.py": RUNNER.read_bytes()})
-    if not quantum_modules(model):
-        whole = Classify(model, multilabel=several).eval()
+    constant = constant_expvals(model, images) if quantum_modules(model) else None
+    if not quantum_modules(model) or constant is not None:
+        whole = Classify(model, multilabel=several)
+        if constant is not None:
+            whole = ClassifyGenerated(model, constant, multilabel=several)
+        whole.eval()
         program = trace(whole, (images,), free_rows([images]))
         parts.files["model.onnx"], _ = as_onnx(program, ["images"], ["probabilities"])
         parts.programs["model.onnx"] = "prepared images to probabilities"

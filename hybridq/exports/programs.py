@@ -15,7 +15,8 @@ from hybridq.errors import InvalidValueError
 from hybridq.models.classifier import HybridClassifier
 from hybridq.models.encoders.encoder import Encoder
 from hybridq.quantum import QuantumLayer
-from hybridq.quantum.modules import quantum_modules
+from hybridq.quantum.modules import quantum_modules, running_on
+from hybridq_backends import open_backend
 
 WHOLE = "--format torch, which holds the whole model"
 
@@ -100,6 +101,31 @@ def calls_of(model: HybridClassifier, images: Tensor) -> list[Call]:
     return first
 
 
+def constant_expvals(model: HybridClassifier, images: Tensor) -> list[Tensor] | None:
+    """Compute what circuits give whose inputs no image changes, exactly; None if one changes.
+
+    Such circuits generate weights, so that a trained model needs none of them.
+
+    Args:
+        model: A model in evaluation mode.
+        images: Prepared images.
+
+    Raises:
+        InvalidValueError: If circuits cannot be separated from the rest.
+    """
+    calls = calls_of(model, images)
+    others = calls_of(model, 1 - images.flip(0)[:-1])
+    for one, other in zip(calls, others, strict=True):
+        if not torch.equal(one.angles, other.angles):
+            return None
+    found = []
+    with torch.no_grad(), open_backend("statevector") as exact:
+        for call in calls:
+            with running_on(call.layer, exact):
+                found.append(call.layer(call.angles))
+    return found
+
+
 class Before(nn.Module):
     """The program up to the circuits: prepared images to `(features, angles, ...)`.
 
@@ -181,6 +207,28 @@ class Classify(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Images `(batch, 3, image_size, image_size)` to `(batch, num_classes)`, double."""
         return _probabilities(self.model(images), multilabel=self.multilabel)
+
+
+class ClassifyGenerated(Classify):
+    """The whole program of a model whose circuits give the same for all images.
+
+    Args:
+        model: A model in evaluation mode.
+        expvals: The values that `constant_expvals` returns.
+        multilabel: Whether an image can have several labels.
+    """
+
+    def __init__(self, model: HybridClassifier, expvals: list[Tensor], *, multilabel: bool) -> None:
+        given = _Given()
+        super().__init__(with_layers(model, given), multilabel=multilabel)
+        self._given = given
+        for place, values in enumerate(expvals):
+            self.register_buffer(f"expvals_{place}", values)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images `(batch, 3, image_size, image_size)` to `(batch, num_classes)`, double."""
+        self._given.expvals = list(self.buffers(recurse=False))
+        return super().forward(images)
 
 
 class ClassifyPixels(Classify):

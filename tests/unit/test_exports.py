@@ -28,6 +28,7 @@ from hybridq.exports.programs import Call, calls_of
 from hybridq.models.checkpoint import ModelSpec
 from hybridq.models.classifier import build_model
 from hybridq.models.encoders.encoder import Encoder, EncoderSpec
+from hybridq.models.heads import head_entry
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = {"binary": ("benign", "malignant"), "multilabel": ("fluid", "mass", "node")}
@@ -42,12 +43,14 @@ def made(head, task="binary"):
     )
     encoder = Encoder(about, generator_seed=1)
     options = {"num_qubits": 2, "num_layers": 1, "init_std": 0.7}
+    options |= {"registers": 2} if head == "lqer" else {}
     is_own = isinstance(head, nn.Module)
+    known = {} if is_own else head_entry(head).config.model_fields
     names = CLASSES[task]
     config = (
         head_config(handed_name(head))
         if is_own
-        else head_config(head, **({} if head == "linear" or ":" in head else options))
+        else head_config(head, **{key: options[key] for key in options if key in known})
     )
     module = build_model(
         encoder, config, len(names), backend="statevector", seed=3, head=head if is_own else None
@@ -77,6 +80,7 @@ def made(head, task="binary"):
 @pytest.fixture(scope="module")
 def models():
     return {
+        "generated": made("generated"),
         "linear": made("linear"),
         "mlp": made("mlp", "multilabel"),
         "pqc": made("pqc"),
@@ -105,7 +109,7 @@ def needs_onnx():
         pytest.importorskip(name)
 
 
-@pytest.mark.parametrize("head", ["linear", "mlp", "pqc", "pqc_residual"])
+@pytest.mark.parametrize("head", ["linear", "mlp", "pqc", "pqc_residual", "generated"])
 def test_onnx_gives_the_probabilities_of_the_package(models, images, head, tmp_path):
     needs_onnx()
     model = models[head]
@@ -227,12 +231,18 @@ def test_heads_with_several_circuits(images, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize("shape", ["several", "attention"])
+@pytest.mark.parametrize("shape", ["several", "attention", "pairs", "registers", "weights"])
 def test_onnx_of_heads_with_several_circuits(shape, images, tmp_path):
-    """Two circuits in a head, and one that is asked about each place of a feature map."""
+    """Two circuits in a head, one that is asked about each place of a map, or about each pair."""
     needs_onnx()
-    attention = "tests.contract.swap_attention:SWAP"
-    model = made(Two(dependent=False) if shape == "several" else attention)
+    heads = {
+        "several": Two(dependent=False),
+        "attention": "tests.contract.swap_attention:SWAP",
+        "pairs": "swap_attention",
+        "registers": "lqer",
+        "weights": "hyper",
+    }
+    model = made(heads[shape])
     probabilities = runner(hq.export(model, tmp_path / "out")).probabilities
     for given in images:
         np.testing.assert_allclose(probabilities(given), model.predict(given), atol=TOLERANCE)
