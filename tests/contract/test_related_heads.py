@@ -1,0 +1,106 @@
+"""The heads of related papers, each by its name through all that a head goes through."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hybridq.cli import main as cli
+from hybridq.config import EvaluateConfig, FinetuneConfig
+from hybridq.data import load_data
+from hybridq.evaluation.evaluate import evaluate
+from hybridq.models.checkpoint import load_model
+from hybridq.models.heads import control_of, quantum_heads
+from hybridq.quantum.modules import circuits_of
+from hybridq.runs.folder import read_result
+from hybridq.training.finetune import finetune
+from hybridq_backends import open_backend
+
+pytestmark = [pytest.mark.trains, pytest.mark.usefixtures("isolated", "single_thread")]
+
+PHANTOM = "phantom,size=16,count=40"
+SMALL = {"num_qubits": 2, "num_layers": 1}
+HEADS = {
+    "lqer": ({**SMALL, "registers": 2}, 2, 2),  # settings, circuits, circuits an image
+    "ttn": (SMALL, 1, 1),
+    "hyper": ({**SMALL, "hyper_inputs": 4}, 1, 1),
+    "generated": ({**SMALL, "inputs": 8, "hidden": 8}, 1, None),
+    "swap_attention": ({"tokens": 4, "token_dim": 4}, 1, 16),
+}
+DONE = {"pqc", "pqc_residual"}
+"""Heads that have tests like these elsewhere."""
+
+
+def trained(name, fields):
+    return finetune(
+        FinetuneConfig(
+            data=PHANTOM,
+            image_size=64,
+            head={"name": name, **fields},
+            freeze_encoder=True,
+            head_start="random",
+            epochs=2,
+            batch_size=8,
+        )
+    )
+
+
+def table(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_quantum_head_is_here():
+    assert set(quantum_heads()) == HEADS.keys() | DONE
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_head_goes_everywhere(name, serve):
+    """Trained, saved, read again, evaluated on exact, noisy and rehearsed devices, submitted."""
+    fields, circuits, by_image = HEADS[name]
+    run = trained(name, fields)
+    data = load_data(PHANTOM, splits=("test",)).splits["test"]
+    found = {}
+    for backend in ("statevector", "aer_statevector", "aer_noisy,noise_scale=0,shots=none"):
+        with open_backend(backend) as opened, torch.inference_mode():
+            model, spec = load_model(run, backend=opened)
+            found[backend] = model(model.encoder.prepare(data.images)).softmax(dim=1).numpy()
+    exact = found["statevector"]
+    for other in found.values():
+        np.testing.assert_allclose(other, exact, atol=1e-5)
+    assert len(circuits_of(model)) == circuits
+    assert spec.head.name == name
+    for backend in ("fake_manila,shots=200", "ibm_rehearsal,rehearse=fake_manila,shots=64"):
+        result = read_result(
+            evaluate(EvaluateConfig(run=run, backend=backend, baselines=False, resamples=100))
+        )
+        assert result["head"] == name
+        assert result["backend"]["profile"] == backend.split(",")[0]
+    serve(ideal=True)
+    shots = 8_000 if name == "swap_attention" else 50_000  # or the account could not pay for it
+    backend = f"ibm,resilience_level=0,shots={shots}"
+    assert cli.main(["submit", str(run), "--backend", backend, "--wait", "60", "--yes"]) == 0
+    (folder,) = Path("runs/submit").iterdir()
+    result = json.loads((folder / "result.json").read_text())
+    assert result["complete"]
+    rows = fields["inputs"] if by_image is None else by_image * len(data)
+    assert result["chunks"][-1]["rows"][1] == rows
+    lines = table(folder / "predictions" / "device.csv")
+    probs = [[float(line["prob_0"]), float(line["prob_1"])] for line in lines]
+    np.testing.assert_allclose(probs, exact, atol=4.5 / shots**0.5)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_its_control_is_trained_alike(name):
+    control = control_of(name)
+    run = trained(control, HEADS[name][0])
+    with open_backend("statevector") as exact:
+        model, spec = load_model(run, backend=exact)
+    assert not circuits_of(model)
+    assert spec.head.name == control
+    assert (run / "result.json").is_file()
