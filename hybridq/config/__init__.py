@@ -37,6 +37,7 @@ from hybridq.config.sources import (
 )
 from hybridq.config.study import (
     AblationStudyConfig,
+    BlocksStudyConfig,
     CapacityStudyConfig,
     NoiseStudyConfig,
     StudyConfig,
@@ -51,6 +52,7 @@ __all__ = [
     "BackendsListConfig",
     "BackendsSaveConfig",
     "BackendsShowConfig",
+    "BlocksStudyConfig",
     "CapacityStudyConfig",
     "CircuitHeadConfig",
     "ComputeConfig",

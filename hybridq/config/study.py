@@ -13,6 +13,7 @@ from hybridq.config.base import (
     MAX_IMAGE_SIZE,
     MAX_LAYERS,
     MAX_LIMIT,
+    MAX_RANK,
     MAX_RUNS,
     MAX_SEEDS,
     MAX_STEPS,
@@ -137,8 +138,8 @@ class AblationStudyConfig(StudyConfig, RunConfig):
     """Print what the study could decide and what it would cost, and stop."""
 
 
-class CapacityStudyConfig(StudyConfig, PseudonymsConfig):
-    """What the circuit adds to models: it against classical blocks, and its parts taken away."""
+class FrozenStudyConfig(StudyConfig, PseudonymsConfig):
+    """Base of the studies of heads on the features of finished encoders."""
 
     models: Positional[tuple[Path, ...]] = Field((), max_length=MAX_RUNS)
     """Finished runs of `pretrain`, `finetune` or `study ablation`, whose encoders are taken."""
@@ -148,14 +149,8 @@ class CapacityStudyConfig(StudyConfig, PseudonymsConfig):
     """The images; those of the runs where it is not given."""
     data_root: Path | None = None
     """Folder of named data sets; `HYBRIDQ_DATA` where it is not given."""
-    labels: float = Field(50, gt=0, le=MAX_LIMIT)
-    """Labelled train images of a subset: a share up to 1, or a number above it."""
     subsets: int = Field(20, ge=1, le=MAX_SEEDS)
     """Label subsets, which every encoder meets."""
-    reducers: str = "linear,pca,random"
-    """How features become angles, joined by commas: by a trained map, or one that is frozen."""
-    num_qubits: int | None = Field(None, ge=1, le=20)
-    """Qubits of the circuit, also the width of the classical blocks; as the runs have it, or 4."""
     num_layers: int | None = Field(None, ge=1, le=MAX_LAYERS)
     """Repetitions of the circuit's trainable layer; as the runs have it, or 2."""
     encoding: str | None = None
@@ -168,3 +163,38 @@ class CapacityStudyConfig(StudyConfig, PseudonymsConfig):
     """Optimiser steps of every head."""
     margin: float = Field(0.02, gt=0, lt=0.5)
     """Largest difference in AUC that does not matter."""
+
+
+class CapacityStudyConfig(FrozenStudyConfig):
+    """What the circuit adds to models: it against classical blocks, and its parts taken away."""
+
+    labels: float = Field(50, gt=0, le=MAX_LIMIT)
+    """Labelled train images of a subset: a share up to 1, or a number above it."""
+    reducers: str = "linear,pca,random"
+    """How features become angles, joined by commas: by a trained map, or one that is frozen."""
+    num_qubits: int | None = Field(None, ge=1, le=20)
+    """Qubits of the circuit, also the width of the classical blocks; as the runs have it, or 4."""
+
+
+class BlocksStudyConfig(FrozenStudyConfig):
+    """What each block is worth: encoders by reducers by heads by qubits, and where errors arise."""
+
+    labels: str = "50"
+    """Labelled train images of a subset, joined by commas: shares up to 1, or numbers above it."""
+    encoders: str = "pretrained,random,pixels"
+    """What heads stand on, joined by commas: the runs' encoders (`pretrained`), untrained ones
+    (`random`), or raw pixels (`pixels`)."""
+    reducers: str = "linear,pca,random,tt"
+    """How features become angles, joined by commas."""
+    heads: str = "pqc,mlp"
+    """Heads, joined by commas; a quantum one is compared with its control where both are there."""
+    qubits: str = "2,4,6,8"
+    """Qubits of the circuits, which is also the width of their controls, joined by commas."""
+    tt_rank: int = Field(3, ge=1, le=MAX_RANK)
+    """Largest rank of the reducer `tt`."""
+    noise: str = ""
+    """Backends on which trained circuits are also read, joined by `+`: a profile, then fields, as
+    `fake_torino,engine=torch`."""
+    split_error: bool = True
+    """Also split the log loss into approximation, estimation and optimisation, by longer trainings
+    on the same labels and on all."""

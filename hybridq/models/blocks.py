@@ -77,6 +77,14 @@ def blocks_of(model: HybridClassifier, num_classes: int) -> list[Block]:
     ]
 
 
+def trained_in(head: nn.Module) -> dict[str, int]:
+    """Count the trained parameters of a head by its block: `reducer` and `head`."""
+    found = {REDUCER: 0, HEAD: 0}
+    for name, weight in head.named_parameters():
+        found[block_of(f"head.{name}")] += weight.numel() if weight.requires_grad else 0
+    return found
+
+
 def freeze_blocks(model: HybridClassifier, names: Iterable[str]) -> None:
     """Take blocks out of training permanently: their parameters, and their batch norm.
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from hybridq.config import AblationStudyConfig, CapacityStudyConfig, NoiseStudyConfig
+from hybridq.config import (
+    AblationStudyConfig,
+    BlocksStudyConfig,
+    CapacityStudyConfig,
+    NoiseStudyConfig,
+)
 from hybridq.studies.entry import StudyEntry
 
 __all__ = ["STUDIES", "StudyEntry"]
@@ -22,6 +27,11 @@ STUDIES: dict[str, StudyEntry] = {
     "capacity": StudyEntry(
         CapacityStudyConfig,
         run="hybridq.studies.capacity.study:capacity_study",
+        show="hybridq.studies.engine.study:show",
+    ),
+    "blocks": StudyEntry(
+        BlocksStudyConfig,
+        run="hybridq.studies.blocks.study:blocks_study",
         show="hybridq.studies.engine.study:show",
     ),
 }

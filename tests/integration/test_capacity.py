@@ -21,12 +21,13 @@ from hybridq.quantum.layer import QuantumLayer
 from hybridq.runs.folder import write_config
 from hybridq.studies.ablation.frozen import new_heads
 from hybridq.studies.capacity.arms import QUESTIONS, arms_of
-from hybridq.studies.capacity.given import Given, read_given
 from hybridq.studies.capacity.lipschitz import block_lipschitz, head_lipschitz
 from hybridq.studies.capacity.roles import roles
 from hybridq.studies.capacity.study import capacity_study
 from hybridq.studies.capacity.tables import Arms, compared, roles_of
-from hybridq.studies.capacity.trained import averaged, labelled, put_back
+from hybridq.studies.capacity.trained import averaged, put_back
+from hybridq.studies.heads.given import Given, read_given
+from hybridq.studies.heads.labelled import labelled
 from hybridq.training.heads.many_heads import heads_probs, train_heads
 from hybridq_backends import open_backend
 
@@ -264,7 +265,7 @@ def test_settings_come_from_runs(finetuned_pqc, pretrained, tmp_path):
 
 def test_subsets_and_folds(pretrained):
     data = load_data("phantom,size=16,count=120", splits=("train", "test"))
-    found = labelled(settings(pretrained, labels=30, subsets=3), data)
+    found = labelled(data, labels=30, subsets=3, seed=settings(pretrained).seed)
     subsets = found.subsets
     assert [len(rows) for rows in subsets] == [30, 30, 30]
     assert len({tuple(rows) for rows in subsets}) == 3

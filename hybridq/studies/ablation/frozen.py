@@ -358,14 +358,16 @@ def new_heads(
 
     Args:
         arm: What is built.
-        features: `(images, num_features)` of all train images; their labels are not needed.
+        features: `(images, num_features)`, or maps `(images, channels, height, width)`, of all
+            train images; their labels are not needed.
         num_classes: The number of logits.
         backend: The backend of the circuit.
         seeds: The seeds of the initial weights.
     """
+    in_shape = tuple(features.shape[1:])
     heads = [
         build_head(
-            features.shape[1],
+            in_shape if len(in_shape) > 1 else in_shape[0],
             num_classes,
             arm.head,
             backend=backend,

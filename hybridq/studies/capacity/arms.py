@@ -16,7 +16,7 @@ from hybridq.quantum import look_up
 from hybridq.quantum.modules import circuits_of
 from hybridq.quantum.trigonometric import trigonometric_degrees
 from hybridq.studies.ablation.grid import Arm
-from hybridq.studies.capacity.given import Given
+from hybridq.studies.heads.given import Given
 from hybridq.studies.lists import entries
 from hybridq_backends import open_backend
 

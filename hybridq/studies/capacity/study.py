@@ -15,7 +15,6 @@ from hybridq.plotting import save_png
 from hybridq.records.findings import Findings
 from hybridq.studies.capacity.arms import arms_of, no_polynomial, reducers_of
 from hybridq.studies.capacity.findings import comparison_row, findings
-from hybridq.studies.capacity.given import Given, read_given
 from hybridq.studies.capacity.tables import (
     Arms,
     Row,
@@ -32,12 +31,11 @@ from hybridq.studies.capacity.trained import (
     CapacityArmWork,
     CapacityFeatureWork,
     CapacitySearchWork,
-    Labelled,
-    labelled,
-    read_images,
 )
 from hybridq.studies.engine.study import Plan, run_study
 from hybridq.studies.engine.units import Stages
+from hybridq.studies.heads.given import Given, read_given
+from hybridq.studies.heads.labelled import Labelled, labelled, read_images
 from hybridq.studies.tables import write_rows
 from hybridq.utils.arrays import write_arrays
 from hybridq.utils.pseudonyms import pseudonyms_of
@@ -64,7 +62,7 @@ def _plan(config: CapacityStudyConfig) -> Plan:
     given = read_given(config)
     data = read_images(config, given)
     check_test_labels(data.splits["test"].labels, data.class_names)
-    labels = labelled(config, data)
+    labels = _labelled(config, data)
     notes = [*notes_of(data), *given.notes]
     if why := no_polynomial(given):
         notes.append(f"There is no free polynomial. {why}")
@@ -74,6 +72,10 @@ def _plan(config: CapacityStudyConfig) -> Plan:
         return _write(config, given, data, notes, stages.folder, *found)
 
     return Plan(f"capacity-{data.name}", compute, data, pseudonyms_of(config, *given.recipes))
+
+
+def _labelled(config: CapacityStudyConfig, data: ImageData) -> Labelled:
+    return labelled(data, labels=config.labels, subsets=config.subsets, seed=config.seed)
 
 
 def _stages(
@@ -128,7 +130,7 @@ def _write(
         for name, array in measured.arrays().items()
     }
     write_arrays(folder / "measured.npz", arrays, compressed=True)
-    sizes = [len(rows) for rows in labelled(config, data).subsets]
+    sizes = [len(rows) for rows in _labelled(config, data).subsets]
     result = {
         "data": data.name,
         "images": len(data.splits["test"]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,15 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hybridq.config import CapacityStudyConfig
-from hybridq.data import ImageData, load_data
-from hybridq.data.splits import labelled_mask, select_labels
-from hybridq.errors import InvalidValueError
 from hybridq.evaluation.features import image_features, standardised
 from hybridq.evaluation.metrics.scores import auc
 from hybridq.evaluation.statistics import measure_auc
 from hybridq.models.heads import circuit_parameters
 from hybridq.models.heads.base import BlockHead
-from hybridq.models.searched_regression import folds_of
 from hybridq.studies.ablation.encoders import features_file, read_features
 from hybridq.studies.ablation.frozen import WEIGHT_DECAY, movement, new_heads
 from hybridq.studies.ablation.grid import DRAWN, Arm, Setting
@@ -33,80 +28,16 @@ from hybridq.studies.capacity.arms import (
     RESET,
     parameters,
 )
-from hybridq.studies.capacity.given import Given, encoder_of
 from hybridq.studies.capacity.lipschitz import block_lipschitz, head_lipschitz
+from hybridq.studies.heads.given import Given, encoder_of
+from hybridq.studies.heads.labelled import Labelled, read_images
 from hybridq.training.heads.many_heads import heads_probs, train_heads
 from hybridq.training.seeding import derive_seed
 from hybridq.utils.arrays import write_arrays
-from hybridq.utils.pseudonyms import pseudonyms_of
 from hybridq_backends import Executable, open_backend
-
-FOLDS = 3
-SEARCHED = 2
-"""Label subsets of each encoder in which settings are tried."""
 
 Ints = NDArray[np.int64]
 Heads: TypeAlias = Sequence[nn.Module]
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """The labels of a study, and the images that its heads are trained on.
-
-    Attributes:
-        train: `(images,)` classes, or `(images, classes)` of 0 and 1.
-        test: Likewise.
-        num_classes: The number of classes.
-        subsets: Indices of the train images of each label subset; all encoders meet the same ones.
-        folds: The folds of the first subsets, for the search: the subset, and the indices of the
-            train images that heads are trained on and judged by.
-    """
-
-    train: Ints
-    test: Ints
-    num_classes: int
-    subsets: tuple[Ints, ...]
-    folds: tuple[tuple[int, Ints, Ints], ...]
-
-
-def read_images(config: CapacityStudyConfig, given: Given) -> ImageData:
-    """Read train and test; validation is not needed."""
-    return load_data(
-        given.data,
-        data_root=config.data_root,
-        splits=("train", "test"),
-        pseudonyms=pseudonyms_of(config, *given.recipes, folder=config.runs),
-    )
-
-
-def labelled(config: CapacityStudyConfig, data: ImageData) -> Labelled:
-    """Draw the label subsets, and cut the first of them into folds.
-
-    Raises:
-        InvalidValueError: If more labels are asked for than there are.
-    """
-    train, asked = data.splits["train"], config.labels
-    there = int(labelled_mask(train.labels).sum())
-    if asked > there:
-        raise InvalidValueError(
-            f"Expected --labels of at most the {there:,} labelled images of train, got {asked:g}: "
-            "lower it, or give a share up to 1."
-        )
-    draw = partial(select_labels, train, task=data.task, num_classes=data.num_classes)
-    fraction = asked if asked <= 1 else asked / there
-    subsets = tuple(draw(fraction, seed=config.seed + place) for place in range(config.subsets))
-    folds = tuple(
-        (place, rows[kept], rows[held])
-        for place, rows in enumerate(subsets[:SEARCHED])
-        for kept, held in folds_of(
-            train.labels[rows],
-            None if train.groups is None else train.groups[rows],
-            seed=config.seed,
-            most=FOLDS,
-        )
-    )
-    labels = train.labels, data.splits["test"].labels
-    return Labelled(*labels, data.num_classes, subsets, folds)
 
 
 @dataclass(frozen=True)

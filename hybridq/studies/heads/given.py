@@ -1,4 +1,4 @@
-"""What finished runs give a study of capacity: encoders, data, and the circuit that is asked of."""
+"""What finished runs give a study of heads: encoders, data, and the circuit that is asked of."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from hybridq.config import (
     AblationStudyConfig,
-    CapacityStudyConfig,
     CircuitHeadConfig,
     FinetuneConfig,
     PretrainConfig,
     RunConfig,
     head_config,
 )
+from hybridq.config.study import FrozenStudyConfig
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.models.checkpoint import check_model, load_model, read_spec
 from hybridq.models.encoders.encoder import Encoder
@@ -65,7 +65,7 @@ class _Found:
     circuit: dict[str, Any]
 
 
-def read_given(config: CapacityStudyConfig) -> Given:
+def read_given(config: FrozenStudyConfig) -> Given:
     """Read what the runs of a study give, and what the study asks of it.
 
     Raises:
@@ -87,7 +87,7 @@ def read_given(config: CapacityStudyConfig) -> Given:
     circuits = [one.circuit for one in found if one.circuit]
     circuit = {name: CircuitHeadConfig.model_fields[name].default for name in CIRCUIT}
     for name in CIRCUIT:
-        asked = getattr(config, name)
+        asked = getattr(config, name, None)
         kept = [one[name] for one in circuits if name in one]
         if asked is not None:
             circuit[name] = asked

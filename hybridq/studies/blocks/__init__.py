@@ -1,0 +1,1 @@
+"""Ask what each block of a classifier is worth: its encoder, its reducer and its head."""

@@ -1,0 +1,179 @@
+"""The study of blocks: what encoder, reducer and head each add, and where errors arise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hybridq.config import BlocksStudyConfig
+from hybridq.data import ImageData, notes_of
+from hybridq.errors import InvalidValueError
+from hybridq.evaluation.statistics.intervals import check_test_labels
+from hybridq.models.heads import head_entry
+from hybridq.records.findings import Findings
+from hybridq.studies.blocks.findings import comparison_row, findings
+from hybridq.studies.blocks.grid import (
+    PIXELS,
+    Combination,
+    check_combinations,
+    combinations,
+    kinds_of,
+    labels_of,
+    questions,
+)
+from hybridq.studies.blocks.tables import (
+    Heads,
+    Row,
+    chosen,
+    compared,
+    gather,
+    head_rows,
+    noise_rows,
+    search_rows,
+    slope_rows,
+    split_rows,
+    summary_rows,
+)
+from hybridq.studies.blocks.trained import BlocksFeatureWork, BlocksHeadWork, BlocksSearchWork
+from hybridq.studies.engine.study import Plan, run_study
+from hybridq.studies.engine.units import Stages
+from hybridq.studies.heads.given import Given, read_given
+from hybridq.studies.heads.labelled import Labelled, labelled, read_images
+from hybridq.studies.tables import write_rows
+from hybridq.utils.arrays import write_arrays
+from hybridq.utils.pseudonyms import pseudonyms_of
+from hybridq_backends import parse_backend
+
+
+def blocks_study(config: BlocksStudyConfig) -> Path:
+    """Run a study of blocks, or go on with one; return its folder.
+
+    It holds `blocks.csv` (a row for each amount of labels, combination, encoder and label subset),
+    `summary.csv` (means with intervals, trained parameters), `comparisons.csv` (verdicts),
+    `errors.csv`, `slopes.csv`, `noise.csv`, `search.csv`, `measured.npz`, `seconds.csv` and
+    `result.json`.
+
+    Raises:
+        HybridqError: If runs, data or settings cannot be used; nothing is written then.
+        KeyboardInterrupt: When stopped; `--resume` goes on with what is left.
+    """
+    return run_study(config, name="blocks", plan=_plan)
+
+
+def _plan(config: BlocksStudyConfig) -> Plan:
+    """Check what is asked, before anything is written."""
+    amounts = labels_of(config)
+    given = read_given(config)
+    built = combinations(config, given)
+    check_combinations(config, built)
+    noise = _noise(config)
+    data = read_images(config, given)
+    check_test_labels(data.splits["test"].labels, data.class_names)
+    labels = {
+        text: labelled(data, labels=amount, subsets=config.subsets, seed=config.seed)
+        for text, amount in amounts.items()
+    }
+    notes = [*notes_of(data), *given.notes]
+
+    def compute(stages: Stages) -> tuple[Findings, dict[str, Any]]:
+        heads, search = _stages(config, given, built, labels, noise, stages)
+        return _write(config, given, data, built, notes, stages.folder, heads, search)
+
+    return Plan(f"blocks-{data.name}", compute, data, pseudonyms_of(config, *given.recipes))
+
+
+def _noise(config: BlocksStudyConfig) -> tuple[str, ...]:
+    """Read the noisy backends.
+
+    Raises:
+        InvalidValueError: If one is unknown, or there twice.
+    """
+    words = tuple(word.strip() for word in config.noise.split("+") if word.strip())
+    for word in words:
+        parse_backend(word)
+    if len(set(words)) < len(words):
+        raise InvalidValueError(
+            f"Expected each backend of --noise once, got {config.noise!r}: remove the double one."
+        )
+    return words
+
+
+def _stages(
+    config: BlocksStudyConfig,
+    given: Given,
+    built: list[Combination],
+    labels: dict[str, Labelled],
+    noise: tuple[str, ...],
+    stages: Stages,
+) -> tuple[Heads, list[Row]]:
+    """Compute all stages: what every combination gave, and what the search found."""
+    folder = stages.folder
+    maps = any(head_entry(one.head).input == "map" for one in built)
+    places = {
+        kind: range(1 if kind == PIXELS else len(given.encoders)) for kind in kinds_of(config)
+    }
+    stages.run(
+        "features",
+        [
+            BlocksFeatureWork(config, given, folder, kind, encoder, maps)
+            for kind, own in places.items()
+            for encoder in own
+        ],
+    )
+    cells = [
+        (own, amount, folder, encoder, one)
+        for amount, own in labels.items()
+        for one in built
+        for encoder in places[one.kind]
+    ]
+    searches = [BlocksSearchWork(config, *cell) for cell in cells]
+    search = search_rows(searches, stages.run("search", searches))
+    settings = chosen(search)
+    works = [
+        BlocksHeadWork(config, *cell, settings[cell[1], cell[4].name], noise) for cell in cells
+    ]
+    return gather(works, stages.run("heads", works)), search
+
+
+def _write(
+    config: BlocksStudyConfig,
+    given: Given,
+    data: ImageData,
+    built: list[Combination],
+    notes: list[str],
+    folder: Path,
+    heads: Heads,
+    search: list[Row],
+) -> tuple[Findings, dict[str, Any]]:
+    """Write the tables; return what was found, and what `result.json` says."""
+    names = [run.name for run in given.encoders]
+    summary = summary_rows(heads, built)
+    items = compared(heads, questions(built), margin=config.margin)
+    errors, slopes, noise = split_rows(heads), slope_rows(heads, built), noise_rows(heads)
+    write_rows(folder / "blocks.csv", head_rows(heads, names))
+    comparisons = [comparison_row(*item) for item in items]
+    tables = {"summary": summary, "search": search, "comparisons": comparisons}
+    for name, rows in (tables | {"errors": errors, "slopes": slopes, "noise": noise}).items():
+        if rows:
+            columns = [column for column in rows[0] if column != "variance"]
+            write_rows(folder / f"{name}.csv", rows, columns)
+    arrays = {
+        f"{amount}/{name}/{part}": array
+        for (amount, name), measured in heads.measured.items()
+        for part, array in measured.arrays().items()
+    }
+    write_arrays(folder / "measured.npz", arrays, compressed=True)
+    result = {
+        "data": data.name,
+        "images": len(data.splits["test"]),
+        "encoders": len(names),
+        "encoder_runs": names,
+        "subsets": config.subsets,
+        "margin": config.margin,
+        "circuit": given.circuit,
+        "settings": {
+            f"{amount}, {name}": dict(setting) for (amount, name), setting in chosen(search).items()
+        },
+        "notes": notes,
+    }
+    return findings(result, summary, items, errors, slopes, noise), result

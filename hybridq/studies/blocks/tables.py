@@ -1,0 +1,245 @@
+"""The tables of a study of blocks, from what its units have left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from scipy.stats import t
+
+from hybridq.evaluation.statistics import Comparison, Measured, Question, answers, mean_interval
+from hybridq.evaluation.statistics.crossed import crossed_variance
+from hybridq.studies.ablation.grid import DRAWN, Setting
+from hybridq.studies.blocks.error_split import ErrorSplit, error_split
+from hybridq.studies.blocks.grid import PIXELS, Combination
+from hybridq.studies.blocks.trained import BlocksHeadWork, BlocksSearchWork
+
+Row = dict[str, Any]
+Key: TypeAlias = tuple[str, str]
+"""An amount of labels, and the name of a combination."""
+Answer: TypeAlias = tuple[str, Question, Comparison]
+"""An amount of labels, what was asked with it, and the answer."""
+OVER = "encoders, label subsets and test images"
+
+
+@dataclass(frozen=True)
+class Heads:
+    """What all heads of a study gave.
+
+    Attributes:
+        measured: The AUC in every cell of encoders and label subsets.
+        left: What the units of a combination left, one for each encoder.
+    """
+
+    measured: dict[Key, Measured]
+    left: dict[Key, list[Mapping[str, Any]]]
+
+
+def gather(works: Sequence[BlocksHeadWork], found: Sequence[Mapping[str, Any]]) -> Heads:
+    """Put together what the encoders' heads gave, in the order of the encoders.
+
+    Figures are those that `measured.npz` holds, so that tables can be computed from it again.
+    """
+    left: dict[Key, list[Mapping[str, Any]]] = {}
+    for work, own in zip(works, found, strict=True):
+        left.setdefault((work.amount, work.built.name), []).append(own)
+    measured = {
+        key: Measured(
+            np.array([one["auc"] for one in own], dtype=np.float64),
+            np.array([one["influence"] for one in own], dtype=np.float64),
+            units=own[0]["units"],
+        )
+        for key, own in left.items()
+    }
+    return Heads({key: Measured.from_arrays(one.arrays()) for key, one in measured.items()}, left)
+
+
+def search_rows(works: Sequence[BlocksSearchWork], found: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Rows of `search.csv`: the mean AUC on held-out folds of each combination in each setting."""
+    rows = []
+    for work, left in zip(works, found, strict=True):
+        for place, setting in enumerate(DRAWN):
+            values = [one for one in (left["auc"] or [[]] * len(DRAWN))[place] if one is not None]
+            mean = float(np.mean(values)) if values else None
+            where = {"labels": work.amount, "blocks": work.built.name, "encoder": work.encoder}
+            rows.append({**where, **setting, "auc": mean})
+    return rows
+
+
+def chosen(search: Sequence[Row]) -> dict[Key, Setting]:
+    """Choose for each combination the setting of the best mean over encoders."""
+    found: dict[Key, Setting] = {}
+    for key in dict.fromkeys((row["labels"], row["blocks"]) for row in search):
+        own = [row for row in search if (row["labels"], row["blocks"]) == key]
+
+        def mean(setting: Setting, own: Sequence[Row] = own) -> float:
+            known = [
+                row["auc"]
+                for row in own
+                if setting.items() <= row.items() and row["auc"] is not None
+            ]
+            return round(float(np.mean(known)), 12) if known else 0.0
+
+        found[key] = max(DRAWN, key=mean)
+    return found
+
+
+def head_rows(heads: Heads, encoders: Sequence[str]) -> list[Row]:
+    """Rows of `blocks.csv`: one for each amount of labels, combination, encoder and subset."""
+    return [
+        {"labels": amount, "blocks": name, "encoder": encoder, "subset": subset, "auc": value}
+        for (amount, name), measured in heads.measured.items()
+        for encoder, values in zip(
+            [PIXELS] if name.startswith(PIXELS) else encoders, measured.values.tolist(), strict=True
+        )
+        for subset, value in enumerate(values)
+    ]
+
+
+def summary_rows(heads: Heads, built: Sequence[Combination]) -> list[Row]:
+    """Rows of `summary.csv`: mean AUC with its interval, and trained parameters by block."""
+    by_name = {one.name: one for one in built}
+    rows = []
+    for (amount, name), measured in heads.measured.items():
+        one, trained = by_name[name], heads.left[amount, name][0]["trained"]
+        mean, low, high = mean_interval(measured)
+        rows.append(
+            {
+                "labels": amount,
+                "blocks": name,
+                "encoder": one.kind,
+                "reducer": one.reducer,
+                "head": one.head,
+                "qubits": one.qubits,
+                **{"mean": mean, "low": low, "high": high, "seeds": len(measured.values)},
+                "over": OVER,
+                "reducer_parameters": trained["reducer"],
+                "head_parameters": trained["head"],
+            }
+        )
+    return rows
+
+
+def compared(heads: Heads, asked: Sequence[Question], *, margin: float) -> list[Answer]:
+    """Answer every question in each amount of labels."""
+    return [
+        answer
+        for amount in dict.fromkeys(amount for amount, _ in heads.measured)
+        for answer in answers(
+            {key: own for key, own in heads.measured.items() if key[0] == amount},
+            asked,
+            margin=margin,
+            words=str,
+        )
+    ]
+
+
+def split_rows(heads: Heads) -> list[Row]:
+    """Rows of `errors.csv`: the parts of each combination's log loss; none if it was not split.
+
+    The reference is the least risk of any combination that was trained to the end on all labels:
+    what no model of the study is below, where the Bayes risk is not known.
+    """
+    risks: dict[Key, dict[str, float]] = {}
+    for key, own in heads.left.items():
+        if "risk_best" in own[0]:
+            risks[key] = {
+                name: float(np.mean([value for one in own for value in one[name]]))
+                for name in ("risk", "risk_fitted", "risk_best")
+            }
+    if not risks:
+        return []
+    reference = min(one["risk_best"] for one in risks.values())
+    rows = []
+    for (amount, name), one in risks.items():
+        parts: ErrorSplit = error_split(
+            reference=reference,
+            best=one["risk_best"],
+            fitted=one["risk_fitted"],
+            trained=one["risk"],
+        )
+        rows.append(
+            {
+                "labels": amount,
+                "blocks": name,
+                "risk": one["risk"],
+                "reference": reference,
+                "approximation": parts.approximation,
+                "estimation": parts.estimation,
+                "optimisation": parts.optimisation,
+            }
+        )
+    return rows
+
+
+def slope_rows(heads: Heads, built: Sequence[Combination]) -> list[Row]:
+    """Rows of `slopes.csv`: by how much AUC grows a qubit, least squares, with its interval."""
+    groups: dict[tuple[str, str, str, str], list[Combination]] = {}
+    for amount in dict.fromkeys(amount for amount, _ in heads.measured):
+        for one in built:
+            if one.qubits:
+                key = (amount, one.kind, one.reducer, one.head)
+                groups.setdefault(key, []).append(one)
+    rows = []
+    for (amount, kind, reducer, head), own in groups.items():
+        if len(own) < 2:
+            continue
+        slope = qubit_slope(
+            [one.qubits for one in own], [heads.measured[amount, one.name] for one in own]
+        )
+        rows.append({"labels": amount, "encoder": kind, "reducer": reducer, "head": head, **slope})
+    return rows
+
+
+def qubit_slope(qubits: Sequence[int], measured: Sequence[Measured]) -> Row:
+    """Compute the least-squares slope of a figure over qubits, with its interval.
+
+    The slope is a weighted sum of the figures, with weights that sum to 0, so that its variance
+    over encoders, label subsets and images is that of the same sum of what each image adds.
+
+    Args:
+        qubits: Numbers of qubits, at least two different ones.
+        measured: The figure at each.
+    """
+    centred = np.asarray(qubits, dtype=np.float64) - np.mean(qubits)
+    weights = centred / (centred**2).sum()
+    values = sum(w * one.values for w, one in zip(weights, measured, strict=True))
+    influence = sum(w * one.influence for w, one in zip(weights, measured, strict=True))
+    summed = Measured(np.asarray(values), np.asarray(influence))
+    variance = crossed_variance(summed.values, summed.covariance)
+    mean = float(summed.values.mean())
+    half = 0.0
+    if variance.varies:
+        half = float(t.isf(0.025, variance.degrees)) * variance.standard_error
+    return {"slope": mean, "low": mean - half, "high": mean + half}
+
+
+def noise_rows(heads: Heads) -> list[Row]:
+    """Rows of `noise.csv`: the mean AUC of trained circuits on each noisy backend, and the drop."""
+    rows = []
+    for (amount, name), own in heads.left.items():
+        kept = [one["noise"] for one in own if one["noise"]]
+        for profile in kept[0] if kept else ():
+            if profile == "none":
+                continue
+            drops = np.array(
+                [
+                    np.subtract(noisy, clean)
+                    for one in kept
+                    for noisy, clean in zip(one[profile], one["none"], strict=True)
+                ]
+            )
+            rows.append(
+                {
+                    "labels": amount,
+                    "blocks": name,
+                    "backend": profile,
+                    "heads": len(drops),
+                    "auc": float(np.mean([value for one in kept for value in one[profile]])),
+                    "change": float(drops.mean()),
+                    "largest_change": float(np.abs(drops).max()),
+                }
+            )
+    return rows
