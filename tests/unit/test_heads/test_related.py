@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from qiskit.circuit import Parameter
+from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit.quantum_info import Operator, Statevector, partial_trace
 from torch import nn
 
@@ -267,3 +267,86 @@ def test_initial_generated_weights_are_as_small_as_others(exact):
         for seed in range(20)
     ]
     assert np.mean(spread) == pytest.approx(0.1, rel=0.4)
+
+
+# Damping in training.
+
+DAMPING = {"amplitude_damping": 0.05, "phase_damping": 0.08}
+TRAJECTORIES = 10_000
+
+
+def gate(state, matrix, qubits):
+    """Apply a matrix to qubits of states `(trajectories, 2, 2)`; qubit 0 is the last axis."""
+    axes = [2 - qubit for qubit in reversed(qubits)]
+    moved = np.moveaxis(state, axes, range(1, 1 + len(axes)))
+    flat = moved.reshape(len(state), 2 ** len(axes), -1)
+    applied = np.einsum("ab,tbr->tar", matrix, flat).reshape(moved.shape)
+    return np.moveaxis(applied, range(1, 1 + len(axes)), axes)
+
+
+def one_branch(state, qubit, kraus, rng):
+    """Let one random Kraus operator act on a qubit of each state, by its probability."""
+    branches = [gate(state, matrix, [qubit]) for matrix in kraus]
+    weights = np.stack([(np.abs(one) ** 2).sum(axis=(1, 2)) for one in branches])
+    chosen = (rng.random(len(state)) > weights[0]).astype(int)
+    found = np.stack(branches)[chosen, np.arange(len(state))]
+    return found / np.sqrt(weights[chosen, np.arange(len(state))])[:, None, None]
+
+
+def test_channels_are_the_mean_of_trajectories():
+    """Exact channels of amplitude and phase damping, against random Kraus branches."""
+    angle = Parameter("x")
+    circuit = QuantumCircuit(2)
+    for qubit in (0, 1):
+        circuit.sx(qubit)
+        circuit.rz(0.7 + qubit, qubit)
+        circuit.sx(qubit)
+    circuit.rz(angle, 0)
+    circuit.cx(0, 1)
+    circuit.sx(1)
+    circuit.rz(angle, 1)
+    circuit.cx(1, 0)
+    circuit.sx(0)
+    rng = np.random.default_rng(0)
+    decay, dephase = DAMPING["amplitude_damping"], DAMPING["phase_damping"]
+    channels = [
+        [np.diag([1, np.sqrt(1 - decay)]), np.array([[0, np.sqrt(decay)], [0, 0]])],
+        [np.diag([1, np.sqrt(1 - dephase)]), np.diag([0, np.sqrt(dephase)])],
+    ]
+    state = np.zeros((TRAJECTORIES, 2, 2), dtype=complex)
+    state[:, 0, 0] = 1
+    for item in circuit.assign_parameters([0.4]).data:
+        qubits = [circuit.find_bit(qubit).index for qubit in item.qubits]
+        state = gate(state, Operator(item.operation).data, qubits)
+        if item.operation.name != "rz":  # which is virtual
+            for qubit, kraus in itertools.product(qubits, channels):
+                state = one_branch(state, qubit, kraus, rng)
+    chances = np.abs(state) ** 2
+    signs = np.array([1, -1])
+    values = np.stack([chances.sum(axis=1) @ signs, chances.sum(axis=2) @ signs], axis=1)
+    with open_backend(
+        "fake_torino", engine="torch", shots=None, optimization_level=0, **DAMPING
+    ) as noisy:
+        layer = QuantumLayer(
+            circuit,
+            input_params=[angle],
+            weight_params=[],
+            observables=z_observables(2),
+            backend=noisy,
+        )
+        exact = layer(torch.tensor([[0.4]], dtype=DOUBLE))[0].detach().numpy()
+    errors = values.std(axis=0) / np.sqrt(TRAJECTORIES)
+    assert np.all(np.abs(values.mean(axis=0) - exact) < 3 * errors)
+    with open_backend("statevector") as ideal:
+        layer.use_backend(ideal)
+        clean = layer(torch.tensor([[0.4]], dtype=DOUBLE))[0].detach().numpy()
+    assert np.abs(exact - clean).max() > 20 * errors.max()  # or nothing was damped
+
+
+def test_a_generated_layer_is_trained_under_damping():
+    """Its weights have a gradient through the channels, which are exact."""
+    with open_backend("fake_torino", engine="torch", shots=None, **DAMPING) as noisy:
+        head = make("generated", 24, noisy, inputs=4, hidden=4, num_qubits=2, num_layers=1).train()
+        nn.functional.cross_entropy(head(drawn(0, 6, 24)), torch.arange(6) % 3).backward()
+        weight = head.block.layer.weight
+        assert weight.grad.abs().max() > 0
