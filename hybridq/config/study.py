@@ -93,7 +93,8 @@ class AblationStudyConfig(StudyConfig, RunConfig):
     views: Literal["one", "flip", "shift", "zoom"] = "one"
     """Views of an image, over which features, or a whole network's probabilities, are averaged."""
     heads: str | None = None
-    """Arms on frozen features beside the regression, joined by commas, or `none`; else all."""
+    """Arms on frozen features beside the regression, joined by commas, or `none`; else all. Any
+    other head that takes features may be named, too."""
     control_heads: bool = True
     """Also train heads on untrained encoders and on raw pixels, which the regression reads too."""
     num_qubits: int = Field(4, ge=1, le=20)

@@ -13,6 +13,7 @@ from hybridq.data.source import find_source, is_own, own_name, sources_of
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation import baselines
 from hybridq.models.encoders.file import encoder_file
+from hybridq.models.heads import HEADS
 from hybridq.models.names import model_name
 from hybridq.runs.folder import read_config, read_result
 from hybridq.runs.recorded import absolute_source
@@ -99,6 +100,19 @@ def frozen_arms(config: AblationStudyConfig) -> dict[str, Arm]:
     }
 
 
+def arm_of(config: AblationStudyConfig, name: str) -> Arm:
+    """Find an arm by its name; a head that is none of `frozen_arms` is built as it is usually."""
+    found = frozen_arms(config)
+    return found[name] if name in found else Arm(head_config(name))
+
+
+def known_arms(config: AblationStudyConfig) -> tuple[str, ...]:
+    """List the names of all arms: of those of a study, and of other heads that take features."""
+    own = frozen_arms(config)
+    others = [name for name in HEADS if name not in own and HEADS[name].input == "vector"]
+    return (*own, *others)
+
+
 READERS = ("linear", "mlp", "pqc", "mlp_residual", "pqc_residual")
 """Heads that read untrained encoders and raw pixels, too; what circuits need is asked elsewhere."""
 
@@ -109,14 +123,15 @@ def arms_on(kind: str, config: AblationStudyConfig) -> dict[str, Arm]:
     Raises:
         InvalidValueError: If `--heads` names one that there is not, or one twice.
     """
-    every = frozen_arms(config)
     if config.heads == "none":
         return {}
-    names = tuple(every) if config.heads is None else names_of("heads", config.heads, tuple(every))
+    names = tuple(frozen_arms(config))
+    if config.heads is not None:
+        names = names_of("heads", config.heads, known_arms(config))
     readers = names
     if kind in (PIXELS, RANDOM):
         readers = READERS if config.control_heads else ()
-    return {name: every[name] for name in names if name in readers}
+    return {name: arm_of(config, name) for name in names if name in readers}
 
 
 def whole_heads(config: AblationStudyConfig) -> tuple[str, ...]:
@@ -125,7 +140,7 @@ def whole_heads(config: AblationStudyConfig) -> tuple[str, ...]:
     Raises:
         InvalidValueError: If one is no arm that a whole network can have.
     """
-    known = [name for name in frozen_arms(config) if not name.endswith("_pca")]
+    known = [name for name in known_arms(config) if not name.endswith("_pca")]
     return names_of("whole-heads", config.whole_heads, known)
 
 

@@ -17,6 +17,7 @@ from hybridq.evaluation.statistics import (
     compare_measured,
     family,
 )
+from hybridq.models.heads import HEADS
 from hybridq.models.names import start_name
 from hybridq.studies.ablation.grid import (
     RANDOM,
@@ -56,7 +57,17 @@ CIRCUIT: Mapping[str, tuple[str, str, str]] = {
 }  # fmt: skip
 """Questions on heads of the same pretrained features: text, arm, and arm it is measured against."""
 
-QUESTIONS = ("pixels", "scratch", "finetuned", "random", "heads", *CIRCUIT, "whole", "methods")
+CONTROLS: Mapping[str, str] = {
+    name: entry.control
+    for name, entry in HEADS.items()
+    if entry.control is not None and name not in {arm for _, arm, _ in CIRCUIT.values()}
+}
+"""The control of each quantum head that no question above is about."""
+
+QUESTIONS = (
+    *("pixels", "scratch", "finetuned", "random", "heads", *CIRCUIT),
+    *("related", "whole", "methods"),
+)
 """Names of all questions, each a family of comparisons over the budgets and methods."""
 
 
@@ -112,11 +123,17 @@ def questions(
         for name, (text, a, b) in CIRCUIT.items():
             words = f"{text}, on {label}"
             ask(name, "quantum layer", words, frozen_model(kind, a), frozen_model(kind, b))
-        for head in heads:
-            if head not in ("pqc", first):
+        for name, control in CONTROLS.items():
+            ask(
+                "related", "quantum layer", f"does {name} beat its control, on {label}",
+                frozen_model(kind, name), frozen_model(kind, control),
+            )  # fmt: skip
+        quantum = [name for name in heads if name in HEADS and HEADS[name].control]
+        for name in quantum:
+            for other in (other for other in heads if other not in quantum):
                 ask(
-                    "whole", "quantum layer", f"does the circuit beat {head} on the whole network",
-                    whole_model(kind, "pqc"), whole_model(kind, head),
+                    "whole", "quantum layer", f"does {name} beat {other} on the whole network",
+                    whole_model(kind, name), whole_model(kind, other),
                 )  # fmt: skip
     for other in kinds[1:]:
         ask(

@@ -25,7 +25,7 @@ from hybridq.studies.ablation.encoders import recipe_of
 from hybridq.studies.ablation.grid import (
     SCRATCH,
     Budget,
-    frozen_arms,
+    arm_of,
     whole_heads,
     whole_model,
     whole_rates,
@@ -83,7 +83,7 @@ class _Whole(SeedWork):
         recipe = recipe_of(
             FinetuneConfig,
             self.config,
-            head=frozen_arms(self.config)[head].head,
+            head=arm_of(self.config, head).head,
             learning_rate=rate,
             image_size=self.config.image_size or spec.image_size,
             seed=seed,
