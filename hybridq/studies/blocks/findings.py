@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hybridq.evaluation.statistics import Comparison, Question
@@ -13,6 +13,9 @@ from hybridq.studies.blocks.tables import OVER, Answer
 from hybridq.utils.text import counted
 
 Row = Mapping[str, Any]
+
+PARTS = ("approximation", "estimation", "optimisation")
+"""The parts of an error."""
 
 ASKED = {
     ENCODERS: "of what heads stand on",
@@ -26,11 +29,16 @@ def findings(
     result: Mapping[str, Any],
     summary: Sequence[Row],
     items: Sequence[Answer],
-    errors: Sequence[Row],
-    slopes: Sequence[Row],
-    noise: Sequence[Row],
+    more: Mapping[str, Sequence[Row]],
 ) -> Findings:
-    """Lay out the matrix of AUCs, the comparisons, where errors arise, slopes, and noise."""
+    """Lay out the matrix of AUCs, the comparisons, and what else was found.
+
+    Args:
+        result: The content of `result.json`.
+        summary: The rows of `summary.csv`.
+        items: The answers that `compared` returns.
+        more: The rows of `errors`, `slopes`, `noise` and `ratios`, none where there are none.
+    """
     over = (
         f"{counted(result['images'], 'test image')}, {counted(result['encoders'], 'encoder')}, "
         f"{counted(result['subsets'], 'label subset')}"
@@ -51,7 +59,7 @@ def findings(
             f"Encoders, reducers and heads are put together on {result['data']}: {over}.",
             *(told(topic, items) for topic in ASKED),
         ],
-        notes=[*result["notes"], *([ERRORS] if errors else [])],
+        notes=[*result["notes"], *([ERRORS] if more["errors"] else [])],
         compared=compared_models(
             [comparison_row(*item) for item in items],
             called,
@@ -60,7 +68,7 @@ def findings(
             margin=result["margin"],
         ),
         curves=_curves(summary),
-        tables=[*tables, *_more(errors, slopes, noise)],
+        tables=[*tables, *_more(more)],
     )
 
 
@@ -129,57 +137,53 @@ def _parameters(summary: Sequence[Row]) -> ResultTable:
     return ResultTable(title="Trained parameters", columns=names, rows=rows, folded=True)
 
 
-def _more(errors: Sequence[Row], slopes: Sequence[Row], noise: Sequence[Row]) -> list[ResultTable]:
-    """Make the tables of errors, slopes and noise, where there are any."""
-    found = []
-    if errors:
-        parts = ["approximation", "estimation", "optimisation", "risk"]
-        found.append(
-            ResultTable(
-                title="Log loss above the best model, by where it arises",
-                columns=["labels", "blocks", *parts],
-                rows=[
-                    [row["labels"], called(row["blocks"]), *(row[name] for name in parts)]
-                    for row in errors
-                ],
-            )
-        )
-    if slopes:
-        found.append(
-            ResultTable(
-                title=f"Change of AUC with each qubit, 95% intervals over {OVER}",
-                columns=["labels", "stands on", "reducer", "head", "slope"],
-                rows=[
-                    [
-                        row["labels"],
-                        row["encoder"],
-                        _reducer(row),
-                        row["head"],
-                        Estimate(
-                            value=row["slope"], low=row["low"], high=row["high"], is_signed=True
-                        ),
-                    ]
-                    for row in slopes
-                ],
-            )
-        )
-    if noise:
-        found.append(
-            ResultTable(
-                title="AUC of trained circuits under noise, and its change",
-                columns=["labels", "blocks", "backend", "heads", "AUC", "change", "largest change"],
-                rows=[
-                    [
-                        row["labels"],
-                        called(row["blocks"]),
-                        *(row[name] for name in ("backend", "heads", "auc", "change")),
-                        row["largest_change"],
-                    ]
-                    for row in noise
-                ],
-            )
-        )
-    return found
+def _more(more: Mapping[str, Sequence[Row]]) -> list[ResultTable]:
+    """Make the tables of errors, slopes, noise and ratios, where there are any."""
+    found: list[tuple[str, str, list[str], Callable[[Row], list[Value]]]] = [
+        (
+            "errors",
+            "Log loss above the best model, by where it arises",
+            ["labels", "blocks", *PARTS, "log loss"],
+            lambda row: [_amount(row), _blocks(row), *(row[part] for part in PARTS), row["risk"]],
+        ),
+        (
+            "slopes",
+            f"Change of AUC with each qubit, 95% intervals over {OVER}",
+            ["labels", "stands on", "reducer", "head", "slope"],
+            lambda row: [
+                *(_amount(row), _kind(row), _reducer(row), _head(row)),
+                _of(row, "slope", is_signed=True),
+            ],
+        ),
+        (
+            "noise",
+            "AUC of trained circuits under noise, and its change",
+            ["labels", "blocks", "backend", "heads", "AUC", "change", "largest change"],
+            lambda row: [
+                *(_amount(row), _blocks(row), row["backend"], row["heads"]),
+                *(row["auc"], row["change"], row["largest_change"]),
+            ],
+        ),
+        (
+            "ratios",
+            f"AUC as a share of that with all labels, 95% intervals over {OVER}",
+            ["labels", "blocks", "ratio"],
+            lambda row: [_amount(row), _blocks(row), _of(row, "ratio")],
+        ),
+    ]
+    return [
+        ResultTable(title=title, columns=columns, rows=[cells(row) for row in more[name]])
+        for name, title, columns, cells in found
+        if more[name]
+    ]
+
+
+def _of(row: Row, name: str, *, is_signed: bool = False) -> Estimate:
+    return Estimate(value=row[name], low=row["low"], high=row["high"], is_signed=is_signed)
+
+
+def _blocks(row: Row) -> str:
+    return called(row["blocks"])
 
 
 def _curves(summary: Sequence[Row]) -> list[Curves]:

@@ -18,6 +18,8 @@ from hybridq.utils.text import counted, percent
 PRETRAINED, RANDOM, PIXELS = "pretrained", "random", "pixels"
 KINDS = (PRETRAINED, RANDOM, PIXELS)
 """What heads stand on: features of the runs' encoders, of untrained ones, or raw pixels."""
+EVERY = "all labels"
+"""What the amount of all labels is called."""
 WITHOUT = "none"
 """The reducer of a head that has none, or one of its own."""
 MOST_QUBITS = 20
@@ -61,7 +63,7 @@ def labels_of(config: BlocksStudyConfig) -> dict[str, float]:
 
 def _amount(number: float) -> str:
     if number == 1:
-        return "all labels"
+        return EVERY
     return f"{percent(number)} of labels" if number < 1 else counted(int(number), "label")
 
 

@@ -29,6 +29,7 @@ from hybridq.studies.blocks.tables import (
     gather,
     head_rows,
     noise_rows,
+    ratio_rows,
     search_rows,
     slope_rows,
     split_rows,
@@ -50,8 +51,8 @@ def blocks_study(config: BlocksStudyConfig) -> Path:
 
     It holds `blocks.csv` (a row for each amount of labels, combination, encoder and label subset),
     `summary.csv` (means with intervals, trained parameters), `comparisons.csv` (verdicts),
-    `errors.csv`, `slopes.csv`, `noise.csv`, `search.csv`, `measured.npz`, `seconds.csv` and
-    `result.json`.
+    `errors.csv`, `slopes.csv`, `noise.csv`, `ratios.csv`, `search.csv`, `measured.npz`,
+    `seconds.csv` and `result.json`.
 
     Raises:
         HybridqError: If runs, data or settings cannot be used; nothing is written then.
@@ -149,11 +150,16 @@ def _write(
     names = [run.name for run in given.encoders]
     summary = summary_rows(heads, built)
     items = compared(heads, questions(built), margin=config.margin)
-    errors, slopes, noise = split_rows(heads), slope_rows(heads, built), noise_rows(heads)
+    more = {
+        "errors": split_rows(heads),
+        "slopes": slope_rows(heads, built),
+        "noise": noise_rows(heads),
+        "ratios": ratio_rows(heads),
+    }
     write_rows(folder / "blocks.csv", head_rows(heads, names))
     comparisons = [comparison_row(*item) for item in items]
     tables = {"summary": summary, "search": search, "comparisons": comparisons}
-    for name, rows in (tables | {"errors": errors, "slopes": slopes, "noise": noise}).items():
+    for name, rows in (tables | more).items():
         if rows:
             columns = [column for column in rows[0] if column != "variance"]
             write_rows(folder / f"{name}.csv", rows, columns)
@@ -176,4 +182,4 @@ def _write(
         },
         "notes": notes,
     }
-    return findings(result, summary, items, errors, slopes, noise), result
+    return findings(result, summary, items, more), result

@@ -13,7 +13,7 @@ from hybridq.evaluation.statistics import Comparison, Measured, Question, answer
 from hybridq.evaluation.statistics.crossed import crossed_variance
 from hybridq.studies.ablation.grid import DRAWN, Setting
 from hybridq.studies.blocks.error_split import ErrorSplit, error_split
-from hybridq.studies.blocks.grid import PIXELS, Combination
+from hybridq.studies.blocks.grid import EVERY, PIXELS, Combination
 from hybridq.studies.blocks.trained import BlocksHeadWork, BlocksSearchWork
 
 Row = dict[str, Any]
@@ -207,13 +207,44 @@ def qubit_slope(qubits: Sequence[int], measured: Sequence[Measured]) -> Row:
     weights = centred / (centred**2).sum()
     values = sum(w * one.values for w, one in zip(weights, measured, strict=True))
     influence = sum(w * one.influence for w, one in zip(weights, measured, strict=True))
-    summed = Measured(np.asarray(values), np.asarray(influence))
-    variance = crossed_variance(summed.values, summed.covariance)
-    mean = float(summed.values.mean())
+    return _interval("slope", Measured(np.asarray(values), np.asarray(influence)))
+
+
+def _interval(name: str, measured: Measured) -> Row:
+    """Compute a mean that may have any value, and its 95% interval."""
+    variance = crossed_variance(measured.values, measured.covariance)
+    mean = float(measured.values.mean())
     half = 0.0
     if variance.varies:
         half = float(t.isf(0.025, variance.degrees)) * variance.standard_error
-    return {"slope": mean, "low": mean - half, "high": mean + half}
+    return {name: mean, "low": mean - half, "high": mean + half}
+
+
+def ratio_rows(heads: Heads) -> list[Row]:
+    """Rows of `ratios.csv`: AUC with few labels as a share of that with all labels.
+
+    It is the relative performance ratio of arXiv:2605.09118. There are none where the study has no
+    amount of all labels.
+    """
+    rows = []
+    for (amount, name), few in heads.measured.items():
+        whole = heads.measured.get((EVERY, name))
+        if amount == EVERY or whole is None:
+            continue
+        rows.append({"labels": amount, "blocks": name, **ratio(few, whole)})
+    return rows
+
+
+def ratio(few: Measured, whole: Measured) -> Row:
+    """Compute the ratio of two figures of the same cells, with its interval.
+
+    The share that an image adds to the ratio is the linear one (delta method).
+    """
+    share = few.values / whole.values
+    below = whole.values.mean(axis=1, keepdims=True)
+    above = few.values.mean(axis=1, keepdims=True)
+    influence = few.influence / below - above / below**2 * whole.influence
+    return _interval("ratio", Measured(share, influence))
 
 
 def noise_rows(heads: Heads) -> list[Row]:
