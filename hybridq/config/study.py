@@ -178,7 +178,7 @@ class CapacityStudyConfig(FrozenStudyConfig):
 
 
 class BlocksStudyConfig(FrozenStudyConfig):
-    """What each block is worth: encoders by reducers by heads by qubits, and where errors arise."""
+    """What each block of models is worth: encoders, reducers, heads, qubits, and their errors."""
 
     labels: str = "50"
     """Labelled train images of a subset, joined by commas: shares up to 1, or numbers above it."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from hybridq.config import (
     AblationStudyConfig,
+    BlocksStudyConfig,
     CapacityStudyConfig,
     EvaluateConfig,
     FinetuneConfig,
@@ -231,6 +232,7 @@ def test_a_name_that_is_not_utf8_is_logged(tmp_path, capsys):
         ("study noise", NoiseStudyConfig()),
         ("study ablation", AblationStudyConfig()),
         ("study capacity", CapacityStudyConfig()),
+        ("study blocks", BlocksStudyConfig()),
     ],
 )
 def test_an_unfinished_run_says_how_to_go_on(tmp_path, command, config):
