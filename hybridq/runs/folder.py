@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from hybridq.config import (
     AblationStudyConfig,
+    BlocksStudyConfig,
     CapacityStudyConfig,
     Config,
     FinetuneConfig,
@@ -49,6 +50,7 @@ RESUMABLE: dict[str, type[Config]] = {
     "study noise": NoiseStudyConfig,
     "study ablation": AblationStudyConfig,
     "study capacity": CapacityStudyConfig,
+    "study blocks": BlocksStudyConfig,
 }
 """The commands with `--resume`, and the models of the `config.json` in their folders."""
 
