@@ -37,7 +37,8 @@ def findings(
         result: The content of `result.json`.
         summary: The rows of `summary.csv`.
         items: The answers that `compared` returns.
-        more: The rows of `errors`, `slopes`, `noise` and `ratios`, none where there are none.
+        more: The rows of `errors`, `slopes`, `noise`, `ratios` and `gallery`, none where there
+            are none.
     """
     over = (
         f"{counted(result['images'], 'test image')}, {counted(result['encoders'], 'encoder')}, "
@@ -140,6 +141,23 @@ def _parameters(summary: Sequence[Row]) -> ResultTable:
 def _more(more: Mapping[str, Sequence[Row]]) -> list[ResultTable]:
     """Make the tables of errors, slopes, noise and ratios, where there are any."""
     found: list[tuple[str, str, list[str], Callable[[Row], list[Value]]]] = [
+        (
+            "gallery",
+            "Quantum heads side by side: compiled for FakeTorino, QPU seconds of 100 images at "
+            "4,096 shots by IBM's quick formula",
+            [
+                *("head", "labels", "reducer", "trained in the reducer", "in the head", "qubits"),
+                *("depth", "two-qubit gates", "circuits an image", "QPU seconds", "AUC"),
+                *("control", "its AUC", "verdict", "paper", "what it claims"),
+            ],
+            lambda row: [
+                *(f"{row['label']} ({row['blocks'].split('-')[2]})", _amount(row)),
+                *(row["blocks"].split("-")[1], row["reducer_parameters"], row["head_parameters"]),
+                *(row["qubits"], row["depth"], row["two_qubit_gates"], row["circuits"]),
+                *(row["qpu_seconds"], _of(row, "auc"), row["control"], row["control_auc"]),
+                *(row["verdict"], row["paper"], row["claim"]),
+            ],
+        ),
         (
             "errors",
             "Log loss above the best model, by where it arises",

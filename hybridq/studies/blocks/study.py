@@ -11,9 +11,12 @@ from hybridq.errors import InvalidValueError
 from hybridq.evaluation.statistics.intervals import check_test_labels
 from hybridq.models.heads import head_entry
 from hybridq.records.findings import Findings
+from hybridq.records.studies import read_arrays
 from hybridq.studies.blocks.findings import comparison_row, findings
+from hybridq.studies.blocks.gallery import gallery_rows
 from hybridq.studies.blocks.grid import (
     PIXELS,
+    PRETRAINED,
     Combination,
     check_combinations,
     combinations,
@@ -35,7 +38,12 @@ from hybridq.studies.blocks.tables import (
     split_rows,
     summary_rows,
 )
-from hybridq.studies.blocks.trained import BlocksFeatureWork, BlocksHeadWork, BlocksSearchWork
+from hybridq.studies.blocks.trained import (
+    BlocksFeatureWork,
+    BlocksHeadWork,
+    BlocksSearchWork,
+    features_file,
+)
 from hybridq.studies.engine.study import Plan, run_study
 from hybridq.studies.engine.units import Stages
 from hybridq.studies.heads.given import Given, read_given
@@ -51,8 +59,8 @@ def blocks_study(config: BlocksStudyConfig) -> Path:
 
     It holds `blocks.csv` (a row for each amount of labels, combination, encoder and label subset),
     `summary.csv` (means with intervals, trained parameters), `comparisons.csv` (verdicts),
-    `errors.csv`, `slopes.csv`, `noise.csv`, `ratios.csv`, `search.csv`, `measured.npz`,
-    `seconds.csv` and `result.json`.
+    `errors.csv`, `slopes.csv`, `noise.csv`, `ratios.csv`, `gallery.csv`, `search.csv`,
+    `measured.npz`, `seconds.csv` and `result.json`.
 
     Raises:
         HybridqError: If runs, data or settings cannot be used; nothing is written then.
@@ -136,6 +144,16 @@ def _stages(
     return gather(works, stages.run("heads", works)), search
 
 
+def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Read the shapes of what the first pretrained encoder gives, by what heads take."""
+    path = features_file(folder, PRETRAINED, 0)
+    if not path.is_file():
+        return {}
+    found = read_arrays(path, "the features of a study", "remove it and its unit, and go on.")
+    names = {"vector": "train", "map": "train_maps"}
+    return {kind: found[name].shape[1:] for kind, name in names.items() if name in found}
+
+
 def _write(
     config: BlocksStudyConfig,
     given: Given,
@@ -155,6 +173,7 @@ def _write(
         "slopes": slope_rows(heads, built),
         "noise": noise_rows(heads),
         "ratios": ratio_rows(heads),
+        "gallery": gallery_rows(built, _shapes(folder), data.num_classes, summary, items),
     }
     write_rows(folder / "blocks.csv", head_rows(heads, names))
     comparisons = [comparison_row(*item) for item in items]

@@ -248,6 +248,17 @@ def test_the_command(capsys):
             parts = sum(float(row[n]) for n in ("approximation", "estimation", "optimisation"))
             assert parts == pytest.approx(float(row["risk"]) - float(row["reference"]), abs=1e-9)
             assert float(row["approximation"]) >= 0
+    with (folder / "gallery.csv").open(newline="") as file:
+        shown = {(row["labels"], row["blocks"]): row for row in csv.DictReader(file)}
+    assert len(shown) == 2 * 3
+    for amount in ("20 labels", "all labels"):
+        bottleneck = shown[amount, "pretrained-linear-pqc-3"]
+        assert (bottleneck["qubits"], bottleneck["circuits"]) == ("3", "1")
+        assert float(bottleneck["qpu_seconds"]) == round(2 + 100 * 4096 * 0.00035, 1)
+        assert bottleneck["control"] == "mlp"
+        attention = shown[amount, "pretrained-none-swap_attention-0"]
+        assert (attention["qubits"], attention["circuits"]) == ("5", "16")
+        assert int(attention["two_qubit_gates"]) > int(bottleneck["two_qubit_gates"])
     with (folder / "ratios.csv").open(newline="") as file:
         assert all(float(row["ratio"]) > 0 for row in csv.DictReader(file))
     with (folder / "noise.csv").open(newline="") as file:
