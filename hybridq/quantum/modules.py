@@ -100,14 +100,15 @@ def circuits_of(module: nn.Module) -> list[CircuitInfo]:
 
 
 def is_exact(layer: nn.Module) -> bool:
-    """Whether torch computes the expectation values of a layer, without noise and shots.
+    """Whether a module may compute what a layer would give by itself: exactly, and unseen.
 
-    What stands in for a layer, while a program is made of a model, is not exact: its circuits are
-    to be asked.
+    That is so where torch computes the layer, without noise and shots. It is not where a hook
+    watches the layer (`captured`, `replaced`), nor of what stands in for a layer while a program is
+    made of a model: there its circuits are to be asked.
     """
     backend = getattr(layer, "backend", None)
     spec = backend.spec if isinstance(backend, Executable) else None
-    if spec is None:
+    if spec is None or layer._forward_hooks:
         return False
     is_sampled = getattr(spec, "shots", None) is not None
     return spec.is_differentiable and not spec.has_noise and not is_sampled

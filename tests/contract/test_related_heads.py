@@ -96,11 +96,18 @@ def test_a_head_goes_everywhere(name, serve):
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_its_control_is_trained_alike(name):
-    control = control_of(name)
-    run = trained(control, HEADS[name][0])
+def test_a_noise_study_reads_it_beside_its_control(name):
+    """Without noise its circuits are off by nothing, whatever they are asked about."""
+    fields, control = HEADS[name][0], control_of(name)
+    runs = [trained(one, fields) for one in (name, control)]
     with open_backend("statevector") as exact:
-        model, spec = load_model(run, backend=exact)
+        model, spec = load_model(runs[1], backend=exact)
     assert not circuits_of(model)
     assert spec.head.name == control
-    assert (run / "result.json").is_file()
+    options = ["--device", "FakeManila", "--noise-scale", "0,1", "--shots", "none"]
+    assert cli.main(["study", "noise", *map(str, runs), *options, "--workers", "1"]) == 0
+    (folder,) = Path("runs/study").iterdir()
+    rows = {row["noise_scale"]: row for row in table(folder / "study.csv")}
+    assert {row["head"] for row in rows.values()} == {name}
+    assert float(rows["0.0"]["rms_error"]) < 1e-6
+    assert 1e-4 < float(rows["1.0"]["rms_error"]) < 1

@@ -107,12 +107,15 @@ class Loaded:
         }
 
     def error(self, expvals: list[Tensor]) -> float:
-        """Root of the mean square by which values of the study's images are off."""
-        squares = [
-            self.of_study(one.double() - exact.double()).square().flatten()
-            for one, exact in zip(expvals, self.expvals, strict=True)
-        ]
-        return float(torch.cat(squares).mean().sqrt())
+        """Root of the mean square by which values of the study's images are off.
+
+        Circuits that no image enters, such as those that generate weights, count as they are.
+        """
+        squares = []
+        for one, exact in zip(expvals, self.expvals, strict=True):
+            off = one.double() - exact.double()
+            squares.append(self.of_study(off) if len(off) == len(self.features) else off)
+        return float(torch.cat([off.square().flatten() for off in squares]).mean().sqrt())
 
     def probs(self, expvals: list[Tensor]) -> tuple[Floats, Floats]:
         """Probabilities of the validation images and of the study's from expectation values."""
