@@ -6,7 +6,7 @@ pretrained one. Here a block can be frozen, taken from another run, or replaced,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -85,7 +85,7 @@ def trained_in(head: nn.Module) -> dict[str, int]:
     return found
 
 
-def freeze_blocks(model: HybridClassifier, names: Iterable[str]) -> None:
+def freeze_blocks(model: HybridClassifier, names: Sequence[str]) -> None:
     """Take blocks out of training permanently: their parameters, and their batch norm.
 
     Raises:
@@ -99,7 +99,9 @@ def freeze_blocks(model: HybridClassifier, names: Iterable[str]) -> None:
             _reducer(model).freeze()
         else:
             model.freeze_head()
-    if not any(weight.requires_grad for weight in model.parameters()):
+    # A head that is fitted in closed form has no parameters, and is not frozen for that.
+    is_frozen = HEAD in names and not any(one.requires_grad for one in model.parameters())
+    if is_frozen:
         raise InvalidValueError(
             "Expected a block that is trained, got all of them frozen: leave one out of --freeze."
         )
