@@ -188,14 +188,15 @@ class BlocksStudyConfig(FrozenStudyConfig):
     reducers: str = "linear,pca,random,tt"
     """How features become angles, joined by commas."""
     heads: str = "pqc,mlp"
-    """Heads, joined by commas; a quantum one is compared with its control where both are there."""
+    """Heads, joined by commas; a quantum one is compared with its control where both are there.
+    Heads of related papers have circuits of their own where the study describes none."""
     qubits: str = "2,4,6,8"
     """Qubits of the circuits, which is also the width of their controls, joined by commas."""
     tt_rank: int = Field(3, ge=1, le=MAX_RANK)
     """Largest rank of the reducer `tt`."""
-    noise: str = ""
-    """Backends on which trained circuits are also read, joined by `+`: a profile, then fields, as
-    `fake_torino,engine=torch`."""
+    noise: tuple[str, ...] = Field((), max_length=20)
+    """Backends on which trained circuits are also read, without shots: each a profile, then fields,
+    as `fake_torino,engine=torch`."""
     split_error: bool = True
     """Also split the log loss into approximation, estimation and optimisation, by longer trainings
     on the same labels and on all."""

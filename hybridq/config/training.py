@@ -178,9 +178,11 @@ class FinetuneConfig(RunConfig):
     @classmethod
     def _freezes_the_encoder(cls, values: Any) -> Any:
         """Take the encoder among the frozen blocks for `freeze_encoder`."""
-        if isinstance(values, Mapping) and "encoder" in blocks_named(values.get("freeze", "")):
-            return {**values, "freeze_encoder": True}
-        return values
+        named = blocks_named(values.get("freeze", "")) if isinstance(values, Mapping) else ()
+        if "encoder" not in named:
+            return values
+        others = ",".join(name for name in named if name != "encoder")
+        return {**values, "freeze": others, "freeze_encoder": True}
 
     @field_validator("freeze", "start_blocks")
     @classmethod
@@ -189,6 +191,21 @@ class FinetuneConfig(RunConfig):
         if unknown:
             raise ValueError(f"Expected blocks of {', '.join(BLOCKS)}, got {unknown[0]!r}")
         return value
+
+    @model_validator(mode="after")
+    def _takes_blocks_of_a_run(self) -> FinetuneConfig:
+        every = type(self).model_fields["start_blocks"].default
+        if self.start is None and self.start_blocks != every:
+            raise ValueError(
+                "Expected --start RUN with --start-blocks, got no run: name one whose blocks are "
+                "taken"
+            )
+        if self.start is not None and not self.taken_blocks:
+            raise ValueError(
+                "Expected blocks of --start that are taken, got none: name some in --start-blocks, "
+                "or leave --start out"
+            )
+        return self
 
     @property
     def frozen_blocks(self) -> tuple[str, ...]:

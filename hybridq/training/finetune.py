@@ -97,6 +97,11 @@ def finetune(
             "Expected an encoder that is trained with --probe-steps or --layer-decay, got "
             "--freeze-encoder: leave out one or the other."
         )
+    if config.probe_steps and "head" in config.frozen_blocks:
+        raise InvalidValueError(
+            "Expected a head that is trained with --probe-steps, got --freeze head: leave out one "
+            "or the other."
+        )
     check_logger(config.logger)
     check_beside(callbacks, loggers)
     spec = parse_backend(config.backend) if handed.backend is None else handed.spec
@@ -309,7 +314,8 @@ def describe(
 ) -> str:
     """One line on what is about to be trained."""
     encoder = "frozen" if config.freeze_encoder else "trained"
-    start = model.encoder.spec.weights if config.start is None else f"the run {config.start}"
+    is_taken = config.start is not None and "encoder" in config.taken_blocks
+    start = f"the run {config.start}" if is_taken else model.encoder.spec.weights
     positive = "" if data.positive is None else f"; positive: {data.class_names[data.positive]}"
     return (
         f"{len(train)} labelled images of {data.name} ({listed(data.class_names)}{positive}), "

@@ -56,7 +56,8 @@ def initial_model(
     Its circuits run without noise until they are given the backend of the training.
 
     Args:
-        config: Names the encoder, or the run `start` with all its weights, and the head.
+        config: Names the encoder, or the run `start` and the blocks that are taken of it, and the
+            head.
         data: Data whose images give size and normalisation.
         handed: Has the encoder or the head in place of those that the config names.
 
@@ -89,24 +90,46 @@ def initial_model(
     if handed.head is not None:
         check_head(model.head, model.feature_shape, data.num_classes)
     if config.start is not None:
+        _check_same_reducer(config, config.start)
         take_weights(model, config.start, blocks=config.taken_blocks)
     _check_frozen_reducer(config)
     freeze_blocks(model, config.frozen_blocks)
     return model
 
 
+def _check_same_reducer(config: FinetuneConfig, start: Path) -> None:
+    """Refuse the weights of a reducer of another kind.
+
+    Raises:
+        InvalidValueError: If they are.
+    """
+    own, other = (getattr(one, "reducer", None) for one in (config.head, read_spec(start).head))
+    if "reducer" in config.taken_blocks and None not in (own, other) and own != other:
+        raise InvalidValueError(
+            f"Expected --reducer {other}, as {start} has it, got {own}: take the same, or leave "
+            "`reducer` out of --start-blocks."
+        )
+
+
 def _check_frozen_reducer(config: FinetuneConfig) -> None:
-    """Refuse to freeze a reducer that has only been drawn.
+    """Refuse to freeze a reducer that has only been drawn, or that is not trained anyway.
 
     Raises:
         InvalidValueError: If it is one.
     """
+    kind = getattr(config.head, "reducer", None)
     is_taken = config.start is not None and "reducer" in config.taken_blocks
-    if "reducer" in config.frozen_blocks and not is_taken:
+    if "reducer" not in config.frozen_blocks or kind is None or is_taken:
+        return
+    if kind in ("pca", "random"):
         raise InvalidValueError(
-            "Expected --start RUN with a frozen reducer, whose weights are to be kept, got none: "
-            "name a run whose reducer is taken, or choose --reducer random or pca."
+            f"Expected --freeze without reducer for --reducer {kind}, whose weights are not "
+            "trained, got it there: leave it out."
         )
+    raise InvalidValueError(
+        "Expected --start RUN with a frozen reducer, whose weights are to be kept, got none: "
+        "name a run whose reducer is taken, or choose --reducer random or pca."
+    )
 
 
 def _check_handed(config: FinetuneConfig, encoder: Encoder) -> None:

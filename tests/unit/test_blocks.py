@@ -98,6 +98,59 @@ def test_something_has_to_be_trained():
         trained(config(), start=run, freeze="encoder,reducer,head")
 
 
+def test_reducers_of_another_kind_are_not_taken():
+    run, _ = trained(config())
+    with pytest.raises(
+        InvalidValueError, match=r"Expected --reducer linear, as .* has it, got pca"
+    ):
+        trained(config(reducer="pca"), start=run, freeze_encoder=True)
+    with pytest.raises(InvalidValueError, match="Expected weights of a model of the same encoder"):
+        trained(head_config(name="linear"), start=run, freeze_encoder=True)
+    moved, _ = trained(config(reducer="pca"), start=run, start_blocks="encoder", freeze="encoder")
+    assert load_model(moved, backend="statevector")[1].head.reducer == "pca"
+
+
+def test_reducers_that_are_not_trained_are_not_frozen():
+    with pytest.raises(InvalidValueError, match="--freeze without reducer for --reducer random"):
+        trained(config(reducer="random"), freeze="reducer")
+
+
+def test_a_frozen_head_has_no_first_steps():
+    run, _ = trained(config())
+    with pytest.raises(InvalidValueError, match="Expected a head that is trained with --probe"):
+        trained(config(), start=run, freeze="head", probe_steps=3)
+
+
+def test_the_reducer_of_a_frozen_head_trains_its_statistics():
+    """Also where a start computes features with the head in evaluation mode."""
+    run, before = trained(config())
+    options = {"start": run, "start_blocks": "encoder,head", "freeze": "encoder,head"}
+    _, after = trained(config(), **options, head_start="random")
+    key = "head.reducer.norm.num_batches_tracked"
+    assert after[key] > 0
+    assert not torch.equal(
+        before["head.reducer.linear.weight"], after["head.reducer.linear.weight"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"start_blocks": "encoder"}, "Expected --start RUN with --start-blocks"),
+        ({"start": "run", "start_blocks": ""}, "Expected blocks of --start that are taken"),
+    ],
+)
+def test_blocks_are_taken_of_a_run(fields, words):
+    with pytest.raises(ValidationError, match=words):
+        FinetuneConfig(**fields)
+
+
+def test_a_flag_undoes_what_a_file_froze():
+    kept = FinetuneConfig(freeze="encoder,head").model_dump()
+    assert (kept["freeze"], kept["freeze_encoder"]) == ("head", True)
+    assert FinetuneConfig(**kept | {"freeze_encoder": False}).frozen_blocks == ("head",)
+
+
 @pytest.mark.parametrize("field", ["freeze", "start_blocks"])
 def test_unknown_blocks_are_refused(field):
     with pytest.raises(ValidationError, match="Expected blocks of encoder, reducer, head, got"):

@@ -148,7 +148,7 @@ class AngleReducer(nn.Module):
         if most < num_qubits:
             raise InvalidValueError(
                 f"Expected {what} for {num_qubits} principal components, got enough for {most}: "
-                "lower `num_qubits`, or take another `reducer`."
+                "lower `num_qubits` (of the head `generated`: `inputs`), or take another `reducer`."
             )
 
     def reduced(self, features: Tensor) -> Tensor:

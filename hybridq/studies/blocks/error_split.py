@@ -3,7 +3,7 @@
 The excess risk of a model over the least that any could have falls into three parts (Bottou &
 Bousquet, "The Tradeoffs of Large Scale Learning", 2007, equation 2), which Quantum LEGO
 (arXiv:2601.21780) and Pre-X + VQC (arXiv:2411.08552) bound block by block. The risk is the log
-loss on new images.
+loss on new images, in which all classes weigh the same.
 """
 
 from __future__ import annotations

@@ -74,10 +74,10 @@ def findings(
 
 
 ERRORS = (
-    "Errors are parts of the log loss on the test images: of models trained five times as long on "
-    "all labels above the least of these (approximation), of models trained so on the labels at "
-    "hand above that (estimation), and of the models themselves above that (optimisation), which "
-    "is negative where stopping early helps."
+    "Errors are parts of the log loss on the test images, all classes weighing the same: of models "
+    "trained five times as long on all labels above the least of these (approximation), of models "
+    "trained so on the labels at hand above that (estimation), and of the models themselves above "
+    "that (optimisation), which is negative where stopping early helps."
 )
 
 
@@ -151,8 +151,8 @@ def _more(more: Mapping[str, Sequence[Row]]) -> list[ResultTable]:
                 *("control", "its AUC", "verdict", "paper", "what it claims"),
             ],
             lambda row: [
-                *(f"{row['label']} ({row['blocks'].split('-')[2]})", _amount(row)),
-                *(row["blocks"].split("-")[1], row["reducer_parameters"], row["head_parameters"]),
+                *(f"{row['label']} (`{row['head']}`)", _amount(row), _reducer(row)),
+                *(row["reducer_parameters"], row["head_parameters"]),
                 *(row["qubits"], row["depth"], row["two_qubit_gates"], row["circuits"]),
                 *(row["qpu_seconds"], _of(row, "auc"), row["control"], row["control_auc"]),
                 *(row["verdict"], row["paper"], row["claim"]),

@@ -11,7 +11,7 @@ import torch
 from hybridq.models.heads import build_head, control_of, head_entry
 from hybridq.models.reducers import reducer_of
 from hybridq.quantum.modules import running_on
-from hybridq.studies.blocks.grid import PRETRAINED, Combination
+from hybridq.studies.blocks.grid import PRETRAINED, Combination, name_of
 from hybridq.studies.blocks.tables import Answer
 from hybridq_backends import Deferred, open_backend
 from hybridq_backends.ibm.job_size import SECONDS_PER_EXECUTION, SECONDS_PER_JOB
@@ -133,7 +133,7 @@ def gallery_rows(
         entry = head_entry(one.head)
         found = on_device(one, in_shapes[entry.input], num_classes)
         claim = CLAIMS.get(one.head, Claim("", ""))
-        beside = one.name.replace(f"-{one.head}-", f"-{control}-")
+        beside = name_of(one.kind, one.reducer, control, one.qubits)
         for amount in dict.fromkeys(row["labels"] for row in summary):
             own, other = figures[amount, one.name], figures.get((amount, beside))
             answer = answers.get((amount, one.name, beside))
@@ -141,6 +141,8 @@ def gallery_rows(
                 {
                     "labels": amount,
                     "blocks": one.name,
+                    "reducer": one.reducer,
+                    "head": one.head,
                     "label": entry.label,
                     "paper": claim.paper,
                     "claim": claim.text,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hybridq.config import BlocksStudyConfig, HeadConfig, head_config
+from hybridq.config import BlocksStudyConfig, CircuitHeadConfig, HeadConfig, head_config
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.statistics import Question
 from hybridq.models.heads import control_of, head_entry
@@ -46,8 +46,12 @@ class Combination:
     @property
     def name(self) -> str:
         """Its name in tables and files."""
-        head = self.head.replace(":", ".")
-        return f"{self.kind}-{self.reducer}-{head}-{self.qubits}"
+        return name_of(self.kind, self.reducer, self.head, self.qubits)
+
+
+def name_of(kind: str, reducer: str, head: str, qubits: int) -> str:
+    """Name a combination, in tables and files."""
+    return f"{kind}-{reducer}-{head.replace(':', '.')}-{qubits}"
 
 
 def labels_of(config: BlocksStudyConfig) -> dict[str, float]:
@@ -56,8 +60,14 @@ def labels_of(config: BlocksStudyConfig) -> dict[str, float]:
     Raises:
         InvalidValueError: If one is none, or twice there.
     """
-    expected = "shares up to 1, or numbers above it: such as 25,0.1,1.0"
-    found = numbers("labels", config.labels, lambda number: 0 < number < 1e9, expected)
+    expected = "shares up to 1, or whole numbers above it: such as 25,0.1,1.0"
+    found = numbers(
+        "labels",
+        config.labels,
+        lambda number: 0 < number <= 1 or (1 < number < 1e9 and number == int(number)),
+        expected,
+        name=_amount,
+    )
     return {_amount(number): number for number in found}
 
 
@@ -107,7 +117,7 @@ def _settings(
     asked = {"num_layers": config.num_layers, "encoding": config.encoding}
     asked |= {"ansatz": config.ansatz, "entanglement": config.entanglement}
     same: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
-    if head in ("pqc", "mlp"):  # the circuit that the runs have; others have their own
+    if head_entry(head).config is CircuitHeadConfig:  # those of papers have circuits of their own
         same = given.circuit | same
     same = {key: value for key, value in same.items() if key in known and key != "num_qubits"}
     for reducer in reducers if "reducer" in known else (WITHOUT,):
@@ -122,7 +132,8 @@ def _settings(
 
 def called(name: str) -> str:
     """Say what a combination is, by its name."""
-    kind, reducer, head, qubits = name.split("-")
+    kind, reducer, rest = name.split("-", 2)
+    head, _, qubits = rest.rpartition("-")
     on = {PRETRAINED: "pretrained", RANDOM: "untrained", PIXELS: "raw pixels"}[kind]
     parts = [on, *([reducer] if reducer != WITHOUT else []), head]
     return ", ".join([*parts, f"{qubits} qubits"] if qubits != "0" else parts)
@@ -138,10 +149,9 @@ def questions(found: list[Combination]) -> list[Question]:
     """
     there = {one.name: one for one in found}
 
-    def like(one: Combination, **changes: Any) -> str | None:
+    def like(one: Combination, **changes: str) -> str | None:
         parts = {"kind": one.kind, "reducer": one.reducer, "head": one.head} | changes
-        head = str(parts["head"]).replace(":", ".")
-        name = f"{parts['kind']}-{parts['reducer']}-{head}-{one.qubits}"
+        name = name_of(**parts, qubits=one.qubits)
         return name if name in there else None
 
     asked = []

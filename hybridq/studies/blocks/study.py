@@ -9,7 +9,8 @@ from hybridq.config import BlocksStudyConfig
 from hybridq.data import ImageData, notes_of
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.statistics.intervals import check_test_labels
-from hybridq.models.heads import head_entry
+from hybridq.models.heads import build_head, head_entry
+from hybridq.quantum.modules import running_on
 from hybridq.records.findings import Findings
 from hybridq.records.studies import read_arrays
 from hybridq.studies.blocks.findings import comparison_row, findings
@@ -51,7 +52,7 @@ from hybridq.studies.heads.labelled import Labelled, labelled, read_images
 from hybridq.studies.tables import write_rows
 from hybridq.utils.arrays import write_arrays
 from hybridq.utils.pseudonyms import pseudonyms_of
-from hybridq_backends import parse_backend
+from hybridq_backends import open_backend, parse_backend
 
 
 def blocks_study(config: BlocksStudyConfig) -> Path:
@@ -75,7 +76,7 @@ def _plan(config: BlocksStudyConfig) -> Plan:
     given = read_given(config)
     built = combinations(config, given)
     check_combinations(config, built)
-    noise = _noise(config)
+    _check_noise(config, built)
     data = read_images(config, given)
     check_test_labels(data.splits["test"].labels, data.class_names)
     labels = {
@@ -85,26 +86,41 @@ def _plan(config: BlocksStudyConfig) -> Plan:
     notes = [*notes_of(data), *given.notes]
 
     def compute(stages: Stages) -> tuple[Findings, dict[str, Any]]:
-        heads, search = _stages(config, given, built, labels, noise, stages)
+        heads, search = _stages(config, given, built, labels, stages)
         return _write(config, given, data, built, notes, stages.folder, heads, search)
 
     return Plan(f"blocks-{data.name}", compute, data, pseudonyms_of(config, *given.recipes))
 
 
-def _noise(config: BlocksStudyConfig) -> tuple[str, ...]:
-    """Read the noisy backends.
+def _check_noise(config: BlocksStudyConfig, built: list[Combination]) -> None:
+    """Refuse backends that cannot read the study's circuits, before any work is done.
 
     Raises:
-        InvalidValueError: If one is unknown, or there twice.
+        InvalidValueError: If one is unknown, is there twice, takes jobs, is given shots, or is
+            narrower than a circuit.
     """
-    words = tuple(word.strip() for word in config.noise.split("+") if word.strip())
-    for word in words:
-        parse_backend(word)
-    if len(set(words)) < len(words):
+    if len(set(config.noise)) < len(config.noise):
         raise InvalidValueError(
-            f"Expected each backend of --noise once, got {config.noise!r}: remove the double one."
+            f"Expected each backend of --noise once, got {' '.join(config.noise)}: remove the "
+            "double one."
         )
-    return words
+    for profile in config.noise:
+        if "shots=" in profile:
+            raise InvalidValueError(
+                f"Expected backends of --noise without shots, got {profile}: leave `shots` out."
+            )
+        if parse_backend(profile).takes_jobs:
+            raise InvalidValueError(
+                f"Expected simulators for --noise, got {profile}, whose circuits are jobs: take "
+                "the device's snapshot, such as fake_torino."
+            )
+        with open_backend("statevector") as exact, open_backend(profile, shots=None) as backend:
+            for one in {own.head + str(own.qubits): own for own in built}.values():
+                entry = head_entry(one.head)
+                wide = 64  # features enough for any reducer
+                shape = (wide, 2, 2) if entry.input == "map" else wide
+                with running_on(build_head(shape, 2, one.config, backend=exact), backend):
+                    pass
 
 
 def _stages(
@@ -112,7 +128,6 @@ def _stages(
     given: Given,
     built: list[Combination],
     labels: dict[str, Labelled],
-    noise: tuple[str, ...],
     stages: Stages,
 ) -> tuple[Heads, list[Row]]:
     """Compute all stages: what every combination gave, and what the search found."""
@@ -138,9 +153,7 @@ def _stages(
     searches = [BlocksSearchWork(config, *cell) for cell in cells]
     search = search_rows(searches, stages.run("search", searches))
     settings = chosen(search)
-    works = [
-        BlocksHeadWork(config, *cell, settings[cell[1], cell[4].name], noise) for cell in cells
-    ]
+    works = [BlocksHeadWork(config, *cell, settings[cell[1], cell[4].name]) for cell in cells]
     return gather(works, stages.run("heads", works)), search
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hybridq.config import BlocksStudyConfig
+from hybridq.data.splits import labelled_mask
 from hybridq.evaluation.baselines import pixel_inputs
 from hybridq.evaluation.features import image_features, standardised
 from hybridq.evaluation.metrics.scores import auc
@@ -20,6 +21,7 @@ from hybridq.evaluation.statistics import measure_auc
 from hybridq.models.blocks import trained_in
 from hybridq.models.encoders.encoder import random_encoder_like
 from hybridq.models.heads import head_entry
+from hybridq.models.searched_regression import balanced_log_loss
 from hybridq.quantum.modules import quantum_modules, running_on
 from hybridq.records.studies import read_arrays
 from hybridq.studies.ablation.frozen import PIXEL_SIDE, WEIGHT_DECAY, new_heads
@@ -207,11 +209,9 @@ class BlocksHeadWork(_HeadWork):
 
     Attributes:
         setting: The setting.
-        noise: Backends on which trained circuits are read.
     """
 
     setting: Setting
-    noise: tuple[str, ...]
 
     def compute(self) -> dict[str, Any]:
         """Give AUCs and what each image adds to them, risks, parameters, and AUCs under noise."""
@@ -227,7 +227,7 @@ class BlocksHeadWork(_HeadWork):
                 "influence": measured.influence[0].tolist(),
                 "units": measured.units,
                 "trained": trained_in(heads[0]),
-                "risk": [risk(self.labels.test, one) for one in probs],
+                "risk": [balanced_log_loss(self.labels.test, one) for one in probs],
                 **(self._to_the_end(train, test, backend) if self.config.split_error else {}),
                 "noise": self._noisy(heads[:NOISY], test),
             }
@@ -237,20 +237,24 @@ class BlocksHeadWork(_HeadWork):
         rows, steps = self.labels.subsets, LONGER * self.config.steps
         fitted = self.begin(train, range(len(rows)), backend)
         self.train(fitted, train, rows, self.setting, steps)
-        every = [np.arange(len(train))] * WHOLE
+        every = [np.flatnonzero(labelled_mask(self.labels.train))] * WHOLE
         best = self.begin(train, range(WHOLE), backend)
         self.train(best, train, every, self.setting, steps)
         return {
-            "risk_fitted": [risk(self.labels.test, one) for one in self.probs(fitted, test)],
-            "risk_best": [risk(self.labels.test, one) for one in self.probs(best, test)],
+            "risk_fitted": [
+                balanced_log_loss(self.labels.test, one) for one in self.probs(fitted, test)
+            ],
+            "risk_best": [
+                balanced_log_loss(self.labels.test, one) for one in self.probs(best, test)
+            ],
         }
 
     def _noisy(self, heads: Sequence[nn.Module], test: Tensor) -> dict[str, list[float]]:
         """Give the AUC of some heads on each noisy backend, and without noise."""
-        if not self.noise or not quantum_modules(heads[0]):
+        if not self.config.noise or not quantum_modules(heads[0]):
             return {}
         found = {"none": self._aucs(heads, test)}
-        for profile in self.noise:
+        for profile in self.config.noise:
             with open_backend(profile, shots=None) as backend:
                 values = []
                 for head in heads:
@@ -261,18 +265,3 @@ class BlocksHeadWork(_HeadWork):
 
     def _aucs(self, heads: Sequence[nn.Module], test: Tensor) -> list[float]:
         return [auc(self.labels.test, one) for one in self.probs(heads, test)]
-
-
-def risk(labels: Ints, probs: Floats) -> float:
-    """Compute the mean log loss of probabilities.
-
-    Args:
-        labels: `(images,)` classes, or `(images, classes)` of 0 and 1.
-        probs: `(images, classes)`.
-    """
-    tiny = 1e-7
-    if labels.ndim == 2:
-        right = np.where(labels == 1, probs, 1 - probs)
-        return float(-np.log(np.clip(right, tiny, 1)).mean())
-    right = probs[np.arange(len(labels)), labels]
-    return float(-np.log(np.clip(right, tiny, 1)).mean())

@@ -86,8 +86,8 @@ def read_given(config: FrozenStudyConfig) -> Given:
         check_hidden(recipe, pseudonyms_of(config, *recipes, folder=config.runs))
     circuits = [one.circuit for one in found if one.circuit]
     circuit = {name: CircuitHeadConfig.model_fields[name].default for name in CIRCUIT}
-    for name in CIRCUIT:
-        asked = getattr(config, name, None)
+    for name in (name for name in CIRCUIT if name in type(config).model_fields):
+        asked = getattr(config, name)
         kept = [one[name] for one in circuits if name in one]
         if asked is not None:
             circuit[name] = asked

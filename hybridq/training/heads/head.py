@@ -107,6 +107,7 @@ def train_head_first(objective: Supervised) -> None:
         )
     model.zero_grad(set_to_none=True)
     model.head.train(training)
+    model.train(model.training)
 
 
 def head_batches(images: int, batch_size: int, seed: int) -> Iterator[list[int]]:

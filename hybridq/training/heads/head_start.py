@@ -281,6 +281,7 @@ def start_head(objective: Supervised, groups: NDArray[Any] | None) -> None:
         groups=groups,
         seed=derive_seed(config.seed, 9) % 2**32,
     )
+    objective.model.train(objective.model.training)  # what is frozen, and no more, stays as it is
 
 
 def start_at_regression(

@@ -13,16 +13,17 @@ import pytest
 import torch
 from scipy.integrate import quad
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import log_loss, roc_auc_score
 
 from hybridq.cli import main as cli
 from hybridq.config import BlocksStudyConfig, PretrainConfig
-from hybridq.errors import InvalidValueError
+from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.evaluation.statistics import Measured, mean_interval, measure_auc
 from hybridq.studies.blocks.error_split import error_split
 from hybridq.studies.blocks.grid import combinations, labels_of, questions
+from hybridq.studies.blocks.study import _check_noise
 from hybridq.studies.blocks.tables import qubit_slope, ratio
-from hybridq.studies.blocks.trained import cells, risk
+from hybridq.studies.blocks.trained import cells
 from hybridq.training.pretrain import pretrain
 
 GIVEN = SimpleNamespace(circuit={"num_qubits": 4, "num_layers": 2, "encoding": "angle"})
@@ -83,6 +84,13 @@ def test_amounts_of_labels():
         labels_of(BlocksStudyConfig(labels="none"))
 
 
+def test_two_amounts_are_not_called_alike():
+    with pytest.raises(InvalidValueError, match="--labels of shares up to 1, or whole numbers"):
+        labels_of(BlocksStudyConfig(labels="25.2"))
+    with pytest.raises(InvalidValueError, match="each entry of --labels once"):
+        labels_of(BlocksStudyConfig(labels="0.12345678,0.12345679"))
+
+
 def test_what_is_asked():
     config = BlocksStudyConfig(heads="pqc,mlp", reducers="linear,tt", qubits="4")
     asked = {(one.topic, one.a, one.b) for one in questions(combinations(config, GIVEN))}
@@ -126,7 +134,7 @@ def test_parts_add_up_on_a_target_of_known_bayes_risk():
 
     def risk_of(model, square=False):
         columns = inputs**2 if square else inputs
-        return risk(labels, model.predict_proba(columns))
+        return log_loss(labels, model.predict_proba(columns))
 
     def fitted(x, y, steps=1000, square=False):
         return LogisticRegression(C=1e6, max_iter=steps).fit(x**2 if square else x, y)
@@ -149,13 +157,6 @@ def test_parts_add_up_on_a_target_of_known_bayes_risk():
     )
     assert wrong.approximation == pytest.approx(math.log(2) - reference, abs=2e-3)
     assert wrong.estimation == wrong.optimisation == 0
-
-
-def test_the_risk_is_the_mean_log_loss():
-    probs = np.array([[0.9, 0.1], [0.4, 0.6]])
-    assert risk(np.array([0, 1]), probs) == pytest.approx(-math.log(0.9 * 0.6) / 2)
-    several = risk(np.array([[1, 0], [0, 1]]), probs)
-    assert several == pytest.approx(-math.log(0.9 * 0.9 * 0.6 * 0.6) / 4)
 
 
 # Slopes.
@@ -271,6 +272,23 @@ def test_the_command(capsys):
     assert cli.main(["study", "blocks", "--resume", str(folder)]) == 0
     after = {path.name: path.read_bytes() for path in folder.glob("*.csv")}
     assert all(after[name] == before[name] for name in before if name != "seconds.csv")
+
+
+@pytest.mark.parametrize(
+    ("noise", "words"),
+    [
+        (["fake_torin"], "did you mean"),
+        (["fake_manila"], "at most 5 qubits on this backend, got 6"),
+        (["ibm_rehearsal"], "Expected simulators for --noise, got ibm_rehearsal"),
+        (["fake_torino,shots=100"], "without shots, got fake_torino,shots=100"),
+        (["fake_torino", "fake_torino"], "each backend of --noise once"),
+    ],
+)
+def test_backends_that_cannot_read_the_circuits(noise, words):
+    config = BlocksStudyConfig(heads="pqc", qubits="2,6", noise=tuple(noise))
+    with pytest.raises(HybridqError) as caught:
+        _check_noise(config, combinations(config, GIVEN))
+    assert words in str(caught.value)
 
 
 def test_without_runs_it_says_what_it_needs(capsys):

@@ -36,6 +36,8 @@ class HyperConfig(CircuitHeadConfig):
     """Repetitions of the trainable layer."""
     ansatz: str = "strongly_entangling"
     """The trainable part: `ry_cz`, `real_amplitudes`, `efficient_su2`, `strongly_entangling`."""
+    init_std: float = Field(0.01, gt=0, le=100)
+    """Standard deviation of the initial circuit weights, in radians, about."""
     hyper_inputs: int = Field(8, ge=1, le=4096)
     """Length of the fixed random vector that the train multiplies."""
     hyper_rank: int = Field(2, ge=1, le=MAX_RANK)
