@@ -7,7 +7,7 @@ import re
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from hybridq.config.complaints import said, shortened
+from hybridq.config.complaints import said, says_what_it_got, shortened
 
 
 def has_no_prefix(field: FieldInfo) -> bool:
@@ -52,12 +52,17 @@ def explain(message: str, name: str, model: type[BaseModel]) -> str:
         if not re.match("[A-Z]{2}", meaning):
             meaning = meaning[0].lower() + meaning[1:]
         return f"Expected {what}, {meaning}, got nothing: see hybridq {name} --help."
+    together = re.search(r"validation errors? for \w+ Value error, (Expected .+?) \[type=", text)
+    if together:  # of several options, and whole
+        return f"{together[1]}."
     complaint = re.search(
         r"validation errors? for (\w+) (\S+) (.+?) \[type=\w+, input_value=(.+?), input_type", text
     )
     if complaint:
         place, field, complaint_text, got = complaint.groups()
         flag = flags_of(model).get((place, field), f"--{field.replace('_', '-')}")
+        if says_what_it_got(complaint_text):
+            return f"{said(complaint_text)} for {flag}: see hybridq {name} --help."
         return (
             f"{said(complaint_text)} for {flag}, got {shortened(got)}: see hybridq {name} --help."
         )

@@ -85,9 +85,20 @@ def pydantic_line(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"Expected a value for `{place}`, got none: give it"
     place = f"`{place.removeprefix('compute.')}`" if place else "the options"
+    if says_what_it_got(first["msg"]):
+        return (
+            said(first["msg"])
+            if ": " in said(first["msg"])
+            else f"{said(first['msg'])}: correct it"
+        )
     return (
         f"{said(first['msg'])} for {place}, got {shortened(repr(first.get('input')))}: correct it"
     )
+
+
+def says_what_it_got(complaint: str) -> bool:
+    """Whether a complaint is one of ours, and already says what was given."""
+    return said(complaint).startswith("Expected") and ", got " in complaint
 
 
 def said(complaint: str) -> str:

@@ -908,3 +908,26 @@ def test_a_mistyped_command_is_guessed(capsys, words, meant):
     (line,) = capsys.readouterr().err.splitlines()
     assert "did you mean" in line
     assert line.rstrip("?`'").endswith(meant)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            "pretrain --steps 5 --epochs 3",
+            "Expected steps or epochs, got both: leave one out.",
+        ),
+        (
+            "finetune --head lqer --head.registers 3",
+            "Expected registers that share 4 qubits evenly, got 3: take a divisor of num_qubits.",
+        ),
+        (
+            "finetune --freeze enc",
+            "Expected blocks of encoder, reducer, head, got 'enc' for --freeze: see hybridq finetune "
+            "--help.",
+        ),
+    ],
+)
+def test_what_options_contradict_is_said_once(run, arguments, line):
+    code, _, err = run(*arguments.split())
+    assert (code, err.strip().splitlines()[-1]) == (2, f"hybridq: error: {line}")
