@@ -923,8 +923,8 @@ def test_a_mistyped_command_is_guessed(capsys, words, meant):
         ),
         (
             "finetune --freeze enc",
-            "Expected blocks of encoder, reducer, head, got 'enc' for --freeze: see hybridq finetune "
-            "--help.",
+            "Expected blocks of encoder, reducer, head, got 'enc' for --freeze: see hybridq "
+            "finetune --help.",
         ),
     ],
 )
