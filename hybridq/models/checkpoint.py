@@ -232,8 +232,9 @@ def take_weights(
         others = {name for name in BLOCKS if name not in blocks}
         model.load_state_dict(state_of(state, blocks) | state_of(model.state_dict(), others))
     except RuntimeError as error:
+        same = "encoder and head" if len(blocks) == len(BLOCKS) else listed(blocks)
         raise InvalidValueError(
-            f"Expected weights of a model of the same {listed(blocks)} in {path}, got others: "
+            f"Expected weights of a model of the same {same} in {path}, got others: "
             f"{path.parent / CONFIG} says what they are of."
         ) from error
 

@@ -145,9 +145,13 @@ def test_images_are_kept_as_they_are_stored(freeze):
 @pytest.mark.parametrize("freeze", [False, True])
 @pytest.mark.parametrize("head", HEADS)
 def test_every_parameter_is_in_one_group(head, freeze):
+    known = HEADS[head].config.model_fields
+    small = {
+        key: value for key, value in {"num_qubits": 2, "num_layers": 1}.items() if key in known
+    }
     config = FinetuneConfig(
         data=PHANTOM,
-        head=head_config(name=head, num_qubits=2, num_layers=1),
+        head=head_config(name=head, **small),
         freeze_encoder=freeze,
         learning_rate=1e-3,
         head_learning_rate=2e-3,
@@ -167,7 +171,7 @@ def test_every_parameter_is_in_one_group(head, freeze):
     encoder = {id(p) for p in model.encoder.parameters()}
     assert bool(encoder & trainable) is not freeze
     circuit = {id(p) for p in quantum_parameters(model.head)}
-    assert bool(circuit) is head.startswith("pqc")
+    assert bool(circuit) is (HEADS[head].control is not None)
     names = {id(p): name for name, p in model.head.named_parameters()}
     block = {key for key, name in names.items() if name.startswith(("block.", "alpha"))}
     assert circuit <= block

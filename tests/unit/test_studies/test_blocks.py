@@ -199,13 +199,13 @@ def test_the_ratio_and_its_interval():
     areas = [roc_auc_score(labels, one) for one in both]
     assert found["ratio"] == pytest.approx(areas[0] / areas[1])
     drawn = []
-    for _ in range(2000):
+    for _ in range(500):
         rows = np.concatenate([rng.choice(np.flatnonzero(labels == k), 75) for k in (0, 1)])
         drawn.append(
             roc_auc_score(labels[rows], both[0][rows]) / roc_auc_score(labels[rows], both[1][rows])
         )
     half = (found["high"] - found["low"]) / 2
-    assert half == pytest.approx(1.96 * np.std(drawn), rel=0.1)
+    assert half == pytest.approx(1.96 * np.std(drawn), rel=0.15)
 
 
 def test_maps_are_averaged_to_cells():
@@ -230,18 +230,18 @@ def test_the_command(capsys):
     ]
     options = ["--labels", "20,1.0", "--subsets", "2", "--steps", "4", "--workers", "1"]
     options += ["--heads", "pqc,mlp,swap_attention", "--reducers", "linear", "--qubits", "2,3"]
-    options += ["--encoders", "pretrained,pixels", "--noise", "fake_manila,engine=torch"]
+    options += ["--encoders", "pretrained", "--noise", "fake_manila,engine=torch"]
     assert cli.main(["study", "blocks", *map(str, runs), *options]) == 0
     folder = Path(capsys.readouterr().out.strip().splitlines()[-1])
     with (folder / "summary.csv").open(newline="") as file:
         summary = list(csv.DictReader(file))
-    assert len(summary) == 2 * (2 * 4 + 1)
+    assert len(summary) == 2 * (4 + 1)
     with np.load(folder / "measured.npz") as file:
         arrays = {key: file[key] for key in file.files}
     for row in summary:
         key = f"{row['labels']}/{row['blocks']}/"
         own = {name.removeprefix(key): arrays[name] for name in arrays if name.startswith(key)}
-        assert own["values"].shape == (1 if "pixels" in key else 2, 2)
+        assert own["values"].shape == (2, 2)
         wanted = mean_interval(Measured.from_arrays(own))
         assert [float(row[name]) for name in ("mean", "low", "high")] == pytest.approx(wanted)
     with (folder / "errors.csv").open(newline="") as file:
