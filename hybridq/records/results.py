@@ -213,6 +213,17 @@ class CapacityResult(Record):
     notes: list[str] = Field(default_factory=list)
 
 
+class BlocksResult(Record):
+    """The result of `hybridq study blocks`."""
+
+    data: str
+    images: int = Field(ge=1)
+    encoders: int = Field(ge=1)
+    subsets: int = Field(ge=1)
+    margin: float = Field(gt=0, lt=1)
+    notes: list[str] = Field(default_factory=list)
+
+
 class UnitsResult(Record):
     """The result of a study of units."""
 
@@ -229,6 +240,7 @@ RESULTS: dict[Kind, type[Record]] = {
     "study noise": NoiseResult,
     "study ablation": AblationResult,
     "study capacity": CapacityResult,
+    "study blocks": BlocksResult,
 }
 """The result of each command."""
 

@@ -265,6 +265,10 @@ def test_the_command(capsys):
     assert all(float(row["largest_change"]) < 0.5 for row in noisy)
     assert len([row for row in noisy if "-mlp-" in row["blocks"]]) == 0
     assert json.loads((folder / "result.json").read_text())["encoders"] == 1
+    assert cli.main(["report", str(folder), "--out", "report.html"]) == 0
+    text = Path("report.html").read_text(encoding="utf-8")
+    assert "Quantum heads side by side" in text
+    assert "HQViT, attention by swap tests" in text
     before = {path.name: path.read_bytes() for path in folder.glob("*.csv")}
     assert cli.main(["study", "blocks", "--resume", str(folder)]) == 0
     after = {path.name: path.read_bytes() for path in folder.glob("*.csv")}
