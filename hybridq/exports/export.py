@@ -125,17 +125,16 @@ def _onnx(model: HybridClassifier, spec: ModelSpec) -> _Parts:
     several = spec.task == "multilabel"
     images = _examples(model)
     parts = _Parts({"run.py": RUNNER.read_bytes()})
-    constant = constant_expvals(model, images) if quantum_modules(model) else None
-    if not quantum_modules(model) or constant is not None:
-        whole = Classify(model, multilabel=several)
-        if constant is not None:
-            whole = ClassifyGenerated(model, constant, multilabel=several)
+    calls = calls_of(model, images) if quantum_modules(model) else []
+    whole: Classify | None = None if calls else Classify(model, multilabel=several)
+    if calls and (constant := constant_expvals(model, images, calls)) is not None:
+        whole = ClassifyGenerated(model, constant, multilabel=several)
+    if whole is not None:
         whole.eval()
         program = trace(whole, (images,), free_rows([images]))
         parts.files["model.onnx"], _ = as_onnx(program, ["images"], ["probabilities"])
         parts.programs["model.onnx"] = "prepared images to probabilities"
         return parts
-    calls = calls_of(model, images)
     _add_circuits(parts, calls, ("qpy", "qasm3"))
     with torch.no_grad():
         features = model.features(images)

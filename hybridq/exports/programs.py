@@ -101,7 +101,9 @@ def calls_of(model: HybridClassifier, images: Tensor) -> list[Call]:
     return first
 
 
-def constant_expvals(model: HybridClassifier, images: Tensor) -> list[Tensor] | None:
+def constant_expvals(
+    model: HybridClassifier, images: Tensor, calls: list[Call]
+) -> list[Tensor] | None:
     """Compute what circuits give whose inputs no image changes, exactly; None if one changes.
 
     Such circuits generate weights, so that a trained model needs none of them.
@@ -109,11 +111,11 @@ def constant_expvals(model: HybridClassifier, images: Tensor) -> list[Tensor] | 
     Args:
         model: A model in evaluation mode.
         images: Prepared images.
+        calls: The calls that `calls_of` finds for them.
 
     Raises:
         InvalidValueError: If circuits cannot be separated from the rest.
     """
-    calls = calls_of(model, images)
     others = calls_of(model, 1 - images.flip(0)[:-1])
     for one, other in zip(calls, others, strict=True):
         if not torch.equal(one.angles, other.angles):

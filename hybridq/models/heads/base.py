@@ -17,17 +17,19 @@ from hybridq.quantum.registers import Registers
 from hybridq.utils.text import counted
 
 if TYPE_CHECKING:
-    from hybridq.config import CircuitHeadConfig
+    from hybridq.config import CircuitHeadConfig, HeadConfig
     from hybridq.quantum import Executable
 
 __all__ = [
     "BlockBuilder",
     "BlockHead",
+    "ConfiguredBuilder",
     "MakeBlock",
     "MakeReducer",
     "layer_maker",
     "make_circuit",
     "make_linear",
+    "needed_backend",
     "num_circuit_weights",
     "quantum_block",
     "reducer_maker",
@@ -139,6 +141,46 @@ class BlockBuilder:
         return self.head(*sizes, make_block, seeded(generator), reducer_maker(config))
 
 
+@dataclass(frozen=True)
+class ConfiguredBuilder:
+    """The builder of a head that reads its own config, as `HeadEntry.build` is called.
+
+    Attributes:
+        head: The head, which is given the shape of its input, classes, config, a function that
+            makes its block, and a generator.
+        block: A function from the config of the head, and the backend of its circuit, to the
+            function that makes its block; classical blocks ignore the backend.
+    """
+
+    head: Callable[..., nn.Module]
+    block: Callable[[Any, Executable | None], Callable[[torch.Generator], nn.Module]]
+
+    def __call__(
+        self,
+        in_shape: int | tuple[int, ...],
+        num_classes: int,
+        config: HeadConfig,
+        *,
+        backend: Executable | None = None,
+        generator: torch.Generator | None = None,
+    ) -> nn.Module:
+        """Build the head.
+
+        Args:
+            in_shape: The number of features, or the shape of the feature maps.
+            num_classes: The number of logits.
+            config: The config of the head.
+            backend: The backend of the circuit; heads without a circuit ignore it.
+            generator: Source of the initial weights; one seeded with 0 if None.
+
+        Raises:
+            InvalidValueError: If the block needs a backend and there is none, or the config does
+                not fit it.
+        """
+        make_block = self.block(config, backend)
+        return self.head(in_shape, num_classes, config, make_block, seeded(generator))
+
+
 def reducer_maker(config: CircuitHeadConfig) -> MakeReducer:
     """Return a function that makes the reducer of the config."""
     return partial(AngleReducer, kind=config.reducer, rank=config.tt_rank)
@@ -160,6 +202,20 @@ def num_circuit_weights(config: CircuitHeadConfig) -> int:
     return config.registers * len(make_circuit(config).weight_params)
 
 
+def needed_backend(config: HeadConfig, backend: Executable | None) -> Executable:
+    """Return the backend of a head's circuit.
+
+    Raises:
+        InvalidValueError: If there is none.
+    """
+    if backend is None:
+        raise InvalidValueError(
+            f"Expected a backend for head {config.name!r}, got None: pass `backend=` what "
+            "`open_backend` returns."
+        )
+    return backend
+
+
 def layer_maker(
     config: CircuitHeadConfig, backend: Executable | None
 ) -> Callable[[torch.Generator], QuantumLayer]:
@@ -168,11 +224,7 @@ def layer_maker(
     Raises:
         InvalidValueError: If there is no backend, or the config does not fit it.
     """
-    if backend is None:
-        raise InvalidValueError(
-            f"Expected a backend for head {config.name!r}, got None: pass `backend=` what "
-            "`open_backend` returns."
-        )
+    opened = needed_backend(config, backend)
     parts = make_circuit(config)
 
     def make(generator: torch.Generator) -> QuantumLayer:
@@ -181,7 +233,7 @@ def layer_maker(
             input_params=parts.input_params,
             weight_params=parts.weight_params,
             observables=z_observables(parts.circuit.num_qubits),
-            backend=backend,
+            backend=opened,
             generator=generator,
             init_std=config.init_std,
         )

@@ -145,7 +145,7 @@ def _stages(
         ],
     )
     cells = [
-        (own, amount, folder, encoder, one)
+        (own, folder, encoder, amount, one)
         for amount, own in labels.items()
         for one in built
         for encoder in places[one.kind]
@@ -153,7 +153,7 @@ def _stages(
     searches = [BlocksSearchWork(config, *cell) for cell in cells]
     search = search_rows(searches, stages.run("search", searches))
     settings = chosen(search)
-    works = [BlocksHeadWork(config, *cell, settings[cell[1], cell[4].name]) for cell in cells]
+    works = [BlocksHeadWork(config, *cell, settings[cell[3], cell[4].name]) for cell in cells]
     return gather(works, stages.run("heads", works)), search
 
 

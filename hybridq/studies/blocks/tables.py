@@ -11,10 +11,12 @@ from scipy.stats import t
 
 from hybridq.evaluation.statistics import Comparison, Measured, Question, answers, mean_interval
 from hybridq.evaluation.statistics.crossed import crossed_variance
-from hybridq.studies.ablation.grid import DRAWN, Setting
+from hybridq.studies.ablation.grid import Setting
 from hybridq.studies.blocks.error_split import ErrorSplit, error_split
 from hybridq.studies.blocks.grid import EVERY, PIXELS, Combination
 from hybridq.studies.blocks.trained import BlocksHeadWork, BlocksSearchWork
+from hybridq.studies.heads.work import best_setting, measured_of, searched
+from hybridq.studies.tables import grouped
 
 Row = dict[str, Any]
 Key: TypeAlias = tuple[str, str]
@@ -45,45 +47,21 @@ def gather(works: Sequence[BlocksHeadWork], found: Sequence[Mapping[str, Any]]) 
     left: dict[Key, list[Mapping[str, Any]]] = {}
     for work, own in zip(works, found, strict=True):
         left.setdefault((work.amount, work.built.name), []).append(own)
-    measured = {
-        key: Measured(
-            np.array([one["auc"] for one in own], dtype=np.float64),
-            np.array([one["influence"] for one in own], dtype=np.float64),
-            units=own[0]["units"],
-        )
-        for key, own in left.items()
-    }
-    return Heads({key: Measured.from_arrays(one.arrays()) for key, one in measured.items()}, left)
+    return Heads({key: measured_of(own) for key, own in left.items()}, left)
 
 
 def search_rows(works: Sequence[BlocksSearchWork], found: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Rows of `search.csv`: the mean AUC on held-out folds of each combination in each setting."""
-    rows = []
-    for work, left in zip(works, found, strict=True):
-        for place, setting in enumerate(DRAWN):
-            values = [one for one in (left["auc"] or [[]] * len(DRAWN))[place] if one is not None]
-            mean = float(np.mean(values)) if values else None
-            where = {"labels": work.amount, "blocks": work.built.name, "encoder": work.encoder}
-            rows.append({**where, **setting, "auc": mean})
-    return rows
+    return [
+        {"labels": work.amount, "blocks": work.built.name, "encoder": work.encoder, **row}
+        for work, left in zip(works, found, strict=True)
+        for row in searched(left)
+    ]
 
 
 def chosen(search: Sequence[Row]) -> dict[Key, Setting]:
     """Choose for each combination the setting of the best mean over encoders."""
-    found: dict[Key, Setting] = {}
-    for key in dict.fromkeys((row["labels"], row["blocks"]) for row in search):
-        own = [row for row in search if (row["labels"], row["blocks"]) == key]
-
-        def mean(setting: Setting, own: Sequence[Row] = own) -> float:
-            known = [
-                row["auc"]
-                for row in own
-                if setting.items() <= row.items() and row["auc"] is not None
-            ]
-            return round(float(np.mean(known)), 12) if known else 0.0
-
-        found[key] = max(DRAWN, key=mean)
-    return found
+    return {key: best_setting(own) for key, own in grouped(search, "labels", "blocks").items()}
 
 
 def head_rows(heads: Heads, encoders: Sequence[str]) -> list[Row]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +23,12 @@ from hybridq.models.heads import head_entry
 from hybridq.models.searched_regression import balanced_log_loss
 from hybridq.quantum.modules import quantum_modules, running_on
 from hybridq.records.studies import read_arrays
-from hybridq.studies.ablation.frozen import PIXEL_SIDE, WEIGHT_DECAY, new_heads
-from hybridq.studies.ablation.grid import DRAWN, Arm, Setting
+from hybridq.studies.ablation.frozen import PIXEL_SIDE
+from hybridq.studies.ablation.grid import Arm, Setting
 from hybridq.studies.blocks.grid import PIXELS, RANDOM, Combination
 from hybridq.studies.heads.given import Given, encoder_of
-from hybridq.studies.heads.labelled import Labelled, read_images
-from hybridq.training.heads.many_heads import heads_probs, train_heads
-from hybridq.training.seeding import derive_seed
+from hybridq.studies.heads.labelled import read_images
+from hybridq.studies.heads.work import Heads, HeadWork, kept
 from hybridq.utils.arrays import write_arrays
 from hybridq_backends import open_backend
 
@@ -105,29 +103,28 @@ def features_file(folder: Path, kind: str, encoder: int) -> Path:
 
 
 @dataclass(frozen=True)
-class _HeadWork:
+class _BlocksWork(HeadWork):
     """Heads of one combination on what one encoder gives.
 
     Attributes:
         config: The config of the study.
-        labels: Its labels, of one amount.
-        amount: What that amount is called.
-        folder: The folder of the study.
-        encoder: Place of the encoder among those given.
+        amount: The amount of labels, as it is called.
         built: The combination.
     """
 
     config: BlocksStudyConfig
-    labels: Labelled
     amount: str
-    folder: Path
-    encoder: int
     built: Combination
 
     @property
     def name(self) -> str:
         """Name of the unit."""
         return f"{self.amount.replace(' ', '_')}-{self.built.name}-e{self.encoder}"
+
+    @property
+    def head(self) -> Arm:
+        """What is built."""
+        return Arm(self.built.config)
 
     def inputs(self) -> tuple[Tensor, Tensor]:
         """What heads are given of train and of test, standardised by all train images."""
@@ -151,60 +148,18 @@ class _HeadWork:
         train, test = (torch.from_numpy(parts[n].astype(np.float32)) for n in ("train", "test"))
         return train.contiguous(), test.contiguous()
 
-    def begin(self, inputs: Tensor, subsets: Sequence[int], backend: Any) -> list[nn.Module]:
-        """Make a head for each of some label subsets, from seeds that all combinations share."""
-        seeds = [derive_seed(self.config.seed, self.encoder, place) for place in subsets]
-        arm = Arm(self.built.config)
-        return new_heads(arm, inputs, self.labels.num_classes, backend, seeds)
-
-    def train(
-        self,
-        heads: Sequence[nn.Module],
-        inputs: Tensor,
-        rows: Sequence[Ints],
-        setting: Setting,
-        steps: int,
-    ) -> None:
-        """Train heads in place, each on its own rows of the train images."""
-        train_heads(
-            heads,
-            inputs,
-            torch.from_numpy(self.labels.train),
-            rows,
-            num_classes=self.labels.num_classes,
-            steps=steps,
-            learning_rate=setting["learning_rate"],
-            block_learning_rate=setting["block_learning_rate"],
-            weight_decay=WEIGHT_DECAY,
-            seeds=[derive_seed(self.config.seed, place) for place in range(len(heads))],
-        )
-
-    def probs(self, heads: Sequence[nn.Module], inputs: Tensor) -> Floats:
-        """Probabilities `(heads, images, classes)`."""
-        return heads_probs(heads, inputs, multilabel=self.labels.train.ndim == 2)
-
 
 @dataclass(frozen=True)
-class BlocksSearchWork(_HeadWork):
+class BlocksSearchWork(_BlocksWork):
     """A combination in all settings, judged by cross-validation inside label subsets."""
 
     def compute(self) -> dict[str, Any]:
         """Give, for each setting, the AUC on every held-out fold."""
-        (inputs, _), folds = self.inputs(), self.labels.folds
-        found: list[list[float]] = [[] for _ in DRAWN]
-        with open_backend("statevector") as backend:
-            for setting, aucs in zip(DRAWN, found, strict=True):
-                heads = self.begin(inputs, [subset for subset, *_ in folds], backend)
-                if folds:
-                    kept = [rows for _, rows, _ in folds]
-                    self.train(heads, inputs, kept, setting, self.config.steps)
-                for head, (_, _, held) in zip(heads, folds, strict=True):
-                    aucs.append(auc(self.labels.train[held], self.probs([head], inputs[held])[0]))
-        return {"auc": found}
+        return self.search()
 
 
 @dataclass(frozen=True)
-class BlocksHeadWork(_HeadWork):
+class BlocksHeadWork(_BlocksWork):
     """A combination in the setting that was chosen, on every label subset, read on the test split.
 
     Attributes:
@@ -219,13 +174,11 @@ class BlocksHeadWork(_HeadWork):
         rows = self.labels.subsets
         with open_backend("statevector") as backend:
             heads = self.begin(train, range(len(rows)), backend)
-            self.train(heads, train, rows, self.setting, self.config.steps)
+            self.train(heads, train, rows, self.setting)
             probs = self.probs(heads, test)
             measured = measure_auc(self.labels.test, probs[None])
             return {
-                "auc": measured.values[0].tolist(),
-                "influence": measured.influence[0].tolist(),
-                "units": measured.units,
+                **kept(measured),
                 "trained": trained_in(heads[0]),
                 "risk": [balanced_log_loss(self.labels.test, one) for one in probs],
                 **(self._to_the_end(train, test, backend) if self.config.split_error else {}),
@@ -234,12 +187,12 @@ class BlocksHeadWork(_HeadWork):
 
     def _to_the_end(self, train: Tensor, test: Tensor, backend: Any) -> dict[str, list[float]]:
         """Give the risks of heads that are trained longer: on the same labels, and on all."""
-        rows, steps = self.labels.subsets, LONGER * self.config.steps
+        rows = self.labels.subsets
         fitted = self.begin(train, range(len(rows)), backend)
-        self.train(fitted, train, rows, self.setting, steps)
+        self.train(fitted, train, rows, self.setting, longer=LONGER)
         every = [np.flatnonzero(labelled_mask(self.labels.train))] * WHOLE
         best = self.begin(train, range(WHOLE), backend)
-        self.train(best, train, every, self.setting, steps)
+        self.train(best, train, every, self.setting, longer=LONGER)
         return {
             "risk_fitted": [
                 balanced_log_loss(self.labels.test, one) for one in self.probs(fitted, test)
@@ -249,7 +202,7 @@ class BlocksHeadWork(_HeadWork):
             ],
         }
 
-    def _noisy(self, heads: Sequence[nn.Module], test: Tensor) -> dict[str, list[float]]:
+    def _noisy(self, heads: Heads, test: Tensor) -> dict[str, list[float]]:
         """Give the AUC of some heads on each noisy backend, and without noise."""
         if not self.config.noise or not quantum_modules(heads[0]):
             return {}
@@ -263,5 +216,5 @@ class BlocksHeadWork(_HeadWork):
                 found[profile] = values
         return found
 
-    def _aucs(self, heads: Sequence[nn.Module], test: Tensor) -> list[float]:
+    def _aucs(self, heads: Heads, test: Tensor) -> list[float]:
         return [auc(self.labels.test, one) for one in self.probs(heads, test)]

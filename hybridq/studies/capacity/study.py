@@ -19,7 +19,6 @@ from hybridq.studies.capacity.tables import (
     Arms,
     Row,
     capacity_rows,
-    chosen,
     compared,
     gather,
     role_rows,
@@ -36,6 +35,7 @@ from hybridq.studies.engine.study import Plan, run_study
 from hybridq.studies.engine.units import Stages
 from hybridq.studies.heads.given import Given, read_given
 from hybridq.studies.heads.labelled import Labelled, labelled, read_images
+from hybridq.studies.heads.work import best_setting
 from hybridq.studies.tables import write_rows
 from hybridq.utils.arrays import write_arrays
 from hybridq.utils.pseudonyms import pseudonyms_of
@@ -96,7 +96,7 @@ def _stages(
         if reducer == reducers[0]
     ]
     search = search_rows(searches, stages.run("search", searches))
-    setting = chosen(search)
+    setting = best_setting(search)
     works = [
         CapacityArmWork(config, labels, folder, encoder, reducer, arm, built, setting)
         for encoder, reducer, arm, built in arms
@@ -140,7 +140,7 @@ def _write(
         "subsets": config.subsets,
         "margin": config.margin,
         "circuit": given.circuit,
-        "setting": chosen(search),
+        "setting": best_setting(search),
         "roles": {kind: [one.name for one in own] for kind, own in roles.items()},
         "notes": notes,
     }

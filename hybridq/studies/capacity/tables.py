@@ -16,10 +16,10 @@ from hybridq.evaluation.statistics import (
     mean_interval,
 )
 from hybridq.records.findings import Verdict
-from hybridq.studies.ablation.grid import DRAWN, Setting
 from hybridq.studies.capacity.arms import QUESTIONS, REDUCERS
 from hybridq.studies.capacity.roles import Role, roles
 from hybridq.studies.capacity.trained import CapacityArmWork, CapacitySearchWork
+from hybridq.studies.heads.work import measured_of, searched
 
 Row = dict[str, Any]
 Answer: TypeAlias = tuple[str, Question, Comparison]
@@ -51,40 +51,18 @@ def gather(works: Sequence[CapacityArmWork], found: Sequence[Mapping[str, Any]])
         sizes.setdefault((work.reducer, work.arm), []).append(left)
         for arm, own in left["arms"].items():
             cells.setdefault((work.reducer, arm), []).append(own)
-    measured = {
-        key: Measured(
-            np.array([one["auc"] for one in own], dtype=np.float64),
-            np.array([one["influence"] for one in own], dtype=np.float64),
-            units=own[0]["units"],
-        )
-        for key, own in cells.items()
-    }
-    return Arms({key: Measured.from_arrays(one.arrays()) for key, one in measured.items()}, sizes)
+    return Arms({key: measured_of(own) for key, own in cells.items()}, sizes)
 
 
 def search_rows(
     works: Sequence[CapacitySearchWork], found: Sequence[Mapping[str, Any]]
 ) -> list[Row]:
     """Rows of `search.csv`: the mean AUC on held-out folds of each arm in each setting."""
-    rows = []
-    for work, left in zip(works, found, strict=True):
-        for place, setting in enumerate(DRAWN):
-            values = [one for one in (left["auc"] or [[]] * len(DRAWN))[place] if one is not None]
-            mean = float(np.mean(values)) if values else None
-            where = {"reducer": work.reducer, "arm": work.arm, "encoder": work.encoder}
-            rows.append({**where, **setting, "auc": mean})
-    return rows
-
-
-def chosen(search: Sequence[Row]) -> Setting:
-    """Choose the setting of the best mean over all arms and encoders, the first among equals."""
-
-    def mean(setting: Setting) -> float:
-        own = [row["auc"] for row in search if setting.items() <= row.items()]
-        known = [value for value in own if value is not None]
-        return round(float(np.mean(known)), 12) if known else 0.0
-
-    return max(DRAWN, key=mean)
+    return [
+        {"reducer": work.reducer, "arm": work.arm, "encoder": work.encoder, **row}
+        for work, left in zip(works, found, strict=True)
+        for row in searched(left)
+    ]
 
 
 def capacity_rows(arms: Arms, encoders: Sequence[str]) -> list[Row]:

@@ -6,22 +6,20 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hybridq.config import CapacityStudyConfig
 from hybridq.evaluation.features import image_features, standardised
-from hybridq.evaluation.metrics.scores import auc
 from hybridq.evaluation.statistics import measure_auc
 from hybridq.models.heads import circuit_parameters
 from hybridq.models.heads.base import BlockHead
 from hybridq.studies.ablation.encoders import features_file, read_features
-from hybridq.studies.ablation.frozen import WEIGHT_DECAY, movement, new_heads
-from hybridq.studies.ablation.grid import DRAWN, Arm, Setting
+from hybridq.studies.ablation.frozen import movement
+from hybridq.studies.ablation.grid import Arm, Setting
 from hybridq.studies.capacity.arms import (
     CIRCUIT,
     MEAN,
@@ -30,14 +28,10 @@ from hybridq.studies.capacity.arms import (
 )
 from hybridq.studies.capacity.lipschitz import block_lipschitz, head_lipschitz
 from hybridq.studies.heads.given import Given, encoder_of
-from hybridq.studies.heads.labelled import Labelled, read_images
-from hybridq.training.heads.many_heads import heads_probs, train_heads
-from hybridq.training.seeding import derive_seed
+from hybridq.studies.heads.labelled import read_images
+from hybridq.studies.heads.work import HeadWork, kept
 from hybridq.utils.arrays import write_arrays
-from hybridq_backends import Executable, open_backend
-
-Ints = NDArray[np.int64]
-Heads: TypeAlias = Sequence[nn.Module]
+from hybridq_backends import open_backend
 
 
 @dataclass(frozen=True)
@@ -72,23 +66,15 @@ class CapacityFeatureWork:
 
 
 @dataclass(frozen=True)
-class _ArmWork:
+class _ArmWork(HeadWork):
     """The heads of one arm on the features of one encoder.
 
     Attributes:
-        config: The config of the study.
-        labels: Its labels.
-        folder: The folder of the study.
-        encoder: Place of the encoder among those given.
         reducer: How features become angles.
         arm: Name of the arm.
         built: What is built.
     """
 
-    config: CapacityStudyConfig
-    labels: Labelled
-    folder: Path
-    encoder: int
     reducer: str
     arm: str
     built: Arm
@@ -98,36 +84,17 @@ class _ArmWork:
         """Name of the unit."""
         return f"{self.reducer}-{self.arm}-e{self.encoder}"
 
+    @property
+    def head(self) -> Arm:
+        """What is built."""
+        return self.built
+
     def inputs(self) -> tuple[Tensor, Tensor]:
         """Features of train and of test, standardised by all train images."""
         path = features_file(self.folder, "encoder", self.encoder)
         parts = standardised(read_features(path, "train", "test"))
         train, test = (torch.from_numpy(parts[n].astype(np.float32)) for n in ("train", "test"))
         return train, test
-
-    def begin(self, features: Tensor, subsets: Sequence[int], backend: Executable) -> Heads:
-        """Make a head for each of some label subsets, from seeds that are the same for all arms."""
-        seeds = [derive_seed(self.config.seed, self.encoder, place) for place in subsets]
-        return new_heads(self.built, features, self.labels.num_classes, backend, seeds)
-
-    def train(self, heads: Heads, features: Tensor, rows: Sequence[Ints], setting: Setting) -> None:
-        """Train heads in place, each on its own rows of the train images."""
-        train_heads(
-            heads,
-            features,
-            torch.from_numpy(self.labels.train),
-            rows,
-            num_classes=self.labels.num_classes,
-            steps=self.config.steps,
-            learning_rate=setting["learning_rate"],
-            block_learning_rate=setting["block_learning_rate"],
-            weight_decay=WEIGHT_DECAY,
-            seeds=[derive_seed(self.config.seed, place) for place in range(len(heads))],
-        )
-
-    def probs(self, heads: Heads, features: Tensor) -> NDArray[np.float64]:
-        """Probabilities `(heads, images, classes)`."""
-        return heads_probs(heads, features, multilabel=self.labels.train.ndim == 2)
 
 
 @dataclass(frozen=True)
@@ -136,16 +103,7 @@ class CapacitySearchWork(_ArmWork):
 
     def compute(self) -> dict[str, Any]:
         """Give, for each setting, the AUC on every held-out fold."""
-        (features, _), folds = self.inputs(), self.labels.folds
-        found: list[list[float]] = [[] for _ in DRAWN]
-        with open_backend("statevector") as backend:
-            for setting, aucs in zip(DRAWN, found, strict=True):
-                heads = self.begin(features, [subset for subset, *_ in folds], backend)
-                if folds:
-                    self.train(heads, features, [kept for _, kept, _ in folds], setting)
-                for head, (_, _, held) in zip(heads, folds, strict=True):
-                    aucs.append(auc(self.labels.train[held], self.probs([head], features[held])[0]))
-        return {"auc": found}
+        return self.search()
 
 
 @dataclass(frozen=True)
@@ -181,14 +139,7 @@ class CapacityArmWork(_ArmWork):
             width = blocks[0].reducer.norm.num_features if blocks else 0
             ended = [circuit_parameters(head) for head in heads]
             return {
-                "arms": {
-                    name: {
-                        "auc": own.values[0].tolist(),
-                        "influence": own.influence[0].tolist(),
-                        "units": own.units,
-                    }
-                    for name, own in measured.items()
-                },
+                "arms": {name: kept(own) for name, own in measured.items()},
                 "parameters": parameters(heads[0]),
                 "movement": [movement(*pair) for pair in zip(begun, ended, strict=True)],
                 "lipschitz_block": block_lipschitz([head.block for head in blocks], width),

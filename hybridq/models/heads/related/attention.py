@@ -20,8 +20,7 @@ from torch.nn import functional
 
 from hybridq.config import HeadConfig
 from hybridq.config.base import MAX_LAYERS
-from hybridq.errors import InvalidValueError
-from hybridq.models.heads.base import make_linear, seeded
+from hybridq.models.heads.base import ConfiguredBuilder, make_linear, needed_backend
 from hybridq.models.heads.entry import HeadEntry
 from hybridq.quantum.layer import QuantumLayer
 from hybridq.quantum.modules import is_exact
@@ -57,7 +56,7 @@ class AttentionHead(nn.Module):
     """The head `logits = Linear(mean over i of sum over j of softmax_j(s_ij / T) V x_j)`.
 
     Args:
-        channels: Channels of the feature maps.
+        in_shape: The shape of the feature maps, `(channels, rows, columns)`.
         num_classes: The number of logits.
         config: The config of the head.
         make_scores: A function from a generator to a module from tokens
@@ -69,7 +68,7 @@ class AttentionHead(nn.Module):
 
     def __init__(
         self,
-        channels: int,
+        in_shape: tuple[int, int, int],
         num_classes: int,
         config: AttentionConfig,
         make_scores: Callable[[torch.Generator], nn.Module],
@@ -79,7 +78,7 @@ class AttentionHead(nn.Module):
         self.side = math.isqrt(config.tokens)
         self.temperature = config.temperature
         self.classifier = make_linear(config.token_dim, num_classes, generator)
-        self.embed = make_linear(channels, config.token_dim, generator, bias=False)
+        self.embed = make_linear(in_shape[0], config.token_dim, generator, bias=False)
         self.norm = nn.BatchNorm1d(config.token_dim, affine=False)
         self.value = make_linear(config.token_dim, config.token_dim, generator, bias=False)
         self.block = make_scores(generator)
@@ -183,62 +182,35 @@ class BilinearScores(nn.Module):
         return scores
 
 
-def build_swap_attention(
-    in_shape: tuple[int, int, int],
-    num_classes: int,
-    config: AttentionConfig,
-    *,
-    backend: Executable | None = None,
-    generator: torch.Generator | None = None,
-) -> AttentionHead:
-    """Build the attention whose scores a swap test measures.
-
-    Args:
-        in_shape: The shape of the feature maps, `(channels, rows, columns)`.
-        num_classes: The number of logits.
-        config: The config of the head.
-        backend: The backend of the circuit.
-        generator: Source of the initial weights; one seeded with 0 if None.
+def swap_scores(
+    config: AttentionConfig, backend: Executable | None
+) -> Callable[[torch.Generator], SwapScores]:
+    """Return a function that makes scores which a swap test measures.
 
     Raises:
         InvalidValueError: If there is no backend.
     """
-    if backend is None:
-        raise InvalidValueError(
-            f"Expected a backend for head {config.name!r}, got None: pass `backend=` what "
-            "`open_backend` returns."
-        )
-    make_scores = partial(SwapScores, config, backend)
-    return AttentionHead(in_shape[0], num_classes, config, make_scores, seeded(generator))
+    return partial(SwapScores, config, needed_backend(config, backend))
 
 
-def build_attention(
-    in_shape: tuple[int, int, int],
-    num_classes: int,
-    config: AttentionConfig,
-    *,
-    backend: Executable | None = None,
-    generator: torch.Generator | None = None,
-) -> AttentionHead:
-    """Build the classical attention of matched size.
-
-    Args:
-        in_shape: The shape of the feature maps, `(channels, rows, columns)`.
-        num_classes: The number of logits.
-        config: The config of the head.
-        backend: The backend of the circuit; heads without a circuit ignore it.
-        generator: Source of the initial weights; one seeded with 0 if None.
-    """
+def bilinear_scores(
+    config: AttentionConfig, backend: Executable | None = None
+) -> Callable[[torch.Generator], BilinearScores]:
+    """Return a function that makes classical scores of matched size."""
     count = 2 * num_amplitude_qubits(config.token_dim) * (config.num_layers + 1)
-    make_scores = partial(BilinearScores, config.token_dim, count)
-    return AttentionHead(in_shape[0], num_classes, config, make_scores, seeded(generator))
+    return partial(BilinearScores, config.token_dim, count)
 
 
 SWAP_ATTENTION = HeadEntry(
     AttentionConfig,
-    build_swap_attention,
+    ConfiguredBuilder(AttentionHead, swap_scores),
     "HQViT, attention by swap tests",
     control="attention",
     input="map",
 )
-ATTENTION = HeadEntry(AttentionConfig, build_attention, "classical attention", input="map")
+ATTENTION = HeadEntry(
+    AttentionConfig,
+    ConfiguredBuilder(AttentionHead, bilinear_scores),
+    "classical attention",
+    input="map",
+)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,15 +20,13 @@ from torch import Tensor, nn
 
 from hybridq.config import CircuitHeadConfig
 from hybridq.models.heads.base import (
-    MakeReducer,
+    ConfiguredBuilder,
     make_linear,
     num_circuit_weights,
     quantum_block,
     reducer_maker,
-    seeded,
 )
 from hybridq.models.heads.entry import HeadEntry
-from hybridq.models.reducers import AngleReducer
 
 if TYPE_CHECKING:
     from hybridq.quantum import Executable
@@ -56,7 +55,6 @@ class GeneratedHead(nn.Module):
         make_block: A function from a generator to a module with the matrix `weight`,
             `(inputs, hidden)`.
         generator: Source of the initial weights.
-        make_reducer: A function that makes the map V.
 
     Shape: features `(batch, in_features)` to logits `(batch, num_classes)`.
     """
@@ -68,11 +66,10 @@ class GeneratedHead(nn.Module):
         config: GeneratedConfig,
         make_block: Callable[[torch.Generator], CircuitWeight | LowRankWeight],
         generator: torch.Generator,
-        make_reducer: MakeReducer = AngleReducer,
     ) -> None:
         super().__init__()
         self.classifier = make_linear(config.hidden, num_classes, generator)
-        self.reducer = make_reducer(in_features, config.inputs, generator)
+        self.reducer = reducer_maker(config)(in_features, config.inputs, generator)
         self.block = make_block(generator)
 
     def fit_reducer(self, features: Tensor) -> None:
@@ -163,22 +160,10 @@ class LowRankWeight(nn.Module):
         return self.first.weight @ self.second.weight.mT
 
 
-def build_generated(
-    in_features: int,
-    num_classes: int,
-    config: GeneratedConfig,
-    *,
-    backend: Executable | None = None,
-    generator: torch.Generator | None = None,
-) -> GeneratedHead:
-    """Build the head whose first layer a circuit generates.
-
-    Args:
-        in_features: The number of features.
-        num_classes: The number of logits.
-        config: The config of the head.
-        backend: The backend of the circuit.
-        generator: Source of the initial weights; one seeded with 0 if None.
+def circuit_weight(
+    config: GeneratedConfig, backend: Executable | None
+) -> Callable[[torch.Generator], CircuitWeight]:
+    """Return a function that makes the generated matrix.
 
     Raises:
         InvalidValueError: If there is no backend, or the config does not fit it.
@@ -189,38 +174,26 @@ def build_generated(
         layer = make_layer(generator)
         return CircuitWeight(layer, config.inputs, config.num_qubits, config.hidden, generator)
 
-    reducer = reducer_maker(config)
-    return GeneratedHead(in_features, num_classes, config, make, seeded(generator), reducer)
+    return make
 
 
-def build_rank_mlp(
-    in_features: int,
-    num_classes: int,
-    config: GeneratedConfig,
-    *,
-    backend: Executable | None = None,
-    generator: torch.Generator | None = None,
-) -> GeneratedHead:
-    """Build the MLP whose first layer has the rank that a generated one can have.
-
-    Args:
-        in_features: The number of features.
-        num_classes: The number of logits.
-        config: The config of the head.
-        backend: The backend of the circuit; heads without a circuit ignore it.
-        generator: Source of the initial weights; one seeded with 0 if None.
-    """
+def low_rank_weight(
+    config: GeneratedConfig, backend: Executable | None = None
+) -> Callable[[torch.Generator], LowRankWeight]:
+    """Return a function that makes a matrix of the rank that a generated one can have."""
     rank = config.num_qubits + 1
     count = num_circuit_weights(config) + rank * config.hidden
-
-    def make(generator: torch.Generator) -> LowRankWeight:
-        return LowRankWeight(config.inputs, rank, config.hidden, count, generator)
-
-    reducer = reducer_maker(config)
-    return GeneratedHead(in_features, num_classes, config, make, seeded(generator), reducer)
+    return partial(LowRankWeight, config.inputs, rank, config.hidden, count)
 
 
 GENERATED = HeadEntry(
-    GeneratedConfig, build_generated, "VQC-MLPNet, a generated layer", control="rank_mlp"
+    GeneratedConfig,
+    ConfiguredBuilder(GeneratedHead, circuit_weight),
+    "VQC-MLPNet, a generated layer",
+    control="rank_mlp",
 )
-RANK_MLP = HeadEntry(GeneratedConfig, build_rank_mlp, "MLP of the rank of a generated layer")
+RANK_MLP = HeadEntry(
+    GeneratedConfig,
+    ConfiguredBuilder(GeneratedHead, low_rank_weight),
+    "MLP of the rank of a generated layer",
+)
