@@ -184,7 +184,8 @@ class BlocksStudyConfig(FrozenStudyConfig):
     """Labelled train images of a subset, joined by commas: shares up to 1, or numbers above it."""
     encoders: str = "pretrained,random,pixels"
     """What heads stand on, joined by commas: the runs' encoders (`pretrained`), untrained ones
-    (`random`), or raw pixels (`pixels`)."""
+    (`random`), ImageNet's where its weights are on this machine (`imagenet`), or raw pixels
+    (`pixels`)."""
     reducers: str = "linear,pca,random,tt"
     """How features become angles, joined by commas."""
     heads: str = "pqc,mlp"

@@ -142,6 +142,32 @@ class Curves(Record):
     caption: str = ""
 
 
+class DrawnGate(Record):
+    """A gate of a circuit that is drawn."""
+
+    name: str
+    """Its name in Qiskit, such as `ry`."""
+    qubits: list[Annotated[int, Field(ge=0, lt=64)]] = Field(min_length=1, max_length=64)
+    parameters: list[str] = Field(default_factory=list, max_length=64)
+    """As they are written, such as `x[0]`."""
+
+
+class DrawnCircuit(Record):
+    """A circuit that is drawn."""
+
+    title: str
+    qubits: int = Field(ge=1, le=64)
+    gates: list[DrawnGate] = Field(max_length=10_000)
+    caption: str = ""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> DrawnCircuit:
+        for gate in self.gates:
+            if max(gate.qubits) >= self.qubits or len(set(gate.qubits)) < len(gate.qubits):
+                raise ValueError("a gate on qubits that the circuit has not, or on one twice")
+        return self
+
+
 class Compared(Record):
     """One pair of models in one setting, and the verdict on the first."""
 
@@ -233,6 +259,7 @@ class Findings(Record):
     compared: ComparedModels | None = None
     forests: list[Forest] = Field(default_factory=list)
     curves: list[Curves] = Field(default_factory=list)
+    circuits: list[DrawnCircuit] = Field(default_factory=list)
     tables: list[ResultTable] = Field(default_factory=list)
     predictions: PredictionFile | None = None
     seeds: list[Integer] = Field(default_factory=list)

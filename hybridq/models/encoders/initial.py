@@ -74,6 +74,21 @@ def encoder_for(
     return encoder
 
 
+def imagenet_like(encoder: Encoder, images: NDArray[np.uint8]) -> Encoder:
+    """Make an encoder of the same network and input size with the weights of ImageNet.
+
+    Args:
+        encoder: The encoder whose network and input size are taken.
+        images: Training images `(count, height, width, channels)`.
+
+    Raises:
+        HybridqError: If the weights cannot be used or downloaded.
+    """
+    spec = encoder.spec
+    config = EncoderConfig(weights="imagenet", name=spec.architecture)
+    return encoder_for(images, config, image_size=spec.image_size, stem=spec.stem, seed=0)
+
+
 def spec_for(spec: EncoderSpec, images: NDArray[np.uint8]) -> EncoderSpec:
     """Normalise by the mean and standard deviation of `images`, where an encoder wants that.
 

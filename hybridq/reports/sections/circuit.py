@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from hybridq.evaluation.circuit_drawings import circuit_size, draw_circuit
 from hybridq.evaluation.measures.circuits import BINS, PAIRS, circuit_measures
 from hybridq.models.heads import head_entry
-from hybridq.plotting.style import INK, PAPER, QUIET
 from hybridq.quantum import ParametrizedCircuit
 from hybridq.quantum.modules import CircuitInfo, circuits_of
 from hybridq.reports.page.elements import Figure, Part, Section, Table
@@ -16,27 +15,9 @@ from hybridq.reports.sources.models import Trained
 
 MOST_QUBITS = 6
 """Above, the measures of the circuit would take minutes, and are left out."""
-FOLD = 10
-"""Columns of gates in a row of the drawing."""
-SIDE = 0.78
-"""Inches of a column and of a wire."""
 NUM_DATA = 1000
 """Images that the effective dimension is of: one number for all, as it says little of few."""
 MEASURES = ("expressibility", "entangling_capability", "effective_dimension")
-STYLE = {
-    "name": "bw",
-    "backgroundcolor": "none",
-    "textcolor": INK,
-    "gatetextcolor": INK,
-    "subtextcolor": INK,
-    "linecolor": QUIET,
-    "creglinecolor": QUIET,
-    "gatefacecolor": PAPER,
-    "barrierfacecolor": QUIET,
-    "edgecolor": INK,
-    "fontsize": 11,
-    "subfontsize": 9,
-}
 
 
 def circuits(models: Sequence[Trained], *, seed: int) -> Section:
@@ -95,13 +76,7 @@ def _figure(name: str, trained: Trained, info: CircuitInfo) -> Figure:
     circuit = info.circuit
     gates = ", ".join(f"{count} {gate.upper()}" for gate, count in circuit.count_ops().items())
 
-    def plot(figure: Any) -> None:
-        axes = figure.subplots()
-        axes.grid(visible=False)
-        circuit.draw("mpl", style=STYLE, ax=axes, fold=FOLD)
-        axes.axis("off")
-
-    rows = -(-circuit.depth() // FOLD)
+    width, height = circuit_size(circuit)
     return drawing(
         name,
         f"Circuit of {trained.spec.head.name} ({_named(trained)})",
@@ -109,13 +84,13 @@ def _figure(name: str, trained: Trained, info: CircuitInfo) -> Figure:
             f"{circuit.num_qubits} qubits: {gates}; depth {circuit.depth()}.",
             f"{_measured(info)}.",
         ],
-        plot,
+        lambda figure: draw_circuit(figure, circuit),
         "Parameters that are inputs are computed from the image's features, in radians; the others "
         f"are the trained weights. {_measured(info)}.",
         [trained.source],
         wide=True,
-        width=SIDE * (min(circuit.depth(), FOLD) + 2.5),
-        height=SIDE * rows * (circuit.num_qubits + 1),
+        width=width,
+        height=height,
         math=True,
     )
 

@@ -1,11 +1,12 @@
-"""Forest plots and curves as drawings of a page, with every number in words beside them."""
+"""Forest plots, curves and circuits as drawings of a page, with what they show in words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hybridq.evaluation.circuit_drawings import circuit_of, circuit_size, draw_circuit
 from hybridq.evaluation.drawings import common_axis, draw_curves, draw_forests, height_of
-from hybridq.records.findings import Curves, Forest
+from hybridq.records.findings import Curves, DrawnCircuit, Forest
 from hybridq.reports.page.elements import Figure
 from hybridq.reports.page.parts import drawing
 from hybridq.reports.sources.sources import Source
@@ -59,4 +60,23 @@ def curves(name: str, shown: Curves, sources: Sequence[Source], about: str) -> F
         shown.caption,
         sources,
         about=f"{about}, by {shown.xlabel}",
+    )
+
+
+def circuit(name: str, shown: DrawnCircuit, sources: Sequence[Source]) -> Figure:
+    """Draw a circuit, and count its gates in words."""
+    made = circuit_of(shown)
+    counts = ", ".join(f"{count} {gate.upper()}" for gate, count in made.count_ops().items())
+    width, height = circuit_size(made)
+    return drawing(
+        name,
+        shown.title,
+        [f"{shown.qubits} qubits: {counts}; depth {made.depth()}."],
+        lambda figure: draw_circuit(figure, made),
+        shown.caption,
+        sources,
+        wide=True,
+        width=width,
+        height=height,
+        math=True,
     )

@@ -8,7 +8,7 @@ from hybridq.records.findings import ResultTable
 from hybridq.reports.page.elements import Cell, Fold, Part, Section, Table, Text
 from hybridq.reports.page.parts import table
 from hybridq.reports.sections.comparisons import comparisons
-from hybridq.reports.sections.drawings import curves, forest
+from hybridq.reports.sections.drawings import circuit, curves, forest
 from hybridq.reports.sources.sources import Source, Sources
 from hybridq.studies import STUDIES
 
@@ -44,6 +44,8 @@ def _parts(source: Source) -> Iterator[Part]:
         yield forest(f"forest-{key}-{k}", one, [source], of.data or "")
     for k, lines in enumerate(of.curves, start=1):
         yield curves(f"curves-{key}-{k}", lines, [source], of.data or "")
+    for k, drawn in enumerate(of.circuits, start=1):
+        yield circuit(f"drawn-{key}-{k}", drawn, [source])
     for rows in of.tables:
         shown = _table(rows, source)
         yield Fold(rows.title.partition(":")[0], (shown,)) if rows.folded else shown

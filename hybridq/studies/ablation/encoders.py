@@ -19,7 +19,7 @@ from hybridq.config import (
 from hybridq.data import ImageData
 from hybridq.evaluation.features import image_features
 from hybridq.models.encoders.encoder import Encoder, random_encoder_like
-from hybridq.models.encoders.initial import encoder_for
+from hybridq.models.encoders.initial import encoder_for, imagenet_like
 from hybridq.records.record import refused
 from hybridq.records.studies import read_arrays
 from hybridq.runs.folder import read_result
@@ -117,12 +117,7 @@ class FeatureWork(SeedWork):
         trained = encoder_for(images, own, image_size=size, stem="auto", seed=self.seed)
         if self.kind == RANDOM:
             return random_encoder_like(trained, self.seed)
-        if self.kind != "imagenet":
-            return trained
-        spec = trained.spec
-        others = EncoderConfig(weights=self.kind, name=spec.architecture)
-        size, stem = spec.image_size, spec.stem
-        return encoder_for(images, others, image_size=size, stem=stem, seed=self.seed)
+        return imagenet_like(trained, images) if self.kind == "imagenet" else trained
 
 
 def features_file(folder: Path, kind: str, seed: int) -> Path:

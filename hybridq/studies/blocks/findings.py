@@ -146,15 +146,22 @@ def _more(more: Mapping[str, Sequence[Row]]) -> list[ResultTable]:
             "Quantum heads side by side: compiled for FakeTorino, QPU seconds of 100 images at "
             "4,096 shots by IBM's quick formula",
             [
-                *("head", "labels", "reducer", "trained in the reducer", "in the head", "qubits"),
-                *("depth", "two-qubit gates", "circuits an image", "QPU seconds", "AUC"),
+                *("head", "labels", "reducer", "trained in the reducer", "in the head"),
+                *("of these in circuits", "qubits", "depth", "two-qubit gates"),
+                *("circuits an image", "QPU seconds", "ms of a step", "AUC"),
                 *("control", "its AUC", "verdict", "paper", "what it claims"),
             ],
             lambda row: [
                 *(f"{row['label']} (`{row['head']}`)", _amount(row), _reducer(row)),
-                *(row["reducer_parameters"], row["head_parameters"]),
+                *(row["reducer_parameters"], row["head_parameters"], row["quantum_parameters"]),
                 *(row["qubits"], row["depth"], row["two_qubit_gates"], row["circuits"]),
-                *(row["qpu_seconds"], _of(row, "auc"), row["control"], row["control_auc"]),
+                *(
+                    row["qpu_seconds"],
+                    row["step_ms"],
+                    _of(row, "auc"),
+                    row["control"],
+                    row["control_auc"],
+                ),
                 *(row["verdict"], row["paper"], row["claim"]),
             ],
         ),

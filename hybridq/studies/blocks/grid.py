@@ -15,9 +15,12 @@ from hybridq.studies.heads.given import Given
 from hybridq.studies.lists import entries, names_of, numbers
 from hybridq.utils.text import counted, percent
 
-PRETRAINED, RANDOM, PIXELS = "pretrained", "random", "pixels"
-KINDS = (PRETRAINED, RANDOM, PIXELS)
-"""What heads stand on: features of the runs' encoders, of untrained ones, or raw pixels."""
+PRETRAINED, RANDOM, IMAGENET, PIXELS = "pretrained", "random", "imagenet", "pixels"
+KINDS = (PRETRAINED, RANDOM, IMAGENET, PIXELS)
+"""What heads stand on: features of the runs' encoders, of untrained ones, of the one that was
+trained on ImageNet, or raw pixels."""
+ONCE = (IMAGENET, PIXELS)
+"""Those that are the same whatever the run."""
 EVERY = "all labels"
 """What the amount of all labels is called."""
 WITHOUT = "none"
@@ -134,7 +137,7 @@ def called(name: str) -> str:
     """Say what a combination is, by its name."""
     kind, reducer, rest = name.split("-", 2)
     head, _, qubits = rest.rpartition("-")
-    on = {PRETRAINED: "pretrained", RANDOM: "untrained", PIXELS: "raw pixels"}[kind]
+    on = {RANDOM: "untrained", IMAGENET: "ImageNet", PIXELS: "raw pixels"}.get(kind, kind)
     parts = [on, *([reducer] if reducer != WITHOUT else []), head]
     return ", ".join([*parts, f"{qubits} qubits"] if qubits != "0" else parts)
 
@@ -165,6 +168,7 @@ def questions(found: list[Combination]) -> list[Question]:
         if one.kind != PRETRAINED or control is None:
             continue
         ask(ENCODERS, "is it worth pretraining", one, like(one, kind=RANDOM))
+        ask(ENCODERS, "does it beat the same on ImageNet's features", one, like(one, kind=IMAGENET))
         ask(ENCODERS, "does it beat the same on raw pixels", one, like(one, kind=PIXELS))
         if one.reducer not in ("linear", WITHOUT):
             ask(REDUCERS, "does it beat a dense reducer", one, like(one, reducer="linear"))

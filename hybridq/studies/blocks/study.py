@@ -7,16 +7,17 @@ from typing import Any
 
 from hybridq.config import BlocksStudyConfig
 from hybridq.data import ImageData, notes_of
-from hybridq.errors import InvalidValueError
+from hybridq.errors import InvalidValueError, UnavailableError
 from hybridq.evaluation.statistics.intervals import check_test_labels
-from hybridq.models.heads import build_head, head_entry
+from hybridq.models.encoders.build import imagenet_is_here
+from hybridq.models.heads import build_head, control_of, head_entry
 from hybridq.quantum.modules import running_on
 from hybridq.records.findings import Findings
-from hybridq.records.studies import read_arrays
 from hybridq.studies.blocks.findings import comparison_row, findings
-from hybridq.studies.blocks.gallery import gallery_rows
+from hybridq.studies.blocks.gallery import gallery_circuits, gallery_rows
 from hybridq.studies.blocks.grid import (
-    PIXELS,
+    IMAGENET,
+    ONCE,
     PRETRAINED,
     Combination,
     check_combinations,
@@ -25,6 +26,7 @@ from hybridq.studies.blocks.grid import (
     labels_of,
     questions,
 )
+from hybridq.studies.blocks.sizes import BlocksSizeWork
 from hybridq.studies.blocks.tables import (
     Heads,
     Row,
@@ -43,11 +45,10 @@ from hybridq.studies.blocks.trained import (
     BlocksFeatureWork,
     BlocksHeadWork,
     BlocksSearchWork,
-    features_file,
 )
 from hybridq.studies.engine.study import Plan, run_study
 from hybridq.studies.engine.units import Stages
-from hybridq.studies.heads.given import Given, read_given
+from hybridq.studies.heads.given import Given, encoder_of, read_given
 from hybridq.studies.heads.labelled import Labelled, labelled, read_images
 from hybridq.studies.tables import write_rows
 from hybridq.utils.arrays import write_arrays
@@ -77,6 +78,7 @@ def _plan(config: BlocksStudyConfig) -> Plan:
     built = combinations(config, given)
     check_combinations(config, built)
     _check_noise(config, built)
+    _check_imagenet(config, given)
     data = read_images(config, given)
     check_test_labels(data.splits["test"].labels, data.class_names)
     labels = {
@@ -87,9 +89,31 @@ def _plan(config: BlocksStudyConfig) -> Plan:
 
     def compute(stages: Stages) -> tuple[Findings, dict[str, Any]]:
         heads, search = _stages(config, given, built, labels, stages)
-        return _write(config, given, data, built, notes, stages.folder, heads, search)
+        sizes = [
+            BlocksSizeWork(stages.folder, one, data.num_classes)
+            for one in built
+            if one.kind == PRETRAINED and control_of(one.head) is not None
+        ]
+        names = [one.name for one in sizes]
+        shown = dict(zip(names, stages.run("sizes", sizes), strict=True))
+        return _write(config, given, data, built, notes, stages.folder, heads, search, shown)
 
     return Plan(f"blocks-{data.name}", compute, data, pseudonyms_of(config, *given.recipes))
+
+
+def _check_imagenet(config: BlocksStudyConfig, given: Given) -> None:
+    """Refuse to stand on ImageNet's weights where they are not on this machine.
+
+    Raises:
+        UnavailableError: If they are not.
+    """
+    network = encoder_of(given.encoders[0]).spec.architecture
+    if IMAGENET in kinds_of(config) and not imagenet_is_here(network):
+        raise UnavailableError(
+            f"Expected the ImageNet weights of {network} on this machine, got none: run `hybridq "
+            f"finetune --encoder imagenet --encoder.name {network}` once, which downloads them, or "
+            "leave `imagenet` out of --encoders."
+        )
 
 
 def _check_noise(config: BlocksStudyConfig, built: list[Combination]) -> None:
@@ -133,9 +157,7 @@ def _stages(
     """Compute all stages: what every combination gave, and what the search found."""
     folder = stages.folder
     maps = any(head_entry(one.head).input == "map" for one in built)
-    places = {
-        kind: range(1 if kind == PIXELS else len(given.encoders)) for kind in kinds_of(config)
-    }
+    places = {kind: range(1 if kind in ONCE else len(given.encoders)) for kind in kinds_of(config)}
     stages.run(
         "features",
         [
@@ -157,16 +179,6 @@ def _stages(
     return gather(works, stages.run("heads", works)), search
 
 
-def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Read the shapes of what the first pretrained encoder gives, by what heads take."""
-    path = features_file(folder, PRETRAINED, 0)
-    if not path.is_file():
-        return {}
-    found = read_arrays(path, "the features of a study", "remove it and its unit, and go on.")
-    names = {"vector": "train", "map": "train_maps"}
-    return {kind: found[name].shape[1:] for kind, name in names.items() if name in found}
-
-
 def _write(
     config: BlocksStudyConfig,
     given: Given,
@@ -176,6 +188,7 @@ def _write(
     folder: Path,
     heads: Heads,
     search: list[Row],
+    shown: dict[str, dict[str, Any]],
 ) -> tuple[Findings, dict[str, Any]]:
     """Write the tables; return what was found, and what `result.json` says."""
     names = [run.name for run in given.encoders]
@@ -186,7 +199,7 @@ def _write(
         "slopes": slope_rows(heads, built),
         "noise": noise_rows(heads),
         "ratios": ratio_rows(heads),
-        "gallery": gallery_rows(built, _shapes(folder), data.num_classes, summary, items),
+        "gallery": gallery_rows(shown, built, summary, items),
     }
     write_rows(folder / "blocks.csv", head_rows(heads, names))
     comparisons = [comparison_row(*item) for item in items]
@@ -214,4 +227,5 @@ def _write(
         },
         "notes": notes,
     }
-    return findings(result, summary, items, more), result
+    found = findings(result, summary, items, more)
+    return found.model_copy(update={"circuits": gallery_circuits(shown, built)}), result

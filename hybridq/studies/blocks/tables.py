@@ -13,7 +13,7 @@ from hybridq.evaluation.statistics import Comparison, Measured, Question, answer
 from hybridq.evaluation.statistics.crossed import crossed_variance
 from hybridq.studies.ablation.grid import Setting
 from hybridq.studies.blocks.error_split import ErrorSplit, error_split
-from hybridq.studies.blocks.grid import EVERY, PIXELS, Combination
+from hybridq.studies.blocks.grid import EVERY, ONCE, Combination
 from hybridq.studies.blocks.trained import BlocksHeadWork, BlocksSearchWork
 from hybridq.studies.heads.work import best_setting, measured_of, searched
 from hybridq.studies.tables import grouped
@@ -69,11 +69,15 @@ def head_rows(heads: Heads, encoders: Sequence[str]) -> list[Row]:
     return [
         {"labels": amount, "blocks": name, "encoder": encoder, "subset": subset, "auc": value}
         for (amount, name), measured in heads.measured.items()
-        for encoder, values in zip(
-            [PIXELS] if name.startswith(PIXELS) else encoders, measured.values.tolist(), strict=True
-        )
+        for encoder, values in zip(_made_of(name, encoders), measured.values.tolist(), strict=True)
         for subset, value in enumerate(values)
     ]
+
+
+def _made_of(name: str, encoders: Sequence[str]) -> Sequence[str]:
+    """The encoders that a combination stands on, by its name."""
+    kind = name.partition("-")[0]
+    return [kind] if kind in ONCE else encoders
 
 
 def summary_rows(heads: Heads, built: Sequence[Combination]) -> list[Row]:

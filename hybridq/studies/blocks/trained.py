@@ -19,13 +19,14 @@ from hybridq.evaluation.metrics.scores import auc
 from hybridq.evaluation.statistics import measure_auc
 from hybridq.models.blocks import trained_in
 from hybridq.models.encoders.encoder import random_encoder_like
+from hybridq.models.encoders.initial import imagenet_like
 from hybridq.models.heads import head_entry
 from hybridq.models.searched_regression import balanced_log_loss
 from hybridq.quantum.modules import quantum_modules, running_on
 from hybridq.records.studies import read_arrays
 from hybridq.studies.ablation.frozen import PIXEL_SIDE
 from hybridq.studies.ablation.grid import Arm, Setting
-from hybridq.studies.blocks.grid import PIXELS, RANDOM, Combination
+from hybridq.studies.blocks.grid import IMAGENET, PIXELS, RANDOM, Combination
 from hybridq.studies.heads.given import Given, encoder_of
 from hybridq.studies.heads.labelled import read_images
 from hybridq.studies.heads.work import Heads, HeadWork, kept
@@ -80,6 +81,8 @@ class BlocksFeatureWork:
             encoder = encoder_of(self.given.encoders[self.encoder]).eval()
             if self.kind == RANDOM:
                 encoder = random_encoder_like(encoder, self.encoder).eval()
+            elif self.kind == IMAGENET:
+                encoder = imagenet_like(encoder, splits["train"].images).eval()
             made = {}
             for name, one in splits.items():
                 made[name] = image_features(encoder, one.images).numpy()

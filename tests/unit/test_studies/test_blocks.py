@@ -65,7 +65,7 @@ def test_the_circuit_is_that_of_the_runs():
         ({"reducers": "linear,pcb"}, "--reducers out of linear, pca, random, tt, got 'pcb'"),
         ({"qubits": "2,2.5"}, "--qubits of whole numbers from 1 to 20, got '2.5'"),
         ({"qubits": "21"}, "--qubits of whole numbers from 1 to 20, got '21'"),
-        ({"encoders": "imagenet"}, "--encoders out of pretrained, random, pixels"),
+        ({"encoders": "imagenett"}, "--encoders out of pretrained, random, imagenet, pixels"),
     ],
 )
 def test_what_cannot_be_put_together(fields, words):
@@ -257,6 +257,8 @@ def test_the_command(capsys):
         attention = shown[amount, "pretrained-none-swap_attention-0"]
         assert (attention["qubits"], attention["circuits"]) == ("5", "16")
         assert int(attention["two_qubit_gates"]) > int(bottleneck["two_qubit_gates"])
+        assert float(attention["step_ms"]) > 0
+        assert (bottleneck["quantum_parameters"], attention["quantum_parameters"]) == ("9", "12")
     with (folder / "ratios.csv").open(newline="") as file:
         assert all(float(row["ratio"]) > 0 for row in csv.DictReader(file))
     with (folder / "noise.csv").open(newline="") as file:
@@ -268,7 +270,9 @@ def test_the_command(capsys):
     assert cli.main(["report", str(folder), "--out", "report.html"]) == 0
     text = Path("report.html").read_text(encoding="utf-8")
     assert "Quantum heads side by side" in text
-    assert "HQViT, attention by swap tests" in text
+    assert "HQViT, attention by swap tests (swap_attention)" in text  # the title of its drawing
+    assert "3 qubits: 12 RY, 6 CZ" in text  # that of the bottleneck
+    assert "5 qubits: 18 RY, 8 CX, 4 CZ, 2 H, 2 CCX; depth 13." in text
     before = {path.name: path.read_bytes() for path in folder.glob("*.csv")}
     assert cli.main(["study", "blocks", "--resume", str(folder)]) == 0
     after = {path.name: path.read_bytes() for path in folder.glob("*.csv")}
