@@ -5,10 +5,11 @@
 For every ablation in `docs/results/ablation/`, `summary.csv` and `comparisons.csv` are computed
 anew from `measured/`, which holds for each model its figures in every cell, by how much each test
 image moves its AUC, and in how many subsets the image was classified rightly. Pages are made anew
-from the tables. So are the tables of the studies of capacity in `docs/results/capacity/`, from
-`measured.npz`. The tables of the other pages are made anew from the CSV files beside them, which
-hold each single figure or time that was measured. It prints a line for each file, and exits with 1
-where one differs by more than the last digits of a number.
+from the tables. So are the tables of the studies of capacity and of blocks, in
+`docs/results/capacity/` and `docs/results/blocks/`, from `measured.npz`. The tables of the other
+pages are made anew from the CSV files beside them, which hold each single figure or time that was
+measured. It prints a line for each file, and exits with 1 where one differs by more than the last
+digits of a number.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import block_results as blocks
 import capacity_results as capacity
+import gallery
 import numpy as np
 from ablation_results import RESULTS, page, pages
 from published import text_of
@@ -114,6 +117,11 @@ def every() -> Iterator[tuple[Path, str]]:
     for folder in sorted(path.parent for path in capacity.RESULTS.glob("*/measured.npz")):
         yield from capacity.recomputed(folder)
         yield capacity.RESULTS / f"{folder.name}.md", capacity.page(folder.name)
+    for folder in sorted(path.parent for path in blocks.RESULTS.glob("*/measured.npz")):
+        yield from blocks.recomputed(folder)
+        yield blocks.RESULTS / f"{folder.name}.md", blocks.page(folder.name)
+    if (blocks.RESULTS / gallery.NAME).is_dir():
+        yield gallery.GALLERY / "table.md", "\n".join(gallery.table_lines(gallery.NAME))
 
 
 def tables() -> Iterator[tuple[Path, str]]:

@@ -28,15 +28,18 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
 ]
-# The generated tables in results are included by other pages; these six are pages themselves.
+# The generated tables in results are included by other pages; these seven are pages themselves.
 PAGES = {
-    f"{name}.md" for name in ("ablation", "bccd_cells", "breastmnist", "capacity", "log", "noise")
+    f"{name}.md"
+    for name in ("ablation", "bccd_cells", "blocks", "breastmnist", "capacity", "log", "noise")
 }
 RESULTS = Path(__file__).parent / "results"
 exclude_patterns = [
     "_build",
     *(f"results/{path.name}" for path in RESULTS.glob("*.md") if path.name not in PAGES),
+    "gallery/table.md",
     "results/ablation/*",
+    "results/blocks/*",
     "results/capacity/*",
     "results/noise/*",
 ]

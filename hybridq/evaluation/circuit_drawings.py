@@ -12,7 +12,7 @@ from hybridq.plotting.style import INK, PAPER, QUIET
 from hybridq.records.findings import DrawnCircuit, DrawnGate
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 FOLD = 10
 """Columns of gates in a row of a drawing."""
@@ -73,16 +73,21 @@ def circuit_of(drawn: DrawnCircuit) -> QuantumCircuit:
     return circuit
 
 
-def circuit_size(circuit: QuantumCircuit) -> tuple[float, float]:
-    """Compute the inches, width and height, that a drawing of a circuit takes."""
-    rows = max(1, -(-circuit.depth() // FOLD))
-    width = SIDE * (min(circuit.depth(), FOLD) + 2.5)
+def circuit_size(circuit: QuantumCircuit, fold: int = FOLD) -> tuple[float, float]:
+    """Compute the inches, width and height, that a drawing of a circuit takes.
+
+    Args:
+        circuit: The circuit.
+        fold: Columns of gates in a row of the drawing.
+    """
+    rows = max(1, -(-circuit.depth() // fold))
+    width = SIDE * (min(circuit.depth(), fold) + 2.5)
     return width, SIDE * rows * (circuit.num_qubits + 1)
 
 
-def draw_circuit(figure: Figure, circuit: QuantumCircuit) -> None:
-    """Draw a circuit on an empty figure."""
+def draw_circuit(figure: Figure | SubFigure, circuit: QuantumCircuit, fold: int = FOLD) -> None:
+    """Draw a circuit on an empty figure, with `fold` columns of gates in a row."""
     axes = figure.subplots()
     axes.grid(visible=False)
-    circuit.draw("mpl", style=STYLE, ax=axes, fold=FOLD)
+    circuit.draw("mpl", style=STYLE, ax=axes, fold=fold)
     axes.axis("off")

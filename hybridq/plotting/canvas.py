@@ -25,7 +25,9 @@ MOST_TICKS = 7
 LINK = "{http://www.w3.org/1999/xlink}href"
 
 
-def save_png(path: Path, plot: Plot, *, width: float = 4.6, height: float = 3.9) -> Path:
+def save_png(
+    path: Path, plot: Plot, *, width: float = 4.6, height: float = 3.9, math: bool = False
+) -> Path:
     """Write a drawing as a PNG file on light paper, and return its path.
 
     Args:
@@ -33,8 +35,9 @@ def save_png(path: Path, plot: Plot, *, width: float = 4.6, height: float = 3.9)
         plot: Draws on an empty figure; it may change the figure's size.
         width: Width in inches; text is 10 points high.
         height: Height in inches.
+        math: Whether `$` in a text begins a formula; never where names of the user's are drawn.
     """
-    with drawing(), atomic_path(path) as temporary:
+    with drawing(math=math), atomic_path(path) as temporary:
         figure = _drawn(plot, width, height)
         figure.set_facecolor(PAPER)
         # Titles of the user's names may be wider than the figure: they are not cut.

@@ -111,3 +111,39 @@ def test_a_noise_study_reads_it_beside_its_control(name):
     assert {row["head"] for row in rows.values()} == {name}
     assert float(rows["0.0"]["rms_error"]) < 1e-6
     assert 1e-4 < float(rows["1.0"]["rms_error"]) < 1
+
+
+REAL = {"breastmnist": 2, "bccd_cells": 3, "stenosis": 2}
+"""Sets of images by their number of classes."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", REAL)
+@pytest.mark.parametrize("name", [*HEADS, *sorted(DONE)])
+def test_the_shell_trains_it_on_real_images(name, data, data_root, serve, capsys):
+    """With its defaults: trained, read exactly, under noise and in rehearsal, submitted."""
+    source = ["breastmnist", "--data-root", str(data_root / "medmnist")]
+    if data != "breastmnist":
+        source = [str(data_root / data)]
+
+    def run(*words):
+        assert cli.main(list(words)) == 0
+        return capsys.readouterr().out.strip().splitlines()[-1]
+
+    recipe = ["--labels", "0.5", "--epochs", "1", "--image-size", "32", "--freeze-encoder"]
+    folder = run("finetune", "--data", *source, "--head", name, *recipe)
+    root = source[1:]
+    kept = ["--limit", "12", "--no-baselines", "--resamples", "100", *root]
+    rehearsal = "ibm_rehearsal,rehearse=fake_manila,shots=64"
+    for backend in ("statevector", "fake_manila,shots=100", rehearsal):
+        found = read_result(Path(run("evaluate", folder, "--backend", backend, *kept)))
+        assert found["images"] == 12
+        assert found["head"] == name
+    serve(ideal=True)
+    backend = "ibm,resilience_level=0,shots=100"
+    options = ["--limit", "4", "--wait", "120", "--yes", *root]
+    submitted = Path(run("submit", folder, "--backend", backend, *options))
+    found = json.loads((submitted / "result.json").read_text())
+    assert found["complete"]
+    (line, *_) = table(submitted / "predictions" / "device.csv")
+    assert sum(key.startswith("prob_") for key in line) == REAL[data]
