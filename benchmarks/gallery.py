@@ -1,15 +1,14 @@
-"""The pictures and the table of the gallery, from a published study of blocks.
+"""The pictures and the table of the gallery, from published studies of blocks.
 
-    python benchmarks/gallery.py --name heads
+    python benchmarks/gallery.py
 
-reads `docs/results/blocks/NAME/` (see `block_results.py`). For every quantum head it draws
-`docs/gallery/HEAD.png`: its circuit, and its AUC with that of its control below. From the same
-files it writes `docs/gallery/table.md`, what a device runs for each head.
+reads the studies `NAMES` in `docs/results/blocks/` (see `block_results.py`). For every quantum head
+it draws `docs/gallery/HEAD.png`: its circuit, and its AUC with that of its control below. From the
+same files it writes `docs/gallery/table.md`, what a device runs for each head.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,37 +17,38 @@ from block_results import RESULTS, lines_of
 from rows import read_json, read_rows
 
 GALLERY = RESULTS.parents[1] / "gallery"
-NAME = "heads"
-"""The published study of blocks that the gallery shows."""
+NAMES = ("heads", "ttn")
+"""The published studies of blocks that the gallery shows."""
 WIDTH, FOLD = 8.4, 16
 """Inches of a picture, and columns of gates in a row of its circuit."""
 
 Row = Mapping[str, str]
 
 
-def rows_of_heads(name: str) -> dict[str, list[Row]]:
-    """The rows of the gallery by head, one for each amount of labels.
+def rows_of_heads() -> dict[tuple[str, str], list[Row]]:
+    """The rows of the gallery by study and head, one for each amount of labels.
 
     Of a head with several reducers it is the one that is its own: a tensor train where the head is
     made for one, else a dense map.
     """
-    found: dict[str, list[Row]] = {}
-    for row in read_rows(RESULTS / name / "gallery.csv"):
-        if row["reducer"] in ("none", "tt" if row["head"].startswith("ttn") else "linear"):
-            found.setdefault(row["head"], []).append(row)
+    found: dict[tuple[str, str], list[Row]] = {}
+    for name in NAMES:
+        for row in read_rows(RESULTS / name / "gallery.csv"):
+            if row["reducer"] in ("none", "tt" if row["head"].startswith("ttn") else "linear"):
+                found.setdefault((name, row["head"]), []).append(row)
     return found
 
 
-def table_lines(name: str) -> list[str]:
+def table_lines() -> list[str]:
     """What a device runs for each head, and how it compares with its control."""
     columns = [
         *("head", "trained: reducer + head", "in circuits", "qubits", "depth", "two-qubit gates"),
         *("circuits an image", "QPU seconds", "step"),
     ]
-    found = rows_of_heads(name)
+    found = rows_of_heads()
     amounts = list(dict.fromkeys(row["labels"] for own in found.values() for row in own))
     rows = []
-    for head, own in found.items():
+    for (_, head), own in found.items():
         one = own[0]
         by = {row["labels"]: row for row in own}
         rows.append(
@@ -103,18 +103,15 @@ def draw(head: str, name: str, own: Sequence[Row], circuit: Mapping[str, Any]) -
 
 def main() -> None:
     """Draw and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--name", default=NAME)
-    args = parser.parse_args()
     from hybridq.models.heads import head_entry
     from hybridq.utils.files import write_text
 
     GALLERY.mkdir(exist_ok=True)
-    circuits = {one["title"]: one for one in read_json(RESULTS / args.name / "circuits.json")}
-    for head, own in rows_of_heads(args.name).items():
+    for (name, head), own in rows_of_heads().items():
         title = f"{head_entry(head).label} ({head})"
-        print(draw(head, args.name, own, circuits[title]).name)
-    write_text(GALLERY / "table.md", "\n".join(table_lines(args.name)))
+        circuits = {one["title"]: one for one in read_json(RESULTS / name / "circuits.json")}
+        print(draw(head, name, own, circuits[title]).name)
+    write_text(GALLERY / "table.md", "\n".join(table_lines()))
 
 
 if __name__ == "__main__":

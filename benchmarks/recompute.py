@@ -120,8 +120,8 @@ def every() -> Iterator[tuple[Path, str]]:
     for folder in sorted(path.parent for path in blocks.RESULTS.glob("*/measured.npz")):
         yield from blocks.recomputed(folder)
         yield blocks.RESULTS / f"{folder.name}.md", blocks.page(folder.name)
-    if (blocks.RESULTS / gallery.NAME).is_dir():
-        yield gallery.GALLERY / "table.md", "\n".join(gallery.table_lines(gallery.NAME))
+    if all((blocks.RESULTS / name).is_dir() for name in gallery.NAMES):
+        yield gallery.GALLERY / "table.md", "\n".join(gallery.table_lines())
 
 
 def tables() -> Iterator[tuple[Path, str]]:
