@@ -31,6 +31,7 @@ HEADS = {
     "hyper": ({**SMALL, "hyper_inputs": 4}, 1, 1),
     "generated": ({**SMALL, "inputs": 8, "hidden": 8}, 1, None),
     "swap_attention": ({"tokens": 4, "token_dim": 4}, 1, 16),
+    "qkernel": ({"num_qubits": 2, "kernels": "zz,projected-angle", "support": 2}, 2, None),
 }
 DONE = {"pqc", "pqc_residual"}
 """Heads that have tests like these elsewhere."""
@@ -82,13 +83,16 @@ def test_a_head_goes_everywhere(name, serve):
         assert result["head"] == name
         assert result["backend"]["profile"] == backend.split(",")[0]
     serve(ideal=True)
-    shots = 8_000 if name == "swap_attention" else 50_000  # or the account could not pay for it
+    shots = 8_000 if name in ("swap_attention", "qkernel") else 50_000  # what an account can pay
     backend = f"ibm,resilience_level=0,shots={shots}"
     assert cli.main(["submit", str(run), "--backend", backend, "--wait", "60", "--yes"]) == 0
     (folder,) = Path("runs/submit").iterdir()
     result = json.loads((folder / "result.json").read_text())
     assert result["complete"]
-    rows = fields["inputs"] if by_image is None else by_image * len(data)
+    if name == "qkernel":  # a pair of an image and a support vector each, and each of both once
+        rows = (support := len(model.head.support)) * len(data) + len(data) + support
+    else:
+        rows = fields["inputs"] if by_image is None else by_image * len(data)
     assert result["chunks"][-1]["rows"][1] == rows
     lines = table(folder / "predictions" / "device.csv")
     probs = [[float(line["prob_0"]), float(line["prob_1"])] for line in lines]
@@ -99,7 +103,8 @@ def test_a_head_goes_everywhere(name, serve):
 def test_a_noise_study_reads_it_beside_its_control(name):
     """Without noise its circuits are off by nothing, whatever they are asked about."""
     fields, control = HEADS[name][0], control_of(name)
-    runs = [trained(one, fields) for one in (name, control)]
+    of_control = {key: value for key, value in fields.items() if key != "kernels"}
+    runs = [trained(name, fields), trained(control, of_control)]
     with open_backend("statevector") as exact:
         model, spec = load_model(runs[1], backend=exact)
     assert not circuits_of(model)

@@ -18,6 +18,7 @@ from hybridq.models.heads.counting import (
     num_trainable,
 )
 from hybridq.models.heads.entry import HeadEntry
+from hybridq.models.heads.fitted.kernel import KERNEL, QKERNEL
 from hybridq.models.heads.identity import build_identity
 from hybridq.models.heads.linear import LinearConfig, build_linear
 from hybridq.models.heads.low_rank import build_low_rank
@@ -59,6 +60,7 @@ HEADS: dict[str, HeadEntry] = {
     "hyper": HYPER,
     "hyper_mlp": HYPER_MLP,
     "identity": HeadEntry(CircuitHeadConfig, build_identity, "cosines of the angles"),
+    "kernel": KERNEL,
     "linear": HeadEntry(LinearConfig, build_linear, "linear"),
     "low_rank": HeadEntry(CircuitHeadConfig, build_low_rank, "linear map of low rank"),
     "lqer": LQER,
@@ -70,6 +72,7 @@ HEADS: dict[str, HeadEntry] = {
     "pqc_residual": HeadEntry(
         CircuitHeadConfig, build_pqc_residual, "quantum residual", control="mlp_residual"
     ),
+    "qkernel": QKERNEL,
     "rank_mlp": RANK_MLP,
     "rff": HeadEntry(CircuitHeadConfig, build_rff, "random Fourier features"),
     "swap_attention": SWAP_ATTENTION,

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hybridq.config.study import FrozenStudyConfig
 from hybridq.evaluation.metrics.scores import auc
 from hybridq.evaluation.statistics import Measured
+from hybridq.models.heads import is_fitted
 from hybridq.studies.ablation.frozen import WEIGHT_DECAY, new_heads
 from hybridq.studies.ablation.grid import DRAWN, Arm, Setting
 from hybridq.studies.heads.labelled import Labelled
@@ -66,11 +67,19 @@ class HeadWork(ABC):
         *,
         longer: int = 1,
     ) -> None:
-        """Train heads in place, each on its own rows of train, `longer` times the study's steps."""
+        """Train heads in place, each on its own rows of train, `longer` times the study's steps.
+
+        Heads that are fitted in closed form are fitted to their rows, whatever the setting.
+        """
+        labels = torch.from_numpy(self.labels.train)
+        if is_fitted(heads[0]):
+            for head, own in zip(heads, rows, strict=True):
+                head.eval().fit(inputs[own], labels[own])  # type: ignore[operator]
+            return
         train_heads(
             heads,
             inputs,
-            torch.from_numpy(self.labels.train),
+            labels,
             rows,
             num_classes=self.labels.num_classes,
             steps=longer * self.config.steps,
@@ -85,16 +94,26 @@ class HeadWork(ABC):
         return heads_probs(heads, inputs, multilabel=self.labels.train.ndim == 2)
 
     def search(self) -> dict[str, Any]:
-        """Give, for each setting, the AUC on every held-out fold of the label subsets."""
+        """Give, for each setting, the AUC on every held-out fold of the label subsets.
+
+        Heads that are fitted in closed form have the same with every setting.
+        """
         (inputs, _), folds = self.inputs(), self.labels.folds
-        found: list[list[float]] = [[] for _ in DRAWN]
+        found: list[list[float]] = []
         with open_backend("statevector") as backend:
-            for setting, aucs in zip(DRAWN, found, strict=True):
+            for setting in DRAWN:
                 heads = self.begin(inputs, [subset for subset, *_ in folds], backend)
+                if found and heads and is_fitted(heads[0]):
+                    found.append(found[0])
+                    continue
                 if folds:
                     self.train(heads, inputs, [kept for _, kept, _ in folds], setting)
-                for head, (_, _, held) in zip(heads, folds, strict=True):
-                    aucs.append(auc(self.labels.train[held], self.probs([head], inputs[held])[0]))
+                found.append(
+                    [
+                        auc(self.labels.train[held], self.probs([head], inputs[held])[0])
+                        for head, (_, _, held) in zip(heads, folds, strict=True)
+                    ]
+                )
         return {"auc": found}
 
 

@@ -1,0 +1,1 @@
+"""Heads that are fitted in closed form to the features of a frozen encoder."""

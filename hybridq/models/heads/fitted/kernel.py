@@ -1,0 +1,291 @@
+"""Kernel machines on principal components: a bank of quantum kernels, arXiv:2506.14920.
+
+Q2SAR reduces descriptors by PCA and trains a support vector machine on a combination of quantum and
+classical kernels. Its kernels and their weights are not published: the bank, alignment as what
+weighs it, and what is searched are ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from hybridq.config import HeadConfig
+from hybridq.errors import InvalidValueError
+from hybridq.models.heads.base import seeded
+from hybridq.models.heads.entry import HeadEntry
+from hybridq.models.heads.fitted.kernel_bank import (
+    CLASSICAL,
+    is_quantum,
+    kernel_names,
+    make_kernel,
+)
+from hybridq.models.heads.fitted.support_vectors import (
+    choose,
+    combine,
+    fit_alpha,
+    fit_machine,
+    targets_of,
+)
+from hybridq.models.searched_regression import mean_and_scale
+from hybridq.quantum.kernels.alignment import aligned_weights, target_gram
+
+if TYPE_CHECKING:
+    from hybridq.quantum import Executable
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+BANDWIDTHS = (0.25, 0.5, 1.0, 2.0)
+"""Radians for a standard deviation of a component, which are searched."""
+SEARCHED = 600
+"""Most rows that settings are searched with."""
+
+
+class KernelConfig(HeadConfig):
+    """A support vector machine on a weighted sum of kernels of principal components."""
+
+    kernels: str = "angle,zz,bsp,projected-zz"
+    """Kernels that are combined, joined by commas: fidelities `angle`, `zz`, `bsp`, `reupload`; of
+    reduced states `projected-zz` and so on; classical `rbf`, `linear`, `cubic`."""
+    num_qubits: int = Field(4, ge=1, le=12)
+    """Principal components, and qubits."""
+    repeats: int = Field(1, ge=1, le=20)
+    """How often a feature map is repeated."""
+    entanglement: str = "linear"
+    """Which qubits a feature map entangles: `linear`, `ring`, `full`, `none`."""
+    bandwidth: float | None = Field(None, gt=0, le=100)
+    """Radians for a standard deviation of a component; searched where it is not given."""
+    support: int | None = Field(None, ge=2, le=100_000)
+    """Most support vectors; as many as there are where it is not given. On a device every image is
+    compared with each."""
+
+
+class ClassicalKernelConfig(KernelConfig):
+    """The same with classical kernels."""
+
+    kernels: str = "rbf,linear,cubic"
+    """Kernels that are combined, joined by commas: classical `rbf`, `linear`, `cubic`."""
+
+
+class KernelHead(nn.Module):
+    """The head `logits = slope * (sum_i alpha_i sum_k w_k K_k(x, x_i) + offset) + shift`.
+
+    x are the first principal components of standardised features, each with variance 1, times a
+    bandwidth. Weights w are those of centred alignment, C and bandwidth those of the least log loss
+    on held-out parts of the labelled images, and slope and shift are Platt's, fitted to the same
+    held-out decision values.
+
+    Args:
+        in_features: The number of features.
+        num_classes: The number of logits.
+        config: The config of the head.
+        backend: Where circuits run; kernels without circuits ignore it.
+        generator: Source of the weights of maps that have any.
+
+    Attributes:
+        support: Components of the rows that decide, `(support, num_qubits)`.
+
+    Raises:
+        InvalidValueError: If a name is unknown, or circuits have no backend or do not fit it.
+
+    Shape: features `(batch, in_features)` to logits `(batch, num_classes)`.
+    """
+
+    mean: Tensor
+    axes: Tensor
+    bandwidth: Tensor
+    weights: Tensor
+    support: Tensor
+    alpha: Tensor
+    offset: Tensor
+    slope: Tensor
+    shift: Tensor
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        config: KernelConfig,
+        backend: Executable | None,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.num_classes = num_classes
+        names, width = kernel_names(config.kernels), config.num_qubits
+        sizes = width, config.repeats, config.entanglement
+        self.kernels = nn.ModuleList(
+            make_kernel(name, *sizes, backend, generator) for name in names
+        )
+        self.requires_grad_(False)
+        machines = 1 if num_classes == 2 else num_classes
+        empty = {
+            "mean": (in_features,),
+            "axes": (width, in_features),
+            "bandwidth": (),
+            "weights": (len(names),),
+            "support": (0, width),
+            "alpha": (0, machines),
+            "offset": (machines,),
+            "slope": (machines,),
+            "shift": (machines,),
+        }
+        for name, shape in empty.items():
+            self.register_buffer(name, torch.zeros(shape))
+
+    @torch.no_grad()
+    def fit(self, features: Tensor, labels: Tensor) -> None:
+        """Fit components, weights, machines and calibration to labelled features.
+
+        Args:
+            features: `(images, in_features)`.
+            labels: `(images,)` class numbers.
+
+        Raises:
+            InvalidValueError: If images have several labels, or are of one class.
+        """
+        classes = labels.cpu().numpy()
+        self._check(classes)
+        inputs = features.double().cpu().numpy()
+        mean, axes = _components(inputs, self.config.num_qubits)
+        components = (inputs - mean) @ axes.T
+        rng = np.random.default_rng(0)
+        some = np.sort(rng.permutation(len(inputs))[:SEARCHED])
+        widths = BANDWIDTHS if self.config.bandwidth is None else (self.config.bandwidth,)
+        banks = [self._grams(components[some] * one) for one in widths]
+        chosen = choose(banks, classes[some], self.num_classes, seed=0)
+        bandwidth = widths[chosen.place]
+        target = target_gram(classes[some], self.num_classes)
+        weights = aligned_weights(banks[chosen.place], target)
+        gram = combine(self._grams(components * bandwidth), weights)
+        machine = fit_machine(gram, classes, self.num_classes, chosen.penalty, chosen.held_out)
+        kept = self._kept(machine.alpha)
+        alpha, offset = machine.alpha[kept], machine.offset
+        if len(kept) < np.abs(machine.alpha).any(axis=1).sum():
+            signs = targets_of(classes, self.num_classes)[kept]
+            alpha, offset = fit_alpha(gram[np.ix_(kept, kept)], signs, chosen.penalty)
+        self._keep(
+            mean=mean,
+            axes=axes,
+            bandwidth=np.array(bandwidth),
+            weights=weights,
+            support=components[kept],
+            alpha=alpha,
+            offset=offset,
+            slope=machine.slope,
+            shift=machine.shift,
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features `(batch, in_features)` to logits `(batch, num_classes)`."""
+        components = (features - self.mean) @ self.axes.T
+        rows, columns = components * self.bandwidth, self.support * self.bandwidth
+        kernel = sum(
+            (w * one(rows, columns) for w, one in zip(self.weights, self.kernels, strict=True)),
+            start=rows.new_zeros(len(rows), len(columns)),
+        )
+        logits: Tensor = self.slope * (kernel @ self.alpha + self.offset) + self.shift
+        return (
+            torch.cat([torch.zeros_like(logits), logits], dim=1)
+            if self.num_classes == 2
+            else logits
+        )
+
+    def _grams(self, rows: Floats) -> list[Floats]:
+        """Compute the Gram matrix of every kernel."""
+        angles = torch.from_numpy(rows)
+        found = [one(angles, angles).double().cpu().numpy() for one in self.kernels]
+        return [(one + one.T) / 2 for one in found]
+
+    def _kept(self, alpha: Floats) -> NDArray[np.intp]:
+        """Choose the rows that decide, the heaviest where there may be only so many."""
+        heavy = np.abs(alpha).max(axis=1)
+        order = np.argsort(-heavy, kind="stable")
+        most = self.config.support or len(order)
+        return np.sort(order[: max(1, min(most, int((heavy > 0).sum())))])
+
+    def _keep(self, **values: Floats) -> None:
+        for name, value in values.items():
+            there: Tensor = getattr(self, name)
+            setattr(self, name, torch.as_tensor(value).to(there))
+
+    def _check(self, labels: Ints) -> None:
+        if labels.ndim > 1:
+            raise InvalidValueError(
+                f"Expected one label for each image with head {self.config.name!r}, got several: "
+                "take another head."
+            )
+        if len(np.unique(labels)) < 2:
+            raise InvalidValueError(
+                "Expected labelled images of at least two classes, got one class: label more."
+            )
+
+
+def _components(inputs: Floats, count: int) -> tuple[Floats, Floats]:
+    """Compute the principal components of standardised inputs, each brought to variance 1.
+
+    Where inputs have fewer directions than that, the rest is 0, which moves no kernel.
+
+    Returns:
+        The mean of the inputs `(in_features,)`, and the axes `(count, in_features)`.
+    """
+    mean, scale = mean_and_scale(inputs)
+    _, values, rows = np.linalg.svd((inputs - mean) / scale, full_matrices=False)
+    spread = values / np.sqrt(len(inputs))
+    kept = min(count, int((spread > 1e-9 * spread[0]).sum())) if spread[0] > 0 else 0
+    signs = np.where(rows[:kept].sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
+    axes = np.zeros((count, inputs.shape[1]))
+    axes[:kept] = signs * rows[:kept] / spread[:kept, None] / scale
+    return mean, axes
+
+
+def build_kernel(
+    in_features: int,
+    num_classes: int,
+    config: KernelConfig,
+    *,
+    backend: Executable | None = None,
+    generator: torch.Generator | None = None,
+) -> KernelHead:
+    """Build the head, as `HeadEntry.build` is called.
+
+    Raises:
+        InvalidValueError: If none of its kernels has a circuit.
+    """
+    if not any(map(is_quantum, kernel_names(config.kernels))):
+        raise InvalidValueError(
+            f"Expected a kernel with a circuit for head {config.name!r}, got {config.kernels!r}: "
+            "take the head kernel, which is classical."
+        )
+    return KernelHead(in_features, num_classes, config, backend, seeded(generator))
+
+
+def build_classical_kernel(
+    in_features: int,
+    num_classes: int,
+    config: ClassicalKernelConfig,
+    *,
+    backend: Executable | None = None,
+    generator: torch.Generator | None = None,
+) -> KernelHead:
+    """Build the control, which has no circuit.
+
+    Raises:
+        InvalidValueError: If one of its kernels has.
+    """
+    if quantum := [name for name in kernel_names(config.kernels) if is_quantum(name)]:
+        raise InvalidValueError(
+            f"Expected classical kernels for head {config.name!r}, got {quantum[0]!r}: take "
+            f"{', '.join(CLASSICAL)}, or the head qkernel."
+        )
+    return KernelHead(in_features, num_classes, config, None, seeded(generator))
+
+
+QKERNEL = HeadEntry(KernelConfig, build_kernel, "quantum kernels, aligned", control="kernel")
+KERNEL = HeadEntry(ClassicalKernelConfig, build_classical_kernel, "classical kernels, aligned")

@@ -1,0 +1,217 @@
+"""Kernels between rows of angles, by name: of circuits, and classical ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from qiskit.quantum_info import SparsePauliOp
+from torch import Tensor, nn
+
+from hybridq.errors import InvalidValueError
+from hybridq.quantum.kernels.feature_maps import (
+    FEATURE_MAPS,
+    all_zeros,
+    build_feature_map,
+    overlap_circuit,
+)
+from hybridq.quantum.kernels.states import feature_states, fidelities, projected_kernel
+from hybridq.quantum.layer import QuantumLayer
+from hybridq.quantum.look_up import look_up
+from hybridq.quantum.modules import is_exact
+
+if TYPE_CHECKING:
+    from hybridq.quantum import Executable
+
+PROJECTED = "projected-"
+"""How the name of a projected kernel begins, before that of its map."""
+
+
+class FidelityKernel(nn.Module):
+    """The kernel `|<x|y>|^2` of the states of a feature map.
+
+    Where the backend is exact and torch computes, it is a product of the states. Elsewhere each
+    pair of rows is a circuit, `U(y)^dagger U(x)`, whose chance of all zeros it is.
+
+    Args:
+        name: A name in `FEATURE_MAPS`.
+        num_qubits: The number of angles of a row.
+        repeats: How often the map is repeated.
+        entanglement: Which qubits are entangled.
+        backend: Where the circuits run.
+        generator: Source of the weights of a map that has any.
+
+    Shape: angles `(rows, num_qubits)` and `(columns, num_qubits)` to `(rows, columns)`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        num_qubits: int,
+        repeats: int,
+        entanglement: str,
+        backend: Executable,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.map = build_feature_map(name, num_qubits, repeats=repeats, entanglement=entanglement)
+        made = overlap_circuit(self.map)
+        self.layer = QuantumLayer(
+            made.circuit,
+            input_params=made.input_params,
+            weight_params=made.weight_params,
+            observables=all_zeros(num_qubits),
+            backend=backend,
+            generator=generator,
+            init_std=1.0,
+        )
+
+    def forward(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """Compute the kernel of all pairs."""
+        if is_exact(self.layer):
+            weight = self.layer.weight.double()
+            first, second = (feature_states(self.map, x.double(), weight) for x in (rows, columns))
+            return fidelities(first, second).to(rows)
+        count, others = len(rows), len(columns)
+        pairs = torch.cat(
+            [
+                rows[:, None].expand(-1, others, -1),
+                columns[None].expand(count, -1, -1),
+            ],
+            dim=-1,
+        )
+        found: Tensor = self.layer(pairs)[..., 0]
+        return found
+
+
+class ProjectedKernel(nn.Module):
+    """The kernel `exp(-sum_k |rho_k(x) - rho_k(y)|^2)` over the reduced states of the qubits.
+
+    A row is a circuit of its own, so that a device runs as many as there are rows, and not pairs.
+
+    Args:
+        name: A name in `FEATURE_MAPS`.
+        num_qubits: The number of angles of a row.
+        repeats: How often the map is repeated.
+        entanglement: Which qubits are entangled.
+        backend: Where the circuits run.
+        generator: Source of the weights of a map that has any.
+
+    Shape: angles `(rows, num_qubits)` and `(columns, num_qubits)` to `(rows, columns)`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        num_qubits: int,
+        repeats: int,
+        entanglement: str,
+        backend: Executable,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        made = build_feature_map(name, num_qubits, repeats=repeats, entanglement=entanglement)
+        observables = [
+            SparsePauliOp.from_sparse_list([(pauli, [qubit], 1.0)], num_qubits=num_qubits)
+            for qubit in range(num_qubits)
+            for pauli in "XYZ"
+        ]
+        self.layer = QuantumLayer(
+            made.circuit,
+            input_params=made.input_params,
+            weight_params=made.weight_params,
+            observables=observables,
+            backend=backend,
+            generator=generator,
+            init_std=1.0,
+        )
+
+    def forward(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """Compute the kernel of all pairs."""
+        both = self.layer(torch.cat([rows, columns])).reshape(len(rows) + len(columns), -1, 3)
+        return projected_kernel(both[: len(rows)], both[len(rows) :], 1.0)
+
+
+class ClassicalKernel(nn.Module):
+    """A classical kernel of two rows of angles."""
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """Compute the kernel of all pairs."""
+        return self.function(rows, columns)
+
+
+def _rbf(rows: Tensor, columns: Tensor) -> Tensor:
+    """Compute `exp(-|x - y|^2 / (2 q))` of rows of q values."""
+    squares = rows.square().sum(1)[:, None] + columns.square().sum(1)[None] - 2 * rows @ columns.T
+    return torch.exp(-squares.clamp(min=0) / (2 * rows.shape[1]))
+
+
+def _linear(rows: Tensor, columns: Tensor) -> Tensor:
+    """Compute `x y / q` of rows of q values."""
+    return rows @ columns.T / rows.shape[1]
+
+
+def _cubic(rows: Tensor, columns: Tensor) -> Tensor:
+    """Compute `(1 + x y / q)^3 / 8`."""
+    return (1 + _linear(rows, columns)) ** 3 / 8
+
+
+CLASSICAL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "rbf": _rbf,
+    "linear": _linear,
+    "cubic": _cubic,
+}
+"""Classical kernels by name."""
+
+
+def kernel_names(text: str) -> list[str]:
+    """Read names of kernels that are joined by commas.
+
+    Raises:
+        InvalidValueError: If one is unknown or there twice, or there is none.
+    """
+    found = [word.strip() for word in text.split(",") if word.strip()]
+    if not found or len(set(found)) < len(found):
+        raise InvalidValueError(
+            f"Expected `kernels` as names, each once, joined by commas, got {text!r}: such as "
+            "angle,zz."
+        )
+    known = {**CLASSICAL, **FEATURE_MAPS, **{PROJECTED + name: None for name in FEATURE_MAPS}}
+    for name in found:
+        look_up("kernel", name, known)
+    return found
+
+
+def is_quantum(name: str) -> bool:
+    """Whether a kernel has circuits."""
+    return name not in CLASSICAL
+
+
+def make_kernel(
+    name: str,
+    num_qubits: int,
+    repeats: int,
+    entanglement: str,
+    backend: Executable | None,
+    generator: torch.Generator,
+) -> nn.Module:
+    """Make a kernel by its name.
+
+    Raises:
+        InvalidValueError: If it has circuits and there is no backend, or they do not fit it.
+    """
+    if not is_quantum(name):
+        return ClassicalKernel(CLASSICAL[name])
+    if backend is None:
+        raise InvalidValueError(
+            f"Expected a backend for kernel {name!r}, got None: pass `backend=` what "
+            "`open_backend` returns."
+        )
+    kind = ProjectedKernel if name.startswith(PROJECTED) else FidelityKernel
+    own = name.removeprefix(PROJECTED)
+    return kind(own, num_qubits, repeats, entanglement, backend, generator)

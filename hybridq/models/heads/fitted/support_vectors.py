@@ -1,0 +1,173 @@
+"""Support vector machines on Gram matrices, with settings and calibration from held-out parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.models.searched_regression import balanced_log_loss, folds_of
+from hybridq.quantum.kernels.alignment import aligned_weights, target_gram
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+PENALTIES = (0.1, 1.0, 10.0, 100.0)
+"""Values of scikit-learn's C that are tried."""
+LARGE = 1e3
+"""Penalty of the regression that turns decision values into probabilities: hardly any."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Fitted machines, one for each class, or one where there are two.
+
+    Attributes:
+        alpha: Coefficients of the rows, `(rows, machines)`.
+        offset: What is added, `(machines,)`.
+        slope: What decision values are multiplied by for a logit, `(machines,)`.
+        shift: What is added then, `(machines,)`.
+    """
+
+    alpha: Floats
+    offset: Floats
+    slope: Floats
+    shift: Floats
+
+    def logits(self, kernel: Floats) -> Floats:
+        """Compute the logits of rows whose kernel with the training rows is given."""
+        found: Floats = self.slope * (kernel @ self.alpha + self.offset) + self.shift
+        return found
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A setting and what its held-out parts gave.
+
+    Attributes:
+        place: Place of the setting among the banks that were tried.
+        penalty: Scikit-learn's C.
+        held_out: Decision values of rows that were held out, `(rows, machines)`; NaN where none.
+    """
+
+    place: int
+    penalty: float
+    held_out: Floats
+
+
+def targets_of(labels: Ints, num_classes: int) -> Floats:
+    """Signs `(rows, machines)` of each class against the others, or of the second of two."""
+    signs: Floats = 2.0 * np.eye(num_classes)[labels] - 1
+    return signs[:, 1:] if num_classes == 2 else signs
+
+
+def combine(grams: Sequence[Floats], weights: Floats) -> Floats:
+    """Compute the weighted sum of kernels."""
+    found: Floats = np.tensordot(weights, np.stack(grams), axes=1)
+    return found
+
+
+def fit_alpha(gram: Floats, signs: Floats, penalty: float) -> tuple[Floats, Floats]:
+    """Fit a machine to each column of signs; one with a single sign answers with that alone."""
+    from sklearn.svm import SVC
+
+    alpha, offset = np.zeros(signs.shape), np.zeros(signs.shape[1])
+    for k, own in enumerate(signs.T):
+        if len(np.unique(own)) < 2:
+            offset[k] = own[0]
+            continue
+        machine = SVC(C=penalty, kernel="precomputed", class_weight="balanced").fit(gram, own)
+        alpha[machine.support_, k] = machine.dual_coef_[0]
+        offset[k] = machine.intercept_[0]
+    return alpha, offset
+
+
+def choose(
+    banks: Sequence[Sequence[Floats]], labels: Ints, num_classes: int, *, seed: int
+) -> Chosen:
+    """Choose among banks of Gram matrices, and the penalty, by log loss on held-out parts.
+
+    Weights of kernels and machines are fitted without the part that is judged. Decision values
+    become probabilities by one regression on all held-out ones.
+
+    Args:
+        banks: For every setting the Gram matrix of each kernel, `(rows, rows)`.
+        labels: `(rows,)`.
+        num_classes: The number of classes.
+        seed: Seed of the cut.
+    """
+    signs, folds = targets_of(labels, num_classes), folds_of(labels, seed=seed)
+    best, least = Chosen(0, 1.0, np.full(signs.shape, np.nan)), np.inf
+    for place, grams in enumerate(banks):
+        held_out = {penalty: np.full(signs.shape, np.nan) for penalty in PENALTIES}
+        for kept, held in folds:
+            own = [one[np.ix_(kept, kept)] for one in grams]
+            weights = aligned_weights(own, target_gram(labels[kept], num_classes))
+            gram, across = (
+                combine(own, weights),
+                combine([one[np.ix_(held, kept)] for one in grams], weights),
+            )
+            for penalty, found in held_out.items():
+                alpha, offset = fit_alpha(gram, signs[kept], penalty)
+                found[held] = across @ alpha + offset
+        for penalty, found in held_out.items():
+            slope, shift = calibrate(found, signs)
+            loss = balanced_log_loss(labels, probabilities(slope * found + shift))
+            if loss < least:
+                best, least = Chosen(place, penalty, found), loss
+    return best
+
+
+def calibrate(decisions: Floats, signs: Floats) -> tuple[Floats, Floats]:
+    """Fit Platt's slope and shift of each machine to held-out decision values.
+
+    Both classes weigh the same, as everywhere here. A slope that would turn the order of images
+    round is not taken: without held-out values, or with such a slope, it is 1 and the shift 0.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    slope, shift = np.ones(signs.shape[1]), np.zeros(signs.shape[1])
+    known = np.isfinite(decisions).all(axis=1)
+    for k in range(signs.shape[1]):
+        own = signs[known, k]
+        if len(np.unique(own)) < 2:
+            continue
+        model = LogisticRegression(C=LARGE, class_weight="balanced")
+        model.fit(decisions[known, k : k + 1], own)
+        if model.coef_[0, 0] > 0:
+            slope[k], shift[k] = model.coef_[0, 0], model.intercept_[0]
+    return slope, shift
+
+
+def probabilities(logits: Floats) -> Floats:
+    """Turn logits of the machines, `(rows, machines)`, into probabilities of the classes."""
+    if logits.shape[1] == 1:
+        second = 1 / (1 + np.exp(-logits.clip(-500, 500)))
+        return np.hstack([1 - second, second])
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    found: Floats = shifted / shifted.sum(axis=1, keepdims=True)
+    return found
+
+
+def fit_machine(
+    gram: Floats, labels: Ints, num_classes: int, penalty: float, held_out: Floats
+) -> Machine:
+    """Fit the machines of all classes, calibrated by held-out decision values.
+
+    Args:
+        gram: Gram matrix `(rows, rows)`.
+        labels: `(rows,)`.
+        num_classes: The number of classes.
+        penalty: Scikit-learn's C.
+        held_out: What `choose` gave, or NaN.
+    """
+    signs = targets_of(labels, num_classes)
+    known: Any = held_out if len(held_out) == len(signs) else np.full(signs.shape, np.nan)
+    return Machine(*fit_alpha(gram, signs, penalty), *calibrate(known, signs))
+
+
+Bank = Callable[[Floats, Floats], list[Floats]]
+"""A function from two sets of rows to the kernels between them."""

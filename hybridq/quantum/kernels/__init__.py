@@ -1,0 +1,1 @@
+"""Quantum kernels: their circuits, Gram matrices, combinations and measures."""
