@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from qiskit.quantum_info import DensityMatrix, Statevector, partial_trace
-from qiskit_machine_learning.kernels import FidelityQuantumKernel
+from qiskit_machine_learning.kernels import FidelityQuantumKernel, FidelityStatevectorKernel
 
 from hybridq.errors import InvalidValueError
 from hybridq.quantum.kernels.alignment import (
@@ -57,10 +57,12 @@ def test_the_gram_matrix_is_that_of_qiskit(name):
     rows = rows_of(7, 3)
     circuit = build_feature_map(name, 3, entanglement="full").circuit
     peer = FidelityQuantumKernel(feature_map=circuit, enforce_psd=False)
+    exact = FidelityStatevectorKernel(feature_map=circuit, enforce_psd=False)
     found = gram_of(name, rows, entanglement="full")
     states = [Statevector(circuit.assign_parameters(row.numpy())) for row in rows]
     wanted = np.array([[abs(a.inner(b)) ** 2 for b in states] for a in states])
     np.testing.assert_allclose(found, wanted, atol=1e-10)
+    np.testing.assert_allclose(found, exact.evaluate(rows.numpy()), atol=1e-10)
     # its sampler draws shots, so that the two agree within their error
     np.testing.assert_allclose(found, peer.evaluate(rows.numpy()), atol=0.1)
 
