@@ -1,0 +1,1 @@
+"""Reservoirs of Rydberg atoms: their Hamiltonian, its exact evolution, and what is read from it."""
