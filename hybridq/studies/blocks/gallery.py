@@ -54,6 +54,9 @@ CLAIMS: Mapping[str, Claim] = {
     "swap_attention": Claim(
         "2504.02730", "up to 10.9 points above other quantum models on ten digits"
     ),
+    "qkernel": Claim(
+        "2506.14920", "combined kernels beat gradient boosting on kinase inhibitors; no figures"
+    ),
 }
 """What is claimed of the heads that come with hybridq; sources: `docs/blocks.md`."""
 
