@@ -11,8 +11,9 @@ from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
 from qiskit.quantum_info import Operator
 
 from hybridq.errors import InvalidValueError
-from hybridq.quantum import build_circuit
+from hybridq.quantum import QuantumLayer, build_circuit
 from hybridq.quantum.split_circuit import ROTATIONS, split_circuit
+from hybridq_backends import open_backend
 
 
 def assert_same_unitary(circuit, inputs, weights, x, w):
@@ -156,3 +157,31 @@ def test_refuses_measurements():
     circuit.measure_all()
     with pytest.raises(InvalidValueError, match="remove measurements"):
         split_circuit(circuit, parts.input_params, parts.weight_params)
+
+
+@pytest.mark.parametrize(
+    "backend", ["aer_noisy,noise_scale=0,shots=none", "fake_manila,shots=none"]
+)
+def test_many_phase_gates_are_compiled(backend):
+    """Qiskit doubles its time with each phase gate of its own angle: forty would take for ever."""
+    angles = ParameterVector("x", 40)
+    circuit = QuantumCircuit(2)
+    for place, angle in enumerate(angles):
+        circuit.h(place % 2)
+        circuit.p(angle, place % 2)
+        if place % 5 == 0:
+            circuit.cx(0, 1)
+    rows = torch.linspace(0, 3, 40, dtype=torch.float64)[None]
+    values = {}
+    for name in ("statevector", backend):
+        with open_backend(name) as opened:
+            layer = QuantumLayer(
+                circuit,
+                input_params=list(angles),
+                weight_params=[],
+                observables=["IZ", "ZX"],
+                backend=opened,
+            )
+            values[name] = layer(rows)
+    error = (values[backend] - values["statevector"]).abs().max()
+    assert error < (1e-6 if "scale=0" in backend else 0.5)
