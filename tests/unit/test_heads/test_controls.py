@@ -14,7 +14,10 @@ from hybridq_backends import open_backend
 FEATURES = 1280
 
 
-CONTROLS = {name: entry.control for name, entry in HEADS.items() if entry.control}
+CONTROLS = {
+    name: entry.control for name, entry in HEADS.items() if entry.control and name != "qkernel"
+}
+"""Quantum heads that are trained, and their controls."""
 MATCHED = {name: control for name, control in CONTROLS.items() if name != "generated"}
 """Those whose control has as many parameters; that of `generated` has as much rank."""
 
