@@ -91,7 +91,7 @@ def test_the_better_bandwidth_is_chosen():
     chosen = choose([[blind], [knows]], labels, 2, seed=0)
     assert chosen.place == 1
     assert choose([[knows], [blind]], labels, 2, seed=0).place == 0
-    machine = fit_machine(knows, labels, 2, chosen.penalty, chosen.held_out)
+    machine = fit_machine(knows, labels, 2, chosen)
     assert ((machine.logits(knows)[:, 0] > 0) == labels).all()
 
 
@@ -151,3 +151,16 @@ def test_it_is_an_estimator_of_scikit_learn(head):
     classifier = FeatureClassifier(head, head_options=options)
     check_estimator(classifier)
     assert clone(classifier).head_options == options
+
+
+def test_it_can_be_fitted_under_noise():
+    """Shots leave a Gram matrix that is no Gram matrix of anything, which the machine never sees."""
+    inputs, labels = data_of(count=10)
+    config = head_config("qkernel", num_qubits=2, kernels="zz", bandwidth=1.0)
+    with open_backend("fake_manila,shots=50,seed=1") as backend:
+        head = build_head(6, 2, config, backend=backend).double()
+        (gram,) = head._grams(np.random.default_rng(0).normal(size=(10, 2)))
+        assert np.linalg.eigvalsh(gram)[0] > -1e-12
+        assert not np.allclose(np.diag(gram), 1, atol=1e-3)
+        head.fit(inputs, labels)
+        assert torch.isfinite(head(inputs)).all()

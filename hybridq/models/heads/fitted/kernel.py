@@ -34,6 +34,8 @@ from hybridq.models.heads.fitted.support_vectors import (
 )
 from hybridq.models.searched_regression import mean_and_scale
 from hybridq.quantum.kernels.alignment import aligned_weights, target_gram
+from hybridq.quantum.kernels.measures import nearest_psd
+from hybridq.quantum.modules import is_exact
 
 if TYPE_CHECKING:
     from hybridq.quantum import Executable
@@ -164,7 +166,7 @@ class KernelHead(nn.Module):
         target = target_gram(classes[some], self.num_classes)
         weights = aligned_weights(banks[chosen.place], target)
         gram = combine(self._grams(components * bandwidth), weights)
-        machine = fit_machine(gram, classes, self.num_classes, chosen.penalty, chosen.held_out)
+        machine = fit_machine(gram, classes, self.num_classes, chosen)
         kept = self._kept(machine.alpha)
         alpha, offset = machine.alpha[kept], machine.offset
         if len(kept) < np.abs(machine.alpha).any(axis=1).sum():
@@ -198,10 +200,17 @@ class KernelHead(nn.Module):
         )
 
     def _grams(self, rows: Floats) -> list[Floats]:
-        """Compute the Gram matrix of every kernel."""
-        angles = torch.from_numpy(rows)
-        found = [one(angles, angles).double().cpu().numpy() for one in self.kernels]
-        return [(one + one.T) / 2 for one in found]
+        """Compute the Gram matrix of every kernel.
+
+        Of one that is not computed exactly, negative eigenvalues are set to 0.
+        """
+        angles, grams = torch.from_numpy(rows), []
+        for one in self.kernels:
+            gram = one(angles, angles).double().cpu().numpy()
+            layer = getattr(one, "layer", None)
+            by_circuits = layer is not None and not is_exact(layer)
+            grams.append(nearest_psd(gram)[0] if by_circuits else (gram + gram.T) / 2)
+        return grams
 
     def _kept(self, alpha: Floats) -> NDArray[np.intp]:
         """Choose the rows that decide, the heaviest where there may be only so many."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,12 +49,14 @@ class Chosen:
     Attributes:
         place: Place of the setting among the banks that were tried.
         penalty: Scikit-learn's C.
-        held_out: Decision values of rows that were held out, `(rows, machines)`; NaN where none.
+        slope: What decision values are multiplied by for a logit, `(machines,)`.
+        shift: What is added then, `(machines,)`.
     """
 
     place: int
     penalty: float
-    held_out: Floats
+    slope: Floats
+    shift: Floats
 
 
 def targets_of(labels: Ints, num_classes: int) -> Floats:
@@ -100,7 +101,8 @@ def choose(
         seed: Seed of the cut.
     """
     signs, folds = targets_of(labels, num_classes), folds_of(labels, seed=seed)
-    best, least = Chosen(0, 1.0, np.full(signs.shape, np.nan)), np.inf
+    machines = signs.shape[1]
+    best, least = Chosen(0, 1.0, np.ones(machines), np.zeros(machines)), np.inf
     for place, grams in enumerate(banks):
         held_out = {penalty: np.full(signs.shape, np.nan) for penalty in PENALTIES}
         for kept, held in folds:
@@ -117,7 +119,7 @@ def choose(
             slope, shift = calibrate(found, signs)
             loss = balanced_log_loss(labels, probabilities(slope * found + shift))
             if loss < least:
-                best, least = Chosen(place, penalty, found), loss
+                best, least = Chosen(place, penalty, slope, shift), loss
     return best
 
 
@@ -152,22 +154,15 @@ def probabilities(logits: Floats) -> Floats:
     return found
 
 
-def fit_machine(
-    gram: Floats, labels: Ints, num_classes: int, penalty: float, held_out: Floats
-) -> Machine:
+def fit_machine(gram: Floats, labels: Ints, num_classes: int, chosen: Chosen) -> Machine:
     """Fit the machines of all classes, calibrated by held-out decision values.
 
     Args:
         gram: Gram matrix `(rows, rows)`.
         labels: `(rows,)`.
         num_classes: The number of classes.
-        penalty: Scikit-learn's C.
-        held_out: What `choose` gave, or NaN.
+        chosen: What `choose` gave, for these rows or for some of them.
     """
     signs = targets_of(labels, num_classes)
-    known: Any = held_out if len(held_out) == len(signs) else np.full(signs.shape, np.nan)
-    return Machine(*fit_alpha(gram, signs, penalty), *calibrate(known, signs))
-
-
-Bank = Callable[[Floats, Floats], list[Floats]]
-"""A function from two sets of rows to the kernels between them."""
+    alpha, offset = fit_alpha(gram, signs, chosen.penalty)
+    return Machine(alpha, offset, chosen.slope, chosen.shift)
