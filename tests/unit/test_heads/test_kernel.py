@@ -154,7 +154,7 @@ def test_it_is_an_estimator_of_scikit_learn(head):
 
 
 def test_it_can_be_fitted_under_noise():
-    """Shots leave a Gram matrix that is no Gram matrix of anything, which the machine never sees."""
+    """Shots leave a matrix with negative eigenvalues, which the machine never sees."""
     inputs, labels = data_of(count=10)
     config = head_config("qkernel", num_qubits=2, kernels="zz", bandwidth=1.0)
     with open_backend("fake_manila,shots=50,seed=1") as backend:
