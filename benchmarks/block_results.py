@@ -31,12 +31,20 @@ from rows import read_json, read_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "blocks"
-TABLES = ("blocks", "summary", "comparisons", "search", "seconds")
+TABLES = ("blocks", "summary", "search", "seconds")
 """Tables that every study has."""
-MORE = ("gallery", "errors", "slopes", "ratios", "noise")
+MORE = ("comparisons", "gallery", "errors", "slopes", "ratios", "noise")
 """Tables that a study has where it was asked for them."""
 TOPICS = {"encoders": "what heads stand on", "reducers": "the reducer", "controls": "the circuit"}
 """What the comparisons of a topic are about."""
+
+STANDS = {
+    "pretrained": "features of pretrained encoders",
+    "random": "features of untrained ones",
+    "imagenet": "features of ImageNet's",
+    "pixels": "raw pixels",
+}
+"""What heads stand on."""
 
 Row = Mapping[str, str]
 
@@ -118,7 +126,7 @@ def more_tables(folder: Path) -> Iterator[str]:
             ["labels", "blocks", "backend", "AUC", "change", "largest change"],
             lambda row: [
                 *(row["labels"], called(row), row["backend"]),
-                *(f"{float(row[name]):+.4f}".removeprefix("+") for name in ("auc",)),
+                f"{float(row['auc']):.4f}",
                 *(f"{float(row[name]):+.4f}" for name in ("change", "largest_change")),
             ],
         ),
@@ -135,7 +143,10 @@ def page(name: str) -> str:
 
     folder = RESULTS / name
     config, environment, result = (read_json(folder / f"{fact}.json") for fact in FACTS)
-    _, summary, comparisons, _, seconds = (read_rows(folder / f"{one}.csv") for one in TABLES)
+    _, summary, _, seconds = (read_rows(folder / f"{one}.csv") for one in TABLES)
+    asked = folder / "comparisons.csv"
+    comparisons = read_rows(asked) if asked.is_file() else []
+    on = " or ".join(STANDS[kind] for kind in dict.fromkeys(row["encoder"] for row in summary))
     minutes = sum(float(row["seconds"]) for row in seconds) / 60
     default = BlocksStudyConfig().model_dump(mode="json")
     words = options_words(config, default, ("labels", "subsets", "heads", "reducers", "qubits"))
@@ -150,8 +161,7 @@ def page(name: str) -> str:
             f"labelled images on {result['images']} test images, and differences, with 95% "
             "intervals over encoders, choices and test images together; verdicts at a margin of "
             f"{result['margin']:g} after Holm's correction over the comparisons of a topic and an "
-            "amount of labels. Heads stand on features that SimCLR has learnt (pretrained), on "
-            "those of untrained encoders, or on raw pixels, and begin with random weights."
+            f"amount of labels. Heads stand on {on}, and begin with random weights."
             + "".join(f" {note.rstrip('.')}." for note in result["notes"]),
             "",
             encoders_text(folder, config["data"]),
@@ -201,8 +211,9 @@ def recomputed(folder: Path) -> Iterator[tuple[Path, str]]:
     rows = [
         comparison_row(*one) for one in compared(heads, questions(built), margin=result["margin"])
     ]
-    columns = [name for name in rows[0] if name != "variance"]
-    yield folder / "comparisons.csv", text_of(rows, columns)
+    if rows:
+        columns = [name for name in rows[0] if name != "variance"]
+        yield folder / "comparisons.csv", text_of(rows, columns)
     for name, own_rows in (("slopes", slope_rows(heads, built)), ("ratios", ratio_rows(heads))):
         if own_rows:
             yield folder / f"{name}.csv", text_of(own_rows)

@@ -57,7 +57,7 @@ def table_lines() -> list[str]:
                 f"{one['reducer_parameters']} + {one['head_parameters']}",
                 *(one[key] for key in ("quantum_parameters", "qubits", "depth")),
                 *(one[key] for key in ("two_qubit_gates", "circuits", "qpu_seconds")),
-                f"{float(one['step_ms']):.1f} ms",
+                f"{float(one['step_ms']):.1f} ms" if one["step_ms"] else "-",
                 *(_against(by[amount]) for amount in amounts),
             ]
         )
@@ -65,8 +65,11 @@ def table_lines() -> list[str]:
 
 
 def _against(row: Row) -> str:
-    own, low, high, other = (float(row[key]) for key in ("auc", "low", "high", "control_auc"))
-    return f"{own:.3f} [{low:.3f}, {high:.3f}], control {other:.3f}: {row['verdict']}"
+    own, low, high = (float(row[key]) for key in ("auc", "low", "high"))
+    text = f"{own:.3f} [{low:.3f}, {high:.3f}]"
+    if not row["control_auc"]:
+        return text
+    return f"{text}, control {float(row['control_auc']):.3f}: {row['verdict']}"
 
 
 def draw(head: str, name: str, own: Sequence[Row], circuit: Mapping[str, Any]) -> Path:
@@ -86,6 +89,8 @@ def draw(head: str, name: str, own: Sequence[Row], circuit: Mapping[str, Any]) -
             (row["blocks"], f"{head}, {row['labels']}", row["verdict"]),
             (beside, f"its control {row['control']}, {row['labels']}", None),
         ):
+            if blocks not in found:
+                continue
             values = [float(found[blocks][key]) for key in ("mean", "low", "high")]
             estimates.append(Estimate(called, *values, verdict))
     wide, high = circuit_size(made, FOLD)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from qiskit.circuit import Instruction, Parameter, QuantumCircuit
+from qiskit.circuit import Instruction, Parameter, ParameterExpression, QuantumCircuit
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.circuit.tools import pi_check
 
 from hybridq.plotting.style import INK, PAPER, QUIET
-from hybridq.records.findings import DrawnCircuit, DrawnGate
+from hybridq.records.findings import MOST_GATES, MOST_QUBITS, DrawnCircuit, DrawnGate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
+MOST_PARAMETERS = 4
+"""Parameters of a gate that are written."""
 FOLD = 10
 """Columns of gates in a row of a drawing."""
 SIDE = 0.78
@@ -34,23 +38,46 @@ STYLE = {
 }
 
 
-def circuit_record(title: str, circuit: QuantumCircuit, *, caption: str = "") -> DrawnCircuit:
+def circuit_record(
+    title: str, circuit: QuantumCircuit, *, caption: str = ""
+) -> DrawnCircuit | None:
     """Write a circuit as a record: its gates in order, with their parameters as text.
 
     Args:
         title: What the circuit is.
-        circuit: The circuit; a gate that is not one of Qiskit's standard gates is drawn as a box.
+        circuit: The circuit; a gate that is not one of Qiskit's standard gates is drawn as a box,
+            and matrices among its parameters are not written.
         caption: How to read the drawing.
+
+    Returns:
+        The record; None of a circuit that is too large to be drawn.
     """
+    if circuit.num_qubits > MOST_QUBITS or len(circuit.data) > MOST_GATES:
+        return None
     gates = [
         DrawnGate(
-            name=item.operation.name,
+            name=_legible(item.operation.name),
             qubits=[circuit.find_bit(bit).index for bit in item.qubits],
-            parameters=[str(pi_check(one, ndigits=3)) for one in item.operation.params],
+            parameters=_written(item.operation.params),
         )
         for item in circuit.data
+        if item.qubits
     ]
     return DrawnCircuit(title=title, qubits=circuit.num_qubits, gates=gates, caption=caption)
+
+
+def _written(parameters: Sequence[Any]) -> list[str]:
+    """Write numbers and expressions; none where there are too many, or others."""
+    if len(parameters) > MOST_PARAMETERS or any(
+        not isinstance(one, int | float | ParameterExpression) for one in parameters
+    ):
+        return []
+    return [_legible(str(pi_check(one, ndigits=3))) for one in parameters]
+
+
+def _legible(text: str) -> str:
+    """Leave out of a text what would be a formula, and what is too long."""
+    return re.sub(r"[$\\\\{}^]", "?", text)[:80]
 
 
 def circuit_of(drawn: DrawnCircuit) -> QuantumCircuit:
@@ -65,7 +92,11 @@ def circuit_of(drawn: DrawnCircuit) -> QuantumCircuit:
             continue
         parameters = [named[text] for text in gate.parameters]
         one = known.get(gate.name)
-        if one is None or (one.num_qubits, len(one.params)) != (len(gate.qubits), len(parameters)):
+        if (
+            one is None
+            or one.num_clbits
+            or (one.num_qubits, len(one.params)) != (len(gate.qubits), len(parameters))
+        ):
             made = Instruction(gate.name, len(gate.qubits), 0, parameters)
         else:
             made = one.base_class(*parameters)

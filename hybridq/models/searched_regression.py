@@ -77,6 +77,31 @@ def folds_of(
     return [(train, held) for train, held in found if len(train) and len(held)]
 
 
+def drawn_by_class(
+    labels: Ints, most: int, fewest: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Draw about so many images, of each class its share and at least a few.
+
+    Args:
+        labels: `(images,)`, or `(images, classes)` of 0 and 1, whose combinations are strata.
+        most: About how many in all.
+        fewest: How many of each stratum at least, where it has as many.
+        rng: Source of the draw.
+
+    Returns:
+        Their rows, sorted; all where there are no more.
+    """
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    strata = np.unique(labels, axis=0, return_inverse=True)[1].ravel()
+    parts = []
+    for one in np.unique(strata):
+        own = np.flatnonzero(strata == one)
+        count = max(fewest, round(most * len(own) / len(labels)))
+        parts.append(rng.permutation(own)[:count])
+    return np.sort(np.concatenate(parts))
+
+
 def _quietly(cut: Any, strata: Ints, names: NDArray[Any]) -> list[Fold]:
     """Cut without scikit-learn's warning that a class has fewer images than parts."""
     import warnings

@@ -142,13 +142,21 @@ class Curves(Record):
     caption: str = ""
 
 
+Drawn: TypeAlias = Annotated[str, Field(pattern=r"^[^$\\{}^]*$", max_length=120)]
+"""A text that is drawn, and is no formula."""
+MOST_QUBITS, MOST_GATES = 20, 2000
+"""Of a circuit that is drawn."""
+
+
 class DrawnGate(Record):
     """A gate of a circuit that is drawn."""
 
-    name: str
+    name: Drawn
     """Its name in Qiskit, such as `ry`."""
-    qubits: list[Annotated[int, Field(ge=0, lt=64)]] = Field(min_length=1, max_length=64)
-    parameters: list[str] = Field(default_factory=list, max_length=64)
+    qubits: list[Annotated[int, Field(ge=0, lt=MOST_QUBITS)]] = Field(
+        min_length=1, max_length=MOST_QUBITS
+    )
+    parameters: list[Drawn] = Field(default_factory=list, max_length=16)
     """As they are written, such as `x[0]`."""
 
 
@@ -156,8 +164,8 @@ class DrawnCircuit(Record):
     """A circuit that is drawn."""
 
     title: str
-    qubits: int = Field(ge=1, le=64)
-    gates: list[DrawnGate] = Field(max_length=10_000)
+    qubits: int = Field(ge=1, le=MOST_QUBITS)
+    gates: list[DrawnGate] = Field(max_length=MOST_GATES)
     caption: str = ""
 
     @model_validator(mode="after")
@@ -259,7 +267,7 @@ class Findings(Record):
     compared: ComparedModels | None = None
     forests: list[Forest] = Field(default_factory=list)
     curves: list[Curves] = Field(default_factory=list)
-    circuits: list[DrawnCircuit] = Field(default_factory=list)
+    circuits: list[DrawnCircuit] = Field(default_factory=list, max_length=50)
     tables: list[ResultTable] = Field(default_factory=list)
     predictions: PredictionFile | None = None
     seeds: list[Integer] = Field(default_factory=list)

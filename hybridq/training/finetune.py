@@ -134,7 +134,7 @@ def finetune(
         )
     model = initial_model(config, data, handed)
     check_circuits(config, model)
-    check_fitted(config, model)
+    check_fitted(config, model, multilabel=data.task == "multilabel")
     config = settled(
         config,
         model,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from matplotlib.figure import Figure
 from pydantic import ValidationError
-from qiskit.circuit import Parameter, QuantumCircuit
-from qiskit.circuit.library import QFTGate
+from qiskit.circuit import Gate, Parameter, QuantumCircuit
+from qiskit.circuit.library import QFTGate, UnitaryGate
 
 from hybridq.evaluation.circuit_drawings import (
     circuit_of,
@@ -54,11 +54,33 @@ def test_numbers_barriers_and_gates_of_ones_own():
     assert dict(circuit_of(record).count_ops()) == {"rx": 1, "barrier": 1, "qft": 1, "p": 1}
 
 
+def test_what_is_drawn_as_a_box_or_not_at_all():
+    circuit = QuantumCircuit(2, 1)
+    circuit.append(UnitaryGate([[0, 1], [1, 0]]), [0])
+    circuit.measure(1, 0)
+    circuit.append(Gate("a$\\frac{b}", 1, [Parameter("$x^2$")]), [0])
+    record = circuit_record("t", circuit)
+    assert [gate.parameters for gate in record.gates] == [[], [], ["?x?2?"]]
+    assert "$" not in record.model_dump_json()
+    made = circuit_of(record)
+    draw_circuit(Figure(figsize=circuit_size(made)), made)
+    assert circuit_record("t", QuantumCircuit(21)) is None
+    long = QuantumCircuit(1)
+    for _ in range(2001):
+        long.x(0)
+    assert circuit_record("t", long) is None
+
+
 def test_a_circuit_fits_its_figure():
     made = circuit_of(circuit_record("t", CIRCUITS["swap"]))
     figure = Figure(figsize=circuit_size(made))
     draw_circuit(figure, made)
     assert len(figure.axes[0].patches) + len(figure.axes[0].texts) > 10
+
+
+def test_a_record_holds_no_formula():
+    with pytest.raises(ValidationError):
+        DrawnCircuit(title="t", qubits=1, gates=[{"name": "$\\foo$", "qubits": [0]}])
 
 
 @pytest.mark.parametrize("qubits", [[2], [0, 0], [-1], []])

@@ -211,6 +211,12 @@ def test_the_alarm_of_concentration(num_qubits):
     assert not concentration(gram_of("angle", rows_of(200, 4)), 4).is_concentrated
 
 
+@pytest.mark.parametrize("num_qubits", [1, 2])
+def test_few_qubits_are_no_alarm(num_qubits):
+    random = haar_states(100, num_qubits)
+    assert not concentration(fidelities(random, random).numpy(), num_qubits).is_concentrated
+
+
 def test_one_row_has_nothing_off_the_diagonal():
     with pytest.raises(InvalidValueError, match="at least two rows, got 1"):
         concentration(np.ones((1, 1)), 2)

@@ -98,11 +98,18 @@ def test_rows_do_not_depend_on_each_other():
         ({"num_atoms": 2, "spacing": 0.0}, "spacing above 0"),
         ({"num_atoms": 2, "times": (1.0, 0.5)}, "times above 0 that grow"),
         ({"num_atoms": 2, "times": ()}, "times above 0 that grow"),
+        ({"num_atoms": 2, "times": (math.nan, 1.0)}, "times above 0 that grow"),
+        ({"num_atoms": 2, "c6": math.inf}, "finite Rabi frequency and C6"),
     ],
 )
 def test_chains_that_cannot_be(fields, words):
     with pytest.raises(InvalidValueError, match=words):
         RydbergChain(**fields)
+
+
+def test_energies_that_are_too_large():
+    with pytest.raises(InvalidValueError, match="widen the spacing"):
+        embed(RydbergChain(2, spacing=0.1), zeros(1, 2))
 
 
 def test_detunings_that_do_not_fit():

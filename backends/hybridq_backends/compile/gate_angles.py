@@ -81,9 +81,9 @@ def split_angles(
 ) -> tuple[QuantumCircuit, AngleMap]:
     """Give every parameterised gate angle its own Parameter.
 
-    A phase gate becomes RZ, which is the same up to a global phase: Qiskit's translation to a basis
-    with RZ adds up the phases of phase gates as one expression, which takes twice as long for each
-    of them.
+    A phase gate with such an angle becomes RZ, which is the same up to a global phase: Qiskit's
+    translation to a basis with RZ adds up the phases of phase gates as one expression, which takes
+    twice as long for each of them.
 
     Args:
         circuit: A circuit whose angles may be expressions of `parameters`.

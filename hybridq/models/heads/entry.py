@@ -32,6 +32,7 @@ class HeadEntry:
         control: Name of the classical head of its size that is reported beside it; None for a
             classical head.
         input: Whether it takes the encoder's pooled features or its feature maps.
+        fitted: Whether it is fitted in closed form, so that no study can train it by gradient.
     """
 
     config: type[HeadConfig]
@@ -39,3 +40,4 @@ class HeadEntry:
     label: str
     control: str | None = None
     input: Literal["vector", "map"] = "vector"
+    fitted: bool = False

@@ -53,7 +53,7 @@ def _bsp(num_qubits: int, repeats: int, pairs: Entangler, _: str) -> Parametrize
 def _reupload(
     num_qubits: int, repeats: int, pairs: Entangler, entanglement: str
 ) -> ParametrizedCircuit:
-    """Make layers of the angles and of trainable RY and CZ, whose weights alignment trains."""
+    """Make layers of the angles and of RY and CZ, whose weights are free."""
     return build_circuit(
         num_qubits, encoding="reupload", num_layers=repeats, entanglement=entanglement
     )
@@ -74,7 +74,7 @@ def build_feature_map(
 
     `angle` is RY(x_i) on each qubit, whose states are products; `zz` the second-order map of
     Havlicek et al. (arXiv:1804.11326), which Qiskit's `zz_feature_map` has with two repeats of its
-    own; `bsp` the map of arXiv:2604.24597; `reupload` has weights, which can be trained.
+    own; `bsp` the map of arXiv:2604.24597; `reupload` has weights.
 
     Args:
         name: A name in `FEATURE_MAPS`.

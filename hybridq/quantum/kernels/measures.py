@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 
 ALARM = 4.0
 """How many times the values of Haar-random states mean and spread may be before it is quiet."""
+LARGE = 0.2
+"""Mean fidelity above which a Gram matrix is far from the identity."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,12 @@ class Concentration:
         """Whether mean and spread are both within `ALARM` times those of random states.
 
         Such a Gram matrix is nearly the identity: what a machine learns from it is each row by
-        itself, and on a device the entries drown in the noise of the shots.
+        itself, and on a device the entries drown in the noise of the shots. Random states of one
+        or two qubits overlap by more than `LARGE`, so that there is no alarm.
         """
         spread, haar = self.variance**0.5, self.haar_variance**0.5
-        return self.mean <= ALARM * self.haar_mean and spread <= ALARM * haar
+        near = self.mean <= ALARM * self.haar_mean and spread <= ALARM * haar
+        return near and self.mean <= LARGE
 
 
 def concentration(gram: Floats, num_qubits: int) -> Concentration:

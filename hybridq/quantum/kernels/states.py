@@ -14,10 +14,55 @@ CHUNK = 2**22
 """Amplitudes that are computed at once."""
 
 
+class StateMap:
+    """A function from rows of features to the states of a circuit, differentiable.
+
+    Args:
+        feature_map: The circuit.
+    """
+
+    def __init__(self, feature_map: ParametrizedCircuit) -> None:
+        parts = feature_map.input_params, feature_map.weight_params
+        self._sizes = tuple(map(len, parts))
+        self._split = split_circuit(feature_map.circuit, *parts)
+        num_qubits = feature_map.circuit.num_qubits
+        self._engine = StatevectorEngine(self._split, z_observables(num_qubits))
+        self._rows = max(1, CHUNK // 2**num_qubits)
+
+    def __call__(self, rows: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Compute the state of each row.
+
+        Args:
+            rows: Features in radians, `(rows, num_inputs)`, double.
+            weights: The circuit's weights in radians, `(num_weights,)`, double; None without any.
+
+        Returns:
+            Amplitudes `(rows, 2**n)`, each up to a phase of its own; real where the circuit is.
+
+        Raises:
+            InvalidValueError: If the rows or the weights do not fit the circuit.
+        """
+        num_inputs, num_weights = self._sizes
+        given = rows.new_zeros(0) if weights is None else weights
+        if rows.ndim != 2 or rows.shape[1] != num_inputs or given.shape != (num_weights,):
+            raise InvalidValueError(
+                f"Expected rows of {num_inputs} features and {num_weights} weights, got shapes "
+                f"{tuple(rows.shape)} and {tuple(given.shape)}: reduce the features, or take "
+                "another circuit."
+            )
+        found = [
+            self._engine.states(self._split.phases(part.double(), given.double())).T.expand(
+                part.shape[0], -1
+            )
+            for part in torch.split(rows, self._rows)
+        ]
+        return torch.cat(found)
+
+
 def feature_states(
     feature_map: ParametrizedCircuit, rows: Tensor, weights: Tensor | None = None
 ) -> Tensor:
-    """Compute the state of each row of features, differentiable.
+    """Compute the state of each row of features once, as `StateMap` does.
 
     Args:
         feature_map: The circuit.
@@ -25,27 +70,12 @@ def feature_states(
         weights: Its weights in radians, `(num_weights,)`, double; None where it has none.
 
     Returns:
-        Amplitudes `(rows, 2**n)`, each up to a phase of its own; real where the circuit is.
+        Amplitudes `(rows, 2**n)`.
 
     Raises:
         InvalidValueError: If the rows or the weights do not fit the circuit.
     """
-    num_inputs, num_weights = len(feature_map.input_params), len(feature_map.weight_params)
-    given = rows.new_zeros(0) if weights is None else weights
-    if rows.ndim != 2 or rows.shape[1] != num_inputs or given.shape != (num_weights,):
-        raise InvalidValueError(
-            f"Expected rows of {num_inputs} features and {num_weights} weights, got shapes "
-            f"{tuple(rows.shape)} and {tuple(given.shape)}: reduce the features, or take another "
-            "circuit."
-        )
-    split = split_circuit(feature_map.circuit, feature_map.input_params, feature_map.weight_params)
-    num_qubits = feature_map.circuit.num_qubits
-    engine = StatevectorEngine(split, z_observables(num_qubits))
-    found = [
-        engine.states(split.phases(part.double(), given.double())).T.expand(len(part), -1)
-        for part in torch.split(rows, max(1, CHUNK // 2**num_qubits))
-    ]
-    return torch.cat(found) if found else rows.new_zeros(0, 2**num_qubits)
+    return StateMap(feature_map)(rows, weights)
 
 
 def fidelities(first: Tensor, second: Tensor) -> Tensor:

@@ -26,6 +26,8 @@ C6 = 2 * math.pi * 862690.0
 MAX_ATOMS = 12
 TOLERANCE = 1e-13
 """What the terms of the series that are left out may weigh."""
+MOST_TERMS = 1_000_000
+"""About how many terms a series may have."""
 CHUNK = 2**16
 """Amplitudes that are evolved at once."""
 
@@ -58,13 +60,13 @@ class RydbergChain:
             raise InvalidValueError(
                 f"Expected from 1 to {MAX_ATOMS} atoms, got {self.num_atoms}: change it."
             )
-        if not (0 < self.spacing < math.inf and abs(self.rabi) < math.inf):
+        if not (0 < self.spacing < math.inf and abs(self.rabi) < math.inf > abs(self.c6)):
             raise InvalidValueError(
-                f"Expected a spacing above 0 and a finite Rabi frequency, got {self.spacing} and "
-                f"{self.rabi}: correct them."
+                "Expected a spacing above 0, and a finite Rabi frequency and C6, got "
+                f"{self.spacing}, {self.rabi} and {self.c6}: correct them."
             )
         steps = [b - a for a, b in zip((0.0, *self.times), self.times, strict=False)]
-        if not steps or min(steps) <= 0 or not math.isfinite(self.times[-1]):
+        if not steps or not all(0 < step < math.inf for step in steps):
             raise InvalidValueError(
                 f"Expected times above 0 that grow, got {self.times}: correct them."
             )
@@ -134,6 +136,12 @@ def _evolved(chain: RydbergChain, detunings: Tensor) -> Tensor:
     states = torch.zeros(energies.shape, dtype=torch.complex128)
     states[0] = 1
     found, now = [], 0.0
+    longest = max(b - a for a, b in zip((0.0, *chain.times), chain.times, strict=False))
+    if radius * longest > MOST_TERMS:
+        raise InvalidValueError(
+            f"Expected energies that turn phases by at most {MOST_TERMS} radians between two "
+            f"times, got {radius * longest:.3g}: widen the spacing, or read more often."
+        )
     for time in chain.times:
         states = _series(scaled, states, radius * (time - now))
         states = states * cmath.exp(-1j * middle * (time - now))

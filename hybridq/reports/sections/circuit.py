@@ -12,9 +12,12 @@ from hybridq.quantum.modules import CircuitInfo, circuits_of
 from hybridq.reports.page.elements import Figure, Part, Section, Table
 from hybridq.reports.page.parts import drawing, table
 from hybridq.reports.sources.models import Trained
+from hybridq.utils.text import counted
 
 MOST_QUBITS = 6
 """Above, the measures of the circuit would take minutes, and are left out."""
+MOST_SIGNS = 60
+"""Of an observable, as it is told."""
 NUM_DATA = 1000
 """Images that the effective dimension is of: one number for all, as it says little of few."""
 MEASURES = ("expressibility", "entangling_capability", "effective_dimension")
@@ -102,6 +105,6 @@ def _measured(info: CircuitInfo) -> str:
         sorted(label) == sorted("Z" + "I" * (len(label) - 1)) for label in labels
     ):
         return "Z is measured on each qubit"
-    return f"{len(labels)} observables are measured: {', '.join(labels[:4])}" + (
-        ", ..." if len(labels) > 4 else ""
-    )
+    told = [one if len(one) <= MOST_SIGNS else f"{one[:MOST_SIGNS]} ..." for one in labels[:4]]
+    words = f"{counted(len(labels), 'observable')} {'is' if len(labels) == 1 else 'are'} measured"
+    return f"{words}: {', '.join(told)}" + (", ..." if len(labels) > 4 else "")

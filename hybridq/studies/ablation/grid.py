@@ -107,9 +107,13 @@ def arm_of(config: AblationStudyConfig, name: str) -> Arm:
 
 
 def known_arms(config: AblationStudyConfig) -> tuple[str, ...]:
-    """List the names of all arms: of those of a study, and of other heads that take features."""
+    """List the names of all arms: of those of a study, and of other trained heads on features."""
     own = frozen_arms(config)
-    others = [name for name in HEADS if name not in own and HEADS[name].input == "vector"]
+    others = [
+        name
+        for name, entry in HEADS.items()
+        if name not in own and entry.input == "vector" and not entry.fitted
+    ]
     return (*own, *others)
 
 

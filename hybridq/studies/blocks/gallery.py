@@ -58,7 +58,8 @@ CLAIMS: Mapping[str, Claim] = {
         "2506.14920", "combined kernels beat gradient boosting on kinase inhibitors; no figures"
     ),
 }
-"""What is claimed of the heads that come with hybridq; sources: `docs/blocks.md`."""
+"""What is claimed of the heads that come with hybridq; sources: `docs/blocks.md` and
+`docs/kernels.md`."""
 
 
 def gallery_rows(
@@ -112,7 +113,7 @@ def gallery_circuits(
     shown: Mapping[str, Mapping[str, Any]], built: Sequence[Combination]
 ) -> list[DrawnCircuit]:
     """Make the drawings of the gallery: of every quantum head a circuit of about four qubits."""
-    own = [one for one in built if one.name in shown]
+    own = [one for one in built if shown.get(one.name, {}).get("circuit") is not None]
     found = {
         one.head: shown[one.name]["circuit"]
         for one in sorted(own, key=lambda one: abs(one.qubits - DRAWN_QUBITS), reverse=True)

@@ -74,7 +74,8 @@ class BlocksSizeWork:
         compiled = [one.prepared.circuit for one in asked[1].requests]
         rows = {images: sum(len(one.rows) for one in own.requests) for images, own in asked.items()}
         entry = head_entry(self.built.head)
-        caption = "Parameters x are angles made of the image's features, the others are trained."
+        caption = "Parameters x are inputs, and w are weights."
+        drawn = circuit_record(f"{entry.label} ({self.built.head})", info.circuit, caption=caption)
         return {
             "quantum_parameters": sum(one.numel() for one in quantum_parameters(head)),
             "qubits": max(
@@ -85,9 +86,7 @@ class BlocksSizeWork:
             "circuits": rows[1],
             "qpu_seconds": round(SECONDS_PER_JOB + rows[IMAGES] * SHOTS * SECONDS_PER_EXECUTION, 1),
             "step_ms": None if step_ms is None else round(step_ms, 2),
-            "circuit": circuit_record(
-                f"{entry.label} ({self.built.head})", info.circuit, caption=caption
-            ).model_dump(mode="json"),
+            "circuit": None if drawn is None else drawn.model_dump(mode="json"),
         }
 
     def _in_shape(self) -> tuple[int, ...]:

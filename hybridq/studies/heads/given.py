@@ -128,7 +128,8 @@ def _read(run: Path) -> _Found:
     if (run / "model").is_dir():
         check_model(run)
         recipe, head = read_config(run, FinetuneConfig, "finetune"), read_spec(run).head
-        circuit = {name: getattr(head, name) for name in CIRCUIT if hasattr(head, name)}
+        is_circuit = isinstance(head, CircuitHeadConfig)
+        circuit = {name: getattr(head, name) for name in CIRCUIT} if is_circuit else {}
         return _Found(run, (run,), recipe, circuit)
     if (run / "config.json").is_file() and read_environment(run).get("study") == "ablation":
         study = read_config(run, AblationStudyConfig, "study ablation")

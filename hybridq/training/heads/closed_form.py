@@ -11,7 +11,7 @@ from hybridq.config import FinetuneConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.checkpoint import ModelSpec, save_model
 from hybridq.models.classifier import HybridClassifier
-from hybridq.models.heads import is_fitted
+from hybridq.models.heads import HEADS, is_fitted
 from hybridq.models.reducers import reducer_of
 from hybridq.training.objectives.supervised import Supervised
 from hybridq.utils.files import write_jsonl
@@ -19,8 +19,10 @@ from hybridq.utils.files import write_jsonl
 BATCH = 128
 
 
-def check_fitted(config: FinetuneConfig, model: HybridClassifier) -> None:
+def check_fitted(config: FinetuneConfig, model: HybridClassifier, *, multilabel: bool) -> None:
     """Refuse to train the encoder below a head, or a reducer, that is fitted in closed form.
+
+    A head of this package that is fitted so takes one label for each image.
 
     Raises:
         InvalidValueError: If that is what is asked for.
@@ -30,6 +32,12 @@ def check_fitted(config: FinetuneConfig, model: HybridClassifier) -> None:
         raise InvalidValueError(
             "Expected --freeze-encoder with --head.reducer pca, whose components are those of "
             "fixed features, got a trained encoder: add --freeze-encoder, or take another reducer."
+        )
+    name = config.head.name
+    if multilabel and name in HEADS and HEADS[name].fitted:
+        raise InvalidValueError(
+            f"Expected one label for each image with head {name}, got data with "
+            "several: take another head."
         )
     if is_fitted(model.head) and not config.freeze_encoder:
         raise InvalidValueError(

@@ -23,6 +23,7 @@ from hybridq.models.heads import HEADS, is_fitted
 from hybridq.models.reducers import reducer_of
 from hybridq.models.searched_regression import (
     BELOW,
+    drawn_by_class,
     folds_of,
     mean_and_scale,
     searched_regression,
@@ -91,7 +92,7 @@ def labelled_regression(
         seed: The seed of the search's cut, and of the images drawn.
     """
     if len(labels) > MOST_IMAGES:
-        kept = _drawn(labels, np.random.default_rng(seed))
+        kept = drawn_by_class(labels, MOST_IMAGES, FEWEST, np.random.default_rng(seed))
         features, labels = features[kept], labels[kept]
         groups = None if groups is None else groups[kept]
     if labels.ndim == 1 and len(present := np.unique(labels)) == 1:
@@ -100,17 +101,6 @@ def labelled_regression(
     folds = folds_of(labels, groups, seed=seed, most=FOLDS)
     found = searched_regression(features, labels, num_classes, folds, penalties=PENALTIES)
     return Regression(*found.linear())
-
-
-def _drawn(labels: Ints, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Draw about a thousand images, of each class its share and at least a few."""
-    strata = np.unique(labels, axis=0, return_inverse=True)[1].ravel()
-    parts = []
-    for one in np.unique(strata):
-        own = np.flatnonzero(strata == one)
-        count = max(FEWEST, round(MOST_IMAGES * len(own) / len(labels)))
-        parts.append(rng.permutation(own)[:count])
-    return np.sort(np.concatenate(parts))
 
 
 def can_begin_at_regression(head: nn.Module, num_classes: int) -> bool:

@@ -118,7 +118,45 @@ def test_a_class_without_images():
     inputs, labels = data_of()
     head = build_head(6, 3, head_config("kernel"), backend=None).double()
     head.fit(inputs, labels)
-    assert (head(inputs).argmax(1) < 2).all()
+    far = torch.cat([inputs, 100 * inputs])
+    assert head(far).softmax(1)[:, 2].max() < 1e-6
+    head.fit(inputs, torch.ones_like(labels))  # and of one class alone
+    assert (head(inputs).argmax(1) == 1).all()
+
+
+@pytest.mark.parametrize("support", [4, 10, 30])
+def test_fewer_support_vectors_of_a_rare_class(support):
+    """Both classes stay, and what the machine says is nearly what it said."""
+    rng = np.random.default_rng(0)
+    labels = (np.arange(160) % 8 == 0).astype(int)
+    inputs = rng.normal(size=(160, 6))
+    inputs[:, :2] += 1.2 * labels[:, None]
+    features, targets = torch.from_numpy(inputs), torch.from_numpy(labels)
+    found = {}
+    for most in (None, support):
+        head = build_head(6, 2, head_config("kernel", support=most), backend=None).double()
+        head.fit(features, targets)
+        found[most] = head(features)[:, 1].numpy()
+    assert len(head.support) == support
+    rows = [
+        np.abs(inputs - (row @ np.linalg.pinv(head.axes.numpy()).T + head.mean.numpy()))
+        for row in head.support.numpy()
+    ]
+    own = {int(labels[one.sum(axis=1).argmin()]) for one in rows}
+    assert own == {0, 1}
+    agreement = np.corrcoef(found[None], found[support])[0, 1]
+    assert agreement > {4: 0.6, 10: 0.85, 30: 0.97}[support]
+
+
+def test_kernels_of_no_weight_are_not_run():
+    head, inputs, _ = fitted(kernels="zz,angle", bandwidth=1.0)
+    asked = {}
+    for weights in ([1.0, 0.0], [0.5, 0.5]):
+        head.weights = torch.tensor(weights, dtype=torch.float64)
+        with open_backend("aer_statevector") as opened, running_on(head, opened):
+            head(inputs[:2])
+            asked[tuple(weights)] = opened.num_jobs
+    assert asked == {(1.0, 0.0): 1, (0.5, 0.5): 2}
 
 
 @pytest.mark.parametrize(
@@ -139,8 +177,9 @@ def test_kernels_that_cannot_be(name, fields, words):
 def test_labels_that_cannot_be_fitted():
     inputs, labels = data_of()
     head = build_head(6, 2, head_config("kernel"), backend=None).double()
-    with pytest.raises(InvalidValueError, match="at least two classes, got one"):
-        head.fit(inputs, torch.zeros_like(labels))
+    many = torch.zeros(10_001, 6), torch.arange(10_001) % 2
+    with pytest.raises(InvalidValueError, match=r"at most 10,000 labelled images .* got 10,001"):
+        head.fit(*many)
     with pytest.raises(InvalidValueError, match="one label for each image"):
         head.fit(inputs, torch.stack([labels, labels], dim=1))
 
@@ -159,8 +198,9 @@ def test_it_can_be_fitted_under_noise():
     config = head_config("qkernel", num_qubits=2, kernels="zz", bandwidth=1.0)
     with open_backend("fake_manila,shots=50,seed=1") as backend:
         head = build_head(6, 2, config, backend=backend).double()
-        (gram,) = head._grams(np.random.default_rng(0).normal(size=(10, 2)))
+        rows = torch.from_numpy(np.random.default_rng(0).normal(size=(10, 2)))
+        (gram,) = head._grams(rows.numpy())
         assert np.linalg.eigvalsh(gram)[0] > -1e-12
-        assert not np.allclose(np.diag(gram), 1, atol=1e-3)
+        assert np.linalg.eigvalsh(head.kernels[0].gram(rows).numpy())[0] < -1e-3
         head.fit(inputs, labels)
         assert torch.isfinite(head(inputs)).all()

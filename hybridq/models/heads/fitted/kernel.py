@@ -7,6 +7,7 @@ weighs it, and what is searched are ours.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
+from torch.compiler import is_compiling
 
 from hybridq.config import HeadConfig
 from hybridq.errors import InvalidValueError
@@ -25,14 +27,8 @@ from hybridq.models.heads.fitted.kernel_bank import (
     kernel_names,
     make_kernel,
 )
-from hybridq.models.heads.fitted.support_vectors import (
-    choose,
-    combine,
-    fit_alpha,
-    fit_machine,
-    targets_of,
-)
-from hybridq.models.searched_regression import mean_and_scale
+from hybridq.models.heads.fitted.support_vectors import choose, combine, fewer, fit_machine
+from hybridq.models.searched_regression import drawn_by_class, mean_and_scale
 from hybridq.quantum.kernels.alignment import aligned_weights, target_gram
 from hybridq.quantum.kernels.measures import nearest_psd
 from hybridq.quantum.modules import is_exact
@@ -46,7 +42,11 @@ Ints = NDArray[np.int64]
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0)
 """Radians for a standard deviation of a component, which are searched."""
 SEARCHED = 600
-"""Most rows that settings are searched with."""
+"""About how many rows settings are searched with at most."""
+FEWEST = 10
+"""Rows of each class among these, where there are as many."""
+MOST = 10_000
+"""Most rows that a machine is fitted to; their kernel takes 0.8 GB."""
 
 
 class KernelConfig(HeadConfig):
@@ -150,36 +150,31 @@ class KernelHead(nn.Module):
             labels: `(images,)` class numbers.
 
         Raises:
-            InvalidValueError: If images have several labels, or are of one class.
+            InvalidValueError: If images have several labels, or are too many.
         """
         classes = labels.cpu().numpy()
         self._check(classes)
         inputs = features.double().cpu().numpy()
         mean, axes = _components(inputs, self.config.num_qubits)
         components = (inputs - mean) @ axes.T
-        rng = np.random.default_rng(0)
-        some = np.sort(rng.permutation(len(inputs))[:SEARCHED])
+        some = drawn_by_class(classes, SEARCHED, FEWEST, np.random.default_rng(0))
         widths = BANDWIDTHS if self.config.bandwidth is None else (self.config.bandwidth,)
-        banks = [self._grams(components[some] * one) for one in widths]
+        banks = [list(self._grams(components[some] * one)) for one in widths]
         chosen = choose(banks, classes[some], self.num_classes, seed=0)
-        bandwidth = widths[chosen.place]
-        target = target_gram(classes[some], self.num_classes)
-        weights = aligned_weights(banks[chosen.place], target)
-        gram = combine(self._grams(components * bandwidth), weights)
+        bandwidth, bank = widths[chosen.place], banks[chosen.place]
+        weights = aligned_weights(bank, target_gram(classes[some], self.num_classes))
+        whole = bank if len(some) == len(classes) else self._grams(components * bandwidth)
+        gram = combine(whole, weights)
         machine = fit_machine(gram, classes, self.num_classes, chosen)
-        kept = self._kept(machine.alpha)
-        alpha, offset = machine.alpha[kept], machine.offset
-        if len(kept) < np.abs(machine.alpha).any(axis=1).sum():
-            signs = targets_of(classes, self.num_classes)[kept]
-            alpha, offset = fit_alpha(gram[np.ix_(kept, kept)], signs, chosen.penalty)
+        kept, machine = fewer(gram, machine, classes, self.config.support or len(classes))
         self._keep(
             mean=mean,
             axes=axes,
             bandwidth=np.array(bandwidth),
             weights=weights,
             support=components[kept],
-            alpha=alpha,
-            offset=offset,
+            alpha=machine.alpha,
+            offset=machine.offset,
             slope=machine.slope,
             shift=machine.shift,
         )
@@ -188,36 +183,25 @@ class KernelHead(nn.Module):
         """Map features `(batch, in_features)` to logits `(batch, num_classes)`."""
         components = (features - self.mean) @ self.axes.T
         rows, columns = components * self.bandwidth, self.support * self.bandwidth
-        kernel = sum(
-            (w * one(rows, columns) for w, one in zip(self.weights, self.kernels, strict=True)),
-            start=rows.new_zeros(len(rows), len(columns)),
-        )
+        kernel = rows.new_zeros(rows.shape[0], columns.shape[0])
+        for weight, one in zip(self.weights, self.kernels, strict=True):
+            if is_compiling() or bool(weight):  # a device need not run what counts for nothing
+                kernel = kernel + weight * one(rows, columns)
         logits: Tensor = self.slope * (kernel @ self.alpha + self.offset) + self.shift
-        return (
-            torch.cat([torch.zeros_like(logits), logits], dim=1)
-            if self.num_classes == 2
-            else logits
-        )
+        if self.num_classes > 2:
+            return logits
+        return torch.cat([torch.zeros_like(logits), logits], dim=1)
 
-    def _grams(self, rows: Floats) -> list[Floats]:
-        """Compute the Gram matrix of every kernel.
+    def _grams(self, rows: Floats) -> Iterator[Floats]:
+        """Compute the Gram matrix of every kernel, one after the other.
 
         Of one that is not computed exactly, negative eigenvalues are set to 0.
         """
-        angles, grams = torch.from_numpy(rows), []
+        angles = torch.from_numpy(rows)
         for one in self.kernels:
-            gram = one(angles, angles).double().cpu().numpy()
+            gram = one.gram(angles).double().cpu().numpy()  # type: ignore[operator]
             layer = getattr(one, "layer", None)
-            by_circuits = layer is not None and not is_exact(layer)
-            grams.append(nearest_psd(gram)[0] if by_circuits else (gram + gram.T) / 2)
-        return grams
-
-    def _kept(self, alpha: Floats) -> NDArray[np.intp]:
-        """Choose the rows that decide, the heaviest where there may be only so many."""
-        heavy = np.abs(alpha).max(axis=1)
-        order = np.argsort(-heavy, kind="stable")
-        most = self.config.support or len(order)
-        return np.sort(order[: max(1, min(most, int((heavy > 0).sum())))])
+            yield gram if layer is None or is_exact(layer) else nearest_psd(gram)[0]
 
     def _keep(self, **values: Floats) -> None:
         for name, value in values.items():
@@ -230,16 +214,18 @@ class KernelHead(nn.Module):
                 f"Expected one label for each image with head {self.config.name!r}, got several: "
                 "take another head."
             )
-        if len(np.unique(labels)) < 2:
+        if len(labels) > MOST:
             raise InvalidValueError(
-                "Expected labelled images of at least two classes, got one class: label more."
+                f"Expected at most {MOST:,} labelled images with head {self.config.name!r}, whose "
+                f"kernel is of all pairs, got {len(labels):,}: lower --labels, or take another "
+                "head."
             )
 
 
 def _components(inputs: Floats, count: int) -> tuple[Floats, Floats]:
     """Compute the principal components of standardised inputs, each brought to variance 1.
 
-    Where inputs have fewer directions than that, the rest is 0, which moves no kernel.
+    Where inputs have fewer directions than that, the rest is 0 for all rows.
 
     Returns:
         The mean of the inputs `(in_features,)`, and the axes `(count, in_features)`.
@@ -296,5 +282,9 @@ def build_classical_kernel(
     return KernelHead(in_features, num_classes, config, None, seeded(generator))
 
 
-QKERNEL = HeadEntry(KernelConfig, build_kernel, "quantum kernels, aligned", control="kernel")
-KERNEL = HeadEntry(ClassicalKernelConfig, build_classical_kernel, "classical kernels, aligned")
+QKERNEL = HeadEntry(
+    KernelConfig, build_kernel, "quantum kernels, aligned", control="kernel", fitted=True
+)
+KERNEL = HeadEntry(
+    ClassicalKernelConfig, build_classical_kernel, "classical kernels, aligned", fitted=True
+)

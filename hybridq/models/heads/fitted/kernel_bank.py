@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from qiskit.quantum_info import SparsePauliOp
@@ -16,7 +17,7 @@ from hybridq.quantum.kernels.feature_maps import (
     build_feature_map,
     overlap_circuit,
 )
-from hybridq.quantum.kernels.states import feature_states, fidelities, projected_kernel
+from hybridq.quantum.kernels.states import StateMap, fidelities, projected_kernel
 from hybridq.quantum.layer import QuantumLayer
 from hybridq.quantum.look_up import look_up
 from hybridq.quantum.modules import is_exact
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 
 PROJECTED = "projected-"
 """How the name of a projected kernel begins, before that of its map."""
+
+
+@lru_cache(maxsize=64)
+def _state_map(name: str, num_qubits: int, repeats: int, entanglement: str) -> StateMap:
+    """Make the function to the states of a feature map, once for all heads that have it."""
+    return StateMap(build_feature_map(name, num_qubits, repeats=repeats, entanglement=entanglement))
 
 
 class FidelityKernel(nn.Module):
@@ -55,8 +62,10 @@ class FidelityKernel(nn.Module):
         generator: torch.Generator,
     ) -> None:
         super().__init__()
-        self.map = build_feature_map(name, num_qubits, repeats=repeats, entanglement=entanglement)
-        made = overlap_circuit(self.map)
+        self._sizes = name, num_qubits, repeats, entanglement
+        made = overlap_circuit(
+            build_feature_map(name, num_qubits, repeats=repeats, entanglement=entanglement)
+        )
         self.layer = QuantumLayer(
             made.circuit,
             input_params=made.input_params,
@@ -70,18 +79,30 @@ class FidelityKernel(nn.Module):
     def forward(self, rows: Tensor, columns: Tensor) -> Tensor:
         """Compute the kernel of all pairs."""
         if is_exact(self.layer):
-            weight = self.layer.weight.double()
-            first, second = (feature_states(self.map, x.double(), weight) for x in (rows, columns))
-            return fidelities(first, second).to(rows)
-        count, others = len(rows), len(columns)
-        pairs = torch.cat(
-            [
-                rows[:, None].expand(-1, others, -1),
-                columns[None].expand(count, -1, -1),
-            ],
-            dim=-1,
+            first = self._states(rows)
+            return fidelities(first, self._states(columns)).to(rows)
+        count, others = rows.shape[0], columns.shape[0]
+        found: Tensor = self._by_circuits(
+            rows[:, None].expand(-1, others, -1), columns[None].expand(count, -1, -1)
         )
-        found: Tensor = self.layer(pairs)[..., 0]
+        return found
+
+    def gram(self, rows: Tensor) -> Tensor:
+        """Compute the kernel of all pairs of rows, each once; that of a row with itself is 1."""
+        if is_exact(self.layer):
+            states = self._states(rows)
+            return fidelities(states, states).to(rows)
+        first, second = torch.triu_indices(len(rows), len(rows), offset=1)
+        found = torch.eye(len(rows), dtype=rows.dtype, device=rows.device)
+        found[first, second] = self._by_circuits(rows[first], rows[second])
+        found[second, first] = found[first, second]
+        return found
+
+    def _states(self, rows: Tensor) -> Tensor:
+        return _state_map(*self._sizes)(rows.double(), self.layer.weight.double())
+
+    def _by_circuits(self, rows: Tensor, columns: Tensor) -> Tensor:
+        found: Tensor = self.layer(torch.cat([rows, columns], dim=-1))[..., 0]
         return found
 
 
@@ -129,8 +150,14 @@ class ProjectedKernel(nn.Module):
 
     def forward(self, rows: Tensor, columns: Tensor) -> Tensor:
         """Compute the kernel of all pairs."""
-        both = self.layer(torch.cat([rows, columns])).reshape(len(rows) + len(columns), -1, 3)
-        return projected_kernel(both[: len(rows)], both[len(rows) :], 1.0)
+        count = rows.shape[0]
+        both = self.layer(torch.cat([rows, columns])).unflatten(-1, (-1, 3))
+        return projected_kernel(both[:count], both[count:], 1.0)
+
+    def gram(self, rows: Tensor) -> Tensor:
+        """Compute the kernel of all pairs of rows, from one circuit for each row."""
+        own = self.layer(rows).unflatten(-1, (-1, 3))
+        return projected_kernel(own, own, 1.0)
 
 
 class ClassicalKernel(nn.Module):
@@ -143,6 +170,10 @@ class ClassicalKernel(nn.Module):
     def forward(self, rows: Tensor, columns: Tensor) -> Tensor:
         """Compute the kernel of all pairs."""
         return self.function(rows, columns)
+
+    def gram(self, rows: Tensor) -> Tensor:
+        """Compute the kernel of all pairs of rows."""
+        return self.function(rows, rows)
 
 
 def _rbf(rows: Tensor, columns: Tensor) -> Tensor:
@@ -192,6 +223,10 @@ def is_quantum(name: str) -> bool:
     return name not in CLASSICAL
 
 
+Kernel: TypeAlias = FidelityKernel | ProjectedKernel | ClassicalKernel
+"""A module with the kernel of rows and columns, and the Gram matrix of rows."""
+
+
 def make_kernel(
     name: str,
     num_qubits: int,
@@ -199,7 +234,7 @@ def make_kernel(
     entanglement: str,
     backend: Executable | None,
     generator: torch.Generator,
-) -> nn.Module:
+) -> Kernel:
     """Make a kernel by its name.
 
     Raises:

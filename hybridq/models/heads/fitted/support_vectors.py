@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ Ints = NDArray[np.int64]
 
 PENALTIES = (0.1, 1.0, 10.0, 100.0)
 """Values of scikit-learn's C that are tried."""
+ABSENT = 30.0
+"""How far the logit of a class without labelled images is below 0."""
 LARGE = 1e3
 """Penalty of the regression that turns decision values into probabilities: hardly any."""
 
@@ -65,9 +67,12 @@ def targets_of(labels: Ints, num_classes: int) -> Floats:
     return signs[:, 1:] if num_classes == 2 else signs
 
 
-def combine(grams: Sequence[Floats], weights: Floats) -> Floats:
-    """Compute the weighted sum of kernels."""
-    found: Floats = np.tensordot(weights, np.stack(grams), axes=1)
+def combine(grams: Iterable[Floats], weights: Floats) -> Floats:
+    """Compute the weighted sum of kernels, at least one, adding one at a time."""
+    parts = iter(grams)
+    found: Floats = weights[0] * next(parts)
+    for weight, gram in zip(weights[1:], parts, strict=True):
+        found += weight * gram
     return found
 
 
@@ -84,6 +89,39 @@ def fit_alpha(gram: Floats, signs: Floats, penalty: float) -> tuple[Floats, Floa
         alpha[machine.support_, k] = machine.dual_coef_[0]
         offset[k] = machine.intercept_[0]
     return alpha, offset
+
+
+def fewer(
+    gram: Floats, machine: Machine, labels: Ints, most: int
+) -> tuple[NDArray[np.intp], Machine]:
+    """Take fewer rows that decide, and make of them the decision values that are nearest.
+
+    Of each class its share of the rows is kept, those of the largest coefficients. New
+    coefficients, and what is added, fit the decision values of all rows by least squares.
+
+    Args:
+        gram: Gram matrix `(rows, rows)`.
+        machine: What was fitted to it.
+        labels: `(rows,)`.
+        most: How many rows may decide.
+
+    Returns:
+        The rows that are kept, sorted, and a machine whose `alpha` is of them.
+    """
+    heavy = np.abs(machine.alpha).max(axis=1)
+    deciding = np.flatnonzero(heavy)
+    if len(deciding) <= most:
+        return deciding, replace(machine, alpha=machine.alpha[deciding])
+    order = deciding[np.argsort(-heavy[deciding], kind="stable")]
+    ranks = np.empty(len(order))
+    for one in np.unique(labels[order]):
+        own = labels[order] == one
+        ranks[own] = (np.arange(own.sum()) + 0.5) / own.sum()
+    kept = np.sort(order[np.argsort(ranks, kind="stable")[:most]])
+    wanted = gram @ machine.alpha
+    columns = np.column_stack([gram[:, kept], np.ones(len(gram))])
+    found: Floats = np.linalg.lstsq(columns, wanted, rcond=1e-4)[0].astype(np.float64)
+    return kept, replace(machine, alpha=found[:-1], offset=machine.offset + found[-1])
 
 
 def choose(
@@ -127,13 +165,16 @@ def calibrate(decisions: Floats, signs: Floats) -> tuple[Floats, Floats]:
     """Fit Platt's slope and shift of each machine to held-out decision values.
 
     Both classes weigh the same, as everywhere here. A slope that would turn the order of images
-    round is not taken: without held-out values, or with such a slope, it is 1 and the shift 0.
+    round is not taken: without held-out values, or with such a slope, it is 1 and the shift 0. A
+    class of no image is put `ABSENT` below 0.
     """
     from sklearn.linear_model import LogisticRegression
 
     slope, shift = np.ones(signs.shape[1]), np.zeros(signs.shape[1])
     known = np.isfinite(decisions).all(axis=1)
     for k in range(signs.shape[1]):
+        if (signs[:, k] < 0).all() and signs.shape[1] > 1:
+            shift[k] = -ABSENT
         own = signs[known, k]
         if len(np.unique(own)) < 2:
             continue
