@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import torch
 from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor, nn
+from torch.compiler import is_compiling
 
 from hybridq.errors import InvalidValueError
 from hybridq.quantum.kernels.feature_maps import (
@@ -78,7 +79,7 @@ class FidelityKernel(nn.Module):
 
     def forward(self, rows: Tensor, columns: Tensor) -> Tensor:
         """Compute the kernel of all pairs."""
-        if is_exact(self.layer):
+        if is_exact(self.layer) and not is_compiling():
             first = self._states(rows)
             return fidelities(first, self._states(columns)).to(rows)
         count, others = rows.shape[0], columns.shape[0]
@@ -150,9 +151,8 @@ class ProjectedKernel(nn.Module):
 
     def forward(self, rows: Tensor, columns: Tensor) -> Tensor:
         """Compute the kernel of all pairs."""
-        count = rows.shape[0]
-        both = self.layer(torch.cat([rows, columns])).unflatten(-1, (-1, 3))
-        return projected_kernel(both[:count], both[count:], 1.0)
+        first, second = (self.layer(one).unflatten(-1, (-1, 3)) for one in (rows, columns))
+        return projected_kernel(first, second, 1.0)
 
     def gram(self, rows: Tensor) -> Tensor:
         """Compute the kernel of all pairs of rows, from one circuit for each row."""
