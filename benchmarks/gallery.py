@@ -17,7 +17,7 @@ from block_results import RESULTS, lines_of
 from rows import read_json, read_rows
 
 GALLERY = RESULTS.parents[1] / "gallery"
-NAMES = ("heads", "ttn")
+NAMES = ("heads",)
 """The published studies of blocks that the gallery shows."""
 WIDTH, FOLD = 8.4, 16
 """Inches of a picture, and columns of gates in a row of its circuit."""
