@@ -53,7 +53,7 @@ def table_lines() -> list[str]:
         by = {row["labels"]: row for row in own}
         rows.append(
             [
-                f"[{one['label']}]({head}.md)",
+                f"[{one['label']}](gallery/{head}.md)",
                 f"{one['reducer_parameters']} + {one['head_parameters']}",
                 *(one[key] for key in ("quantum_parameters", "qubits", "depth")),
                 *(one[key] for key in ("two_qubit_gates", "circuits", "qpu_seconds")),
