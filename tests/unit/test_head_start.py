@@ -251,7 +251,8 @@ def test_a_classifier_that_is_not_the_end_is_refused():
 
 def test_all_heads_of_the_package_that_are_trained_can_begin_so():
     with open_backend("statevector") as backend:
-        for name in (name for name in HEADS if HEADS[name].input == "vector"):
+        trained = [name for name, one in HEADS.items() if not one.fitted]
+        for name in (name for name in trained if HEADS[name].input == "vector"):
             config = head_config(name)
             head = build_head(WIDTH, 2, config, backend=backend)
             assert can_begin_at_regression(head, 2), name
