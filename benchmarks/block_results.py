@@ -15,7 +15,6 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from published import (
     FACTS,
@@ -24,6 +23,7 @@ from published import (
     mean_cell,
     options_words,
     publish,
+    read_measured,
     text_of,
     verdict_cell,
 )
@@ -182,21 +182,14 @@ def recomputed(folder: Path) -> Iterator[tuple[Path, str]]:
     What `measured.npz` does not tell, such as counts of parameters and sizes of circuits, stays as
     it is. So do risks and the figures under noise.
     """
-    import numpy as np
-
     from hybridq.config import BlocksStudyConfig
-    from hybridq.evaluation.statistics import Measured, mean_interval
+    from hybridq.evaluation.statistics import mean_interval
     from hybridq.studies.blocks.findings import comparison_row
     from hybridq.studies.blocks.grid import combinations, questions
     from hybridq.studies.blocks.tables import Heads, compared, head_rows, ratio_rows, slope_rows
     from hybridq.studies.heads.given import Given
 
-    with np.load(folder / "measured.npz", allow_pickle=False) as file:
-        arrays: dict[tuple[str, str], dict[str, Any]] = {}
-        for name in file.files:
-            amount, blocks, field = name.split("/")
-            arrays.setdefault((amount, blocks), {})[field] = file[name]
-    heads = Heads({key: Measured.from_arrays(own) for key, own in arrays.items()}, {})
+    heads = Heads(read_measured(folder), {})
     result, config = read_json(folder / "result.json"), read_json(folder / "config.json")
     known = {name: config[name] for name in BlocksStudyConfig.model_fields if name in config}
     asked = BlocksStudyConfig.model_validate(known)

@@ -14,7 +14,6 @@ import argparse
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from published import (
     FACTS,
@@ -23,6 +22,7 @@ from published import (
     mean_cell,
     options_words,
     publish,
+    read_measured,
     text_of,
     verdict_cell,
 )
@@ -129,18 +129,11 @@ def recomputed(folder: Path) -> Iterator[tuple[Path, str]]:
 
     What `measured.npz` does not tell, counts of parameters and slopes, stays as it is.
     """
-    import numpy as np
-
-    from hybridq.evaluation.statistics import Measured, mean_interval
+    from hybridq.evaluation.statistics import mean_interval
     from hybridq.studies.capacity.findings import comparison_row
     from hybridq.studies.capacity.tables import Arms, capacity_rows, compared, role_rows, roles_of
 
-    with np.load(folder / "measured.npz", allow_pickle=False) as file:
-        arrays: dict[tuple[str, str], dict[str, Any]] = {}
-        for name in file.files:
-            reducer, arm, field = name.split("/")
-            arrays.setdefault((reducer, arm), {})[field] = file[name]
-    arms = Arms({key: Measured.from_arrays(own) for key, own in arrays.items()}, {})
+    arms = Arms(read_measured(folder), {})
     result = read_json(folder / "result.json")
     yield folder / "capacity.csv", text_of(capacity_rows(arms, result["encoder_runs"]))
     there = {(row["reducer"], row["arm"]): row for row in read_rows(folder / "summary.csv")}

@@ -34,6 +34,20 @@ def text_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = N
     return out.getvalue()
 
 
+def read_measured(folder: Path) -> dict[tuple[str, str], Any]:
+    """What `measured.npz` of a published study holds, by the two names under which it stands."""
+    import numpy as np
+
+    from hybridq.evaluation.statistics import Measured
+
+    arrays: dict[tuple[str, str], dict[str, Any]] = {}
+    with np.load(folder / "measured.npz", allow_pickle=False) as file:
+        for name in file.files:
+            first, second, field = name.split("/")
+            arrays.setdefault((first, second), {})[field] = file[name]
+    return {key: Measured.from_arrays(own) for key, own in arrays.items()}
+
+
 def mean_cell(row: Mapping[str, str] | None, digits: int = 3) -> str:
     """Mean and interval, its ends with so many digits."""
     if row is None or not row["mean"]:

@@ -107,8 +107,10 @@ def _check_imagenet(config: BlocksStudyConfig, given: Given) -> None:
     Raises:
         UnavailableError: If they are not.
     """
+    if IMAGENET not in kinds_of(config):
+        return
     network = encoder_of(given.encoders[0]).spec.architecture
-    if IMAGENET in kinds_of(config) and not imagenet_is_here(network):
+    if not imagenet_is_here(network):
         raise UnavailableError(
             f"Expected the ImageNet weights of {network} on this machine, got none: run `hybridq "
             f"finetune --encoder imagenet --encoder.name {network}` once, which downloads them, or "

@@ -43,39 +43,16 @@ class FidelityKernel(nn.Module):
     pair of rows is a circuit, `U(y)^dagger U(x)`, whose chance of all zeros it is.
 
     Args:
-        name: A name in `FEATURE_MAPS`.
-        num_qubits: The number of angles of a row.
-        repeats: How often the map is repeated.
-        entanglement: Which qubits are entangled.
-        backend: Where the circuits run.
-        generator: Source of the weights of a map that has any.
+        layer: The circuit of a pair, and the projector on all zeros.
+        sizes: What the feature map was built with: its name, qubits, repeats and entanglement.
 
     Shape: angles `(rows, num_qubits)` and `(columns, num_qubits)` to `(rows, columns)`.
     """
 
-    def __init__(
-        self,
-        name: str,
-        num_qubits: int,
-        repeats: int,
-        entanglement: str,
-        backend: Executable,
-        generator: torch.Generator,
-    ) -> None:
+    def __init__(self, layer: QuantumLayer, sizes: tuple[str, int, int, str]) -> None:
         super().__init__()
-        self._sizes = name, num_qubits, repeats, entanglement
-        made = overlap_circuit(
-            build_feature_map(name, num_qubits, repeats=repeats, entanglement=entanglement)
-        )
-        self.layer = QuantumLayer(
-            made.circuit,
-            input_params=made.input_params,
-            weight_params=made.weight_params,
-            observables=all_zeros(num_qubits),
-            backend=backend,
-            generator=generator,
-            init_std=1.0,
-        )
+        self.layer = layer
+        self._sizes = sizes
 
     def forward(self, rows: Tensor, columns: Tensor) -> Tensor:
         """Compute the kernel of all pairs."""
@@ -113,41 +90,14 @@ class ProjectedKernel(nn.Module):
     A row is a circuit of its own, so that a device runs as many as there are rows, and not pairs.
 
     Args:
-        name: A name in `FEATURE_MAPS`.
-        num_qubits: The number of angles of a row.
-        repeats: How often the map is repeated.
-        entanglement: Which qubits are entangled.
-        backend: Where the circuits run.
-        generator: Source of the weights of a map that has any.
+        layer: The circuit of a row, and X, Y and Z on each qubit.
 
     Shape: angles `(rows, num_qubits)` and `(columns, num_qubits)` to `(rows, columns)`.
     """
 
-    def __init__(
-        self,
-        name: str,
-        num_qubits: int,
-        repeats: int,
-        entanglement: str,
-        backend: Executable,
-        generator: torch.Generator,
-    ) -> None:
+    def __init__(self, layer: QuantumLayer) -> None:
         super().__init__()
-        made = build_feature_map(name, num_qubits, repeats=repeats, entanglement=entanglement)
-        observables = [
-            SparsePauliOp.from_sparse_list([(pauli, [qubit], 1.0)], num_qubits=num_qubits)
-            for qubit in range(num_qubits)
-            for pauli in "XYZ"
-        ]
-        self.layer = QuantumLayer(
-            made.circuit,
-            input_params=made.input_params,
-            weight_params=made.weight_params,
-            observables=observables,
-            backend=backend,
-            generator=generator,
-            init_std=1.0,
-        )
+        self.layer = layer
 
     def forward(self, rows: Tensor, columns: Tensor) -> Tensor:
         """Compute the kernel of all pairs."""
@@ -247,6 +197,26 @@ def make_kernel(
             f"Expected a backend for kernel {name!r}, got None: pass `backend=` what "
             "`open_backend` returns."
         )
-    kind = ProjectedKernel if name.startswith(PROJECTED) else FidelityKernel
-    own = name.removeprefix(PROJECTED)
-    return kind(own, num_qubits, repeats, entanglement, backend, generator)
+    projected = name.startswith(PROJECTED)
+    sizes = name.removeprefix(PROJECTED), num_qubits, repeats, entanglement
+    feature_map = build_feature_map(*sizes[:2], repeats=repeats, entanglement=entanglement)
+    made = feature_map if projected else overlap_circuit(feature_map)
+    layer = QuantumLayer(
+        made.circuit,
+        input_params=made.input_params,
+        weight_params=made.weight_params,
+        observables=_paulis(num_qubits) if projected else all_zeros(num_qubits),
+        backend=backend,
+        generator=generator,
+        init_std=1.0,
+    )
+    return ProjectedKernel(layer) if projected else FidelityKernel(layer, sizes)
+
+
+def _paulis(num_qubits: int) -> list[SparsePauliOp]:
+    """Make X, Y and Z on each qubit, qubit after qubit."""
+    return [
+        SparsePauliOp.from_sparse_list([(pauli, [qubit], 1.0)], num_qubits=num_qubits)
+        for qubit in range(num_qubits)
+        for pauli in "XYZ"
+    ]

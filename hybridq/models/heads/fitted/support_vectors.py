@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, softmax
 
 from hybridq.models.searched_regression import balanced_log_loss, folds_of
 from hybridq.quantum.kernels.alignment import aligned_weights, target_gram
@@ -188,10 +189,8 @@ def calibrate(decisions: Floats, signs: Floats) -> tuple[Floats, Floats]:
 def probabilities(logits: Floats) -> Floats:
     """Turn logits of the machines, `(rows, machines)`, into probabilities of the classes."""
     if logits.shape[1] == 1:
-        second = 1 / (1 + np.exp(-logits.clip(-500, 500)))
-        return np.hstack([1 - second, second])
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    found: Floats = shifted / shifted.sum(axis=1, keepdims=True)
+        return np.hstack([expit(-logits), expit(logits)])
+    found: Floats = softmax(logits, axis=1)
     return found
 
 
