@@ -31,6 +31,7 @@ HEADS = {
     "hyper": ({**SMALL, "hyper_inputs": 4}, 1, 1),
     "generated": ({**SMALL, "inputs": 8, "hidden": 8}, 1, None),
     "swap_attention": ({"tokens": 4, "token_dim": 4}, 1, 16),
+    "reservoir": ({"num_qubits": 2, "times": 2, "trotter_steps": 2, "detuning": 6.0}, 2, 2),
     "qkernel": ({"num_qubits": 2, "kernels": "zz,projected-angle", "support": 2}, 2, None),
 }
 DONE = {"pqc", "pqc_residual"}
@@ -103,7 +104,8 @@ def test_a_head_goes_everywhere(name, serve):
 def test_a_noise_study_reads_it_beside_its_control(name):
     """Without noise its circuits are off by nothing, whatever they are asked about."""
     fields, control = HEADS[name][0], control_of(name)
-    of_control = {key: value for key, value in fields.items() if key != "kernels"}
+    own = ("kernels", "trotter_steps", "detuning")
+    of_control = {key: value for key, value in fields.items() if key not in own}
     runs = [trained(name, fields), trained(control, of_control)]
     with open_backend("statevector") as exact:
         model, spec = load_model(runs[1], backend=exact)

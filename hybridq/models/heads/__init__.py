@@ -19,6 +19,8 @@ from hybridq.models.heads.counting import (
 )
 from hybridq.models.heads.entry import HeadEntry
 from hybridq.models.heads.fitted.kernel import KERNEL, QKERNEL
+from hybridq.models.heads.fitted.random_features import CUBIC, RANDOM_FOURIER, RANDOM_TANH
+from hybridq.models.heads.fitted.reservoir import RESERVOIR
 from hybridq.models.heads.identity import build_identity
 from hybridq.models.heads.linear import LinearConfig, build_linear
 from hybridq.models.heads.low_rank import build_low_rank
@@ -56,6 +58,7 @@ __all__ = [
 
 HEADS: dict[str, HeadEntry] = {
     "attention": ATTENTION,
+    "cubic": CUBIC,
     "generated": GENERATED,
     "hyper": HYPER,
     "hyper_mlp": HYPER_MLP,
@@ -73,7 +76,10 @@ HEADS: dict[str, HeadEntry] = {
         CircuitHeadConfig, build_pqc_residual, "quantum residual", control="mlp_residual"
     ),
     "qkernel": QKERNEL,
+    "random_fourier": RANDOM_FOURIER,
+    "random_tanh": RANDOM_TANH,
     "rank_mlp": RANK_MLP,
+    "reservoir": RESERVOIR,
     "rff": HeadEntry(CircuitHeadConfig, build_rff, "random Fourier features"),
     "swap_attention": SWAP_ATTENTION,
     "trig": HeadEntry(CircuitHeadConfig, build_trig, "trigonometric polynomial"),

@@ -85,9 +85,12 @@ class RydbergChain:
         total = torch.zeros(2**self.num_atoms, dtype=torch.float64)
         for j in range(self.num_atoms):
             for k in range(j):
-                strength = self.c6 / (self.spacing * (j - k)) ** 6
-                total += strength * excited[j] * excited[k]
+                total += self.interaction(j - k) * excited[j] * excited[k]
         return total
+
+    def interaction(self, places: int) -> float:
+        """Compute the interaction of two atoms so many places apart, in radians per us."""
+        return self.c6 / (self.spacing * places) ** 6
 
 
 def occupations(num_atoms: int) -> Tensor:

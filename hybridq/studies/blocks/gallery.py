@@ -57,9 +57,12 @@ CLAIMS: Mapping[str, Claim] = {
     "qkernel": Claim(
         "2506.14920", "combined kernels beat gradient boosting on kinase inhibitors; no figures"
     ),
+    "reservoir": Claim(
+        "2510.13473", "more accurate than classical networks under attack on digits; no figures"
+    ),
 }
-"""What is claimed of the heads that come with hybridq; sources: `docs/blocks.md` and
-`docs/kernels.md`."""
+"""What is claimed of the heads that come with hybridq; sources: `docs/blocks.md`,
+`docs/kernels.md` and `docs/reservoir.md`."""
 
 
 def gallery_rows(

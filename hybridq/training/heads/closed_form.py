@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from hybridq.models.heads import HEADS, is_fitted
 from hybridq.models.reducers import reducer_of
 from hybridq.training.objectives.supervised import Supervised
 from hybridq.utils.files import write_jsonl
+
+logger = logging.getLogger("hybridq")
 
 BATCH = 128
 
@@ -61,6 +64,9 @@ def fit_head(objective: Supervised, folder: Path, spec: ModelSpec) -> dict[str, 
     started = time.perf_counter()
     head = objective.model.head.eval()
     head.fit(objective.train_inputs, objective.train_labels)  # type: ignore[operator]
+    about = getattr(head, "about_fit", None)
+    if callable(about) and (said := about()):
+        logger.info("%s", said)
     logits = torch.cat([head(part) for part in torch.split(objective.val_inputs, BATCH)])
     objective.val_auc.update(logits, objective.val_labels)
     kept: dict[str, float | None] = {

@@ -15,7 +15,7 @@ FEATURES = 1280
 
 
 CONTROLS = {
-    name: entry.control for name, entry in HEADS.items() if entry.control and name != "qkernel"
+    name: entry.control for name, entry in HEADS.items() if entry.control and not entry.fitted
 }
 """Quantum heads that are trained, and their controls."""
 MATCHED = {name: control for name, control in CONTROLS.items() if name != "generated"}

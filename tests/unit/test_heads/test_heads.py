@@ -25,8 +25,8 @@ QUANTUM = ["pqc", "pqc_residual", "lqer", "ttn", "hyper"]
 """Heads with one circuit between angles and readout."""
 OTHERS = ["generated", "rank_mlp", "swap_attention", "attention"]
 """Heads in which no angle goes through a block."""
-FITTED = ["kernel", "qkernel"]
-"""Heads that no gradient trains; `test_kernel.py` is about them."""
+FITTED = [name for name, entry in HEADS.items() if entry.fitted]
+"""Heads that no gradient trains; `test_kernel.py` and `test_reservoir.py` are about them."""
 TRAINED = [name for name in HEADS if name not in FITTED]
 CIRCUITS = [*QUANTUM, "generated", "swap_attention"]
 RESIDUAL = ["pqc_residual", "mlp_residual", "lqer"]

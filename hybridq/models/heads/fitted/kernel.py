@@ -21,6 +21,7 @@ from hybridq.config import HeadConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.heads.base import seeded
 from hybridq.models.heads.entry import HeadEntry
+from hybridq.models.heads.fitted.components import principal_components
 from hybridq.models.heads.fitted.kernel_bank import (
     CLASSICAL,
     is_quantum,
@@ -28,10 +29,11 @@ from hybridq.models.heads.fitted.kernel_bank import (
     make_kernel,
 )
 from hybridq.models.heads.fitted.support_vectors import choose, combine, fewer, fit_machine
-from hybridq.models.searched_regression import drawn_by_class, mean_and_scale
+from hybridq.models.searched_regression import drawn_by_class
 from hybridq.quantum.kernels.alignment import aligned_weights, target_gram
 from hybridq.quantum.kernels.measures import nearest_psd
 from hybridq.quantum.modules import is_exact
+from hybridq.utils.text import counted
 
 if TYPE_CHECKING:
     from hybridq.quantum import Executable
@@ -155,7 +157,7 @@ class KernelHead(nn.Module):
         classes = labels.cpu().numpy()
         self._check(classes)
         inputs = features.double().cpu().numpy()
-        mean, axes = _components(inputs, self.config.num_qubits)
+        mean, axes = principal_components(inputs, self.config.num_qubits)
         components = (inputs - mean) @ axes.T
         some = drawn_by_class(classes, SEARCHED, FEWEST, np.random.default_rng(0))
         widths = BANDWIDTHS if self.config.bandwidth is None else (self.config.bandwidth,)
@@ -192,6 +194,16 @@ class KernelHead(nn.Module):
             return logits
         return torch.cat([torch.zeros_like(logits), logits], dim=1)
 
+    def about_fit(self) -> str:
+        """Say what was chosen: the weights of the kernels, the bandwidth, and what decides."""
+        names = kernel_names(self.config.kernels)
+        weights = zip(names, (self.weights / self.weights.sum()).tolist(), strict=True)
+        parts = ", ".join(f"{name} {weight:.2f}" for name, weight in weights)
+        return (
+            f"shares of the kernels: {parts}; bandwidth {float(self.bandwidth):g}; "
+            f"{counted(len(self.support), 'support vector')}"
+        )
+
     def _grams(self, rows: Floats) -> Iterator[Floats]:
         """Compute the Gram matrix of every kernel, one after the other.
 
@@ -220,24 +232,6 @@ class KernelHead(nn.Module):
                 f"kernel is of all pairs, got {len(labels):,}: lower --labels, or take another "
                 "head."
             )
-
-
-def _components(inputs: Floats, count: int) -> tuple[Floats, Floats]:
-    """Compute the principal components of standardised inputs, each brought to variance 1.
-
-    Where inputs have fewer directions than that, the rest is 0 for all rows.
-
-    Returns:
-        The mean of the inputs `(in_features,)`, and the axes `(count, in_features)`.
-    """
-    mean, scale = mean_and_scale(inputs)
-    _, values, rows = np.linalg.svd((inputs - mean) / scale, full_matrices=False)
-    spread = values / np.sqrt(len(inputs))
-    kept = min(count, int((spread > 1e-9 * spread[0]).sum())) if spread[0] > 0 else 0
-    signs = np.where(rows[:kept].sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
-    axes = np.zeros((count, inputs.shape[1]))
-    axes[:kept] = signs * rows[:kept] / spread[:kept, None] / scale
-    return mean, axes
 
 
 def build_kernel(

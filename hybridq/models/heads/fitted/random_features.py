@@ -1,0 +1,147 @@
+"""Classical embeddings beside that of the reservoir, of as many values, with the same readouts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import combinations_with_replacement
+from typing import TYPE_CHECKING
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from hybridq.models.heads.base import seeded
+from hybridq.models.heads.entry import HeadEntry
+from hybridq.models.heads.fitted.embedded import EmbeddedConfig, EmbeddedHead
+
+if TYPE_CHECKING:
+    from hybridq.quantum import Executable
+
+SCALES = (0.5, 1.0, 2.0, 4.0)
+"""Factors of the components, which are searched."""
+
+
+class RandomFeaturesConfig(EmbeddedConfig):
+    """An embedding as long as that of a reservoir of as many qubits that is read so often."""
+
+    times: int = Field(4, ge=1, le=32)
+    """Values of the embedding, for every component and every pair of two."""
+    scale: float | None = Field(None, gt=0, le=100)
+    """Factor of the components; searched where it is not given."""
+
+
+class RandomFeatures(nn.Module):
+    """Random features `function(W x + b)`, with W normal.
+
+    Args:
+        config: The config of the head.
+        function: What is applied to each value.
+        uniform: Whether b is uniform from 0 to 2 pi, else normal.
+        generator: Source of W and b.
+
+    Shape: components `(rows, num_qubits)` to `(rows, num_values)`.
+    """
+
+    weight: Tensor
+    offset: Tensor
+
+    def __init__(
+        self,
+        config: RandomFeaturesConfig,
+        function: Callable[[Tensor], Tensor],
+        *,
+        uniform: bool,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        width = config.num_qubits
+        self.num_values = config.times * (width * (width + 1) // 2)
+        self.scales = SCALES if config.scale is None else (config.scale,)
+        self.function = function
+        device = generator.device
+        draw = torch.rand if uniform else torch.randn
+        weight = torch.randn(self.num_values, width, generator=generator, device=device)
+        offset = draw(self.num_values, generator=generator, device=device)
+        self.register_buffer("weight", weight.cpu())
+        self.register_buffer("offset", (2 * math.pi if uniform else 1.0) * offset.cpu())
+
+    def forward(self, components: Tensor, scale: Tensor) -> Tensor:
+        """Embed components times a scale."""
+        weight, offset = self.weight.to(components), self.offset.to(components)
+        return self.function(nn.functional.linear(scale * components, weight, offset))
+
+
+class Polynomial(nn.Module):
+    """All products of one, two and three components; how many there are is given.
+
+    Args:
+        config: The config of the head.
+
+    Shape: components `(rows, num_qubits)` to `(rows, num_values)`.
+    """
+
+    factors: Tensor
+
+    def __init__(self, config: EmbeddedConfig) -> None:
+        super().__init__()
+        one = config.num_qubits  # stands for the factor 1
+        factors = list(combinations_with_replacement(range(config.num_qubits + 1), 3))
+        self.num_values = len(factors) - 1
+        self.scales = (1.0,)
+        self.register_buffer(
+            "factors", torch.tensor([own for own in factors if own != (one, one, one)])
+        )
+
+    def forward(self, components: Tensor, scale: Tensor) -> Tensor:
+        """Compute the products."""
+        padded = torch.cat([components, torch.ones_like(components[:, :1])], dim=1)
+        first, second, third = self.factors.unbind(1)
+        return padded[:, first] * padded[:, second] * padded[:, third]
+
+
+def build_random_fourier(
+    in_features: int,
+    num_classes: int,
+    config: RandomFeaturesConfig,
+    *,
+    backend: Executable | None = None,
+    generator: torch.Generator | None = None,
+) -> EmbeddedHead:
+    """Build the head with random Fourier features (Rahimi & Recht 2007, algorithm 1)."""
+    made = RandomFeatures(config, torch.cos, uniform=True, generator=seeded(generator))
+    return EmbeddedHead(in_features, num_classes, config, made)
+
+
+def build_random_tanh(
+    in_features: int,
+    num_classes: int,
+    config: RandomFeaturesConfig,
+    *,
+    backend: Executable | None = None,
+    generator: torch.Generator | None = None,
+) -> EmbeddedHead:
+    """Build the head with a random hidden layer, an extreme learning machine (Huang 2006)."""
+    made = RandomFeatures(config, torch.tanh, uniform=False, generator=seeded(generator))
+    return EmbeddedHead(in_features, num_classes, config, made)
+
+
+def build_cubic(
+    in_features: int,
+    num_classes: int,
+    config: EmbeddedConfig,
+    *,
+    backend: Executable | None = None,
+    generator: torch.Generator | None = None,
+) -> EmbeddedHead:
+    """Build the head with all products of up to three components."""
+    return EmbeddedHead(in_features, num_classes, config, Polynomial(config))
+
+
+RANDOM_FOURIER = HeadEntry(
+    RandomFeaturesConfig, build_random_fourier, "random Fourier embedding", fitted=True
+)
+RANDOM_TANH = HeadEntry(
+    RandomFeaturesConfig, build_random_tanh, "random tanh embedding (ELM)", fitted=True
+)
+CUBIC = HeadEntry(EmbeddedConfig, build_cubic, "cubic polynomial", fitted=True)
