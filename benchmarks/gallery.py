@@ -17,7 +17,7 @@ from block_results import RESULTS, lines_of
 from rows import read_json, read_rows
 
 GALLERY = RESULTS.parents[1] / "gallery"
-NAMES = ("heads",)
+NAMES = ("heads", "ttn")
 """The published studies of blocks that the gallery shows."""
 WIDTH, FOLD = 8.4, 16
 """Inches of a picture, and columns of gates in a row of its circuit."""
@@ -58,7 +58,7 @@ def table_lines() -> list[str]:
                 *(one[key] for key in ("quantum_parameters", "qubits", "depth")),
                 *(one[key] for key in ("two_qubit_gates", "circuits", "qpu_seconds")),
                 f"{float(one['step_ms']):.1f} ms" if one["step_ms"] else "-",
-                *(_against(by[amount]) for amount in amounts),
+                *(_against(by[amount]) if amount in by else "-" for amount in amounts),
             ]
         )
     return lines_of([*columns, *(f"AUC, {amount}" for amount in amounts)], rows)
