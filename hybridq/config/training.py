@@ -161,8 +161,10 @@ class FinetuneConfig(RunConfig):
     """Learning rate of a block of the encoder, as a share of that of the block above it."""
     probe_steps: int = Field(0, ge=0, le=MAX_STEPS)
     """Steps in which the head alone is trained, on frozen features, before all is; 0: none."""
-    class_weights: bool = True
-    """Weigh classes by the inverse of their frequency."""
+    balance: Literal["none", "weights", "sampler", "smote", "qi-smote"] = "weights"
+    """What is done about rare classes: nothing, weights in the loss, batches in which all classes
+    come as often, or rows made between those of a rare class, on a frozen encoder: by SMOTE, or by
+    QI-SMOTE, between rows that a circuit has moved (extra `imbalance`)."""
     patience: int = Field(0, ge=0, le=MAX_EPOCHS)
     """With `--keep best`: epochs without a better validation AUC before it stops; 0: never."""
     checkpoint_every: int = Field(5, ge=1, le=MAX_EPOCHS)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -43,6 +44,8 @@ class EpochBatches(Sampler[list[int]]):
         rank: of this process.
         world_size: number of processes.
         drop_last: leave out an incomplete batch, unless it is the only one.
+        chances: with which images are drawn, again and again, in place of each once; they add up
+            to 1.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class EpochBatches(Sampler[list[int]]):
         rank: int = 0,
         world_size: int = 1,
         drop_last: bool = True,
+        chances: NDArray[np.float64] | None = None,
     ) -> None:
         self.count = count
         self.batch_size = batch_size
@@ -61,6 +65,7 @@ class EpochBatches(Sampler[list[int]]):
         self.rank = rank
         self.world_size = world_size
         self.drop_last = drop_last
+        self.chances = chances
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -75,7 +80,10 @@ class EpochBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         rng = np.random.default_rng(derive_seed(self.seed, self.epoch))
-        order = rng.permutation(self.count)
+        if self.chances is None:
+            order = rng.permutation(self.count)
+        else:
+            order = rng.choice(self.count, self.count, p=self.chances)
         own = order[: self.count // self.world_size * self.world_size]
         own = own[self.rank :: self.world_size]
         for start in range(len(self)):

@@ -30,6 +30,7 @@ from hybridq.models.heads.base import width_note
 from hybridq.records.findings import write_findings
 from hybridq.records.results import read_environment, read_epochs
 from hybridq.runs.recorded import check_same_data, recorded, resumed
+from hybridq.training.balancing.oversampling import check_balance
 from hybridq.training.callbacks.curriculum import check_circuits, check_curriculum, curriculum_for
 from hybridq.training.callbacks.keep_model import KeepModel
 from hybridq.training.callbacks.metrics_file import MetricsFile
@@ -135,6 +136,7 @@ def finetune(
     model = initial_model(config, data, handed)
     check_circuits(config, model)
     check_fitted(config, model, multilabel=data.task == "multilabel")
+    check_balance(config, model, multilabel=data.task == "multilabel")
     config = settled(
         config,
         model,

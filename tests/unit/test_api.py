@@ -408,7 +408,7 @@ def test_a_module_that_is_no_encoder_is_told_before_training(call, encoder, word
 )
 def test_a_module_that_is_no_head_is_told_before_training(head, words, data, tmp_path):
     with pytest.raises(hq.HybridqError, match=r"^Expected .*: ") as caught:
-        hq.finetune(Wrong(pooled), data, head=head, class_weights=False, runs=tmp_path)
+        hq.finetune(Wrong(pooled), data, head=head, balance="none", runs=tmp_path)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())

@@ -24,6 +24,15 @@ from hybridq.version import __version__
 YOURS = "to be filled by you"
 FROM_RUN = "from the run"
 
+BALANCED = {
+    "none": "classes are not weighed",
+    "weights": "classes weighed by the inverse of their frequency in the loss",
+    "sampler": "batches in which all classes come as often",
+    "smote": "features of rare classes oversampled by SMOTE",
+    "qi-smote": "features of rare classes oversampled by QI-SMOTE, by points moved in a circuit",
+}
+"""What was done about rare classes, by `balance` of a training."""
+
 Item = tuple[str, str, str]
 """Number, what it asks for, and the fact that answers it; empty where no run can know it."""
 
@@ -191,9 +200,7 @@ def facts(
         ),
         "subgroups": f"figures by {listed(groups)} in `result.json`" if groups else "",
         "updating": "; ".join(about_decision(result)[-1:]) if changed else "none",
-        "imbalance": "classes weighed by the inverse of their frequency in the loss"
-        if run.class_weights
-        else "classes are not weighed",
+        "imbalance": BALANCED[run.balance],
         "output": "; ".join(["probabilities of the classes", *about_decision(result)]),
         "difference": "" if is_same else f"trained on {spec.data}, evaluated on {result['data']}",
         "internal": f"this evaluation: {evaluated}" if is_same else "",

@@ -262,11 +262,12 @@ def start_head(objective: Supervised, groups: NDArray[Any] | None) -> None:
         objective: Holds the model and the labelled images.
         groups: `(images,)` patients or slides.
     """
-    config, features = objective.config, objective.train_inputs
+    config, count = objective.config, objective.num_labelled
+    features = objective.train_inputs[:count]  # without rows that were made of others
     start_at_regression(
         objective.model.head,
         features if config.freeze_encoder else objective.features_of(features),
-        objective.train_labels.numpy(),
+        objective.train_labels[:count].numpy(),
         objective.num_classes,
         groups=groups,
         seed=derive_seed(config.seed, 9) % 2**32,

@@ -15,6 +15,11 @@ from hybridq.data import ImageData, ImageSplit
 from hybridq.models.classifier import HybridClassifier
 from hybridq.models.reducers import reducer_of
 from hybridq.models.ssl.augment import Augment
+from hybridq.training.balancing.oversampling import (
+    OVERSAMPLED,
+    balanced_chances,
+    oversampled,
+)
 from hybridq.training.batches import Batch, EpochBatches, TensorPairs, batch_loader
 from hybridq.training.objectives.criteria import Criterion, ValidationAuc, loss_function
 from hybridq.training.objectives.objective import Objective, Step
@@ -70,7 +75,17 @@ class Supervised(Objective):
         self.val_inputs = self._inputs(data.splits["val"])
         self.train_inputs = self._inputs(train)
         self._fit_reducer(data.splits["train"])
-        usual = loss_function(self.train_labels, data.num_classes, weighted=config.class_weights)
+        self.num_labelled = len(train)
+        if config.balance in OVERSAMPLED:
+            self.train_inputs, self.train_labels = oversampled(
+                config.balance,
+                self.train_inputs,
+                self.train_labels,
+                seed=derive_seed(config.seed, 12) % 2**32,
+            )
+        usual = loss_function(
+            self.train_labels, data.num_classes, weighted=config.balance == "weights"
+        )
         self.criterion: Criterion = usual if criterion is None else criterion
         self.val_auc = ValidationAuc(multilabel=self.multilabel)
         self._loader = loader
@@ -118,12 +133,14 @@ class Supervised(Objective):
         """Get labelled batches in the order of (seed, epoch)."""
         if self._loader is not None:
             return self._loader
+        is_drawn = self.config.balance == "sampler"
         batches = EpochBatches(
             len(self.train_inputs),
             self.config.batch_size,
             seed=derive_seed(self.config.seed, 2),
             rank=rank,
             world_size=world_size,
+            chances=balanced_chances(self.train_labels).numpy() if is_drawn else None,
         )
         return batch_loader(TensorPairs(self.train_inputs, self.train_labels), batches)
 

@@ -1,0 +1,1 @@
+"""What is done about classes of which there are few images: weights, sampling, oversampling."""
