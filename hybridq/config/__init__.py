@@ -39,6 +39,7 @@ from hybridq.config.study import (
     AblationStudyConfig,
     BlocksStudyConfig,
     CapacityStudyConfig,
+    KernelsStudyConfig,
     NoiseStudyConfig,
     StudyConfig,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "JobsListConfig",
     "JobsRecoverConfig",
     "JobsStatusConfig",
+    "KernelsStudyConfig",
     "NoiseStudyConfig",
     "PredictConfig",
     "PretrainConfig",

@@ -139,8 +139,8 @@ class AblationStudyConfig(StudyConfig, RunConfig):
     """Print what the study could decide and what it would cost, and stop."""
 
 
-class FrozenStudyConfig(StudyConfig, PseudonymsConfig):
-    """Base of the studies of heads on the features of finished encoders."""
+class EncodersStudyConfig(StudyConfig, PseudonymsConfig):
+    """Base of the studies of what stands on finished encoders, with few labels."""
 
     models: Positional[tuple[Path, ...]] = Field((), max_length=MAX_RUNS)
     """Finished runs of `pretrain`, `finetune` or `study ablation`, whose encoders are taken."""
@@ -152,6 +152,13 @@ class FrozenStudyConfig(StudyConfig, PseudonymsConfig):
     """Folder of named data sets; `HYBRIDQ_DATA` where it is not given."""
     subsets: int = Field(20, ge=1, le=MAX_SEEDS)
     """Label subsets, which every encoder meets."""
+    margin: float = Field(0.02, gt=0, lt=0.5)
+    """Largest difference in AUC that does not matter."""
+
+
+class FrozenStudyConfig(EncodersStudyConfig):
+    """Base of the studies of heads that are trained on the features of finished encoders."""
+
     num_layers: int | None = Field(None, ge=1, le=MAX_LAYERS)
     """Repetitions of the circuit's trainable layer; as the runs have it, or 2."""
     encoding: str | None = None
@@ -162,8 +169,6 @@ class FrozenStudyConfig(StudyConfig, PseudonymsConfig):
     """Which qubits are entangled; as the runs have it, or `ring`."""
     steps: int = Field(200, ge=2, le=MAX_STEPS)
     """Optimiser steps of every head."""
-    margin: float = Field(0.02, gt=0, lt=0.5)
-    """Largest difference in AUC that does not matter."""
 
 
 class CapacityStudyConfig(FrozenStudyConfig):
@@ -201,3 +206,21 @@ class BlocksStudyConfig(FrozenStudyConfig):
     split_error: bool = True
     """Also split the log loss into approximation, estimation and optimisation, by longer trainings
     on the same labels and on all."""
+
+
+class KernelsStudyConfig(EncodersStudyConfig):
+    """What quantum kernels and reservoirs are worth beside tuned classical machines."""
+
+    labels: str = "25,50,100"
+    """Labelled train images of a subset, joined by commas: shares up to 1, or numbers above it."""
+    qubits: str = "4,8"
+    """Principal components, which are qubits where there are any, joined by commas."""
+    kernels: str = "angle,zz,bsp,projected-zz,rbf,linear,cubic"
+    """Kernels, joined by commas, each by itself and with its bandwidth searched; the quantum ones
+    also together, weighed by alignment, beside the classical ones together."""
+    bandwidths: str = "0.25,0.5,1,2"
+    """Radians for a standard deviation of a component, at which kernels are described."""
+    heads: str = "reservoir,random_fourier,random_tanh,cubic,components"
+    """Other heads that are fitted in closed form, joined by commas, or `none`."""
+    boosting: bool = True
+    """Also boost trees on the same components."""

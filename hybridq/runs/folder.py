@@ -21,6 +21,7 @@ from hybridq.config import (
     CapacityStudyConfig,
     Config,
     FinetuneConfig,
+    KernelsStudyConfig,
     NoiseStudyConfig,
     PretrainConfig,
 )
@@ -51,6 +52,7 @@ RESUMABLE: dict[str, type[Config]] = {
     "study ablation": AblationStudyConfig,
     "study capacity": CapacityStudyConfig,
     "study blocks": BlocksStudyConfig,
+    "study kernels": KernelsStudyConfig,
 }
 """The commands with `--resume`, and the models of the `config.json` in their folders."""
 

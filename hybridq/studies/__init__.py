@@ -6,6 +6,7 @@ from hybridq.config import (
     AblationStudyConfig,
     BlocksStudyConfig,
     CapacityStudyConfig,
+    KernelsStudyConfig,
     NoiseStudyConfig,
 )
 from hybridq.studies.entry import StudyEntry
@@ -32,6 +33,11 @@ STUDIES: dict[str, StudyEntry] = {
     "blocks": StudyEntry(
         BlocksStudyConfig,
         run="hybridq.studies.blocks.study:blocks_study",
+        show="hybridq.studies.engine.study:show",
+    ),
+    "kernels": StudyEntry(
+        KernelsStudyConfig,
+        run="hybridq.studies.kernels.study:kernels_study",
         show="hybridq.studies.engine.study:show",
     ),
 }

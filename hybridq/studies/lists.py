@@ -100,3 +100,14 @@ def numbers(
         return number
 
     return entries(option, text, read, most=most, name=name)
+
+
+def qubits_of(text: str, *, most: int = 20) -> list[int]:
+    """Read the numbers of qubits of an option `--qubits`.
+
+    Raises:
+        InvalidValueError: If one is no whole number from 1 to the most, or is there twice.
+    """
+    whole = f"whole numbers from 1 to {most}: such as 2,4"
+    found = numbers("qubits", text, lambda n: n == int(n) and 1 <= n <= most, whole)
+    return [int(number) for number in found]

@@ -18,6 +18,7 @@ from hybridq.config import (
     CapacityStudyConfig,
     EvaluateConfig,
     FinetuneConfig,
+    KernelsStudyConfig,
     NoiseStudyConfig,
     PretrainConfig,
     head_config,
@@ -233,6 +234,7 @@ def test_a_name_that_is_not_utf8_is_logged(tmp_path, capsys):
         ("study ablation", AblationStudyConfig()),
         ("study capacity", CapacityStudyConfig()),
         ("study blocks", BlocksStudyConfig()),
+        ("study kernels", KernelsStudyConfig()),
     ],
 )
 def test_an_unfinished_run_says_how_to_go_on(tmp_path, command, config):

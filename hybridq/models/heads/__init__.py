@@ -19,7 +19,12 @@ from hybridq.models.heads.counting import (
 )
 from hybridq.models.heads.entry import HeadEntry
 from hybridq.models.heads.fitted.kernel import KERNEL, QKERNEL
-from hybridq.models.heads.fitted.random_features import CUBIC, RANDOM_FOURIER, RANDOM_TANH
+from hybridq.models.heads.fitted.random_features import (
+    COMPONENTS,
+    CUBIC,
+    RANDOM_FOURIER,
+    RANDOM_TANH,
+)
 from hybridq.models.heads.fitted.reservoir import RESERVOIR
 from hybridq.models.heads.identity import build_identity
 from hybridq.models.heads.linear import LinearConfig, build_linear
@@ -58,6 +63,7 @@ __all__ = [
 
 HEADS: dict[str, HeadEntry] = {
     "attention": ATTENTION,
+    "components": COMPONENTS,
     "cubic": CUBIC,
     "generated": GENERATED,
     "hyper": HYPER,

@@ -12,8 +12,7 @@ from hybridq.evaluation.statistics import Question
 from hybridq.models.heads import control_of, head_entry
 from hybridq.models.reducers import MAPS
 from hybridq.studies.heads.given import Given
-from hybridq.studies.lists import entries, names_of, numbers
-from hybridq.utils.text import counted, percent
+from hybridq.studies.lists import entries, names_of, qubits_of
 
 PRETRAINED, RANDOM, IMAGENET, PIXELS = "pretrained", "random", "imagenet", "pixels"
 KINDS = (PRETRAINED, RANDOM, IMAGENET, PIXELS)
@@ -21,11 +20,8 @@ KINDS = (PRETRAINED, RANDOM, IMAGENET, PIXELS)
 trained on ImageNet, or raw pixels."""
 ONCE = (IMAGENET, PIXELS)
 """Those that are the same whatever the run."""
-EVERY = "all labels"
-"""What the amount of all labels is called."""
 WITHOUT = "none"
 """The reducer of a head that has none, or one of its own."""
-MOST_QUBITS = 20
 
 
 @dataclass(frozen=True)
@@ -57,29 +53,6 @@ def name_of(kind: str, reducer: str, head: str, qubits: int) -> str:
     return f"{kind}-{reducer}-{head.replace(':', '.')}-{qubits}"
 
 
-def labels_of(config: BlocksStudyConfig) -> dict[str, float]:
-    """Read the amounts of labels: what they are called, and shares up to 1 or numbers above it.
-
-    Raises:
-        InvalidValueError: If one is none, or twice there.
-    """
-    expected = "shares up to 1, or whole numbers above it: such as 25,0.1,1.0"
-    found = numbers(
-        "labels",
-        config.labels,
-        lambda number: 0 < number <= 1 or (1 < number < 1e9 and number == int(number)),
-        expected,
-        name=_amount,
-    )
-    return {_amount(number): number for number in found}
-
-
-def _amount(number: float) -> str:
-    if number == 1:
-        return EVERY
-    return f"{percent(number)} of labels" if number < 1 else counted(int(number), "label")
-
-
 def kinds_of(config: BlocksStudyConfig) -> tuple[str, ...]:
     """Read what heads stand on."""
     return names_of("encoders", config.encoders, KINDS)
@@ -92,15 +65,12 @@ def combinations(config: BlocksStudyConfig, given: Given) -> list[Combination]:
         InvalidValueError: If a name is unknown, or a config cannot be.
     """
     reducers = names_of("reducers", config.reducers, tuple(MAPS))
-    whole = "whole numbers from 1 to 20: such as 2,4"
-    qubits = numbers(
-        "qubits", config.qubits, lambda n: n == int(n) and 1 <= n <= MOST_QUBITS, whole
-    )
+    qubits = qubits_of(config.qubits)
     heads = entries("heads", config.heads, _named)
     found: dict[str, Combination] = {}
     for kind in kinds_of(config):
         for head in heads:
-            for one in _settings(head, reducers, [int(n) for n in qubits], config, given):
+            for one in _settings(head, reducers, qubits, config, given):
                 if kind == PIXELS and head_entry(head).input == "map":
                     continue  # pixels have no feature maps
                 own = Combination(kind, *one)

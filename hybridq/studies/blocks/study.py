@@ -23,7 +23,6 @@ from hybridq.studies.blocks.grid import (
     check_combinations,
     combinations,
     kinds_of,
-    labels_of,
     questions,
 )
 from hybridq.studies.blocks.sizes import BlocksSizeWork
@@ -49,7 +48,7 @@ from hybridq.studies.blocks.trained import (
 from hybridq.studies.engine.study import Plan, run_study
 from hybridq.studies.engine.units import Stages
 from hybridq.studies.heads.given import Given, encoder_of, read_given
-from hybridq.studies.heads.labelled import Labelled, labelled, read_images
+from hybridq.studies.heads.labelled import Labelled, amounts_of, labelled, read_images
 from hybridq.studies.tables import write_rows
 from hybridq.utils.arrays import write_arrays
 from hybridq.utils.pseudonyms import pseudonyms_of
@@ -73,7 +72,7 @@ def blocks_study(config: BlocksStudyConfig) -> Path:
 
 def _plan(config: BlocksStudyConfig) -> Plan:
     """Check what is asked, before anything is written."""
-    amounts = labels_of(config)
+    amounts = amounts_of(config.labels)
     given = read_given(config)
     built = combinations(config, given)
     check_combinations(config, built)

@@ -13,8 +13,9 @@ from hybridq.evaluation.statistics import Comparison, Measured, Question, answer
 from hybridq.evaluation.statistics.crossed import crossed_variance
 from hybridq.studies.ablation.grid import Setting
 from hybridq.studies.blocks.error_split import ErrorSplit, error_split
-from hybridq.studies.blocks.grid import EVERY, ONCE, Combination
+from hybridq.studies.blocks.grid import ONCE, Combination
 from hybridq.studies.blocks.trained import BlocksHeadWork, BlocksSearchWork
+from hybridq.studies.heads.labelled import EVERY
 from hybridq.studies.heads.work import best_setting, measured_of, searched
 from hybridq.studies.tables import grouped
 

@@ -28,11 +28,11 @@ from hybridq.studies.capacity.tables import (
 )
 from hybridq.studies.capacity.trained import (
     CapacityArmWork,
-    CapacityFeatureWork,
     CapacitySearchWork,
 )
 from hybridq.studies.engine.study import Plan, run_study
 from hybridq.studies.engine.units import Stages
+from hybridq.studies.heads.features import FeatureWork
 from hybridq.studies.heads.given import Given, read_given
 from hybridq.studies.heads.labelled import Labelled, labelled, read_images
 from hybridq.studies.heads.work import best_setting
@@ -83,7 +83,7 @@ def _stages(
 ) -> tuple[Arms, list[Row]]:
     """Compute all stages: what every arm gave, and what the search found."""
     encoders, reducers, folder = range(len(given.encoders)), reducers_of(config), stages.folder
-    stages.run("features", [CapacityFeatureWork(config, given, folder, e) for e in encoders])
+    stages.run("features", [FeatureWork(config, given, folder, e) for e in encoders])
     arms = [
         (encoder, reducer, arm, built)
         for reducer in reducers

@@ -5,19 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hybridq.config import CapacityStudyConfig
-from hybridq.evaluation.features import image_features, standardised
 from hybridq.evaluation.statistics import measure_auc
 from hybridq.models.heads import circuit_parameters
 from hybridq.models.heads.base import BlockHead
-from hybridq.studies.ablation.encoders import features_file, read_features
 from hybridq.studies.ablation.frozen import movement
 from hybridq.studies.ablation.grid import Arm, Setting
 from hybridq.studies.capacity.arms import (
@@ -27,42 +22,9 @@ from hybridq.studies.capacity.arms import (
     parameters,
 )
 from hybridq.studies.capacity.lipschitz import block_lipschitz, head_lipschitz
-from hybridq.studies.heads.given import Given, encoder_of
-from hybridq.studies.heads.labelled import read_images
+from hybridq.studies.heads.features import features_of
 from hybridq.studies.heads.work import HeadWork, kept
-from hybridq.utils.arrays import write_arrays
 from hybridq_backends import open_backend
-
-
-@dataclass(frozen=True)
-class CapacityFeatureWork:
-    """What one encoder makes of every image; no label is read.
-
-    Attributes:
-        config: The config of the study.
-        given: What its runs give.
-        folder: The folder of the study.
-        encoder: Place of the encoder among those given.
-    """
-
-    config: CapacityStudyConfig
-    given: Given
-    folder: Path
-    encoder: int
-
-    @property
-    def name(self) -> str:
-        """Name of the unit."""
-        return features_file(self.folder, "encoder", self.encoder).stem
-
-    def compute(self) -> dict[str, Any]:
-        """Write the features of train and test, `(count, features)` each."""
-        splits = read_images(self.config, self.given).splits
-        encoder = encoder_of(self.given.encoders[self.encoder]).eval()
-        made = {name: image_features(encoder, one.images).numpy() for name, one in splits.items()}
-        path = features_file(self.folder, "encoder", self.encoder)
-        write_arrays(path, made)
-        return {"features": path.relative_to(self.folder).as_posix()}
 
 
 @dataclass(frozen=True)
@@ -91,10 +53,7 @@ class _ArmWork(HeadWork):
 
     def inputs(self) -> tuple[Tensor, Tensor]:
         """Features of train and of test, standardised by all train images."""
-        path = features_file(self.folder, "encoder", self.encoder)
-        parts = standardised(read_features(path, "train", "test"))
-        train, test = (torch.from_numpy(parts[n].astype(np.float32)) for n in ("train", "test"))
-        return train, test
+        return features_of(self.folder, self.encoder)
 
 
 @dataclass(frozen=True)

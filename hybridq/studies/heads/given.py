@@ -15,7 +15,7 @@ from hybridq.config import (
     RunConfig,
     head_config,
 )
-from hybridq.config.study import FrozenStudyConfig
+from hybridq.config.study import EncodersStudyConfig
 from hybridq.errors import InvalidValueError, MissingFileError
 from hybridq.models.checkpoint import check_model, load_model, read_spec
 from hybridq.models.encoders.encoder import Encoder
@@ -65,7 +65,7 @@ class _Found:
     circuit: dict[str, Any]
 
 
-def read_given(config: FrozenStudyConfig) -> Given:
+def read_given(config: EncodersStudyConfig) -> Given:
     """Read what the runs of a study give, and what the study asks of it.
 
     Raises:

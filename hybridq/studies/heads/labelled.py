@@ -8,17 +8,22 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.config.study import FrozenStudyConfig
+from hybridq.config.study import EncodersStudyConfig
 from hybridq.data import ImageData, load_data
 from hybridq.data.splits import labelled_mask, select_labels
 from hybridq.errors import InvalidValueError
 from hybridq.models.searched_regression import folds_of
 from hybridq.studies.heads.given import Given
+from hybridq.studies.lists import numbers
 from hybridq.utils.pseudonyms import pseudonyms_of
+from hybridq.utils.text import counted, percent
 
 FOLDS = 3
 SEARCHED = 2
 """Label subsets of each encoder in which settings are tried."""
+
+EVERY = "all labels"
+"""What the amount of all labels is called."""
 
 Ints = NDArray[np.int64]
 
@@ -43,7 +48,30 @@ class Labelled:
     folds: tuple[tuple[int, Ints, Ints], ...]
 
 
-def read_images(config: FrozenStudyConfig, given: Given) -> ImageData:
+def amounts_of(text: str) -> dict[str, float]:
+    """Read the amounts of labels: what they are called, and shares up to 1 or numbers above it.
+
+    Raises:
+        InvalidValueError: If one is none, or twice there.
+    """
+    expected = "shares up to 1, or whole numbers above it: such as 25,0.1,1.0"
+    found = numbers(
+        "labels",
+        text,
+        lambda number: 0 < number <= 1 or (1 < number < 1e9 and number == int(number)),
+        expected,
+        name=_amount,
+    )
+    return {_amount(number): number for number in found}
+
+
+def _amount(number: float) -> str:
+    if number == 1:
+        return EVERY
+    return f"{percent(number)} of labels" if number < 1 else counted(int(number), "label")
+
+
+def read_images(config: EncodersStudyConfig, given: Given) -> ImageData:
     """Read train and test; validation is not needed."""
     return load_data(
         given.data,

@@ -18,13 +18,16 @@ from hybridq.models.heads import build_head
 from hybridq.models.heads.fitted.components import principal_components
 from hybridq.models.heads.fitted.readouts import fit_readout, widths_of
 from hybridq.models.heads.fitted.reservoir import chain_of
+from hybridq.models.searched_regression import folds_of
 from hybridq.quantum.modules import circuits_of, running_on
 from hybridq.quantum.reservoir.rydberg import RydbergChain, embed
 from hybridq.training.feature_classifier import FeatureClassifier
 from hybridq_backends import open_backend
 
 SMALL = {"num_qubits": 3, "times": 2}
-EMBEDDED = ["reservoir", "random_fourier", "random_tanh", "cubic"]
+EMBEDDED = ["reservoir", "random_fourier", "random_tanh", "cubic", "components"]
+PLAIN = ("cubic", "components")
+"""Those of no size of their own."""
 
 
 def data_of(classes=2, count=60, features=6, seed=0):
@@ -37,12 +40,17 @@ def data_of(classes=2, count=60, features=6, seed=0):
 
 def fitted(name="reservoir", classes=2, **fields):
     inputs, labels = data_of(classes)
-    of_size = {"num_qubits": 3} if name == "cubic" else SMALL
+    of_size = {"num_qubits": 3} if name in PLAIN else SMALL
     head_fields = {**of_size, **fields}
     backend = open_backend("statevector")  # open as long as the head is used
     head = build_head(6, classes, head_config(name, **head_fields), backend=backend).double()
     head.fit(inputs, labels)
     return head, inputs, labels
+
+
+def readout(kind, inputs, labels, num_classes):
+    folds = folds_of(labels, seed=0) if len(labels) > 1 else []
+    return fit_readout(kind, inputs, labels, num_classes, folds, seed=0)
 
 
 def test_without_steps_it_is_the_exact_evolution():
@@ -53,7 +61,7 @@ def test_without_steps_it_is_the_exact_evolution():
     values = embed(RydbergChain(3, times=(0.5, 1.0)), 5.0 * components)
     scaled = StandardScaler().fit_transform(values.numpy())
     logits = head(inputs)
-    found = fit_readout("logistic", scaled, data_of()[1].numpy(), 2, seed=0)
+    found = readout("logistic", scaled, data_of()[1].numpy(), 2)
     ((weight, bias),) = found.layers
     np.testing.assert_allclose(logits, scaled @ weight.T + bias, atol=1e-9)
 
@@ -89,7 +97,7 @@ def test_all_backends_give_the_same():
 )
 def test_it_learns(name, readout):
     features, labels = load_breast_cancer(return_X_y=True)
-    options = {"readout": readout, "num_qubits": 4, **({} if name == "cubic" else {"times": 2})}
+    options = {"readout": readout, "num_qubits": 4, **({} if name in PLAIN else {"times": 2})}
     classifier = FeatureClassifier(name, head_options=options).fit(features[::2], labels[::2])
     probs = classifier.predict_proba(features[1::2])[:, 1]
     assert roc_auc_score(labels[1::2], probs) > 0.97
@@ -101,6 +109,7 @@ def test_it_learns(name, readout):
 def test_embeddings_have_one_length_but_for_the_polynomial():
     heads = {name: fitted(name)[0] for name in EMBEDDED}
     lengths = {name: head.embedding.num_values for name, head in heads.items()}
+    assert lengths.pop("components") == 3
     assert lengths == {"reservoir": 12, "random_fourier": 12, "random_tanh": 12, "cubic": 19}
     rows = torch.randn(5, 3, dtype=torch.float64)
     wanted = PolynomialFeatures(3, include_bias=False).fit_transform(rows.numpy())
@@ -137,7 +146,7 @@ def test_components_keep_their_proportions():
 
 def test_a_ridge_is_that_of_scikit_learn():
     inputs, labels = (one.numpy() for one in data_of(classes=3))
-    found = fit_readout("ridge", inputs, labels, 3, seed=0)
+    found = readout("ridge", inputs, labels, 3)
     ((weight, bias),) = found.layers
     signs = 2.0 * np.eye(3)[labels] - 1
     errors = []
@@ -151,15 +160,15 @@ def test_a_ridge_is_that_of_scikit_learn():
     assert min(errors) < 1e-9
 
 
-@pytest.mark.parametrize("readout", ["logistic", "ridge", "mlp"])
+@pytest.mark.parametrize("kind", ["logistic", "ridge", "mlp"])
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
-def test_few_images_and_absent_classes(readout, count):
+def test_few_images_and_absent_classes(kind, count):
     rng = np.random.default_rng(0)
     labels = np.arange(count) % 2
-    layers = fit_readout(readout, rng.normal(size=(count, 4)), labels, 3, seed=0).layers
-    assert [one.shape[::-1] for one, _ in layers] == widths_of(readout, 4, 3)
+    layers = readout(kind, rng.normal(size=(count, 4)), labels, 3).layers
+    assert [one.shape[::-1] for one, _ in layers] == widths_of(kind, 4, 3)
     inputs, _ = data_of()
-    few = build_head(6, 3, head_config("cubic", num_qubits=2, readout=readout)).double()
+    few = build_head(6, 3, head_config("cubic", num_qubits=2, readout=kind)).double()
     few.fit(inputs[:count], torch.from_numpy(labels))
     probs = few(inputs[:count]).softmax(1)
     assert torch.isfinite(probs).all()

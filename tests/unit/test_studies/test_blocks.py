@@ -20,10 +20,11 @@ from hybridq.config import BlocksStudyConfig, PretrainConfig
 from hybridq.errors import HybridqError, InvalidValueError
 from hybridq.evaluation.statistics import Measured, mean_interval, measure_auc
 from hybridq.studies.blocks.error_split import error_split
-from hybridq.studies.blocks.grid import combinations, labels_of, questions
+from hybridq.studies.blocks.grid import combinations, questions
 from hybridq.studies.blocks.study import _check_noise
 from hybridq.studies.blocks.tables import qubit_slope, ratio
 from hybridq.studies.blocks.trained import cells
+from hybridq.studies.heads.labelled import amounts_of
 from hybridq.training.pretrain import pretrain
 
 GIVEN = SimpleNamespace(circuit={"num_qubits": 4, "num_layers": 2, "encoding": "angle"})
@@ -75,20 +76,20 @@ def test_what_cannot_be_put_together(fields, words):
 
 
 def test_amounts_of_labels():
-    assert labels_of(BlocksStudyConfig(labels="25,0.1,1.0")) == {
+    assert amounts_of("25,0.1,1.0") == {
         "25 labels": 25,
         "10% of labels": 0.1,
         "all labels": 1,
     }
     with pytest.raises(InvalidValueError, match="--labels of shares up to 1"):
-        labels_of(BlocksStudyConfig(labels="none"))
+        amounts_of("none")
 
 
 def test_two_amounts_are_not_called_alike():
     with pytest.raises(InvalidValueError, match="--labels of shares up to 1, or whole numbers"):
-        labels_of(BlocksStudyConfig(labels="25.2"))
+        amounts_of("25.2")
     with pytest.raises(InvalidValueError, match="each entry of --labels once"):
-        labels_of(BlocksStudyConfig(labels="0.12345678,0.12345679"))
+        amounts_of("0.12345678,0.12345679")
 
 
 def test_what_is_asked():

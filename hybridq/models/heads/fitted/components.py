@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 
 from hybridq.models.searched_regression import mean_and_scale
 
 Floats = NDArray[np.float64]
+
+SMALLEST = 1e-12
+"""Share of the largest variance below which a direction is none."""
 
 
 def principal_components(
@@ -27,13 +31,30 @@ def principal_components(
         The mean of the inputs `(in_features,)`, and the axes `(count, in_features)`.
     """
     mean, scale = mean_and_scale(inputs)
-    left, values, rows = np.linalg.svd((inputs - mean) / scale, full_matrices=False)
-    kept = min(count, int((values > 1e-9 * values[0]).sum())) if values[0] > 0 else 0
-    signs = np.where(rows[:kept].sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
+    points = (inputs - mean) / scale
+    rows = _directions(points, count)
+    rows *= np.where(rows.sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
+    components = points @ rows.T
     axes = np.zeros((count, inputs.shape[1]))
-    axes[:kept] = signs * rows[:kept] / scale
+    axes[: len(rows)] = rows / scale
     if whiten:
-        axes[:kept] /= values[:kept, None] / np.sqrt(len(inputs))
-    elif kept:
-        axes /= np.abs(left[:, :kept] * values[:kept]).max()
+        axes[: len(rows)] /= components.std(axis=0)[:, None]
+    elif len(rows):
+        axes /= np.abs(components).max()
     return mean, axes
+
+
+def _directions(points: Floats, count: int) -> Floats:
+    """Compute the first directions of centred points, as unit rows, fewer where there are fewer.
+
+    They are eigenvectors of the smaller of the two Gram matrices, of which only these are computed.
+    """
+    is_wide = points.shape[0] < points.shape[1]
+    gram = points @ points.T if is_wide else points.T @ points
+    size = len(gram)
+    values, vectors = eigh(gram, subset_by_index=[max(0, size - count), size - 1])
+    kept = values[::-1] > SMALLEST * max(values[-1], 0.0)
+    found: Floats = vectors[:, ::-1][:, kept].T
+    if is_wide:
+        found = (found @ points) / np.sqrt(values[::-1][kept])[:, None]
+    return found

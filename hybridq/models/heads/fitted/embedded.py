@@ -15,7 +15,7 @@ from hybridq.config import HeadConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.heads.fitted.components import principal_components
 from hybridq.models.heads.fitted.readouts import Fitted, Readout, fit_readout, widths_of
-from hybridq.models.searched_regression import drawn_by_class, mean_and_scale
+from hybridq.models.searched_regression import Fold, drawn_by_class, folds_of, mean_and_scale
 
 Floats = NDArray[np.float64]
 
@@ -120,14 +120,15 @@ class EmbeddedHead(nn.Module):
         components = torch.from_numpy((inputs - mean) @ axes.T)
         some = drawn_by_class(classes, SEARCHED, FEWEST, np.random.default_rng(0))
         scales: Sequence[float] = self.embedding.scales  # type: ignore[assignment]
-        losses = []
+        folds, losses = folds_of(classes[some], seed=0), []
         for scale in scales if len(scales) > 1 else []:
             values = self._values(components[some], scale)
-            losses.append(self._fitted("logistic", values, classes[some]).loss)
+            losses.append(self._fitted("logistic", values, classes[some], folds).loss)
         scale = scales[int(np.argmin(losses))] if losses else scales[0]
         values = self._values(components, scale)
         values_mean, values_std = mean_and_scale(values)
-        fitted = self._fitted(self.config.readout, values, classes)
+        folds = folds if len(some) == len(classes) else folds_of(classes, seed=0)
+        fitted = self._fitted(self.config.readout, values, classes, folds)
         kept = {
             "mean": mean,
             "axes": axes,
@@ -160,6 +161,9 @@ class EmbeddedHead(nn.Module):
         values: Floats = torch.cat([self.embedding(part, at) for part in parts]).cpu().numpy()
         return values
 
-    def _fitted(self, kind: Readout, values: Floats, classes: NDArray[np.int64]) -> Fitted:
+    def _fitted(
+        self, kind: Readout, values: Floats, classes: NDArray[np.int64], folds: Sequence[Fold]
+    ) -> Fitted:
         mean, std = mean_and_scale(values)
-        return fit_readout(kind, (values - mean) / std, classes, self.num_classes, seed=0)
+        scaled = (values - mean) / std
+        return fit_readout(kind, scaled, classes, self.num_classes, folds, seed=0)

@@ -100,6 +100,25 @@ class Polynomial(nn.Module):
         return padded[:, first] * padded[:, second] * padded[:, third]
 
 
+class Components(nn.Module):
+    """The components themselves.
+
+    Args:
+        config: The config of the head.
+
+    Shape: components `(rows, num_qubits)` to the same.
+    """
+
+    def __init__(self, config: EmbeddedConfig) -> None:
+        super().__init__()
+        self.num_values = config.num_qubits
+        self.scales = (1.0,)
+
+    def forward(self, components: Tensor, scale: Tensor) -> Tensor:
+        """Leave them as they are."""
+        return components
+
+
 def build_random_fourier(
     in_features: int,
     num_classes: int,
@@ -138,6 +157,18 @@ def build_cubic(
     return EmbeddedHead(in_features, num_classes, config, Polynomial(config))
 
 
+def build_components(
+    in_features: int,
+    num_classes: int,
+    config: EmbeddedConfig,
+    *,
+    backend: Executable | None = None,
+    generator: torch.Generator | None = None,
+) -> EmbeddedHead:
+    """Build the head with the components alone."""
+    return EmbeddedHead(in_features, num_classes, config, Components(config))
+
+
 RANDOM_FOURIER = HeadEntry(
     RandomFeaturesConfig, build_random_fourier, "random Fourier embedding", fitted=True
 )
@@ -145,3 +176,4 @@ RANDOM_TANH = HeadEntry(
     RandomFeaturesConfig, build_random_tanh, "random tanh embedding (ELM)", fitted=True
 )
 CUBIC = HeadEntry(EmbeddedConfig, build_cubic, "cubic polynomial", fitted=True)
+COMPONENTS = HeadEntry(EmbeddedConfig, build_components, "principal components", fitted=True)

@@ -13,7 +13,6 @@ from hybridq.models.heads.fitted.support_vectors import calibrate, probabilities
 from hybridq.models.searched_regression import (
     Fold,
     balanced_log_loss,
-    folds_of,
     searched_regression,
 )
 
@@ -47,7 +46,13 @@ class Fitted:
 
 
 def fit_readout(
-    kind: Readout, inputs: Floats, labels: Ints, num_classes: int, *, seed: int
+    kind: Readout,
+    inputs: Floats,
+    labels: Ints,
+    num_classes: int,
+    folds: Sequence[Fold],
+    *,
+    seed: int,
 ) -> Fitted:
     """Fit a readout whose penalty has the least log loss on held-out parts.
 
@@ -57,9 +62,9 @@ def fit_readout(
         inputs: Standardised, `(rows, inputs)`.
         labels: `(rows,)`.
         num_classes: The number of classes.
-        seed: Seed of the cut, and of the network's first weights.
+        folds: What `folds_of` gives.
+        seed: Seed of the network's first weights.
     """
-    folds = folds_of(labels, seed=seed)
     if len(np.unique(labels)) < 2:
         return _of_one_class(kind, inputs.shape[1], int(labels[0]), num_classes)
     fit: Callable[..., Fitted] = {"logistic": _logistic, "ridge": _ridge, "mlp": _mlp}[kind]

@@ -1,0 +1,1 @@
+"""The study of kernels: machines fitted in closed form, quantum and classical, on few labels."""
