@@ -87,6 +87,8 @@ def options_words(
 def _option(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return f"--{name}" if value else f"--no-{name}"
+    if isinstance(value, list | tuple):
+        return " ".join([f"--{name}", *map(str, value)])
     whole = isinstance(value, float) and value == int(value)
     return f"--{name} {int(value) if whole else value}"
 
