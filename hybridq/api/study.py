@@ -64,7 +64,7 @@ def study(name: str, *models: Model | str | Path, **options: Any) -> Study:
     """Run a study, or go on with one; it is kept in a folder and can be resumed.
 
     Args:
-        name: `noise`, `ablation`, `capacity`, `blocks`, one of another distribution, or
+        name: `noise`, `ablation`, `capacity`, `blocks`, `kernels`, one of another distribution, or
             `package.module:entry`.
         *models: Models, or folders of runs, where the study is one of trained models. A model has
             to be kept in a folder, by `finetune(..., runs=...)` or `Model.save`.

@@ -213,8 +213,8 @@ class CapacityResult(Record):
     notes: list[str] = Field(default_factory=list)
 
 
-class BlocksResult(Record):
-    """The result of `hybridq study blocks`."""
+class HeadsResult(Record):
+    """The result of `hybridq study blocks` and `hybridq study kernels`."""
 
     data: str
     images: int = Field(ge=1)
@@ -240,7 +240,8 @@ RESULTS: dict[Kind, type[Record]] = {
     "study noise": NoiseResult,
     "study ablation": AblationResult,
     "study capacity": CapacityResult,
-    "study blocks": BlocksResult,
+    "study blocks": HeadsResult,
+    "study kernels": HeadsResult,
 }
 """The result of each command."""
 
