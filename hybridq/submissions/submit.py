@@ -7,7 +7,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -355,6 +355,10 @@ def prepare(config: SubmitConfig, inputs: Inputs, *, device: str | None = None) 
             seconds_left=service.seconds_left(),
             is_timed=size_of(0, 1).device_seconds is not None,
         )
+        remark = getattr(head, "about_job", None)
+        if callable(remark):
+            told = remark(len(source.ids), plan.rows_in_all, plan.qpu_seconds)
+            plan = replace(plan, remarks=tuple(told))
         simulated = ideal[:0]
         if not config.dry_run:
             simulated = _simulated(backend, head, features, best)

@@ -90,6 +90,7 @@ class Plan:
         seconds_left: QPU seconds that the account has left; None without a limit.
         is_timed: Whether the device reports the times that the estimate is made of.
         circuits: Number of circuits; layout, error, depth and gates are those of the deepest.
+        remarks: What the model's head says of the job: names and sentences.
     """
 
     device: str
@@ -108,6 +109,7 @@ class Plan:
     seconds_left: float | None
     is_timed: bool = False
     circuits: int = 1
+    remarks: tuple[tuple[str, str], ...] = ()
 
     @property
     def rows_in_all(self) -> int:
@@ -198,6 +200,7 @@ class Plan:
                 f"about {max(job.max_seconds for job in self.jobs)} s of QPU time at most for one "
                 "job, by the service",
             ],
+            *map(list, self.remarks),
         ]
 
 

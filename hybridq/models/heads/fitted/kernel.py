@@ -24,6 +24,7 @@ from hybridq.models.heads.entry import HeadEntry
 from hybridq.models.heads.fitted.components import principal_components
 from hybridq.models.heads.fitted.kernel_bank import (
     CLASSICAL,
+    FidelityKernel,
     is_quantum,
     kernel_names,
     make_kernel,
@@ -203,6 +204,29 @@ class KernelHead(nn.Module):
             f"shares of the kernels: {parts}; bandwidth {float(self.bandwidth):g}; "
             f"{counted(len(self.support), 'support vector')}"
         )
+
+    def about_job(self, images: int, rows: int, seconds: float) -> list[tuple[str, str]]:
+        """Say what the dry run of a job adds: what fewer support vectors would save.
+
+        Args:
+            images: The number of images.
+            rows: The number of circuits to run.
+            seconds: Their estimated QPU seconds.
+        """
+        count = len(self.support)
+        of_pairs = sum(
+            isinstance(one, FidelityKernel) and bool(weight)
+            for weight, one in zip(self.weights, self.kernels, strict=True)
+        )
+        if count < 2 or not of_pairs:
+            return []
+        pairs, half = of_pairs * images * count, count // 2
+        saved = of_pairs * images * (count - half)
+        text = (
+            f"{count}: {pairs:,} of {rows:,} circuits compare an image with one of them; `finetune "
+            f"--head.support {half}` would save {saved:,}, about {seconds * saved / rows:.0f} s"
+        )
+        return [("support vectors", text)]
 
     def _grams(self, rows: Floats) -> Iterator[Floats]:
         """Compute the Gram matrix of every kernel, one after the other.

@@ -139,6 +139,11 @@ class ReservoirHead(EmbeddedHead):
             "readout is fitted to the circuits, and --head.trotter-steps brings them nearer"
         )
 
+    def about_job(self, images: int, rows: int, seconds: float) -> list[tuple[str, str]]:
+        """Say what the dry run of a job adds: how far the circuits are from the atoms."""
+        said = self.about_fit()
+        return [] if said is None else [("Trotter error", said)]
+
 
 def build_reservoir(
     in_features: int,
