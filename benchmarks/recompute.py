@@ -5,11 +5,11 @@
 For every ablation in `docs/results/ablation/`, `summary.csv` and `comparisons.csv` are computed
 anew from `measured/`, which holds for each model its figures in every cell, by how much each test
 image moves its AUC, and in how many subsets the image was classified rightly. Pages are made anew
-from the tables. So are the tables of the studies of capacity and of blocks, in
-`docs/results/capacity/` and `docs/results/blocks/`, from `measured.npz`. The tables of the other
-pages are made anew from the CSV files beside them, which hold each single figure or time that was
-measured. It prints a line for each file, and exits with 1 where one differs by more than the last
-digits of a number.
+from the tables. So are the tables of the studies of capacity, of blocks and of kernels, in
+`docs/results/capacity/`, `docs/results/blocks/` and `docs/results/kernels/`, from `measured.npz`.
+The tables of the other pages are made anew from the CSV files beside them, which hold each single
+figure or time that was measured. It prints a line for each file, and exits with 1 where one differs
+by more than the last digits of a number.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import Any
 import block_results as blocks
 import capacity_results as capacity
 import gallery
+import kernel_results as kernels
 import numpy as np
 from ablation_results import RESULTS, page, pages
 from published import text_of
@@ -120,6 +121,9 @@ def every() -> Iterator[tuple[Path, str]]:
     for folder in sorted(path.parent for path in blocks.RESULTS.glob("*/measured.npz")):
         yield from blocks.recomputed(folder)
         yield blocks.RESULTS / f"{folder.name}.md", blocks.page(folder.name)
+    for folder in sorted(path.parent for path in kernels.RESULTS.glob("*/measured.npz")):
+        yield from kernels.recomputed(folder)
+        yield kernels.RESULTS / f"{folder.name}.md", kernels.page(folder.name)
     if all((blocks.RESULTS / name).is_dir() for name in gallery.NAMES):
         yield gallery.GALLERY / "table.md", "\n".join(gallery.table_lines())
 

@@ -8,6 +8,8 @@ import torch
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.decomposition import PCA
+from sklearn.gaussian_process import GaussianProcessClassifier
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 from sklearn.model_selection import cross_val_score
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -16,7 +18,12 @@ from sklearn.utils.estimator_checks import check_estimator
 from hybridq.config import head_config
 from hybridq.errors import InvalidValueError
 from hybridq.models.heads import build_head
-from hybridq.models.heads.fitted.support_vectors import calibrate, choose, fit_machine
+from hybridq.models.heads.fitted.support_vectors import (
+    calibrate,
+    choose,
+    fit_alpha,
+    fit_machine,
+)
 from hybridq.quantum.modules import circuits_of, running_on
 from hybridq.training.feature_classifier import FeatureClassifier
 from hybridq_backends import open_backend
@@ -57,6 +64,48 @@ def test_one_kernel_is_the_machine_of_scikit_learn(classes):
         column = logits[:, 1] if classes == 2 else logits[:, k]
         found = (column - head.shift[k]) / head.slope[k]
         np.testing.assert_allclose(found, wanted, atol=2e-3)
+
+
+def test_a_ridge_minimises_its_loss():
+    """Gradients of the loss by coefficients and constant are 0, and classes weigh the same."""
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(30, 4))
+    gram, signs = points @ points.T, np.where(np.arange(30) < 8, 1.0, -1.0)
+    alpha, offset = fit_alpha(gram, signs[:, None], 0.7, "ridge")
+    weights = np.where(signs > 0, 30 / 16, 30 / 44)
+
+    def loss(values):
+        off = signs - gram @ values[:30] - values[30]
+        return 0.7 * (weights * off**2).sum() + values[:30] @ gram @ values[:30]
+
+    best = np.append(alpha[:, 0], offset[0])
+    for step in 1e-3 * rng.normal(size=(20, 31)):
+        assert loss(best) < loss(best + step)
+
+
+def test_a_gaussian_process_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    points, labels = rng.normal(size=(40, 3)), np.arange(40) % 2
+    points[:, 0] += labels
+    covariance = ConstantKernel(2.5, "fixed") * RBF(1.3, "fixed")
+    wanted = GaussianProcessClassifier(covariance, optimizer=None).fit(points, labels)
+    gram, new = RBF(1.3)(points), rng.normal(size=(10, 3))
+    alpha, offset = fit_alpha(gram, 2.0 * labels[:, None] - 1, 2.5, "gp")
+    assert offset == 0
+    found = RBF(1.3)(new, points) @ alpha[:, 0]
+    latent = covariance(new, points) @ (labels - wanted.base_estimator_.pi_)
+    np.testing.assert_allclose(found, latent, atol=1e-5)
+
+
+@pytest.mark.parametrize("machine", ["ridge", "gp"])
+def test_other_machines_learn(machine):
+    features, labels = load_breast_cancer(return_X_y=True)
+    options = {"kernels": "angle", "machine": machine, "bandwidth": 0.5}
+    classifier = FeatureClassifier("qkernel", head_options=options)
+    classifier.fit(features[::4], labels[::4])
+    probs, actual = classifier.predict_proba(features[1::2])[:, 1], labels[1::2]
+    assert ((probs > 0.5) == actual).mean() > 0.91
+    assert 0.03 < np.abs(probs - actual).mean() < 0.17
 
 
 def test_circuits_give_what_products_of_states_do():
@@ -186,7 +235,8 @@ def test_labels_that_cannot_be_fitted():
 
 @pytest.mark.parametrize("head", ["qkernel", "kernel"])
 def test_it_is_an_estimator_of_scikit_learn(head):
-    options = {"num_qubits": 2, **({"kernels": "zz"} if head == "qkernel" else {})}
+    kernels = "angle" if head == "qkernel" else "rbf"
+    options = {"num_qubits": 2, "kernels": kernels, "bandwidth": 1.0}
     classifier = FeatureClassifier(head, head_options=options)
     check_estimator(classifier)
     assert clone(classifier).head_options == options

@@ -29,7 +29,13 @@ from hybridq.models.heads.fitted.kernel_bank import (
     kernel_names,
     make_kernel,
 )
-from hybridq.models.heads.fitted.support_vectors import choose, combine, fewer, fit_machine
+from hybridq.models.heads.fitted.support_vectors import (
+    MachineKind,
+    choose,
+    combine,
+    fewer,
+    fit_machine,
+)
 from hybridq.models.searched_regression import drawn_by_class
 from hybridq.quantum.kernels.alignment import aligned_weights, target_gram
 from hybridq.quantum.kernels.measures import nearest_psd
@@ -53,7 +59,7 @@ MOST = 10_000
 
 
 class KernelConfig(HeadConfig):
-    """A support vector machine on a weighted sum of kernels of principal components."""
+    """A machine on a weighted sum of kernels of principal components."""
 
     kernels: str = "angle,zz,bsp,projected-zz"
     """Kernels that are combined, joined by commas: fidelities `angle`, `zz`, `bsp`, `reupload`; of
@@ -66,9 +72,12 @@ class KernelConfig(HeadConfig):
     """Which qubits a feature map entangles: `linear`, `ring`, `full`, `none`."""
     bandwidth: float | None = Field(None, gt=0, le=100)
     """Radians for a standard deviation of a component; searched where it is not given."""
+    machine: MachineKind = "svm"
+    """What is fitted to the kernel: a support vector machine, `ridge` regression, or `gp`, the mode
+    of a Gaussian process; its logits are calibrated within the labels."""
     support: int | None = Field(None, ge=2, le=100_000)
-    """Most support vectors; as many as there are where it is not given. On a device every image is
-    compared with each."""
+    """Most labelled images that decide, which are support vectors; as many as there are where it is
+    not given. On a device every image is compared with each."""
 
 
 class ClassicalKernelConfig(KernelConfig):
@@ -163,12 +172,12 @@ class KernelHead(nn.Module):
         some = drawn_by_class(classes, SEARCHED, FEWEST, np.random.default_rng(0))
         widths = BANDWIDTHS if self.config.bandwidth is None else (self.config.bandwidth,)
         banks = [list(self._grams(components[some] * one)) for one in widths]
-        chosen = choose(banks, classes[some], self.num_classes, seed=0)
+        chosen = choose(banks, classes[some], self.num_classes, seed=0, kind=self.config.machine)
         bandwidth, bank = widths[chosen.place], banks[chosen.place]
         weights = aligned_weights(bank, target_gram(classes[some], self.num_classes))
         whole = bank if len(some) == len(classes) else self._grams(components * bandwidth)
         gram = combine(whole, weights)
-        machine = fit_machine(gram, classes, self.num_classes, chosen)
+        machine = fit_machine(gram, classes, self.num_classes, chosen, self.config.machine)
         kept, machine = fewer(gram, machine, classes, self.config.support or len(classes))
         self._keep(
             mean=mean,

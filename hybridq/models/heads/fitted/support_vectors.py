@@ -1,9 +1,10 @@
-"""Support vector machines on Gram matrices, with settings and calibration from held-out parts."""
+"""Machines on Gram matrices, with settings and calibration from held-out parts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,10 @@ PENALTIES = (0.1, 1.0, 10.0, 100.0)
 """Values of scikit-learn's C that are tried."""
 ABSENT = 30.0
 """How far the logit of a class without labelled images is below 0."""
+MachineKind: TypeAlias = Literal["svm", "ridge", "gp"]
+"""A support vector machine, least squares, or the mode of a Gaussian process."""
+NEWTON_STEPS = 50
+"""Most steps to the mode of a Gaussian process."""
 LARGE = 1e3
 """Penalty of the regression that turns decision values into probabilities: hardly any."""
 
@@ -77,19 +82,81 @@ def combine(grams: Iterable[Floats], weights: Floats) -> Floats:
     return found
 
 
-def fit_alpha(gram: Floats, signs: Floats, penalty: float) -> tuple[Floats, Floats]:
-    """Fit a machine to each column of signs; one with a single sign answers with that alone."""
-    from sklearn.svm import SVC
+def fit_alpha(
+    gram: Floats, signs: Floats, penalty: float, kind: MachineKind = "svm"
+) -> tuple[Floats, Floats]:
+    """Fit a machine to each column of signs; one with a single sign answers with that alone.
 
+    Classes weigh the same in all of them.
+
+    Args:
+        gram: Gram matrix `(rows, rows)`.
+        signs: `(rows, machines)` of -1 and 1.
+        penalty: How much errors cost against the norm of the function, scikit-learn's C.
+        kind: `svm`; `ridge`, least squares; or `gp`, a Gaussian process whose covariance is the
+            kernel times the penalty.
+
+    Returns:
+        Coefficients of the rows `(rows, machines)`, and what is added `(machines,)`.
+    """
+    fit = {"svm": _support_vectors, "ridge": _least_squares, "gp": _gaussian_process}[kind]
     alpha, offset = np.zeros(signs.shape), np.zeros(signs.shape[1])
     for k, own in enumerate(signs.T):
         if len(np.unique(own)) < 2:
             offset[k] = own[0]
-            continue
-        machine = SVC(C=penalty, kernel="precomputed", class_weight="balanced").fit(gram, own)
-        alpha[machine.support_, k] = machine.dual_coef_[0]
-        offset[k] = machine.intercept_[0]
+        else:
+            alpha[:, k], offset[k] = fit(gram, own, penalty)
     return alpha, offset
+
+
+def _support_vectors(gram: Floats, signs: Floats, penalty: float) -> tuple[Floats, float]:
+    from sklearn.svm import SVC
+
+    machine = SVC(C=penalty, kernel="precomputed", class_weight="balanced").fit(gram, signs)
+    alpha = np.zeros(len(signs))
+    alpha[machine.support_] = machine.dual_coef_[0]
+    return alpha, float(machine.intercept_[0])
+
+
+def _least_squares(gram: Floats, signs: Floats, penalty: float) -> tuple[Floats, float]:
+    """Minimise `penalty sum_i w_i (y_i - f_i)^2 + |f|^2`, with f a function plus a constant.
+
+    It is a weighted least-squares support vector machine (Suykens et al. 2002).
+    """
+    count = len(signs)
+    system = np.zeros((count + 1, count + 1))
+    system[:count, :count] = gram + np.diag(1 / (penalty * _balanced(signs)))
+    system[:count, count] = system[count, :count] = 1.0
+    found = np.linalg.solve(system, np.append(signs, 0.0))
+    return found[:count], float(found[count])
+
+
+def _gaussian_process(gram: Floats, signs: Floats, penalty: float) -> tuple[Floats, float]:
+    """Find the mode of a Gaussian process with a logistic likelihood, by Newton's method.
+
+    It is algorithm 3.1 of Rasmussen & Williams, "Gaussian Processes for Machine Learning" (2006),
+    with a likelihood that weighs classes the same.
+    """
+    covariance, weight = penalty * gram, _balanced(signs)
+    values, alpha = np.zeros(len(signs)), np.zeros(len(signs))
+    for _ in range(NEWTON_STEPS):
+        chance = expit(values)
+        curve = weight * chance * (1 - chance)
+        root = np.sqrt(curve)
+        pulled = curve * values + weight * ((signs + 1) / 2 - chance)
+        inner = np.eye(len(signs)) + root[:, None] * covariance * root[None]
+        alpha = pulled - root * np.linalg.solve(inner, root * (covariance @ pulled))
+        before, values = values, covariance @ alpha
+        if np.abs(values - before).max() < 1e-9 * max(1.0, np.abs(values).max()):
+            break
+    return penalty * alpha, 0.0
+
+
+def _balanced(signs: Floats) -> Floats:
+    """Weights with which both signs count the same, of mean 1."""
+    share = (signs > 0).mean()
+    found: Floats = np.where(signs > 0, 0.5 / share, 0.5 / (1 - share))
+    return found
 
 
 def fewer(
@@ -126,7 +193,12 @@ def fewer(
 
 
 def choose(
-    banks: Sequence[Sequence[Floats]], labels: Ints, num_classes: int, *, seed: int
+    banks: Sequence[Sequence[Floats]],
+    labels: Ints,
+    num_classes: int,
+    *,
+    seed: int,
+    kind: MachineKind = "svm",
 ) -> Chosen:
     """Choose among banks of Gram matrices, and the penalty, by log loss on held-out parts.
 
@@ -138,6 +210,7 @@ def choose(
         labels: `(rows,)`.
         num_classes: The number of classes.
         seed: Seed of the cut.
+        kind: What is fitted, as in `fit_alpha`.
     """
     signs, folds = targets_of(labels, num_classes), folds_of(labels, seed=seed)
     machines = signs.shape[1]
@@ -152,7 +225,7 @@ def choose(
                 combine([one[np.ix_(held, kept)] for one in grams], weights),
             )
             for penalty, found in held_out.items():
-                alpha, offset = fit_alpha(gram, signs[kept], penalty)
+                alpha, offset = fit_alpha(gram, signs[kept], penalty, kind)
                 found[held] = across @ alpha + offset
         for penalty, found in held_out.items():
             slope, shift = calibrate(found, signs)
@@ -194,7 +267,9 @@ def probabilities(logits: Floats) -> Floats:
     return found
 
 
-def fit_machine(gram: Floats, labels: Ints, num_classes: int, chosen: Chosen) -> Machine:
+def fit_machine(
+    gram: Floats, labels: Ints, num_classes: int, chosen: Chosen, kind: MachineKind = "svm"
+) -> Machine:
     """Fit the machines of all classes, calibrated by held-out decision values.
 
     Args:
@@ -202,7 +277,8 @@ def fit_machine(gram: Floats, labels: Ints, num_classes: int, chosen: Chosen) ->
         labels: `(rows,)`.
         num_classes: The number of classes.
         chosen: What `choose` gave, for these rows or for some of them.
+        kind: What is fitted, as in `fit_alpha`.
     """
     signs = targets_of(labels, num_classes)
-    alpha, offset = fit_alpha(gram, signs, chosen.penalty)
+    alpha, offset = fit_alpha(gram, signs, chosen.penalty, kind)
     return Machine(alpha, offset, chosen.slope, chosen.shift)
