@@ -26,7 +26,6 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score, roc_auc_score
 from sklearn.model_selection import RepeatedStratifiedKFold
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
@@ -52,12 +51,11 @@ def ways() -> dict[str, Any]:
 
 
 def classifiers(weight: str | None) -> dict[str, Any]:
-    """Classifiers by name; those with class weights have them or not."""
+    """Classifiers by name, with class weights or without."""
     return {
         "logistic regression": LogisticRegression(class_weight=weight, max_iter=1000),
         "random forest": RandomForestClassifier(200, class_weight=weight, random_state=0),
         "support vector machine": SVC(class_weight=weight, random_state=0),
-        "nearest neighbours": KNeighborsClassifier(15),
     }
 
 
@@ -94,6 +92,11 @@ def made_rare(labels: Any, share: float | None, seed: int) -> Any:
     own = np.flatnonzero(labels == rarest)
     others = np.flatnonzero(labels != rarest)
     count = round(share / (1 - share) * len(others))
+    if count > len(own):
+        raise SystemExit(
+            f"Expected --rare of at most {len(own) / len(labels):.3f}, which the rarest class has, "
+            f"got {share}: lower it."
+        )
     kept = np.random.default_rng(seed).permutation(own)[:count]
     return np.sort(np.concatenate([kept, others]))
 

@@ -21,15 +21,15 @@ import numpy as np
 import torch
 
 import hybridq as hq
-from hybridq.evaluation.features import image_features, standardised
 from hybridq.evaluation.metrics.scores import auc
+from hybridq.models.heads.fitted.components import principal_components
 from hybridq.quantum import QuantumLayer
 from hybridq.quantum.reservoir.rydberg import RydbergChain, embed
 from hybridq.quantum.reservoir.trotter import reservoir_observables, trotter_circuits
 from hybridq.training.feature_classifier import FeatureClassifier
 
 FAST = os.environ.get("HYBRIDQ_FAST") == "1"  # short, for the tests: nothing is learnt
-IMAGES, STEPS = (120, 5) if FAST else (1600, 400)
+POINTS = 60 if FAST else 800
 LABELS = (16,) if FAST else (20, 40, 80, 160)
 SUBSETS = 1 if FAST else 12
 ATOMS = 3 if FAST else 6
@@ -87,28 +87,38 @@ fig.tight_layout()
 plt.show()
 
 # %% [markdown]
-# ## From an image to an embedding
+# ## From features to an embedding
 #
-# An encoder is pretrained without labels on generated tissue of fine or large grains, and stays as
-# it is. Principal components of its features, brought to [-1, 1], times a largest detuning, set the
-# atoms. Z of each atom and ZZ of each pair are read at four times.
+# The features are generated: four hidden values, mixed into 24 with some noise, of two classes with
+# a curved boundary between them. In the package they are those of a frozen encoder. Principal
+# components, brought to [-1, 1], times a largest detuning, set the atoms. Z of each atom and ZZ of
+# each pair are read at four times.
+
 
 # %%
-data = hq.load_data(f"phantom,size=24,count={IMAGES},finding=texture")
-encoder = hq.pretrain(data, steps=STEPS, image_size=32)
-parts = {name: image_features(encoder, one.images).numpy() for name, one in data.splits.items()}
-features = standardised({"train": parts["train"], "test": parts["test"]})
-labels = {name: data.splits[name].labels for name in features}
-left, scale, right = np.linalg.svd(features["train"], full_matrices=False)
-components = features["train"] @ right[:ATOMS].T
-components /= np.abs(components).max()
+def made(count, seed):
+    """Features `(count, 24)` and labels of two classes with a curved boundary between them."""
+    rng = np.random.default_rng(seed)
+    hidden = rng.normal(size=(count, 4))
+    mixing = np.random.default_rng(0).normal(size=(4, 24))
+    curved = (hidden[:, :2] ** 2).sum(axis=1) - 1.39 + 0.6 * hidden[:, 2]
+    return hidden @ mixing + 0.4 * rng.normal(size=(count, 24)), (curved > 0).astype(int)
+
+
+train, test = made(POINTS, 1), made(POINTS, 2)
+features, labels = {"train": train[0], "test": test[0]}, {"train": train[1], "test": test[1]}
+print({name: one.shape for name, one in features.items()})
+
+# %%
+mean, axes_of = principal_components(features["train"], ATOMS, whiten=False)
+components = (features["train"] - mean) @ axes_of.T
 chain = RydbergChain(ATOMS, times=(0.5, 1.0, 1.5, 2.0))
 shown = np.concatenate([np.flatnonzero(labels["train"] == one)[:8] for one in (0, 1)])
 detunings = torch.from_numpy(6.0 * components[shown]).double()
 embedding = embed(chain, detunings).numpy()
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.2), width_ratios=[1, 4])
 axes[0].imshow(components[shown], aspect="auto", cmap="RdBu", vmin=-1, vmax=1)
-axes[0].set(title="components", xlabel="atom", ylabel="image (first class above)")
+axes[0].set(title="components", xlabel="atom", ylabel="sample (first class above)")
 axes[1].imshow(embedding, aspect="auto", cmap="RdBu", vmin=-1, vmax=1)
 axes[1].set(title=f"embedding: {embedding.shape[1]} values", xlabel="Z and ZZ, time after time")
 for ax in axes:
@@ -170,7 +180,7 @@ plt.show()
 
 # %%
 def aucs(head, options, count):
-    """AUC on the test images after each of some choices of labelled images."""
+    """AUC on the test samples after each of some choices of labelled samples."""
     found = []
     for seed in range(SUBSETS):
         rng = np.random.default_rng(seed)
@@ -206,9 +216,9 @@ for shift, (head, (colour, _)) in zip((0.93, 0.98, 1.02, 1.07), HEADS.items(), s
     for place, values in zip(places, results[head], strict=True):
         ax.plot([place] * len(values), values, ".", color=colour, alpha=0.4)
     ax.plot(places, [one.mean() for one in results[head]], "o-", color=colour, ms=5, label=head)
-ax.set(xscale="log", xlabel="labelled images", ylabel="AUC, test images")
+ax.set(xscale="log", xlabel="labelled samples", ylabel="AUC, test samples")
 ax.set_xticks(LABELS, [str(count) for count in LABELS])
-ax.set_title("Embeddings with few labels (dots: choices of labelled images)")
+ax.set_title("Embeddings with few labels (dots: choices of labelled samples)")
 ax.legend(fontsize=8)
 fig.tight_layout()
 plt.show()

@@ -179,7 +179,13 @@ class FinetuneConfig(RunConfig):
     @model_validator(mode="before")
     @classmethod
     def _freezes_the_encoder(cls, values: Any) -> Any:
-        """Take the encoder among the frozen blocks for `freeze_encoder`."""
+        """Take the encoder among the frozen blocks for `freeze_encoder`.
+
+        Runs of earlier versions have `class_weights`, which `balance` says since.
+        """
+        if isinstance(values, Mapping) and "class_weights" in values and "balance" not in values:
+            kept = {key: value for key, value in values.items() if key != "class_weights"}
+            values = {**kept, "balance": "weights" if values["class_weights"] else "none"}
         named = blocks_named(values.get("freeze", "")) if isinstance(values, Mapping) else ()
         if "encoder" not in named:
             return values

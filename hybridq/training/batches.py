@@ -35,7 +35,8 @@ class EpochBatches(Sampler[list[int]]):
     """Index lists of one epoch: shuffled by (seed, epoch), and shared out among ranks.
 
     Lightning calls `set_epoch` before each epoch. All ranks shuffle alike, and each takes every
-    `world_size`-th index of the same list, so that they never see the same image in a step.
+    `world_size`-th index of the same list, so that they never see the same image in a step unless
+    images are drawn by `chances`.
 
     Args:
         count: number of images.

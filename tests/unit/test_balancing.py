@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.over_sampling import SMOTE
 from imblearn.utils.estimator_checks import parametrize_with_checks
+from lightning.pytorch.callbacks import Callback
 from qiskit.quantum_info import Operator, SparsePauliOp, Statevector
 
 from hybridq.cli import main as cli
@@ -24,6 +26,8 @@ from hybridq.training.finetune import finetune
 pytestmark = pytest.mark.usefixtures("single_thread")
 
 PHANTOM = "phantom,size=16,count=60"
+UNLIKE = f"{PHANTOM},balance=0.25"
+"""A class of a quarter of the images."""
 
 
 def data_of(count=60, rare=12, features=5, seed=0):
@@ -150,33 +154,67 @@ def test_batches_in_which_classes_come_as_often():
     assert list(EpochBatches(100, 20, seed=0)) == list(EpochBatches(100, 20, seed=0))
 
 
+def config_of(way):
+    return FinetuneConfig(
+        data=UNLIKE,
+        labels=0.5,
+        freeze_encoder=True,
+        image_size=32,
+        epochs=3,
+        checkpoint_every=1,
+        head={"name": "pqc", "num_qubits": 2},
+        balance=way,
+    )
+
+
+class Stop(Callback):
+    """Stops a training in its third epoch."""
+
+    def on_train_epoch_start(self, trainer, module):
+        if trainer.current_epoch == 2:
+            raise KeyboardInterrupt
+
+
+def weights_of(run):
+    return (run / "model" / "model.safetensors").read_bytes()
+
+
 @pytest.mark.trains
-@pytest.mark.parametrize("way", ["none", "weights", "sampler", "smote", "qi-smote"])
-def test_each_way_trains(way, isolated):
-    run = finetune(
-        FinetuneConfig(
-            data=PHANTOM,
-            labels=0.5,
-            freeze_encoder=True,
-            image_size=32,
-            epochs=2,
-            head={"name": "pqc", "num_qubits": 2},
-            balance=way,
-        )
-    )
-    again = finetune(
-        FinetuneConfig(
-            data=PHANTOM,
-            labels=0.5,
-            freeze_encoder=True,
-            image_size=32,
-            epochs=2,
-            head={"name": "pqc", "num_qubits": 2},
-            balance=way,
-        )
-    )
-    files = [one / "model" / "model.safetensors" for one in (run, again)]
-    assert files[0].read_bytes() == files[1].read_bytes()
+def test_each_way_trains(isolated):
+    """All ways are different, and each gives the same again, after an interruption too."""
+    runs = {
+        way: finetune(config_of(way)) for way in ("none", "weights", "sampler", "smote", "qi-smote")
+    }
+    assert len({weights_of(run) for run in runs.values()}) == len(runs)
+    for way in ("sampler", "qi-smote"):
+        before = set(Path("runs/finetune").iterdir())
+        with pytest.raises(KeyboardInterrupt):
+            finetune(config_of(way), callbacks=[Stop()])
+        (begun,) = set(Path("runs/finetune").iterdir()) - before
+        again = finetune(FinetuneConfig(resume=begun))
+        assert weights_of(again) == weights_of(runs[way])
+
+
+@pytest.mark.trains
+def test_rows_that_were_made_do_not_say_where_a_head_begins(isolated, monkeypatch):
+    seen = []
+
+    def watched(head, features, labels, *args, **fields):
+        seen.append((len(features), torch.bincount(labels_of(labels)).tolist()))
+
+    def labels_of(labels):
+        return torch.from_numpy(labels)
+
+    monkeypatch.setattr("hybridq.training.heads.head_start.start_at_regression", watched)
+    for way in ("none", "smote"):
+        finetune(config_of(way))
+    assert seen[0] == seen[1]
+    assert seen[0][1][0] != seen[0][1][1]
+
+
+def test_a_config_of_an_earlier_version_is_read():
+    for weighed, way in ((True, "weights"), (False, "none")):
+        assert FinetuneConfig.model_validate({"class_weights": weighed}).balance == way
 
 
 @pytest.mark.parametrize(

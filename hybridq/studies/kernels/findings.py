@@ -22,10 +22,12 @@ ASKED = {
 """What the comparisons of a topic are called in words."""
 NOTE = (
     "Alignment is the cosine of the centred Gram matrix and that of the labels. The geometric "
-    "difference is the least from a classical kernel of any bandwidth (Huang et al. 2021); where "
-    "it is small against the root of the number of labelled images, no labels are learnt from "
-    "fewer images by the quantum kernel. Kernels of random states of as many qubits are called "
-    "concentrated. Held-out AUC is within the labelled images."
+    "difference is the least from a classical kernel of any of the bandwidths (Huang et al. 2021); "
+    "where it is small against the root of the number of labelled images, no labels are learnt "
+    "from fewer images by the quantum kernel. Kernels of random states of as many qubits are "
+    "called concentrated. Held-out AUC is within the labelled images. Verdicts of a topic and an "
+    "amount of labels hold together. Images of one patient are not kept together where settings "
+    "are searched."
 )
 
 

@@ -17,7 +17,7 @@ from hybridq.evaluation.metrics.scores import auc
 from hybridq.evaluation.statistics import measure_auc
 from hybridq.models.heads import build_head
 from hybridq.models.heads.fitted.components import principal_components
-from hybridq.models.heads.fitted.kernel import KernelHead
+from hybridq.models.heads.fitted.kernel import KernelConfig, KernelHead
 from hybridq.models.heads.fitted.kernel_bank import CLASSICAL, is_quantum, make_kernel
 from hybridq.models.heads.fitted.support_vectors import (
     PENALTIES,
@@ -26,7 +26,7 @@ from hybridq.models.heads.fitted.support_vectors import (
     probabilities,
     targets_of,
 )
-from hybridq.models.searched_regression import balanced_log_loss, folds_of
+from hybridq.models.searched_regression import balanced_log_loss, drawn_by_class, folds_of
 from hybridq.quantum.kernels.alignment import centred_alignment, target_gram
 from hybridq.quantum.kernels.measures import concentration, geometric_difference
 from hybridq.studies.heads.features import features_of
@@ -37,6 +37,8 @@ from hybridq.training.heads.head import head_probs
 from hybridq.training.seeding import derive_seed
 from hybridq_backends import Executable, open_backend
 
+MOST, FEWEST = 600, 10
+"""About how many labelled images a kernel is described on at most, and of each class at least."""
 DESCRIBED = 3
 """Label subsets of an encoder in which kernels are described."""
 DEPTHS, TREES, RATE = (1, 2, 3), 100, 0.1
@@ -162,6 +164,8 @@ class KernelWork:
         rows = []
         with open_backend("statevector") as backend:
             for place, chosen in enumerate(self.labels.subsets[:DESCRIBED]):
+                drawn = np.random.default_rng(0)
+                chosen = chosen[drawn_by_class(self.labels.train[chosen], MOST, FEWEST, drawn)]
                 features = train[chosen].double().numpy()
                 mean, axes = principal_components(features, self.qubits)
                 components = torch.from_numpy((features - mean) @ axes.T)
@@ -179,8 +183,15 @@ class KernelWork:
         return {"rows": rows}
 
     def _gram(self, kernel: str, angles: Tensor, backend: Executable) -> Floats:
+        seed = derive_seed(derive_seed(self.config.seed, self.encoder, 0), 1)  # as of a machine
+        own = KernelConfig.model_fields
         made = make_kernel(
-            kernel, self.qubits, 1, "linear", backend, torch.Generator().manual_seed(0)
+            kernel,
+            self.qubits,
+            own["repeats"].default,
+            own["entanglement"].default,
+            backend,
+            torch.Generator().manual_seed(seed),
         )
         gram: Floats = made.gram(angles).detach().numpy()
         return gram
@@ -222,7 +233,8 @@ def described_rows(
 ) -> list[dict[str, Any]]:
     """Rows of `kernels.csv`: means over encoders and label subsets, for every bandwidth.
 
-    The first number is how many Gram matrices a row is of; what a kernel has not is empty.
+    `matrices` says how many Gram matrices a row is of; a figure that a kernel does not have is left
+    empty.
     """
     groups: dict[tuple[str, int, str, float], list[dict[str, Any]]] = {}
     for work, left in zip(works, found, strict=True):

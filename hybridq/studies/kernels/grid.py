@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from hybridq.config import HeadConfig, KernelsStudyConfig, head_config
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.statistics import Question
-from hybridq.models.heads import head_entry
+from hybridq.models.heads import control_of, head_entry
+from hybridq.models.heads.fitted.kernel import KernelConfig
 from hybridq.models.heads.fitted.kernel_bank import is_quantum, kernel_names
 from hybridq.studies.lists import entries, numbers, qubits_of
 
 BANK, CLASSICAL_BANK, BOOSTING = "quantum-bank", "classical-bank", "boosting"
 """Quantum kernels together, classical ones together, and boosted trees."""
 RESERVOIR = "reservoir"
+EMBEDDINGS = ("random_fourier", "random_tanh", "cubic", "components")
+"""Heads that the reservoir is compared with."""
 MOST_QUBITS = 12
 CALLED = {
     BANK: "quantum kernels, aligned",
@@ -32,13 +35,21 @@ class Machine:
         kind: Its kernel or head, or one of the names above.
         qubits: The number of components, and of qubits where it has circuits.
         head: What is built; None for boosted trees.
-        is_quantum: Whether it has circuits.
     """
 
     kind: str
     qubits: int
     head: HeadConfig | None
-    is_quantum: bool
+
+    @property
+    def is_quantum(self) -> bool:
+        """Whether it has circuits."""
+        return self.head is not None and control_of(self.head.name) is not None
+
+    @property
+    def is_kernel(self) -> bool:
+        """Whether it is a machine on kernels."""
+        return isinstance(self.head, KernelConfig)
 
     @property
     def name(self) -> str:
@@ -75,11 +86,10 @@ def machines_of(config: KernelsStudyConfig) -> list[Machine]:
         }
         found += [_machine(name, own, qubits) for name, own in banks.items() if len(own) > 1]
         for head in heads:
-            entry = head_entry(head)
             made = head_config(head, num_qubits=qubits)
-            found.append(Machine(_own(head, names), qubits, made, entry.control is not None))
+            found.append(Machine(_own(head, names), qubits, made))
         if config.boosting:
-            found.append(Machine(BOOSTING, qubits, None, is_quantum=False))
+            found.append(Machine(BOOSTING, qubits, None))
     return found
 
 
@@ -93,7 +103,7 @@ def _machine(kind: str, kernels: tuple[str, ...], qubits: int) -> Machine:
     head = head_config(
         "qkernel" if quantum else "kernel", kernels=",".join(kernels), num_qubits=qubits
     )
-    return Machine(kind, qubits, head, quantum)
+    return Machine(kind, qubits, head)
 
 
 def _fitted(word: str) -> str:
@@ -120,9 +130,11 @@ def questions(machines: list[Machine]) -> list[Question]:
 
     The bank of quantum kernels is asked about the classical ones, the tuned radial kernel, logistic
     regression and boosted trees; each quantum kernel about the radial one; the reservoir about
-    classical embeddings. The verdicts of a topic hold together, over all numbers of qubits.
+    classical embeddings. The verdicts of a topic and an amount of labels
+    hold together, over all numbers of qubits.
     """
     there = {one.name for one in machines}
+    by_head = {(one.head.name, one.qubits): one for one in machines if one.head is not None}
     asked = []
 
     def ask(topic: str, text: str, one: Machine, kind: str) -> None:
@@ -139,8 +151,10 @@ def questions(machines: list[Machine]) -> list[Question]:
             ask(TOGETHER, "do they beat logistic regression", one, "components")
             ask(TOGETHER, "do they beat boosted trees", one, BOOSTING)
         elif one.head is not None and one.head.name == RESERVOIR:
-            for kind in ("random_fourier", "random_tanh", "cubic", "cubic-embedding", "components"):
-                ask(RESERVOIRS, "does the reservoir beat a classical embedding", one, kind)
-        else:
+            for head in EMBEDDINGS:
+                if (head, one.qubits) in by_head:
+                    kind = by_head[head, one.qubits].kind
+                    ask(RESERVOIRS, "does the reservoir beat a classical embedding", one, kind)
+        elif one.is_kernel:
             ask(KERNELS, "does the kernel beat the tuned radial one", one, "rbf")
     return asked

@@ -9,6 +9,7 @@ from hybridq.config import KernelsStudyConfig
 from hybridq.data import ImageData, notes_of
 from hybridq.errors import InvalidValueError
 from hybridq.evaluation.statistics.intervals import check_test_labels
+from hybridq.models.heads.fitted.kernel import MOST
 from hybridq.models.heads.fitted.kernel_bank import kernel_names
 from hybridq.records.findings import Findings
 from hybridq.studies.blocks.findings import comparison_row
@@ -60,6 +61,12 @@ def _plan(config: KernelsStudyConfig) -> Plan:
         text: labelled(data, labels=amount, subsets=config.subsets, seed=config.seed)
         for text, amount in amounts.items()
     }
+    most = max(len(rows) for own in labels.values() for rows in own.subsets)
+    if most > MOST:
+        raise InvalidValueError(
+            f"Expected at most {MOST:,} labelled images in a study of kernels, whose matrices are "
+            f"of all pairs, got {most:,}: lower --labels."
+        )
     notes = [*notes_of(data), *given.notes]
 
     def compute(stages: Stages) -> tuple[Findings, dict[str, Any]]:

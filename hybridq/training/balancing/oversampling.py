@@ -14,7 +14,8 @@ from hybridq.models.classifier import HybridClassifier
 from hybridq.models.heads import is_fitted
 
 NEIGHBOURS = 5
-"""Neighbours between which new rows lie, or as many as the rarest class has."""
+"""Nearest neighbours of a row, between which and it new rows lie; fewer, for all classes, where the
+rarest has fewer."""
 OVERSAMPLED = ("smote", "qi-smote")
 
 

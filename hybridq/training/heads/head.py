@@ -36,6 +36,7 @@ def train_head(
     seed: int,
     batch_size: int = BATCH,
     criterion: Criterion | None = None,
+    chances: NDArray[np.float64] | None = None,
 ) -> None:
     """Train a head in place, as `Supervised` does with a frozen encoder.
 
@@ -54,6 +55,7 @@ def train_head(
         seed: of the order of the images.
         batch_size: images of a batch, at least 1.
         criterion: the loss, in place of that of `hybridq finetune` with weights of classes.
+        chances: with which images are drawn, as `EpochBatches` takes them.
 
     Raises:
         InvalidValueError: If its principal components have not been fitted.
@@ -69,7 +71,8 @@ def train_head(
     criterion = criterion or loss_function(labels, num_classes, weighted=True)
     head.train()
     statistics = EvenStatistics(head)
-    for _, chosen in zip(range(steps), head_batches(len(features), batch_size, seed), strict=False):
+    batches = head_batches(len(features), batch_size, seed, chances)
+    for _, chosen in zip(range(steps), batches, strict=False):
         statistics.before_batch()
         optimizer.zero_grad()
         criterion(head(features[chosen]).float(), labels[chosen]).backward()
@@ -104,15 +107,18 @@ def train_head_first(objective: Supervised) -> None:
             seed=config.seed,
             batch_size=config.batch_size,
             criterion=objective.criterion,
+            chances=objective.chances,
         )
     model.zero_grad(set_to_none=True)
     model.head.train(training)
     model.train(model.training)
 
 
-def head_batches(images: int, batch_size: int, seed: int) -> Iterator[list[int]]:
+def head_batches(
+    images: int, batch_size: int, seed: int, chances: NDArray[np.float64] | None = None
+) -> Iterator[list[int]]:
     """Index lists without end, epoch after epoch, each epoch in an order of its own."""
-    batches = EpochBatches(images, batch_size, seed=derive_seed(seed, 2))
+    batches = EpochBatches(images, batch_size, seed=derive_seed(seed, 2), chances=chances)
     for epoch in count():
         batches.set_epoch(epoch)
         yield from batches

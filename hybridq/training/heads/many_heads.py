@@ -111,8 +111,9 @@ def train_heads(
                 steps=steps,
                 seed=seed,
                 batch_size=batch_size,
-                criterion=None,
-                **rates,
+                learning_rate=learning_rate,
+                block_learning_rate=block_learning_rate,
+                weight_decay=weight_decay,
             )
 
 

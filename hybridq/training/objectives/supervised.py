@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
@@ -129,18 +131,25 @@ class Supervised(Objective):
         )
         return logits
 
+    @property
+    def chances(self) -> NDArray[np.float64] | None:
+        """The chances with which images are drawn, `(images,)`; None where each comes once."""
+        if self.config.balance != "sampler":
+            return None
+        found: NDArray[np.float64] = balanced_chances(self.train_labels).numpy()
+        return found
+
     def train_batches(self, rank: int, world_size: int) -> DataLoader[Any]:
         """Get labelled batches in the order of (seed, epoch)."""
         if self._loader is not None:
             return self._loader
-        is_drawn = self.config.balance == "sampler"
         batches = EpochBatches(
             len(self.train_inputs),
             self.config.batch_size,
             seed=derive_seed(self.config.seed, 2),
             rank=rank,
             world_size=world_size,
-            chances=balanced_chances(self.train_labels).numpy() if is_drawn else None,
+            chances=self.chances,
         )
         return batch_loader(TensorPairs(self.train_inputs, self.train_labels), batches)
 

@@ -10,6 +10,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_score
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.estimator_checks import check_estimator
 
 from hybridq.config import head_config
@@ -18,6 +19,7 @@ from hybridq.models.heads import build_head
 from hybridq.models.heads.fitted.components import principal_components
 from hybridq.models.heads.fitted.readouts import fit_readout, widths_of
 from hybridq.models.heads.fitted.reservoir import chain_of
+from hybridq.models.heads.fitted.support_vectors import calibrate, targets_of
 from hybridq.models.searched_regression import folds_of
 from hybridq.quantum.modules import circuits_of, running_on
 from hybridq.quantum.reservoir.rydberg import RydbergChain, embed
@@ -144,20 +146,41 @@ def test_components_keep_their_proportions():
     assert not axes.any()
 
 
-def test_a_ridge_is_that_of_scikit_learn():
-    inputs, labels = (one.numpy() for one in data_of(classes=3))
-    found = readout("ridge", inputs, labels, 3)
-    ((weight, bias),) = found.layers
-    signs = 2.0 * np.eye(3)[labels] - 1
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_ridge_is_that_of_scikit_learn(classes):
+    """With balanced weights, and Platt's slope and shift from held-out values."""
+    inputs, labels = (one.numpy() for one in data_of(classes))
+    kept = np.flatnonzero((labels == 0) | (np.arange(60) < 30))  # the first class is the largest
+    inputs, labels = inputs[kept], labels[kept]
+    ((weight, bias),) = readout("ridge", inputs, labels, classes).layers
+    signs = targets_of(labels, classes)
+    weights = compute_sample_weight("balanced", labels)
     errors = []
     for penalty in (1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0):
-        wanted = Ridge(alpha=penalty).fit(inputs, signs).predict(inputs)
-        of_each = [
-            np.corrcoef(one, other)[0, 1]
-            for one, other in zip((inputs @ weight.T + bias).T, wanted.T, strict=True)
-        ]
-        errors.append(1 - min(of_each))
+        held_out = np.full(signs.shape, np.nan)
+        for own, held in folds_of(labels, seed=0):
+            model = Ridge(alpha=penalty).fit(inputs[own], signs[own], sample_weight=weights[own])
+            held_out[held] = model.predict(inputs[held]).reshape(len(held), -1)
+        slope, shift = calibrate(held_out, signs)
+        model = Ridge(alpha=penalty).fit(inputs, signs, sample_weight=weights)
+        wanted = slope * model.predict(inputs).reshape(len(inputs), -1) + shift
+        found = inputs @ weight.T + bias
+        if classes == 2:
+            assert not found[:, 0].any()
+            found = found[:, 1:]
+        errors.append(np.abs(found - wanted).max())
     assert min(errors) < 1e-9
+
+
+@pytest.mark.parametrize("kind", ["logistic", "ridge", "mlp"])
+def test_values_that_do_not_vary(kind):
+    """A collapsed encoder leaves nothing to read, and an answer all the same."""
+    head = build_head(6, 2, head_config("components", readout=kind, num_qubits=2)).double()
+    assert torch.isfinite(head(torch.zeros(2, 6).double())).all()
+    rows = torch.full((7, 6), 0.1).double()
+    head.fit(rows, torch.arange(7) % 2)
+    np.testing.assert_allclose(head(rows).softmax(1), 0.5)
+    assert torch.isfinite(head(rows + 1)).all()
 
 
 @pytest.mark.parametrize("kind", ["logistic", "ridge", "mlp"])

@@ -56,6 +56,10 @@ def test_machines_and_what_is_asked_of_them():
         ),
     }
     assert called("quantum-bank-3") == "quantum kernels, aligned, 3 components"
+    every = machines_of(KernelsStudyConfig(qubits="4"))
+    asked_of = {one.b for one in questions(every) if one.a == "reservoir-4"}
+    embeddings = ("random_fourier-4", "random_tanh-4", "cubic-embedding-4", "components-4")
+    assert asked_of == set(embeddings)  # and not the cubic kernel
     both = machines_of(KernelsStudyConfig(kernels="zz,cubic", heads="cubic", qubits="2"))
     assert [one.name for one in both] == ["zz-2", "cubic-2", "cubic-embedding-2", "boosting-2"]
     few = machines_of(KernelsStudyConfig(kernels="rbf", heads="none", qubits="2", boosting=False))
@@ -109,7 +113,10 @@ def test_a_machine_gives_what_its_head_does(work):
             model = FeatureClassifier(head, head_options={"num_qubits": 3, **options})
             probs = model.fit(train[rows], labels.train[rows]).predict_proba(test)[:, 1]
             assert found == pytest.approx(roc_auc_score(labels.test, probs), abs=0.01)
-    assert MachineWork(*work, by_name["classical-bank-3"]).compute()["weights"][0] > 0
+    bandwidth, *shares = MachineWork(*work, by_name["classical-bank-3"]).compute()["weights"]
+    assert 0.25 <= bandwidth <= 2
+    assert len(shares) == 2
+    assert sum(shares) == pytest.approx(1)
 
 
 def test_boosted_trees_are_those_of_scikit_learn(work):

@@ -11,7 +11,8 @@ from hybridq.models.searched_regression import mean_and_scale
 Floats = NDArray[np.float64]
 
 SMALLEST = 1e-12
-"""Share of the largest variance below which a direction is none."""
+"""Share of the largest variance, or of that of a standardised feature, below which a direction is
+none."""
 
 
 def principal_components(
@@ -53,7 +54,7 @@ def _directions(points: Floats, count: int) -> Floats:
     gram = points @ points.T if is_wide else points.T @ points
     size = len(gram)
     values, vectors = eigh(gram, subset_by_index=[max(0, size - count), size - 1])
-    kept = values[::-1] > SMALLEST * max(values[-1], 0.0)
+    kept = values[::-1] > SMALLEST * max(values[-1], float(len(points)))
     found: Floats = vectors[:, ::-1][:, kept].T
     if is_wide:
         found = (found @ points) / np.sqrt(values[::-1][kept])[:, None]

@@ -96,7 +96,8 @@ class EmbeddedHead(nn.Module):
             "values_std": (values,),
         }
         for name, shape in empty.items():
-            self.register_buffer(name, torch.zeros(shape))
+            whole = torch.ones if name == "values_std" else torch.zeros
+            self.register_buffer(name, whole(shape))
 
     @torch.no_grad()
     def fit(self, features: Tensor, labels: Tensor) -> None:
@@ -142,9 +143,9 @@ class EmbeddedHead(nn.Module):
         for layer, (weight, bias) in zip(linear, fitted.layers, strict=True):
             layer.weight.copy_(torch.from_numpy(weight))
             layer.bias.copy_(torch.from_numpy(bias))
-        self.fitted_to(components)
+        self.after_fit(components)
 
-    def fitted_to(self, components: Tensor) -> None:
+    def after_fit(self, components: Tensor) -> None:
         """Do what else is due once the head is fitted; nothing here."""
 
     def forward(self, features: Tensor) -> Tensor:

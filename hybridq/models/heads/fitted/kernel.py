@@ -227,7 +227,7 @@ class KernelHead(nn.Module):
             isinstance(one, FidelityKernel) and bool(weight)
             for weight, one in zip(self.weights, self.kernels, strict=True)
         )
-        if count < 2 or not of_pairs:
+        if count < 4 or not of_pairs:
             return []
         pairs, half = of_pairs * images * count, count // 2
         saved = of_pairs * images * (count - half)

@@ -23,10 +23,10 @@ SCALES = (0.5, 1.0, 2.0, 4.0)
 
 
 class RandomFeaturesConfig(EmbeddedConfig):
-    """An embedding as long as that of a reservoir of as many qubits that is read so often."""
+    """An embedding of as many values as that of a reservoir with the same qubits and times."""
 
     times: int = Field(4, ge=1, le=32)
-    """Values of the embedding, for every component and every pair of two."""
+    """Values of the embedding per component and per pair of components."""
     scale: float | None = Field(None, gt=0, le=100)
     """Factor of the components; searched where it is not given."""
 
@@ -73,7 +73,7 @@ class RandomFeatures(nn.Module):
 
 
 class Polynomial(nn.Module):
-    """All products of one, two and three components; how many there are is given.
+    """All products of one, two and three components; their number follows from `num_qubits`.
 
     Args:
         config: The config of the head.
@@ -96,7 +96,7 @@ class Polynomial(nn.Module):
     def forward(self, components: Tensor, scale: Tensor) -> Tensor:
         """Compute the products."""
         padded = torch.cat([components, torch.ones_like(components[:, :1])], dim=1)
-        first, second, third = self.factors.unbind(1)
+        first, second, third = self.factors.to(components.device).unbind(1)
         return padded[:, first] * padded[:, second] * padded[:, third]
 
 

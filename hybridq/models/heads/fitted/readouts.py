@@ -23,10 +23,10 @@ Readout: TypeAlias = Literal["logistic", "ridge", "mlp"]
 
 HIDDEN = 32
 """Units of the hidden layer of `mlp`."""
-RIDGES = (1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0)
-"""Penalties of `ridge` that are tried."""
-DECAYS = (1e-1, 1.0, 10.0)
-"""Penalties of `mlp` that are tried, scikit-learn's alpha."""
+RIDGES = (1000.0, 100.0, 10.0, 1.0, 1e-1, 1e-2)
+"""Penalties of `ridge` that are tried; of equal ones the strongest is taken."""
+DECAYS = (1.0, 1e-1, 1e-2)
+"""Penalties of `mlp` that are tried, scikit-learn's alpha; of equal ones the strongest is taken."""
 ITERATIONS = 100
 """Iterations of L-BFGS of `mlp`."""
 
@@ -65,8 +65,8 @@ def fit_readout(
         folds: What `folds_of` gives.
         seed: Seed of the network's first weights.
     """
-    if len(np.unique(labels)) < 2:
-        return _of_one_class(kind, inputs.shape[1], int(labels[0]), num_classes)
+    if len(np.unique(labels)) < 2 or not inputs.any():
+        return _constant(kind, inputs.shape[1], np.unique(labels), num_classes)
     fit: Callable[..., Fitted] = {"logistic": _logistic, "ridge": _ridge, "mlp": _mlp}[kind]
     return fit(inputs, labels, num_classes, folds, seed)
 
@@ -78,13 +78,13 @@ def widths_of(kind: Readout, inputs: int, num_classes: int) -> list[tuple[int, i
     return [(inputs, num_classes)]
 
 
-def _of_one_class(kind: Readout, inputs: int, only: int, num_classes: int) -> Fitted:
-    """Make a readout that answers with the one class that there is."""
+def _constant(kind: Readout, inputs: int, present: Ints, num_classes: int) -> Fitted:
+    """Make a readout that answers with the classes that there are, all alike."""
     layers = [
         (np.zeros((outputs, width)), np.zeros(outputs))
         for width, outputs in widths_of(kind, inputs, num_classes)
     ]
-    layers[-1][1][only] = 5.0
+    layers[-1][1][present] = 5.0
     return Fitted(layers, np.inf)
 
 
@@ -119,7 +119,7 @@ def _ridge(
         slope, shift = calibrate(held_out, signs)
         loss = balanced_log_loss(labels, probabilities(slope * held_out + shift))
         tried.append((loss, penalty, slope, shift))
-    loss, penalty, slope, shift = min(tried, key=lambda one: one[0])
+    loss, penalty, slope, shift = min(tried, key=lambda one: round(one[0], 9))
     model = fitted(penalty, slice(None))
     weight = slope[:, None] * np.reshape(model.coef_, (signs.shape[1], -1))
     bias = slope * np.reshape(model.intercept_, -1) + shift
@@ -142,7 +142,7 @@ def _mlp(
             probs[held] = 0.0
             probs[np.ix_(held, model.classes_)] = model.predict_proba(inputs[held])
         losses.append(balanced_log_loss(labels, probs))
-    model = _network(inputs, labels, DECAYS[int(np.argmin(losses))], seed)
+    model = _network(inputs, labels, DECAYS[int(np.argmin(np.round(losses, 9)))], seed)
     (first, last), (first_bias, last_bias) = model.coefs_, model.intercepts_
     if last.shape[1] == 1:  # of two classes scikit-learn keeps the logit of the second
         last = np.concatenate([np.zeros_like(last), last], axis=1)

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.compiler import is_compiling
 
+from hybridq.errors import InvalidValueError
 from hybridq.models.heads.base import needed_backend
 from hybridq.models.heads.entry import HeadEntry
 from hybridq.models.heads.fitted.embedded import EmbeddedConfig, EmbeddedHead
@@ -40,7 +42,7 @@ class ReservoirConfig(EmbeddedConfig):
     """Microseconds from one time to the next."""
     spacing: float = Field(10.0, ge=4, le=100)
     """Micrometres between neighbours."""
-    rabi: float = Field(2 * math.pi, ge=0, le=100)
+    rabi: float = Field(2 * math.pi, gt=0, le=100)
     """Rabi frequency, in radians per microsecond."""
     detuning: float | None = Field(None, gt=0, le=200)
     """Largest detuning, in radians per microsecond; searched where it is not given."""
@@ -88,7 +90,12 @@ class ReservoirEmbedding(nn.Module):
 
     def exact(self, detunings: Tensor) -> Tensor:
         """Evolve the atoms exactly."""
-        return embed(self.chain, detunings.double()).to(detunings)
+        if is_compiling():
+            raise InvalidValueError(
+                "Expected circuits in a model that is exported, got the exact evolution of atoms: "
+                "fit it with --head.trotter-steps 4."
+            )
+        return embed(self.chain, detunings.double().cpu()).to(detunings)
 
 
 class ReservoirHead(EmbeddedHead):
@@ -118,11 +125,11 @@ class ReservoirHead(EmbeddedHead):
         super().__init__(in_features, num_classes, config, embedding)
         self.register_buffer("trotter_error", torch.zeros(2))
 
-    def fitted_to(self, components: Tensor) -> None:
+    def after_fit(self, components: Tensor) -> None:
         """Compare circuits with the exact evolution, on the first labelled images."""
         if not self.embedding.layers:
             return
-        detunings = (components[:COMPARED] * self.scale).double()
+        detunings = (components[:COMPARED].to(self.scale) * self.scale).double()
         with running_on(self.embedding, "statevector"):
             found = self.embedding(detunings, torch.ones(()).double())
         off = found - self.embedding.exact(detunings)
