@@ -22,7 +22,7 @@ from sklearn.utils._param_validation import Interval
 
 from hybridq.quantum.circuits import ParametrizedCircuit, z_observables
 from hybridq.quantum.layer import QuantumLayer
-from hybridq_backends import opened_backend
+from hybridq_backends import Executable, opened_backend
 
 Floats = NDArray[np.float64]
 
@@ -148,18 +148,23 @@ class QISMOTE(SMOTE):  # type: ignore[misc]
     def _values(self, scaled: Floats) -> Floats:
         """Run the circuits of all points, part by part of their features."""
         angles = torch.from_numpy(-np.arcsin(scaled))
+        layers: dict[int, QuantumLayer] = {}
         found = []
         with opened_backend(self.backend) as backend, torch.inference_mode():
             for part in torch.split(angles, self.num_qubits, dim=1):
                 width = part.shape[1]
-                made = moving_circuit(width, angle=self.angle, gamma=self.gamma, layers=self.layers)
-                layer = QuantumLayer(
-                    made.circuit,
-                    input_params=made.input_params,
-                    weight_params=(),
-                    observables=z_observables(width),
-                    backend=backend,
-                )
-                found.append(layer(part))
+                if width not in layers:
+                    layers[width] = self._layer(width, backend)
+                found.append(layers[width](part))
         values: Floats = torch.cat(found, dim=1).numpy()
         return values
+
+    def _layer(self, width: int, backend: Executable) -> QuantumLayer:
+        made = moving_circuit(width, angle=self.angle, gamma=self.gamma, layers=self.layers)
+        return QuantumLayer(
+            made.circuit,
+            input_params=made.input_params,
+            weight_params=(),
+            observables=z_observables(width),
+            backend=backend,
+        )

@@ -1,4 +1,4 @@
-"""Principal components of standardised features."""
+"""What all heads that are fitted in closed form begin with: labels, and principal components."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
+from hybridq.errors import InvalidValueError
 from hybridq.models.searched_regression import mean_and_scale
 
 Floats = NDArray[np.float64]
@@ -13,6 +14,22 @@ Floats = NDArray[np.float64]
 SMALLEST = 1e-12
 """Share of the largest variance, or of that of a standardised feature, below which a direction is
 none."""
+
+
+def check_one_label(labels: NDArray[np.int64], name: str) -> None:
+    """Refuse labels that are several for each image.
+
+    Args:
+        labels: `(images,)`, or `(images, classes)` where there are several.
+        name: The name of the head.
+
+    Raises:
+        InvalidValueError: If they are.
+    """
+    if labels.ndim > 1:
+        raise InvalidValueError(
+            f"Expected one label for each image with head {name!r}, got several: take another head."
+        )
 
 
 def principal_components(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,8 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from hybridq.config import HeadConfig
-from hybridq.errors import InvalidValueError
-from hybridq.models.heads.fitted.components import principal_components
+from hybridq.models.heads.fitted.components import check_one_label, principal_components
 from hybridq.models.heads.fitted.readouts import Fitted, Readout, fit_readout, widths_of
 from hybridq.models.searched_regression import Fold, drawn_by_class, folds_of, mean_and_scale
 
@@ -36,8 +34,11 @@ class EmbeddedConfig(HeadConfig):
     hidden units."""
 
 
-class Embedding(Protocol):
-    """A fixed function of components, at a scale that is chosen.
+class Embedding(nn.Module):
+    """Base of fixed functions of components, at a scale that is chosen.
+
+    Its `forward(components, scale)` embeds components in [-1, 1], `(rows, num_qubits)`, as `(rows,
+    num_values)`.
 
     Attributes:
         scales: Scales that are tried; the one of the least held-out loss of a logistic regression
@@ -47,10 +48,6 @@ class Embedding(Protocol):
 
     scales: Sequence[float]
     num_values: int
-
-    def __call__(self, components: Tensor, scale: Tensor) -> Tensor:
-        """Embed components in [-1, 1], `(rows, num_qubits)`, as `(rows, num_values)`."""
-        ...
 
 
 class EmbeddedHead(nn.Module):
@@ -63,7 +60,7 @@ class EmbeddedHead(nn.Module):
         in_features: The number of features.
         num_classes: The number of logits.
         config: The config of the head.
-        embedding: A module that is an `Embedding`.
+        embedding: What is read.
 
     Shape: features `(batch, in_features)` to logits `(batch, num_classes)`.
     """
@@ -75,13 +72,13 @@ class EmbeddedHead(nn.Module):
     values_std: Tensor
 
     def __init__(
-        self, in_features: int, num_classes: int, config: EmbeddedConfig, embedding: nn.Module
+        self, in_features: int, num_classes: int, config: EmbeddedConfig, embedding: Embedding
     ) -> None:
         super().__init__()
         self.config = config
         self.num_classes = num_classes
-        self.embedding = embedding
-        values: int = embedding.num_values  # type: ignore[assignment]
+        self.embedding: Embedding = embedding
+        values = embedding.num_values
         layers: list[nn.Module] = []
         for inputs, outputs in widths_of(config.readout, values, num_classes):
             layers += [nn.ReLU()] if layers else []
@@ -111,16 +108,12 @@ class EmbeddedHead(nn.Module):
             InvalidValueError: If images have several labels.
         """
         classes = labels.cpu().numpy()
-        if classes.ndim > 1:
-            raise InvalidValueError(
-                f"Expected one label for each image with head {self.config.name!r}, got several: "
-                "take another head."
-            )
+        check_one_label(classes, self.config.name)
         inputs = features.double().cpu().numpy()
         mean, axes = principal_components(inputs, self.config.num_qubits, whiten=False)
         components = torch.from_numpy((inputs - mean) @ axes.T)
         some = drawn_by_class(classes, SEARCHED, FEWEST, np.random.default_rng(0))
-        scales: Sequence[float] = self.embedding.scales  # type: ignore[assignment]
+        scales = self.embedding.scales
         folds, losses = folds_of(classes[some], seed=0), []
         for scale in scales if len(scales) > 1 else []:
             values = self._values(components[some], scale)

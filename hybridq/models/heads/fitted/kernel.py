@@ -21,7 +21,7 @@ from hybridq.config import HeadConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.heads.base import seeded
 from hybridq.models.heads.entry import HeadEntry
-from hybridq.models.heads.fitted.components import principal_components
+from hybridq.models.heads.fitted.components import check_one_label, principal_components
 from hybridq.models.heads.fitted.kernel_bank import (
     CLASSICAL,
     FidelityKernel,
@@ -254,11 +254,7 @@ class KernelHead(nn.Module):
             setattr(self, name, torch.as_tensor(value).to(there))
 
     def _check(self, labels: Ints) -> None:
-        if labels.ndim > 1:
-            raise InvalidValueError(
-                f"Expected one label for each image with head {self.config.name!r}, got several: "
-                "take another head."
-            )
+        check_one_label(labels, self.config.name)
         if len(labels) > MOST:
             raise InvalidValueError(
                 f"Expected at most {MOST:,} labelled images with head {self.config.name!r}, whose "

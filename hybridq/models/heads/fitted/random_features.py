@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hybridq.models.heads.base import seeded
 from hybridq.models.heads.entry import HeadEntry
-from hybridq.models.heads.fitted.embedded import EmbeddedConfig, EmbeddedHead
+from hybridq.models.heads.fitted.embedded import EmbeddedConfig, EmbeddedHead, Embedding
 
 if TYPE_CHECKING:
     from hybridq.quantum import Executable
@@ -31,7 +31,7 @@ class RandomFeaturesConfig(EmbeddedConfig):
     """Factor of the components; searched where it is not given."""
 
 
-class RandomFeatures(nn.Module):
+class RandomFeatures(Embedding):
     """Random features `function(W x + b)`, with W normal.
 
     Args:
@@ -72,7 +72,7 @@ class RandomFeatures(nn.Module):
         return self.function(nn.functional.linear(scale * components, weight, offset))
 
 
-class Polynomial(nn.Module):
+class Polynomial(Embedding):
     """All products of one, two and three components; their number follows from `num_qubits`.
 
     Args:
@@ -100,7 +100,7 @@ class Polynomial(nn.Module):
         return padded[:, first] * padded[:, second] * padded[:, third]
 
 
-class Components(nn.Module):
+class Components(Embedding):
     """The components themselves.
 
     Args:

@@ -18,7 +18,7 @@ from torch.compiler import is_compiling
 from hybridq.errors import InvalidValueError
 from hybridq.models.heads.base import needed_backend
 from hybridq.models.heads.entry import HeadEntry
-from hybridq.models.heads.fitted.embedded import EmbeddedConfig, EmbeddedHead
+from hybridq.models.heads.fitted.embedded import EmbeddedConfig, EmbeddedHead, Embedding
 from hybridq.quantum.layer import QuantumLayer
 from hybridq.quantum.modules import running_on
 from hybridq.quantum.reservoir.rydberg import RydbergChain, embed
@@ -51,7 +51,7 @@ class ReservoirConfig(EmbeddedConfig):
     computed here and on no backend."""
 
 
-class ReservoirEmbedding(nn.Module):
+class ReservoirEmbedding(Embedding):
     """`<Z_j>` and `<Z_j Z_k>` of the atoms at every time.
 
     Args:
