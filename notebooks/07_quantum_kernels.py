@@ -94,7 +94,8 @@ for line, bandwidth in zip(axes, (0.5, 2.0), strict=True):
     for ax, name in zip(line, COLOURS, strict=True):
         gram = gram_of(name, bandwidth * few)
         shown = ax.imshow(gram, vmin=0, vmax=1, cmap="viridis")
-        ax.set(title=f"{name}, bandwidth {bandwidth:g}", xticks=[], yticks=[])
+        ax.set_title(f"{name}, bandwidth {bandwidth:g}", fontsize=9)
+        ax.set(xticks=[], yticks=[])
         ax.grid(False)
 fig.colorbar(shown, ax=axes, label="kernel of two samples")
 fig.suptitle("Gram matrices of 40 samples, 20 of each class")
@@ -213,6 +214,7 @@ for shift, (name, (_, _, colour)) in zip((0.95, 1.0, 1.05), MACHINES.items(), st
     ax.plot(places, means, "o-", color=colour, ms=5, label=name)
 ax.set(xscale="log", xlabel="labelled samples", ylabel="AUC, test samples")
 ax.set_xticks(LABELS, [str(count) for count in LABELS])
+ax.minorticks_off()
 ax.set_title("Machines with few labels (dots: choices of labelled samples)")
 ax.legend(fontsize=8)
 fig.tight_layout()
@@ -235,7 +237,7 @@ for shots in SHOTS:
         gram = gram_of("angle", rows, f"{profile},shots={shots},seed=1")
         error = np.sqrt(((gram - exact) ** 2).mean())
         repaired, least = nearest_psd(gram)
-        after = np.linalg.eigvalsh(repaired)[0]
+        after = abs(np.linalg.eigvalsh(repaired)[0])
         print(f"{shots:6} {noise:>12} {error:10.4f} {least:17.4f} {after:13.4f}")
 
 # %% [markdown]
@@ -243,9 +245,10 @@ for shots in SHOTS:
 #
 # - A quantum kernel is a kernel: it has a bandwidth, as a radial one has, and with the wrong one
 #   it tells nothing. The alarm and the alignment say so before anything is fitted.
-# - With few labels machines with quantum and classical kernels are within the scatter of the
-#   choices of labels of each other. Nothing here is evidence for an advantage of quantum kernels,
-#   although the geometric difference of `zz` leaves room for one on other labels.
+# - Classical kernels are ahead of quantum ones in the mean, by 0.05 with 20 labels and by 0.014
+#   with 160. Nothing here is evidence for an advantage of quantum kernels, although the geometric
+#   difference of `zz`, as large as the square root of the number of samples, leaves room for one
+#   with other labels.
 # - The control has classical kernels of the same components, and the same search. A regression on
 #   the same components is the third line, because it is what one would take first.
 # - Nothing is shown of medical images: these features are generated, with a boundary that suits

@@ -218,6 +218,7 @@ for shift, (head, (colour, _)) in zip((0.93, 0.98, 1.02, 1.07), HEADS.items(), s
     ax.plot(places, [one.mean() for one in results[head]], "o-", color=colour, ms=5, label=head)
 ax.set(xscale="log", xlabel="labelled samples", ylabel="AUC, test samples")
 ax.set_xticks(LABELS, [str(count) for count in LABELS])
+ax.minorticks_off()
 ax.set_title("Embeddings with few labels (dots: choices of labelled samples)")
 ax.legend(fontsize=8)
 fig.tight_layout()
