@@ -16,7 +16,7 @@ from hybridq.config import KernelsStudyConfig
 from hybridq.evaluation.metrics.scores import auc
 from hybridq.evaluation.statistics import measure_auc
 from hybridq.models.heads import build_head
-from hybridq.models.heads.fitted.components import principal_components
+from hybridq.models.heads.fitted.components import principal_components, searched_rows
 from hybridq.models.heads.fitted.kernel import KernelConfig, KernelHead
 from hybridq.models.heads.fitted.kernel_bank import CLASSICAL, is_quantum, make_kernel
 from hybridq.models.heads.fitted.support_vectors import (
@@ -26,7 +26,7 @@ from hybridq.models.heads.fitted.support_vectors import (
     probabilities,
     targets_of,
 )
-from hybridq.models.searched_regression import balanced_log_loss, drawn_by_class, folds_of
+from hybridq.models.searched_regression import balanced_log_loss, folds_of
 from hybridq.quantum.kernels.alignment import centred_alignment, target_gram
 from hybridq.quantum.kernels.measures import concentration, geometric_difference
 from hybridq.studies.heads.features import features_of
@@ -37,8 +37,6 @@ from hybridq.training.heads.head import head_probs
 from hybridq.training.seeding import derive_seed
 from hybridq_backends import Executable, open_backend
 
-MOST, FEWEST = 600, 10
-"""About how many labelled images a kernel is described on at most, and of each class at least."""
 DESCRIBED = 3
 """Label subsets of an encoder in which kernels are described."""
 DEPTHS, TREES, RATE = (1, 2, 3), 100, 0.1
@@ -164,8 +162,7 @@ class KernelWork:
         rows = []
         with open_backend("statevector") as backend:
             for place, chosen in enumerate(self.labels.subsets[:DESCRIBED]):
-                drawn = np.random.default_rng(0)
-                chosen = chosen[drawn_by_class(self.labels.train[chosen], MOST, FEWEST, drawn)]
+                chosen = chosen[searched_rows(self.labels.train[chosen])]
                 features = train[chosen].double().numpy()
                 mean, axes = principal_components(features, self.qubits)
                 components = torch.from_numpy((features - mean) @ axes.T)

@@ -7,10 +7,14 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from hybridq.errors import InvalidValueError
-from hybridq.models.searched_regression import mean_and_scale
+from hybridq.models.searched_regression import drawn_by_class, mean_and_scale
 
 Floats = NDArray[np.float64]
 
+SEARCHED = 600
+"""About how many rows settings are searched with at most."""
+FEWEST = 10
+"""Rows of each class among these, where there are as many."""
 SMALLEST = 1e-12
 """Share of the largest variance, or of that of a standardised feature, below which a direction is
 none."""
@@ -30,6 +34,15 @@ def check_one_label(labels: NDArray[np.int64], name: str) -> None:
         raise InvalidValueError(
             f"Expected one label for each image with head {name!r}, got several: take another head."
         )
+
+
+def searched_rows(labels: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Draw the rows on which settings are searched: about `SEARCHED`, and `FEWEST` of each class.
+
+    Args:
+        labels: `(rows,)`.
+    """
+    return drawn_by_class(labels, SEARCHED, FEWEST, np.random.default_rng(0))
 
 
 def principal_components(

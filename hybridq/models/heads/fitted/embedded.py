@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,16 +13,20 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from hybridq.config import HeadConfig
-from hybridq.models.heads.fitted.components import check_one_label, principal_components
+from hybridq.models.heads.base import seeded
+from hybridq.models.heads.fitted.components import (
+    check_one_label,
+    principal_components,
+    searched_rows,
+)
 from hybridq.models.heads.fitted.readouts import Fitted, Readout, fit_readout, widths_of
-from hybridq.models.searched_regression import Fold, drawn_by_class, folds_of, mean_and_scale
+from hybridq.models.searched_regression import Fold, folds_of, mean_and_scale
+
+if TYPE_CHECKING:
+    from hybridq.quantum import Executable
 
 Floats = NDArray[np.float64]
 
-SEARCHED = 600
-"""About how many rows settings are searched with at most."""
-FEWEST = 10
-"""Rows of each class among these, where there are as many."""
 BATCH = 512
 
 
@@ -112,7 +118,7 @@ class EmbeddedHead(nn.Module):
         inputs = features.double().cpu().numpy()
         mean, axes = principal_components(inputs, self.config.num_qubits, whiten=False)
         components = torch.from_numpy((inputs - mean) @ axes.T)
-        some = drawn_by_class(classes, SEARCHED, FEWEST, np.random.default_rng(0))
+        some = searched_rows(classes)
         scales = self.embedding.scales
         folds, losses = folds_of(classes[some], seed=0), []
         for scale in scales if len(scales) > 1 else []:
@@ -161,3 +167,27 @@ class EmbeddedHead(nn.Module):
         mean, std = mean_and_scale(values)
         scaled = (values - mean) / std
         return fit_readout(kind, scaled, classes, self.num_classes, folds, seed=0)
+
+
+@dataclass(frozen=True)
+class EmbeddedBuilder:
+    """The builder of an `EmbeddedHead` without circuits, as `HeadEntry.build` is called.
+
+    Attributes:
+        make: A function from the head's config and a generator of what is drawn to the embedding.
+    """
+
+    make: Callable[..., Embedding]
+
+    def __call__(
+        self,
+        in_features: int,
+        num_classes: int,
+        config: EmbeddedConfig,
+        *,
+        backend: Executable | None = None,
+        generator: torch.Generator | None = None,
+    ) -> EmbeddedHead:
+        """Build the head; the backend is not used."""
+        made = self.make(config, seeded(generator))
+        return EmbeddedHead(in_features, num_classes, config, made)

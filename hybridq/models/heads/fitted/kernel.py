@@ -21,7 +21,11 @@ from hybridq.config import HeadConfig
 from hybridq.errors import InvalidValueError
 from hybridq.models.heads.base import seeded
 from hybridq.models.heads.entry import HeadEntry
-from hybridq.models.heads.fitted.components import check_one_label, principal_components
+from hybridq.models.heads.fitted.components import (
+    check_one_label,
+    principal_components,
+    searched_rows,
+)
 from hybridq.models.heads.fitted.kernel_bank import (
     CLASSICAL,
     FidelityKernel,
@@ -36,7 +40,6 @@ from hybridq.models.heads.fitted.support_vectors import (
     fewer,
     fit_machine,
 )
-from hybridq.models.searched_regression import drawn_by_class
 from hybridq.quantum.kernels.alignment import aligned_weights, target_gram
 from hybridq.quantum.kernels.measures import nearest_psd
 from hybridq.quantum.modules import is_exact
@@ -50,10 +53,6 @@ Ints = NDArray[np.int64]
 
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0)
 """Radians for a standard deviation of a component, which are searched."""
-SEARCHED = 600
-"""About how many rows settings are searched with at most."""
-FEWEST = 10
-"""Rows of each class among these, where there are as many."""
 MOST = 10_000
 """Most rows that a machine is fitted to; their kernel takes 0.8 GB."""
 
@@ -169,7 +168,7 @@ class KernelHead(nn.Module):
         inputs = features.double().cpu().numpy()
         mean, axes = principal_components(inputs, self.config.num_qubits)
         components = (inputs - mean) @ axes.T
-        some = drawn_by_class(classes, SEARCHED, FEWEST, np.random.default_rng(0))
+        some = searched_rows(classes)
         widths = BANDWIDTHS if self.config.bandwidth is None else (self.config.bandwidth,)
         banks = [list(self._grams(components[some] * one)) for one in widths]
         chosen = choose(banks, classes[some], self.num_classes, seed=0, kind=self.config.machine)

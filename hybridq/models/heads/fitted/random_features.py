@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from itertools import combinations_with_replacement
-from typing import TYPE_CHECKING
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from hybridq.models.heads.base import seeded
 from hybridq.models.heads.entry import HeadEntry
-from hybridq.models.heads.fitted.embedded import EmbeddedConfig, EmbeddedHead, Embedding
-
-if TYPE_CHECKING:
-    from hybridq.quantum import Executable
+from hybridq.models.heads.fitted.embedded import EmbeddedBuilder, EmbeddedConfig, Embedding
 
 SCALES = (0.5, 1.0, 2.0, 4.0)
 """Factors of the components, which are searched."""
@@ -36,9 +32,9 @@ class RandomFeatures(Embedding):
 
     Args:
         config: The config of the head.
+        generator: Source of W and b.
         function: What is applied to each value.
         uniform: Whether b is uniform from 0 to 2 pi, else normal.
-        generator: Source of W and b.
 
     Shape: components `(rows, num_qubits)` to `(rows, num_values)`.
     """
@@ -49,10 +45,10 @@ class RandomFeatures(Embedding):
     def __init__(
         self,
         config: RandomFeaturesConfig,
-        function: Callable[[Tensor], Tensor],
-        *,
-        uniform: bool,
         generator: torch.Generator,
+        *,
+        function: Callable[[Tensor], Tensor],
+        uniform: bool,
     ) -> None:
         super().__init__()
         width = config.num_qubits
@@ -77,13 +73,14 @@ class Polynomial(Embedding):
 
     Args:
         config: The config of the head.
+        generator: Unused, since nothing is drawn.
 
     Shape: components `(rows, num_qubits)` to `(rows, num_values)`.
     """
 
     factors: Tensor
 
-    def __init__(self, config: EmbeddedConfig) -> None:
+    def __init__(self, config: EmbeddedConfig, generator: torch.Generator) -> None:
         super().__init__()
         one = config.num_qubits  # stands for the factor 1
         factors = list(combinations_with_replacement(range(config.num_qubits + 1), 3))
@@ -105,11 +102,12 @@ class Components(Embedding):
 
     Args:
         config: The config of the head.
+        generator: Unused, since nothing is drawn.
 
     Shape: components `(rows, num_qubits)` to the same.
     """
 
-    def __init__(self, config: EmbeddedConfig) -> None:
+    def __init__(self, config: EmbeddedConfig, generator: torch.Generator) -> None:
         super().__init__()
         self.num_values = config.num_qubits
         self.scales = (1.0,)
@@ -119,61 +117,21 @@ class Components(Embedding):
         return components
 
 
-def build_random_fourier(
-    in_features: int,
-    num_classes: int,
-    config: RandomFeaturesConfig,
-    *,
-    backend: Executable | None = None,
-    generator: torch.Generator | None = None,
-) -> EmbeddedHead:
-    """Build the head with random Fourier features (Rahimi & Recht 2007, algorithm 1)."""
-    made = RandomFeatures(config, torch.cos, uniform=True, generator=seeded(generator))
-    return EmbeddedHead(in_features, num_classes, config, made)
-
-
-def build_random_tanh(
-    in_features: int,
-    num_classes: int,
-    config: RandomFeaturesConfig,
-    *,
-    backend: Executable | None = None,
-    generator: torch.Generator | None = None,
-) -> EmbeddedHead:
-    """Build the head with a random hidden layer, an extreme learning machine (Huang 2006)."""
-    made = RandomFeatures(config, torch.tanh, uniform=False, generator=seeded(generator))
-    return EmbeddedHead(in_features, num_classes, config, made)
-
-
-def build_cubic(
-    in_features: int,
-    num_classes: int,
-    config: EmbeddedConfig,
-    *,
-    backend: Executable | None = None,
-    generator: torch.Generator | None = None,
-) -> EmbeddedHead:
-    """Build the head with all products of up to three components."""
-    return EmbeddedHead(in_features, num_classes, config, Polynomial(config))
-
-
-def build_components(
-    in_features: int,
-    num_classes: int,
-    config: EmbeddedConfig,
-    *,
-    backend: Executable | None = None,
-    generator: torch.Generator | None = None,
-) -> EmbeddedHead:
-    """Build the head with the components alone."""
-    return EmbeddedHead(in_features, num_classes, config, Components(config))
-
-
 RANDOM_FOURIER = HeadEntry(
-    RandomFeaturesConfig, build_random_fourier, "random Fourier embedding", fitted=True
+    RandomFeaturesConfig,
+    EmbeddedBuilder(partial(RandomFeatures, function=torch.cos, uniform=True)),
+    "random Fourier embedding",
+    fitted=True,
 )
+"""Rahimi & Recht, "Random Features for Large-Scale Kernel Machines", 2007, algorithm 1."""
 RANDOM_TANH = HeadEntry(
-    RandomFeaturesConfig, build_random_tanh, "random tanh embedding (ELM)", fitted=True
+    RandomFeaturesConfig,
+    EmbeddedBuilder(partial(RandomFeatures, function=torch.tanh, uniform=False)),
+    "random tanh embedding (ELM)",
+    fitted=True,
 )
-CUBIC = HeadEntry(EmbeddedConfig, build_cubic, "cubic polynomial", fitted=True)
-COMPONENTS = HeadEntry(EmbeddedConfig, build_components, "principal components", fitted=True)
+"""An extreme learning machine, Huang et al. 2006: a hidden layer that stays as it is drawn."""
+CUBIC = HeadEntry(EmbeddedConfig, EmbeddedBuilder(Polynomial), "cubic polynomial", fitted=True)
+COMPONENTS = HeadEntry(
+    EmbeddedConfig, EmbeddedBuilder(Components), "principal components", fitted=True
+)
