@@ -209,7 +209,7 @@ class BlocksStudyConfig(FrozenStudyConfig):
 
 
 class KernelsStudyConfig(EncodersStudyConfig):
-    """What quantum kernels and reservoirs are worth beside tuned classical machines."""
+    """What models with quantum kernels and reservoirs are worth beside tuned classical ones."""
 
     labels: str = "25,50,100"
     """Labelled train images of a subset, joined by commas: shares up to 1, or numbers above it."""

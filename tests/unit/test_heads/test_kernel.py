@@ -233,7 +233,7 @@ def test_labels_that_cannot_be_fitted():
         head.fit(inputs, torch.stack([labels, labels], dim=1))
 
 
-@pytest.mark.parametrize("head", ["qkernel", "kernel"])
+@pytest.mark.parametrize("head", ["qkernel", pytest.param("kernel", marks=pytest.mark.slow)])
 def test_it_is_an_estimator_of_scikit_learn(head):
     kernels = "angle" if head == "qkernel" else "rbf"
     options = {"num_qubits": 2, "kernels": kernels, "bandwidth": 1.0}

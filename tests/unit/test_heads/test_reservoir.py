@@ -93,8 +93,8 @@ def test_all_backends_give_the_same():
 @pytest.mark.parametrize(
     ("name", "readout"),
     [
-        *((name, "logistic") for name in EMBEDDED),
-        *(("reservoir", "ridge"), ("reservoir", "mlp"), ("cubic", "ridge")),
+        *(("reservoir", "logistic"), ("random_fourier", "ridge"), ("cubic", "mlp")),
+        *(("random_tanh", "logistic"), ("components", "logistic")),
     ],
 )
 def test_it_learns(name, readout):
@@ -199,7 +199,9 @@ def test_few_images_and_absent_classes(kind, count):
     assert (probs.argmax(1) == torch.from_numpy(labels)).all() or count > 3
 
 
-@pytest.mark.parametrize("head", ["reservoir", "random_fourier"])
+@pytest.mark.parametrize(
+    "head", ["reservoir", pytest.param("random_fourier", marks=pytest.mark.slow)]
+)
 def test_it_is_an_estimator_of_scikit_learn(head):
     options = {"num_qubits": 2, "times": 1}
     options |= {"detuning": 6.0} if head == "reservoir" else {"scale": 1.0}
