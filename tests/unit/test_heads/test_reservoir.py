@@ -133,6 +133,15 @@ def test_random_fourier_features_are_a_gaussian_kernel():
     np.testing.assert_allclose(torch.stack(kernels).mean(0), wanted, atol=0.04)
 
 
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_the_global_random_state_is_not_touched(name):
+    before = torch.get_rng_state()
+    with open_backend("statevector") as backend:
+        head = build_head(6, 2, head_config(name, readout="mlp"), backend=backend).double()
+        head.fit(*data_of(count=12))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_components_keep_their_proportions():
     inputs = np.random.default_rng(0).normal(size=(40, 6)) * [5, 1, 1, 1, 1, 1]
     inputs[:, 1] = inputs[:, 0] + 0.1 * inputs[:, 1]

@@ -33,7 +33,7 @@ BATCH = 512
 class EmbeddedConfig(HeadConfig):
     """What heads on a fixed embedding have in common."""
 
-    num_qubits: int = Field(6, ge=1, le=12)
+    num_qubits: int = Field(4, ge=1, le=12)
     """Principal components; qubits, which are atoms, where there are any."""
     readout: Readout = "logistic"
     """What reads the embedding: `logistic` or `ridge` regression, or `mlp`, a network with 32
@@ -88,7 +88,7 @@ class EmbeddedHead(nn.Module):
         layers: list[nn.Module] = []
         for inputs, outputs in widths_of(config.readout, values, num_classes):
             layers += [nn.ReLU()] if layers else []
-            layers.append(nn.Linear(inputs, outputs))
+            layers.append(_empty_linear(inputs, outputs))
         self.readout = nn.Sequential(*layers)
         self.requires_grad_(False)
         empty = {
@@ -167,6 +167,14 @@ class EmbeddedHead(nn.Module):
         mean, std = mean_and_scale(values)
         scaled = (values - mean) / std
         return fit_readout(kind, scaled, classes, self.num_classes, folds, seed=0)
+
+
+def _empty_linear(inputs: int, outputs: int) -> nn.Linear:
+    """Make a layer of zeros, which draws nothing from torch's global random state."""
+    made: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)  # type: ignore[no-untyped-call]
+    nn.init.zeros_(made.weight)
+    nn.init.zeros_(made.bias)
+    return made
 
 
 @dataclass(frozen=True)

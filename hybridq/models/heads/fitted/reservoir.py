@@ -1,7 +1,7 @@
 """A Rydberg reservoir with a readout, arXiv:2510.13473, on the reservoir of arXiv:2407.02553.
 
 The paper's readout is a network; how it is trained, and its sizes, are not published. Eight atoms,
-eight times up to 4 us and detunings of at most 6 rad/us are of QuEra's tutorial; six atoms, four
+eight times up to 4 us and detunings of at most 6 rad/us are of QuEra's tutorial; four atoms, four
 times, the search of the detuning, and circuits of gates in place of the atoms are ours.
 """
 
