@@ -145,3 +145,5 @@ def test_docs_name_every_notebook():
     text = (ROOT / "docs" / "notebooks.md").read_text(encoding="utf-8")
     for script in SCRIPTS:
         assert f"<notebooks/{script.stem}>`" in text, script.stem
+        shown = ROOT / "docs" / "notebooks" / f"{script.stem}.ipynb"
+        assert shown.resolve() == script.with_suffix(".ipynb")
