@@ -13,19 +13,20 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from published import (
     FACTS,
     encoders_text,
+    lines_of,
     made_by,
     mean_cell,
     options_words,
     publish,
     read_measured,
     text_of,
-    verdict_cell,
+    verdict_table,
 )
 from rows import read_json, read_rows
 
@@ -49,12 +50,6 @@ STANDS = {
 Row = Mapping[str, str]
 
 
-def lines_of(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A table in Markdown, and an empty line."""
-    both = [f"| {' | '.join(one)} |" for one in (columns, ["---"] * len(columns), *rows)]
-    return [*both, ""]
-
-
 def called(row: Row) -> str:
     """What a combination is, in words."""
     from hybridq.studies.blocks.grid import called as words
@@ -75,22 +70,6 @@ def auc_table(summary: Sequence[Row]) -> list[str]:
         for name, row in {row["blocks"]: row for row in summary}.items()
     ]
     return lines_of(["blocks", "trained in reducer + head", *amounts], rows)
-
-
-def verdict_table(comparisons: Sequence[Row], topic: str) -> list[str]:
-    """A verdict for every pair of a topic and every amount of labels."""
-    from hybridq.studies.blocks.grid import called as words
-
-    own = [row for row in comparisons if row["topic"] == topic]
-    if not own:
-        return []
-    amounts = list(dict.fromkeys(row["labels"] for row in own))
-    found = {(row["labels"], row["a"], row["b"]): row for row in own}
-    rows = [
-        [words(a), words(b), *(verdict_cell(found.get((amount, a, b))) for amount in amounts)]
-        for a, b in dict.fromkeys((row["a"], row["b"]) for row in own)
-    ]
-    return [f"About {TOPICS[topic]}:", "", *lines_of(["blocks", "against", *amounts], rows)]
 
 
 def _estimate(row: Row, name: str, form: str = ".3f") -> str:
@@ -140,6 +119,7 @@ def more_tables(folder: Path) -> Iterator[str]:
 def page(name: str) -> str:
     """The tables of a study, from its published files."""
     from hybridq.config import BlocksStudyConfig
+    from hybridq.studies.blocks.grid import called as words_of
 
     folder = RESULTS / name
     config, environment, result = (read_json(folder / f"{fact}.json") for fact in FACTS)
@@ -155,7 +135,11 @@ def page(name: str) -> str:
     return "\n".join(
         [
             *auc_table(summary),
-            *(line for topic in TOPICS for line in verdict_table(comparisons, topic)),
+            *(
+                line
+                for topic in TOPICS
+                for line in verdict_table(comparisons, topic, TOPICS[topic], words_of, "blocks")
+            ),
             *more_tables(folder),
             f"Mean test AUC over {result['encoders']} encoders by {result['subsets']} choices of "
             f"labelled images on {result['images']} test images, and differences, with 95% "

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from block_results import RESULTS, lines_of
+from block_results import RESULTS
+from published import lines_of
 from rows import read_json, read_rows
 
 GALLERY = RESULTS.parents[1] / "gallery"

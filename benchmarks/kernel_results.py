@@ -16,17 +16,17 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from block_results import lines_of
 from published import (
     FACTS,
     encoders_text,
+    lines_of,
     made_by,
     mean_cell,
     options_words,
     publish,
     read_measured,
     text_of,
-    verdict_cell,
+    verdict_table,
 )
 from rows import read_json, read_rows
 
@@ -64,22 +64,6 @@ def auc_table(summary: Sequence[Row]) -> list[str]:
     return lines_of(["machine", "circuits", *named], rows)
 
 
-def verdict_table(comparisons: Sequence[Row], topic: str) -> list[str]:
-    """A verdict for every pair of a topic and every amount of labels."""
-    from hybridq.studies.kernels.grid import called
-
-    own = [row for row in comparisons if row["topic"] == topic]
-    if not own:
-        return []
-    amounts = list(dict.fromkeys(row["labels"] for row in own))
-    found = {(row["labels"], row["a"], row["b"]): row for row in own}
-    rows = [
-        [called(a), called(b), *(verdict_cell(found.get((amount, a, b))) for amount in amounts)]
-        for a, b in dict.fromkeys((row["a"], row["b"]) for row in own)
-    ]
-    return [f"About {TOPICS[topic]}:", "", *lines_of(["machine", "against", *amounts], rows)]
-
-
 def kernel_table(kernels: Sequence[Row]) -> list[str]:
     """What quantum kernels are like at each bandwidth, with the most labels and components."""
     amount, qubits = kernels[-1]["labels"], kernels[-1]["qubits"]
@@ -105,6 +89,7 @@ def kernel_table(kernels: Sequence[Row]) -> list[str]:
 def page(name: str) -> str:
     """The tables of a study, from its published files."""
     from hybridq.config import KernelsStudyConfig
+    from hybridq.studies.kernels.grid import called
 
     folder = RESULTS / name
     config, environment, result = (read_json(folder / f"{fact}.json") for fact in FACTS)
@@ -117,7 +102,11 @@ def page(name: str) -> str:
     return "\n".join(
         [
             *auc_table(summary),
-            *(line for topic in TOPICS for line in verdict_table(comparisons, topic)),
+            *(
+                line
+                for topic in TOPICS
+                for line in verdict_table(comparisons, topic, TOPICS[topic], called, "machine")
+            ),
             *kernel_table(kernels),
             f"Mean test AUC over {result['encoders']} encoders by {result['subsets']} choices of "
             f"labelled images on {result['images']} test images, and differences, with 95% "

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,40 @@ def _option(name: str, value: Any) -> str:
         return " ".join([f"--{name}", *map(str, value)])
     whole = isinstance(value, float) and value == int(value)
     return f"--{name} {int(value) if whole else value}"
+
+
+def lines_of(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table in Markdown, and an empty line."""
+    both = [f"| {' | '.join(one)} |" for one in (columns, ["---"] * len(columns), *rows)]
+    return [*both, ""]
+
+
+def verdict_table(
+    comparisons: Sequence[Mapping[str, str]],
+    topic: str,
+    about: str,
+    called: Callable[[str], str],
+    column: str,
+) -> list[str]:
+    """A verdict for every pair of a topic and every amount of labels.
+
+    Args:
+        comparisons: The rows of `comparisons.csv`.
+        topic: The topic.
+        about: What it is about, in words.
+        called: What a model is, by its name.
+        column: What the first column is called.
+    """
+    own = [row for row in comparisons if row["topic"] == topic]
+    if not own:
+        return []
+    amounts = list(dict.fromkeys(row["labels"] for row in own))
+    found = {(row["labels"], row["a"], row["b"]): row for row in own}
+    rows = [
+        [called(a), called(b), *(verdict_cell(found.get((amount, a, b))) for amount in amounts)]
+        for a, b in dict.fromkeys((row["a"], row["b"]) for row in own)
+    ]
+    return [f"About {about}:", "", *lines_of([column, "against", *amounts], rows)]
 
 
 def publish(study: Path, folder: Path, name: str, tables: Sequence[str]) -> None:

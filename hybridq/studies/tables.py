@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hybridq.evaluation.statistics import Measured
+from hybridq.utils.arrays import write_arrays
 from hybridq.utils.files import write_csv
 
 RowT = TypeVar("RowT", bound=Mapping[str, Any])
@@ -48,3 +50,18 @@ def cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def write_measured(path: Path, measured: Mapping[tuple[str, str], Measured]) -> None:
+    """Write figures of all cells, and what each image adds to them, by the two names of each.
+
+    Args:
+        path: The file, `measured.npz`.
+        measured: The figures; no name has a slash.
+    """
+    arrays = {
+        f"{first}/{second}/{part}": array
+        for (first, second), own in measured.items()
+        for part, array in own.arrays().items()
+    }
+    write_arrays(path, arrays, compressed=True)

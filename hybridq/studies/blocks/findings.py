@@ -83,15 +83,24 @@ ERRORS = (
 
 def told(topic: str, items: Sequence[Answer]) -> str:
     """Say how the comparisons of a topic ended."""
-    own = [found for _, asked, found in items if asked.topic == topic]
-    if not own:
-        return f"No comparison {ASKED[topic]} could be made."
+    return verdicts_told(ASKED[topic], [one for _, asked, one in items if asked.topic == topic])
+
+
+def verdicts_told(asked: str, found: Sequence[Comparison]) -> str:
+    """Count the verdicts of comparisons.
+
+    Args:
+        asked: What was compared, after the word "comparisons".
+        found: The comparisons.
+    """
+    if not found:
+        return f"No comparison {asked} could be made."
     counts = {
-        word: sum(one.verdict == word for one in own)
+        word: sum(one.verdict == word for one in found)
         for word in ("better", "worse", "equivalent", "undecided")
     }
     said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    return f"Of {counted(len(own), 'comparison')} {ASKED[topic]}, by verdict: {said}."
+    return f"Of {counted(len(found), 'comparison')} {asked}, by verdict: {said}."
 
 
 def comparison_row(amount: str, asked: Question, comparison: Comparison) -> dict[str, Any]:

@@ -49,8 +49,7 @@ from hybridq.studies.engine.study import Plan, run_study
 from hybridq.studies.engine.units import Stages
 from hybridq.studies.heads.given import Given, encoder_of, read_given
 from hybridq.studies.heads.labelled import Labelled, amounts_of, labelled, read_images
-from hybridq.studies.tables import write_rows
-from hybridq.utils.arrays import write_arrays
+from hybridq.studies.tables import write_measured, write_rows
 from hybridq.utils.pseudonyms import pseudonyms_of
 from hybridq_backends import open_backend, parse_backend
 
@@ -209,12 +208,7 @@ def _write(
         if rows:
             columns = [column for column in rows[0] if column != "variance"]
             write_rows(folder / f"{name}.csv", rows, columns)
-    arrays = {
-        f"{amount}/{name}/{part}": array
-        for (amount, name), measured in heads.measured.items()
-        for part, array in measured.arrays().items()
-    }
-    write_arrays(folder / "measured.npz", arrays, compressed=True)
+    write_measured(folder / "measured.npz", heads.measured)
     result = {
         "data": data.name,
         "images": len(data.splits["test"]),

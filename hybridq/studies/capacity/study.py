@@ -36,8 +36,7 @@ from hybridq.studies.heads.features import FeatureWork
 from hybridq.studies.heads.given import Given, read_given
 from hybridq.studies.heads.labelled import Labelled, labelled, read_images
 from hybridq.studies.heads.work import best_setting
-from hybridq.studies.tables import write_rows
-from hybridq.utils.arrays import write_arrays
+from hybridq.studies.tables import write_measured, write_rows
 from hybridq.utils.pseudonyms import pseudonyms_of
 from hybridq.utils.text import counted
 
@@ -124,12 +123,7 @@ def _write(
     columns = [name for name in comparisons[0] if name != "variance"]
     write_rows(folder / "comparisons.csv", comparisons, columns)
     write_rows(folder / "roles.csv", role_rows(roles))
-    arrays = {
-        f"{kind}/{arm}/{name}": array
-        for (kind, arm), measured in arms.measured.items()
-        for name, array in measured.arrays().items()
-    }
-    write_arrays(folder / "measured.npz", arrays, compressed=True)
+    write_measured(folder / "measured.npz", arms.measured)
     sizes = [len(rows) for rows in _labelled(config, data).subsets]
     result = {
         "data": data.name,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hybridq.evaluation.statistics import Comparison
 from hybridq.evaluation.summaries import compared_models, estimate, pivot
 from hybridq.records.findings import Findings, ResultTable
-from hybridq.studies.blocks.findings import comparison_row
+from hybridq.studies.blocks.findings import comparison_row, verdicts_told
 from hybridq.studies.blocks.tables import Answer
 from hybridq.studies.kernels.grid import CALLED, KERNELS, RESERVOIRS, TOGETHER, called
 from hybridq.utils.text import counted
@@ -52,6 +53,9 @@ def findings(
         f"{counted(result['subsets'], 'label subset')}"
     )
     rows = [comparison_row(*item) for item in items]
+    answered: dict[str, list[Comparison]] = {}
+    for _, asked, found in items:
+        answered.setdefault(asked.topic, []).append(found)
     tables = [
         pivot(
             f"Mean AUC, {over}, 95% intervals over all three",
@@ -87,7 +91,7 @@ def findings(
         sentences=[
             f"Machines are fitted in closed form to the same principal components on "
             f"{result['data']}: {over}.",
-            *(_told(topic, items) for topic in ASKED if any(topic == a.topic for _, a, _ in items)),
+            *(verdicts_told(ASKED[topic], own) for topic, own in answered.items()),
         ],
         notes=[*result["notes"], NOTE],
         compared=compared_models(
@@ -101,13 +105,6 @@ def findings(
         else None,
         tables=tables,
     )
-
-
-def _told(topic: str, items: Sequence[Answer]) -> str:
-    own = [found.verdict for _, asked, found in items if asked.topic == topic]
-    counts = {word: own.count(word) for word in ("better", "worse", "equivalent", "undecided")}
-    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    return f"Of {counted(len(own), 'comparison')} {ASKED[topic]}, by verdict: {said}."
 
 
 def _described(kernels: Sequence[Row]) -> ResultTable:

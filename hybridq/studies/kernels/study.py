@@ -24,8 +24,7 @@ from hybridq.studies.kernels.fitted import KernelWork, MachineWork, described_ro
 from hybridq.studies.kernels.grid import MOST_QUBITS, bandwidths_of, machines_of, questions
 from hybridq.studies.kernels.tables import gather, machine_rows, summary_rows
 from hybridq.studies.lists import qubits_of
-from hybridq.studies.tables import write_rows
-from hybridq.utils.arrays import write_arrays
+from hybridq.studies.tables import write_measured, write_rows
 from hybridq.utils.pseudonyms import pseudonyms_of
 
 
@@ -114,12 +113,7 @@ def _computed(
         comparisons = [comparison_row(*item) for item in items]
         columns = [column for column in comparisons[0] if column != "variance"]
         write_rows(folder / "comparisons.csv", comparisons, columns)
-    arrays = {
-        f"{amount}/{name}/{part}": array
-        for (amount, name), own in measured.items()
-        for part, array in own.arrays().items()
-    }
-    write_arrays(folder / "measured.npz", arrays, compressed=True)
+    write_measured(folder / "measured.npz", measured)
     result = {
         "data": data.name,
         "images": len(data.splits["test"]),

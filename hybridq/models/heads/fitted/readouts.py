@@ -100,9 +100,10 @@ def _ridge(
 ) -> Fitted:
     """Fit signs of the classes by least squares, in which all classes weigh the same."""
     from sklearn.linear_model import Ridge
+    from sklearn.utils.class_weight import compute_sample_weight
 
     signs = targets_of(labels, num_classes)
-    weights = _class_weights(labels)
+    weights = compute_sample_weight("balanced", labels)
 
     def fitted(penalty: float, rows: Ints | slice) -> Any:
         return Ridge(alpha=penalty).fit(inputs[rows], signs[rows], sample_weight=weights[rows])
@@ -159,17 +160,11 @@ def _network(inputs: Floats, labels: Ints, decay: float, seed: int) -> Any:
 
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
+    from sklearn.utils.class_weight import compute_sample_weight
 
     model = MLPClassifier(
         (HIDDEN,), solver="lbfgs", alpha=decay, max_iter=ITERATIONS, random_state=seed
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(inputs, labels, sample_weight=_class_weights(labels))
-
-
-def _class_weights(labels: Ints) -> Floats:
-    """Weights with which all classes count the same, of mean 1."""
-    counts = np.bincount(labels)
-    weights: Floats = len(labels) / (np.count_nonzero(counts) * counts[labels])
-    return weights
+        return model.fit(inputs, labels, sample_weight=compute_sample_weight("balanced", labels))

@@ -123,9 +123,13 @@ def _least_squares(gram: Floats, signs: Floats, penalty: float) -> tuple[Floats,
 
     It is a weighted least-squares support vector machine (Suykens et al. 2002).
     """
+    from sklearn.utils.class_weight import compute_sample_weight
+
     count = len(signs)
     system = np.zeros((count + 1, count + 1))
-    system[:count, :count] = gram + np.diag(1 / (penalty * _balanced(signs)))
+    system[:count, :count] = gram + np.diag(
+        1 / (penalty * compute_sample_weight("balanced", signs))
+    )
     system[:count, count] = system[count, :count] = 1.0
     found = np.linalg.solve(system, np.append(signs, 0.0))
     return found[:count], float(found[count])
@@ -137,7 +141,9 @@ def _gaussian_process(gram: Floats, signs: Floats, penalty: float) -> tuple[Floa
     It is algorithm 3.1 of Rasmussen & Williams, "Gaussian Processes for Machine Learning" (2006),
     with a likelihood that weighs classes the same.
     """
-    covariance, weight = penalty * gram, _balanced(signs)
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    covariance, weight = penalty * gram, compute_sample_weight("balanced", signs)
     values, alpha = np.zeros(len(signs)), np.zeros(len(signs))
     for _ in range(NEWTON_STEPS):
         chance = expit(values)
@@ -150,13 +156,6 @@ def _gaussian_process(gram: Floats, signs: Floats, penalty: float) -> tuple[Floa
         if np.abs(values - before).max() < 1e-9 * max(1.0, np.abs(values).max()):
             break
     return penalty * alpha, 0.0
-
-
-def _balanced(signs: Floats) -> Floats:
-    """Weights with which both signs count the same, of mean 1."""
-    share = (signs > 0).mean()
-    found: Floats = np.where(signs > 0, 0.5 / share, 0.5 / (1 - share))
-    return found
 
 
 def fewer(
